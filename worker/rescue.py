@@ -34,7 +34,7 @@ from jobs.store.commit import NO_COUNTS
 from jobs.store.metrics import LIFE_LEFT, TIME_TO_STORED
 from worker import download, poll, recovery
 from worker.backoff import backoff_seconds
-from worker.claim import Claim
+from worker.claim import HeldClaim
 from worker.rescued_files import FileError, Files, Outcome, describe_file, is_final
 
 QUICK_ATTEMPTS = 3  # of one file, under one claim
@@ -50,7 +50,7 @@ STORAGE_BYTES_PER_SECOND = 250_000
 log = logging.getLogger(__name__)
 
 
-def rescue(services: Services, claim: Claim) -> None:
+def rescue(services: Services, claim: HeldClaim) -> None:
     """Store every file of a job, or record why not.
 
     Raises ClaimLost, StoreUnavailable, and UnknownJob for a deleted one.
@@ -61,14 +61,14 @@ def rescue(services: Services, claim: Claim) -> None:
         recovery.delete_superseded(services, claim.job)
         raise
     job = claim.job
-    if job.status.terminal and (job.status is not Status.STORED or job.check.rescue_attempts > 1):
+    if job.status.terminal and (job.status is not Status.STORED or job.claim.rescue_attempts > 1):
         recovery.delete_superseded(services, job)
 
 
 class Rescue:
     """One attempt at one job: download, verify and publish its files, then commit."""
 
-    def __init__(self, services: Services, claim: Claim) -> None:
+    def __init__(self, services: Services, claim: HeldClaim) -> None:
         self._services = services
         self._claim = claim
         self._files = Files()
@@ -80,7 +80,7 @@ class Rescue:
         """Rescue all files and commit the outcome; a failing storage is a reason to try again."""
         job = self._claim.job
         try:
-            if job.status is Status.READY and not job.check.is_last:
+            if job.status is Status.READY and not job.claim.is_last:
                 self._run()
             else:
                 self._recover()
@@ -97,7 +97,7 @@ class Rescue:
         elif stored := recovery.find_stored(services.storage, claim.job):
             files = {file_number_of(file.key): file for file in stored.present_media}
             self._commit_recovered(Files(files), stored.result)
-        elif claim.job.check.is_last:
+        elif claim.job.claim.is_last:
             claim.commit(Job.give_up)
         else:
             poll.poll_job(services, claim)
@@ -123,7 +123,7 @@ class Rescue:
         Every file is tried before one failure counts: all their URLs expire.
         """
         job = self._claim.job
-        if job.check.rescue_attempts > 1:
+        if job.claim.rescue_attempts > 1:
             self._claim.allow_silence(STORAGE_SECONDS)
             self._files.published = recovery.find_files(self._services.storage, job)
         failures: dict[int, FileError] = {}
@@ -181,7 +181,7 @@ class Rescue:
                 session, address, path, limits, role, allow=allow, progress=progress
             )
             key = object_key(
-                job.id, job.created_at, n, job.check.fencing_token, downloaded.content_type
+                job.id, job.created_at, n, job.claim.fencing_token, downloaded.content_type
             )
             self._publish(n, path, describe_file(key, path, downloaded, role))
 
@@ -229,7 +229,7 @@ class Rescue:
         body = self._outcome_of(claim.job).sidecar
         stale = [file.key for file in self._files.media if self._sidecars.get(file.key) != body]
         if stale:
-            claim.commit(Job.renewed)  # another worker may be storing the same files by now
+            claim.commit(Job.leased)  # another worker may be storing the same files by now
             body = self._outcome_of(claim.job).sidecar
         for key in stale:
             self._write_sidecar(key, body)
@@ -280,7 +280,7 @@ class Rescue:
 
     def _commit_recovered(self, files: Files, result: Mapping[str, Any]) -> None:
         def recover(job: Job, now: float) -> Job:
-            job = job.evolve(result=result).renewed(now)
+            job = job.evolve(result=result).leased(now)
             return job.with_event(now, EventCode.RESCUE_RECOVERED)
 
         self._files = files
@@ -289,7 +289,9 @@ class Rescue:
 
     def _back_off(self, reason: str, retry_after: float | None = None) -> None:
         def back_off(job: Job, now: float) -> Job:
-            seconds = backoff_seconds(job.check.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
+            seconds = backoff_seconds(
+                job.polling.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS
+            )
             with_event = job.with_event(now, EventCode.RESCUE_RETRIED, reason=reason)
             return with_event.back_off(now, max(seconds, retry_after or 0.0))
 

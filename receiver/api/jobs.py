@@ -1,4 +1,4 @@
-"""Jobs API: expect, show, list, replay and delete jobs."""
+"""Jobs API: announce, show, list, replay and delete jobs."""
 
 import logging
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from receiver.api.long_poll import wait_for_end
 from receiver.context import part, services
 from receiver.feed.broker import Broker
 from receiver.openapi import examples
-from receiver.schemas.bodies import Expectation, validate_with_input
+from receiver.schemas.bodies import Announcement, validate_with_input
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
@@ -42,11 +42,11 @@ from receiver.thread_pool import run_in_thread
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
-TOO_MANY_UNCONFIRMED = (
-    "This key has announced MAX_UNCONFIRMED jobs that BFL has not confirmed; "
+TOO_MANY_ANNOUNCED = (
+    "This key has announced MAX_ANNOUNCED jobs that BFL has not confirmed; "
     "announce more once BFL confirms them or they end."
 )
-UNCONFIRMED_RETRY_SECONDS = 60.0
+ANNOUNCED_RETRY_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ log = logging.getLogger(__name__)
     scope="submit",
     summary="Announce a job",
     tag=Tag.JOBS,
-    body=Expectation,
-    body_example=examples.EXPECTATION,
+    body=Announcement,
+    body_example=examples.ANNOUNCEMENT,
     is_body_required=False,
     responses={
         200: ResponseSpec("The existing job.", JobView, example=examples.SUBMITTED),
@@ -70,7 +70,7 @@ def expect_job(job_id: str) -> ResponseReturnValue:
     if not parsing.TASK_ID.fullmatch(job_id):
         raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
     with input_body.received(default=b"{}") as received:
-        body = validate_with_input(Expectation, received.fields)
+        body = validate_with_input(Announcement, received.fields)
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
             raise BodyTooLarge
         change = _record(job_id, body)
@@ -81,7 +81,7 @@ def expect_job(job_id: str) -> ResponseReturnValue:
     return views.job_view(services(), change.after), 200 if change.before else 201
 
 
-def _record(job_id: str, body: Expectation) -> Change:
+def _record(job_id: str, body: Announcement) -> Change:
     """Record a new job, or what the body adds to a known one. Raises WrongStatus, RateLimited."""
     details, store = body.given(), services().store
     known = store.load(job_id)
@@ -89,7 +89,7 @@ def _record(job_id: str, body: Expectation) -> Change:
     packed = inputs.pack(body.input or {}, services().settings.max_input_bytes)
     is_kept = body.input is not None and services().settings.keep_inputs
     # The first one stays, and Fluxkeep has that of its own submissions.
-    is_stored = is_kept and not (known and known.submission.kept_input is not None)
+    is_stored = is_kept and not (known and known.request.kept_input is not None)
     files = packed.files(own_id, created_at) if is_stored else ()
 
     def merge(job: Job | None, now: float) -> Job:
@@ -98,11 +98,11 @@ def _record(job_id: str, body: Expectation) -> Change:
             raise WrongStatus("Fluxkeep submits this job itself: it has its input")
         _check_fixed_fields(before, details)
         after = before.with_details(now, details)
-        if not is_stored or after.submission.kept_input is not None:
+        if not is_stored or after.request.kept_input is not None:
             return after
         if day_of(after.created_at) != day_of(created_at):  # the names of the objects begin with it
             raise StoreUnavailable("the job was made by somebody else: send it again")
-        return after.with_submission(kept_input=packed.values, input_files=files)
+        return after.with_request(kept_input=packed.values, input_files=files)
 
     def write(note: str | None) -> Change:
         return store.update(own_id, merge, new=known is None, input_note=note)
@@ -110,14 +110,14 @@ def _record(job_id: str, body: Expectation) -> Change:
     try:
         return input_storage.record(services(), packed.parts, files, write, is_new_id=False)
     except NoFreeSlot:
-        raise RateLimited(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
+        raise RateLimited(TOO_MANY_ANNOUNCED, ANNOUNCED_RETRY_SECONDS) from None
 
 
 def _announced(job_id: str, now: float, model: str | None) -> Job:
-    """A new job that counts against MAX_UNCONFIRMED of its key until BFL confirms it."""
+    """A new job that counts against MAX_ANNOUNCED of its key until BFL confirms it."""
     timeouts = services().settings.timeouts
-    job = Job.expected(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_EXPECTED)
-    return job.with_check(announced_by=g.api_key.name).with_submission(key=g.api_key.name)
+    job = Job.awaited(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_ANNOUNCED)
+    return job.with_request(key=g.api_key.name, announced_by=g.api_key.name)
 
 
 def _update_sidecar(job_id: str) -> None:
@@ -131,7 +131,7 @@ def _update_sidecar(job_id: str) -> None:
 def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
     """Raises WrongStatus for a change of where Fluxkeep submits a job."""
     # The operator's API key goes where these say: a caller must not change them.
-    fixed = {"model": job.model, "polling_url": job.check.polling_url}
+    fixed = {"model": job.model, "polling_url": job.polling.polling_url}
     if job.is_submission and any(
         details.get(name, value) != value for name, value in fixed.items()
     ):
@@ -204,6 +204,6 @@ def rescue_job(job_id: str) -> ResponseReturnValue:
     },
     errors=(UnknownJob, StorageError, QueueFull),
 )
-def forget_job(job_id: str) -> ResponseReturnValue:
+def delete_job(job_id: str) -> ResponseReturnValue:
     """Delete a job, its media and its input for ever; without a record soon, and by its own id."""
     return "", 204 if delete_or_erase(services(), job_id) else 202

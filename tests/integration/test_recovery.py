@@ -46,7 +46,7 @@ def published_by_a_dead_worker(worker_env: WorkerEnvironment, task: Task) -> str
     Rescue(worker_env.wired, claim).rescue_files()
     worker_env.die_with(claim)
     (key,) = objects(worker_env, task)
-    assert fencing_token_of(key) == claim.job.check.fencing_token
+    assert fencing_token_of(key) == claim.job.claim.fencing_token
     return key
 
 
@@ -166,7 +166,7 @@ def test_a_late_worker_leaves_its_file_to_the_job_that_is_under_way(
     assert worker_env.downloads(task) == 1
 
 
-def test_a_late_worker_of_a_forgotten_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
+def test_a_late_worker_of_a_deleted_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready()
     claim = worker_env.claim(task)
     worker_env.wired.store.delete(claim.job)

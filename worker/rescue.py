@@ -20,7 +20,6 @@ from jobs.domain.errors import (
     UrlExpired,
 )
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
 from jobs.domain.report import Role
 from jobs.domain.status import ReportKind, Status
 from jobs.domain.timeline import EventCode
@@ -31,7 +30,7 @@ from jobs.store.metrics import LIFE_LEFT, TIME_TO_STORED
 from worker import poll, recovery
 from worker.backoff import backoff_seconds
 from worker.claim import Claim
-from worker.file_rescue import STORAGE_SECONDS, rescue_file
+from worker.file_rescue import STORAGE_SECONDS, Published, rescue_file
 
 BACKOFF_MIN_SECONDS = 2.0
 BACKOFF_MAX_SECONDS = 30.0
@@ -45,7 +44,7 @@ log = logging.getLogger(__name__)
 class Files(NamedTuple):
     """The files of a job by their numbers: published, or left out with an error code."""
 
-    published: Mapping[int, MediaFile]
+    published: Mapping[int, Published]
     left_out: Mapping[int, ErrorCode]
 
 
@@ -121,9 +120,10 @@ def rescue_files(services: Services, claim: Claim) -> Files:
     return Files(published, {n: error.code for n, error in refused.items()})
 
 
-def _find_published(services: Services, claim: Claim) -> dict[int, MediaFile]:
+def _find_published(services: Services, claim: Claim) -> dict[int, Published]:
     with claim.silence(STORAGE_SECONDS):
-        return recovery.find_files(services.storage, claim.job)
+        found = recovery.find_files(services.storage, claim.job)
+    return {n: Published(file) for n, file in found.items()}
 
 
 def _is_final(error: FileError, role: Role) -> bool:
@@ -143,32 +143,30 @@ def _is_worth_storing(job: Job, files: Collection[int]) -> bool:
 
 
 def _store(
-    services: Services,
-    claim: Claim,
-    files: Files,
-    counts: Mapping[str, int] = NO_COUNTS,
-    renew: Step = Job.renewed,
+    services: Services, claim: Claim, files: Files, counts: Mapping[str, int] = NO_COUNTS
 ) -> None:
     """Commit the files; every object has its final sidecar before the record names it (I10)."""
-    claim.commit(renew)  # another worker may be storing the same files by now
-    now = services.store.now()
-    sidecar = sidecars.render(_stored(claim.job, now, files))
-    for file in files.published.values():
+    at = max(one.at for one in files.published.values()) or services.store.now()
+    sidecar = sidecars.render(_stored(claim.job, at, files))
+    stale = [one.file.key for one in files.published.values() if one.sidecar != sidecar]
+    if stale:
+        claim.commit(Job.renewed)  # another worker may be storing the same files by now
+    for key in stale:
         with claim.silence(STORAGE_SECONDS):
-            services.storage.write(sidecar_key(file.key), sidecar)
-    claim.commit(lambda job, _now: _stored(job, now, files), counts)
+            services.storage.write(sidecar_key(key), sidecar)
+    claim.commit(lambda job, _now: _stored(job, at, files), counts)
     log.info("job %s: stored", claim.job.id)
     if sidecars.render(claim.job) != sidecar:  # its metadata changed meanwhile
         with suppress(StoreUnavailable, StorageError):
             sidecars.update(services.store, services.storage, claim.job.id)
 
 
-def _stored(job: Job, now: float, files: Files) -> Job:
+def _stored(job: Job, at: float, files: Files) -> Job:
     for n, code in files.left_out.items():
         skipped = EventCode.RESCUE_FILE_SKIPPED
-        job = job.with_event(now, skipped, file=n, role=job.role(n), reason=code)
-    media = tuple(files.published[n] for n in sorted(files.published))
-    return job.stored(now, media, tuple(files.left_out))
+        job = job.with_event(at, skipped, file=n, role=job.role(n), reason=code)
+    media = tuple(files.published[n].file for n in sorted(files.published))
+    return job.stored(at, media, tuple(files.left_out))
 
 
 def _refresh_urls(services: Services, claim: Claim, reason: str) -> None:
@@ -197,8 +195,9 @@ def _look_once_more(services: Services, claim: Claim) -> None:
     with claim.silence(STORAGE_SECONDS):
         stored = recovery.find_stored(services.storage, job)
     if stored:
-        files = {file_number_of(file.key): file for file in stored.present_media}
-        _store(services, claim, Files(files, {}), renew=_recovered(stored.result))
+        files = {file_number_of(file.key): Published(file) for file in stored.present_media}
+        claim.commit(partial(_recovered, result=stored.result))
+        _store(services, claim, Files(files, {}))
     elif job.check.is_last:
         claim.commit(Job.give_up)
     else:
@@ -210,18 +209,15 @@ def _give_up(services: Services, claim: Claim, end: Step) -> None:
     job, found = claim.job, _find_published(services, claim)
     if _is_worth_storing(job, found):
         missing = sorted(set(range(len(job.delivery.urls))) - found.keys())
-        files = Files(found, dict.fromkeys(missing, ErrorCode.UNAVAILABLE))
-        _store(services, claim, files, renew=_recovered(job.result))
+        claim.commit(partial(_recovered, result=job.result))
+        _store(services, claim, Files(found, dict.fromkeys(missing, ErrorCode.UNAVAILABLE)))
     else:
         claim.commit(end)
 
 
-def _recovered(result: Mapping[str, Any]) -> Step:
-    def step(job: Job, now: float) -> Job:
-        renewed = job.evolve(result=result).renewed(now)
-        return renewed.with_event(now, EventCode.RESCUE_RECOVERED)
-
-    return step
+def _recovered(job: Job, now: float, result: Mapping[str, Any]) -> Job:
+    renewed = job.evolve(result=result).renewed(now)
+    return renewed.with_event(now, EventCode.RESCUE_RECOVERED)
 
 
 def _back_off(claim: Claim, reason: str, retry_after: float = 0.0) -> None:

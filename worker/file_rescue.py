@@ -14,7 +14,7 @@ from jobs.services import Services
 from jobs.storage.layout import object_key, sidecar_key
 from worker import download
 from worker.backoff import backoff_seconds
-from worker.claim import Claim
+from worker.claim import HeldClaim
 from worker.formats import sniff
 
 QUICK_ATTEMPTS = 3  # under one claim
@@ -37,7 +37,7 @@ class Published(NamedTuple):
 
 
 def rescue_file(
-    services: Services, claim: Claim, n: int, others: Mapping[int, Published]
+    services: Services, claim: HeldClaim, n: int, others: Mapping[int, Published]
 ) -> Published:
     """Publish the n-th file of a job; a broken transfer is repeated soon.
 
@@ -62,7 +62,7 @@ def _seconds_left(services: Services, job: Job) -> float:
 
 
 def _download_and_publish(
-    services: Services, claim: Claim, n: int, others: Mapping[int, Published]
+    services: Services, claim: HeldClaim, n: int, others: Mapping[int, Published]
 ) -> Published:
     """Publish a verified file at once, whether or not Redis answers."""
     job, policy = claim.job, services.host_policy
@@ -81,7 +81,7 @@ def _download_and_publish(
             allow=policy.validate_delivery_url,
             progress=claim.report_progress,
         )
-        token, content_type = job.check.fencing_token, downloaded.content_type
+        token, content_type = job.claim.fencing_token, downloaded.content_type
         file = MediaFile(
             key=object_key(job.id, job.created_at, n, token, content_type),
             content_type=content_type,

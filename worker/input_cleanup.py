@@ -34,7 +34,7 @@ def _process(services: Services, note: str) -> None:
     job_id, *keys = note.split(" ")
     job = services.store.load(job_id, exactly=True)
     is_of_use = job and job.task_id is None and not job.status.terminal  # replayed meanwhile
-    forgets = job and job.submission.forgets_input and not is_of_use
+    forgets = job and job.request.forgets_input and not is_of_use
     named = job.object_keys if job and not forgets else ()
     for key in keys:
         if key not in named:
@@ -45,4 +45,4 @@ def _process(services: Services, note: str) -> None:
 
 
 def _without_input(job: Job | None, _now: float) -> Job | None:
-    return job and job.with_submission(kept_input=None, input_files=())
+    return job and job.with_request(kept_input=None, input_files=())

@@ -29,7 +29,7 @@ from jobs.store.commit import NO_COUNTS
 from jobs.store.metrics import LIFE_LEFT, TIME_TO_STORED
 from worker import poll, recovery
 from worker.backoff import backoff_seconds
-from worker.claim import Claim
+from worker.claim import HeldClaim
 from worker.file_rescue import STORAGE_SECONDS, Published, rescue_file
 
 BACKOFF_MIN_SECONDS = 2.0
@@ -48,7 +48,7 @@ class Files(NamedTuple):
     left_out: Mapping[int, ErrorCode]
 
 
-def rescue(services: Services, claim: Claim) -> None:
+def rescue(services: Services, claim: HeldClaim) -> None:
     """Store every file of a job, or record why not; then delete superseded objects.
 
     Raises ClaimLost, StoreUnavailable, and UnknownJob for a deleted one.
@@ -59,14 +59,14 @@ def rescue(services: Services, claim: Claim) -> None:
         recovery.delete_superseded(services, claim.job)
         raise
     job = claim.job
-    if job.status.terminal and (job.status is not Status.STORED or job.check.rescue_attempts > 1):
+    if job.status.terminal and (job.status is not Status.STORED or job.claim.rescue_attempts > 1):
         recovery.delete_superseded(services, job)
 
 
-def rescue_and_commit(services: Services, claim: Claim) -> None:
+def rescue_and_commit(services: Services, claim: HeldClaim) -> None:
     """Rescue all files and commit the outcome; a failing storage is a reason to try again."""
     try:
-        if claim.job.status is Status.READY and not claim.job.check.is_last:
+        if claim.job.status is Status.READY and not claim.job.claim.is_last:
             _rescue_or_explain(services, claim)
         else:
             _look_once_more(services, claim)
@@ -75,7 +75,7 @@ def rescue_and_commit(services: Services, claim: Claim) -> None:
         _back_off(claim, f"storage: {error}")
 
 
-def _rescue_or_explain(services: Services, claim: Claim) -> None:
+def _rescue_or_explain(services: Services, claim: HeldClaim) -> None:
     try:
         files = rescue_files(services, claim)
     except UrlExpired as error:
@@ -94,14 +94,14 @@ def _rescue_or_explain(services: Services, claim: Claim) -> None:
         _store(services, claim, files, {**life_left, **took})
 
 
-def rescue_files(services: Services, claim: Claim) -> Files:
+def rescue_files(services: Services, claim: HeldClaim) -> Files:
     """Publish every file that is not in the storage yet, and record nothing.
 
     Every file is tried before one failure counts: all their URLs expire. Files that will never
     come are left out. Raises the error of a file that may come later, or of the last hope.
     """
     job = claim.job
-    published = _find_published(services, claim) if job.check.rescue_attempts > 1 else {}
+    published = _find_published(services, claim) if job.claim.rescue_attempts > 1 else {}
     refused = dict[int, FileError]()
     passing = list[FileError]()
     for n in range(len(job.delivery.urls)):
@@ -120,7 +120,7 @@ def rescue_files(services: Services, claim: Claim) -> Files:
     return Files(published, {n: error.code for n, error in refused.items()})
 
 
-def _find_published(services: Services, claim: Claim) -> dict[int, Published]:
+def _find_published(services: Services, claim: HeldClaim) -> dict[int, Published]:
     with claim.silence(STORAGE_SECONDS):
         found = recovery.find_files(services.storage, claim.job)
     return {n: Published(file) for n, file in found.items()}
@@ -143,14 +143,14 @@ def _is_worth_storing(job: Job, files: Collection[int]) -> bool:
 
 
 def _store(
-    services: Services, claim: Claim, files: Files, counts: Mapping[str, int] = NO_COUNTS
+    services: Services, claim: HeldClaim, files: Files, counts: Mapping[str, int] = NO_COUNTS
 ) -> None:
     """Commit the files; every object has its final sidecar before the record names it (I10)."""
     at = max(one.at for one in files.published.values()) or services.store.now()
     sidecar = sidecars.render(_stored(claim.job, at, files))
     stale = [one.file.key for one in files.published.values() if one.sidecar != sidecar]
     if stale:
-        claim.commit(Job.renewed)  # another worker may be storing the same files by now
+        claim.commit(Job.leased)  # another worker may be storing the same files by now
     for key in stale:
         with claim.silence(STORAGE_SECONDS):
             services.storage.write(sidecar_key(key), sidecar)
@@ -169,7 +169,7 @@ def _stored(job: Job, at: float, files: Files) -> Job:
     return job.stored(at, media, tuple(files.left_out))
 
 
-def _refresh_urls(services: Services, claim: Claim, reason: str) -> None:
+def _refresh_urls(services: Services, claim: HeldClaim, reason: str) -> None:
     """Ask BFL once for fresh URLs; without them the job expires."""
     job, report = claim.job, None
     try:
@@ -186,7 +186,7 @@ def _refresh_urls(services: Services, claim: Claim, reason: str) -> None:
     _give_up(services, claim, partial(Job.expired, why=f"{reason}, and BFL gave no fresh URL"))
 
 
-def _look_once_more(services: Services, claim: Claim) -> None:
+def _look_once_more(services: Services, claim: HeldClaim) -> None:
     """Store what earlier claims published (I22); else end the job, or poll BFL if replayed."""
     job = claim.job
     if job.status is Status.READY:
@@ -198,13 +198,13 @@ def _look_once_more(services: Services, claim: Claim) -> None:
         files = {file_number_of(file.key): Published(file) for file in stored.present_media}
         claim.commit(partial(_recovered, result=stored.result))
         _store(services, claim, Files(files, {}))
-    elif job.check.is_last:
+    elif job.claim.is_last:
         claim.commit(Job.give_up)
     else:
         poll.poll_job(services, claim)
 
 
-def _give_up(services: Services, claim: Claim, end: Step) -> None:
+def _give_up(services: Services, claim: HeldClaim, end: Step) -> None:
     """Commit the end of the job, unless samples or bundles are in the storage already."""
     job, found = claim.job, _find_published(services, claim)
     if _is_worth_storing(job, found):
@@ -216,13 +216,13 @@ def _give_up(services: Services, claim: Claim, end: Step) -> None:
 
 
 def _recovered(job: Job, now: float, result: Mapping[str, Any]) -> Job:
-    renewed = job.evolve(result=result).renewed(now)
-    return renewed.with_event(now, EventCode.RESCUE_RECOVERED)
+    leased = job.evolve(result=result).leased(now)
+    return leased.with_event(now, EventCode.RESCUE_RECOVERED)
 
 
-def _back_off(claim: Claim, reason: str, retry_after: float = 0.0) -> None:
+def _back_off(claim: HeldClaim, reason: str, retry_after: float = 0.0) -> None:
     def back_off(job: Job, now: float) -> Job:
-        seconds = backoff_seconds(job.check.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
+        seconds = backoff_seconds(job.polling.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
         with_event = job.with_event(now, EventCode.RESCUE_RETRIED, reason=reason)
         return with_event.back_off(now, max(seconds, retry_after))
 

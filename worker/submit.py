@@ -33,7 +33,7 @@ from jobs.net.http_client import Body
 from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
 from worker.backoff import backoff_seconds
-from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
+from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, HeldClaim
 
 ANSWER_SECONDS = 20.0  # less than a platform waits before SIGKILL
 STRICT_MODEL_SECONDS = 86400  # BFL may change a model
@@ -51,7 +51,7 @@ Files = Mapping[InputPart, IO[bytes]]
 log = logging.getLogger(__name__)
 
 
-def submit_job(services: Services, claim: Claim) -> None:
+def submit_job(services: Services, claim: HeldClaim) -> None:
     """Submit a job that was just admitted to a slot, and record the outcome."""
     watchdog.current.set(None)  # nothing was sent yet
     attempt = Attempt(services, claim)
@@ -73,7 +73,7 @@ def answer_seconds(body: Body) -> float:
 
 
 @contextmanager
-def _readable_input(services: Services, claim: Claim) -> Iterator[tuple[dict[str, Any], Files]]:
+def _readable_input(services: Services, claim: HeldClaim) -> Iterator[tuple[dict[str, Any], Files]]:
     """The input with its draft inserted, and local files of its parts.
 
     Raises InputLost, Invalid when the draft is gone, StorageError.
@@ -89,7 +89,7 @@ def _readable_input(services: Services, claim: Claim) -> Iterator[tuple[dict[str
 
 
 def _load_input(services: Services, job: Job) -> dict[str, Any]:
-    if job.submission.kept_input is None:  # queued by an earlier version, which had it in Redis
+    if job.request.kept_input is None:  # queued by an earlier version, which had it in Redis
         request = services.store.submission(job.id)
         given = strict_json.load_object(request) if request else None
     else:
@@ -105,7 +105,7 @@ def _enqueue_next(services: Services) -> None:
         services.store.enqueue([found.job_id])
 
 
-def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
+def requeue_unsent(services: Services, claim: HeldClaim, kind: str) -> None:
     """Requeue a job last after an unexpected error before anything was sent."""
     Attempt(services, claim).requeue_last(f"unexpected {kind}, before anything was sent")
 
@@ -113,7 +113,7 @@ def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
 class Attempt:
     """One attempt to submit one job."""
 
-    def __init__(self, services: Services, claim: Claim) -> None:
+    def __init__(self, services: Services, claim: HeldClaim) -> None:
         self._services = services
         self._claim = claim
         self._circuits = services.submission_queue
@@ -159,7 +159,7 @@ class Attempt:
         if not self._has_webhook:
             return None
         job, tokens, settings = self._claim.job, self._services.tokens, self._services.settings
-        base = settings.public_url or job.submission.base_url or settings.base_url
+        base = settings.public_url or job.request.base_url or settings.base_url
         url = f"{base}/webhooks/bfl/{tokens.sign(job.id)}"
         return Webhook(url, tokens.secret(job.id))
 
@@ -250,6 +250,6 @@ class Attempt:
         self._circuits.open_circuit(scope, reason, seconds)
 
 
-def _fail(claim: Claim, failure: Failure) -> None:
+def _fail(claim: HeldClaim, failure: Failure) -> None:
     log.info("job %s: BFL refuses it: %s", claim.job.id, failure.code)
     claim.commit(partial(submission.refuse, failure=failure))

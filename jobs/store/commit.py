@@ -155,12 +155,12 @@ class Commit:
             yield "ZREM", INPUT_NOTES, self.options.input_note
         has_task = job.task_id is not None and (before is None or before.task_id is None)
         has_ended = job.status.terminal and not (before and before.status.terminal)
-        if job.submission.input_bytes and (has_task or has_ended):  # of an earlier version
+        if job.request.input_bytes and (has_task or has_ended):  # of an earlier version
             yield "EXPIRE", INPUT_PREFIX + job.id, 0 if has_task else REPLAY_SECONDS
             yield "HDEL", INPUT_SIZES, job.id
-        if not job.submission.forgets_input or job.submission.kept_input is None:
+        if not job.request.forgets_input or job.request.kept_input is None:
             return
-        note = input_note(job.id, job.submission.input_files)
+        note = input_note(job.id, job.request.input_files)
         if has_task:
             yield "ZADD", INPUT_NOTES, job.updated_at, note
         elif has_ended and job.task_id is None:
@@ -174,7 +174,7 @@ class Commit:
     def _superseded(self) -> Iterable[Command]:
         """Have the sweep delete what earlier claims may have left: this worker may be killed."""
         ends = self.after.status.terminal and self.before and not self.before.status.terminal
-        if ends and self.after.check.rescue_attempts > (self.after.status is Status.STORED):
+        if ends and self.after.claim.rescue_attempts > (self.after.status is Status.STORED):
             yield "ZADD", SUPERSEDED, self.after.end, self.after.id
 
     def _rq_arguments(self, rq_queue: RqQueue) -> tuple[int | str, ...]:
@@ -185,8 +185,8 @@ class Commit:
     def _needs_worker(self) -> bool:
         """Whether the job waits for a worker and did not before."""
         before = self.before
-        has_work = self.after.check.work_deadline is not None and (
-            before is None or before.check.work_deadline is None
+        has_work = self.after.claim.work_deadline is not None and (
+            before is None or before.claim.work_deadline is None
         )
         return has_work or (
             self.after.submission.is_queued and not (before and before.submission.is_queued)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 from redis import Redis
 
 from jobs.domain.job import Job
-from jobs.domain.record import PARTS
+from jobs.domain.record import PRIVATE_FIELDS
 from jobs.domain.status import TERMINAL
 from jobs.store.clock import unavailable
 from jobs.store.keys import EVENTS
@@ -24,7 +24,7 @@ BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
 POSITION_FORM = r"[0-9]{1,19}-[0-9]{1,19}"
 _FINAL = frozenset({*TERMINAL, DELETED})
 
-_public_part = attrgetter(*(one.name for one in fields(Job) if one.name not in PARTS))
+_public_part = attrgetter(*(one.name for one in fields(Job) if one.name not in PRIVATE_FIELDS))
 
 
 def change_event(before: Job | None, after: Job) -> Iterator[Command]:

@@ -35,7 +35,7 @@ def replay_job(services: Services, job_id: str) -> Job:
 
 
 def _has_input(services: Services, job: Job) -> bool:
-    if job.submission.kept_input is not None:
+    if job.request.kept_input is not None:
         return inputs.is_complete(job)
     return services.store.submission(job.id) is not None  # queued by an earlier version
 
@@ -66,12 +66,12 @@ def delete_job(services: Services, job: Job) -> None:
         services.storage.delete_superseded,
         job.id,
         job.created_at,
-        job.check.fencing_token,
+        job.claim.fencing_token,
         named=(),
     )
 
 
 def _delete_unchanged(services: Services, job: Job) -> bool:
-    for file in (*job.media, *job.submission.input_files):
+    for file in (*job.media, *job.request.input_files):
         run_in_thread(services.storage.delete, file.key)
     return services.store.delete(job)

@@ -89,7 +89,7 @@ def _record(job_id: str, body: Expectation) -> Change:
     packed = inputs.pack(body.input or {}, services().settings.max_input_bytes)
     is_kept = body.input is not None and services().settings.keep_inputs
     # The first one stays, and Fluxkeep has that of its own submissions.
-    is_stored = is_kept and not (known and known.submission.kept_input is not None)
+    is_stored = is_kept and not (known and known.request.kept_input is not None)
     files = packed.files(own_id, created_at) if is_stored else ()
 
     def merge(job: Job | None, now: float) -> Job:
@@ -98,11 +98,11 @@ def _record(job_id: str, body: Expectation) -> Change:
             raise WrongStatus("Fluxkeep submits this job itself: it has its input")
         _check_fixed_fields(before, details)
         after = before.with_details(now, details)
-        if not is_stored or after.submission.kept_input is not None:
+        if not is_stored or after.request.kept_input is not None:
             return after
         if day_of(after.created_at) != day_of(created_at):  # the names of the objects begin with it
             raise StoreUnavailable("the job was made by somebody else: send it again")
-        return after.with_submission(kept_input=packed.values, input_files=files)
+        return after.with_request(kept_input=packed.values, input_files=files)
 
     def write(note: str | None) -> Change:
         return store.update(own_id, merge, new=known is None, input_note=note)
@@ -117,7 +117,7 @@ def _announced(job_id: str, now: float, model: str | None) -> Job:
     """A new job that counts against MAX_UNCONFIRMED of its key until BFL confirms it."""
     timeouts = services().settings.timeouts
     job = Job.expected(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_EXPECTED)
-    return job.with_check(announced_by=g.api_key.name).with_submission(key=g.api_key.name)
+    return job.with_request(key=g.api_key.name, announced_by=g.api_key.name)
 
 
 def _update_sidecar(job_id: str) -> None:
@@ -131,7 +131,7 @@ def _update_sidecar(job_id: str) -> None:
 def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
     """Raises WrongStatus for a change of where Fluxkeep submits a job."""
     # The operator's API key goes where these say: a caller must not change them.
-    fixed = {"model": job.model, "polling_url": job.check.polling_url}
+    fixed = {"model": job.model, "polling_url": job.polling.polling_url}
     if job.is_submission and any(
         details.get(name, value) != value for name, value in fixed.items()
     ):

@@ -108,9 +108,7 @@ def _is_misdirected(context: Context, model: str) -> bool:
         return False
     default = "global" if context.settings.bfl_origin.host == GLOBAL_HOST else None
     newest = context.services.listing.page(Search(model=model), 1, None).jobs
-    return any(
-        job.is_submission and (job.submission.region or default) == "global" for job in newest
-    )
+    return any(job.is_submission and (job.request.region or default) == "global" for job in newest)
 
 
 def _has_account(settings: Settings) -> bool:

@@ -195,7 +195,7 @@ def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterat
     elif returned or not job.present_media:
         problem = f"belongs to a job that has no media ({job.status})"
         yield Finding(found.key, problem, partial(_delete, services, found.key))
-    elif fencing_token_of(found.key) < job.check.fencing_token:
+    elif fencing_token_of(found.key) < job.claim.fencing_token:
         # A worker that was late for a job which was deleted and expected again published it (I11).
         problem = "was superseded by what another worker stored"
         yield Finding(found.key, problem, partial(_delete, services, found.key))

@@ -26,7 +26,7 @@ def submitted(store: JobStore) -> Job:
     """A job that Fluxkeep submitted, and that BFL knows as `task`."""
 
     def begin(_job: Job | None, now: float) -> Job:
-        return Job.expected("task", now, TIMEOUTS, "own").with_submission(queued_at=now)
+        return Job.expected("task", now, TIMEOUTS, "own").evolve(is_submission=True)
 
     store.update("own", begin, new=True)
     return load(store, "own")

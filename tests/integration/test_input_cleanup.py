@@ -7,7 +7,7 @@ import pytest
 
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.record import Request
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.commit import REPLAY_SECONDS
@@ -41,7 +41,7 @@ def noted(wired: Services) -> str:
     monkey = pytest.MonkeyPatch()
     monkey.setattr(input_storage, "_store", lambda *_: None)  # they are there
     with pytest.raises(SystemExit):
-        input_storage.record(wired, (), job.submission.input_files, die, is_new_id=True)
+        input_storage.record(wired, (), job.request.input_files, die, is_new_id=True)
     monkey.undo()
     (note,) = notes(wired)
     return note
@@ -69,7 +69,7 @@ def test_objects_that_a_record_names_by_then_stay(wired: Services) -> None:
 @pytest.fixture
 def forgetful(wired: Services) -> Services:
     """A queued job whose input is to be forgotten."""
-    details = Submission(forgets_input=True)
+    details = Request(forgets_input=True)
     created = submission.create("own", "m", wired.store.now(), details)
     job = with_input(wired.storage, created, {"a": PICTURE, "b": 1})
     wired.store.update("own", lambda _job, _now: job, new=True)
@@ -79,7 +79,7 @@ def forgetful(wired: Services) -> Services:
 def kept(wired: Services) -> Any:
     job = wired.store.load("own")
     assert job is not None
-    return job.submission.kept_input
+    return job.request.kept_input
 
 
 def end(job: Job | None, now: float) -> Job | None:

@@ -20,9 +20,7 @@ def until_its_deadline(worker_env: WorkerEnvironment, task: Task) -> Job:
     def later(job: Job | None, now: float) -> Job | None:
         gone = f"{worker_env.box.url}/gone/sample.jpeg"
         urls = {"urls": (gone,) * len(job.delivery.urls)} if job else {}
-        past = job and job.evolve(deadline=now - 1).with_check(
-            lease_until=None, next_check_at=now - 1
-        )
+        past = job and job.evolve(deadline=now - 1).unleased(now - 1)
         return past and past.with_delivery(**urls, refreshed=True)
 
     worker_env.wired.store.update(task.id, later)

@@ -28,7 +28,7 @@ def expected(
         known = job or Job.expected(
             task.id, now - 100, worker_env.wired.settings.timeouts, model=model
         )
-        polled = known.with_check(polling_url=url, awaits_callback=awaits_callback)
+        polled = known.with_polling(polling_url=url, awaits_callback=awaits_callback)
         return polled.with_submission(origin=origin).enqueue(now)
 
     worker_env.wired.store.update(task.id, expect, new=True)
@@ -83,7 +83,10 @@ def test_only_pending_on_its_own_host_keeps_a_job_alive(
     expected(worker_env, a_long_task, own_host=own_host)
     before = worker_env.job(a_long_task)
     job = asked(worker_env, a_long_task)
-    assert (job.check.alive_at is not None, job.deadline > before.deadline) == (own_host, own_host)
+    assert (job.polling.alive_at is not None, job.deadline > before.deadline) == (
+        own_host,
+        own_host,
+    )
 
 
 @pytest.mark.parametrize(("awaits_callback", "least", "most"), [(True, 1500, 1e9), (False, 0, 15)])
@@ -96,8 +99,8 @@ def test_a_poll_that_says_pending_begins_the_grace_anew_unless_no_callback_can_c
 ) -> None:
     expected(worker_env, a_long_task, model="flux-3-video", awaits_callback=awaits_callback)
     job, now = asked(worker_env, a_long_task), worker_env.wired.store.now()
-    assert job.check.next_check_at is not None
-    assert least < job.check.next_check_at - now < most
+    assert job.polling.next_check_at is not None
+    assert least < job.polling.next_check_at - now < most
 
 
 # Without a polling URL.
@@ -145,7 +148,7 @@ def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
     claim = worker_env.claim(task)
     now = worker_env.wired.store.now()
     job = replace(
-        claim.job, deadline=now + remaining, check=replace(claim.job.check, attempts=attempts)
+        claim.job, deadline=now + remaining, polling=replace(claim.job.polling, attempts=attempts)
     )
     everywhere = poll.is_first_or_last(job, now)
     assert len(poll.polling_urls(worker_env.wired, job, everywhere=everywhere)) == count

@@ -45,7 +45,7 @@ def published_by_a_dead_worker(worker_env: WorkerEnvironment, task: Task) -> str
     rescue.rescue_files(worker_env.wired, claim)
     worker_env.die_with(claim)
     (key,) = objects(worker_env, task)
-    assert fencing_token_of(key) == claim.job.check.fencing_token
+    assert fencing_token_of(key) == claim.job.claim.fencing_token
     return key
 
 

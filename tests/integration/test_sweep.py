@@ -13,7 +13,7 @@ from jobs.store.rq_queue import QUEUE_NAME
 from tests.harness.redis_server import RQ_KEYS
 from tests.harness.reports import call_back
 from tests.harness.worker_environment import WorkerEnvironment
-from worker.claim import Claim
+from worker.claim import HeldClaim
 from worker.sweep import sweep
 
 
@@ -77,7 +77,7 @@ def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: R
 
 def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(wired: Services, redis: Redis) -> None:
     call_back(wired.store, "job")
-    assert Claim.acquire(wired.store, "job") is not None
+    assert HeldClaim.acquire(wired.store, "job") is not None
     redis.zadd(DUE, {"job": 1.0})
     sweep(wired)
     assert wired.store.most_urgent() is None and wired.store.due(10).ids == ()

@@ -252,5 +252,5 @@ def test_repair_keeps_the_input_of_a_job_that_it_restores(archive: Archive) -> N
         assert [line.partition(" ")[2] for line in found[:1]] == ["has no record"]
         assert not [line for line in found if "input" in line]
     after = archive.job(job)
-    assert after and after.submission.input_files == job.submission.input_files
+    assert after and after.request.input_files == job.request.input_files
     assert len(archive.objects()) == 6

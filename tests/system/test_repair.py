@@ -253,7 +253,7 @@ def test_what_a_late_worker_left_is_deleted(archive: Archive, shell: CommandLine
     late = archive._published(job, 1)  # noqa: SLF001 - as a worker does that lost its claim
     assert "is not a file of its job" in shell.run("repair").out
     archive.store.update(
-        job.id, lambda job, _now: job and replace(job, check=replace(job.check, fencing_token=2))
+        job.id, lambda job, _now: job and replace(job, claim=replace(job.claim, fencing_token=2))
     )
     assert f"{late.key}: was superseded" in shell.run("repair").out
     assert archive.objects() == sorted([key(job), sidecar_key(key(job))])

@@ -73,7 +73,7 @@ def test_a_fresh_url_takes_the_job_from_the_worker_that_has_the_old_one(
     fresh = report_of(ReportKind.READY, Source.POLL, FRESH_URL, NOW + 900)
     job = after_report(a_job_being_rescued, fresh)
     assert (job.delivery.urls, job.delivery.refreshed) == ((FRESH_URL,), True)
-    assert (job.check.lease_until, job.check.work_deadline) == (None, NOW + 900)
+    assert (job.claim.lease_until, job.claim.work_deadline) == (None, NOW + 900)
 
 
 @pytest.mark.parametrize("state", sorted(set(Status) - REOPENABLE))

@@ -120,7 +120,7 @@ def test_nothing_is_kept_where_the_operator_says_so(forgetful: SubmissionEnviron
     wait_for_none("and forgotten", forgetful.input_notes)
     with forgetful.stack.installation.redis.client() as redis:
         record: Any = redis.get(f"fluxkeep:job:{job['id']}")
-    assert codec.decode(record).submission.kept_input is None
+    assert codec.decode(record).request.kept_input is None
     task = announced(forgetful)
     assert forgetful.client.put_job(task.id, input={"prompt": "mine"}).status_code == 200
     assert "input" not in forgetful.client.job(task.id)

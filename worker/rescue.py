@@ -91,7 +91,7 @@ def _rescue_or_explain(services: Services, claim: HeldClaim) -> None:
         now, delivery = services.store.now(), claim.job.delivery
         life_left = LIFE_LEFT.observed((delivery.expire_at or now) - now)
         took = TIME_TO_STORED.observed(now - (delivery.ready_at or now))
-        _store(services, claim, files, {**life_left, **took})
+        store_files(services, claim, files, {**life_left, **took})
 
 
 def rescue_files(services: Services, claim: HeldClaim) -> Files:
@@ -142,7 +142,7 @@ def _is_worth_storing(job: Job, files: Collection[int]) -> bool:
     return not known.isdisjoint(files) if known else bool(files)
 
 
-def _store(
+def store_files(
     services: Services, claim: HeldClaim, files: Files, counts: Mapping[str, int] = NO_COUNTS
 ) -> None:
     """Commit the files; every object has its final sidecar before the record names it (I10)."""
@@ -197,7 +197,7 @@ def _look_once_more(services: Services, claim: HeldClaim) -> None:
     if stored:
         files = {file_number_of(file.key): Published(file) for file in stored.present_media}
         claim.commit(partial(_recovered, result=stored.result))
-        _store(services, claim, Files(files, {}))
+        store_files(services, claim, Files(files, {}))
     elif job.claim.is_last:
         claim.commit(Job.give_up)
     else:
@@ -210,7 +210,7 @@ def _give_up(services: Services, claim: HeldClaim, end: Step) -> None:
     if _is_worth_storing(job, found):
         missing = sorted(set(range(len(job.delivery.urls))) - found.keys())
         claim.commit(partial(_recovered, result=job.result))
-        _store(services, claim, Files(found, dict.fromkeys(missing, ErrorCode.UNAVAILABLE)))
+        store_files(services, claim, Files(found, dict.fromkeys(missing, ErrorCode.UNAVAILABLE)))
     else:
         claim.commit(end)
 

@@ -165,6 +165,21 @@ def test_a_late_worker_leaves_its_file_to_the_job_that_is_under_way(
     assert worker_env.downloads(task) == 1
 
 
+def test_a_late_worker_leaves_the_sidecars_of_files_that_another_has_stored(
+    worker_env: WorkerEnvironment,
+) -> None:
+    """It published them all, and was stopped before it wrote their final sidecars."""
+    task = worker_env.ready(samples=2)
+    late = worker_env.claim(task)
+    files = rescue.rescue_files(worker_env.wired, late)
+    worker_env.die_with(late)
+    assert worker_env.take(task)
+    with pytest.raises(ClaimLost):
+        rescue.store_files(worker_env.wired, late, files)
+    assert_stored(worker_env, task)
+    assert worker_env.downloads(task) == 2
+
+
 def test_a_late_worker_of_a_forgotten_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready()
     claim = worker_env.claim(task)

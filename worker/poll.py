@@ -29,9 +29,10 @@ _DECISIVE = frozenset({ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED
 def poll_job(services: Services, claim: HeldClaim) -> None:
     """Poll BFL once and record the report; back off unless the report is final."""
     job = claim.job
-    claim.allow_silence(ALL_HOSTS_SECONDS)
+    everywhere = is_first_or_last(job, services.store.now())
     try:
-        report = fetch_report(services, job, everywhere=is_first_or_last(job, services.store.now()))
+        with claim.silence(ALL_HOSTS_SECONDS):
+            report = fetch_report(services, job, everywhere=everywhere)
     except BflUnavailable as error:
         _back_off(claim, str(error), retry_after=error.retry_after)
         return

@@ -78,11 +78,13 @@ def _readable_input(services: Services, claim: HeldClaim) -> Iterator[tuple[dict
 
     Raises InputLost, Invalid when the draft is gone, StorageError.
     """
-    claim.allow_silence(LEAST_SECONDS)  # a bucket may be slow
-    given = drafts.insert(services, _load_input(services, claim.job))
+    with claim.silence(LEAST_SECONDS):  # a bucket may be slow
+        given = drafts.insert(services, _load_input(services, claim.job))
     size = sum(part.size_bytes for part in parts_in(given))
-    claim.allow_silence(LEAST_SECONDS + size / BYTES_PER_SECOND)
-    with opened(services.storage, given) as files:
+    with (
+        claim.silence(LEAST_SECONDS + size / BYTES_PER_SECOND),
+        opened(services.storage, given) as files,
+    ):
         yield given, files
 
 
@@ -150,8 +152,8 @@ class Attempt:
         origin = self._services.origin_of(self._claim.job)
         body = JsonBody(bfl_submissions.with_webhook(given, self._webhook()), files)
         seconds = answer_seconds(body)
-        self._claim.allow_silence(seconds + PROGRESS_SECONDS)
-        return self._services.bfl.submit(origin, self._model, body, seconds)
+        with self._claim.silence(seconds + PROGRESS_SECONDS):
+            return self._services.bfl.submit(origin, self._model, body, seconds)
 
     def _webhook(self) -> Webhook | None:
         if not self._has_webhook:

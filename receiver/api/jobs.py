@@ -72,14 +72,13 @@ def expect_job(job_id: str) -> ResponseReturnValue:
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
             raise BodyTooLarge
         change = _record(job_id, body)
-    assert change.after is not None  # `merge` always returns a job
     log.info("job %s: announced, %s", change.after.id, change.after.status)
     if change.after.status is Status.STORED:
         _update_sidecar(change.after.id)
     return views.job_view(services(), change.after), 200 if change.before else 201
 
 
-def _record(job_id: str, body: Expectation) -> Change:
+def _record(job_id: str, body: Expectation) -> Change[Job]:
     """Record a new job, or what the body adds to a known one. Raises WrongStatus, RateLimited."""
     details, store = body.given(), services().store
     known = store.load(job_id)
@@ -102,7 +101,7 @@ def _record(job_id: str, body: Expectation) -> Change:
             raise StoreUnavailable("the job was made by somebody else: send it again")
         return after.with_submission(kept_input=packed.values, input_files=files)
 
-    def write(note: str | None) -> Change:
+    def write(note: str | None) -> Change[Job]:
         return store.update(own_id, merge, new=known is None, input_note=note)
 
     try:

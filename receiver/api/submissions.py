@@ -138,11 +138,10 @@ def enqueue(
         # The keys of the objects begin with the day of its creation.
         return _with_remarks(services, new.evolve(created_at=created_at), now, draft)
 
-    def write(note: str | None) -> Change:
+    def write(note: str | None) -> Change[Job]:
         return services.store.update(own_id, create, new=True, input_note=note)
 
     change = input_storage.record(services, packed.parts, files, write, is_new_id=job_id is None)
-    assert change.after is not None  # `create` always returns a job
     if change.written:
         log.info("job %s: queued for %s", own_id, body.model)
     return change.after

@@ -44,7 +44,7 @@ class Broker:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._subscribers: defaultdict[str | None, set[Subscriber]] = defaultdict(set)
-        # The latest events without a gap, behind a mark of where they begin. Empty before the start.
+        # The latest events without a gap, behind a mark of where they begin; empty until the start.
         self._recent: list[Event] = []
 
     @property

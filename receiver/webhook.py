@@ -10,17 +10,7 @@ from flask import Blueprint, request
 
 from jobs import ingest
 from jobs.bfl import parsing
-from jobs.domain.errors import (
-    BadRequest,
-    BodyTooLarge,
-    InvalidLink,
-    InvalidReport,
-    ReportRefused,
-    StoreUnavailable,
-    TooManyWaiting,
-    Unauthorized,
-    UnknownJob,
-)
+from jobs.domain import errors
 from jobs.domain.report import Report
 from jobs.services import Services
 from jobs.signing import CallbackVerifier, is_signature
@@ -45,7 +35,7 @@ _SPEC = EndpointSpec(
     body=parsing.CALLBACK,
     body_example=examples.CALLBACK,
     responses={200: ResponseSpec("The report is on record.", CallbackAccepted)},
-    errors=(Unauthorized, InvalidReport),
+    errors=(errors.Unauthorized, errors.InvalidReport),
     security=("webhookSecret", "webhookSignature"),
 )
 
@@ -88,7 +78,7 @@ def _verifier_for(services: Services, token: str | None) -> tuple[CallbackVerifi
         return services.callback_verifier, None
     try:
         job_id = services.tokens.read(token)
-    except InvalidLink:
+    except errors.InvalidLink:
         return _REFUSE_ALL, None
     return services.tokens.verifier(job_id), job_id
 
@@ -108,7 +98,7 @@ def _verify(
         claimed = parsing.claimed_task_id(body[:UNVERIFIED_BODY_MAX_BYTES])
         _record_refusal(services, job_id or claimed, refusal)
         log.info("callback refused: %s", refusal)
-        raise Unauthorized
+        raise errors.Unauthorized
     return body
 
 
@@ -118,7 +108,7 @@ def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
     if length is not None and length <= UNVERIFIED_BODY_MAX_BYTES:
         return _read(services, environ, BODY_MAX_BYTES)
     if not _large_bodies.acquire(timeout=LARGE_BODY_WAIT_SECONDS):
-        raise TooManyWaiting("Too many large callbacks at once.")
+        raise errors.TooManyWaiting("Too many large callbacks at once.")
     try:
         return _read(services, environ, BODY_MAX_BYTES)
     finally:
@@ -128,8 +118,8 @@ def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
 def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
     """A small body without valid authentication; a larger one is not read."""
     if (declared_length(environ) or 0) > BODY_MAX_BYTES:
-        raise BodyTooLarge
-    with suppress(BodyTooLarge):
+        raise errors.BodyTooLarge
+    with suppress(errors.BodyTooLarge):
         return _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
     return b""
 
@@ -137,7 +127,7 @@ def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
 def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> bytes:
     try:
         return read_environ(environ, max_bytes)
-    except BadRequest:
+    except errors.BadRequest:
         _count(services, Counter.CALLBACK_UNREADABLE)
         raise
 
@@ -145,7 +135,7 @@ def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> byt
 def _parse(services: Services, body: bytes) -> Report:
     try:
         return parsing.parse_callback(body)
-    except InvalidReport:
+    except errors.InvalidReport:
         _count(services, Counter.CALLBACK_MALFORMED)
         raise
 
@@ -153,21 +143,21 @@ def _parse(services: Services, body: bytes) -> Report:
 def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAccepted:
     try:
         job = ingest.apply_report(services.store, report, services.settings.timeouts, job_id)
-    except UnknownJob:
+    except errors.UnknownJob:
         return {"id": job_id or report.task_id, "status": "forgotten"}
-    except ReportRefused as error:
+    except errors.ReportRefused as error:
         _record_refusal(services, job_id or report.task_id, str(error))
-        raise Unauthorized from None
+        raise errors.Unauthorized from None
     log.debug("job %s: callback accepted, %s", job.id, job.status)
     return {"id": job.id, "status": job.status.value}
 
 
 def _record_refusal(services: Services, job_id: str | None, reason: str) -> None:
     """Outside the job's record, which an unverified body must not change (I15)."""
-    with suppress(StoreUnavailable):
+    with suppress(errors.StoreUnavailable):
         services.refused_callbacks.record(job_id, reason)
 
 
 def _count(services: Services, counter: Counter) -> None:
-    with suppress(StoreUnavailable):
+    with suppress(errors.StoreUnavailable):
         services.store.increment({counter: 1})

@@ -14,14 +14,7 @@ from jobs import views
 from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
-from jobs.domain.errors import (
-    BadRequest,
-    BflUnavailable,
-    IdempotencyKeyReused,
-    QueueFull,
-    StorageError,
-    StoreUnavailable,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.record import ClientWebhook, Submission
 from jobs.domain.report import Failure
@@ -98,12 +91,12 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
         200: ResponseSpec("The task.", compat.BflSubmission),
         **REFUSALS,
     },
-    errors=(IdempotencyKeyReused, QueueFull, StorageError),
+    errors=(errors.IdempotencyKeyReused, errors.QueueFull, errors.StorageError),
 )
 def bfl_submit(model: str) -> ResponseReturnValue:
     """Submit as to BFL. A refusal is relayed if it comes at once."""
     if not bfl_submissions.is_generation(model):
-        raise BadRequest(bfl_submissions.explain_no_generation(model))
+        raise errors.BadRequest(bfl_submissions.explain_no_generation(model))
     with input_body.received() as received:
         webhook = validate(WebhookFields, received.fields).client_webhook
         given = bfl_submissions.without_webhook(received.fields)
@@ -148,7 +141,7 @@ def bfl_result() -> ResponseReturnValue:
     task_id = ResultQuery.read().id
     try:
         job = services().store.load(task_id)
-    except StoreUnavailable:
+    except errors.StoreUnavailable:
         return _poll_response(compat.pending_task(task_id))
     if job is None:
         return _poll_response(compat.unknown_task(task_id), HTTPStatus.NOT_FOUND)
@@ -175,7 +168,7 @@ def bfl_credits() -> ResponseReturnValue:
     """Credits left at BFL. Relayed from the operator's account."""
     try:
         answer = services().bfl.credits()
-    except BflUnavailable as error:
+    except errors.BflUnavailable as error:
         return compat.error(str(error), str(error)), HTTPStatus.SERVICE_UNAVAILABLE
     if answer.is_key_refused:
         text = "BFL refuses the API key of this Fluxkeep"

@@ -9,18 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs import inputs, sidecars, views
 from jobs.bfl import parsing
-from jobs.domain.errors import (
-    BodyTooLarge,
-    InvalidField,
-    NoFreeSlot,
-    QueueFull,
-    RateLimited,
-    StorageError,
-    StoreUnavailable,
-    TooManyWaiting,
-    UnknownJob,
-    WrongStatus,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
@@ -61,16 +50,16 @@ log = logging.getLogger(__name__)
         200: ResponseSpec("The existing job.", JobView),
         201: ResponseSpec("The new job.", JobView),
     },
-    errors=(WrongStatus, RateLimited, StorageError),
+    errors=(errors.WrongStatus, errors.RateLimited, errors.StorageError),
 )
 def expect_job(job_id: str) -> ResponseReturnValue:
     """Announce a job. Its caller submitted it to BFL; the callback may have come first."""
     if not parsing.TASK_ID.fullmatch(job_id):
-        raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
+        raise errors.InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
     with input_body.received(default=b"{}") as received:
         body = validate_with_input(Expectation, received.fields)
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
-            raise BodyTooLarge
+            raise errors.BodyTooLarge
         change = _record(job_id, body)
     log.info("job %s: announced, %s", change.after.id, change.after.status)
     if change.after.status is Status.STORED:
@@ -92,13 +81,13 @@ def _record(job_id: str, body: Expectation) -> Change[Job]:
     def merge(job: Job | None, now: float) -> Job:
         before = job or _announced(job_id, now, details.get("model")).evolve(created_at=created_at)
         if before.is_submission and body.input is not None:
-            raise WrongStatus("Fluxkeep submits this job itself: it has its input")
+            raise errors.WrongStatus("Fluxkeep submits this job itself: it has its input")
         _check_fixed_fields(before, details)
         after = before.with_details(now, details)
         if not is_stored or after.submission.kept_input is not None:
             return after
         if day_of(after.created_at) != day_of(created_at):  # the names of the objects begin with it
-            raise StoreUnavailable("the job was made by somebody else: send it again")
+            raise errors.StoreUnavailable("the job was made by somebody else: send it again")
         return after.with_submission(kept_input=packed.values, input_files=files)
 
     def write(note: str | None) -> Change[Job]:
@@ -106,8 +95,8 @@ def _record(job_id: str, body: Expectation) -> Change[Job]:
 
     try:
         return input_storage.record(services(), packed.parts, files, write, is_new_id=False)
-    except NoFreeSlot:
-        raise RateLimited(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
+    except errors.NoFreeSlot:
+        raise errors.RateLimited(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
 
 
 def _announced(job_id: str, now: float, model: str | None) -> Job:
@@ -121,7 +110,7 @@ def _update_sidecar(job_id: str) -> None:
     """A failure leaves a stale sidecar, which `repair` rewrites; the record is changed anyway."""
     try:
         sidecars.update(services().store, services().storage, job_id, run_in_thread)
-    except (StorageError, StoreUnavailable) as error:
+    except (errors.StorageError, errors.StoreUnavailable) as error:
         log.warning("job %s: its sidecar is stale: %s", job_id, error)
 
 
@@ -132,7 +121,7 @@ def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
     if job.is_submission and any(
         details.get(name, value) != value for name, value in fixed.items()
     ):
-        raise WrongStatus(
+        raise errors.WrongStatus(
             "Fluxkeep submits this job itself: its model and polling_url cannot change"
         )
 
@@ -142,7 +131,7 @@ def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
     scope="read",
     query=ShowQuery,
     responses={200: ResponseSpec("The job.", JobView)},
-    errors=(UnknownJob, TooManyWaiting),
+    errors=(errors.UnknownJob, errors.TooManyWaiting),
 )
 def get_job(job_id: str) -> ResponseReturnValue:
     """Get a job, or wait until it ends. The response comes then, or after `wait` seconds."""
@@ -177,7 +166,7 @@ def list_jobs() -> JobPage:
 @EndpointSpec(
     scope="admin",
     responses={202: ResponseSpec("The reopened job.", JobView)},
-    errors=(UnknownJob, WrongStatus),
+    errors=(errors.UnknownJob, errors.WrongStatus),
 )
 def rescue_job(job_id: str) -> ResponseReturnValue:
     """Replay a job. BFL is asked again; only for `failed`, `expired` and `lost` jobs."""
@@ -191,7 +180,7 @@ def rescue_job(job_id: str) -> ResponseReturnValue:
         202: ResponseSpec("No record has this id: the storage is searched for its objects."),
         204: ResponseSpec("The job was deleted."),
     },
-    errors=(UnknownJob, StorageError, QueueFull),
+    errors=(errors.UnknownJob, errors.StorageError, errors.QueueFull),
 )
 def forget_job(job_id: str) -> ResponseReturnValue:
     """Delete a job and its media. Its input, too; without a record soon, and by its own id."""

@@ -7,13 +7,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from jobs import inputs, views
-from jobs.domain.errors import (
-    IdempotencyKeyReused,
-    QueueFull,
-    StorageError,
-    UnknownJob,
-    WrongStatus,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.record import Submission
 from jobs.services import Services
@@ -54,7 +48,13 @@ class RepeatBody(BaseModel):
     body_example=examples.REPEAT,
     is_body_required=False,
     responses={202: ResponseSpec("The new job.", JobView)},
-    errors=(UnknownJob, WrongStatus, IdempotencyKeyReused, QueueFull, StorageError),
+    errors=(
+        errors.UnknownJob,
+        errors.WrongStatus,
+        errors.IdempotencyKeyReused,
+        errors.QueueFull,
+        errors.StorageError,
+    ),
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:
     """Submit a job's input again. Model, metadata and region stay, but for what is given."""
@@ -74,7 +74,7 @@ def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict
     is_kept = job.submission.public_input is not None
     known = run_in_thread(inputs.load, services.storage, job) if is_kept else None
     if known is None:
-        raise WrongStatus(NOT_KEPT)
+        raise errors.WrongStatus(NOT_KEPT)
     merged = {**known, **(changes.get("input") or {})}
     metadata = changes.get("metadata")
     return {

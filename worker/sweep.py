@@ -96,9 +96,8 @@ def _check(services: Services, job_id: str) -> None:
 
 def check_job(services: Services, job_id: str) -> None:
     """Apply the next step to one due job. Raises StoreUnavailable, UnreadableRecord."""
-    timeouts, has_webhook = services.settings.timeouts, services.settings.bfl_reaches_us
-    check = partial(submission.check, timeouts=timeouts, has_webhook=has_webhook)
-    change = services.store.change(job_id, check)
+    policy = services.settings.callback_policy
+    change = services.store.change(job_id, partial(submission.check, policy=policy))
     if change.before is None:
         services.store.remove_due(job_id)
     elif change.written and change.after and change.after.status.terminal:

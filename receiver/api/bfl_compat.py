@@ -145,8 +145,8 @@ def bfl_result() -> ResponseReturnValue:
         return _poll_response(compat.pending_task(task_id))
     if job is None:
         return _poll_response(compat.unknown_task(task_id), HTTPStatus.NOT_FOUND)
-    links, waiting = services().links_to(job), views.waiting_reasons(services(), job)
-    return _poll_response(compat.task(job, links, waiting))
+    waiting = views.waiting_reasons(services().submission_queue, job)
+    return _poll_response(compat.task(job, services().links_to(job), waiting))
 
 
 def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> ResponseReturnValue:

@@ -11,17 +11,7 @@ from pydantic_core import to_json
 
 from jobs import ingest
 from jobs.bfl import parsing
-from jobs.domain.errors import (
-    BadRequest,
-    BodyTooLarge,
-    InvalidLink,
-    InvalidReport,
-    ReportRefused,
-    StoreUnavailable,
-    TooManyWaiting,
-    Unauthorized,
-    UnknownJob,
-)
+from jobs.domain import errors
 from jobs.domain.report import Report
 from jobs.services import Services
 from jobs.signing import CallbackVerifier, is_signature
@@ -29,7 +19,7 @@ from jobs.store.metrics import Counter
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.request_body import declared_length, read_environ
-from receiver.schemas.endpoint import JSON, EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import JSON, EndpointSpec, ResponseSpec
 from receiver.schemas.responses import CallbackAccepted
 
 PATH = "/webhooks/bfl"
@@ -43,18 +33,13 @@ _HEADERS = tuple(
     "HTTP_" + name.upper().replace("-", "_") for name in parsing.AUTHENTICATION_HEADERS
 )
 _REFUSE_ALL = CallbackVerifier(())
-_SPEC: dict[str, Any] = {
-    "tag": Tag.CALLBACKS,
-    "body": parsing.CALLBACK,
-    "body_example": examples.CALLBACK,
-    "responses": {
-        200: ResponseSpec(
-            "The report is on record.", CallbackAccepted, example=examples.CALLBACK_ACCEPTED
-        )
-    },
-    "errors": (Unauthorized, InvalidReport),
-    "security": ("webhookSecret", "webhookSignature"),
-}
+_SPEC = EndpointSpec(
+    body=parsing.CALLBACK,
+    body_example=examples.CALLBACK,
+    responses={200: ResponseSpec("The report is on record.", CallbackAccepted)},
+    errors=(errors.Unauthorized, errors.InvalidReport),
+    security=("webhookSecret", "webhookSignature"),
+)
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("webhook", __name__)
@@ -62,16 +47,16 @@ _large_bodies = threading.BoundedSemaphore(LARGE_BODIES_MAX)
 
 
 @blueprint.post(PATH)
-@EndpointSpec(summary="Receive a callback", **_SPEC)
+@_SPEC
 def receive_callback() -> CallbackAccepted:
-    """Callback for a job that its caller submitted to BFL; `WEBHOOK_SECRET` authenticates it."""
+    """Receive a callback. For a job of its caller's own; `WEBHOOK_SECRET` authenticates it."""
     return accept_callback(services(), request.environ)
 
 
 @blueprint.post(f"{_TOKEN_PREFIX}<token>")
-@EndpointSpec(summary="Receive a callback for a submission", **_SPEC)
+@_SPEC
 def receive_callback_for_submission(token: str) -> CallbackAccepted:
-    """Callback for a job that Fluxkeep submitted: the token names it."""
+    """Receive a callback for a submission. The token names the job."""
     return accept_callback(services(), request.environ, token)
 
 
@@ -95,7 +80,7 @@ def _verifier_for(services: Services, token: str | None) -> tuple[CallbackVerifi
         return services.callback_verifier, None
     try:
         job_id = services.tokens.read(token)
-    except InvalidLink:
+    except errors.InvalidLink:
         return _REFUSE_ALL, None
     return services.tokens.verifier(job_id), job_id
 
@@ -115,7 +100,7 @@ def _verify(
         claimed = parsing.claimed_task_id(body[:UNVERIFIED_BODY_MAX_BYTES])
         _record_refusal(services, job_id or claimed, refusal)
         log.info("callback refused: %s", refusal)
-        raise Unauthorized
+        raise errors.Unauthorized
     return body
 
 
@@ -125,7 +110,7 @@ def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
     if length is not None and length <= UNVERIFIED_BODY_MAX_BYTES:
         return _read(services, environ, BODY_MAX_BYTES)
     if not _large_bodies.acquire(timeout=LARGE_BODY_WAIT_SECONDS):
-        raise TooManyWaiting("Too many large callbacks at once.")
+        raise errors.TooManyWaiting("Too many large callbacks at once.")
     try:
         return _read(services, environ, BODY_MAX_BYTES)
     finally:
@@ -135,8 +120,8 @@ def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
 def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
     """A small body without valid authentication; a larger one is not read."""
     if (declared_length(environ) or 0) > BODY_MAX_BYTES:
-        raise BodyTooLarge
-    with suppress(BodyTooLarge):
+        raise errors.BodyTooLarge
+    with suppress(errors.BodyTooLarge):
         return _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
     return b""
 
@@ -144,7 +129,7 @@ def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
 def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> bytes:
     try:
         return read_environ(environ, max_bytes)
-    except BadRequest:
+    except errors.BadRequest:
         _count(services, Counter.CALLBACK_UNREADABLE)
         raise
 
@@ -152,7 +137,7 @@ def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> byt
 def _parse(services: Services, body: bytes) -> Report:
     try:
         return parsing.parse_callback(body)
-    except InvalidReport:
+    except errors.InvalidReport:
         _count(services, Counter.CALLBACK_MALFORMED)
         raise
 
@@ -160,23 +145,23 @@ def _parse(services: Services, body: bytes) -> Report:
 def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAccepted:
     try:
         job = ingest.apply_report(services.store, report, services.settings.timeouts, job_id)
-    except UnknownJob:
+    except errors.UnknownJob:
         return {"id": job_id or report.task_id, "status": "deleted"}
-    except ReportRefused as error:
+    except errors.ReportRefused as error:
         _record_refusal(services, job_id or report.task_id, str(error))
-        raise Unauthorized from None
+        raise errors.Unauthorized from None
     log.debug("job %s: callback accepted, %s", job.id, job.status)
     return {"id": job.id, "status": job.status.value}
 
 
 def _record_refusal(services: Services, job_id: str | None, reason: str) -> None:
     """Outside the job's record, which an unverified body must not change (I15)."""
-    with suppress(StoreUnavailable):
+    with suppress(errors.StoreUnavailable):
         services.refused_callbacks.record(job_id, reason)
 
 
 def _count(services: Services, counter: Counter) -> None:
-    with suppress(StoreUnavailable):
+    with suppress(errors.StoreUnavailable):
         services.store.increment({counter: 1})
 
 

@@ -7,6 +7,7 @@ is unconfirmed until BFL calls back: no generation is paid twice without a timel
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import IO, Any
 
@@ -117,11 +118,10 @@ class Attempt:
         self._services = services
         self._claim = claim
         self._circuits = services.submission_queue
-        self._timeouts = services.settings.timeouts
         self._model = claim.job.model or ""
-        self._has_webhook = (
-            services.settings.bfl_reaches_us and self._model not in services.strict_models
-        )
+        self._policy = services.settings.callback_policy
+        if self._model in services.strict_models:
+            self._policy = replace(self._policy, has_webhook=False)
 
     def send(self, given: Mapping[str, Any], files: Files) -> None:
         """POST the input, and record the outcome."""
@@ -138,13 +138,13 @@ class Attempt:
         """Post the input; once more without the webhook if the model refuses it."""
         answer = self._post_once(given, files)
         if (
-            self._has_webhook
+            self._policy.has_webhook
             and answer.status in CLIENT_ERRORS
             and bfl_submissions.is_webhook_rejected(answer.body)
         ):
             with suppress(StoreUnavailable):  # then the next submission finds it out again
                 self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
-            self._has_webhook = False
+            self._policy = replace(self._policy, has_webhook=False)
             answer = self._post_once(given, files)
         return answer
 
@@ -156,7 +156,7 @@ class Attempt:
             return self._services.bfl.submit(origin, self._model, body, seconds)
 
     def _webhook(self) -> Webhook | None:
-        if not self._has_webhook:
+        if not self._policy.has_webhook:
             return None
         job, tokens, settings = self._claim.job, self._services.tokens, self._services.settings
         base = settings.public_url or job.request.base_url or settings.base_url
@@ -192,10 +192,8 @@ class Attempt:
         """Record the task without the fencing token: the task exists even if the claim is lost."""
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
-        confirm = partial(
-            submission.confirm, answer=task, timeouts=self._timeouts, has_webhook=self._has_webhook
-        )
-        self._services.store.update(self._claim.job.id, lambda job, now: job and confirm(job, now))
+        confirm = partial(submission.confirm, answer=task, policy=self._policy)
+        self._services.store.change(self._claim.job.id, confirm)
 
     def _requeue_for_account(self, reason: str) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.
@@ -222,9 +220,7 @@ class Attempt:
     ) -> None:
         log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
         self._open_circuit(self._model, reason, retry_after)
-        self._claim.commit(
-            partial(step, why=reason, timeouts=self._timeouts, has_webhook=self._has_webhook)
-        )
+        self._claim.commit(partial(step, why=reason, policy=self._policy))
 
     def refuse_unsent(self, failure: Failure) -> None:
         self._circuits.release_half_open(self._claim.half_open)

@@ -185,7 +185,7 @@ def list_jobs() -> JobPage:
     scope="admin",
     summary="Replay a job",
     tag=Tag.JOBS,
-    responses={202: ResponseSpec("The reopened job.", JobView, example=examples.SUBMITTED)},
+    responses={202: ResponseSpec("The replayed job.", JobView, example=examples.SUBMITTED)},
     errors=(UnknownJob, WrongStatus),
 )
 def rescue_job(job_id: str) -> ResponseReturnValue:

@@ -98,7 +98,7 @@ def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
 
 
 def _needs_thumbnail(file: MediaFile) -> bool:
-    return file.is_picture and file.thumbnail is None and file.bytes <= ORIGINAL_MAX_BYTES
+    return file.is_image and file.thumbnail is None and file.bytes <= ORIGINAL_MAX_BYTES
 
 
 def _make_and_store(services: Services, job: Job, file: MediaFile) -> None:
@@ -122,7 +122,7 @@ def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> 
 
 
 def make(path: Path, content_type: str) -> Thumbnail | None:
-    """Make a thumbnail; None for a film, or (logged) for an image that cannot be decoded.
+    """Make a thumbnail; None for a video, or (logged) for an image that cannot be decoded.
 
     Raises OSError when the original cannot be opened or the child was killed from outside.
     """

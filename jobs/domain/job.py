@@ -221,7 +221,7 @@ class Job(JobRecord):
         self, now: float, media: tuple[MediaFile, ...], left_out: Sequence[int] = ()
     ) -> Self:
         """All files are in the storage, except those `left_out`."""
-        due_at = now if any(file.is_picture for file in media) else None
+        due_at = now if any(file.is_image for file in media) else None
         stored = self.ended(
             now,
             Status.STORED,

@@ -60,7 +60,7 @@ def _apply(
         _check_not_a_submission(job)
     elif not (job and report.task_id == job.task_id):
         _check_task_is_not_taken(store, report.task_id, job_id or report.task_id)
-    known = job or Job.expected(report.task_id, now, timeouts, job_id)
+    known = job or Job.awaited(report.task_id, now, timeouts, job_id)
     if known.status.terminal:
         return submission.note_late_callback(known, report, now)
     return transition(known, report, now, timeouts)

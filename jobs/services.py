@@ -67,7 +67,7 @@ class Services:
             self.rq_queue,
             clock,
             settings.max_active,
-            QueueCapacity(unconfirmed=settings.max_unconfirmed),
+            QueueCapacity(announced=settings.max_announced),
             notifies_owner=settings.notify_url is not None,
         )
         self.submission_queue = SubmissionQueue(

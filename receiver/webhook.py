@@ -161,7 +161,7 @@ def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAc
     try:
         job = ingest.apply_report(services.store, report, services.settings.timeouts, job_id)
     except UnknownJob:
-        return {"id": job_id or report.task_id, "status": "forgotten"}
+        return {"id": job_id or report.task_id, "status": "deleted"}
     except ReportRefused as error:
         _record_refusal(services, job_id or report.task_id, str(error))
         raise Unauthorized from None

@@ -37,7 +37,7 @@ from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, HeldClaim
 
 ANSWER_SECONDS = 20.0  # less than a platform waits before SIGKILL
 STRICT_MODEL_SECONDS = 86400  # BFL may change a model
-BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with pictures
+BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with images
 BACKOFF_MIN_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
 

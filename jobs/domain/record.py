@@ -41,13 +41,13 @@ class MediaFile:
     sha256: Sha256
     width: int | None = None
     height: int | None = None
-    seconds: float | None = None  # a film's duration
+    seconds: float | None = None  # a video's duration
     role: Role = Role.SAMPLE
     thumbnail: "MediaFile | None" = None
     deleted_at: float | None = None  # when it was found deleted
 
     @property
-    def is_picture(self) -> bool:
+    def is_image(self) -> bool:
         return self.content_type.startswith("image/")
 
 
@@ -149,7 +149,7 @@ class Request(Evolving):
     announced_by: str | None = None  # the same key, until BFL has confirmed an announced job
     kept_input: Mapping[str, Any] | None = None  # `jobs/inputs.py`
     input_files: tuple[MediaFile, ...] = ()
-    forgets_input: bool = False  # once BFL has the task
+    deletes_input: bool = False  # once BFL has the task
     input_bytes: int = 0  # only of a job that an earlier version queued, with its input in Redis
     region: str | None = None  # the region of BFL that the caller named
     base_url: str | None = None  # our own origin as a sandbox reaches it
@@ -158,7 +158,7 @@ class Request(Evolving):
     @property
     def public_input(self) -> Mapping[str, Any] | None:
         """The kept input, unless it is only kept until BFL has it."""
-        return None if self.forgets_input else self.kept_input
+        return None if self.deletes_input else self.kept_input
 
 
 @dataclass(frozen=True, kw_only=True)

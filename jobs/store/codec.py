@@ -45,13 +45,14 @@ def _from_format_1(record: dict[str, Any]) -> dict[str, Any]:
     """Divide the parts `check` and `submission` as they are now. Raises ValueError."""
     try:
         check, submission = record.pop("check", {}), record.pop("submission", {})
+        deletes_input = submission.pop("forgets_input", False)
         return record | {
             "is_submission": "queued_at" in submission,
             "ended_at": check.get("ended_at"),
             "polling": _fields_of(Polling, check),
             "claim": _fields_of(Claim, check),
             "submission": _fields_of(Submission, submission),
-            "request": _fields_of(Request, check | submission),
+            "request": _fields_of(Request, check | submission) | {"deletes_input": deletes_input},
         }
     except (AttributeError, TypeError):
         raise ValueError("no record") from None

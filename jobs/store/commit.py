@@ -35,7 +35,7 @@ CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
 SUBMISSION_LATE_SECONDS = 1.5
 TOMBSTONE_SECONDS = 8 * 86400  # as long as BFL could still call about the job
-# An input that is to be forgotten, and that BFL did not take, can be sent again for so long.
+# An input that is to be deleted, and that BFL did not take, can be sent again for so long.
 REPLAY_SECONDS = 86400
 ANY_VERSION = "any"
 WAITING = STATUS_PREFIX + Status.QUEUED
@@ -149,7 +149,7 @@ class Commit:
             yield "SET", TASK_PREFIX + task_id, self.after.id
 
     def _input_notes(self) -> Iterable[Command]:
-        """The record names the objects of a new input; one that is done with is to be forgotten."""
+        """The record names the objects of a new input; one that is done with is to be deleted."""
         job, before = self.after, self.before
         if self.options.input_note:
             yield "ZREM", INPUT_NOTES, self.options.input_note
@@ -158,7 +158,7 @@ class Commit:
         if job.request.input_bytes and (has_task or has_ended):  # of an earlier version
             yield "EXPIRE", INPUT_PREFIX + job.id, 0 if has_task else REPLAY_SECONDS
             yield "HDEL", INPUT_SIZES, job.id
-        if not job.request.forgets_input or job.request.kept_input is None:
+        if not job.request.deletes_input or job.request.kept_input is None:
             return
         note = input_note(job.id, job.request.input_files)
         if has_task:

@@ -39,7 +39,7 @@ def indexes(job: Job) -> dict[str, float]:
     if job.is_submission:
         scores |= _of_submission(job)
     if job.request.announced_by:
-        scores[keys.EXPECTED_PREFIX + job.request.announced_by] = job.created_at
+        scores[keys.ANNOUNCED_PREFIX + job.request.announced_by] = job.created_at
     if job.submission.sent_at is not None:
         scores[keys.IN_FLIGHT] = job.submission.sent_at
     if job.notifications.pending:
@@ -69,10 +69,9 @@ def queue_key(job: Job) -> str:
 def every(job: Job) -> tuple[str, ...]:
     """All sorted sets that a job may ever belong to."""
     model = job.model or ""
-    expected = (
-        (keys.EXPECTED_PREFIX + job.request.announced_by,) if job.request.announced_by else ()
-    )
-    return (*FIXED_KEYS, active(model), queue_key(job), *expected, *possible_facets(job))
+    announcer = job.request.announced_by
+    announced = (keys.ANNOUNCED_PREFIX + announcer,) if announcer else ()
+    return (*FIXED_KEYS, active(model), queue_key(job), *announced, *possible_facets(job))
 
 
 def active(model: str) -> str:
@@ -84,7 +83,7 @@ def capacities(
 ) -> Mapping[str, int]:
     """Capacity of each limited set that the job newly enters (I14)."""
     if after.request.announced_by and not before:
-        return {keys.EXPECTED_PREFIX + after.request.announced_by: room.unconfirmed}
+        return {keys.ANNOUNCED_PREFIX + after.request.announced_by: room.announced}
     takes_slot = after.submission.slot and not (before and before.submission.slot)
     if not takes_slot:
         return {}

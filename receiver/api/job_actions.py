@@ -19,16 +19,16 @@ def load_job(services: Services, job_id: str) -> Job:
 
 
 def replay_job(services: Services, job_id: str) -> Job:
-    """Reopen a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
+    """Replay a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
     timeouts = services.settings.timeouts
     known = load_job(services, job_id)
     if known.task_id is None and not _has_input(services, known):
         raise WrongStatus("BFL never accepted this job, and its input was deleted")
 
-    def reopen(job: Job | None, now: float) -> Job | None:
-        return submission.reopen(job, now, timeouts) if job else None
+    def replay(job: Job | None, now: float) -> Job | None:
+        return submission.replay(job, now, timeouts) if job else None
 
-    change = services.store.update(known.id, reopen)
+    change = services.store.update(known.id, replay)
     if not change.written or change.after is None:
         raise WrongStatus("only a job that failed, expired or was lost can be replayed")
     return change.after

@@ -1,4 +1,4 @@
-"""Jobs API: expect, show, list, replay and delete jobs."""
+"""Jobs API: announce, show, list, replay and delete jobs."""
 
 import logging
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from receiver.api.long_poll import wait_for_end
 from receiver.context import part, services
 from receiver.feed.broker import Broker
 from receiver.openapi import examples
-from receiver.schemas.bodies import Expectation, validate_with_input
+from receiver.schemas.bodies import Announcement, validate_with_input
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
@@ -42,11 +42,11 @@ from receiver.thread_pool import run_in_thread
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
-TOO_MANY_UNCONFIRMED = (
-    "This key has announced MAX_UNCONFIRMED jobs that BFL has not confirmed; "
+TOO_MANY_ANNOUNCED = (
+    "This key has announced MAX_ANNOUNCED jobs that BFL has not confirmed; "
     "announce more once BFL confirms them or they end."
 )
-UNCONFIRMED_RETRY_SECONDS = 60.0
+ANNOUNCED_RETRY_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ log = logging.getLogger(__name__)
     scope="submit",
     summary="Announce a job",
     tag=Tag.JOBS,
-    body=Expectation,
-    body_example=examples.EXPECTATION,
+    body=Announcement,
+    body_example=examples.ANNOUNCEMENT,
     is_body_required=False,
     responses={
         200: ResponseSpec("The existing job.", JobView, example=examples.SUBMITTED),
@@ -70,7 +70,7 @@ def expect_job(job_id: str) -> ResponseReturnValue:
     if not parsing.TASK_ID.fullmatch(job_id):
         raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
     with input_body.received(default=b"{}") as received:
-        body = validate_with_input(Expectation, received.fields)
+        body = validate_with_input(Announcement, received.fields)
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
             raise BodyTooLarge
         change = _record(job_id, body)
@@ -81,7 +81,7 @@ def expect_job(job_id: str) -> ResponseReturnValue:
     return views.job_view(services(), change.after), 200 if change.before else 201
 
 
-def _record(job_id: str, body: Expectation) -> Change:
+def _record(job_id: str, body: Announcement) -> Change:
     """Record a new job, or what the body adds to a known one. Raises WrongStatus, RateLimited."""
     details, store = body.given(), services().store
     known = store.load(job_id)
@@ -110,13 +110,13 @@ def _record(job_id: str, body: Expectation) -> Change:
     try:
         return input_storage.record(services(), packed.parts, files, write, is_new_id=False)
     except NoFreeSlot:
-        raise RateLimited(TOO_MANY_UNCONFIRMED, UNCONFIRMED_RETRY_SECONDS) from None
+        raise RateLimited(TOO_MANY_ANNOUNCED, ANNOUNCED_RETRY_SECONDS) from None
 
 
 def _announced(job_id: str, now: float, model: str | None) -> Job:
-    """A new job that counts against MAX_UNCONFIRMED of its key until BFL confirms it."""
+    """A new job that counts against MAX_ANNOUNCED of its key until BFL confirms it."""
     timeouts = services().settings.timeouts
-    job = Job.expected(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_EXPECTED)
+    job = Job.awaited(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_ANNOUNCED)
     return job.with_request(key=g.api_key.name, announced_by=g.api_key.name)
 
 
@@ -185,7 +185,7 @@ def list_jobs() -> JobPage:
     scope="admin",
     summary="Replay a job",
     tag=Tag.JOBS,
-    responses={202: ResponseSpec("The reopened job.", JobView, example=examples.SUBMITTED)},
+    responses={202: ResponseSpec("The replayed job.", JobView, example=examples.SUBMITTED)},
     errors=(UnknownJob, WrongStatus),
 )
 def rescue_job(job_id: str) -> ResponseReturnValue:
@@ -204,6 +204,6 @@ def rescue_job(job_id: str) -> ResponseReturnValue:
     },
     errors=(UnknownJob, StorageError, QueueFull),
 )
-def forget_job(job_id: str) -> ResponseReturnValue:
+def delete_job(job_id: str) -> ResponseReturnValue:
     """Delete a job, its media and its input for ever; without a record soon, and by its own id."""
     return "", 204 if delete_or_erase(services(), job_id) else 202

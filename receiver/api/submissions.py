@@ -137,7 +137,7 @@ def enqueue(
         base_url=_callback_base_url(services),
         kept_input=packed.values,
         input_files=files,
-        forgets_input=not services.settings.keep_inputs,
+        deletes_input=not services.settings.keep_inputs,
         key=current_key_name(),
     )
 

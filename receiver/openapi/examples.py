@@ -36,7 +36,7 @@ _FILE = MediaFile(
 
 # Requests.
 INPUT = {"prompt": "a lighthouse in the fog", "width": 1024}
-EXPECTATION = {"model": MODEL, "metadata": METADATA}
+ANNOUNCEMENT = {"model": MODEL, "metadata": METADATA}
 SUBMISSION = {"model": MODEL, "input": INPUT, "metadata": METADATA}
 _SAMPLE = "https://delivery-eu1.bfl.ai/results/8e/sample.jpeg?se=…&sig=…"
 REPEAT = {"input": {"seed": 43}}
@@ -48,14 +48,14 @@ CALLBACK = {
 }
 
 
-def _expected() -> Job:
-    job = Job.expected(TASK, NOW, _TIMEOUTS).with_event(NOW, EventCode.JOB_EXPECTED)
+def _announced() -> Job:
+    job = Job.awaited(TASK, NOW, _TIMEOUTS).with_event(NOW, EventCode.JOB_ANNOUNCED)
     return job.with_details(NOW, {"model": MODEL, "metadata": METADATA})
 
 
 def _stored() -> Job:
     report = parsing.parse_callback(json.dumps(CALLBACK).encode())
-    job = transition(replace(_expected(), cost=3.0), report, NOW + 9.5, _TIMEOUTS)
+    job = transition(replace(_announced(), cost=3.0), report, NOW + 9.5, _TIMEOUTS)
     return job.stored(NOW + 10.2, (_FILE,))
 
 
@@ -68,7 +68,7 @@ def _view(job: Job) -> JobView:
 
 
 # Responses.
-SUBMITTED = _view(_expected())
+SUBMITTED = _view(_announced())
 STORED = _view(_stored())
 QUEUED = _view(submission.create(OURS, MODEL, NOW, metadata=METADATA))
 PAGE: JobPage = {"jobs": [STORED], "next_cursor": format_cursor(Position(NOW, TASK))}

@@ -23,7 +23,7 @@ from receiver.schemas.endpoint import (
     ResponseSpec,
 )
 from receiver.schemas.query import METADATA, Query
-from receiver.schemas.responses import Forgotten, Problem, Reset
+from receiver.schemas.responses import DeletedJob, Problem, Reset
 
 Responses = dict[str, Schema]  # by status
 
@@ -119,7 +119,7 @@ def _content(spec: ResponseSpec, schemas: Schemas) -> dict[str, Any]:
 
 def _event(schemas: Schemas) -> Schema:
     """Schema of one event: validators read a stream event by event."""
-    kinds = [schemas.of(kind) for kind in (JobView, Forgotten, Reset)]
+    kinds = [schemas.of(kind) for kind in (JobView, DeletedJob, Reset)]
     data = {"contentMediaType": JSON, "contentSchema": {"anyOf": kinds}}
     return {
         "type": "object",

@@ -68,7 +68,7 @@ class Archive:
 
         def begin(_job: Job | None, now: float) -> Job:
             at = now - days_ago * DAY_SECONDS
-            job = Job.expected(task_id, at, TIMEOUTS, job_id).with_event(at, EventCode.JOB_EXPECTED)
+            job = Job.awaited(task_id, at, TIMEOUTS, job_id).with_event(at, EventCode.JOB_ANNOUNCED)
             return replace(
                 job,
                 deadline=now + 3600,

@@ -158,7 +158,7 @@ def _names(redis: Redis, jobs: list[Job]) -> Iterator[str]:
 def _inputs(redis: Redis, jobs: list[Job], stored_objects: StoredObjects) -> Iterator[str]:
     """Each object of an input is named by a record or a note, and each that a record names exists.
 
-    An input that shall be forgotten is, once BFL has it.
+    An input that shall be deleted is, once BFL has it.
     """
     sizes = {key: size for key, size in stored_objects.sizes().items() if _is_input(key)}
     named = {file.key: file.bytes for job in jobs for file in job.request.input_files}
@@ -170,8 +170,8 @@ def _inputs(redis: Redis, jobs: list[Job], stored_objects: StoredObjects) -> Ite
         if sizes.get(key) != named[key]:
             yield f"I23: {key} is on record and not there"
     for job in jobs:
-        if job.request.forgets_input and job.request.kept_input and job.task_id:
-            yield f"I23: the input of {job.id} is not forgotten"
+        if job.request.deletes_input and job.request.kept_input and job.task_id:
+            yield f"I23: the input of {job.id} is not deleted"
 
 
 def _is_input(key: str) -> bool:

@@ -71,7 +71,7 @@ def test_what_has_ended_is_not_committed_to(store: JobStore, claim: HeldClaim, e
         claim.commit(lambda job, now: job.stored(now, ()))
 
 
-def test_a_forgotten_job_is_not_committed_to(store: JobStore, claim: HeldClaim) -> None:
+def test_a_deleted_job_is_not_committed_to(store: JobStore, claim: HeldClaim) -> None:
     store.delete(claim.job)
     with pytest.raises(ClaimLost):
         claim.commit(Job.leased)

@@ -71,6 +71,10 @@ RECORDS = st.builds(
         Submission, client_webhook=st.none() | st.builds(ClientWebhook, TEXT, st.none() | TEXT)
     ),
 )
+RENAMED = {
+    "event='job.expected'": "event='job.announced'",
+    "forgets_input=True": "deletes_input=True",
+}
 
 
 @settings(max_examples=40)
@@ -120,7 +124,7 @@ def test_a_record_of_an_earlier_version_is_read_whole(name: str) -> None:
     job = codec.decode(record)
     after = Counter(leaves(document(codec.encode(job, job.version))))
     after -= Counter(["is_submission=True"])
-    assert after == Counter(leaves(document(record)))
+    assert after == Counter(RENAMED.get(leaf, leaf) for leaf in leaves(document(record)))
     assert codec.decode(codec.encode(job, job.version)) == job
     assert job.is_submission is (job.id != "task")
 

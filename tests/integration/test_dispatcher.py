@@ -43,9 +43,9 @@ def unknown_to_bfl(worker_env: WorkerEnvironment, n: int) -> None:
     """Jobs that are expected, and that BFL is to be asked about at once."""
     store, timeouts = worker_env.wired.store, worker_env.wired.settings.timeouts
     for number in range(n):
-        begin = partial(Job.expected, f"expected-{number}", timeouts=timeouts)
+        begin = partial(Job.awaited, f"awaited-{number}", timeouts=timeouts)
         store.update(
-            f"expected-{number}",
+            f"awaited-{number}",
             lambda _job, now, begin=begin: begin(now=now).enqueue(now),  # type: ignore[misc]
             new=True,
         )
@@ -148,7 +148,7 @@ def test_one_thread_of_several_is_kept_from_polls_and_submissions(
     unknown_to_bfl(worker_env, 10)
     dispatcher = Dispatcher(worker_env.wired)
     for number in range(dispatcher.size - 1):
-        claim = HeldClaim.acquire(worker_env.wired.store, f"expected-{number}")
+        claim = HeldClaim.acquire(worker_env.wired.store, f"awaited-{number}")
         assert claim
         dispatcher.claims.add(claim)
     assert not dispatcher.process_next(), "the last thread waits for a rescue"
@@ -182,7 +182,7 @@ def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
     assert job.status is Status.FAILED and job.error and job.error.code == "poison"
     timeouts = worker_env.wired.settings.timeouts
     worker_env.wired.store.update(
-        task.id, lambda job, now: job and submission.reopen(job, now, timeouts)
+        task.id, lambda job, now: job and submission.replay(job, now, timeouts)
     )
     worker_env.die_with(worker_env.claim(task))
     assert worker_env.job(task).status is Status.SUBMITTED, "its workers are counted anew"

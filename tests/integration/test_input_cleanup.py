@@ -1,4 +1,4 @@
-"""The sweep deletes objects that no record names, and inputs that are to be forgotten."""
+"""The sweep deletes objects that no record names, and inputs that are to be deleted."""
 
 import base64
 from typing import Any
@@ -68,8 +68,8 @@ def test_objects_that_a_record_names_by_then_stay(wired: Services) -> None:
 
 @pytest.fixture
 def forgetful(wired: Services) -> Services:
-    """A queued job whose input is to be forgotten."""
-    details = Request(forgets_input=True)
+    """A queued job whose input is to be deleted."""
+    details = Request(deletes_input=True)
     created = submission.create("own", "m", wired.store.now(), details)
     job = with_input(wired.storage, created, {"a": PICTURE, "b": 1})
     wired.store.update("own", lambda _job, _now: job, new=True)
@@ -86,7 +86,7 @@ def end(job: Job | None, now: float) -> Job | None:
     return job and job.ended(now, Status.FAILED)
 
 
-def test_an_input_that_bfl_has_is_forgotten(forgetful: Services) -> None:
+def test_an_input_that_bfl_has_is_deleted(forgetful: Services) -> None:
     assert notes(forgetful) == {}
     forgetful.store.update("own", lambda job, _now: job and job.evolve(task_id="task"))
     assert kept(forgetful) == {"a": "input:0", "b": 1}
@@ -94,7 +94,7 @@ def test_an_input_that_bfl_has_is_forgotten(forgetful: Services) -> None:
     assert kept(forgetful) is None and objects(forgetful) == [] and notes(forgetful) == {}
 
 
-def test_an_input_that_bfl_never_had_is_forgotten_after_a_day(forgetful: Services) -> None:
+def test_an_input_that_bfl_never_had_is_deleted_after_a_day(forgetful: Services) -> None:
     forgetful.store.update("own", end)
     now = forgetful.store.now()
     delete_unrecorded(forgetful, now + REPLAY_SECONDS - 60)
@@ -106,6 +106,6 @@ def test_an_input_that_bfl_never_had_is_forgotten_after_a_day(forgetful: Service
 def test_an_input_that_is_replayed_meanwhile_is_still_of_use(forgetful: Services) -> None:
     timeouts = forgetful.settings.timeouts
     forgetful.store.update("own", end)
-    forgetful.store.update("own", lambda job, now: job and submission.reopen(job, now, timeouts))
+    forgetful.store.update("own", lambda job, now: job and submission.replay(job, now, timeouts))
     delete_unrecorded(forgetful, forgetful.store.now() + 2 * REPLAY_SECONDS)
     assert kept(forgetful) and len(objects(forgetful)) == 1

@@ -192,7 +192,7 @@ def test_a_sidecar_has_what_its_caller_says_while_the_job_is_stored(
     assert_stored(worker_env, task)
 
 
-def test_a_late_worker_of_a_forgotten_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
+def test_a_late_worker_of_a_deleted_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready()
     claim = worker_env.claim(task)
     worker_env.wired.store.delete(claim.job)

@@ -154,7 +154,7 @@ def test_waiting_thumbnails_get_an_rq_job(
     assert worker_env.wired.redis.llen(worker_env.wired.rq_queue.queue_key) == 1
 
 
-def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(
+def test_a_job_that_was_deleted_meanwhile_gets_no_thumbnail(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()

@@ -36,7 +36,7 @@ class CountingConnection(Connection):
 
 def born(store: JobStore, job_id: str, at: float, state: Status = Status.SUBMITTED) -> None:
     """A job with a given time of creation."""
-    job = replace(Job.expected(job_id, at, TIMEOUTS), status=state)
+    job = replace(Job.awaited(job_id, at, TIMEOUTS), status=state)
     store.update(job_id, lambda _job, _now: job, new=True)
 
 
@@ -65,12 +65,12 @@ def test_a_step_that_changes_nothing_writes_nothing(store: JobStore, redis: Redi
     assert redis.get(RECORD_PREFIX + "job") == before
 
 
-def test_a_claim_on_a_forgotten_job_is_not_good_for_its_namesake(store: JobStore) -> None:
+def test_a_claim_on_a_deleted_job_is_not_good_for_its_namesake(store: JobStore) -> None:
     call_back(store, "job")
     old = HeldClaim.acquire(store, "job")
     assert old
     store.delete(old.job)
-    store.update("job", lambda _job, now: Job.expected("job", now, TIMEOUTS), new=True)
+    store.update("job", lambda _job, now: Job.awaited("job", now, TIMEOUTS), new=True)
     call_back(store, "job")
     new = HeldClaim.acquire(store, "job")
     assert new

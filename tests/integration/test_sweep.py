@@ -31,7 +31,7 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
     for name in ("bad", "good"):
         store.update(
             name,
-            lambda _job, now, name=name: Job.expected(name, now - 7200, timeouts),  # type: ignore[misc]
+            lambda _job, now, name=name: Job.awaited(name, now - 7200, timeouts),  # type: ignore[misc]
             new=True,
         )
 
@@ -55,7 +55,7 @@ def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(
 ) -> None:
     timeouts = worker_env.wired.settings.timeouts
     worker_env.wired.store.update(
-        "job", lambda _job, now: Job.expected("job", now - 7200, timeouts), new=True
+        "job", lambda _job, now: Job.awaited("job", now - 7200, timeouts), new=True
     )
 
     def fail(_job: Job, _now: float) -> Job:

@@ -29,7 +29,7 @@ STORAGES = ("directory", "bucket")
 
 def test_every_stored_job_comes_back_and_its_links_work(stack: Stack) -> None:
     tasks = [stack.generate(format="jpeg", samples=n) for n in (1, 2, 1)]
-    stack.expect(tasks[2], metadata={"user": "Zoë"}, model="flux-2-pro")
+    stack.announce(tasks[2], metadata={"user": "Zoë"}, model="flux-2-pro")
     before = [stack.stored(task) for task in tasks]
     before[2] = stack.client.job(tasks[2].id)
     moderated = stack.generate(outcome="content_moderated")

@@ -21,7 +21,7 @@ def report(status: str, source: Source = Source.CALLBACK, **more: Any) -> Report
 
 
 def job(model: str | None = None) -> Job:
-    return Job.expected("task", NOW, TIMEOUTS, model=model)
+    return Job.awaited("task", NOW, TIMEOUTS, model=model)
 
 
 @pytest.mark.parametrize("source", [Source.CALLBACK, Source.POLL])
@@ -76,9 +76,7 @@ def test_the_grace_of_fast_models_is_seconds_and_of_video_minutes() -> None:
 
 def test_callback_grace_overrides_the_model() -> None:
     timeouts = Timeouts(callback_grace=7.0, give_up_after=3600.0)
-    assert (
-        Job.expected("task", NOW, timeouts, model="flux-3-video").polling.next_check_at == NOW + 7
-    )
+    assert Job.awaited("task", NOW, timeouts, model="flux-3-video").polling.next_check_at == NOW + 7
 
 
 def test_each_progress_callback_begins_the_grace_anew() -> None:

@@ -54,7 +54,7 @@ WALKS: st.SearchStrategy[Walk] = st.lists(st.tuples(DELAYS, STEPS), min_size=1, 
 
 def walked(walk: Walk) -> list[tuple[float, Job]]:
     """The job after each step, and when that was."""
-    now, job = NOW, Job.expected("job", NOW, TIMEOUTS)
+    now, job = NOW, Job.awaited("job", NOW, TIMEOUTS)
     passed = [(now, job)]
     for delay, step in walk:
         now += delay

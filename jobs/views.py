@@ -56,7 +56,7 @@ class FileView(TypedDict):
     sha256: Sha256
     width: Annotated[int | None, Field(description="in pixels")]
     height: Annotated[int | None, Field(description="in pixels")]
-    duration: Annotated[float | None, Field(description="of a film, in seconds")]
+    duration: Annotated[float | None, Field(description="of a video, in seconds")]
     deleted_at: NotRequired[Annotated[Time, Field(description="when it was found deleted")]]
 
 
@@ -65,7 +65,7 @@ class MediaView(FileView):
 
     url: Annotated[str, Field(description="signed; expires after LINK_TTL or `link_ttl`")]
     thumbnail_url: Annotated[
-        str | None, Field(description="a small WebP; null until it is made, and for films")
+        str | None, Field(description="a small WebP; null until it is made, and for videos")
     ]
 
 

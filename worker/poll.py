@@ -105,9 +105,15 @@ def _parse_answer(answer: BflResponse, job: Job) -> Report | None:
         return None
     if answer.is_key_refused:
         raise BflUnavailable("BFL refuses the API key")
-    if answer.is_ok or (answer.status >= SERVER_ERROR and _is_final(answer.body)):
-        return _parse_body(answer.body, job)
-    raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
+    if not (answer.is_ok or (answer.status >= SERVER_ERROR and _is_final(answer.body))):
+        raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
+    message = strict_json.load_object(answer.body, BflUnavailable)
+    if message.get("id") not in (None, job.task_id):
+        raise BflUnavailable("BFL answered for another task")
+    if parsing.is_not_found(message):
+        return None
+    source = Source.REPLAY if job.polling.is_replay else Source.POLL
+    return parsing.parse_report(message, job.task_id or job.id, source)
 
 
 def _is_final(body: bytes) -> bool:
@@ -116,13 +122,3 @@ def _is_final(body: bytes) -> bool:
         return parsing.is_final(strict_json.load_object(body))
     except BadRequest:
         return False
-
-
-def _parse_body(body: bytes, job: Job) -> Report | None:
-    message = strict_json.load_object(body, BflUnavailable)
-    if message.get("id") not in (None, job.task_id):
-        raise BflUnavailable("BFL answered for another task")
-    if parsing.is_not_found(message):
-        return None
-    source = Source.REPLAY if job.polling.is_replay else Source.POLL
-    return parsing.parse_report(message, job.task_id or job.id, source)

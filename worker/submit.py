@@ -38,7 +38,7 @@ from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, HeldClaim
 
 ANSWER_SECONDS = 20.0  # less than a platform waits before SIGKILL
 STRICT_MODEL_SECONDS = 86400  # BFL may change a model
-BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with pictures
+BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with images
 BACKOFF_MIN_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
 
@@ -65,7 +65,9 @@ def submit_job(services: Services, claim: HeldClaim) -> None:
         attempt.refuse_unsent(Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
     except StorageError as error:
         attempt.requeue_last(f"the input cannot be read: {error}")
-    _enqueue_next(services)
+    # While a circuit was open, RQ jobs were used up: the next submission may have none.
+    if found := services.submission_queue.next(peek=True):
+        services.store.enqueue([found.job_id])
 
 
 def answer_seconds(body: Body) -> float:
@@ -100,12 +102,6 @@ def _load_input(services: Services, job: Job) -> dict[str, Any]:
     return given
 
 
-def _enqueue_next(services: Services) -> None:
-    """Write an RQ job for the next submission: while a circuit was open, RQ jobs were used up."""
-    if found := services.submission_queue.next(peek=True):
-        services.store.enqueue([found.job_id])
-
-
 def requeue_unsent(services: Services, claim: HeldClaim, kind: str) -> None:
     """Requeue a job last after an unexpected error before anything was sent."""
     Attempt(services, claim).requeue_last(f"unexpected {kind}, before anything was sent")
@@ -130,7 +126,8 @@ class Attempt:
         except ConnectionFailed as error:
             self._requeue(ALL_MODELS, f"BFL cannot be reached: {error}")
         except TransferFailed as error:
-            self._await_confirmation(f"no answer from BFL: {error}")
+            reason = f"no answer from BFL: {error}"
+            self._commit_unconfirmed(submission.await_confirmation, reason)
         else:
             self._handle_answer(answer)
 
@@ -173,7 +170,8 @@ class Attempt:
         elif answer.status in CLIENT_ERRORS and answer.status != bfl_submissions.REQUEST_TIMEOUT:
             self._refuse(bfl_submissions.parse_rejection(answer.status, answer.body))
         else:
-            self._back_off(answer)
+            step = partial(submission.back_off, is_counted=answer.status == INTERNAL_ERROR)
+            self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
 
     def _accept(self, answer: BflResponse) -> None:
         try:
@@ -205,19 +203,10 @@ class Attempt:
         is_last = standing is not AccountStatus.BAD
         self._requeue(scope, reason, HALF_OPEN_SECONDS, last=is_last)
 
-    def _back_off(self, answer: BflResponse) -> None:
-        """After a server error (5xx, 408): open the model's circuit, submit again later."""
-        is_counted = answer.status == INTERNAL_ERROR
-        step = partial(submission.back_off, is_counted=is_counted)
-        self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
-
-    def _await_confirmation(self, reason: str) -> None:
-        """After a timeout: open the model's circuit, wait for BFL's callback."""
-        self._commit_unconfirmed(submission.await_confirmation, reason)
-
     def _commit_unconfirmed(
         self, step: Callable[..., Job], reason: str, retry_after: float | None = None
     ) -> None:
+        """Open the model's circuit, and submit again later or wait for BFL's callback."""
         log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
         self._open_circuit(self._model, reason, retry_after)
         self._claim.commit(partial(step, why=reason, policy=self._policy))

@@ -11,7 +11,7 @@ from jobs.domain.errors import ErrorCode
 from jobs.domain.media_references import drop_references
 from jobs.domain.record import Claim, Delivery, JobRecord, MediaFile, Polling, Thumbnails
 from jobs.domain.report import URL_LIFE_SECONDS, Failure, Role
-from jobs.domain.status import REOPENABLE, Status
+from jobs.domain.status import REPLAYABLE, Status
 from jobs.domain.timeline import EventCode, TimelineEvent, extended
 from jobs.domain.timeouts import Timeouts, poll_time
 
@@ -205,7 +205,7 @@ class Job(JobRecord):
             updated_at=now,
             ended_at=now,
             polling=Polling(
-                polling_url=self.polling.polling_url if status in REOPENABLE else None,
+                polling_url=self.polling.polling_url if status in REPLAYABLE else None,
                 awaits_callback=self.polling.awaits_callback,
             ),
             claim=Claim(
@@ -221,7 +221,7 @@ class Job(JobRecord):
         self, now: float, media: tuple[MediaFile, ...], left_out: Sequence[int] = ()
     ) -> Self:
         """All files are in the storage, except those `left_out`."""
-        due_at = now if any(file.is_picture for file in media) else None
+        due_at = now if any(file.is_image for file in media) else None
         stored = self.ended(
             now,
             Status.STORED,

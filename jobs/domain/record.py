@@ -41,13 +41,13 @@ class MediaFile:
     sha256: Sha256
     width: int | None = None
     height: int | None = None
-    seconds: float | None = None  # a film's duration
+    seconds: float | None = None  # a video's duration
     role: Role = Role.SAMPLE
     thumbnail: "MediaFile | None" = None
     deleted_at: float | None = None  # when it was found deleted
 
     @property
-    def is_picture(self) -> bool:
+    def is_image(self) -> bool:
         return self.content_type.startswith("image/")
 
 

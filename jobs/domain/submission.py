@@ -11,7 +11,7 @@ from jobs.domain.errors import ErrorCode
 from jobs.domain.job import Job
 from jobs.domain.record import Notifications, Polling, Request, Submission
 from jobs.domain.report import Failure, Report, SubmissionReceipt
-from jobs.domain.status import REOPENABLE, Source, Status
+from jobs.domain.status import REPLAYABLE, Source, Status
 from jobs.domain.timeline import EventCode
 from jobs.domain.timeouts import CallbackPolicy, Timeouts
 
@@ -205,14 +205,14 @@ def _give_up(job: Job, now: float, status: Status, code: ErrorCode, why: str) ->
     return job.ended(now, status, error=Failure(code, why)).with_event(now, EventCode.JOB_GIVEN_UP)
 
 
-def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
+def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
     """Replay a job for an operator (I5): poll BFL, or submit again if it may not have the task."""
-    if job.status not in REOPENABLE:
+    if job.status not in REPLAYABLE:
         return job
     if job.task_id is not None:
         known = job.evolve(error=None, ended_at=None)
-        reopened = known.submitted(now, timeouts, is_replay=True)
-        return reopened.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
+        replayed = known.submitted(now, timeouts, is_replay=True)
+        return replayed.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
     again = job.evolve(
         status=Status.QUEUED,
         error=None,

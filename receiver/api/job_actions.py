@@ -21,12 +21,12 @@ def load_job(services: Services, job_id: str) -> Job:
 
 
 def replay_job(services: Services, job_id: str) -> Job:
-    """Reopen a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
+    """Replay a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
     known = load_job(services, job_id)
     if known.task_id is None and not _has_input(services, known):
         raise WrongStatus("BFL never accepted this job, and its input was deleted")
-    reopen = partial(submission.reopen, timeouts=services.settings.timeouts)
-    change = services.store.change(known.id, reopen)
+    replay = partial(submission.replay, timeouts=services.settings.timeouts)
+    change = services.store.change(known.id, replay)
     if not change.written or change.after is None:
         raise WrongStatus("only a job that failed, expired or was lost can be replayed")
     return change.after

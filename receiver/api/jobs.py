@@ -165,7 +165,7 @@ def list_jobs() -> JobPage:
 @blueprint.post("/<job_id>/rescues")
 @EndpointSpec(
     scope="admin",
-    responses={202: ResponseSpec("The reopened job.", JobView)},
+    responses={202: ResponseSpec("The replayed job.", JobView)},
     errors=(errors.UnknownJob, errors.WrongStatus),
 )
 def rescue_job(job_id: str) -> ResponseReturnValue:

@@ -16,7 +16,7 @@ ACCOUNT = "bfl"
 SUBMISSIONS = "submissions"
 CREDITS = "credits"
 REGIONS = "regions"
-LOW_CREDITS = 25.0  # a handful of pictures
+LOW_CREDITS = 25.0  # a handful of images
 LOW_DAYS = 3.0
 PACE_DAYS = 7
 

@@ -131,6 +131,20 @@ def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
     assert claim.is_lost
 
 
+def test_a_silent_step_has_its_time_and_its_end_is_progress(claim: HeldClaim) -> None:
+    long = 2 * claim_module.PROGRESS_SECONDS
+    with claim.silence(long):
+        with claim.silence(1.0):
+            pass
+        claim.check(time.monotonic() + long - 1)
+        assert not claim.is_lost, "the step around another one goes on"
+    claim.check(time.monotonic() + claim_module.PROGRESS_SECONDS - 1)
+    assert not claim.is_lost
+    with claim.silence(long):
+        claim.check(time.monotonic() + long + 1)
+    assert claim.is_lost
+
+
 def test_a_process_that_was_paused_ends_no_claim_for_the_time_it_missed(held: Held) -> None:
     with held.claim.silence(-60.0):
         held.claims.checked_at -= 60

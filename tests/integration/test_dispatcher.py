@@ -182,7 +182,7 @@ def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
     assert job.status is Status.FAILED and job.error and job.error.code == "poison"
     timeouts = worker_env.wired.settings.timeouts
     worker_env.wired.store.update(
-        task.id, lambda job, now: job and submission.reopen(job, now, timeouts)
+        task.id, lambda job, now: job and submission.replay(job, now, timeouts)
     )
     worker_env.die_with(worker_env.claim(task))
     assert worker_env.job(task).status is Status.SUBMITTED, "its workers are counted anew"

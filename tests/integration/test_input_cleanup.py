@@ -106,6 +106,6 @@ def test_an_input_that_bfl_never_had_is_deleted_after_a_day(forgetful: Services)
 def test_an_input_that_is_replayed_meanwhile_is_still_of_use(forgetful: Services) -> None:
     timeouts = forgetful.settings.timeouts
     forgetful.store.update("own", end)
-    forgetful.store.update("own", lambda job, now: job and submission.reopen(job, now, timeouts))
+    forgetful.store.update("own", lambda job, now: job and submission.replay(job, now, timeouts))
     delete_unrecorded(forgetful, forgetful.store.now() + 2 * REPLAY_SECONDS)
     assert kept(forgetful) and len(objects(forgetful)) == 1

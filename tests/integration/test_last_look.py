@@ -36,7 +36,7 @@ def published(worker_env: WorkerEnvironment, task: Task) -> None:
 def replay(worker_env: WorkerEnvironment, task: Task) -> None:
     timeouts = worker_env.wired.settings.timeouts
     worker_env.wired.store.update(
-        task.id, lambda job, now: job and submission.reopen(job, now, timeouts)
+        task.id, lambda job, now: job and submission.replay(job, now, timeouts)
     )
 
 

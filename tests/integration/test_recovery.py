@@ -180,6 +180,18 @@ def test_a_late_worker_leaves_the_sidecars_of_files_that_another_has_stored(
     assert worker_env.downloads(task) == 2
 
 
+def test_a_sidecar_has_what_its_caller_says_while_the_job_is_stored(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = worker_env.ready()
+    claim = worker_env.claim(task)
+    files = rescue.rescue_files(worker_env.wired, claim)
+    details = {"metadata": {"album": "fog"}}
+    worker_env.wired.store.update(task.id, lambda job, now: job and job.with_details(now, details))
+    rescue.store_files(worker_env.wired, claim, files)
+    assert_stored(worker_env, task)
+
+
 def test_a_late_worker_of_a_deleted_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready()
     claim = worker_env.claim(task)

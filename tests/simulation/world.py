@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from jobs import services
 from jobs.domain.errors import StorageError
 from jobs.domain.job import Job
-from jobs.domain.status import REOPENABLE
+from jobs.domain.status import REPLAYABLE
 from jobs.services import Services
 from jobs.storage.layout import companion_keys
 from jobs.store.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
@@ -142,8 +142,8 @@ class World:
         for job in jobs:
             self._check_writer(job)
             before = self.terminal.get(job.id)
-            is_reopened = before in REOPENABLE and job.id in self.replayed
-            if before is not None and before != job.status and not is_reopened:
+            is_replayed = before in REPLAYABLE and job.id in self.replayed
+            if before is not None and before != job.status and not is_replayed:
                 self.violate(f"I5: job {job.id} went from {before} to {job.status}")
             if job.status.terminal:
                 self.terminal[job.id] = job.status

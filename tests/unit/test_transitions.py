@@ -8,7 +8,7 @@ import pytest
 from jobs.domain import submission
 from jobs.domain.job import Job
 from jobs.domain.report import Report
-from jobs.domain.status import REOPENABLE, TERMINAL, TRANSITIONS, ReportKind, Source, Status
+from jobs.domain.status import REPLAYABLE, TERMINAL, TRANSITIONS, ReportKind, Source, Status
 from jobs.domain.transitions import transition
 from tests.harness.reports import FRESH_URL, NOW, TIMEOUTS, URL, report_of
 
@@ -35,7 +35,7 @@ def test_no_row_leads_back_to_a_state_that_came_before() -> None:
 
 def test_the_last_five_states_are_terminal() -> None:
     assert list(Status)[-5:] == [state for state in Status if state in TERMINAL]
-    assert REOPENABLE < TERMINAL
+    assert REPLAYABLE < TERMINAL
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_fresh_url_takes_the_job_from_the_worker_that_has_the_old_one(
     assert (job.claim.lease_until, job.claim.work_deadline) == (None, NOW + 900)
 
 
-@pytest.mark.parametrize("state", sorted(set(Status) - REOPENABLE))
+@pytest.mark.parametrize("state", sorted(set(Status) - REPLAYABLE))
 def test_what_is_stored_refused_or_under_way_is_not_replayed(state: Status) -> None:
     job = replace(Job.awaited("job", NOW, TIMEOUTS), status=state)
-    assert submission.reopen(job, NOW, TIMEOUTS) is job
+    assert submission.replay(job, NOW, TIMEOUTS) is job

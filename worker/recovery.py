@@ -62,7 +62,8 @@ def _delete_superseded(services: Services, job: Job) -> None:
     if after is None or after.status.terminal:
         named = {file.key for file in after.present_media} if after else set[str]()
         if _may_be_restored(services, job, after):
-            named |= _described_as_stored(services.storage, job)
+            media = services.storage
+            named |= {key for key in _object_keys(media, job) if sidecars.is_stored(media, key)}
         services.storage.delete_superseded(job.id, job.created_at, job.check.fencing_token, named)
 
 
@@ -71,10 +72,6 @@ def _may_be_restored(services: Services, job: Job, after: Job | None) -> bool:
     if after is None:
         return not services.store.is_deleted(job.id)
     return after.status is not Status.STORED
-
-
-def _described_as_stored(media: MediaStorage, job: Job) -> set[str]:
-    return {key for key in _object_keys(media, job) if sidecars.is_stored(media, key)}
 
 
 def delete_left_objects(services: Services) -> float:

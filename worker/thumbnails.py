@@ -88,8 +88,8 @@ def _complete(services: Services, job: Job, stop: threading.Event) -> None:
 def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
     """Make each missing thumbnail; False when a job came that is more urgent."""
     until = time.monotonic() + JOB_SECONDS
-    images = [file for file in job.present_media if file.is_image and file.thumbnail is None]
-    small = [file for file in images if file.bytes <= ORIGINAL_MAX_BYTES]
+    missing = [one for one in job.present_media if one.is_image and one.thumbnail is None]
+    small = [one for one in missing if one.bytes <= ORIGINAL_MAX_BYTES]
     for n, file in enumerate(small):
         if n and (stop.is_set() or _is_anything_urgent(services)):
             return False

@@ -95,8 +95,5 @@ def index_updates(before: Job | None, after: Job) -> tuple[list[str], dict[str, 
     """The sorted sets that a job leaves, and those to add it to with its score in each."""
     old, new = indexes(before) if before else {}, indexes(after)
     left = [key for key in {**old, **dict.fromkeys(ALWAYS_WRITTEN)} if key not in new]
-    return left, {key: at for key, at in new.items() if old.get(key) != at or _is_rewritten(key)}
-
-
-def _is_rewritten(key: str) -> bool:
-    return key in ALWAYS_WRITTEN or key.startswith(keys.QUEUE_PREFIX)
+    rewritten = (*ALWAYS_WRITTEN, queue_key(after))
+    return left, {key: at for key, at in new.items() if old.get(key) != at or key in rewritten}

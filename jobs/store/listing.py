@@ -77,18 +77,15 @@ class JobListing:
                 needed = limit - len(found) + 1
                 count = needed if is_exact else max(needed, STRIDE)
                 run = self._positions(walked, count, position, search)
-                found += self._matching(run, search)
+                jobs = self.load_jobs([one.id for one in run])
+                known = ((one, jobs.get(one.id)) for one in run)
+                found += [(one, job) for one, job in known if job and search.matches(job)]
                 jobs_read += len(run)
                 if len(found) > limit:
                     return Page([job for _, job in found[:limit]], found[limit - 1][0])
                 position = run[-1] if len(run) == count else None
                 if position is None or jobs_read >= JOBS_READ_MAX:
                     return Page([job for _, job in found], position)
-
-    def _matching(self, positions: list[Position], search: Search) -> list[tuple[Position, Job]]:
-        jobs = self.load_jobs([one.id for one in positions])
-        known = ((one, jobs.get(one.id)) for one in positions)
-        return [(one, job) for one, job in known if job and search.matches(job)]
 
     def _smallest(self, search: Search, before: Position | None) -> tuple[Group, bool]:
         """The group with the fewest jobs, and whether all of its jobs match the search."""

@@ -17,7 +17,6 @@ from jobs.bfl.hosts import HostPolicy
 from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.record import ClientWebhook, Submission
-from jobs.domain.report import Failure
 from jobs.net.http_client import HEADER_VALUE
 from receiver import input_body
 from receiver.api import submissions
@@ -105,7 +104,9 @@ def bfl_submit(model: str) -> ResponseReturnValue:
         queued = submissions.enqueue_request(services(), body, details, received.digest)
     job = _wait_for_acceptance(queued)
     if job.error and job.error.http_status:
-        return _refusal(job.error, job.error.http_status)
+        answer, message = job.error.answer, job.error.message
+        relayed = answer if isinstance(answer, dict) else {"detail": message}
+        return {"message": message, **relayed}, job.error.http_status
     # As the client reaches us: some send their key to no other origin.
     return compat.submission(job, services().base_url())
 
@@ -119,11 +120,6 @@ def _wait_for_acceptance(job: Job) -> Job:
         interval *= POLL_BACKOFF
         job = store.load(job.id) or job
     return job
-
-
-def _refusal(failure: Failure, status: int) -> ResponseReturnValue:
-    body = failure.answer if isinstance(failure.answer, dict) else {"detail": failure.message}
-    return {"message": failure.message, **body}, status
 
 
 @blueprint.get("/get_result")

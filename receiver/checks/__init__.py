@@ -52,11 +52,10 @@ class ReadinessResults(SharedValue[list[Result]]):
     """Results of the checks that need no key to ask for."""
 
     def __init__(self, services: Services, account: Account) -> None:
-        super().__init__(lambda: _readiness(services, account), READINESS_MAX_AGE_SECONDS)
-
-
-def _readiness(services: Services, account: Account) -> list[Result]:
-    return list(run(Context(services.settings, services, account), READINESS_CHECKS))
+        super().__init__(
+            lambda: list(run(Context(services.settings, services, account), READINESS_CHECKS)),
+            READINESS_MAX_AGE_SECONDS,
+        )
 
 
 def run(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result]:

@@ -42,9 +42,10 @@ def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Sc
     has_input = any(parameter["in"] != "path" for parameter in found)
     as_bfl = rule.startswith(BFL_PATHS)
     refusals = _refusals(spec, schemas, has_input=has_input, as_bfl=as_bfl)
+    first_word, *words = view.__name__.split("_")
     summary, _, description = " ".join((view.__doc__ or "").split()).partition(". ")
     operation: Schema = {
-        "operationId": _camel_case(view.__name__),
+        "operationId": first_word + "".join(map(str.capitalize, words)),
         "summary": summary.rstrip("."),
         "description": description,
         "tags": [tag],
@@ -56,11 +57,6 @@ def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Sc
     if spec.body:
         operation["requestBody"] = _body(spec, spec.body, schemas)
     return operation
-
-
-def _camel_case(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))
 
 
 def _parameters(rule: str, spec: EndpointSpec) -> Iterator[Schema]:
@@ -109,20 +105,16 @@ def _response(status: int | str, spec: ResponseSpec, schemas: Schemas) -> Schema
     """Description, and the schemas and examples of its bodies by media type."""
     content: dict[str, Schema] = {}
     if spec.body_type is not None:
-        content[PROBLEM if spec.body_type is Problem else JSON] = {
-            "schema": schemas.of(spec.body_type),
-            **_example(status, spec.body_type),
+        described = content[PROBLEM if spec.body_type is Problem else JSON] = {
+            "schema": schemas.of(spec.body_type)
         }
+        if example := examples.RESPONSES.get((status, spec.body_type)):
+            described["example"] = example
     for media_type in spec.content_types:
         content[media_type] = {"schema": {"type": "string"}}
     if STREAM in content:
         content[STREAM] = {"schema": _event(schemas), "example": examples.STREAM}
     return {"description": spec.description, **({"content": content} if content else {})}
-
-
-def _example(status: int | str, body_type: Any) -> Schema:
-    found = examples.RESPONSES.get((status, body_type))
-    return {"example": found} if found else {}
 
 
 def _event(schemas: Schemas) -> Schema:

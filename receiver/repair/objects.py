@@ -124,7 +124,7 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     except ForeignObject as error:
         yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return
-    if not _is_record_expired(services, job):
+    if job.end > services.settings.cutoffs(services.store.now()).jobs:
         yield Finding(key, LOST, partial(_restore, services, job))
     elif _are_media_expired(services, job):
         problem = "has no record, and its retention has ended"
@@ -148,11 +148,6 @@ def _schedule_deletion(services: Services, job: Job, key: str) -> bool:
     for file in job.present_media:
         services.due.orphans.schedule(file.key, job.end)
     return not is_known
-
-
-def _is_record_expired(services: Services, job: Job) -> bool:
-    """Whether retention would delete the record at once."""
-    return job.end <= services.settings.cutoffs(services.store.now()).jobs
 
 
 def _restore(services: Services, job: Job) -> bool:

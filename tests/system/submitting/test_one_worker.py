@@ -8,11 +8,10 @@ import pytest
 from jobs import services as wiring
 from jobs.config.settings import load
 from jobs.domain import submission
-from jobs.domain.errors import ConnectionFailed, QueueFull, TransferFailed
+from jobs.domain.errors import ConnectionFailed, TransferFailed
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.keys import QUEUE_PREFIX, RECORD_PREFIX
-from receiver import problem_details
 from tests.harness import RedisServer, TcpProxy
 from tests.harness.tripwire import Tripwire
 from tests.harness.worker_environment import process_one
@@ -139,8 +138,3 @@ def test_an_unreadable_record_blocks_no_other_job(local_worker: LocalWorker) -> 
     local_worker.post("a")
     local_worker.work()
     assert local_worker.job("a").status is Status.SUBMITTED
-
-
-def test_a_full_queue_is_a_reason_to_retry_later() -> None:
-    assert problem_details.STATUS[QueueFull] == 503
-    assert "queue is full" in str(QueueFull())

@@ -1,4 +1,4 @@
-"""How a job is written down: whole, small once it has ended, and readable for later versions."""
+"""Records are read as they were written, and a broken one is called broken."""
 
 from dataclasses import replace
 from typing import get_args
@@ -6,7 +6,6 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from redis import Redis
 
 from jobs.domain.errors import UnreadableRecord
 from jobs.domain.job import Job
@@ -15,11 +14,7 @@ from jobs.domain.report import Failure, Moderation, Stage
 from jobs.domain.status import Source, Status
 from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.store import codec
-from tests.bench import stored_jobs
-from tests.harness import stock
 
-BYTES_PER_JOB_MAX = 1900
-JOBS = 4096
 SHA256 = "0" * 64
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 TIMES = st.floats(0, 4e9)
@@ -78,12 +73,3 @@ def test_a_broken_record_is_called_broken(rest: bytes) -> None:
     for start in (b"12 z", b"12 {", b"", b"z"):
         with pytest.raises(UnreadableRecord):
             codec.decode(start + rest)
-
-
-def test_a_job_that_has_ended_takes_little_memory(redis: Redis) -> None:
-    """Its record and every index, as the store writes them."""
-    used = []
-    for jobs in (range(JOBS), range(JOBS, 2 * JOBS)):
-        stock.put_in(redis, map(stored_jobs.stored, jobs))
-        used.append(int(redis.info("memory")["used_memory"]))
-    assert (used[1] - used[0]) / JOBS < BYTES_PER_JOB_MAX

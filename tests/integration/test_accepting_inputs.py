@@ -19,9 +19,9 @@ from receiver import input_body
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.kept_inputs import with_input
+from tests.harness.local_worker import LocalWorker, built
 from tests.harness.raw_server import RawServer
 from tests.sandbox.gradient import gradient
-from tests.system.submitting.local_worker import LocalWorker, built
 
 PICTURE = base64.b64encode(gradient(7)).decode()
 LARGE = base64.b64encode(bytes(400_000)).decode()

@@ -13,9 +13,9 @@ from receiver.checks.bfl import check_regions
 from receiver.checks.context import Context
 from receiver.checks.result import Grade
 from tests.harness import RedisServer
+from tests.harness.local_worker import KEY, LocalWorker, built
 from tests.harness.reports import load
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
 ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details"]
 

@@ -7,8 +7,8 @@ import pytest
 
 from jobs.bfl import submissions as bfl_submissions
 from jobs.domain.status import Status
+from tests.harness.local_worker import LocalWorker
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import LocalWorker
 
 STRICT = ["flux-3-image", "flux-3-video", "flux-tools/video-edit-v1"]
 PUBLIC = "https://keep.example"

@@ -13,10 +13,10 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.keys import QUEUE_PREFIX, RECORD_PREFIX
 from tests.harness import RedisServer, TcpProxy
+from tests.harness.local_worker import BASE, KEY, LocalWorker, built
 from tests.harness.tripwire import Tripwire
 from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
-from tests.system.submitting.local_worker import BASE, KEY, LocalWorker, built
 
 
 def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_queue(
@@ -138,3 +138,13 @@ def test_an_unreadable_record_blocks_no_other_job(local_worker: LocalWorker) -> 
     local_worker.post("a")
     local_worker.work()
     assert local_worker.job("a").status is Status.SUBMITTED
+
+
+def test_a_model_that_is_no_path_fails_its_job_and_nothing_is_sent(
+    local_worker: LocalWorker,
+) -> None:
+    local_worker.post("a", model="../../internal")
+    local_worker.work()
+    failure = local_worker.job("a").error
+    assert failure and failure.code == "unknown_model"
+    assert local_worker.posts() == 0

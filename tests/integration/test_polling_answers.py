@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.bfl.parsing import polling_urls
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from tests.harness.worker_environment import WorkerEnvironment
@@ -103,40 +102,6 @@ def test_a_poll_that_says_pending_begins_the_grace_anew_unless_no_callback_can_c
     assert least < job.polling.next_check_at - now < most
 
 
-# Without a polling URL.
-
-GLOBAL, EU = "https://api.bfl.ai", "https://api.eu.bfl.ai"
-
-
-def hosts(*urls: str) -> list[str]:
-    return [url.removeprefix("https://").partition(".bfl.ai")[0] for url in urls]
-
-
-@pytest.mark.parametrize(
-    ("origin", "region", "found"),
-    [
-        (GLOBAL, None, ["api", "api.eu", "api.us", "api.eu1", "api.us1"]),
-        ("https://api.us1.bfl.ai", None, ["api.us1", "api", "api.eu", "api.us", "api.eu1"]),
-        (EU, "eu", ["api.eu", "api.eu1"]),
-        ("https://api.us1.bfl.ai", "us", ["api.us1", "api.us"]),
-        ("https://api.us7.bfl.ai", "us", ["api.us7", "api.us", "api.us1"]),
-        (
-            "https://gateway.bfl.ai",
-            None,
-            ["gateway", "api", "api.eu", "api.us", "api.eu1", "api.us1"],
-        ),
-    ],
-)
-def test_all_regions_are_asked_the_submit_host_first(
-    origin: str, region: str | None, found: list[str]
-) -> None:
-    assert hosts(*polling_urls(origin, "a", region)) == found
-
-
-def test_the_sandbox_has_no_regions() -> None:
-    assert polling_urls("http://127.0.0.1:9", "a") == ("http://127.0.0.1:9/v1/get_result?id=a",)
-
-
 @pytest.mark.parametrize(
     ("attempts", "remaining", "count"), [(0, 3000, 5), (1, 3000, 1), (4, 5, 5)]
 )
@@ -144,7 +109,7 @@ def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
     worker_env: WorkerEnvironment, attempts: int, remaining: float, count: int
 ) -> None:
     task = worker_env.finished()
-    awaited(worker_env, task, own_host=False, origin=GLOBAL)
+    awaited(worker_env, task, own_host=False, origin="https://api.bfl.ai")
     claim = worker_env.claim(task)
     now = worker_env.wired.store.now()
     job = replace(

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from jobs.domain.status import Status
+from tests.harness.trap import Trap
 from tests.harness.worker_environment import WorkerEnvironment
-from tests.system.bad_input.trap import Trap
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from jobs.errors import StoreUnavailable
 from jobs.job import Job
 from jobs.services import Services
 from jobs.store.job_store import Due
-from worker import background, recovery, startup
+from worker import background, bfl_schemas, recovery, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
 from worker.notifications.dispatcher import Dispatcher, dispatch_due
@@ -45,6 +45,7 @@ def main() -> int:
             at_end=notifications.close,
         ),
         background.start(retention.run_batch, stop, "retention"),
+        background.start(partial(bfl_schemas.read_if_due, services), stop, "schemas"),
     ]
     background.repeat(partial(sweep, services), stop)
     until = time.monotonic() + JOIN_SECONDS

@@ -22,12 +22,12 @@ def form(max_bytes: int = FORM_MAX_BYTES) -> dict[str, str]:
     return cast(dict[str, str], g.form)
 
 
-def files() -> list[bytes]:
-    """The uploaded files in their order."""
-    return cast(list[bytes], g.files)
+def files() -> list[tuple[str, bytes]]:
+    """The uploaded files in their order, with the names of their fields."""
+    return cast(list[tuple[str, bytes]], g.files)
 
 
-def _read(max_bytes: int) -> tuple[dict[str, str], list[bytes]]:
+def _read(max_bytes: int) -> tuple[dict[str, str], list[tuple[str, bytes]]]:
     is_multipart = request.mimetype == "multipart/form-data"
     raw = request_body.read(max_bytes if is_multipart else FORM_MAX_BYTES)
     parser = FormDataParser(max_form_memory_size=FORM_MAX_BYTES, max_form_parts=FIELDS_MAX)
@@ -37,6 +37,6 @@ def _read(max_bytes: int) -> tuple[dict[str, str], list[bytes]]:
         )
     except RequestEntityTooLarge:
         raise BadRequest("The form is too large or has too many fields.") from None
-    sent = (one for _, found in uploads.lists() for one in found if one.filename)
+    sent = ((name, one) for name, found in uploads.lists() for one in found if one.filename)
     last = {name: values[-1] for name, values in fields.lists()}
-    return last, [body for one in sent if (body := one.read())]
+    return last, [(name, body) for name, one in sent if (body := one.read())]

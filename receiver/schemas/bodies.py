@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from jobs.bfl import models
+from jobs.bfl import models, schema
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.submissions import URL_MAX_CHARS
 from jobs.errors import BodyTooLarge, Invalid, UrlRefused
@@ -48,7 +48,7 @@ def _check_model(value: str) -> str:
 
 ModelPath = Annotated[
     str,
-    Field(max_length=MODEL_MAX_CHARS, examples=list(models.NAMES)),
+    Field(max_length=MODEL_MAX_CHARS, examples=sorted(schema.shipped())),
     AfterValidator(_check_model),
     documented_pattern(models.MODEL),
 ]

@@ -77,6 +77,12 @@ def callback_grace(model: str | None) -> float:
     return max(about(model).seconds * GRACE_FACTOR, GRACE_MIN_SECONDS)
 
 
+def rank(model: str) -> tuple[int, str]:
+    """Where a model stands in our order; those that we do not know stand last."""
+    known = (n for n, prefix in enumerate(ABOUT) if model.startswith(prefix))
+    return next(known, len(ABOUT)), model
+
+
 def label(name: str) -> str:
     """A name of BFL's for people."""
     return LABELS.get(name) or name.replace("_", " ").capitalize()

@@ -180,7 +180,7 @@ def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) ->
         values={**fields, "model": model},
         errors=_placed(errors or {}, form),
         idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
-        models=_models(),
+        models=sorted(services().schemas.endpoints(), key=models.rank),
         about=models.about(model),
         is_preview=model.endswith(models.PREVIEW),
         label=models.label,
@@ -190,13 +190,6 @@ def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) ->
         kept=kept_images(services(), original) if original else [],
         job=_submitted_job() if request.method == "GET" else None,
     )
-
-
-def _models() -> list[str]:
-    """Suggestions in our own order; any other model may be typed, and BFL decides."""
-    ours = list(models.ABOUT.values())
-    known = services().schemas.endpoints()
-    return sorted(known, key=lambda model: [*ours, models.OTHER].index(models.about(model)))
 
 
 def _placed(errors: Mapping[str, str], form: InputForm) -> dict[str, str]:

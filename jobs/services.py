@@ -84,7 +84,7 @@ class Services:
         self.events = Events(redis)
         self.metrics = Metrics(redis, clock, self.rq_queue)
         self.costs = Costs(redis, clock)
-        self.schemas = LiveSchemas(redis, is_live=settings.reads_openapi)
+        self.schemas = LiveSchemas(redis, is_live=settings.bfl_openapi)
         self.refused_callbacks = RefusedCallbacks(batching)
         self.rate_limiter = RateLimiter(batching)
         self.consistency = Consistency(redis, self.store)

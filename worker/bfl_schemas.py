@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 
 def read_if_due(services: Services) -> float:
     """Read the document if it is time; return the seconds until the next check."""
-    if services.settings.reads_openapi and services.schemas.begin_read():
+    settings = services.settings
+    has_account = settings.has_sandbox or settings.bfl_api_key  # others cannot submit
+    if settings.bfl_openapi and has_account and services.schemas.begin_read():
         known = services.schemas.load()
         try:
             services.schemas.save(_read(services, known), DAY_SECONDS)

@@ -19,13 +19,13 @@ from jobs.bfl.models import MODEL
 from jobs.errors import InvalidDocument
 from jobs.net import strict_json
 
-STEPS_MAX = 20_000  # through references and unions; BFL's own document takes 1,600
-BOUNDS = ("minimum", "maximum", "multipleOf", "minLength", "maxLength")
+STEPS_MAX = 100_000  # through references and unions; BFL's own document takes 1,600
 UNIONS = ("anyOf", "oneOf", "allOf")
 WEBHOOK = ("webhook_url", "webhook_secret")
 
 Model = Annotated[str, StringConstraints(pattern=rf"^{MODEL}\z", max_length=200)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,64}\z")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{0,64}\z")]
+ModeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,64}\z")]
 Scalar = bool | int | float | Annotated[str, StringConstraints(max_length=200)] | None
 SOME, MANY = Field(min_length=1, max_length=100), Field(max_length=500)
 STRICT = ConfigDict(strict=True)
@@ -49,6 +49,13 @@ class Kind(StrEnum):
         return self in _FILES
 
 
+_BOUNDS = {
+    "minimum": "from",
+    "maximum": "to",
+    "multipleOf": "in steps of",
+    "minLength": "from",
+    "maxLength": "to",
+}
 # Only its name tells that a field holds files.
 _FILES = {
     Kind.IMAGE: r"(\w+_)?(images?|(key)?frames?|masks?|person|garment)(_prompt)?(_[0-9]+)?",
@@ -71,17 +78,9 @@ class InputField:
 
     @property
     def range(self) -> str:
-        """Its bounds in words, such as `256 to 1440, in steps of 32`."""
-        low, high, step, shortest, longest = map(self.bounds.get, BOUNDS)
-        length = _between(shortest, longest)
-        words = (_between(low, high), length and f"{length} characters")
-        return ", ".join(filter(None, (*words, f"in steps of {step:g}" if step else "")))
-
-
-def _between(low: float | None, high: float | None) -> str:
-    if low is None:
-        return "" if high is None else f"{high:g} or less"
-    return f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
+        """Its bounds in words, such as `from 256 to 1440 in steps of 32`."""
+        words = [f"{_BOUNDS[name]} {value:g}" for name, value in self.bounds.items()]
+        return " ".join([*words, *(["characters"] if "maxLength" in self.bounds else [])])
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -97,7 +96,7 @@ class Mode:
 class Endpoint:
     """A model: its modes by the value of the field `selector`; else one mode without a name."""
 
-    modes: Annotated[Mapping[Name, Mode], SOME]
+    modes: Annotated[Mapping[ModeName, Mode], SOME]
     selector: Name = ""
 
     def mode_of(self, given: Mapping[str, Any]) -> str:
@@ -173,7 +172,7 @@ class _Reader:
         found = [(one, _types(one), _values(one)) for one in self._alternatives(node)]
         free = [one for one, types, values in found if not values and types != {"null"}]
         items = [item for one in free for item in self._alternatives(one.get("items", {}))]
-        bounds = {name: one[name] for one in free for name in BOUNDS if name in one}
+        bounds = {name: one[name] for one in free for name in _BOUNDS if name in one}
         return InputField(
             kind=_kind(name, free, has_values=any(values for _, _, values in found)),
             is_required=is_required,

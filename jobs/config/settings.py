@@ -97,11 +97,6 @@ class Settings(
         return self.bfl_origin == self.bfl_sandbox_url
 
     @property
-    def reads_openapi(self) -> bool:
-        """Whether BFL is asked for its document: who cannot submit needs none."""
-        return self.bfl_openapi and (self.has_sandbox or self.bfl_api_key is not None)
-
-    @property
     def region(self) -> str | None:
         """The region that BFL_API_URL names; no data of a job leaves it."""
         return region_of(self.bfl_origin.host)

@@ -12,11 +12,17 @@ from math import inf
 from typing import Any, NamedTuple, Self
 
 from jobs.bfl import models
-from jobs.bfl.schema import Endpoints, InputField, Kind, Mode
+from jobs.bfl.schema import Endpoints, InputField, Kind
 from jobs.errors import BadRequest
 from jobs.net import strict_json
 
 ANY = "files"  # uploads for the first controls that have room
+# Names and ids of the page's own: BFL's fields of these names go into "Other fields".
+RESERVED = {
+    *("model", "more", "metadata", "repeats", "show", ANY),
+    *("csrf_token", "idempotency_key", "announcements", "main", "models", "result", "stale"),
+    *("submit", ""),
+}
 
 _NUMBERS = {
     Kind.INTEGER: (re.compile(r"-?[0-9]{1,40}", re.ASCII), int, "Enter a whole number."),
@@ -77,31 +83,31 @@ _FURTHER = {"input_image": FileControl(InputField(Kind.IMAGE), ("input_image", "
 class InputForm(NamedTuple):
     """The controls; for a model that BFL does not list, those of the usual one."""
 
-    mode_name: str
-    mode: Mode
+    mode: str
+    modes: tuple[str, ...]
     selector: str  # name of the field that holds the mode; empty if there is but one
-    mode_names: tuple[str, ...]
+    fields: Mapping[str, InputField]
     required: frozenset[str]
 
     @classmethod
     def of(cls, endpoints: Endpoints, model: str, given: Mapping[str, Any]) -> Self:
         """The form for an input, which names its mode or has fields of one."""
         endpoint = endpoints.get(model) or endpoints[models.DEFAULT]
-        name = endpoint.mode_of(given)
-        mode = endpoint.modes[name]
-        required = (one for one, field in mode.fields.items() if field.is_required)
-        known = frozenset(required if model in endpoints else ())
-        return cls(name, mode, endpoint.selector, tuple(endpoint.modes), known)
+        mode = endpoint.mode_of(given)
+        known = endpoint.modes[mode].fields
+        fields = {name: field for name, field in known.items() if name not in RESERVED}
+        required = (name for name in known if known[name].is_required and model in endpoints)
+        selector = "" if endpoint.selector in RESERVED else endpoint.selector
+        return cls(mode, tuple(endpoint.modes), selector, fields, frozenset(required))
 
     @property
     def controls(self) -> dict[str, FileControl]:
         """The controls for files by the name of their first field."""
         found: dict[str, list[str]] = {}
-        for name in (name for name, field in self.mode.fields.items() if field.kind.is_file):
+        for name in (name for name, field in self.fields.items() if field.kind.is_file):
             base = _NUMBERED.fullmatch(name)
             found.setdefault(base[1] if base and base[1] in found else name, []).append(name)
-        fields = self.mode.fields
-        return {name: FileControl(fields[name], tuple(names)) for name, names in found.items()}
+        return {name: FileControl(self.fields[name], tuple(names)) for name, names in found.items()}
 
     def read(
         self, given: Mapping[str, str], uploads: Mapping[str, list[Any]], load: Load, errors: Errors
@@ -110,8 +116,8 @@ class InputForm(NamedTuple):
         controls, anywhere = self.controls or _FURTHER, list(uploads.get(ANY, ()))
         values: dict[str, Any] = {}
         if self.selector:
-            values[self.selector] = given.get(self.selector) or self.mode_name
-        for name, field in self.mode.fields.items():
+            values[self.selector] = given.get(self.selector) or self.mode
+        for name, field in self.fields.items():
             if name not in controls and given.get(name):
                 try:
                     values[name] = parse(given[name], field)
@@ -138,7 +144,7 @@ class InputForm(NamedTuple):
             if all(map(as_text, found)):
                 texts[name] = "\n".join(map(as_text, found))
                 more = {one: value for one, value in more.items() if one not in control.names}
-        for name, field in self.mode.fields.items():
+        for name, field in self.fields.items():
             if name in more and _is_typed(more[name], field):
                 texts[name] = as_text(more.pop(name))
         if isinstance(more.get(self.selector), str):
@@ -171,12 +177,14 @@ def as_text(value: Any) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
-        case str() | int() | float():
+        case float():
+            return f"{value:.15g}"
+        case str() | int():
             return str(value)
         case {"job": str(job_id), **rest}:  # a draft
             return f"{job_id} {rest.get('n', 0)}"
         case [int() | float() as seconds, str(file)]:
-            return f"{seconds} {file}"
+            return f"{as_text(seconds)} {file}"
     return ""
 
 

@@ -96,7 +96,8 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
     errors, form, original = Errors(), _input_form(fields), _original(fields)
     load = partial(_load, original)
     more, metadata = (_object(fields, name, errors) for name in ("more", "metadata"))
-    files = {text: load(text) for text in map("input:{}".format, inputs.file_numbers(more))}
+    numbers = inputs.file_numbers(more) if original else []
+    files = {text: load(text) for text in map("input:{}".format, numbers)}
     given = form.read(fields, _uploads(), load, errors) | replace_texts(more, files)
     missing = form.required - given.keys() - errors.keys()
     errors |= dict.fromkeys(missing, "Fill this in: BFL requires it.")
@@ -128,7 +129,7 @@ def _input_form(fields: Mapping[str, str]) -> InputForm:
 def _public(fields: Mapping[str, str]) -> dict[str, str]:
     """What may stand in a URL to fill the form again: proxies log URLs."""
     form = _input_form(fields)
-    kinds = {name: field.kind for name, field in form.mode.fields.items()}
+    kinds = {name: field.kind for name, field in form.fields.items()}
     public = {"model", form.selector, *(name for name in kinds if kinds[name] in PUBLIC_KINDS)}
     return {name: text for name, text in fields.items() if text and name in public}
 
@@ -194,7 +195,7 @@ def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) ->
 
 def _placed(errors: Mapping[str, str], form: InputForm) -> dict[str, str]:
     """Messages about fields that the form does not show stand at "Other fields"."""
-    shown = {"", "model", "metadata", form.selector, *form.mode.fields}
+    shown = {"", "model", "metadata", form.selector, *form.fields}
     found = {name: message for name, message in errors.items() if name in shown}
     others = [
         message if name == "more" else f"{name}: {message}"

@@ -47,7 +47,7 @@ def test_the_modes_of_a_union_have_fields_of_their_own() -> None:
     assert (video.selector, [*video.modes]) == ("mode", ["t2v", "i2v", "v2v", "draft_enhance"])
     keyframes = video.modes["i2v"].fields["keyframes"]
     assert (keyframes.kind, keyframes.is_list, keyframes.is_timed) == (Kind.IMAGE, True, True)
-    assert video.modes["v2v"].fields["duration"].range == "5 to 15"
+    assert video.modes["v2v"].fields["duration"].range == "from 5 to 15"
     assert video.modes["t2v"].is_strict and not video.modes["t2v"].takes_webhook
     assert video.mode_of({"mode": "v2v"}) == "v2v"
     assert video.mode_of({"draft_cache": {"job": "a"}}) == "draft_enhance"
@@ -57,14 +57,14 @@ def test_the_modes_of_a_union_have_fields_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("model", "field", "kind", "words", "default"),
     [
-        (PRO, "width", Kind.INTEGER, "64 or more", None),  # BFL's default is 0
-        ("flux-dev", "width", Kind.INTEGER, "256 to 1440, in steps of 32", 1024),
-        ("flux-2-flex", "guidance", Kind.NUMBER, "1.5 to 10", 5.0),
-        (PRO, "user", Kind.TEXT, "1 to 256 characters", None),
+        (PRO, "width", Kind.INTEGER, "from 64", None),  # BFL's default is 0
+        ("flux-dev", "width", Kind.INTEGER, "from 256 to 1440 in steps of 32", 1024),
+        ("flux-2-flex", "guidance", Kind.NUMBER, "from 1.5 to 10", 5.0),
+        (PRO, "user", Kind.TEXT, "from 1 to 256 characters", None),
         (PRO, "output_format", Kind.CHOICE, "", "jpeg"),
         (PRO, "disable_pup", Kind.FLAG, "", False),
         ("flux-2-flex", "input_image_blob_path", Kind.TEXT, "", None),
-        ("flux-pro-1.1-ultra", "image_prompt_strength", Kind.NUMBER, "0 to 1", 0.1),
+        ("flux-pro-1.1-ultra", "image_prompt_strength", Kind.NUMBER, "from 0 to 1", 0.1),
         ("flux-pro-1.1-ultra", "image_prompt", Kind.IMAGE, "", None),
         ("flux-tools/video-upscale-v1", "input_video", Kind.VIDEO, "", None),
         ("flux-tools/vto-v2", "garment", Kind.IMAGE, "", None),
@@ -156,6 +156,7 @@ HOSTILE: dict[str, Any] = {
     "a long value": with_schema(properties={"mode": {"enum": ["x" * 10_000]}}),
     "no fields": with_schema(properties={}),
     "a script as a field": with_schema(properties={SCRIPT: {"type": "string"}}),
+    "a field with a hyphen": with_schema(properties={"form-error": {"type": "string"}}),
     "a script as a model": with_path(f"/v1/{SCRIPT}"),
     "a model that leads elsewhere": with_path("/v1/../../admin"),
     "a model on another path": with_path("/v2/flux-9"),

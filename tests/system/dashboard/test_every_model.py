@@ -103,3 +103,24 @@ def test_the_form_follows_bfls_document_within_a_sweep(stack: Stack, visitor: Vi
     job = stack.client.submit("flux-9", prompt="a heron", safety=1, sandbox=SWITCHES)
     assert task_of(stack, job["id"]).model == "flux-9"
     stack.box.publish(DOCUMENT.public())
+
+
+def test_a_field_with_a_name_of_the_forms_own_stands_among_the_other_fields(
+    stack: Stack, visitor: Visitor
+) -> None:
+    changed = changed_document()
+    fields = changed["components"]["schemas"]["Flux2Inputs"]["properties"]
+    fields |= {name: {"type": "string"} for name in ("csrf_token", "metadata", "model", "more")}
+    stack.box.publish(json.dumps(changed).encode())
+    with stack.installation.redis.client() as redis:
+        redis.delete(BFL_SCHEMAS_READ)
+    wait_for("it is read", lambda: "metadata is new" in visitor.text("/health"), 90)
+    before = visitor.get("/submit", model="flux-2-pro").text
+    assert before.count('name="csrf_token"') == 2, "one of them is that of the logout"
+    more = json.dumps({"metadata": "theirs", "sandbox": SWITCHES})
+    answer = visitor.post(
+        "/submit", model="flux-2-pro", prompt="x", more=more, idempotency_key=secrets.token_hex(8)
+    )
+    job_id = answer.headers["Location"].partition("job=")[2].partition("&")[0]
+    assert task_of(stack, job_id).input == {"prompt": "x", "metadata": "theirs"}
+    stack.box.publish(DOCUMENT.public())

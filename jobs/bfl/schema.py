@@ -51,7 +51,9 @@ class Kind(StrEnum):
 
 _BOUNDS = {
     "minimum": "from",
+    "exclusiveMinimum": "above",
     "maximum": "to",
+    "exclusiveMaximum": "below",
     "multipleOf": "in steps of",
     "minLength": "from",
     "maxLength": "to",

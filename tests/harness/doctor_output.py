@@ -8,7 +8,7 @@ from tests.harness.command_line import CommandResult
 REDIS = ["redis", "redis_disk", "redis_memory"]
 BEFORE_START = ["settings", *REDIS, "durability", "storage"]
 REMOTE = ["bfl", "outgoing", "public_url"]
-PROBES = [*BEFORE_START, "worker", "sweep", "rescues", "submissions", "credits"]
+PROBES = [*BEFORE_START, "worker", "sweep", "rescues", "submissions", "credits", "models"]
 ALL = [*PROBES, "regions", *REMOTE]
 NEEDED = {
     "WEBHOOK_SECRET": "a-webhook-secret-that-is-long",

@@ -208,6 +208,10 @@ class MediaTooLarge(MediaRefused):
     code = ErrorCode.MEDIA_TOO_LARGE
 
 
+class InvalidDocument(FluxkeepError):
+    """BFL's OpenAPI document cannot be used."""
+
+
 class UnreadableRecord(FluxkeepError):
     """A record in Redis cannot be read."""
 

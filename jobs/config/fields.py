@@ -52,6 +52,9 @@ class BflSettings(SettingGroup):
     bfl_api_url: str = ""
     """`global`, `eu`, `us`, or the URL of a BFL API host; `global` if not set. With a region
     nothing of a job goes to a host outside of it."""
+    bfl_openapi: bool = True
+    """`no` reads BFL's OpenAPI document from this release alone. Otherwise the sweep asks BFL for
+    it once a day, without a key, so that new models and fields are in the form."""
     max_active: Annotated[ConcurrencyLimits, parsed_by(ConcurrencyLimits.parse)] = Field(
         default_factory=ConcurrencyLimits
     )

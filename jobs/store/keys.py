@@ -16,6 +16,8 @@ WRONG_KEYS_PREFIX = "fluxkeep:wrong_keys:"  # + client address: the same for wro
 KNOWN_CLIENT_PREFIX = "fluxkeep:known_client:"  # + client address and key name that were valid
 USED_LOGIN_PREFIX = "fluxkeep:login:"  # + id of a login link that was used
 ENDED_SESSION_PREFIX = "fluxkeep:ended_session:"  # + id of a dashboard session that was ended
+BFL_SCHEMAS = "fluxkeep:bfl_schemas"  # of BFL's OpenAPI document, and what changed in it
+BFL_SCHEMAS_READ = "fluxkeep:bfl_schemas:read"  # until that document is read again
 BARRIER = "fluxkeep:barrier"  # written to wait until earlier writes are durable
 
 # Sorted sets of job ids: work, by the time at which it is due

@@ -16,6 +16,7 @@ ACCOUNT = "bfl"
 SUBMISSIONS = "submissions"
 CREDITS = "credits"
 REGIONS = "regions"
+MODELS = "models"
 LOW_CREDITS = 25.0  # a handful of pictures
 LOW_DAYS = 3.0
 PACE_DAYS = 7
@@ -111,6 +112,21 @@ def _is_misdirected(context: Context, model: str) -> bool:
     return any(
         job.is_submission and (job.submission.region or default) == "global" for job in newest
     )
+
+
+def check_schemas(context: Context) -> Iterator[Result]:
+    """Tell by which document the form has its models. Raises StoreUnavailable."""
+    found, off = context.services.schemas.load(), not context.settings.bfl_openapi
+    models = f"{len(found.endpoints)} models"
+    if found.problem:
+        why = f"BFL's OpenAPI document is not taken over: {found.problem}"
+        yield warning(MODELS, why, f"The form keeps its {models}; nothing else depends on it.")
+    elif found.read_at:
+        newest = [one for one in found.changes if one[:10] == found.changes[0][:10]]
+        changed = f"; changed {', '.join(newest)}" if newest else ""
+        yield ok(MODELS, f"{models}, read at BFL {found.read_at[:16]}Z{changed}")
+    else:
+        yield ok(MODELS, f"{models} of this release" + ", by BFL_OPENAPI=no" * off)
 
 
 def _has_account(settings: Settings) -> bool:

@@ -9,6 +9,7 @@ REDIS = ["redis", "redis_disk", "redis_eviction"]
 BEFORE_START = ["settings", *REDIS, "durability", "storage"]
 REMOTE = ["bfl", "outgoing", "public_url"]
 PROBES = [*BEFORE_START, "redis_memory", "worker", "sweep", "rescues", "submissions", "credits"]
+PROBES += ["models"]
 ALL = [*PROBES, "regions", *REMOTE]
 NEEDED = {
     "WEBHOOK_SECRET": "a-webhook-secret-that-is-long",

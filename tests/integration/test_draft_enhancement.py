@@ -23,7 +23,7 @@ class Drafts:
     def __init__(self, local_worker: LocalWorker, api: FlaskClient) -> None:
         self.local_worker, self.wired, self.client = local_worker, local_worker.wired, api
         switches = {"seconds": 0, "draft_cache": True}
-        asked = {"prompt": "a", "draft": True, "sandbox": switches}
+        asked = {"mode": "t2v", "prompt": "a", "draft": True, "sandbox": switches}
         self.id: str = self.post(asked).get_json()["id"]
         self.sent()
         task = local_worker.box.tasks()[0]

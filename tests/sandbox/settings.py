@@ -26,7 +26,8 @@ class Settings:
     keys: Annotated[set[str], Field(strict=False)] = field(default_factory=set)
     submit_fault: SubmitFault | None = None
     poll_fault: PollFault | None = None
-    strict: bool = True  # FLUX 3 refuses fields that it does not know, a webhook among them
+    strict: bool = True  # bodies are checked by BFL's document
+    any_model: bool = False  # models that the document does not list are taken, unchecked
     generation_seconds: float = 0.5
     delivery_refuses_keys: bool = (
         True  # the real host ignores them; a test must notice a leaked key

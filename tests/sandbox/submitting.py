@@ -7,11 +7,11 @@ from typing import Any
 from tests.sandbox.answers import Answer
 from tests.sandbox.engine import Engine
 from tests.sandbox.errors import Refused, refusal
-from tests.sandbox.models import NON_GENERATION_PATHS
 from tests.sandbox.observations import Request
 from tests.sandbox.polling import polling_url
-from tests.sandbox.submission import read_submission
 from tests.sandbox.task import Task
+
+NON_GENERATION_PATHS = ("finetune", "delete_finetune")
 
 
 def submit(engine: Engine, request: Request) -> Answer:
@@ -23,7 +23,7 @@ def submit(engine: Engine, request: Request) -> Answer:
         model = request.path.removeprefix("/v1/")
         if model in NON_GENERATION_PATHS:
             return Answer.json(200, {"message": "Finetune accepted", "finetune_id": "f-1"})
-        task = engine.open(read_submission(model, body, strict=engine.settings.strict))
+        task = engine.open(engine.read(model, body))
     except Refused as refused:
         return refused.answer
     if task.cut:

@@ -34,7 +34,7 @@ class Switches:
     submit_false_error: Literal[429, 500, 502, 503] | None = (
         None  # the task is created, the answer is this error
     )
-    strict: bool | None = None  # whether unknown fields are refused; None: as in the settings
+    strict: bool | None = None  # whether BFL's document is applied; None: as in the settings
     polling_url: bool = True  # False: omitted from answers to submissions with a webhook_url
     retry_after: float | None = None  # sent with 429 and 503; 503 sends 1 by default
 

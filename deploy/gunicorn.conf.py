@@ -15,7 +15,7 @@ import warnings
 from typing import Any
 
 from jobs.config import settings
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
 from jobs.services import check_durability
 from jobs.storage import verify_access
 

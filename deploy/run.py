@@ -13,7 +13,7 @@ from deploy.local_redis import RedisNotStarted
 from deploy.procfile import ROOT
 from deploy.runner import STOP_SIGNALS, Runner
 from deploy.welcome import Welcome
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
 
 PRIVATE_UMASK = 0o077
 

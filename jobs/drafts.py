@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jobs.bfl.parsing import TASK_ID
-from jobs.errors import Invalid, InvalidLink
+from jobs.domain.errors import Invalid, InvalidLink
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.report import Role
 from jobs.input_parts import InputPart, base64_bytes
-from jobs.job import Job
 from jobs.net.ip import is_internal_host
 from jobs.net.urls import URL_MAX_CHARS, parse
-from jobs.record import MediaFile
-from jobs.report import Role
 from jobs.services import Services
 from jobs.signing import MediaLink
 

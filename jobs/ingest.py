@@ -1,14 +1,14 @@
 """Apply a report to its job: callbacks, polls and replays all end here."""
 
-from jobs import submission
-from jobs.errors import ReportRefused, UnknownJob
-from jobs.job import Job
-from jobs.report import Report
-from jobs.status import Source
+from jobs.domain import submission
+from jobs.domain.errors import ReportRefused, UnknownJob
+from jobs.domain.job import Job
+from jobs.domain.report import Report
+from jobs.domain.status import Source
+from jobs.domain.timeouts import Timeouts
+from jobs.domain.transitions import transition
 from jobs.store.job_store import JobStore
 from jobs.store.metrics import report_counter
-from jobs.timeouts import Timeouts
-from jobs.transitions import transition
 
 
 def apply_report(

@@ -14,9 +14,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, Literal, Self, cast
 
-from jobs.errors import NotMedia
-from jobs.media_references import leaves
-from jobs.record import MediaFile
+from jobs.domain.errors import NotMedia
+from jobs.domain.media_references import leaves
+from jobs.domain.record import MediaFile
 from jobs.storage.base import MediaStorage
 from jobs.storage.errors import translate_errors
 from jobs.storage.layout import OPAQUE

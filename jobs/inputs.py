@@ -12,13 +12,13 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from jobs.bfl.submissions import without_webhook
-from jobs.errors import BadRequest, BodyTooLarge, Invalid, StorageError
+from jobs.domain.errors import BadRequest, BodyTooLarge, Invalid, StorageError
+from jobs.domain.job import Job
+from jobs.domain.media_references import map_leaves, replace_texts, texts
+from jobs.domain.record import MediaFile
+from jobs.domain.report import Role
 from jobs.input_parts import Encoding, InputPart, parts_in
-from jobs.job import Job
-from jobs.media_references import map_leaves, replace_texts, texts
 from jobs.net import strict_json
-from jobs.record import MediaFile
-from jobs.report import Role
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import input_key
 

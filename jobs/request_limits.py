@@ -7,8 +7,8 @@ from typing import Any
 from jobs import inputs
 from jobs.bfl import models
 from jobs.bfl.submissions import without_webhook
-from jobs.errors import BadRequest, ForeignObject, Invalid
-from jobs.job import Job
+from jobs.domain.errors import BadRequest, ForeignObject, Invalid
+from jobs.domain.job import Job
 
 MODEL_MAX_CHARS = 200
 METADATA_MAX_CHARS = 8192

@@ -13,7 +13,7 @@ from jobs.bfl.client import BflClient
 from jobs.bfl.hosts import HostPolicy, api_origin
 from jobs.config.limits import QueueCapacity
 from jobs.config.settings import Settings
-from jobs.job import Job
+from jobs.domain.job import Job
 from jobs.net.urls import Origin, parse
 from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
 from jobs.storage import open_storage

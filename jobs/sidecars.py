@@ -10,16 +10,16 @@ from pydantic_core import to_json
 
 from jobs import views
 from jobs.bfl.parsing import TASK_ID
-from jobs.errors import ForeignObject
-from jobs.job import Job
+from jobs.domain.errors import ForeignObject
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.status import Status
+from jobs.domain.timeline import TIMELINE_MAX, rfc3339
 from jobs.net import strict_json
-from jobs.record import MediaFile
-from jobs.status import Status
 from jobs.storage import layout
 from jobs.storage.base import MediaStorage
 from jobs.store import codec
 from jobs.store.job_store import JobStore
-from jobs.timeline import TIMELINE_MAX, rfc3339
 
 RACES_MAX = 10
 SIDECAR_MAX_BYTES = 256 * 1024

@@ -15,7 +15,7 @@ from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from jobs.errors import InvalidLink, MediaGone
+from jobs.domain.errors import InvalidLink, MediaGone
 
 _LINK_SALT = "fluxkeep media link 1"
 _CALLBACK_SALT = "fluxkeep callback token 1"

@@ -10,13 +10,13 @@ from typing_extensions import TypedDict
 
 from jobs import inputs
 from jobs.bfl.results import without_media_fields
-from jobs.job import Job
-from jobs.record import MediaFile, Sha256, Size
-from jobs.report import Role, Stage
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile, Sha256, Size
+from jobs.domain.report import Role, Stage
+from jobs.domain.status import Source, Status
+from jobs.domain.timeline import EventCode, TimelineEvent, rfc3339
 from jobs.services import Services
-from jobs.status import Source, Status
 from jobs.store.submission_queue import ALL_MODELS, Circuit
-from jobs.timeline import EventCode, TimelineEvent, rfc3339
 
 Member = TypeVar("Member", bound=StrEnum)
 

@@ -8,7 +8,7 @@ import gevent
 
 from jobs.bfl import parsing
 from jobs.bfl.client import BflClient
-from jobs.errors import BflUnavailable, InvalidReport
+from jobs.domain.errors import BflUnavailable, InvalidReport
 
 REFRESH_SECONDS = 60.0
 WAIT_SECONDS = 0.5

@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from jobs import observability
 from jobs.config import settings
-from jobs.errors import FluxkeepError
+from jobs.domain.errors import FluxkeepError
 from jobs.services import Services, for_web
 from receiver import cli, context, dashboard, health, media, problem_details, state, webhook
 from receiver.accelerator import CallbackAccelerator

@@ -6,7 +6,7 @@ from flask import g, has_request_context, request
 
 from jobs.config import api_keys
 from jobs.config.api_keys import ApiKey, Scope
-from jobs.errors import Forbidden, StoreUnavailable, Unauthorized
+from jobs.domain.errors import Forbidden, StoreUnavailable, Unauthorized
 from receiver import rate_limits
 from receiver.context import services
 

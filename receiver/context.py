@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 from flask import current_app, has_request_context, request
 
-from jobs.errors import UrlRefused
+from jobs.domain.errors import UrlRefused
 from jobs.net.urls import parse
 from jobs.services import Services
 

@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple
 from flask import request
 
 from jobs import inputs
-from jobs.errors import TooManyWaiting
+from jobs.domain.errors import TooManyWaiting
 from jobs.net import strict_json
 from receiver import request_body
 from receiver.context import services

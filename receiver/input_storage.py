@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from jobs.errors import QueueFull, StorageError, StoreUnavailable
+from jobs.domain.errors import QueueFull, StorageError, StoreUnavailable
+from jobs.domain.record import MediaFile
 from jobs.input_parts import InputPart
-from jobs.record import MediaFile
 from jobs.services import Services
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import job_id_of

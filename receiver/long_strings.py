@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import IO, Any, AnyStr, cast
 
-from jobs.errors import BadRequest, BodyTooLarge
+from jobs.domain.errors import BadRequest, BodyTooLarge
+from jobs.domain.media_references import replace_texts, texts
 from jobs.input_parts import Encoding, InputPart
 from jobs.inputs import DATA_URL, FILES_MAX, JSON_MAX_BYTES, too_many_parts
-from jobs.media_references import replace_texts, texts
 from jobs.net import strict_json
 from jobs.storage.errors import translate_errors
 

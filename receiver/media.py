@@ -12,9 +12,9 @@ from flask.typing import ResponseReturnValue
 from pydantic import ConfigDict, Field
 from werkzeug.exceptions import HTTPException
 
-from jobs.errors import InvalidLink, MediaGone, StorageError
-from jobs.job import Job
-from jobs.record import MediaFile
+from jobs.domain.errors import InvalidLink, MediaGone, StorageError
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
 from jobs.signing import MediaLink
 from jobs.storage.base import MediaStorage, Verb
 from jobs.storage.layout import EXTENSIONS, OPAQUE

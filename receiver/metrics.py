@@ -11,9 +11,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from jobs.errors import StoreUnavailable
+from jobs.domain.errors import StoreUnavailable
+from jobs.domain.status import TERMINAL, ReportKind, Source
 from jobs.services import Services
-from jobs.status import TERMINAL, ReportKind, Source
 from jobs.store.listing import longest_wait
 from jobs.store.metrics import (
     LIFE_LEFT,

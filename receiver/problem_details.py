@@ -12,10 +12,10 @@ from typing import Any
 from flask import Flask, Response, json, request
 from werkzeug.exceptions import HTTPException
 
-from jobs import errors
 from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
-from jobs.errors import FluxkeepError
+from jobs.domain import errors
+from jobs.domain.errors import FluxkeepError
 from receiver.schemas.endpoint import JSON, PROBLEM
 
 STATUS: dict[type[FluxkeepError], HTTPStatus] = {

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from flask import request
 
-from jobs.errors import RateLimited
+from jobs.domain.errors import RateLimited
 from jobs.store.rate_limiter import RateStatus
 from receiver.context import services
 

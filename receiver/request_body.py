@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadRequest as WerkzeugBadRequest
 from werkzeug.sansio.utils import get_content_length
 from werkzeug.wsgi import get_input_stream
 
-from jobs.errors import BadRequest, BodyTooLarge, RequestTimeout
+from jobs.domain.errors import BadRequest, BodyTooLarge, RequestTimeout
 
 ARRIVAL_SECONDS = 20.0  # a slow body must not hold its connection for ever
 BYTES_PER_SECOND_MIN = 250_000  # of a long one, in addition

@@ -10,7 +10,7 @@ from flask import Blueprint, request
 
 from jobs import ingest
 from jobs.bfl import parsing
-from jobs.errors import (
+from jobs.domain.errors import (
     BadRequest,
     BodyTooLarge,
     InvalidLink,
@@ -21,7 +21,7 @@ from jobs.errors import (
     Unauthorized,
     UnknownJob,
 )
-from jobs.report import Report
+from jobs.domain.report import Report
 from jobs.services import Services
 from jobs.signing import CallbackVerifier, is_signature
 from jobs.store.metrics import Counter

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from jobs.errors import FluxkeepError
+from jobs.domain.errors import FluxkeepError
 
 RETRY_SECONDS = 5.0
 

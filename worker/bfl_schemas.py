@@ -10,12 +10,12 @@ from dataclasses import replace
 from jobs.bfl import models
 from jobs.bfl.changes import differences
 from jobs.bfl.schema import Endpoints, read_endpoints
-from jobs.errors import BflUnavailable, InvalidDocument
+from jobs.domain.errors import BflUnavailable, InvalidDocument
+from jobs.domain.timeline import rfc3339
 from jobs.net import strict_json
 from jobs.services import Services
 from jobs.store.live_schemas import Schemas
 from jobs.store.search import Search
-from jobs.timeline import rfc3339
 
 CHECK_SECONDS = 5.0
 DAY_SECONDS = 86_400

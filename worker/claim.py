@@ -8,12 +8,12 @@ from contextlib import suppress
 from secrets import token_hex
 from typing import Self
 
-from jobs import submission
-from jobs.errors import ClaimLost, NoFreeSlot, StoreUnavailable, UnreadableRecord
-from jobs.job import LEASE_SECONDS, Job
+from jobs.domain import submission
+from jobs.domain.errors import ClaimLost, NoFreeSlot, StoreUnavailable, UnreadableRecord
+from jobs.domain.job import LEASE_SECONDS, Job
+from jobs.domain.status import Status
 from jobs.net import watchdog
 from jobs.services import Services
-from jobs.status import Status
 from jobs.store import codec
 from jobs.store.commit import NO_COUNTS
 from jobs.store.job_store import JobStore

@@ -8,9 +8,9 @@ import logging
 import time
 
 from jobs import sidecars
-from jobs.errors import StorageError, UnreadableRecord
-from jobs.job import Job
-from jobs.retention import Cutoffs, input_deleted, media_deleted
+from jobs.domain.errors import StorageError, UnreadableRecord
+from jobs.domain.job import Job
+from jobs.domain.retention import Cutoffs, input_deleted, media_deleted
 from jobs.services import Services
 from jobs.storage.layout import companion_keys, job_id_of
 

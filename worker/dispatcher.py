@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from jobs.errors import ClaimLost, StoreUnavailable, UnknownJob
-from jobs.job import Job
+from jobs.domain.errors import ClaimLost, StoreUnavailable, UnknownJob
+from jobs.domain.job import Job
+from jobs.domain.status import Status
+from jobs.domain.timeline import EventCode
 from jobs.net import watchdog
 from jobs.services import Services
-from jobs.status import Status
 from jobs.store.job_store import PendingWork
-from jobs.timeline import EventCode
 from worker import poll, rescue, submit, thumbnails
 from worker.claim import Claim, Claims
 from worker.shutdown import Shutdown

@@ -13,10 +13,10 @@ from typing import Any
 import requests
 from urllib3.exceptions import HTTPError
 
-from jobs.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpired, UrlRefused
+from jobs.domain.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpired, UrlRefused
+from jobs.domain.report import Role
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl
-from jobs.report import Role
 from jobs.storage.errors import translate_errors
 from jobs.storage.layout import OPAQUE
 from jobs.storage.media_types import HEAD_BYTES, content_type

@@ -7,7 +7,7 @@ once: what one has deleted the other does not find.
 import logging
 import random
 
-from jobs.retention import DAY_SECONDS
+from jobs.domain.retention import DAY_SECONDS
 from jobs.services import Services
 from jobs.storage.layout import day_of
 from jobs.store import erasures

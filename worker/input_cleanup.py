@@ -2,8 +2,8 @@
 
 import logging
 
-from jobs.errors import StorageError, UnreadableRecord
-from jobs.job import Job
+from jobs.domain.errors import StorageError, UnreadableRecord
+from jobs.domain.job import Job
 from jobs.services import Services
 
 POLL_SECONDS = 2.0

@@ -6,15 +6,15 @@ from dataclasses import replace
 from jobs import ingest
 from jobs.bfl import parsing
 from jobs.bfl.client import BflResponse
-from jobs.errors import BadRequest, BflUnavailable, StoreUnavailable
-from jobs.job import Job
+from jobs.domain.errors import BadRequest, BflUnavailable, StoreUnavailable
+from jobs.domain.job import Job
+from jobs.domain.report import Report
+from jobs.domain.status import ReportKind, Source, Status
+from jobs.domain.timeline import EventCode
+from jobs.domain.timeouts import FINAL_POLL_SECONDS
 from jobs.net import strict_json
-from jobs.report import Report
 from jobs.services import Services
-from jobs.status import ReportKind, Source, Status
 from jobs.store.metrics import Counter
-from jobs.timeline import EventCode
-from jobs.timeouts import FINAL_POLL_SECONDS
 from worker.backoff import backoff_seconds
 from worker.claim import Claim
 

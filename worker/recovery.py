@@ -3,11 +3,11 @@
 from contextlib import suppress
 
 from jobs import sidecars
-from jobs.errors import ForeignObject, StorageError, StoreUnavailable, UnreadableRecord
-from jobs.job import Job
-from jobs.record import MediaFile
+from jobs.domain.errors import ForeignObject, StorageError, StoreUnavailable, UnreadableRecord
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.status import Status
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, fencing_token_of, file_number_of, kind_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs import ingest, sidecars, views
-from jobs.errors import (
+from jobs.domain.errors import (
     BflUnavailable,
     ClaimLost,
     ErrorCode,
@@ -22,16 +22,16 @@ from jobs.errors import (
     UnknownJob,
     UrlExpired,
 )
-from jobs.job import Job
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.report import Role
+from jobs.domain.status import ReportKind, Status
+from jobs.domain.timeline import EventCode
 from jobs.net.urls import ParsedUrl
-from jobs.record import MediaFile
-from jobs.report import Role
 from jobs.services import Services
-from jobs.status import ReportKind, Status
 from jobs.storage.layout import file_number_of, object_key, sidecar_key
 from jobs.store.commit import NO_COUNTS
 from jobs.store.metrics import LIFE_LEFT, TIME_TO_STORED
-from jobs.timeline import EventCode
 from worker import download, poll, recovery
 from worker.backoff import backoff_seconds
 from worker.claim import Claim

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from jobs.errors import ErrorCode, MediaRefused, TransferFailed, UnknownHost, UrlExpired
-from jobs.job import Job
-from jobs.record import MediaFile
-from jobs.report import Role
-from jobs.timeline import EventCode
+from jobs.domain.errors import ErrorCode, MediaRefused, TransferFailed, UnknownHost, UrlExpired
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.report import Role
+from jobs.domain.timeline import EventCode
 from worker import download
 from worker.formats import sniff
 

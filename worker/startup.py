@@ -10,7 +10,7 @@ from functools import cache
 
 from jobs import observability
 from jobs.config import settings
-from jobs.errors import FluxkeepError
+from jobs.domain.errors import FluxkeepError
 from jobs.services import Services, for_background
 from jobs.storage import verify_access
 

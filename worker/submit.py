@@ -10,11 +10,12 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, Any
 
-from jobs import drafts, inputs, submission
+from jobs import drafts, inputs
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import AccountStatus, BflResponse
 from jobs.bfl.submissions import Webhook
-from jobs.errors import (
+from jobs.domain import submission
+from jobs.domain.errors import (
     ConnectionFailed,
     ErrorCode,
     InputLost,
@@ -24,11 +25,11 @@ from jobs.errors import (
     StoreUnavailable,
     TransferFailed,
 )
+from jobs.domain.job import Job
+from jobs.domain.report import Failure, SubmissionReceipt
 from jobs.input_parts import InputPart, JsonBody, opened, parts_in
-from jobs.job import Job
 from jobs.net import strict_json, watchdog
 from jobs.net.http_client import Body
-from jobs.report import Failure, SubmissionReceipt
 from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
 from worker.backoff import backoff_seconds

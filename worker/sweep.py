@@ -7,9 +7,9 @@ import threading
 import time
 from functools import partial
 
-from jobs import submission
-from jobs.errors import StoreUnavailable
-from jobs.job import Job
+from jobs.domain import submission
+from jobs.domain.errors import StoreUnavailable
+from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.job_store import Due
 from worker import background, bfl_schemas, erasure, input_cleanup, recovery, startup

@@ -10,10 +10,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from jobs import sidecars, thumbnails
-from jobs.errors import StorageError, UnreadableRecord
-from jobs.job import Job
-from jobs.record import MediaFile
+from jobs import sidecars
+from jobs.domain import thumbnails
+from jobs.domain.errors import StorageError, UnreadableRecord
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
 from jobs.services import Services
 from jobs.storage.layout import THUMBNAIL_TYPE, thumbnail_key
 from worker.formats import image

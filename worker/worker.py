@@ -13,7 +13,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.worker import WorkerStatus
 
-from jobs.errors import StorageError, StoreUnavailable
+from jobs.domain.errors import StorageError, StoreUnavailable
 from jobs.services import Services
 from worker.dispatcher import Dispatcher
 

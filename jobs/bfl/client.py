@@ -10,7 +10,13 @@ from pydantic import SecretStr
 from jobs.bfl import parsing
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.models import is_model
-from jobs.errors import BflUnavailable, ConnectionFailed, InvalidReport, TransferFailed, UrlRefused
+from jobs.domain.errors import (
+    BflUnavailable,
+    ConnectionFailed,
+    InvalidReport,
+    TransferFailed,
+    UrlRefused,
+)
 from jobs.net import http_client
 from jobs.net.http_client import Body
 from jobs.net.urls import Origin, ParsedUrl

@@ -10,10 +10,10 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from jobs.job import Job
-from jobs.media_references import with_links
-from jobs.report import Role
-from jobs.status import Status
+from jobs.domain.job import Job
+from jobs.domain.media_references import with_links
+from jobs.domain.report import Role
+from jobs.domain.status import Status
 
 RETRY_AFTER_SECONDS = 1
 NOT_AUTHENTICATED = "Not authenticated - Invalid Authentication"

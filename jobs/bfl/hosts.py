@@ -6,7 +6,7 @@ The patterns come from BFL's docs (`delivery.*.bfl.ai`, names change) and record
 import re
 from typing import NamedTuple
 
-from jobs.errors import UnknownHost, UrlRefused
+from jobs.domain.errors import UnknownHost, UrlRefused
 from jobs.net.ip import is_internal_host
 from jobs.net.urls import (
     AddressScope,

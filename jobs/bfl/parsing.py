@@ -11,10 +11,10 @@ from typing import Any
 from jobs.bfl.hosts import API_HOSTS, region_of
 from jobs.bfl.results import Files, find_files, replace_file_urls
 from jobs.bfl.signed_urls import strip_signatures
-from jobs.errors import ErrorCode, InvalidReport
+from jobs.domain.errors import ErrorCode, InvalidReport
+from jobs.domain.report import Failure, Moderation, Report, Stage
+from jobs.domain.status import ReportKind, Source
 from jobs.net import strict_json
-from jobs.report import Failure, Moderation, Report, Stage
-from jobs.status import ReportKind, Source
 
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _CLAIMED_ID = re.compile(rb'"(?:task_)?id"[ \t\r\n]*:[ \t\r\n]*"([A-Za-z0-9_-]{1,128})"')

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from jobs.bfl.signed_urls import expires_at, is_signed_url, strip_signatures
-from jobs.media_references import map_texts, texts
-from jobs.report import Role
+from jobs.domain.media_references import map_texts, texts
+from jobs.domain.report import Role
 
 FILES_MAX = 256
 RESULT_MAX_BYTES = 16_384

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from jobs.bfl.models import MODEL
-from jobs.errors import InvalidDocument
+from jobs.domain.errors import InvalidDocument
 from jobs.net import strict_json
 
 STEPS_MAX = 100_000  # through references and unions; BFL's own document takes 1,600

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
-from jobs.media_references import map_texts
+from jobs.domain.media_references import map_texts
 
 _WORD = re.compile(r"\S+")
 _NOT_IN_URLS = re.compile(r"[\s#]")

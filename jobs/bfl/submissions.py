@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from jobs.bfl import parsing
 from jobs.bfl.hosts import GLOBAL_HOST, HostPolicy
 from jobs.bfl.signed_urls import strip_signatures_in
-from jobs.errors import BadRequest, ErrorCode, InvalidReport, UrlRefused
+from jobs.domain.errors import BadRequest, ErrorCode, InvalidReport, UrlRefused
+from jobs.domain.report import Failure, SubmissionReceipt
 from jobs.net import strict_json
-from jobs.report import Failure, SubmissionReceipt
 
 URL_MAX_CHARS = 2083  # in BFL's OpenAPI
 DETAILS_MAX_CHARS = 8192

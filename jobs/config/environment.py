@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
 
 # Development only: the file of `make run`, then the developer's, which wins.
 RUN_FILE = "var/run.env"

@@ -23,8 +23,8 @@ from jobs.config.values import (
     parsed_by,
     split_list,
 )
+from jobs.domain.timeouts import GIVE_UP_AT_MOST_SECONDS
 from jobs.net.urls import PORT_MAX, Origin, parse_loopback_origin
-from jobs.timeouts import GIVE_UP_AT_MOST_SECONDS
 
 
 def _check_redis_url(url: SecretStr) -> SecretStr:

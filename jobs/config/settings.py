@@ -10,10 +10,10 @@ from jobs.bfl.hosts import api_origin, region_of
 from jobs.config import environment, fields
 from jobs.config.api_keys import ApiKey
 from jobs.config.redis_url import RedisUrl
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
+from jobs.domain.retention import Cutoffs
+from jobs.domain.timeouts import Timeouts
 from jobs.net.urls import Origin
-from jobs.retention import Cutoffs
-from jobs.timeouts import Timeouts
 
 SECRET_MIN_CHARS = 16
 

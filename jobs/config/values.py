@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from jobs.bfl.hosts import ANY_HOST
-from jobs.errors import UrlRefused
+from jobs.domain.errors import UrlRefused
 from jobs.net.http_client import is_header_value
 from jobs.net.urls import PORT_MAX, is_host, is_host_pattern, parse
 from jobs.signing import is_notification_secret

@@ -24,7 +24,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from jobs.errors import ConnectionFailed, TransferFailed, UrlRefused
+from jobs.domain.errors import ConnectionFailed, TransferFailed, UrlRefused
 from jobs.net import watchdog
 from jobs.net.ip import is_private, is_public
 from jobs.net.urls import AddressScope, NotificationEndpoint, Origin, ParsedUrl

@@ -5,7 +5,7 @@ import math
 import re
 from typing import Any
 
-from jobs.errors import BadRequest, FluxkeepError
+from jobs.domain.errors import BadRequest, FluxkeepError
 
 DEPTH_MAX = 32
 VALUES_MAX = 100_000  # ten million take half a minute to parse and block every other request

@@ -4,7 +4,7 @@ import re
 from enum import Enum, auto
 from typing import NamedTuple
 
-from jobs.errors import UrlRefused
+from jobs.domain.errors import UrlRefused
 from jobs.net.ip import is_loopback_host
 
 URL_MAX_CHARS = 4096

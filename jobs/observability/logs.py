@@ -10,8 +10,8 @@ import re
 import sys
 
 from jobs.config.settings import Settings
+from jobs.domain.timeline import rfc3339
 from jobs.observability.redaction import Redaction
-from jobs.timeline import rfc3339
 
 JOB_PREFIX = "job %s: "
 # At DEBUG these log whole URLs.

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from jobs.config.settings import Settings
-from jobs.errors import InvalidSettings
-from jobs.media_references import map_texts
+from jobs.domain.errors import InvalidSettings
+from jobs.domain.media_references import map_texts
 from jobs.observability.redaction import HIDDEN, Redaction
 
 SDK = "sentry_sdk"

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from jobs.errors import InvalidSettings, StorageError, StorageMisconfigured
+from jobs.domain.errors import InvalidSettings, StorageError, StorageMisconfigured
 from jobs.storage.base import MediaStorage
 from jobs.storage.bucket import BucketStorage
 from jobs.storage.local import LocalStorage

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from jobs.errors import StorageError
+from jobs.domain.errors import StorageError
 from jobs.storage import layout
 from jobs.storage.errors import translate_errors
 from jobs.storage.staging import StagingDirectory, sync

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
-from jobs.errors import StorageError, StorageFull, StorageMisconfigured
+from jobs.domain.errors import StorageError, StorageFull, StorageMisconfigured
 
 _OS_ERROR = re.compile(r"(?:\(os error |\[Errno )([0-9]+)[)\]]")  # of Rust, of Python
 _CODE = re.compile(r"<Code>([A-Za-z]{1,60})</Code>")

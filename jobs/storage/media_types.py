@@ -1,6 +1,6 @@
 """Media types by magic bytes. BFL delivers JPEG, PNG, WebP and MP4."""
 
-from jobs.errors import NotMedia
+from jobs.domain.errors import NotMedia
 
 HEAD_BYTES = 16
 

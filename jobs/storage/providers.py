@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import MemoryStore, from_url
 
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
 from jobs.net.ip import is_loopback_host
 
 CONNECT_TIMEOUT = timedelta(seconds=5)

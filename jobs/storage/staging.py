@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from jobs.errors import StorageError
+from jobs.domain.errors import StorageError
 from jobs.storage.errors import translate_errors
 
 ABANDONED_AFTER_SECONDS = 60.0

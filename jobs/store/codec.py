@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from pydantic import TypeAdapter, ValidationError
 
-from jobs.errors import UnreadableRecord
-from jobs.job import Job
+from jobs.domain.errors import UnreadableRecord
+from jobs.domain.job import Job
 
 ADAPTER = TypeAdapter(Job)
 _BRACE = b"{"

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from jobs.config.limits import ConcurrencyLimits, QueueCapacity
-from jobs.job import Job
-from jobs.record import MediaFile
-from jobs.status import Status
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.status import Status
 from jobs.store import codec, events
 from jobs.store.costs import cost_updates
 from jobs.store.indexes import capacities, every, index_updates, queue_key

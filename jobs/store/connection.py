@@ -18,7 +18,7 @@ from redis.sentinel import Sentinel
 
 from jobs.config.redis_url import RedisUrl, Sentinels
 from jobs.config.settings import Settings
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
 from jobs.store.keys import BARRIER
 
 CONNECTIONS_MAX = 10  # of one process: small hosted plans allow 20 to 40 in all

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis
 
-from jobs.job import Job
+from jobs.domain.job import Job
 from jobs.store import codec, indexes, keys
 from jobs.store.clock import unavailable
 from jobs.store.job_store import JobStore

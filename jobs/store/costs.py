@@ -12,12 +12,12 @@ from pydantic import Field
 from redis import Redis
 from typing_extensions import TypedDict
 
-from jobs.job import Job
-from jobs.status import Status
+from jobs.domain.job import Job
+from jobs.domain.status import Status
+from jobs.domain.timeline import utc
 from jobs.store.clock import Clock, unavailable
 from jobs.store.keys import COSTS_PREFIX, UNKEPT
 from jobs.store.scripts import Command
-from jobs.timeline import utc
 
 UNITS_PER_CREDIT = 10_000  # integers do not drift
 CREDITS_MAX = 1_000_000.0  # of one job: an absurd cost must not overflow the sum of a day

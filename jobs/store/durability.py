@@ -5,7 +5,7 @@ from typing import Any
 
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
 from jobs.store.keys import BARRIER
 from jobs.store.scripts import Command
 

@@ -1,6 +1,6 @@
 """Deletions of jobs without a record: the sweep searches the storage for their objects."""
 
-from jobs.errors import QueueFull
+from jobs.domain.errors import QueueFull
 from jobs.store import commit, keys
 from jobs.store.job_store import JobStore
 from jobs.store.scripts import Command

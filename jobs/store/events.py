@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Self
 
 from redis import Redis
 
-from jobs.job import Job
-from jobs.record import PARTS
-from jobs.status import TERMINAL
+from jobs.domain.job import Job
+from jobs.domain.record import PARTS
+from jobs.domain.status import TERMINAL
 from jobs.store.clock import unavailable
 from jobs.store.keys import EVENTS
 from jobs.store.scripts import Command

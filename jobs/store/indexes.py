@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from jobs.config.limits import ConcurrencyLimits, QueueCapacity
-from jobs.job import Job
-from jobs.status import Status
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from jobs.store import keys
 from jobs.store.search import facets, possible_facets
 

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from redis.commands.core import Script
 
-from jobs import notifications
 from jobs.config.limits import ConcurrencyLimits, QueueCapacity
-from jobs.errors import NoFreeSlot, QueueFull, StoreUnavailable, UnknownJob
-from jobs.job import Job
+from jobs.domain import notifications
+from jobs.domain.errors import NoFreeSlot, QueueFull, StoreUnavailable, UnknownJob
+from jobs.domain.job import Job
 from jobs.store import codec, commit, events, keys, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs.job import Job
-from jobs.status import Status
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from jobs.store import codec, scripts
 from jobs.store.clock import unavailable
 from jobs.store.keys import BY_MODEL, PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX

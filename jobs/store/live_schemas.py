@@ -11,7 +11,7 @@ from redis import Redis
 
 from jobs.bfl import schema
 from jobs.bfl.schema import Endpoint
-from jobs.errors import StoreUnavailable
+from jobs.domain.errors import StoreUnavailable
 from jobs.store.clock import unavailable
 from jobs.store.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs.errors import StoreUnavailable
-from jobs.status import ReportKind, Source, Status
+from jobs.domain.errors import StoreUnavailable
+from jobs.domain.status import ReportKind, Source, Status
 from jobs.store import keys
 from jobs.store.clock import Clock, unavailable
 from jobs.store.rq_queue import RqQueue

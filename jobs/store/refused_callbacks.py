@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.store import scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
 from jobs.store.keys import COUNTERS, RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX
 from jobs.store.metrics import Counter
-from jobs.timeline import EventCode, TimelineEvent
 
 CALLBACKS_MAX = 10
 RETENTION_SECONDS = 7 * 86400

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.job import Job
-from jobs.status import Source, Status
+from jobs.domain.job import Job
+from jobs.domain.status import Source, Status
 from jobs.store import keys
 
 Group = tuple[str, ...]

@@ -14,7 +14,7 @@ from jobs import views
 from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
-from jobs.errors import (
+from jobs.domain.errors import (
     BadRequest,
     BflUnavailable,
     IdempotencyKeyReused,
@@ -22,10 +22,10 @@ from jobs.errors import (
     StorageError,
     StoreUnavailable,
 )
-from jobs.job import Job
+from jobs.domain.job import Job
+from jobs.domain.record import ClientWebhook, Submission
+from jobs.domain.report import Failure
 from jobs.net.http_client import HEADER_VALUE
-from jobs.record import ClientWebhook, Submission
-from jobs.report import Failure
 from receiver import input_body
 from receiver.api import submissions
 from receiver.api.submissions import SubmissionBody

@@ -5,8 +5,8 @@ from typing import Any
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import FluxkeepError, TooManyWaiting, UnknownJob
-from jobs.job import Job
+from jobs.domain.errors import FluxkeepError, TooManyWaiting, UnknownJob
+from jobs.domain.job import Job
 from jobs.store.events import EventPosition
 from receiver.api.job_actions import load_job
 from receiver.auth import current_key_name

@@ -1,9 +1,10 @@
 """Load, replay and delete one job: shared by the API, the dashboard and the command line."""
 
-from jobs import inputs, submission
+from jobs import inputs
 from jobs.bfl import parsing
-from jobs.errors import UnknownJob, WrongStatus
-from jobs.job import Job
+from jobs.domain import submission
+from jobs.domain.errors import UnknownJob, WrongStatus
+from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store import erasures
 from receiver.thread_pool import run_in_thread

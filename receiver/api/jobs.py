@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs import inputs, sidecars, views
 from jobs.bfl import parsing
-from jobs.errors import (
+from jobs.domain.errors import (
     BodyTooLarge,
     InvalidField,
     NoFreeSlot,
@@ -21,11 +21,11 @@ from jobs.errors import (
     UnknownJob,
     WrongStatus,
 )
-from jobs.job import Job
-from jobs.status import Status
+from jobs.domain.job import Job
+from jobs.domain.status import Status
+from jobs.domain.timeline import EventCode
 from jobs.storage.layout import day_of
 from jobs.store.commit import Change
-from jobs.timeline import EventCode
 from jobs.views import JobView
 from receiver import input_body, input_storage
 from receiver.api.job_actions import delete_or_erase, load_job, replay_job

@@ -2,7 +2,7 @@
 
 import time
 
-from jobs.job import Job
+from jobs.domain.job import Job
 from jobs.services import Services
 from receiver.api.job_actions import load_job
 from receiver.auth import current_key_name

@@ -7,9 +7,15 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from jobs import inputs, views
-from jobs.errors import IdempotencyKeyReused, QueueFull, StorageError, UnknownJob, WrongStatus
-from jobs.job import Job
-from jobs.record import Submission
+from jobs.domain.errors import (
+    IdempotencyKeyReused,
+    QueueFull,
+    StorageError,
+    UnknownJob,
+    WrongStatus,
+)
+from jobs.domain.job import Job
+from jobs.domain.record import Submission
 from jobs.services import Services
 from jobs.views import JobView
 from receiver import input_body

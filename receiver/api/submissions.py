@@ -10,23 +10,24 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
-from jobs import drafts, inputs, submission, views
+from jobs import drafts, inputs, views
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import API_HOSTS, GLOBAL_HOST, region_of
-from jobs.errors import (
+from jobs.domain import submission
+from jobs.domain.errors import (
     IdempotencyKeyReused,
     Invalid,
     InvalidField,
     QueueFull,
     StorageError,
 )
-from jobs.job import Job
+from jobs.domain.job import Job
+from jobs.domain.record import Submission
+from jobs.domain.timeline import EventCode
 from jobs.net.urls import parse
-from jobs.record import Submission
 from jobs.services import Services
 from jobs.signing import idempotent_id
 from jobs.store.commit import Change
-from jobs.timeline import EventCode
 from jobs.views import JobView
 from receiver import input_body, input_storage
 from receiver.auth import current_key_name, request_key

@@ -7,7 +7,7 @@ raise StoreUnavailable and InvalidSettings.
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from jobs.errors import InvalidSettings, StoreUnavailable
+from jobs.domain.errors import InvalidSettings, StoreUnavailable
 from jobs.services import Services
 from receiver.account import Account
 from receiver.checks import bfl, outgoing, processes, public_url, redis, settings, storage

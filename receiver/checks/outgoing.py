@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from jobs.bfl.hosts import AZURE_ACCOUNTS, HostPolicy, regions
-from jobs.errors import TransferFailed, UrlRefused
+from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import ANY_LABEL, Origin, ParsedUrl
 from jobs.services import build_host_policy

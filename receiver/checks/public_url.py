@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.config.settings import Settings
-from jobs.errors import TransferFailed, UrlRefused
+from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl, parse
 from jobs.signing import callback_digest

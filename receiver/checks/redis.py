@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.config.redis_url import RedisUrl
 from jobs.config.settings import Settings
-from jobs.errors import StoreUnavailable
+from jobs.domain.errors import StoreUnavailable
 from jobs.net.ip import is_loopback_host, is_public
 from jobs.store import durability
 from jobs.store.clock import unavailable

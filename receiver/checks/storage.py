@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from jobs.errors import InvalidSettings, StorageError, StoreUnavailable
+from jobs.domain.errors import InvalidSettings, StorageError, StoreUnavailable
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
 from receiver.thread_pool import run_in_thread

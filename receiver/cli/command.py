@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from jobs.config import settings
-from jobs.errors import FluxkeepError, Invalid, InvalidSettings
+from jobs.domain.errors import FluxkeepError, Invalid, InvalidSettings
 from jobs.services import Services, for_web
 
 

@@ -3,7 +3,7 @@
 import click
 
 from jobs.config import settings
-from jobs.errors import BflUnavailable
+from jobs.domain.errors import BflUnavailable
 from jobs.services import build_bfl_client
 from receiver.account import Balance
 from receiver.cli.command import Command, example

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import click
 
 from jobs.config import environment, settings
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
 from receiver import checks
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from jobs import views
-from jobs.errors import FluxkeepError
-from jobs.status import Status
+from jobs.domain.errors import FluxkeepError
+from jobs.domain.status import Status
 from jobs.store.search import Search
 from receiver.api.job_actions import delete_or_erase, load_job, replay_job
 from receiver.cli.command import Command, example, plain, sentence, services

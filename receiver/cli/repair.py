@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from jobs.errors import FluxkeepError
+from jobs.domain.errors import FluxkeepError
 from jobs.services import Services
 from receiver.cli.command import Command, example, plain, sentence, services
 from receiver.repair import Finding, indexes, media, objects

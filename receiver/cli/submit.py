@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from jobs import views
-from jobs.errors import BadRequest
-from jobs.job import Job
+from jobs.domain.errors import BadRequest
+from jobs.domain.job import Job
+from jobs.domain.record import Submission
+from jobs.domain.status import Status
 from jobs.net import strict_json
-from jobs.record import Submission
 from jobs.services import Services
-from jobs.status import Status
 from receiver.api.job_actions import load_job
 from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.cli.command import Command, example, plain, services

@@ -13,7 +13,7 @@ from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs.config.api_keys import Scope
-from jobs.errors import Forbidden
+from jobs.domain.errors import Forbidden
 from receiver.dashboard import csrf, forms, session
 
 P = ParamSpec("P")

@@ -5,8 +5,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from jobs import inputs
-from jobs.errors import FluxkeepError
-from jobs.job import Job
+from jobs.domain.errors import FluxkeepError
+from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.search import Search
 from receiver.api.job_actions import load_job

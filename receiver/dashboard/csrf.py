@@ -6,7 +6,7 @@ import secrets
 from flask import request, session
 from markupsafe import Markup
 
-from jobs.errors import Forbidden
+from jobs.domain.errors import Forbidden
 from receiver.dashboard import forms
 
 FIELD = "csrf_token"

@@ -3,7 +3,7 @@
 from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import StoreUnavailable
+from jobs.domain.errors import StoreUnavailable
 from receiver.api import events
 from receiver.context import services
 from receiver.dashboard import session

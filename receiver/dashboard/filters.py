@@ -8,8 +8,8 @@ from flask import Flask
 from jinja2 import StrictUndefined
 from markupsafe import Markup, escape
 
+from jobs.domain.timeline import rfc3339, utc
 from jobs.store.search import as_text
-from jobs.timeline import rfc3339, utc
 from receiver.context import services
 from receiver.dashboard.assets import asset
 

@@ -10,7 +10,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
-from jobs.errors import BadRequest
+from jobs.domain.errors import BadRequest
 from jobs.input_parts import InputPart
 from jobs.storage.errors import translate_errors
 from receiver import input_body, request_body

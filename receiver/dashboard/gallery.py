@@ -9,7 +9,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs.bfl import parsing
-from jobs.status import Source, Status
+from jobs.domain.status import Source, Status
 from jobs.store.search import Search
 from receiver.context import services
 from receiver.dashboard import event_stream, start

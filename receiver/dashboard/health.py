@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import StoreUnavailable
+from jobs.domain.errors import StoreUnavailable
 from jobs.services import Services
 from receiver.checks import ReadinessResults
 from receiver.checks.result import Grade

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 
 from jobs.bfl import models
 from jobs.bfl.schema import Endpoints, InputField, Kind
-from jobs.errors import BadRequest
+from jobs.domain.errors import BadRequest
 from jobs.net import strict_json
 
 ANY = "files"  # uploads for the first controls that have room

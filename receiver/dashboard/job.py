@@ -10,7 +10,7 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs import inputs
-from jobs.job import Job
+from jobs.domain.job import Job
 from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.api.repeats import repeat_fields
 from receiver.context import services

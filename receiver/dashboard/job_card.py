@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobs import views
-from jobs.job import Job
-from jobs.report import Role
+from jobs.domain.job import Job
+from jobs.domain.report import Role
+from jobs.domain.status import REOPENABLE, Status
 from jobs.services import Services
-from jobs.status import REOPENABLE, Status
 from receiver.dashboard.next_steps import NextStep, next_steps
 
 # Media links stay the same within a step, so that browsers can cache what they lead to.

@@ -3,7 +3,7 @@
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs.errors import Forbidden, InvalidLink, Unauthorized
+from jobs.domain.errors import Forbidden, InvalidLink, Unauthorized
 from jobs.signing import LOGIN_SECONDS, LoginSigner
 from receiver.auth import authenticate
 from receiver.context import services

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from flask import request
 
 from jobs.config.api_keys import Scope
-from jobs.errors import StoreUnavailable
+from jobs.domain.errors import StoreUnavailable
 from receiver.context import services
 from receiver.dashboard import csrf, session
 from receiver.dashboard.access import current_path

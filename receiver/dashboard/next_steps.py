@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from jobs.job import Job
-from jobs.status import Status
-from jobs.timeline import EventCode
+from jobs.domain.job import Job
+from jobs.domain.status import Status
+from jobs.domain.timeline import EventCode
 
 Kind = Literal["step", "deadline"]
 

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from flask import Response
 
-from jobs.errors import StorageError
+from jobs.domain.errors import StorageError
 from jobs.services import Services
 from receiver.thread_pool import run_in_thread
 

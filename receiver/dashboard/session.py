@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from jobs.config.api_keys import ApiKey
 from jobs.config.settings import Settings
-from jobs.errors import StoreUnavailable
+from jobs.domain.errors import StoreUnavailable
 from receiver.context import services
 from receiver.dashboard import csrf
 

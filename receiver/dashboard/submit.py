@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 from jobs import inputs
 from jobs.bfl import models
 from jobs.bfl.schema import Kind
-from jobs.errors import (
+from jobs.domain.errors import (
     BadRequest,
     FluxkeepError,
     IdempotencyKeyReused,
@@ -24,11 +24,12 @@ from jobs.errors import (
     UnknownJob,
     WrongStatus,
 )
+from jobs.domain.job import Job
+from jobs.domain.media_references import replace_texts
+from jobs.domain.record import Submission
+from jobs.domain.timeouts import typical_seconds
 from jobs.input_parts import InputPart
-from jobs.job import Job
-from jobs.media_references import replace_texts
 from jobs.net import strict_json
-from jobs.record import Submission
 from receiver import rate_limits
 from receiver.api.job_actions import load_job
 from receiver.api.submissions import SubmissionBody, enqueue_once
@@ -185,7 +186,8 @@ def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) ->
         errors=_placed(errors or {}, form),
         idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
         models=sorted(services().schemas.endpoints(), key=models.rank),
-        about=models.about(model),
+        purpose=models.purpose(model),
+        seconds=typical_seconds(model),
         is_preview=model.endswith(models.PREVIEW),
         label=models.label,
         as_text=as_text,

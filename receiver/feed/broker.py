@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import chain
 from operator import attrgetter
 
-from jobs.errors import StoreUnavailable, TooManyWaiting
+from jobs.domain.errors import StoreUnavailable, TooManyWaiting
 from jobs.store.events import BATCH_MAX, Event, EventBatch, EventPosition, Events
 
 # Of gunicorn's 2000 worker_connections; the rest stays free for other requests. A key takes at most

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Sequence
 
 from jobs import views
-from jobs.errors import StoreUnavailable
-from jobs.job import Job
+from jobs.domain.errors import StoreUnavailable
+from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.events import Event, EventPosition
 from jobs.views import JobView

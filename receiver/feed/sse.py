@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from jobs.errors import StoreUnavailable
-from jobs.job import Job
+from jobs.domain.errors import StoreUnavailable
+from jobs.domain.job import Job
 from jobs.store.events import EventBatch, EventPosition
 from receiver.context import services
 from receiver.feed.broker import Broker, Subscriber

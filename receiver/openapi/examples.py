@@ -3,14 +3,15 @@
 import json
 from dataclasses import replace
 
-from jobs import submission, views
+from jobs import views
 from jobs.bfl import compat, parsing
-from jobs.job import Job
-from jobs.record import MediaFile
+from jobs.domain import submission
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.timeline import EventCode
+from jobs.domain.timeouts import Timeouts
+from jobs.domain.transitions import transition
 from jobs.store.listing import Position
-from jobs.timeline import EventCode
-from jobs.timeouts import Timeouts
-from jobs.transitions import transition
 from jobs.views import JobView, MediaView
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.responses import CallbackAccepted, JobPage, Readiness

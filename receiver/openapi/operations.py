@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from jobs import errors
 from jobs.bfl import compat
-from jobs.errors import FluxkeepError
+from jobs.domain import errors
+from jobs.domain.errors import FluxkeepError
 from jobs.views import JobView
 from receiver.feed.sse import NAMES
 from receiver.openapi import parameters

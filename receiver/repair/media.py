@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from functools import partial
 
-from jobs import retention, sidecars, thumbnails
-from jobs.errors import ForeignObject
-from jobs.job import Job
-from jobs.record import MediaFile
+from jobs import sidecars
+from jobs.domain import retention, thumbnails
+from jobs.domain.errors import ForeignObject
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.status import Status
 from jobs.storage.layout import companion_keys, sidecar_key
 from receiver.repair import Finding
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from jobs import request_limits, retention, sidecars, thumbnails
-from jobs.errors import ForeignObject, UnknownJob
-from jobs.job import Job
+from jobs import request_limits, sidecars
+from jobs.domain import retention, thumbnails
+from jobs.domain.errors import ForeignObject, UnknownJob
+from jobs.domain.job import Job
+from jobs.domain.status import REOPENABLE
 from jobs.services import Services
-from jobs.status import REOPENABLE
 from jobs.storage.base import ListedObject
 from jobs.storage.layout import (
     ObjectKind,

@@ -8,9 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 from jobs.bfl import models, schema
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.submissions import URL_MAX_CHARS
-from jobs.errors import Invalid, UrlRefused
+from jobs.domain.errors import Invalid, UrlRefused
+from jobs.domain.media_references import map_leaves
 from jobs.input_parts import InputPart
-from jobs.media_references import map_leaves
 from jobs.net import strict_json
 from jobs.request_limits import (
     METADATA_MAX_CHARS,

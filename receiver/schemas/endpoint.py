@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 from pydantic import BaseModel
 
 from jobs.config.api_keys import Scope
-from jobs.errors import FluxkeepError
+from jobs.domain.errors import FluxkeepError
 from receiver.auth import require_scope
 from receiver.schemas.query import Query
 

@@ -17,9 +17,9 @@ from pydantic.fields import FieldInfo
 
 from jobs.bfl import parsing
 from jobs.config.settings import Settings
-from jobs.errors import InvalidField
+from jobs.domain.errors import InvalidField
+from jobs.domain.status import Source, Status
 from jobs.request_limits import MODEL_MAX_CHARS
-from jobs.status import Source, Status
 from jobs.store.events import POSITION_FORM, EventPosition
 from jobs.store.listing import Position
 from jobs.store.search import Search

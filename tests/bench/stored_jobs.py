@@ -5,15 +5,15 @@ from dataclasses import replace
 from functools import cache
 from uuid import UUID
 
-from jobs import submission, thumbnails
-from jobs.job import Job
-from jobs.record import MediaFile
-from jobs.report import Report, SubmissionReceipt
-from jobs.status import ReportKind, Source
+from jobs.domain import submission, thumbnails
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.report import Report, SubmissionReceipt
+from jobs.domain.status import ReportKind, Source
+from jobs.domain.timeouts import Timeouts
+from jobs.domain.transitions import transition
 from jobs.storage.layout import object_key, thumbnail_key
 from jobs.store.listing import Position
-from jobs.timeouts import Timeouts
-from jobs.transitions import transition
 
 # With microseconds, as the clock of Redis has them: they take bytes in a record.
 FIRST_CREATED_AT = 1_760_000_000.123457

@@ -9,13 +9,13 @@ from typing import Any, Self
 from jobs import services as wiring
 from jobs import sidecars
 from jobs.config.settings import load
-from jobs.job import Job
-from jobs.record import MediaFile
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.timeline import EventCode, TimelineEvent
+from jobs.domain.timeouts import Timeouts
 from jobs.services import Services
 from jobs.storage.layout import object_key, sidecar_key
 from jobs.storage.providers import RequestLimits
-from jobs.timeline import EventCode, TimelineEvent
-from jobs.timeouts import Timeouts
 from tests.harness.kept_inputs import with_input
 from tests.harness.redis_server import RedisServer
 from tests.harness.required_settings import SECRETS

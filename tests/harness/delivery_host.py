@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from jobs.bfl.hosts import HostPolicy
-from jobs.errors import FluxkeepError
+from jobs.domain.errors import FluxkeepError
 from tests.harness.raw_server import RawServer
 from tests.sandbox.formats import JPEGS
 from worker.download import Download, Limits, download

@@ -11,9 +11,9 @@ from pathlib import PurePosixPath
 from redis import Redis
 
 from jobs import sidecars
-from jobs.job import LEASE_SECONDS, Job
-from jobs.record import MediaFile
-from jobs.status import Status
+from jobs.domain.job import LEASE_SECONDS, Job
+from jobs.domain.record import MediaFile
+from jobs.domain.status import Status
 from jobs.storage.layout import ObjectKind, companion_keys, job_id_of, kind_of
 from jobs.store import codec
 from jobs.store.keys import (

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs import inputs
+from jobs.domain.job import Job
 from jobs.input_parts import JsonBody, opened
-from jobs.job import Job
 from jobs.storage.base import MediaStorage
 
 LIMIT_BYTES = 32 * 2**20

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from deploy.procfile import ROOT
 from jobs.bfl import models, schema
 from jobs.bfl.schema import Endpoint, InputField, Kind, Mode
+from jobs.domain.timeouts import typical_seconds
 
 PAGE = ROOT / "docs/models.md"
 OPENING = """\
@@ -38,11 +39,11 @@ def page() -> str:
 
 
 def _overview(name: str) -> str:
-    about, modes = models.about(name), schema.shipped()[name].modes.values()
+    seconds, modes = typical_seconds(name), schema.shipped()[name].modes.values()
     notes = ["called back" if all(mode.takes_webhook for mode in modes) else "polled"]
     notes += [] if any("seed" in mode.fields for mode in modes) else ["no seed"]
-    seconds = f"{about.seconds:g} s" if about.seconds < 60 else f"{about.seconds / 60:g} min"
-    return f"| `{name}` | {about.purpose} | {seconds} | {', '.join(notes)} |"
+    usual = f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:g} min"
+    return f"| `{name}` | {models.purpose(name)} | {usual} | {', '.join(notes)} |"
 
 
 def _section(names: Sequence[str], endpoint: Endpoint) -> Iterator[str]:

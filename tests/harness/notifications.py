@@ -7,7 +7,7 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from jobs.job import Job
+from jobs.domain.job import Job
 from tests.harness.hook import Call, Hook
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for

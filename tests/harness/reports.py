@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from jobs import ingest
-from jobs.job import Job
-from jobs.report import Failure, Moderation, Report
-from jobs.status import ReportKind, Source
+from jobs.domain.job import Job
+from jobs.domain.report import Failure, Moderation, Report
+from jobs.domain.status import ReportKind, Source
+from jobs.domain.timeouts import Timeouts
 from jobs.store.job_store import JobStore
-from jobs.timeouts import Timeouts
 
 NOW = 1_700_000_000.0
 TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)

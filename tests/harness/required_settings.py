@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.config.settings import load
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
 
 SECRETS = {
     "WEBHOOK_SECRET": "webhook-secret-of-tests",

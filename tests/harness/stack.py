@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jobs.job import Job
+from jobs.domain.job import Job
 from tests.harness.client import Client
 from tests.harness.installation import Installation
 from tests.harness.invariants import awaiting_thumbnails, check

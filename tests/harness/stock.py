@@ -6,7 +6,7 @@ from typing import Any
 
 from redis import Redis
 
-from jobs.job import Job
+from jobs.domain.job import Job
 from jobs.store import codec
 from jobs.store.commit import aliases
 from jobs.store.indexes import indexes

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from jobs.job import Job
-from jobs.status import Status
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from jobs.store.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
 
 Queues = dict[str, dict[str, float]]

@@ -7,11 +7,11 @@ from redis import Redis
 
 from jobs import ingest, services
 from jobs.config import settings
-from jobs.job import Job
-from jobs.record import MediaFile
-from jobs.report import Report
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.report import Report
+from jobs.domain.status import ReportKind, Source, Status
 from jobs.services import Services
-from jobs.status import ReportKind, Source, Status
 from jobs.storage.local import LocalStorage
 from tests.harness.patience import wait_for
 from tests.harness.required_settings import SECRETS

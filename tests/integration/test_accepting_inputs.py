@@ -12,11 +12,11 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from jobs import submission
-from jobs.errors import BodyTooLarge, RequestTimeout
-from jobs.job import Job
+from jobs.domain import submission
+from jobs.domain.errors import BodyTooLarge, RequestTimeout
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.status import Status
 from jobs.store.keys import INPUT_NOTES, INPUT_PREFIX
 from receiver import input_body, request_body
 from receiver.app import create_app

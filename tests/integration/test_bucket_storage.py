@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.errors import InvalidSettings, StorageError, StorageMisconfigured
+from jobs.domain.errors import InvalidSettings, StorageError, StorageMisconfigured
 from jobs.storage import staging
 from jobs.storage.bucket import PART_BYTES, BucketStorage
 from jobs.storage.providers import Provider

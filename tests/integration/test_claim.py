@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import pytest
 from redis import Redis
 
-from jobs.errors import ClaimLost
-from jobs.job import Job
+from jobs.domain.errors import ClaimLost
+from jobs.domain.job import Job
 from jobs.store.job_store import JobStore
 from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX
 from tests.harness.reports import call_back, load

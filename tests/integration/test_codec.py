@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis import Redis
 
-from jobs.errors import UnreadableRecord
-from jobs.job import Job
-from jobs.record import Check, ClientWebhook, Delivery, MediaFile, Submission
-from jobs.report import Failure, Moderation, Stage
-from jobs.status import Source, Status
+from jobs.domain.errors import UnreadableRecord
+from jobs.domain.job import Job
+from jobs.domain.record import Check, ClientWebhook, Delivery, MediaFile, Submission
+from jobs.domain.report import Failure, Moderation, Stage
+from jobs.domain.status import Source, Status
+from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.store import codec
-from jobs.timeline import EventCode, TimelineEvent
 from tests.bench import stored_jobs
 from tests.harness import stock
 

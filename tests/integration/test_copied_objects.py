@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from obstore.exceptions import BaseError, PermissionDeniedError
 
-from jobs.errors import StorageError, StorageFull
+from jobs.domain.errors import StorageError, StorageFull
 from jobs.storage.base import MediaStorage
 from jobs.storage.bucket import BucketStorage
 from jobs.storage.errors import translate_errors

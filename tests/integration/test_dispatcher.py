@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from jobs import submission
-from jobs.job import Job
-from jobs.record import Submission
-from jobs.status import Status
+from jobs.domain import submission
+from jobs.domain.job import Job
+from jobs.domain.record import Submission
+from jobs.domain.status import Status
 from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from tests.harness.patience import wait_for
 from tests.harness.reports import load

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from jobs.report import Role
-from jobs.status import Status
+from jobs.domain.report import Role
+from jobs.domain.status import Status
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.worker_environment import WorkerEnvironment

@@ -9,9 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobs import ingest
-from jobs.job import Job
-from jobs.report import Report, Role
-from jobs.status import ReportKind, Source, Status
+from jobs.domain.job import Job
+from jobs.domain.report import Report, Role
+from jobs.domain.status import ReportKind, Source, Status
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import process_one
 from tests.system.submitting.local_worker import LocalWorker

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from jobs.bfl.results import without_media_fields
-from jobs.job import Job
-from jobs.report import Role
-from jobs.status import Status
+from jobs.domain.job import Job
+from jobs.domain.report import Role
+from jobs.domain.status import Status
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
 

@@ -3,12 +3,12 @@
 from redis import Redis
 
 from jobs.config.limits import ConcurrencyLimits
+from jobs.domain.submission import create
 from jobs.store.clock import Clock
 from jobs.store.job_store import JobStore
 from jobs.store.keys import RECORD_PREFIX
 from jobs.store.listing import EXPIRING_READ_MAX, JobListing
 from jobs.store.submission_queue import ModelQueue, SubmissionQueue
-from jobs.submission import create
 from tests.harness.reports import call_back
 
 

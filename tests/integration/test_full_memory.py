@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import pytest
 from flask.testing import FlaskClient
 
-from jobs.errors import StoreUnavailable
+from jobs.domain.errors import StoreUnavailable
+from jobs.domain.status import ReportKind, Status
 from jobs.services import Services
-from jobs.status import ReportKind, Status
 from jobs.store.events import EventPosition
 from jobs.store.search import Search
 from tests.harness import RedisServer

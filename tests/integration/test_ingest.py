@@ -3,10 +3,10 @@
 import pytest
 
 from jobs import ingest
-from jobs.errors import ReportRefused, UnknownJob
-from jobs.job import Job
-from jobs.report import Report
-from jobs.status import ReportKind, Source, Status
+from jobs.domain.errors import ReportRefused, UnknownJob
+from jobs.domain.job import Job
+from jobs.domain.report import Report
+from jobs.domain.status import ReportKind, Source, Status
 from jobs.store.job_store import JobStore
 from tests.harness.reports import TIMEOUTS, call_back, load
 

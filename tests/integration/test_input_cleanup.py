@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from jobs import submission
-from jobs.job import Job
-from jobs.record import Submission
+from jobs.domain import submission
+from jobs.domain.job import Job
+from jobs.domain.record import Submission
+from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.status import Status
 from jobs.store.commit import REPLAY_SECONDS
 from jobs.store.keys import INPUT_NOTES
 from receiver import input_storage

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import inputs, submission
-from jobs.errors import Invalid
-from jobs.job import Job
+from jobs import inputs
+from jobs.domain import submission
+from jobs.domain.errors import Invalid
+from jobs.domain.job import Job
 from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, job_id_of, kind_of

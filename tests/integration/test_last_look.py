@@ -2,9 +2,9 @@
 
 import pytest
 
-from jobs import submission
-from jobs.job import Job
-from jobs.status import Status
+from jobs.domain import submission
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from tests.harness.archive import events
 from tests.harness.reports import call_back
 from tests.harness.stored_objects import a_file_in_place_of

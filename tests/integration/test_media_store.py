@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.errors import StorageError
+from jobs.domain.errors import StorageError
 from jobs.storage.base import MediaStorage
 from jobs.storage.bucket import BucketStorage
 from jobs.storage.layout import (

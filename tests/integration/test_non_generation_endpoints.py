@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobs.bfl import submissions as bfl_submissions
-from jobs.status import Status
+from jobs.domain.status import Status
 from receiver.app import create_app
 from receiver.checks.bfl import check_regions
 from receiver.checks.context import Context

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from jobs.bfl.parsing import polling_urls
-from jobs.job import Job
-from jobs.status import Status
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
 from worker import poll

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from jobs.config.limits import RateLimit
-from jobs.errors import StoreUnavailable
+from jobs.domain.errors import StoreUnavailable
 from jobs.store.batching import Batching
 from jobs.store.rate_limiter import RateLimiter
 from tests.harness import RedisServer

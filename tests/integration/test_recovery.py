@@ -9,9 +9,9 @@ import pytest
 from redis import Redis
 
 from jobs import sidecars
-from jobs.errors import ClaimLost
-from jobs.job import Job
-from jobs.status import Status
+from jobs.domain.errors import ClaimLost
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, fencing_token_of, kind_of, sidecar_key
 from tests.harness import RedisServer, TestBucket

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.status import Status
+from jobs.domain.status import Status
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.system.bad_input.trap import Trap
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.job import Job
-from jobs.report import Role
-from jobs.status import Status
+from jobs.domain.job import Job
+from jobs.domain.report import Role
+from jobs.domain.status import Status
 from receiver.api.job_actions import delete_job
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import WorkerEnvironment

@@ -12,7 +12,7 @@ from rq.job import Job as RqJob
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
-from jobs.status import ReportKind
+from jobs.domain.status import ReportKind
 from jobs.store import rq_queue
 from jobs.store.job_store import JobStore
 from jobs.store.rq_queue import QUEUE_NAME, RQ_JOB_TTL_SECONDS

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-import jobs.job
-import jobs.submission
 import worker.claim
-from jobs.job import Job
+from jobs.domain import job as job_module
+from jobs.domain import submission
+from jobs.domain.job import Job
 from tests.simulation import exploration
 from tests.simulation.faults import Faults
 from tests.simulation.redis_model import Flaws
@@ -96,7 +96,7 @@ class Protection:
     patch: tuple[Any, str, Any] | None = None
 
 
-admit = jobs.submission.admit
+admit = submission.admit
 
 
 def admit_without_record(*args: Any) -> Job:
@@ -119,7 +119,7 @@ PROTECTIONS = {
     "the lease": Protection(
         "I7",
         partial(World, Faults(kills=2, stalls=2, duplicates=2)),
-        patch=(jobs.job, "LEASE_SECONDS", 1e7),
+        patch=(job_module, "LEASE_SECONDS", 1e7),
     ),
     "the fencing token": Protection(
         "I8",
@@ -132,7 +132,9 @@ PROTECTIONS = {
         patch=(recovery, "_delete_superseded", lambda _services, _job: None),
     ),
     "the record of what is sent": Protection(
-        "I13", SITUATIONS["submissions"], patch=(jobs.submission, "admit", admit_without_record)
+        "I13",
+        SITUATIONS["submissions"],
+        patch=(submission, "admit", admit_without_record),
     ),
     "the mark of the claim that sends": Protection(
         "I13", partial(submissions, Faults()), patch=(worker.claim, "token_hex", lambda _bytes: "")
@@ -150,7 +152,7 @@ PROTECTIONS = {
     "the last look": Protection(
         "I22",
         partial(World, Faults(outage=(20.0, 1000.0), download_seconds=40.0)),
-        patch=(jobs.job, "LAST_LOOK_SECONDS", 0.0),
+        patch=(job_module, "LAST_LOOK_SECONDS", 0.0),
     ),
     "the clock check": Protection(
         "I21", SITUATIONS["wrong clocks"], Flaws(lua=(CLOCK_CHECK, b"if next_number() < 0 then"))

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from redis import Connection, ConnectionPool, Redis
 
-from jobs import submission
-from jobs.errors import ClaimLost
-from jobs.job import Job
-from jobs.record import Submission
-from jobs.status import ReportKind, Status
+from jobs.domain import submission
+from jobs.domain.errors import ClaimLost
+from jobs.domain.job import Job
+from jobs.domain.record import Submission
+from jobs.domain.status import ReportKind, Status
 from jobs.store.commit import REPLAY_SECONDS
 from jobs.store.job_store import JobStore
 from jobs.store.keys import INPUT_PREFIX, RECORD_PREFIX

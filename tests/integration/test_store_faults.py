@@ -8,10 +8,10 @@ import pytest
 from redis import Redis
 
 from jobs.config import settings
-from jobs.errors import InvalidSettings, StoreUnavailable, UnreadableRecord
-from jobs.job import Job
+from jobs.domain.errors import InvalidSettings, StoreUnavailable, UnreadableRecord
+from jobs.domain.job import Job
+from jobs.domain.status import ReportKind, Status
 from jobs.services import Services, check_durability
-from jobs.status import ReportKind, Status
 from jobs.store.job_store import JobStore
 from jobs.store.keys import DUE, PENDING_RESCUES, RECORD_PREFIX
 from jobs.store.search import Search

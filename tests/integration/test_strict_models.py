@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl import submissions as bfl_submissions
-from jobs.status import Status
+from jobs.domain.status import Status
 from tests.harness.smallest_inputs import PICTURE, smallest_input
 from tests.harness.worker_environment import process_one
 from tests.system.submitting.local_worker import LocalWorker

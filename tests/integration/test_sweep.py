@@ -5,8 +5,8 @@ from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from jobs.errors import StoreUnavailable
-from jobs.job import Job
+from jobs.domain.errors import StoreUnavailable
+from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.keys import DUE
 from jobs.store.rq_queue import QUEUE_NAME

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from jobs import submission
-from jobs.errors import BodyTooLarge, InvalidReport, TooManyWaiting, Unauthorized
+from jobs.domain import submission
+from jobs.domain.errors import BodyTooLarge, InvalidReport, TooManyWaiting, Unauthorized
 from jobs.services import Services
 from jobs.signing import callback_digest
 from jobs.store.keys import COUNTERS

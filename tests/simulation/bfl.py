@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobs.bfl.client import BflClient, BflResponse
-from jobs.errors import ConnectionFailed, TransferFailed, UrlExpired
+from jobs.domain.errors import ConnectionFailed, TransferFailed, UrlExpired
 from jobs.net.http_client import Body
 from jobs.net.urls import ParsedUrl
 from jobs.services import build_host_policy

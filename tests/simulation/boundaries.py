@@ -14,7 +14,7 @@ import jobs.store.rq_queue
 import worker.claim
 import worker.rescue
 from jobs.config import settings
-from jobs.job import Job
+from jobs.domain.job import Job
 from jobs.storage.layout import job_id_of
 from jobs.store import codec
 from tests.simulation.scheduler import Scheduler

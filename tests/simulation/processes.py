@@ -7,10 +7,10 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from jobs.errors import ReportRefused, StorageError, StoreUnavailable
-from jobs.job import Job
-from jobs.record import Submission
-from jobs.status import REOPENABLE
+from jobs.domain.errors import ReportRefused, StorageError, StoreUnavailable
+from jobs.domain.job import Job
+from jobs.domain.record import Submission
+from jobs.domain.status import REOPENABLE
 from receiver import webhook
 from receiver.api import submissions
 from receiver.api.job_actions import delete_job, replay_job

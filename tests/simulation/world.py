@@ -10,10 +10,10 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs import services
-from jobs.errors import StorageError
-from jobs.job import Job
+from jobs.domain.errors import StorageError
+from jobs.domain.job import Job
+from jobs.domain.status import REOPENABLE
 from jobs.services import Services
-from jobs.status import REOPENABLE
 from jobs.storage.layout import companion_keys
 from jobs.store.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
 from tests.harness.submission_queue import Queues, queues_of_records

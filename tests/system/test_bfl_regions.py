@@ -10,9 +10,9 @@ from jobs import services as wiring
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy, region_of
 from jobs.config.settings import load
-from jobs.errors import UrlRefused
+from jobs.domain.errors import UrlRefused
+from jobs.domain.report import SubmissionReceipt
 from jobs.net.urls import ParsedUrl
-from jobs.report import SubmissionReceipt
 from jobs.services import Services
 from receiver import create_app
 from tests.harness import RedisServer

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from jobs import ingest, sidecars
-from jobs.errors import QueueFull, StorageError, UnknownJob
-from jobs.job import Job
+from jobs.domain.errors import QueueFull, StorageError, UnknownJob
+from jobs.domain.job import Job
+from jobs.domain.status import ReportKind
 from jobs.services import Services
-from jobs.status import ReportKind
 from jobs.storage.layout import companion_keys, object_key, sidecar_key
 from jobs.store import erasures
 from jobs.store.erasures import ERASURES_MAX

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from jobs.config import settings
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
 from jobs.observability import logs
 from jobs.observability.logs import JsonFormatter, TextFormatter
 from jobs.observability.redaction import HIDDEN, Redaction

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from jobs.errors import TooManyWaiting
+from jobs.domain.errors import TooManyWaiting
 from jobs.store.events import Events
 from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
 from tests.harness import Client, Installation, RedisServer, wait_for

@@ -17,8 +17,8 @@ from referencing.jsonschema import DRAFT202012
 from deploy.procfile import ROOT
 from jobs import services
 from jobs.config import settings
-from jobs.errors import FluxkeepError
-from jobs.status import Status
+from jobs.domain.errors import FluxkeepError
+from jobs.domain.status import Status
 from receiver import create_app, problem_details
 from receiver.openapi.document import VERSION
 from receiver.openapi.operations import path

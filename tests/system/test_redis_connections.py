@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.config.settings import load
-from jobs.errors import InvalidSettings, StoreUnavailable
+from jobs.domain.errors import InvalidSettings, StoreUnavailable
 from jobs.services import for_web, redis_for_web
 from receiver.checks.redis import check_access
 from receiver.checks.result import Grade

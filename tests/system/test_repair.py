@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from jobs import sidecars
-from jobs import thumbnails as thumbnail_steps
-from jobs.job import Job
-from jobs.status import Status
+from jobs.domain import thumbnails as thumbnail_steps
+from jobs.domain.job import Job
+from jobs.domain.status import Status
+from jobs.domain.timeline import EventCode
 from jobs.storage.layout import sidecar_key, thumbnail_key
-from jobs.timeline import EventCode
 from tests.harness import Installation
 from tests.harness.archive import Archive, events
 from tests.harness.command_line import CommandLine, CommandResult

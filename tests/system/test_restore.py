@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs import sidecars
-from jobs.errors import ForeignObject
+from jobs.domain.errors import ForeignObject
 from jobs.storage.layout import sidecar_key
 from tests.harness import Installation, RedisServer, Stack, wait_for, without_links
 from tests.harness.archive import Archive

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from jobs import inputs, retention
-from jobs.job import Job
-from jobs.record import Notifications
+from jobs import inputs
+from jobs.domain import retention
+from jobs.domain.job import Job
+from jobs.domain.record import Notifications
 from jobs.storage.layout import companion_keys
 from tests.harness import RedisServer, S3Server, TcpProxy, running_stack, wait_for
 from tests.harness.archive import Archive, events

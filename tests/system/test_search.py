@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from jobs.job import Job
-from jobs.status import Source
+from jobs.domain.job import Job
+from jobs.domain.status import Source
+from jobs.domain.timeouts import Timeouts
 from jobs.store.listing import JOBS_READ_MAX
 from jobs.store.search import Search
-from jobs.timeouts import Timeouts
 from tests.harness import Client, Installation, check, stock
 from tests.harness.parts import Parts
 

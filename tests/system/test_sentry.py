@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from jobs.config import settings
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
 from jobs.store.keys import DUE, RECORD_PREFIX
 from tests.harness import DEFAULTS, WEBHOOK_SECRET, Stack, running_stack, wait_for
 from tests.harness.hook import Hook

@@ -17,11 +17,7 @@ ARROWS = {
 }
 # Inside `jobs`, from the lowest: a package imports only packages of its own tier and below.
 # The modules at the root have no tier.
-TIERS = ({"net"}, {"bfl", "storage"}, {"config"}, {"store", "observability"})
-PURE = (
-    *("jobs.errors", "jobs.status", "jobs.report", "jobs.record", "jobs.job", "jobs.transitions"),
-    *("jobs.submission", "jobs.notifications", "jobs.thumbnails", "jobs.retention"),
-)
+TIERS = ({"domain"}, {"net"}, {"bfl", "storage"}, {"config"}, {"store", "observability"})
 # Libraries that only these packages may import, so that each can be replaced in one place.
 IMPORTERS = {
     "flask": ("receiver",),
@@ -142,12 +138,6 @@ def test_the_packages_of_jobs_reach_only_their_own_tier_and_below() -> None:
 def test_every_package_of_jobs_has_its_tier() -> None:
     packages = {path.parts[1] for path in _files("jobs") if len(path.parts) > 2}
     assert packages == set[str]().union(*TIERS)
-
-
-def test_the_domain_reaches_no_adapter() -> None:
-    adapters = {"net", "storage", "config", "store", "observability"}
-    for module in PURE:
-        assert not {_package_in_jobs(name) for name in _reached(module)} & adapters, module
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

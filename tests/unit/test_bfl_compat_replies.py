@@ -7,11 +7,11 @@ import pytest
 
 from jobs.bfl import compat
 from jobs.bfl.parsing import parse_report
-from jobs.job import Job
-from jobs.record import MediaFile
-from jobs.status import Source, Status
-from jobs.timeouts import Timeouts
-from jobs.transitions import transition
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
+from jobs.domain.status import Source, Status
+from jobs.domain.timeouts import Timeouts
+from jobs.domain.transitions import transition
 
 NOW, TIMEOUTS = 1_795_255_200.0, Timeouts(callback_grace=60.0, give_up_after=3600.0)
 HOSTS = ["delivery-eu1.bfl.ai", "delivery.us4.bfl.ai", "delivery.bfl.ml", "delivery.bfl.ai"]

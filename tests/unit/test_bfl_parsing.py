@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from jobs.bfl import parsing
+from jobs.domain.report import Failure, Moderation, Report, Stage
+from jobs.domain.status import ReportKind, Source
 from jobs.net import strict_json
-from jobs.report import Failure, Moderation, Report, Stage
-from jobs.status import ReportKind, Source
 
 ID = "b2f6c0de-0000-4000-8000-3a1b5c7d9e0f"
 URL = (

@@ -8,7 +8,7 @@ import pytest
 from jobs.bfl import schema
 from jobs.bfl.changes import differences
 from jobs.bfl.schema import Endpoints, Kind, read_endpoints
-from jobs.errors import InvalidDocument
+from jobs.domain.errors import InvalidDocument
 from jobs.net import strict_json
 from tests.sandbox.document import Document
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from jobs.bfl import parsing
-from jobs.errors import InvalidReport
+from jobs.domain.errors import InvalidReport
 
 UUID = "0b5a1c9e-7a70-4d0c-9a6f-0d3f0c1b2a3d"
 

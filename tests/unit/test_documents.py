@@ -11,9 +11,9 @@ from dotenv import dotenv_values
 from deploy.procfile import ROOT
 from jobs.config import settings
 from jobs.config.settings import Settings
-from jobs.errors import ErrorCode
-from jobs.status import Status
-from jobs.timeline import EventCode
+from jobs.domain.errors import ErrorCode
+from jobs.domain.status import Status
+from jobs.domain.timeline import EventCode
 from tests.harness import models_page, settings_page
 from tests.harness.documents import PAGES, README, blocks, page, prose
 from tests.sandbox import Switches

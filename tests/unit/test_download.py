@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs.errors import (
+from jobs.domain.errors import (
     MediaTooLarge,
     NotMedia,
     StorageError,

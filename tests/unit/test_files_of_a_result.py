@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from jobs import media_references
 from jobs.bfl import parsing, results
-from jobs.report import URL_LIFE_MAX_SECONDS, Report
-from jobs.status import ReportKind
+from jobs.domain import media_references
+from jobs.domain.report import URL_LIFE_MAX_SECONDS, Report
+from jobs.domain.status import ReportKind
 
 ID = "b2f6c0de-0000-4000-8000-3a1b5c7d9e0f"
 

@@ -9,14 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobs.bfl import parsing
-from jobs.errors import BadRequest, InvalidReport
-from jobs.job import Job
+from jobs.domain.errors import BadRequest, InvalidReport
+from jobs.domain.job import Job
+from jobs.domain.report import Report
+from jobs.domain.status import ReportKind, Source
+from jobs.domain.timeouts import Timeouts
+from jobs.domain.transitions import transition
 from jobs.net import strict_json
-from jobs.report import Report
-from jobs.status import ReportKind, Source
 from jobs.store import codec
-from jobs.timeouts import Timeouts
-from jobs.transitions import transition
 from jobs.views import base_view
 from tests.unit.test_patterns import grows
 

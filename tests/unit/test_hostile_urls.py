@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.bfl.hosts import HostPolicy, api_origin
-from jobs.errors import UrlRefused
+from jobs.domain.errors import UrlRefused
 from jobs.net.urls import Origin
 
 BFL = HostPolicy()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from urllib3.util import parse_url
 
 from jobs.bfl.hosts import HostPolicy, api_origin
-from jobs.errors import UnknownHost, UrlRefused
+from jobs.domain.errors import UnknownHost, UrlRefused
 from jobs.net.urls import (
     Origin,
     is_host_pattern,

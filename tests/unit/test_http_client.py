@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from jobs.errors import TransferFailed, UrlRefused
+from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.net import http_client, watchdog
 from jobs.net.ip import is_public
 from jobs.net.urls import Origin, ParsedUrl

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.errors import BadRequest, BodyTooLarge, Invalid
+from jobs.domain.errors import BadRequest, BodyTooLarge, Invalid
 from jobs.input_parts import InputPart, JsonBody, parts_in
 from jobs.inputs import FILES_MAX, JSON_MAX_BYTES
 from jobs.net import strict_json

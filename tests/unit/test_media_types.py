@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.errors import NotMedia
+from jobs.domain.errors import NotMedia
 from jobs.storage import media_types
 from tests.harness.pictures import png
 from tests.sandbox.formats import JPEGS, MP4, PICTURES, WEBP

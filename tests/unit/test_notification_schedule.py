@@ -2,11 +2,11 @@
 
 from itertools import pairwise
 
-from jobs import notifications
-from jobs.job import Job
-from jobs.notifications import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, Outcome
-from jobs.record import ClientWebhook, NotificationTarget
-from jobs.status import Status
+from jobs.domain import notifications
+from jobs.domain.job import Job
+from jobs.domain.notifications import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, Outcome
+from jobs.domain.record import ClientWebhook, NotificationTarget
+from jobs.domain.status import Status
 from jobs.store import codec
 from jobs.store.indexes import indexes
 from tests.harness.reports import NOW, TIMEOUTS

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl.hosts import HostPolicy
-from jobs.errors import TransferFailed, UrlRefused
+from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import AddressScope, NotificationEndpoint, Origin, ParsedUrl, parse
 from tests.harness.dns import FakeResolver

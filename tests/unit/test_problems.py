@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 
 import jobs
 import receiver
-from jobs import errors
-from jobs.errors import FluxkeepError
+from jobs.domain import errors
+from jobs.domain.errors import FluxkeepError
 from receiver import problem_details
 
 # Where they are raised somebody catches them, or they stop the start: no view lets them through.

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.config.environment import RUN_FILE
 from jobs.config.settings import Settings, load
-from jobs.errors import InvalidSettings
+from jobs.domain.errors import InvalidSettings
 from jobs.observability.redaction import HIDDEN, Redaction
 from jobs.storage.providers import OPTIONS
 from tests.harness.required_settings import CANARY, REQUIRED, start_error

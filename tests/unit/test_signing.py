@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 
-from jobs.errors import InvalidLink, MediaGone
+from jobs.domain.errors import InvalidLink, MediaGone
 from jobs.signing import CallbackVerifier, LinkSigner, MediaLink
 
 BODY = b'{"id": "a", "status": "Ready"}'

@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 
 from jobs.bfl import parsing
-from jobs.bfl.models import callback_grace
-from jobs.job import Job
-from jobs.report import Report
-from jobs.status import Source, Status
-from jobs.timeouts import Timeouts
-from jobs.transitions import transition
+from jobs.domain.job import Job
+from jobs.domain.report import Report
+from jobs.domain.status import Source, Status
+from jobs.domain.timeouts import Timeouts, callback_grace
+from jobs.domain.transitions import transition
 
 NOW = 1_700_000_000.0
 TIMEOUTS = Timeouts(callback_grace=None, give_up_after=3600.0, give_up_at_most=86_400.0)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from jobs.job import Job
-from jobs.record import Evolving
+from jobs.domain.job import Job
+from jobs.domain.record import Evolving
 from tests.harness.reports import NOW
 
 FILES = sorted((Path(__file__).parent / "steps").glob("*.txt"))

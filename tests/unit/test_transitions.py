@@ -5,11 +5,11 @@ from itertools import product
 
 import pytest
 
-from jobs import submission
-from jobs.job import Job
-from jobs.report import Report
-from jobs.status import REOPENABLE, TERMINAL, TRANSITIONS, ReportKind, Source, Status
-from jobs.transitions import transition
+from jobs.domain import submission
+from jobs.domain.job import Job
+from jobs.domain.report import Report
+from jobs.domain.status import REOPENABLE, TERMINAL, TRANSITIONS, ReportKind, Source, Status
+from jobs.domain.transitions import transition
 from tests.harness.reports import FRESH_URL, NOW, TIMEOUTS, URL, report_of
 
 

@@ -4,19 +4,20 @@ import json
 import logging
 import random
 
-from jobs import notifications, views
+from jobs import views
 from jobs.bfl import compat
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
-from jobs.errors import TransferFailed, UrlRefused
-from jobs.job import Job
+from jobs.domain import notifications
+from jobs.domain.errors import TransferFailed, UrlRefused
+from jobs.domain.job import Job
+from jobs.domain.notifications import Outcome
+from jobs.domain.record import NotificationTarget, PendingNotification
+from jobs.domain.timeline import rfc3339
 from jobs.net import http_client
 from jobs.net.urls import NotificationEndpoint
-from jobs.notifications import Outcome
-from jobs.record import NotificationTarget, PendingNotification
 from jobs.services import Services
 from jobs.signing import callback_digest
 from jobs.store.metrics import Counter
-from jobs.timeline import rfc3339
 from jobs.views import Notification
 
 ANSWER_SECONDS = 20.0

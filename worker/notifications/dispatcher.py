@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple
 
-from jobs.errors import FluxkeepError, UnreadableRecord, UrlRefused
-from jobs.job import Job
-from jobs.record import NotificationTarget
+from jobs.domain.errors import FluxkeepError, UnreadableRecord, UrlRefused
+from jobs.domain.job import Job
+from jobs.domain.record import NotificationTarget
 from jobs.services import Services
 from worker.notifications import delivery
 

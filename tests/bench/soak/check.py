@@ -2,8 +2,8 @@
 
 import hashlib
 
-from jobs.job import Job
-from jobs.status import Source, Status
+from jobs.domain.job import Job
+from jobs.domain.status import Source, Status
 from tests.bench.soak.plan import Report
 from tests.harness import Installation, invariants
 from tests.sandbox import Sandbox, Task

@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 from redis import RedisError
 
-from jobs.status import Status
+from jobs.domain.status import Status
 from jobs.store.keys import STATUS_PREFIX, SUPERSEDED
 from tests.bench.soak import faults
 from tests.bench.soak.check import TRIPLICATE, check

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.status import Status
+from jobs.domain.status import Status
 from tests.harness import Stack, check, stopped_stack, wait_for
 from tests.system.bad_input.target import new_id
 from tests.system.bad_input.trap import ELSEWHERE, Trap, spellings

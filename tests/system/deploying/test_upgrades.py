@@ -18,7 +18,12 @@ pytestmark = pytest.mark.slow
 
 SUBMISSIONS = 4
 # Before the first release a commit may change what is stored, without reading what was before.
-STORED_FORMAT = ("jobs/record.py", "jobs/status.py", "jobs/timeline.py", "jobs/store")
+STORED_FORMAT = (
+    "jobs/domain/record.py",
+    "jobs/domain/status.py",
+    "jobs/domain/timeline.py",
+    "jobs/store",
+)
 
 
 def git(*arguments: str) -> bytes | None:

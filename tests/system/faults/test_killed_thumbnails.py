@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from jobs.job import Job
+from jobs.domain.job import Job
 from tests.harness import TestBucket, processes
 from tests.harness.invariants import check
 from tests.harness.parts import Parts

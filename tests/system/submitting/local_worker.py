@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from jobs import services as wiring
-from jobs import submission
 from jobs.config.settings import load
-from jobs.job import Job
-from jobs.record import MediaFile, Submission
+from jobs.domain import submission
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile, Submission
 from jobs.services import Services
 from jobs.store.keys import CIRCUITS, INPUT_PREFIX
 from tests.harness import RedisServer

@@ -4,7 +4,7 @@ import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from jobs.job import Job
+from jobs.domain.job import Job
 from tests.harness import DEFAULTS
 from tests.harness.parts import Parts
 from tests.system.submitting.environment import SubmissionEnvironment

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from jobs import services as wiring
-from jobs import submission
 from jobs.config.settings import load
-from jobs.errors import ConnectionFailed, QueueFull, TransferFailed
-from jobs.job import Job
-from jobs.status import Status
+from jobs.domain import submission
+from jobs.domain.errors import ConnectionFailed, QueueFull, TransferFailed
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from jobs.store.keys import QUEUE_PREFIX, RECORD_PREFIX
 from receiver import problem_details
 from tests.harness import RedisServer, TcpProxy

@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from jobs.bfl.client import BflClient
-from jobs.job import Job
-from jobs.status import Status
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from jobs.store.submission_queue import ALL_MODELS
 from tests.harness import RedisServer, wait_for
 from tests.sandbox import Sandbox

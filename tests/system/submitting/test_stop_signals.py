@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.timeline import EventCode
+from jobs.domain.timeline import EventCode
 from tests.harness import all_jobs, wait_for
 from tests.sandbox import Settings
 from tests.system.submitting.environment import SubmissionEnvironment, events, stopped_environment

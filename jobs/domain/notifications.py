@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from jobs.job import Job
-from jobs.record import NotificationTarget, PendingNotification
-from jobs.status import Status
-from jobs.timeline import EventCode
+from jobs.domain.job import Job
+from jobs.domain.record import NotificationTarget, PendingNotification
+from jobs.domain.status import Status
+from jobs.domain.timeline import EventCode
 
 CLAIM_SECONDS = 30.0  # after this a notification that was claimed counts as not sent
 # BFL repeats a failed webhook after 1, 5 and 30 s.

@@ -2,10 +2,21 @@
 
 from dataclasses import dataclass
 
-from jobs.bfl import models
-
 FINAL_POLL_SECONDS = 10.0  # the last poll is this long before the deadline
 GIVE_UP_AT_MOST_SECONDS = 86_400.0
+GRACE_FACTOR = 6  # long enough that a job with a callback is rarely polled
+GRACE_MIN_SECONDS = 10.0
+TYPICAL_SECONDS = 10.0  # of a model that is not listed
+
+# By prefix, most specific first; from BFL's docs and recorded traffic.
+_TYPICAL_SECONDS = {
+    "flux-2-klein": 1.0,
+    "flux-2-max": 20.0,
+    "flux-dev": 2.5,
+    "flux-3-image": 60.0,
+    "flux-3-video": 300.0,
+    "flux-tools/video": 300.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +35,25 @@ class Timeouts:
         """Seconds to wait for a callback; one poll stays possible before the job is given up."""
         grace = self.callback_grace
         if grace is None:
-            grace = models.callback_grace(model)
+            grace = callback_grace(model)
         last = max(self.give_up_after - FINAL_POLL_SECONDS, self.give_up_after / 2)
         return min(grace, last)
 
     def deadline(self, now: float) -> float:
         """When a job that BFL has now is given up if there is no sign of life."""
         return now + min(self.give_up_after, self.give_up_at_most)
+
+
+def typical_seconds(model: str | None) -> float:
+    """How long a generation usually takes."""
+    known = _TYPICAL_SECONDS.items()
+    found = (seconds for prefix, seconds in known if model and model.startswith(prefix))
+    return next(found, TYPICAL_SECONDS)
+
+
+def callback_grace(model: str | None) -> float:
+    """Return the seconds to wait for a callback before the first poll."""
+    return max(typical_seconds(model) * GRACE_FACTOR, GRACE_MIN_SECONDS)
 
 
 def poll_time(now: float, pause: float, deadline: float) -> float:

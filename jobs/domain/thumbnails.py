@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from jobs.job import Job
-from jobs.record import MediaFile
+from jobs.domain.job import Job
+from jobs.domain.record import MediaFile
 
 CLAIM_SECONDS = 120.0  # after this another worker may try
 # A picture that crashes every worker is left without a thumbnail. After an error of the storage

@@ -4,10 +4,10 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import NamedTuple, Self
 
-from jobs.job import Job
-from jobs.media_references import references_only
-from jobs.record import MediaFile
-from jobs.timeline import EventCode
+from jobs.domain.job import Job
+from jobs.domain.media_references import references_only
+from jobs.domain.record import MediaFile
+from jobs.domain.timeline import EventCode
 
 DAY_SECONDS = 86400.0
 _NEVER = float("-inf")

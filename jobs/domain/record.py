@@ -11,9 +11,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from jobs.report import Failure, Moderation, Role
-from jobs.status import Source, Status
-from jobs.timeline import TimelineEvent
+from jobs.domain.report import Failure, Moderation, Role
+from jobs.domain.status import Source, Status
+from jobs.domain.timeline import TimelineEvent
 
 Size = Annotated[int, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

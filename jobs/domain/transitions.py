@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from jobs.job import Job
-from jobs.record import Delivery
-from jobs.report import Report
-from jobs.status import TRANSITIONS, ReportKind, Source, Status
-from jobs.timeline import EventCode
-from jobs.timeouts import FINAL_POLL_SECONDS, Timeouts, poll_time
+from jobs.domain.job import Job
+from jobs.domain.record import Delivery
+from jobs.domain.report import Report
+from jobs.domain.status import TRANSITIONS, ReportKind, Source, Status
+from jobs.domain.timeline import EventCode
+from jobs.domain.timeouts import FINAL_POLL_SECONDS, Timeouts, poll_time
 
 
 def transition(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:

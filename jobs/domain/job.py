@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from jobs.errors import ErrorCode
-from jobs.media_references import drop_references
-from jobs.record import Check, Delivery, JobRecord, MediaFile, Thumbnails
-from jobs.report import URL_LIFE_SECONDS, Failure, Role
-from jobs.status import REOPENABLE, Status
-from jobs.timeline import EventCode, TimelineEvent, extended
-from jobs.timeouts import Timeouts, poll_time
+from jobs.domain.errors import ErrorCode
+from jobs.domain.media_references import drop_references
+from jobs.domain.record import Check, Delivery, JobRecord, MediaFile, Thumbnails
+from jobs.domain.report import URL_LIFE_SECONDS, Failure, Role
+from jobs.domain.status import REOPENABLE, Status
+from jobs.domain.timeline import EventCode, TimelineEvent, extended
+from jobs.domain.timeouts import Timeouts, poll_time
 
 LEASE_SECONDS = 30.0
 CRASHES_MAX = 3  # then the job itself is to blame

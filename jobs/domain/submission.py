@@ -7,13 +7,13 @@ one knows that BFL may have the task. Such a job is not sent again without an op
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.errors import ErrorCode
-from jobs.job import LEASE_SECONDS, Job
-from jobs.record import Check, Notifications, Submission
-from jobs.report import Failure, Report, SubmissionReceipt
-from jobs.status import REOPENABLE, Source, Status
-from jobs.timeline import EventCode
-from jobs.timeouts import Timeouts
+from jobs.domain.errors import ErrorCode
+from jobs.domain.job import LEASE_SECONDS, Job
+from jobs.domain.record import Check, Notifications, Submission
+from jobs.domain.report import Failure, Report, SubmissionReceipt
+from jobs.domain.status import REOPENABLE, Source, Status
+from jobs.domain.timeline import EventCode
+from jobs.domain.timeouts import Timeouts
 
 # A circuit can stay open for days (no credits); what waits is submitted afterwards.
 QUEUE_SECONDS = 7 * 86400.0

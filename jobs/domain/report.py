@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from jobs.status import ReportKind, Source
+from jobs.domain.status import ReportKind, Source
 
 URL_LIFE_SECONDS = 600.0  # by BFL's docs; for URLs without an expiry of their own
 URL_LIFE_MAX_SECONDS = 7 * 86400.0  # limits a stated expiry such as the year 9999
@@ -53,7 +53,7 @@ class Report:
     each with its role; `left_out` counts the URLs beyond a job's maximum. `stated_expiry` is the
     unix time at which the first URL expires, None if the URLs do not state it. `is_alive` means
     that BFL credibly reports work on the task. `result` has references in place of the URLs
-    (`jobs/media_references.py`).
+    (`jobs/domain/media_references.py`).
     """
 
     task_id: str

@@ -39,7 +39,7 @@ def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
     return worker_env.job(task)
 
 
-@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize("status", [400, 402, 422, 500, 502, 503])
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [
@@ -49,7 +49,7 @@ def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
         ("request_moderated", Status.MODERATED),
     ],
 )
-def test_a_failed_task_reported_as_a_server_error_ends_with_bfls_reason(
+def test_a_final_answer_counts_whatever_its_status_code(
     worker_env: WorkerEnvironment, status: int, outcome: str, state: Status
 ) -> None:
     task = worker_env.finished(

@@ -97,6 +97,12 @@ def test_the_rest_of_an_input_reaches_a_strict_model_as_it_was_meant(
     assert sent == asked("flux-3-image", **fields)
 
 
+def test_a_refusal_is_explained_in_the_words_of_its_details() -> None:
+    answer = {"status": "Error", "details": {"error": "the clip is longer than 15 s"}}
+    failure = bfl_submissions.parse_rejection(422, json.dumps(answer).encode())
+    assert failure.message == "the clip is longer than 15 s"
+
+
 OURS = {"loc": ["body", "webhook_url"], "msg": "Extra inputs are not permitted"}
 THEIRS = {"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}
 

@@ -77,7 +77,7 @@ class Switches:
     poll_hang: float = 0.0
     poll_redirect: str | None = None
     poll_redirect_hops: int = 0
-    failed_status: Literal[500, 502, 503] | None = None  # HTTP status of a failed task's answer
+    failed_status: Literal[400, 402, 422, 500, 502, 503] | None = None  # HTTP status of such a poll
     wrong_cluster: Literal["not_found", "404", "pending"] | None = None
 
     # Delivering: failing deliveries come in this order

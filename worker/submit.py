@@ -56,8 +56,8 @@ def submit_job(services: Services, claim: Claim) -> None:
     watchdog.current.set(None)  # nothing was sent yet
     attempt = Attempt(services, claim)
     try:
-        with _readable_input(services, claim) as (given, files):
-            attempt.send(given, files)
+        with _readable_input(services, claim) as (given, draft_link, files):
+            attempt.send(given, draft_link, files)
     except InputLost as error:
         attempt.refuse_unsent(Failure(ErrorCode.INPUT_LOST, str(error)))
     except Invalid as error:
@@ -73,17 +73,19 @@ def answer_seconds(body: Body) -> float:
 
 
 @contextmanager
-def _readable_input(services: Services, claim: Claim) -> Iterator[tuple[dict[str, Any], Files]]:
-    """The input with its draft inserted, and local files of its parts.
+def _readable_input(
+    services: Services, claim: Claim
+) -> Iterator[tuple[dict[str, Any], str | None, Files]]:
+    """The input with its draft inserted, a link to the draft, and local files of its parts.
 
     Raises InputLost, Invalid when the draft is gone, StorageError.
     """
     claim.allow_silence(LEAST_SECONDS)  # a bucket may be slow
-    given = drafts.insert(services, _load_input(services, claim.job))
+    given, draft_link = drafts.insert(services, _load_input(services, claim.job))
     size = sum(part.size_bytes for part in parts_in(given))
     claim.allow_silence(LEAST_SECONDS + size / BYTES_PER_SECOND)
     with opened(services.storage, given) as files:
-        yield given, files
+        yield given, draft_link, files
 
 
 def _load_input(services: Services, job: Job) -> dict[str, Any]:
@@ -121,10 +123,10 @@ class Attempt:
             services.settings.bfl_reaches_us and self._model not in services.strict_models
         )
 
-    def send(self, given: Mapping[str, Any], files: Files) -> None:
+    def send(self, given: Mapping[str, Any], draft_link: str | None, files: Files) -> None:
         """POST the input, and record the outcome."""
         try:
-            answer = self._post(given, files)
+            answer = self._post(given, draft_link, files)
         except ConnectionFailed as error:
             self._requeue(ALL_MODELS, f"BFL cannot be reached: {error}")
         except TransferFailed as error:
@@ -132,18 +134,21 @@ class Attempt:
         else:
             self._handle_answer(answer)
 
-    def _post(self, given: Mapping[str, Any], files: Files) -> BflResponse:
-        """Post the input; once more without the webhook if the model refuses it."""
+    def _post(self, given: Mapping[str, Any], draft_link: str | None, files: Files) -> BflResponse:
+        """Post the input; again without the webhook, or with a link to the draft, if BFL refuses.
+
+        A refusal made no task.
+        """
         answer = self._post_once(given, files)
-        if (
-            self._has_webhook
-            and answer.status in CLIENT_ERRORS
-            and bfl_submissions.is_webhook_rejected(answer.body)
-        ):
+        if answer.status not in CLIENT_ERRORS:
+            return answer
+        if self._has_webhook and bfl_submissions.is_webhook_rejected(answer.body):
             with suppress(StoreUnavailable):  # then the next submission finds it out again
                 self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
             self._has_webhook = False
-            answer = self._post_once(given, files)
+            return self._post(given, draft_link, files)
+        if draft_link and bfl_submissions.is_field_rejected(answer.body, drafts.FIELD):
+            return self._post({**given, drafts.FIELD: draft_link}, None, files)
         return answer
 
     def _post_once(self, given: Mapping[str, Any], files: Files) -> BflResponse:

@@ -116,6 +116,11 @@ def is_webhook_rejected(answer: bytes) -> bool:
     return bool(complaints) and all(map(_is_about_webhook, complaints))
 
 
+def is_field_rejected(answer: bytes, name: str) -> bool:
+    """Whether a rejection names this field."""
+    return name in parsing.error_message(_object(answer))
+
+
 def parse_rejection(status: int, answer: bytes) -> Failure:
     """Build the failure from BFL's rejection, without errors about our own fields."""
     message = _object(answer)

@@ -26,6 +26,7 @@ class Settings:
     keys: Annotated[set[str], Field(strict=False)] = field(default_factory=set)
     submit_fault: SubmitFault | None = None
     poll_fault: PollFault | None = None
+    refused_draft: Literal["base64", "url"] | None = None  # form of a draft that is refused
     strict: bool = True  # bodies are checked by BFL's document
     any_model: bool = False  # models that the document does not list are taken, unchecked
     generation_seconds: float = 0.5

@@ -7,6 +7,7 @@ from typing import Any
 from tests.sandbox.answers import Answer
 from tests.sandbox.engine import Engine
 from tests.sandbox.errors import Refused, refusal
+from tests.sandbox.input_files import DRAFT
 from tests.sandbox.observations import Request
 from tests.sandbox.polling import polling_url
 from tests.sandbox.task import Task
@@ -23,7 +24,9 @@ def submit(engine: Engine, request: Request) -> Answer:
         model = request.path.removeprefix("/v1/")
         if model in NON_GENERATION_PATHS:
             return Answer.json(200, {"message": "Finetune accepted", "finetune_id": "f-1"})
-        task = engine.open(engine.read(model, body))
+        submission = engine.read(model, body)
+        _check_draft(engine, body)
+        task = engine.open(submission)
     except Refused as refused:
         return refused.answer
     if task.cut:
@@ -33,6 +36,14 @@ def submit(engine: Engine, request: Request) -> Answer:
     own_webhook = body.get("webhook_url") is not None
     answer = Answer.json(200, _opened(engine, task, own_webhook=own_webhook))
     return replace(answer, pause=task.switches.submit_hang)
+
+
+def _check_draft(engine: Engine, body: dict[str, Any]) -> None:
+    """Raises Refused."""
+    form = "url" if str(body.get(DRAFT)).startswith("https://") else "base64"
+    if DRAFT in body and form == engine.settings.refused_draft:
+        detail = [{"loc": ["body", DRAFT], "msg": f"no {form}", "type": "value_error"}]
+        raise Refused(Answer.json(422, {"detail": detail}))
 
 
 def _opened(engine: Engine, task: Task, *, own_webhook: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl import parsing
+from jobs.bfl.schema import shipped_document
 from jobs.domain.report import Failure, Moderation, Report, Stage
 from jobs.domain.status import ReportKind, Source
 from jobs.net import strict_json

@@ -158,8 +158,9 @@ class MediaSettings(SettingGroup):
     keep_inputs: bool = True
     """`no` forgets the input of a job (prompt, parameters, images) seconds after BFL has it; what
     BFL repeats of it in the result stays. Otherwise it goes with the job's media or record."""
-    max_input_bytes: int = Field(32 * 2**20, gt=0)
-    """Bytes of JSON that one input may have, its images as base64 included."""
+    max_input_bytes: int = Field(288 * 2**20, gt=0)
+    """Bytes of JSON that one input may have, its images and videos as base64 included. BFL takes
+    clips of 50 MB, drafts of 128 MB as base64, and ten keyframes of 20 MB: 267 MB as base64."""
     retain_media_days: Days = None
     """Days from the end of a job until its media are deleted; fractions count. If not set, they
     stay."""

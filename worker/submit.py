@@ -169,8 +169,8 @@ class Attempt:
     def _handle_answer(self, answer: BflResponse) -> None:
         if answer.status in ACCEPTED:
             self._accept(answer)
-        elif reason := bfl_submissions.ACCOUNT_REASONS.get(answer.status):
-            self._requeue_for_account(reason)
+        elif answer.status in bfl_submissions.ACCOUNT_REASONS:
+            self._requeue_for_account(answer)
         elif answer.status == bfl_submissions.TOO_MANY_REQUESTS:
             self._requeue(self._model, BUSY, answer.retry_after)
         elif answer.status in CLIENT_ERRORS and answer.status != bfl_submissions.REQUEST_TIMEOUT:
@@ -200,13 +200,17 @@ class Attempt:
         )
         self._services.store.update(self._claim.job.id, lambda job, now: job and confirm(job, now))
 
-    def _requeue_for_account(self, reason: str) -> None:
+    def _requeue_for_account(self, answer: BflResponse) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.
 
         The job goes last, so that another one probes next, unless the account is the cause.
         """
         standing = self._services.bfl.account_status()
-        scope = self._model if standing is AccountStatus.GOOD else ALL_MODELS
+        is_good = standing is AccountStatus.GOOD
+        reason = bfl_submissions.explain_account_refusal(
+            answer.status, answer.body, has_credits=is_good
+        )
+        scope = self._model if is_good else ALL_MODELS
         is_last = standing is not AccountStatus.BAD
         self._requeue(scope, reason, HALF_OPEN_SECONDS, last=is_last)
 

@@ -22,13 +22,19 @@ CODES = {
 
 NO_CREDITS = 402
 TOO_MANY_REQUESTS = 429
-KEY_REFUSED = (401, 403)
+UNAUTHORIZED = 401
+FORBIDDEN = 403
 REQUEST_TIMEOUT = 408
 # Refusals that may concern the account and not this job.
 ACCOUNT_REASONS = {
     NO_CREDITS: "BFL says that the credits are used up",
-    **dict.fromkeys(KEY_REFUSED, "BFL refuses the API key"),
+    **dict.fromkeys((UNAUTHORIZED, FORBIDDEN), "BFL refuses the API key"),
 }
+DASHBOARD = "https://dashboard.bfl.ai"
+# A key belongs to a project with limits and permissions of its own.
+PROJECT_REASON = (
+    f"your BFL project's spending limit, or the key's permission, refuses it (see {DASHBOARD})"
+)
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
 
 # Paths of BFL's API whose answers have no task to wait for.
@@ -108,6 +114,23 @@ def missing_task_failure(path: str) -> Failure:
     """Build the failure for a successful response that names no task."""
     message = f"BFL's answer names no task. Perhaps {explain_no_generation(path)}"
     return Failure(ErrorCode.NO_TASK, message, 400, {"detail": message})
+
+
+def explain_account_refusal(status: int, answer: bytes, *, has_credits: bool) -> str:
+    """Explain one of ACCOUNT_REASONS, with BFL's words.
+
+    `has_credits` says that the account has ample credits, and that the key is valid.
+    """
+    reason = ACCOUNT_REASONS[status]
+    if has_credits and status in (NO_CREDITS, FORBIDDEN):
+        reason = PROJECT_REASON
+    detail = parsing.error_message(_object(answer))
+    return f"{reason}: {detail}" if detail else reason
+
+
+def is_about_account(reason: str) -> bool:
+    """Whether `explain_account_refusal` gave this reason."""
+    return reason.startswith((PROJECT_REASON, *ACCOUNT_REASONS.values()))
 
 
 def is_webhook_rejected(answer: bytes) -> bool:

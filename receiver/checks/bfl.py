@@ -23,9 +23,7 @@ PACE_DAYS = 7
 
 _BUY = "Buy more on BFL's dashboard: without credits submissions wait."
 _PAUSED = "Fluxkeep tries one job when the pause is over, and resumes by itself."
-_ACCOUNT_PAUSED = (
-    "Check your account at BFL. Fluxkeep tries one job a minute and resumes by itself."
-)
+_ACCOUNT_PAUSED = f"Check your account at {bfl_submissions.DASHBOARD}. Fluxkeep tries one job a minute and resumes by itself."
 
 
 def check_account(context: Context) -> Iterator[Result]:
@@ -79,7 +77,7 @@ def check_submissions(context: Context) -> Iterator[Result]:
     queue = context.services.submission_queue
     circuits = queue.open_circuits() if queue.slot_usage().waiting else ()
     for circuit in circuits:
-        is_about_account = circuit.reason in bfl_submissions.ACCOUNT_REASONS.values()
+        is_about_account = bfl_submissions.is_about_account(circuit.reason)
         if circuit.scope == ALL_MODELS or is_about_account:
             why = f"submitting is paused: {circuit.reason}"
             yield failed(SUBMISSIONS, why, _ACCOUNT_PAUSED if is_about_account else _PAUSED)

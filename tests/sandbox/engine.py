@@ -66,7 +66,7 @@ class Engine:
         switches = submission.switches
         fault = self._fault(submission)
         if isinstance(fault, int):
-            raise Refused(refusal(fault, switches.retry_after))
+            raise Refused(refusal(fault, switches.retry_after, switches.submit_detail))
         task = replace(
             self._task(submission, cut=fault == "cut"), false_error=self._false_error(submission)
         )

@@ -23,7 +23,10 @@ PACE_DAYS = 7
 
 _BUY = "Buy more on BFL's dashboard: without credits submissions wait."
 _PAUSED = "Fluxkeep tries one job when the pause is over, and resumes by itself."
-_ACCOUNT_PAUSED = f"Check your account at {bfl_submissions.DASHBOARD}. Fluxkeep tries one job a minute and resumes by itself."
+_ACCOUNT_PAUSED = (
+    f"Check your account at {bfl_submissions.DASHBOARD}. "
+    "Fluxkeep tries one job a minute and resumes by itself."
+)
 
 
 def check_account(context: Context) -> Iterator[Result]:

@@ -22,8 +22,8 @@ def polled(api: FlaskClient, job_id: str) -> Any:
         ({"submit_status": 402}, "your BFL project's spending limit, or the key's permission"),
         ({"submit_status": 403}, "your BFL project's spending limit, or the key's permission"),
         (
-            {"submit_status": 402, "submit_detail": "Weekly limit of 'ads' reached"},
-            "limit of 'ads'",
+            {"submit_status": 402, "submit_detail": "Limit of 'ads' reached"},
+            "Limit of 'ads'",
         ),
         ({"submit_status": 403, "submit_detail": "Key may not generate"}, "may not generate"),
         ({"submit_status": 429}, "too many tasks"),

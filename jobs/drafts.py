@@ -107,9 +107,9 @@ def insert(services: Services, given: dict[str, Any]) -> tuple[dict[str, Any], s
     seconds, link = max(services.settings.link_ttl, LINK_MIN_SECONDS), None
     if is_reachable(services):
         link = services.links_to(bundle.job, seconds=seconds)[bundle.position]
-    is_small = base64_bytes(bundle.file.bytes) <= BASE64_MAX_BYTES
-    content = InputPart.of_object("input", bundle.file) if is_small else link
-    return MODE | given | {FIELD: content}, link
+    if base64_bytes(bundle.file.bytes) > BASE64_MAX_BYTES:
+        return MODE | given | {FIELD: link}, None
+    return MODE | given | {FIELD: InputPart.of_object("input", bundle.file)}, link
 
 
 def is_reachable(services: Services) -> bool:

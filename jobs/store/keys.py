@@ -54,6 +54,7 @@ INPUT_NOTES = "fluxkeep:input_notes"  # no record may name them, or their job ma
 
 # Other structures
 UNKEPT = "fluxkeep:unkept"  # sorted set: paid jobs whose media were not kept, by their end
+UNKEPT_UNPRICED = "fluxkeep:unkept_unpriced"  # the same for jobs whose price is not known
 COSTS_PREFIX = "fluxkeep:costs:"  # + day: hash of 1/10000 credits by model and key
 INPUT_SIZES = "fluxkeep:input_sizes"  # hash: bytes of the requests under INPUT_PREFIX
 QUEUES = "fluxkeep:queues"  # set: keys of the submission queues that are not empty

@@ -56,7 +56,7 @@ def _opened(engine: Engine, task: Task, *, own_webhook: bool) -> dict[str, Any]:
 
 
 def _cost(task: Task) -> dict[str, float | None]:
-    if task.is_video:
+    if task.is_video or not task.switches.priced:
         return {"cost": None, "input_mp": None, "output_mp": None}
     width, height = (task.input.get(name) or 1024 for name in ("width", "height"))
     return {"cost": task.cost, "input_mp": 0.0, "output_mp": round(width * height / 1e6, 2)}

@@ -66,6 +66,7 @@ class Switches:
     progress_events: int = 0
     event_order: Literal["natural", "shuffled", "reversed"] = "natural"
     cost_in_callback: bool = False
+    priced: bool = True  # False: no answer says what it costs
 
     # Polling: failing polls come in this order; `poll_hang` delays each poll
     poll_404: int = 0

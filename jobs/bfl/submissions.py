@@ -38,14 +38,10 @@ PROJECT_REASON = (
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
 
 # Paths of BFL's API whose answers have no task to wait for.
-BFL_ONLY_PATHS = frozenset({"finetune", "my_finetunes", "finetune_details", "delete_finetune"})
-NON_GENERATION_PATHS = BFL_ONLY_PATHS | {"get_result", "credits"}
-FINETUNED = "-finetuned"
-REGION_BOUND_REMEDY = (
-    "most fine-tuned models live in the one region where they were trained: "
-    "name it as `region`, or in BFL_API_URL"
+BFL_ONLY_PATHS = frozenset(
+    {"finetune", "my_finetunes", "finetune_details", "delete_finetune", "licenses"}
 )
-FINETUNED_ANYWHERE = "flux-2-klein"  # BFL serves these on its global host
+NON_GENERATION_PATHS = BFL_ONLY_PATHS | {"get_result", "credits"}
 
 
 class Webhook(NamedTuple):
@@ -63,11 +59,6 @@ def is_generation(model: str) -> bool:
 def explain_no_generation(path: str) -> str:
     """Explain a path that Fluxkeep does not relay."""
     return f"{path} is no generation: send it to BFL itself, https://{GLOBAL_HOST}/v1/{path}"
-
-
-def is_bound_to_region(model: str) -> bool:
-    """Whether a fine-tuned model lives in the one region where it was trained."""
-    return model.endswith(FINETUNED) and not model.startswith(FINETUNED_ANYWHERE)
 
 
 def without_webhook(given: Mapping[str, Any]) -> dict[str, Any]:

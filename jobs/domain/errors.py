@@ -194,6 +194,7 @@ class UnknownHost(UrlRefused):
 
     def __init__(self, host: str, why: str) -> None:
         super().__init__(f"the delivery host {host} {why}; DELIVERY_HOSTS can allow it")
+        self.host = host
 
 
 class NotMedia(MediaRefused):

@@ -40,7 +40,6 @@ CHECKS = (
     Check("submissions", bfl.check_submissions, needs_redis=True),
     Check("credits", bfl.check_credits, needs_redis=True),
     Check("models", bfl.check_schemas, needs_redis=True),
-    Check("regions", bfl.check_regions, needs_redis=True, on_demand=True),
     Check("bfl", bfl.check_account, on_demand=True),
     Check("outgoing", outgoing.check, on_demand=True),
     Check("public_url", public_url.check, on_demand=True),

@@ -1,12 +1,10 @@
-"""Checks of BFL: key, credits, paused submissions, regions of fine-tuned models."""
+"""Checks of BFL: key, credits, paused submissions, models."""
 
 from collections.abc import Iterator
 from itertools import dropwhile
 
 from jobs.bfl import submissions as bfl_submissions
-from jobs.bfl.hosts import GLOBAL_HOST
 from jobs.config.settings import Settings
-from jobs.store.search import Search
 from jobs.store.submission_queue import ALL_MODELS
 from receiver.account import ASKING
 from receiver.checks.context import Context
@@ -15,7 +13,6 @@ from receiver.checks.result import Result, failed, ok, warning
 ACCOUNT = "bfl"
 SUBMISSIONS = "submissions"
 CREDITS = "credits"
-REGIONS = "regions"
 MODELS = "models"
 LOW_CREDITS = 25.0  # a handful of pictures
 LOW_DAYS = 3.0
@@ -86,33 +83,6 @@ def check_submissions(context: Context) -> Iterator[Result]:
             yield failed(SUBMISSIONS, why, _ACCOUNT_PAUSED if is_about_account else _PAUSED)
             return
     yield ok(SUBMISSIONS, "are not paused")
-
-
-def check_regions(context: Context) -> Iterator[Result]:
-    """Warn about fine-tuned models whose latest job went to BFL's global host.
-
-    Raises StoreUnavailable.
-    """
-    misdirected = [
-        model
-        for model in context.services.listing.models(bfl_submissions.FINETUNED)
-        if _is_misdirected(context, model)
-    ]
-    for model in misdirected:
-        why = f"{model} is submitted to BFL's global host"
-        yield warning(REGIONS, why, bfl_submissions.REGION_BOUND_REMEDY)
-    if not misdirected:
-        yield ok(REGIONS, "no fine-tuned model is submitted to the global host")
-
-
-def _is_misdirected(context: Context, model: str) -> bool:
-    if not bfl_submissions.is_bound_to_region(model):
-        return False
-    default = "global" if context.settings.bfl_origin.host == GLOBAL_HOST else None
-    newest = context.services.listing.page(Search(model=model), 1, None).jobs
-    return any(
-        job.is_submission and (job.submission.region or default) == "global" for job in newest
-    )
 
 
 def check_schemas(context: Context) -> Iterator[Result]:

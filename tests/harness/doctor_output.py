@@ -10,7 +10,7 @@ BEFORE_START = ["settings", *REDIS, "durability", "storage"]
 REMOTE = ["bfl", "outgoing", "public_url"]
 PROBES = [*BEFORE_START, "redis_memory", "worker", "sweep", "rescues", "submissions", "credits"]
 PROBES += ["models"]
-ALL = [*PROBES, "regions", *REMOTE]
+ALL = [*PROBES, *REMOTE]
 NEEDED = {
     "WEBHOOK_SECRET": "a-webhook-secret-that-is-long",
     "SECRET_KEY": "a-signing-key-that-is-long",

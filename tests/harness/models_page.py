@@ -17,7 +17,7 @@ OPENING = """\
 By BFL's own OpenAPI document of {as_of}. An installation reads BFL's newest one once a day
 (`BFL_OPENAPI`), so that its form and its list of models follow without a release; `doctor` and the
 health page say what changed. Any other model and any other field is passed on to BFL, which
-decides.
+decides. [BFL's own reference](https://docs.bfl.ai) explains the fields.
 
 BFL changes a `{preview}` model under its name; the others are pinned: use those in production.
 *Polled* models take no webhook: Fluxkeep submits to them without one and polls. A file is base64,

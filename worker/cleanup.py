@@ -83,7 +83,7 @@ def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
         return True
     if job.notifications.pending:  # pending notifications name the media
         return False
-    has_objects = bool(job.present_media or job.submission.input_files)
+    has_objects = bool(job.present_media or job.request.input_files)
     media_due = has_objects and job.end <= cutoffs.media
     after = _delete_media(services, job) if media_due else job
     if after and after.end <= cutoffs.jobs:
@@ -96,7 +96,7 @@ def _delete_media(services: Services, job: Job) -> Job | None:
     for file in job.present_media:
         services.storage.delete_with_companions(file.key)
     _delete_input(services, job)
-    change = services.store.update(job.id, lambda job, now: job and media_deleted(job, now))
+    change = services.store.change(job.id, media_deleted)
     for file in job.present_media:  # a concurrent change may have rewritten the sidecars
         for key in companion_keys(file.key):
             services.storage.delete(key)
@@ -105,7 +105,7 @@ def _delete_media(services: Services, job: Job) -> Job | None:
 
 
 def _delete_input(services: Services, job: Job) -> None:
-    for file in job.submission.input_files:
+    for file in job.request.input_files:
         services.storage.delete(file.key)
 
 

@@ -63,7 +63,7 @@ def _delete_superseded(services: Services, job: Job) -> None:
         named = {file.key for file in after.present_media} if after else set[str]()
         if _may_be_restored(services, job, after):
             named |= _described_as_stored(services.storage, job)
-        services.storage.delete_superseded(job.id, job.created_at, job.check.fencing_token, named)
+        services.storage.delete_superseded(job.id, job.created_at, job.claim.fencing_token, named)
 
 
 def _may_be_restored(services: Services, job: Job, after: Job | None) -> bool:

@@ -7,6 +7,7 @@ is unconfirmed until BFL calls back: no generation is paid twice without a timel
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import IO, Any
 
@@ -33,7 +34,7 @@ from jobs.net.http_client import Body
 from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
 from worker.backoff import backoff_seconds
-from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
+from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, HeldClaim
 
 ANSWER_SECONDS = 20.0  # less than a platform waits before SIGKILL
 STRICT_MODEL_SECONDS = 86400  # BFL may change a model
@@ -51,7 +52,7 @@ Files = Mapping[InputPart, IO[bytes]]
 log = logging.getLogger(__name__)
 
 
-def submit_job(services: Services, claim: Claim) -> None:
+def submit_job(services: Services, claim: HeldClaim) -> None:
     """Submit a job that was just admitted to a slot, and record the outcome."""
     watchdog.current.set(None)  # nothing was sent yet
     attempt = Attempt(services, claim)
@@ -74,22 +75,24 @@ def answer_seconds(body: Body) -> float:
 
 @contextmanager
 def _readable_input(
-    services: Services, claim: Claim
+    services: Services, claim: HeldClaim
 ) -> Iterator[tuple[dict[str, Any], str | None, Files]]:
     """The input with its draft inserted, a link to the draft, and local files of its parts.
 
     Raises InputLost, Invalid when the draft is gone, StorageError.
     """
-    claim.allow_silence(LEAST_SECONDS)  # a bucket may be slow
-    given, draft_link = drafts.insert(services, _load_input(services, claim.job))
+    with claim.silence(LEAST_SECONDS):  # a bucket may be slow
+        given, draft_link = drafts.insert(services, _load_input(services, claim.job))
     size = sum(part.size_bytes for part in parts_in(given))
-    claim.allow_silence(LEAST_SECONDS + size / BYTES_PER_SECOND)
-    with opened(services.storage, given) as files:
+    with (
+        claim.silence(LEAST_SECONDS + size / BYTES_PER_SECOND),
+        opened(services.storage, given) as files,
+    ):
         yield given, draft_link, files
 
 
 def _load_input(services: Services, job: Job) -> dict[str, Any]:
-    if job.submission.kept_input is None:  # queued by an earlier version, which had it in Redis
+    if job.request.kept_input is None:  # queued by an earlier version, which had it in Redis
         request = services.store.submission(job.id)
         given = strict_json.load_object(request) if request else None
     else:
@@ -105,7 +108,7 @@ def _enqueue_next(services: Services) -> None:
         services.store.enqueue([found.job_id])
 
 
-def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
+def requeue_unsent(services: Services, claim: HeldClaim, kind: str) -> None:
     """Requeue a job last after an unexpected error before anything was sent."""
     Attempt(services, claim).requeue_last(f"unexpected {kind}, before anything was sent")
 
@@ -113,15 +116,14 @@ def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
 class Attempt:
     """One attempt to submit one job."""
 
-    def __init__(self, services: Services, claim: Claim) -> None:
+    def __init__(self, services: Services, claim: HeldClaim) -> None:
         self._services = services
         self._claim = claim
         self._circuits = services.submission_queue
-        self._timeouts = services.settings.timeouts
         self._model = claim.job.model or ""
-        self._has_webhook = (
-            services.settings.bfl_reaches_us and self._model not in services.strict_models
-        )
+        self._policy = services.settings.callback_policy
+        if self._model in services.strict_models:
+            self._policy = replace(self._policy, has_webhook=False)
 
     def send(self, given: Mapping[str, Any], draft_link: str | None, files: Files) -> None:
         """POST the input, and record the outcome."""
@@ -142,10 +144,10 @@ class Attempt:
         answer = self._post_once(given, files)
         if answer.status not in CLIENT_ERRORS:
             return answer
-        if self._has_webhook and bfl_submissions.is_webhook_rejected(answer.body):
+        if self._policy.has_webhook and bfl_submissions.is_webhook_rejected(answer.body):
             with suppress(StoreUnavailable):  # then the next submission finds it out again
                 self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
-            self._has_webhook = False
+            self._policy = replace(self._policy, has_webhook=False)
             return self._post(given, draft_link, files)
         if draft_link and bfl_submissions.is_field_rejected(answer.body, drafts.FIELD):
             return self._post({**given, drafts.FIELD: draft_link}, None, files)
@@ -155,14 +157,14 @@ class Attempt:
         origin = self._services.origin_of(self._claim.job)
         body = JsonBody(bfl_submissions.with_webhook(given, self._webhook()), files)
         seconds = answer_seconds(body)
-        self._claim.allow_silence(seconds + PROGRESS_SECONDS)
-        return self._services.bfl.submit(origin, self._model, body, seconds)
+        with self._claim.silence(seconds + PROGRESS_SECONDS):
+            return self._services.bfl.submit(origin, self._model, body, seconds)
 
     def _webhook(self) -> Webhook | None:
-        if not self._has_webhook:
+        if not self._policy.has_webhook:
             return None
         job, tokens, settings = self._claim.job, self._services.tokens, self._services.settings
-        base = settings.public_url or job.submission.base_url or settings.base_url
+        base = settings.public_url or job.request.base_url or settings.base_url
         url = f"{base}/webhooks/bfl/{tokens.sign(job.id)}"
         return Webhook(url, tokens.secret(job.id))
 
@@ -195,10 +197,8 @@ class Attempt:
         """Record the task without the fencing token: the task exists even if the claim is lost."""
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
-        confirm = partial(
-            submission.confirm, answer=task, timeouts=self._timeouts, has_webhook=self._has_webhook
-        )
-        self._services.store.update(self._claim.job.id, lambda job, now: job and confirm(job, now))
+        confirm = partial(submission.confirm, answer=task, policy=self._policy)
+        self._services.store.change(self._claim.job.id, confirm)
 
     def _requeue_for_account(self, answer: BflResponse) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.
@@ -229,9 +229,7 @@ class Attempt:
     ) -> None:
         log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
         self._open_circuit(self._model, reason, retry_after)
-        self._claim.commit(
-            partial(step, why=reason, timeouts=self._timeouts, has_webhook=self._has_webhook)
-        )
+        self._claim.commit(partial(step, why=reason, policy=self._policy))
 
     def refuse_unsent(self, failure: Failure) -> None:
         self._circuits.release_half_open(self._claim.half_open)
@@ -257,6 +255,6 @@ class Attempt:
         self._circuits.open_circuit(scope, reason, seconds)
 
 
-def _fail(claim: Claim, failure: Failure) -> None:
+def _fail(claim: HeldClaim, failure: Failure) -> None:
     log.info("job %s: BFL refuses it: %s", claim.job.id, failure.code)
     claim.commit(partial(submission.refuse, failure=failure))

@@ -60,7 +60,7 @@ def cost_updates(before: Job | None, after: Job) -> Iterator[Command]:
     if before is None and after.status is Status.STORED:
         return
     key = f"{COSTS_PREFIX}{utc(after.created_at):%Y-%m-%d}"
-    name = f"{after.model or ''}{_SEPARATOR}{after.submission.key or ''}"
+    name = f"{after.model or ''}{_SEPARATOR}{after.request.key or ''}"
     units = _units(after) - (_units(before) if before else 0)
     unpriced = after.is_without_price - (before.is_without_price if before else 0)
     for field, change in ((name, units), (name + _UNPRICED, unpriced)):

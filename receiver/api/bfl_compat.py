@@ -14,13 +14,7 @@ from jobs import views
 from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
-from jobs.domain.errors import (
-    BflUnavailable,
-    IdempotencyKeyReused,
-    QueueFull,
-    StorageError,
-    StoreUnavailable,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.record import ClientWebhook, Submission
 from jobs.domain.report import Failure
@@ -31,7 +25,7 @@ from receiver.api.submissions import SubmissionBody
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import Url, accepted_by, validate, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import PUBLIC_URL, anchored, documented_pattern
 from receiver.schemas.query import Query, TaskId
 from receiver.schemas.responses import Relayed
@@ -92,19 +86,17 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
 @blueprint.post("/<model:model>")
 @EndpointSpec(
     scope="submit",
-    summary="Submit as to BFL",
-    tag=Tag.BFL,
     headers=("Idempotency-Key",),
     body=WebhookFields,
     body_example=examples.INPUT,
     responses={
-        200: ResponseSpec("The task.", compat.BflSubmission, example=examples.BFL_SUBMISSION),
+        200: ResponseSpec("The task.", compat.BflSubmission),
         **REFUSALS,
     },
-    errors=(IdempotencyKeyReused, QueueFull, StorageError),
+    errors=(errors.IdempotencyKeyReused, errors.QueueFull, errors.StorageError),
 )
 def bfl_submit(model: str) -> ResponseReturnValue:
-    """Submit to BFL, and respond as BFL does; a refusal is relayed if it comes at once."""
+    """Submit as to BFL. A refusal is relayed if it comes at once."""
     with input_body.received() as received:
         webhook = validate(WebhookFields, received.fields).client_webhook
         given = bfl_submissions.without_webhook(received.fields)
@@ -137,30 +129,24 @@ def _refusal(failure: Failure, status: int) -> ResponseReturnValue:
 @blueprint.get("/get_result")
 @EndpointSpec(
     scope="read",
-    summary="Poll as at BFL",
-    tag=Tag.BFL,
     query=ResultQuery,
     responses={
-        200: ResponseSpec("The task.", compat.BflTask, example=examples.BFL_TASK),
-        404: ResponseSpec(
-            "No such task.",
-            compat.BflTask,
-            example=examples.BFL_UNKNOWN_TASK,
-        ),
+        200: ResponseSpec("The task.", compat.BflTask),
+        404: ResponseSpec("No such task.", compat.BflTask),
     },
     uses_redis=False,
 )
 def bfl_result() -> ResponseReturnValue:
-    """Status and result of a job, by its own id or BFL's."""
+    """Poll as at BFL. By the job's own id or BFL's."""
     task_id = ResultQuery.read().id
     try:
         job = services().store.load(task_id)
-    except StoreUnavailable:
+    except errors.StoreUnavailable:
         return _poll_response(compat.pending_task(task_id))
     if job is None:
         return _poll_response(compat.unknown_task(task_id), HTTPStatus.NOT_FOUND)
-    links, waiting = services().links_to(job), views.waiting_reasons(services(), job)
-    return _poll_response(compat.task(job, links, waiting))
+    waiting = views.waiting_reasons(services().submission_queue, job)
+    return _poll_response(compat.task(job, services().links_to(job), waiting))
 
 
 def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> ResponseReturnValue:
@@ -170,8 +156,6 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
 @blueprint.get("/credits")
 @EndpointSpec(
     scope="read",
-    summary="Credits left at BFL",
-    tag=Tag.BFL,
     responses={
         200: ResponseSpec("BFL's response.", compat.BflCredits),
         "default": ResponseSpec("BFL's response, whatever it is.", Any),
@@ -181,10 +165,10 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
     uses_redis=False,
 )
 def bfl_credits() -> ResponseReturnValue:
-    """Credits of the operator's BFL account, relayed from BFL."""
+    """Credits left at BFL. Relayed from the operator's account."""
     try:
         answer = services().bfl.credits()
-    except BflUnavailable as error:
+    except errors.BflUnavailable as error:
         return compat.error(str(error), str(error)), HTTPStatus.SERVICE_UNAVAILABLE
     if answer.is_key_refused:
         text = "BFL refuses the API key of this Fluxkeep"

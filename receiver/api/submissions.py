@@ -13,16 +13,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Se
 from jobs import drafts, inputs, views
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import API_HOSTS, region_of
-from jobs.domain import submission
-from jobs.domain.errors import (
-    IdempotencyKeyReused,
-    Invalid,
-    InvalidField,
-    QueueFull,
-    StorageError,
-)
+from jobs.domain import errors, submission
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.record import Request, Submission
 from jobs.domain.timeline import EventCode
 from jobs.net.urls import parse
 from jobs.services import Services
@@ -34,7 +27,7 @@ from receiver.auth import current_key_name, request_key
 from receiver.context import reader_origin, services
 from receiver.openapi import examples
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import IDEMPOTENCY_KEY
 
 IDEMPOTENCY_SECONDS = 86400.0
@@ -58,7 +51,9 @@ def _check_generation(model: str) -> str:
 def _refuse_webhook(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Raises Invalid: BFL calls Fluxkeep instead."""
     if wrong := [name for name in bfl_submissions.WEBHOOK_FIELDS if name in value]:
-        raise Invalid([{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong])
+        raise errors.Invalid(
+            [{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong]
+        )
     return value
 
 
@@ -79,16 +74,14 @@ class SubmissionBody(BaseModel):
 @blueprint.post("")
 @EndpointSpec(
     scope="submit",
-    summary="Submit to BFL",
-    tag=Tag.JOBS,
     headers=("Idempotency-Key",),
     body=SubmissionBody,
     body_example=examples.SUBMISSION,
-    responses={202: ResponseSpec("The queued job.", JobView, example=examples.QUEUED)},
-    errors=(IdempotencyKeyReused, QueueFull, StorageError),
+    responses={202: ResponseSpec("The queued job.", JobView)},
+    errors=(errors.IdempotencyKeyReused, errors.QueueFull, errors.StorageError),
 )
 def submit_job() -> ResponseReturnValue:
-    """Queue a job for BFL; a repeated `Idempotency-Key` returns the same job."""
+    """Submit to BFL. A repeated `Idempotency-Key` returns the same job."""
     with input_body.received() as received:
         body = validate_with_input(SubmissionBody, received.fields)
         job = enqueue_request(services(), body, Submission(), received.digest)
@@ -96,20 +89,28 @@ def submit_job() -> ResponseReturnValue:
 
 
 def enqueue_request(
-    services: Services, body: SubmissionBody, details: Submission, digest: str
+    services: Services,
+    body: SubmissionBody,
+    details: Submission,
+    digest: str,
+    repeats: str | None = None,
 ) -> Job:
     """Queue the job of this request, unless its `Idempotency-Key` already made one.
 
-    `digest` is that of the request, in hex.
+    `digest` is that of the request, in hex; `repeats` is the id of the job that it repeats.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return enqueue(services, body, details)
-    return enqueue_once(services, body, details, (request_key(), key), digest)
+        return enqueue(services, body, details, repeats=repeats)
+    return enqueue_once(services, body, details, (request_key(), key), digest, repeats)
 
 
 def enqueue(
-    services: Services, body: SubmissionBody, details: Submission, job_id: str | None = None
+    services: Services,
+    body: SubmissionBody,
+    details: Submission,
+    job_id: str | None = None,
+    repeats: str | None = None,
 ) -> Job:
     """Store its input, and record and queue a new job, or return the job with this id.
 
@@ -123,31 +124,32 @@ def enqueue(
         services.store.require_room()
     own_id, created_at = job_id or str(uuid.uuid4()), services.store.now()
     files = packed.files(own_id, created_at)
-    details = replace(
-        details,
+    asked = Request(
+        repeats=repeats,
         region=body.region,
         base_url=_callback_base_url(services),
         kept_input=packed.values,
         input_files=files,
-        forgets_input=not services.settings.keep_inputs,
+        deletes_input=not services.settings.keep_inputs,
         key=current_key_name(),
     )
 
     def create(job: Job | None, now: float) -> Job:
         if job:
             return job
-        new = submission.create(own_id, body.model, now, details, body.metadata, body.notify_url)
+        new = submission.create(own_id, body.model, now, asked, body.metadata, body.notify_url)
         if draft:
             event = EventCode.SUBMISSION_DRAFT_REFERENCED
             new = new.with_event(now, event, job=draft.job.id, file=draft.position)
         # The keys of the objects begin with the day of its creation.
-        return new.evolve(created_at=created_at)
+        return new.evolve(created_at=created_at).with_submission(
+            client_webhook=details.client_webhook, request_digest=details.request_digest
+        )
 
-    def write(note: str | None) -> Change:
+    def write(note: str | None) -> Change[Job]:
         return services.store.update(own_id, create, new=True, input_note=note)
 
     change = input_storage.record(services, packed.parts, files, write, is_new_id=job_id is None)
-    assert change.after is not None  # `create` always returns a job
     if change.written:
         log.info("job %s: queued for %s", own_id, body.model)
     return change.after
@@ -157,7 +159,7 @@ def _check_region(services: Services, region: str | None) -> None:
     """A regional BFL_API_URL binds all jobs to its region. Raises Invalid."""
     required = services.settings.region
     if region and required and region_of(API_HOSTS[region]) != required:
-        raise Invalid(
+        raise errors.Invalid(
             [{"field": "region", "message": f"this Fluxkeep keeps its jobs in {required}"}]
         )
 
@@ -172,20 +174,27 @@ def _callback_base_url(services: Services) -> str | None:
 
 
 def enqueue_once(
-    services: Services, body: SubmissionBody, details: Submission, key: IdempotencyKey, digest: str
+    services: Services,
+    body: SubmissionBody,
+    details: Submission,
+    key: IdempotencyKey,
+    digest: str,
+    repeats: str | None = None,
 ) -> Job:
     """Return the job that this key created within a day, or create one.
 
     Raises InvalidField, and IdempotencyKeyReused when the key came with another request before.
     """
     if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
-        raise InvalidField("Idempotency-Key", "1 to 255 printable ASCII characters without spaces")
+        raise errors.InvalidField(
+            "Idempotency-Key", "1 to 255 printable ASCII characters without spaces"
+        )
     details = replace(details, request_digest=digest[:32])
     job_id, is_known = _idempotent_job_id(services, key)
     known = services.store.update(job_id, lambda job, _now: job).after if is_known else None
-    job = known or enqueue(services, body, details, job_id)
+    job = known or enqueue(services, body, details, job_id, repeats)
     if job.submission.request_digest != details.request_digest:
-        raise IdempotencyKeyReused
+        raise errors.IdempotencyKeyReused
     return job
 
 
@@ -206,4 +215,4 @@ def _find_id(services: Services, secret: SecretStr, key: IdempotencyKey) -> tupl
         known = services.store.load(job_id)
         if known is None or services.store.now() < known.created_at + IDEMPOTENCY_SECONDS:
             return job_id, known is not None
-    raise IdempotencyKeyReused("this Idempotency-Key was used too often")
+    raise errors.IdempotencyKeyReused("this Idempotency-Key was used too often")

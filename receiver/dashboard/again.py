@@ -28,7 +28,7 @@ class KeptImage(NamedTuple):
 
 def fields_of(services: Services, job: Job) -> dict[str, str]:
     """The form as it would have made this job, whose files are those of `kept_images`."""
-    is_kept = job.submission.public_input is not None
+    is_kept = job.request.public_input is not None
     kept = run_in_thread(inputs.load_values, services.storage, job) if is_kept else None
     kept = kept or {}
     values = run_in_thread(inputs.with_texts, services.storage, job, kept, FORM_MAX_BYTES)
@@ -49,7 +49,7 @@ def kept_images(services: Services, job_id: str) -> list[KeptImage]:
         job = load_job(services, job_id)
     except FluxkeepError:
         return []
-    links, files = services.links_to(job, is_input=True), job.submission.input_files
+    links, files = services.links_to(job, is_input=True), job.request.input_files
     return [
         KeptImage(n, path_of(link), file.content_type.startswith("image/"))
         for n, (link, file) in enumerate(zip(links, files, strict=True))
@@ -61,7 +61,7 @@ def related_jobs(services: Services, job: Job) -> list[Job]:
 
     Of the repeats the newest are shown.
     """
-    original = job.submission.repeats
+    original = job.request.repeats
     parent = services.store.load(original, exactly=True) if original else None
     own = {one.id: one for one in (parent, job) if one}
     repeats: dict[str, Job] = {}

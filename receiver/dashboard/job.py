@@ -90,7 +90,7 @@ def delete(job_id: str) -> ResponseReturnValue:
 
 
 def _has_seed(job: Job) -> bool:
-    given = job.submission.kept_input or {}
+    given = job.request.kept_input or {}
     endpoint = services().schemas.endpoints().get(job.model or "")
     known = endpoint.modes[endpoint.mode_of(given)].fields if endpoint else {}
     return "seed" in given or "seed" in known
@@ -102,7 +102,7 @@ def _redirect_to_variants(job_id: str) -> ResponseReturnValue:
 
 def _input(job: Job) -> Mapping[str, Any]:
     """The input of a job, for visitors who may submit."""
-    visitor, kept = session.current_visitor(), job.submission.public_input
+    visitor, kept = session.current_visitor(), job.request.public_input
     if kept is None or visitor is None or not visitor.has_scope("submit"):
         return {}
     return inputs.with_links(kept, services().links_to(job, is_input=True))

@@ -85,7 +85,7 @@ class JobCard:
     @property
     def seed(self) -> int | None:
         """The seed of the result, or of the input."""
-        given = self.record.submission.public_input or {}
+        given = self.record.request.public_input or {}
         seed = self.record.result.get("seed", given.get("seed"))
         return seed if isinstance(seed, int) else None
 

@@ -89,10 +89,9 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str |
     rate_limits.count_request(visitor.name)
     g.api_key = visitor
     key = (f"visitor {visitor.name}", idempotency_key)
-    details = Submission(repeats=repeats)
     request = json.dumps(body, default=lambda part: part.sha256)
     digest = hashlib.sha256(request.encode()).hexdigest()
-    return enqueue_once(services(), submission, details, key, digest)
+    return enqueue_once(services(), submission, Submission(), key, digest, repeats)
 
 
 def _enqueue(fields: Mapping[str, str]) -> Job:
@@ -170,7 +169,7 @@ def _load(original: Job | None, text: str) -> InputPart | None:
     numbers = inputs.file_numbers({"": text})
     if not numbers:
         return None
-    files = original.submission.input_files[numbers[0] :] if original else ()
+    files = original.request.input_files[numbers[0] :] if original else ()
     if not files or run_in_thread(services().storage.size, files[0].key) != files[0].bytes:
         raise WrongStatus(_INPUT_DELETED)
     return InputPart.of_object("input", files[0])

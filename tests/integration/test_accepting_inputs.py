@@ -222,7 +222,7 @@ def test_an_input_whose_object_is_not_whole_is_not_sent(local_worker: LocalWorke
     created = submission.create("a", "large", local_worker.wired.store.now())
     job = with_input(local_worker.wired.storage, created, {"input_image": PICTURE})
     local_worker.wired.store.update("a", lambda _job, _now: job, new=True)
-    local_worker.wired.storage.write(job.submission.input_files[0].key, b"short")
+    local_worker.wired.storage.write(job.request.input_files[0].key, b"short")
     local_worker.work()
     failure = local_worker.job("a").error
     assert failure and failure.code == "input_lost" and local_worker.posts() == 0

@@ -45,8 +45,8 @@ def test_a_strict_model_is_submitted_to_once_more_without_a_webhook(
     job, now = local_worker.job("a"), local_worker.wired.store.now()
     assert job.status is Status.SUBMITTED and job.task_id == local_worker.box.tasks()[0].id
     assert (
-        job.check.next_check_at
-        and job.check.next_check_at < now + local_worker.wired.settings.timeouts.grace(None) / 2
+        job.polling.next_check_at
+        and job.polling.next_check_at < now + local_worker.wired.settings.timeouts.grace(None) / 2
     ), "polled"
 
 

@@ -38,10 +38,10 @@ def announcer(world: Any, task_id: str) -> None:
     """PUT /api/jobs/<task>, repeated until it is on record."""
     wired = world.services()
 
-    def expect(job: Job | None, now: float) -> Job:
-        return job or Job.expected(task_id, now, wired.settings.timeouts)
+    def announce(job: Job | None, now: float) -> Job:
+        return job or Job.awaited(task_id, now, wired.settings.timeouts)
 
-    _until_done(world, lambda: wired.store.update(task_id, expect))
+    _until_done(world, lambda: wired.store.update(task_id, announce))
 
 
 def submitter(world: Any, job_id: str, model: str) -> None:

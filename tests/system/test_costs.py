@@ -61,7 +61,7 @@ def test_a_paid_job_whose_media_expired_is_listed_until_it_is_deleted(
 ) -> None:
     losing = env.stack
     task = losing.generate(life=0.0, resign=False, cost_in_callback=True)
-    losing.expect(task)
+    losing.announce(task)
     assert losing.client.wait_for(task.id)["status"] == "expired"
     found = losing.client.get("/api/costs").json()["paid_and_not_kept"]
     assert found == {"count": 1, "jobs": [task.id], "without_price": 0}
@@ -89,7 +89,7 @@ def test_jobs_without_a_price_are_counted_by_model(env: SubmissionEnvironment) -
 
 def test_a_lost_job_without_a_price_may_have_been_paid(env: SubmissionEnvironment) -> None:
     task = env.stack.generate(life=0.0, resign=False)
-    env.stack.expect(task)
+    env.stack.announce(task)
     assert env.client.wait_for(task.id)["status"] == "expired"
     assert costs(env)["paid_and_not_kept"] == {**NONE_UNKEPT, "without_price": 1}
     page = Visitor(env.stack.installation.url).text("/health")

@@ -30,13 +30,13 @@ OUTAGES: list[dict[str, Any]] = [
 ]
 
 
-def later(local_worker: LocalWorker, job_id: str, seconds: float, **check: Any) -> None:
+def later(local_worker: LocalWorker, job_id: str, seconds: float, **claim: Any) -> None:
     """So much time passes for one job, and the sweep looks at it."""
 
     def age(job: Job | None, now: float) -> Job | None:
         assert job
         aged = replace(job, deadline=job.deadline - seconds)
-        return aged.with_check(next_check_at=now - 1, **check)
+        return aged.with_polling(next_check_at=now - 1).with_claim(**claim)
 
     local_worker.wired.store.update(job_id, age)
     check_job(local_worker.wired, job_id)

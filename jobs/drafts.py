@@ -106,8 +106,9 @@ def insert(services: Services, given: dict[str, Any]) -> tuple[dict[str, Any], s
         return given, None
     if services.storage.size(bundle.file.key) is None:
         raise _invalid("", "the draft bundle is no longer in the storage")
-    seconds, link = max(services.settings.link_ttl, LINK_MIN_SECONDS), None
+    link = None
     if is_reachable(services.settings.public_url):
+        seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
         link = services.links_to(bundle.job, seconds=seconds)[bundle.position]
     if base64_bytes(bundle.file.bytes) > BASE64_MAX_BYTES:
         return MODE | given | {FIELD: link}, None

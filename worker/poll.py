@@ -6,7 +6,7 @@ from dataclasses import replace
 from jobs import ingest
 from jobs.bfl import parsing
 from jobs.bfl.client import BflResponse
-from jobs.bfl.submissions import TOO_MANY_REQUESTS
+from jobs.bfl.submissions import TOO_MANY_REQUESTS, explain_account_refusal
 from jobs.domain.errors import BadRequest, BflUnavailable, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.report import Report
@@ -104,7 +104,8 @@ def _parse_answer(answer: BflResponse, job: Job) -> Report | None:
     if answer.is_unknown_task:
         return None
     if answer.is_key_refused:
-        raise BflUnavailable("BFL refuses the API key")
+        why = explain_account_refusal(answer.status, answer.body, has_credits=False)
+        raise BflUnavailable(why)
     is_busy = answer.status == TOO_MANY_REQUESTS
     if answer.is_ok or (_is_final(answer.body) and not is_busy):
         return _parse_body(answer.body, job)

@@ -70,6 +70,15 @@ def test_a_server_error_without_a_final_word_is_asked_again(
     assert asked(worker_env, task).status is Status.SUBMITTED
 
 
+def test_a_refused_poll_keeps_bfls_words(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.finished()
+    awaited(worker_env, task)
+    worker_env.box.settings.change({"poll_fault": 403})
+    job = asked(worker_env, task)
+    words = "BFL refuses the API key: Not authenticated - Invalid Authentication"
+    assert job.status is Status.SUBMITTED and job.timeline[-1].detail["answer"] == words
+
+
 @pytest.fixture
 def a_long_task(worker_env: WorkerEnvironment) -> Task:
     """BFL says that it is pending."""

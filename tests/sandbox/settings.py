@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 CHECKED = ConfigDict(extra="forbid", strict=True)
 SubmitFault = Literal[400, 401, 402, 403, 404, 422, 429, 500, 502, 503, "cut"]
-PollFault = Literal[404, 429, 500, 503, "not_found", "html", "pending", "cut"]
+PollFault = Literal[403, 404, 429, 500, 503, "not_found", "html", "pending", "cut"]
 
 
 def _bfl_limits() -> dict[str, int]:

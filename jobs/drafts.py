@@ -1,7 +1,7 @@
 """Stored draft bundles as input: `{"draft_cache": {"job": "<id>", "n": 0}}` enhances a draft.
 
 So does our own link to a bundle, which a client of BFL's API got with a draft, expired or not. The
-queue stores the reference. The worker replaces it by a link, or by the bytes, when it submits.
+queue stores the reference. The worker replaces it by the bytes, or by a link, when it submits.
 """
 
 from collections.abc import Mapping
@@ -95,22 +95,24 @@ def _find_by_link(store: JobStore, link: MediaLink) -> Bundle:
     return Bundle(job, link.n)
 
 
-def insert(services: Services, given: dict[str, Any]) -> dict[str, Any]:
-    """Replace the reference by a link to the bundle, or by its bytes.
+def insert(services: Services, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Replace the reference by the bytes of the bundle; also give a link to it, if BFL can use it.
 
-    Raises Invalid when the bundle is gone, StorageError and StoreUnavailable.
+    Base64 is BFL's primary form: a link is sent for a bundle that is too large for it, and where
+    BFL refuses base64. Raises Invalid when the bundle is gone, StorageError and StoreUnavailable.
     """
     bundle = find(services, given)
     if bundle is None:
-        return given
-    if is_reachable(services.settings.public_url):
-        seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
-        return (
-            MODE | given | {FIELD: services.links_to(bundle.job, seconds=seconds)[bundle.position]}
-        )
+        return given, None
     if services.storage.size(bundle.file.key) is None:
         raise _invalid("", "the draft bundle is no longer in the storage")
-    return MODE | given | {FIELD: InputPart.of_object("input", bundle.file)}
+    link = None
+    if is_reachable(services.settings.public_url):
+        seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
+        link = services.links_to(bundle.job, seconds=seconds)[bundle.position]
+    if base64_bytes(bundle.file.bytes) > BASE64_MAX_BYTES:
+        return MODE | given | {FIELD: link}, None
+    return MODE | given | {FIELD: InputPart.of_object("input", bundle.file)}, link
 
 
 def is_reachable(public_url: str) -> bool:

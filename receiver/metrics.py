@@ -142,8 +142,8 @@ def _submitting(services: Services) -> Iterator[Metric]:
 
 
 def _costs(services: Services) -> Iterator[Metric]:
-    spent = services.costs.days(1)[0]["costs"]
-    unkept, _ = services.costs.unkept(0)
+    spent = [cost for cost in services.costs.days(1)[0]["costs"] if cost["credits"]]
+    unkept = services.costs.unkept(0).number
     yield _gauges(
         "credits_today",
         "Credits of the jobs created today (UTC), as quoted or settled.",

@@ -57,8 +57,8 @@ def submit_job(services: Services, claim: HeldClaim) -> None:
     watchdog.current.set(None)  # nothing was sent yet
     attempt = Attempt(services, claim)
     try:
-        with _readable_input(services, claim) as (given, files):
-            attempt.send(given, files)
+        with _readable_input(services, claim) as (given, draft_link, files):
+            attempt.send(given, draft_link, files)
     except InputLost as error:
         attempt.refuse_unsent(Failure(ErrorCode.INPUT_LOST, str(error)))
     except Invalid as error:
@@ -76,19 +76,21 @@ def answer_seconds(body: Body) -> float:
 
 
 @contextmanager
-def _readable_input(services: Services, claim: HeldClaim) -> Iterator[tuple[dict[str, Any], Files]]:
-    """The input with its draft inserted, and local files of its parts.
+def _readable_input(
+    services: Services, claim: HeldClaim
+) -> Iterator[tuple[dict[str, Any], str | None, Files]]:
+    """The input with its draft inserted, a link to the draft, and local files of its parts.
 
     Raises InputLost, Invalid when the draft is gone, StorageError.
     """
     with claim.silence(LEAST_SECONDS):  # a bucket may be slow
-        given = drafts.insert(services, _load_input(services, claim.job))
+        given, draft_link = drafts.insert(services, _load_input(services, claim.job))
     size = sum(part.size_bytes for part in parts_in(given))
     with (
         claim.silence(LEAST_SECONDS + size / BYTES_PER_SECOND),
         opened(services.storage, given) as files,
     ):
-        yield given, files
+        yield given, draft_link, files
 
 
 def _load_input(services: Services, job: Job) -> dict[str, Any]:
@@ -119,10 +121,10 @@ class Attempt:
         if self._model in services.strict_models:
             self._policy = replace(self._policy, has_webhook=False)
 
-    def send(self, given: Mapping[str, Any], files: Files) -> None:
+    def send(self, given: Mapping[str, Any], draft_link: str | None, files: Files) -> None:
         """POST the input, and record the outcome."""
         try:
-            answer = self._post(given, files)
+            answer = self._post(given, draft_link, files)
         except ConnectionFailed as error:
             self._requeue(ALL_MODELS, f"BFL cannot be reached: {error}")
         except TransferFailed as error:
@@ -131,18 +133,21 @@ class Attempt:
         else:
             self._handle_answer(answer)
 
-    def _post(self, given: Mapping[str, Any], files: Files) -> BflResponse:
-        """Post the input; once more without the webhook if the model refuses it."""
+    def _post(self, given: Mapping[str, Any], draft_link: str | None, files: Files) -> BflResponse:
+        """Post the input; again without the webhook, or with a link to the draft, if BFL refuses.
+
+        A refusal made no task.
+        """
         answer = self._post_once(given, files)
-        if (
-            self._policy.has_webhook
-            and answer.status in CLIENT_ERRORS
-            and bfl_submissions.is_webhook_rejected(answer.body)
-        ):
+        if answer.status not in CLIENT_ERRORS:
+            return answer
+        if self._policy.has_webhook and bfl_submissions.is_webhook_rejected(answer.body):
             with suppress(StoreUnavailable):  # then the next submission finds it out again
                 self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
             self._policy = replace(self._policy, has_webhook=False)
-            answer = self._post_once(given, files)
+            return self._post(given, draft_link, files)
+        if draft_link and bfl_submissions.is_field_rejected(answer.body, drafts.FIELD):
+            return self._post({**given, drafts.FIELD: draft_link}, None, files)
         return answer
 
     def _post_once(self, given: Mapping[str, Any], files: Files) -> BflResponse:
@@ -163,8 +168,8 @@ class Attempt:
     def _handle_answer(self, answer: BflResponse) -> None:
         if answer.status in ACCEPTED:
             self._accept(answer)
-        elif reason := bfl_submissions.ACCOUNT_REASONS.get(answer.status):
-            self._requeue_for_account(reason)
+        elif answer.status in bfl_submissions.ACCOUNT_REASONS:
+            self._requeue_for_account(answer)
         elif answer.status == bfl_submissions.TOO_MANY_REQUESTS:
             self._requeue(self._model, BUSY, answer.retry_after)
         elif answer.status in CLIENT_ERRORS and answer.status != bfl_submissions.REQUEST_TIMEOUT:
@@ -193,13 +198,17 @@ class Attempt:
         confirm = partial(submission.confirm, answer=task, policy=self._policy)
         self._services.store.change(self._claim.job.id, confirm)
 
-    def _requeue_for_account(self, reason: str) -> None:
+    def _requeue_for_account(self, answer: BflResponse) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.
 
         The job goes last, so that another one probes next, unless the account is the cause.
         """
         standing = self._services.bfl.account_status()
-        scope = self._model if standing is AccountStatus.GOOD else ALL_MODELS
+        is_good = standing is AccountStatus.GOOD
+        reason = bfl_submissions.explain_account_refusal(
+            answer.status, answer.body, has_credits=is_good
+        )
+        scope = self._model if is_good else ALL_MODELS
         is_last = standing is not AccountStatus.BAD
         self._requeue(scope, reason, HALF_OPEN_SECONDS, last=is_last)
 

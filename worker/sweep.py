@@ -10,7 +10,7 @@ from functools import partial
 from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
 from jobs.services import Services
-from worker import background, erasure, input_cleanup, recovery, startup
+from worker import background, bfl_schemas, erasure, input_cleanup, recovery, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
 from worker.notifications import delivery
@@ -47,6 +47,7 @@ def main() -> int:
         background.start(retention.run_batch, stop, "retention"),
         background.start(partial(erasure.step, services), stop, "erasures"),
         background.start(partial(input_cleanup.run_batch, services), stop, "inputs"),
+        background.start(partial(bfl_schemas.read_if_due, services), stop, "schemas"),
     ]
     background.repeat(partial(sweep, services), stop)
     until = time.monotonic() + JOIN_SECONDS

@@ -42,6 +42,9 @@ class BflSettings(SettingGroup):
     bfl_api_url: str = ""
     """`global`, `eu`, `us`, or the URL of a BFL API host; `global` if not set. With a region
     nothing of a job goes to a host outside of it."""
+    bfl_openapi: bool = True
+    """`no` reads BFL's OpenAPI document from this release alone. Otherwise the sweep asks BFL for
+    it once a day, without a key, so that new models and fields are in the form."""
     max_active: Annotated[ConcurrencyLimits, values.parsed_by(ConcurrencyLimits.parse)] = Field(
         default_factory=ConcurrencyLimits
     )
@@ -145,8 +148,9 @@ class MediaSettings(SettingGroup):
     keep_inputs: bool = True
     """`no` deletes the input of a job (prompt, parameters, images) seconds after BFL has it; what
     BFL repeats of it in the result stays. Otherwise it goes with the job's media or record."""
-    max_input_bytes: int = Field(32 * 2**20, gt=0)
-    """Bytes of JSON that one input may have, its images as base64 included."""
+    max_input_bytes: int = Field(288 * 2**20, gt=0)
+    """Bytes of JSON that one input may have, its images and videos as base64 included. BFL takes
+    clips of 50 MB, drafts of 128 MB as base64, and ten keyframes of 20 MB: 267 MB as base64."""
     retain_media_days: values.Days = None
     """Days from the end of a job until its media are deleted; fractions count. If not set, they
     stay."""

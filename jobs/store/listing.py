@@ -12,13 +12,12 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store import codec, scripts
 from jobs.store.clock import unavailable
-from jobs.store.keys import BY_MODEL, PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX
+from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX
 from jobs.store.search import Group, Search
 
 # A page ends after so many jobs, matching or not, so that its cost is bounded.
 JOBS_READ_MAX = 1000
 STRIDE = 250
-SCANNED = 5000  # keys for each answer
 # Of those that workers would take next, and of the oldest ones: jobs at risk are among them.
 EXPIRING_READ_MAX = 50
 
@@ -57,12 +56,6 @@ class JobListing:
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._read_sets_script = redis.register_script(scripts.read("read_sets"))
-
-    def models(self, ending: str) -> list[str]:
-        """Models of known jobs with this suffix. The cost follows the number of keys."""
-        with unavailable():
-            keys = list(self._redis.scan_iter(f"{BY_MODEL}*{ending}", count=SCANNED))
-        return sorted(key.decode().removeprefix(BY_MODEL) for key in keys)
 
     def page(self, search: Search, limit: int, before: Position | None) -> Page:
         """Up to `limit` jobs that fit, newest first, older than the position `before`.

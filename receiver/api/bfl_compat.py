@@ -36,9 +36,11 @@ POLL_BACKOFF = 1.3
 
 
 class ModelConverter(PathConverter):
-    """URL converter: every path under /v1 other than BFL's own get_result and credits."""
+    """URL converter: every path under /v1 that may be a model."""
 
-    regex = "(?!(?:get_result|credits)$)[^/].*?"
+    regex = (
+        f"(?!(?:get_result|credits)$|(?:{'|'.join(bfl_submissions.BFL_ONLY_PATHS)})(?:/|$))[^/].*?"
+    )
 
 
 blueprint = Blueprint("bfl_compat", __name__, url_prefix="/v1")
@@ -94,8 +96,6 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
 )
 def bfl_submit(model: str) -> ResponseReturnValue:
     """Submit as to BFL. A refusal is relayed if it comes at once."""
-    if not bfl_submissions.is_generation(model):
-        raise errors.BadRequest(bfl_submissions.explain_no_generation(model))
     with input_body.received() as received:
         webhook = validate(WebhookFields, received.fields).client_webhook
         given = bfl_submissions.without_webhook(received.fields)

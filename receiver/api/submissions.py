@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Se
 
 from jobs import drafts, inputs, views
 from jobs.bfl import submissions as bfl_submissions
-from jobs.bfl.hosts import API_HOSTS, GLOBAL_HOST, region_of
+from jobs.bfl.hosts import API_HOSTS, region_of
 from jobs.domain import errors, submission
 from jobs.domain.job import Job
 from jobs.domain.record import Request, Submission
@@ -138,11 +138,13 @@ def enqueue(
         if job:
             return job
         new = submission.create(own_id, body.model, now, asked, body.metadata, body.notify_url)
+        if draft:
+            event = EventCode.SUBMISSION_DRAFT_REFERENCED
+            new = new.with_event(now, event, job=draft.job.id, file=draft.position)
         # The keys of the objects begin with the day of its creation.
-        queued = new.evolve(created_at=created_at).with_submission(
+        return new.evolve(created_at=created_at).with_submission(
             client_webhook=details.client_webhook, request_digest=details.request_digest
         )
-        return _with_remarks(services, queued, now, draft)
 
     def write(note: str | None) -> Change[Job]:
         return services.store.update(own_id, create, new=True, input_note=note)
@@ -160,22 +162,6 @@ def _check_region(services: Services, region: str | None) -> None:
         raise errors.Invalid(
             [{"field": "region", "message": f"this Fluxkeep keeps its jobs in {required}"}]
         )
-
-
-def _with_remarks(services: Services, job: Job, now: float, draft: drafts.Bundle | None) -> Job:
-    """Note on the timeline which draft is used, and that the region may be wrong."""
-    if draft:
-        job = job.with_event(
-            now, EventCode.SUBMISSION_DRAFT_REFERENCED, job=draft.job.id, file=draft.position
-        )
-    if (
-        bfl_submissions.is_bound_to_region(job.model or "")
-        and services.origin_of(job).host == GLOBAL_HOST
-    ):
-        return job.with_event(
-            now, EventCode.SUBMISSION_REGION_DOUBTFUL, reason=bfl_submissions.REGION_BOUND_REMEDY
-        )
-    return job
 
 
 def _callback_base_url(services: Services) -> str | None:

@@ -39,7 +39,7 @@ CHECKS = (
     Check("rescues", processes.check_rescues, needs_redis=True),
     Check("submissions", bfl.check_submissions, needs_redis=True),
     Check("credits", bfl.check_credits, needs_redis=True),
-    Check("regions", bfl.check_regions, needs_redis=True, on_demand=True),
+    Check("models", bfl.check_schemas, needs_redis=True),
     Check("bfl", bfl.check_account, on_demand=True),
     Check("outgoing", outgoing.check, on_demand=True),
     Check("public_url", public_url.check, on_demand=True),

@@ -38,7 +38,7 @@ def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
     return worker_env.job(task)
 
 
-@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize("status", [400, 402, 422, 500, 502, 503])
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [
@@ -48,7 +48,7 @@ def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
         ("request_moderated", Status.MODERATED),
     ],
 )
-def test_a_failed_task_reported_as_a_server_error_ends_with_bfls_reason(
+def test_a_final_answer_counts_whatever_its_status_code(
     worker_env: WorkerEnvironment, status: int, outcome: str, state: Status
 ) -> None:
     task = worker_env.finished(
@@ -67,6 +67,15 @@ def test_a_server_error_without_a_final_word_is_asked_again(
     task = worker_env.finished(**{fault: 1})
     awaited(worker_env, task)
     assert asked(worker_env, task).status is Status.SUBMITTED
+
+
+def test_a_refused_poll_keeps_bfls_words(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.finished()
+    awaited(worker_env, task)
+    worker_env.box.settings.change({"poll_fault": 403})
+    job = asked(worker_env, task)
+    words = "BFL refuses the API key: Not authenticated - Invalid Authentication"
+    assert job.status is Status.SUBMITTED and job.timeline[-1].detail["answer"] == words
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl import parsing
-from jobs.bfl.parsing import polling_urls
+from jobs.bfl.schema import shipped_document
 from jobs.domain.report import Failure, Moderation, Report, Stage
 from jobs.domain.status import ReportKind, Source
 from jobs.net import strict_json
@@ -161,6 +161,14 @@ def test_a_refusal_names_its_stage_and_its_reasons(
         (now_era("Error", details="out of memory"), Failure("bfl_error", "out of memory")),
         (now_era("Failed", details=["a", "b"]), Failure("bfl_error", "a; b")),
         (now_era("Error", details={"msg": "bad size"}), Failure("bfl_error", "bad size")),
+        (
+            now_era("Error", error="task_failed", details={"error": "no clip"}),
+            Failure("task_failed", "no clip"),
+        ),
+        (
+            now_era("No Card Generated"),
+            Failure("bfl_error", "BFL reported an error: No Card Generated"),
+        ),
         (old_era("FAILED", error="Task failed on GPU"), Failure("bfl_error", "Task failed on GPU")),
         (
             skills_era("Error", error="content_policy_violation", message="No."),
@@ -225,7 +233,23 @@ def test_an_unknown_task_is_recognised(word: str) -> None:
     assert not parsing.is_not_found({"status": "Pending"}) and not parsing.is_not_found({})
 
 
+def test_every_status_of_bfls_document_is_known() -> None:
+    words = shipped_document()["components"]["schemas"]["StatusResponse"]["enum"]
+    assert "No Card Generated" in words
+    for word in words:
+        report = polled(status=word, result=RESULT)
+        is_final = report.kind is not ReportKind.PROGRESS
+        assert is_final or report.is_alive or parsing.is_not_found({"status": word})
+
+
 # Numbers and names.
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [(0, 0.0), (0.25, 0.25), (1, 1.0), (1.5, 0.015), (42, 0.42), (250, 1.0)]
+)
+def test_a_progress_above_one_is_a_percentage(given: float, read: float) -> None:
+    assert parsed(now_era("processing", progress=given)).progress == read
 
 
 @pytest.mark.parametrize(
@@ -264,32 +288,3 @@ def test_a_body_with_much_text_is_parsed() -> None:
 )
 def test_an_unproven_body_names_its_job_without_being_parsed(text: str) -> None:
     assert parsing.claimed_task_id(text.encode()) == ("job" if "job" in text else None)
-
-
-def hosts(*urls: str) -> list[str]:
-    return [url.removeprefix("https://").partition(".bfl.ai")[0] for url in urls]
-
-
-@pytest.mark.parametrize(
-    ("origin", "region", "found"),
-    [
-        ("https://api.bfl.ai", None, ["api", "api.eu", "api.us", "api.eu1", "api.us1"]),
-        ("https://api.us1.bfl.ai", None, ["api.us1", "api", "api.eu", "api.us", "api.eu1"]),
-        ("https://api.eu.bfl.ai", "eu", ["api.eu", "api.eu1"]),
-        ("https://api.us1.bfl.ai", "us", ["api.us1", "api.us"]),
-        ("https://api.us7.bfl.ai", "us", ["api.us7", "api.us", "api.us1"]),
-        (
-            "https://gateway.bfl.ai",
-            None,
-            ["gateway", "api", "api.eu", "api.us", "api.eu1", "api.us1"],
-        ),
-    ],
-)
-def test_all_regions_are_asked_the_submit_host_first(
-    origin: str, region: str | None, found: list[str]
-) -> None:
-    assert hosts(*polling_urls(origin, "a", region)) == found
-
-
-def test_the_sandbox_has_no_regions() -> None:
-    assert polling_urls("http://127.0.0.1:9", "a") == ("http://127.0.0.1:9/v1/get_result?id=a",)

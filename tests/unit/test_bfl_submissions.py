@@ -49,3 +49,9 @@ def test_only_a_complaint_about_nothing_but_the_webhook_is_ours(
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"x"', b"{", b'{"detail": 1e999}'])
 def test_an_answer_that_is_no_object_is_no_complaint_about_the_webhook(body: bytes) -> None:
     assert not bfl_submissions.is_webhook_rejected(body)
+
+
+def test_a_refusal_is_explained_in_the_words_of_its_details() -> None:
+    answer = {"status": "Error", "details": {"error": "the clip is longer than 15 s"}}
+    failure = bfl_submissions.parse_rejection(422, json.dumps(answer).encode())
+    assert failure.message == "the clip is longer than 15 s"

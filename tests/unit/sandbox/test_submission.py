@@ -57,7 +57,7 @@ def test_errors_have_the_recorded_bodies(box: Sandbox) -> None:
     box.settings.keys = set()
     assert submitted(box, "unknown-model").json() == {"detail": "Not Found"}
     tool = requests.post(f"{box.url}/v1/flux-tools/erase-v1", json={}, headers=KEY, timeout=30)
-    assert tool.status_code == 200
+    assert (tool.status_code, tool.json()["detail"][0]["loc"]) == (422, ["body", "image"])
 
 
 def test_credits_run_out_and_come_back(box: Sandbox) -> None:

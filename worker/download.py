@@ -74,7 +74,7 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
         with http_client.get_following_redirects(
             session, address, seconds=limits.seconds, allow=allow
         ) as response:
-            _check_status(response.status_code)
+            _require_ok(response.status_code)
             body = _Body(response, role, limits.bytes)
             file = _write(body, path, progress)
     except UrlRefused as error:
@@ -110,7 +110,7 @@ class _HashedFile(io.FileIO):
         return count
 
 
-def _check_status(status: int) -> None:
+def _require_ok(status: int) -> None:
     if status in DEAD_STATUSES:
         raise UrlExpired(f"the delivery host answered {status}")
     if status != requests.codes.ok:
@@ -138,7 +138,7 @@ class _Body:
         pace = _Pace()
         while chunk := self._next():
             self._take(chunk)
-            pace.check(self._received)
+            pace.require(self._received)
             yield chunk
 
     def _next(self) -> bytes:
@@ -164,7 +164,7 @@ class _Body:
             raise TransferFailed(f"{self._received} of {self._length} bytes arrived")
         kind = self._kind or self._type_of_short_body()
         if kind == OPAQUE:
-            self._check_opaque()
+            self._require_end()
         if self._expected_md5 is not None:
             digest = base64.b64encode(file.md5.digest()).decode()
             if digest != self._expected_md5.strip():
@@ -179,7 +179,7 @@ class _Body:
             raise TransferFailed("the body breaks off in its first bytes")
         return _media_type(self._head, self._role)
 
-    def _check_opaque(self) -> None:
+    def _require_end(self) -> None:
         """Without a known format only HTTP framing or an MD5 proves that the body is complete."""
         is_framed = self._length is not None or self._raw.chunked or self._expected_md5
         if self._received == 0 or not is_framed:
@@ -204,7 +204,7 @@ class _Pace:
     def __init__(self) -> None:
         self._since, self._count = time.monotonic(), 0
 
-    def check(self, count: int) -> None:
+    def require(self, count: int) -> None:
         elapsed = time.monotonic() - self._since
         if elapsed < PACE_WINDOW_SECONDS:
             return

@@ -35,7 +35,7 @@ from jobs.store.metrics import LIFE_LEFT, TIME_TO_STORED
 from worker import download, poll, recovery
 from worker.backoff import backoff_seconds
 from worker.claim import HeldClaim
-from worker.rescued_files import FileError, Files, Outcome, describe_file, is_final
+from worker.rescued_files import FileError, RescuedFiles, RescueOutcome, describe_file, is_final
 
 QUICK_ATTEMPTS = 3  # of one file, under one claim
 QUICK_BACKOFF_SECONDS = 0.4
@@ -71,10 +71,10 @@ class Rescue:
     def __init__(self, services: Services, claim: HeldClaim) -> None:
         self._services = services
         self._claim = claim
-        self._files = Files()
+        self._files = RescuedFiles()
         self._sidecars: dict[str, bytes] = {}
         self._stored_at: float | None = None
-        self._outcome: Outcome | None = None
+        self._outcome: RescueOutcome | None = None
 
     def run(self) -> None:
         """Rescue all files and commit the outcome; a failing storage is a reason to try again."""
@@ -96,7 +96,7 @@ class Rescue:
             self._give_up(Job.give_up)
         elif stored := recovery.find_stored(services.storage, claim.job):
             files = {file_number_of(file.key): file for file in stored.present_media}
-            self._commit_recovered(Files(files), stored.result)
+            self._commit_recovered(RescuedFiles(files), stored.result)
         elif claim.job.claim.is_last:
             claim.commit(Job.give_up)
         else:
@@ -204,12 +204,12 @@ class Rescue:
             return sidecars.render(replace(job, media=self._files.media))
         return self._outcome_of(job).sidecar
 
-    def _outcome_of(self, job: Job) -> Outcome:
+    def _outcome_of(self, job: Job) -> RescueOutcome:
         """The stored job and its sidecar, made once for each state of the record."""
         if self._outcome is None or self._outcome.before is not job:
             self._stored_at = self._stored_at or self._services.store.now()
             after = self._files.store(job, self._stored_at)
-            self._outcome = Outcome(job, after, sidecars.render(after))
+            self._outcome = RescueOutcome(job, after, sidecars.render(after))
         return self._outcome
 
     def _write_sidecar(self, key: str, body: bytes, *, durable: bool = True) -> None:
@@ -276,9 +276,9 @@ class Rescue:
             return
         missing = set(range(len(job.delivery.urls))) - found.keys()
         left_out = {n: self._files.left_out.get(n, ErrorCode.UNAVAILABLE) for n in sorted(missing)}
-        self._commit_recovered(Files(found, left_out), job.result)
+        self._commit_recovered(RescuedFiles(found, left_out), job.result)
 
-    def _commit_recovered(self, files: Files, result: Mapping[str, Any]) -> None:
+    def _commit_recovered(self, files: RescuedFiles, result: Mapping[str, Any]) -> None:
         def recover(job: Job, now: float) -> Job:
             job = job.evolve(result=result).leased(now)
             return job.with_event(now, EventCode.RESCUE_RECOVERED)

@@ -26,7 +26,7 @@ def is_final(error: FileError, role: Role) -> bool:
 
 
 @dataclass
-class Files:
+class RescuedFiles:
     """The files of a job by their numbers: published, or left out with an error code."""
 
     published: dict[int, MediaFile] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Files:
         return job.stored(now, self.media, tuple(self.left_out))
 
 
-class Outcome(NamedTuple):
+class RescueOutcome(NamedTuple):
     """A job before and after its files were stored, and its sidecar."""
 
     before: Job

@@ -46,7 +46,7 @@ ACCEPTED = range(200, 300)
 CLIENT_ERRORS = range(400, 500)
 INTERNAL_ERROR = 500  # may be caused by this job alone; 502 to 504 are outages
 
-Files = Mapping[InputPart, IO[bytes]]
+OpenFiles = Mapping[InputPart, IO[bytes]]
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,9 @@ def answer_seconds(body: Body) -> float:
 
 
 @contextmanager
-def _readable_input(services: Services, claim: HeldClaim) -> Iterator[tuple[dict[str, Any], Files]]:
+def _readable_input(
+    services: Services, claim: HeldClaim
+) -> Iterator[tuple[dict[str, Any], OpenFiles]]:
     """The input with its draft inserted, and local files of its parts.
 
     Raises InputLost, Invalid when the draft is gone, StorageError.
@@ -119,7 +121,7 @@ class Attempt:
             services.settings.bfl_reaches_us and self._model not in services.strict_models
         )
 
-    def send(self, given: Mapping[str, Any], files: Files) -> None:
+    def send(self, given: Mapping[str, Any], files: OpenFiles) -> None:
         """POST the input, and record the outcome."""
         try:
             answer = self._post(given, files)
@@ -131,7 +133,7 @@ class Attempt:
         else:
             self._handle_answer(answer)
 
-    def _post(self, given: Mapping[str, Any], files: Files) -> BflResponse:
+    def _post(self, given: Mapping[str, Any], files: OpenFiles) -> BflResponse:
         """Post the input; once more without the webhook if the model refuses it."""
         answer = self._post_once(given, files)
         if (
@@ -145,7 +147,7 @@ class Attempt:
             answer = self._post_once(given, files)
         return answer
 
-    def _post_once(self, given: Mapping[str, Any], files: Files) -> BflResponse:
+    def _post_once(self, given: Mapping[str, Any], files: OpenFiles) -> BflResponse:
         origin = self._services.origin_of(self._claim.job)
         body = JsonBody(bfl_submissions.with_webhook(given, self._webhook()), files)
         seconds = answer_seconds(body)
@@ -190,10 +192,10 @@ class Attempt:
         """Record the task without the fencing token: the task exists even if the claim is lost."""
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
-        confirm = partial(
-            submission.confirm, answer=task, timeouts=self._timeouts, has_webhook=self._has_webhook
+        accept = partial(
+            submission.accept, answer=task, timeouts=self._timeouts, has_webhook=self._has_webhook
         )
-        self._services.store.update(self._claim.job.id, lambda job, now: job and confirm(job, now))
+        self._services.store.update(self._claim.job.id, lambda job, now: job and accept(job, now))
 
     def _requeue_for_account(self, reason: str) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.

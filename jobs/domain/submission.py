@@ -84,7 +84,7 @@ def _wait(job: Job, now: float, *, last: bool = False) -> Job:
     return waiting.with_submission(is_queued=True, queued_at=queued_at, slot=False, sent_at=None)
 
 
-def confirm(
+def accept(
     job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts, *, has_webhook: bool
 ) -> Job:
     """Record BFL's answer to the submission: it has the task.
@@ -184,10 +184,10 @@ def note_late_callback(job: Job, report: Report, now: float) -> Job:
     )
 
 
-def check(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job:
-    """Check a due job, whether BFL has it or not: the step of the sweep."""
+def recheck(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job:
+    """Recheck a due job, whether BFL has it or not: the step of the sweep."""
     if job.status is Status.QUEUED:
-        return _check_queued(job, now, timeouts, has_webhook=has_webhook)
+        return _recheck_queued(job, now, timeouts, has_webhook=has_webhook)
     if job.submission.unconfirmed and now < job.deadline:
         return job.with_polling(next_check_at=job.deadline).with_submission(slot=False)
     if job.submission.unconfirmed:
@@ -196,7 +196,7 @@ def check(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job
     return job.recheck(now)
 
 
-def _check_queued(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job:
+def _recheck_queued(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job:
     if job.is_leased(now):
         return job.with_polling(next_check_at=job.claim.lease_until)
     if job.submission.sent_at is not None:  # I13

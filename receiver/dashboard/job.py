@@ -65,7 +65,7 @@ def make_variants(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/replay", defaults={"action": "replay"})
 @blueprint.get("/delete", defaults={"action": "delete"})
 @requires_scope("admin")
-def confirm(job_id: str, action: str) -> ResponseReturnValue:
+def ask_confirmation(job_id: str, action: str) -> ResponseReturnValue:
     job = load_job(services(), job_id)
     return render_template(f"{action}.html", job=card(services(), job))
 

@@ -52,7 +52,7 @@ def _template(n: int) -> Job:
         cost=3.0,
         megapixels=(0.0, 1.05),
     )
-    confirmed = submission.confirm(sent, at + 0.513297, answer, TIMEOUTS, has_webhook=True)
+    confirmed = submission.accept(sent, at + 0.513297, answer, TIMEOUTS, has_webhook=True)
     progressed = transition(confirmed, _progress(task_id), at + 5.214553, TIMEOUTS)
     ready = transition(progressed, _ready(task_id, n, at), done - 1.048219, TIMEOUTS).claimed(
         done - 0.761123

@@ -172,7 +172,7 @@ def test_no_object_is_missing_while_the_volume_is_not_mounted(directory: LocalSt
 
 
 def test_a_storage_that_works_is_checked_without_leaving_anything(store: MediaStorage) -> None:
-    store.check(100_000)
+    store.probe(100_000)
     assert staged(store) == [] and list(store.list_objects()) == []
     if isinstance(store, LocalStorage):
         assert [path.name for path in store.root.iterdir()] == [".staging"]
@@ -284,7 +284,7 @@ def test_a_volume_without_hard_links_will_do(
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(os, "link", refused)
-    directory.check(8)
+    directory.probe(8)
     published(directory, b"bytes")
     assert read(directory) == b"bytes"
 
@@ -296,5 +296,5 @@ def test_the_check_fails_where_a_publish_would(directory: LocalStorage, depth: i
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     with pytest.raises(StorageError):
-        directory.check(8)
+        directory.probe(8)
     assert staged(directory) == [] and path.exists()

@@ -199,7 +199,7 @@ def recheck(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> J
 def _recheck_queued(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job:
     if job.is_leased(now):
         return job.with_polling(next_check_at=job.claim.lease_until)
-    if job.submission.sent_at is not None:  # I13
+    if job.submission.sent_at is not None:  # I13: BFL may have it
         why = "the worker that sent it has stopped"
         return await_confirmation(job, now, why, timeouts, has_webhook=has_webhook)
     if now >= job.deadline:

@@ -199,7 +199,7 @@ def recheck(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> J
 def _recheck_queued(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job:
     if job.is_leased(now):
         return job.with_polling(next_check_at=job.claim.lease_until)
-    if job.submission.sent_at is not None:  # I13
+    if job.submission.sent_at is not None:  # I13: BFL may have it
         why = "the worker that sent it has stopped"
         return await_confirmation(job, now, why, timeouts, has_webhook=has_webhook)
     if now >= job.deadline:
@@ -223,7 +223,7 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
         known = job.evolve(error=None, ended_at=None)
         replayed = known.submitted(now, timeouts, is_replay=True)
         return replayed.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
-    again = job.evolve(
+    queued = job.evolve(
         status=Status.QUEUED,
         error=None,
         deadline=now + QUEUE_SECONDS,
@@ -236,4 +236,4 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
             unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
         ),
     )
-    return again.with_event(now, EventCode.SUBMISSION_REPLAYED)
+    return queued.with_event(now, EventCode.SUBMISSION_REPLAYED)

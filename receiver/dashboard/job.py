@@ -17,8 +17,8 @@ from receiver.api.repeats import repeat_fields
 from receiver.context import services
 from receiver.dashboard import event_stream, forms, session
 from receiver.dashboard.access import requires_scope
-from receiver.dashboard.again import related_jobs
 from receiver.dashboard.job_card import card, cards
+from receiver.dashboard.repeats import related_jobs
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
@@ -43,13 +43,13 @@ def show(job_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/variants")
 @requires_scope("read")
-def show_variants(job_id: str) -> ResponseReturnValue:
-    return _redirect_to_variants(job_id)
+def show_repeats(job_id: str) -> ResponseReturnValue:
+    return _redirect_to_repeats(job_id)
 
 
 @blueprint.post("/variants")
 @requires_scope("submit")
-def make_variants(job_id: str) -> ResponseReturnValue:
+def make_repeats(job_id: str) -> ResponseReturnValue:
     """Submit the job's input with other seeds; a repeated click makes no more jobs."""
     job, fields = load_job(services(), job_id), forms.form()
     key = fields.get(IDEMPOTENCY_FIELD, "")
@@ -59,7 +59,7 @@ def make_variants(job_id: str) -> ResponseReturnValue:
         changes = {"input": {"seed": seed}} if models.has_seed(job.model) else {}
         body = repeat_fields(services(), job, changes)
         submit_as_visitor(body, f"{key}-{n}", job.id)
-    return _redirect_to_variants(job.id)
+    return _redirect_to_repeats(job.id)
 
 
 @blueprint.get("/replay", defaults={"action": "replay"})
@@ -86,7 +86,7 @@ def delete(job_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.gallery.show"), 303)
 
 
-def _redirect_to_variants(job_id: str) -> ResponseReturnValue:
+def _redirect_to_repeats(job_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor="variants"), 303)
 
 

@@ -32,7 +32,7 @@ def apply_report(
         )
     except UnknownJob:
         if is_general:
-            _check_not_a_submission(store.load(report.task_id))
+            _require_no_submission(store.load(report.task_id))
         raise
     if not change.written:
         store.increment({report_counter(report.source, None): 1})
@@ -56,22 +56,22 @@ def _apply(
     if job is None and not from_callback:
         raise UnknownJob
     if from_callback and job_id is None:
-        _check_not_a_submission(job)
+        _require_no_submission(job)
     elif not (job and report.task_id == job.task_id):
-        _check_task_is_not_taken(store, report.task_id, job_id or report.task_id)
+        _require_own_task(store, report.task_id, job_id or report.task_id)
     known = job or Job.awaited(report.task_id, now, timeouts, job_id)
     if known.status.terminal:
         return submission.note_late_callback(known, report, now)
     return transition(known, report, now, timeouts)
 
 
-def _check_not_a_submission(job: Job | None) -> None:
+def _require_no_submission(job: Job | None) -> None:
     """Refuse a job that Fluxkeep submitted: it has its own secret (I16). Raises ReportRefused."""
     if job is not None and job.is_submission:
         raise ReportRefused("the report came to the general address, without this job's own secret")
 
 
-def _check_task_is_not_taken(store: JobStore, task_id: str, job_id: str) -> None:
+def _require_own_task(store: JobStore, task_id: str, job_id: str) -> None:
     """Refuse a task of another job (I16): a leaked secret is valid for one job.
 
     There is no race: a task id is unknown until BFL has answered its submission.

@@ -56,14 +56,14 @@ class PackedInput(NamedTuple):
 
 
 def pack(given: Mapping[str, Any], max_bytes: int) -> PackedInput:
-    """Divide an input into values and parts. Raises what `check` raises."""
+    """Divide an input into values and parts. Raises what `require_limits` raises."""
     plain = without_webhook(given)
     found = dict.fromkeys(text for text in texts(plain) if _is_long(text))
     if len(found) > FILES_MAX:  # before any is decoded or hashed
         raise too_many_parts()
     long_texts = {text: _part_of(text) for text in found}
     values: dict[str, Any] = replace_texts(plain, long_texts) if found else plain
-    check(values, max_bytes)
+    require_limits(values, max_bytes)
     parts = {_name(part): part for part in parts_in(values)}
     numbers = {name: n for n, name in enumerate(parts)}
 
@@ -81,7 +81,7 @@ def pack(given: Mapping[str, Any], max_bytes: int) -> PackedInput:
     return PackedInput({_VALUES: f"json:{len(parts)}"}, every)
 
 
-def check(values: Mapping[str, Any], max_bytes: int) -> None:
+def require_limits(values: Mapping[str, Any], max_bytes: int) -> None:
     """Check the limits of an input with its parts in place.
 
     Raises BadRequest if it is nested too deeply, Invalid if it has too many parts, BodyTooLarge.

@@ -158,22 +158,22 @@ def for_web(settings: Settings, pause: Callable[[], object] = lambda: None) -> S
     `pause` lets other requests run before a round trip to Redis. Raises InvalidSettings.
     """
     redis, level = redis_for_web(settings), Durability(settings.durability)
-    return _checked(Services(settings, redis, WEB_LIMITS, level, pause))
+    return _with_open_storage(Services(settings, redis, WEB_LIMITS, level, pause))
 
 
-def _checked(services: Services) -> Services:
+def _with_open_storage(services: Services) -> Services:
     """Open the storage now and not at the first request. Raises InvalidSettings."""
     _ = services.storage
     return services
 
 
-def check_durability(settings: Settings) -> None:
+def require_durability(settings: Settings) -> None:
     """Check that Redis can provide DURABILITY. Raises InvalidSettings if it never can.
 
     The check is skipped while Redis does not answer: web processes start without it.
     """
     with redis_for_web(settings) as redis, suppress(RedisError):
-        durability.check(redis, Durability(settings.durability))
+        durability.probe(redis, Durability(settings.durability))
 
 
 def redis_for_web(settings: Settings) -> Redis:
@@ -189,4 +189,6 @@ def for_background(settings: Settings) -> Services:
     They do not wait for durability: without a replica no media would be rescued.
     """
     retry = LoggedRetry(BACKGROUND_BACKOFF, BACKGROUND_RETRIES)
-    return _checked(Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS)))
+    return _with_open_storage(
+        Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
+    )

@@ -161,7 +161,7 @@ class HeldClaim:
 
     # Supervision, by the thread that checks all claims of the process.
 
-    def check(self, now: float) -> None:
+    def supervise(self, now: float) -> None:
         """Renew the lease when that is due; abort the work when it makes no progress (I7)."""
         if self.is_lost:
             return
@@ -231,7 +231,7 @@ class Claims:
         now = time.monotonic()
         return sum(claim.is_silent(now) for claim in self.all())
 
-    def check(self) -> list[HeldClaim]:
+    def supervise(self) -> list[HeldClaim]:
         """Renew leases of work that makes progress; return the claims whose work hangs."""
         now, before = time.monotonic(), self.checked_at
         self.checked_at = now
@@ -240,7 +240,7 @@ class Claims:
             for claim in self.all():
                 claim.resume(now)
         for claim in self.all():
-            claim.check(now)
+            claim.supervise(now)
         return [claim for claim in self.all() if claim.is_hung(now)]
 
 

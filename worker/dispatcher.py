@@ -32,7 +32,7 @@ CANDIDATES_AFTER_SUSPECTS = 100
 log = logging.getLogger(__name__)
 
 
-class Dispatcher:
+class JobDispatcher:
     """The working threads of one process and their claims."""
 
     def __init__(self, services: Services) -> None:
@@ -60,7 +60,7 @@ class Dispatcher:
         self._start_thread(first=True)
         while not self._is_drained.wait(TICK_SECONDS):
             self.on_tick()
-            if hung := self.claims.check():
+            if hung := self.claims.supervise():
                 self.shutdown.exit_hung(hung)
             self._start_thread()
 

@@ -140,7 +140,7 @@ class _Body:
             self._received += len(chunk)
             if self._received > self._max:
                 raise MediaTooLarge
-            pace.check(self._received)
+            pace.require(self._received)
             yield chunk
 
     def _next(self) -> bytes:
@@ -157,7 +157,7 @@ class _Body:
             raise TransferFailed(f"{self._received} of {self._length} bytes arrived")
         kind = self._kind or self._type_of_short_body()
         if kind == OPAQUE:
-            self._check_opaque()
+            self._require_end()
         if self._expected_md5 is not None:
             digest = base64.b64encode(file.md5.digest()).decode()
             if digest != self._expected_md5.strip():
@@ -172,7 +172,7 @@ class _Body:
             raise TransferFailed("the body breaks off in its first bytes")
         return _media_type(self._head, self._role)
 
-    def _check_opaque(self) -> None:
+    def _require_end(self) -> None:
         """Without a known format only HTTP framing or an MD5 proves that the body is complete."""
         is_framed = self._length is not None or self._raw.chunked or self._expected_md5
         if self._received == 0 or not is_framed:
@@ -197,7 +197,7 @@ class _Pace:
     def __init__(self) -> None:
         self._since, self._count = time.monotonic(), 0
 
-    def check(self, count: int) -> None:
+    def require(self, count: int) -> None:
         elapsed = time.monotonic() - self._since
         if elapsed < PACE_WINDOW_SECONDS:
             return

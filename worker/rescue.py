@@ -41,7 +41,7 @@ Step = Callable[[Job, float], Job]
 log = logging.getLogger(__name__)
 
 
-class Files(NamedTuple):
+class RescuedFiles(NamedTuple):
     """The files of a job by their numbers: published, or left out with an error code."""
 
     published: Mapping[int, Published]
@@ -94,7 +94,7 @@ def _rescue_or_explain(services: Services, claim: HeldClaim) -> None:
         store_files(services, claim, files, {**life_left, **took})
 
 
-def rescue_files(services: Services, claim: HeldClaim) -> Files:
+def rescue_files(services: Services, claim: HeldClaim) -> RescuedFiles:
     """Publish every file that is not in the storage yet, and record nothing.
 
     Every file is tried before one failure counts: all their URLs expire. Files that will never
@@ -117,7 +117,7 @@ def rescue_files(services: Services, claim: HeldClaim) -> Files:
         raise min(passing, key=lambda error: isinstance(error, UrlExpired))
     if refused and not _is_worth_storing(job, published):
         raise next(iter(refused.values()))
-    return Files(published, {n: error.code for n, error in refused.items()})
+    return RescuedFiles(published, {n: error.code for n, error in refused.items()})
 
 
 def _find_published(services: Services, claim: HeldClaim) -> dict[int, Published]:
@@ -143,7 +143,7 @@ def _is_worth_storing(job: Job, files: Collection[int]) -> bool:
 
 
 def store_files(
-    services: Services, claim: HeldClaim, files: Files, counts: Mapping[str, int] = NO_COUNTS
+    services: Services, claim: HeldClaim, files: RescuedFiles, counts: Mapping[str, int] = NO_COUNTS
 ) -> None:
     """Commit the files; every object has its final sidecar before the record names it (I10)."""
     at = max(one.at for one in files.published.values()) or services.store.now()
@@ -161,7 +161,7 @@ def store_files(
             sidecars.update(services.store, services.storage, claim.job.id)
 
 
-def _stored(job: Job, at: float, files: Files) -> Job:
+def _stored(job: Job, at: float, files: RescuedFiles) -> Job:
     for n, code in files.left_out.items():
         skipped = EventCode.RESCUE_FILE_SKIPPED
         job = job.with_event(at, skipped, file=n, role=job.role(n), reason=code)
@@ -197,7 +197,7 @@ def _look_once_more(services: Services, claim: HeldClaim) -> None:
     if stored:
         files = {file_number_of(file.key): Published(file) for file in stored.present_media}
         claim.commit(partial(_recovered, result=stored.result))
-        store_files(services, claim, Files(files, {}))
+        store_files(services, claim, RescuedFiles(files, {}))
     elif job.claim.is_last:
         claim.commit(Job.give_up)
     else:
@@ -210,7 +210,9 @@ def _give_up(services: Services, claim: HeldClaim, end: Step) -> None:
     if _is_worth_storing(job, found):
         missing = sorted(set(range(len(job.delivery.urls))) - found.keys())
         claim.commit(partial(_recovered, result=job.result))
-        store_files(services, claim, Files(found, dict.fromkeys(missing, ErrorCode.UNAVAILABLE)))
+        store_files(
+            services, claim, RescuedFiles(found, dict.fromkeys(missing, ErrorCode.UNAVAILABLE))
+        )
     else:
         claim.commit(end)
 

@@ -47,7 +47,7 @@ ACCEPTED = range(200, 300)
 CLIENT_ERRORS = range(400, 500)
 INTERNAL_ERROR = 500  # may be caused by this job alone; 502 to 504 are outages
 
-Files = Mapping[InputPart, IO[bytes]]
+OpenFiles = Mapping[InputPart, IO[bytes]]
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def answer_seconds(body: Body) -> float:
 @contextmanager
 def _readable_input(
     services: Services, claim: HeldClaim
-) -> Iterator[tuple[dict[str, Any], str | None, Files]]:
+) -> Iterator[tuple[dict[str, Any], str | None, OpenFiles]]:
     """The input with its draft inserted, a link to the draft, and local files of its parts.
 
     Raises InputLost, Invalid when the draft is gone, StorageError.
@@ -121,7 +121,7 @@ class Attempt:
         if self._model in services.strict_models:
             self._policy = replace(self._policy, has_webhook=False)
 
-    def send(self, given: Mapping[str, Any], draft_link: str | None, files: Files) -> None:
+    def send(self, given: Mapping[str, Any], draft_link: str | None, files: OpenFiles) -> None:
         """POST the input, and record the outcome."""
         try:
             answer = self._post(given, draft_link, files)
@@ -133,7 +133,9 @@ class Attempt:
         else:
             self._handle_answer(answer)
 
-    def _post(self, given: Mapping[str, Any], draft_link: str | None, files: Files) -> BflResponse:
+    def _post(
+        self, given: Mapping[str, Any], draft_link: str | None, files: OpenFiles
+    ) -> BflResponse:
         """Post the input; again without the webhook, or with a link to the draft, if BFL refuses.
 
         A refusal made no task.
@@ -150,7 +152,7 @@ class Attempt:
             return self._post({**given, drafts.FIELD: draft_link}, None, files)
         return answer
 
-    def _post_once(self, given: Mapping[str, Any], files: Files) -> BflResponse:
+    def _post_once(self, given: Mapping[str, Any], files: OpenFiles) -> BflResponse:
         origin = self._services.origin_of(self._claim.job)
         body = JsonBody(bfl_submissions.with_webhook(given, self._webhook()), files)
         seconds = answer_seconds(body)
@@ -195,8 +197,8 @@ class Attempt:
         """Record the task without the fencing token: the task exists even if the claim is lost."""
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
-        confirm = partial(submission.confirm, answer=task, policy=self._policy)
-        self._services.store.change(self._claim.job.id, confirm)
+        accept = partial(submission.accept, answer=task, policy=self._policy)
+        self._services.store.change(self._claim.job.id, accept)
 
     def _requeue_for_account(self, answer: BflResponse) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.

@@ -14,7 +14,7 @@ from worker import background, bfl_schemas, erasure, input_cleanup, recovery, st
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
 from worker.notifications import delivery
-from worker.notifications.dispatcher import Dispatcher, dispatch_due
+from worker.notifications.dispatcher import NotificationDispatcher, dispatch_due
 from worker.shutdown import exit_in_time
 
 SWEEP_EVERY_SECONDS = 5.0
@@ -34,7 +34,7 @@ def main() -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, begin_shutdown)
-    notifications = Dispatcher(partial(delivery.deliver, services))
+    notifications = NotificationDispatcher(partial(delivery.deliver, services))
     retention = RetentionCleanup(services)
     threads = [
         background.start(partial(recovery.delete_left_objects, services), stop, "superseded"),
@@ -63,7 +63,7 @@ def sweep(services: Services) -> float:
     """
     due = services.store.due(BATCH)
     for job_id in due.ids:
-        _check(services, job_id)
+        _sweep_one(services, job_id)
     services.submission_queue.close_idle_circuits()
     waiting = due.without_rq_job
     if not (waiting or due.rq_jobs) and (found := services.submission_queue.next(peek=True)):
@@ -77,10 +77,10 @@ def sweep(services: Services) -> float:
     return min(max(until_next, INTERVAL_MIN_SECONDS), SWEEP_EVERY_SECONDS)
 
 
-def _check(services: Services, job_id: str) -> None:
+def _sweep_one(services: Services, job_id: str) -> None:
     """Check one job; postpone one that fails or is unreadable, so that it does not stop others."""
     try:
-        check_job(services, job_id)
+        sweep_job(services, job_id)
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - it concerns this job alone
@@ -89,10 +89,10 @@ def _check(services: Services, job_id: str) -> None:
         log.error("job %s: unexpected %s. Put off.", job_id, type(error).__name__)  # noqa: TRY400
 
 
-def check_job(services: Services, job_id: str) -> None:
+def sweep_job(services: Services, job_id: str) -> None:
     """Apply the next step to one due job. Raises StoreUnavailable, UnreadableRecord."""
     policy = services.settings.callback_policy
-    change = services.store.change(job_id, partial(submission.check, policy=policy))
+    change = services.store.change(job_id, partial(submission.recheck, policy=policy))
     if change.before is None:
         services.store.remove_due(job_id)
     elif change.written and change.after and change.after.status.terminal:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.bfl.hosts import API_HOSTS, region_of
-from jobs.bfl.results import Files, find_files, replace_file_urls, strip_signatures
+from jobs.bfl.results import ResultFiles, find_files, replace_file_urls, strip_signatures
 from jobs.domain.errors import ErrorCode, InvalidReport
 from jobs.domain.report import Failure, Moderation, Report, Stage
 from jobs.domain.status import ReportKind, Source
@@ -90,7 +90,7 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
     found = find_files(result)
     if kind is ReportKind.READY and not found.urls:
         kind = ReportKind.UNCLEAR
-    files = found if kind is ReportKind.READY else Files()
+    files = found if kind is ReportKind.READY else ResultFiles()
     return Report(
         task_id=task_id,
         source=source,

@@ -34,7 +34,7 @@ _ROLES = {
 }
 
 
-class Files(NamedTuple):
+class ResultFiles(NamedTuple):
     """Delivery URLs of a result, byte-exact, each once and with its role.
 
     `left_out` are those beyond FILES_MAX.
@@ -53,11 +53,11 @@ class Files(NamedTuple):
         return min([at for at in times if at is not None], default=None)
 
 
-def find_files(result: Mapping[str, Any]) -> Files:
+def find_files(result: Mapping[str, Any]) -> ResultFiles:
     """Find the files of a result: samples, then draft bundles, then other signed URLs."""
     found = _find(result)
     urls = tuple(found)
-    return Files(urls[:FILES_MAX], tuple(found.values())[:FILES_MAX], urls[FILES_MAX:])
+    return ResultFiles(urls[:FILES_MAX], tuple(found.values())[:FILES_MAX], urls[FILES_MAX:])
 
 
 def _find(result: Mapping[str, Any]) -> dict[str, Role]:
@@ -82,7 +82,9 @@ def _urls(value: Any) -> Iterator[str]:
         yield value
 
 
-def replace_file_urls(result: Mapping[str, Any], found: Files, kept: Files) -> dict[str, Any]:
+def replace_file_urls(
+    result: Mapping[str, Any], found: ResultFiles, kept: ResultFiles
+) -> dict[str, Any]:
     """Replace the URLs of kept files by `media:<n>`, and remove those of all files found."""
     marks = dict.fromkeys(found.urls + found.left_out)
     marks |= {url: f"media:{n}" for n, url in enumerate(kept.urls)}

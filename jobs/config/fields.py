@@ -17,7 +17,7 @@ from jobs.domain.timeouts import GIVE_UP_AT_MOST_SECONDS
 from jobs.net.urls import PORT_MAX, Origin, parse_loopback_origin
 
 
-def _check_redis_url(url: SecretStr) -> SecretStr:
+def _require_redis_url(url: SecretStr) -> SecretStr:
     RedisUrl.parse(url.get_secret_value())
     return url
 
@@ -110,7 +110,7 @@ class WebSettings(SettingGroup):
 class ProcessSettings(SettingGroup):
     """Redis and workers."""
 
-    redis_url: Annotated[SecretStr, AfterValidator(_check_redis_url)] = SecretStr(
+    redis_url: Annotated[SecretStr, AfterValidator(_require_redis_url)] = SecretStr(
         "redis://127.0.0.1:6379/0"
     )
     """`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`. With Sentinels

@@ -84,7 +84,7 @@ def _wait(job: Job, now: float, *, last: bool = False) -> Job:
     return waiting.with_submission(is_queued=True, queued_at=queued_at, slot=False, sent_at=None)
 
 
-def confirm(job: Job, now: float, answer: SubmissionReceipt, policy: CallbackPolicy) -> Job:
+def accept(job: Job, now: float, answer: SubmissionReceipt, policy: CallbackPolicy) -> Job:
     """Record BFL's answer to the submission: it has the task."""
     if job.task_id not in (None, answer.task_id):  # a duplicate was ready first
         answered = job.with_submission(sent_at=None)
@@ -174,10 +174,10 @@ def note_late_callback(job: Job, report: Report, now: float) -> Job:
     )
 
 
-def check(job: Job, now: float, policy: CallbackPolicy) -> Job:
-    """Check a due job, whether BFL has it or not: the step of the sweep."""
+def recheck(job: Job, now: float, policy: CallbackPolicy) -> Job:
+    """Recheck a due job, whether BFL has it or not: the step of the sweep."""
     if job.status is Status.QUEUED:
-        return _check_queued(job, now, policy)
+        return _recheck_queued(job, now, policy)
     if job.submission.unconfirmed and now < job.deadline:
         return job.with_polling(next_check_at=job.deadline).with_submission(slot=False)
     if job.submission.unconfirmed:
@@ -186,10 +186,10 @@ def check(job: Job, now: float, policy: CallbackPolicy) -> Job:
     return job.recheck(now)
 
 
-def _check_queued(job: Job, now: float, policy: CallbackPolicy) -> Job:
+def _recheck_queued(job: Job, now: float, policy: CallbackPolicy) -> Job:
     if job.is_leased(now):
         return job.with_polling(next_check_at=job.claim.lease_until)
-    if job.submission.sent_at is not None:  # I13
+    if job.submission.sent_at is not None:  # I13: BFL may have it
         why = "the worker that sent it has stopped"
         return await_confirmation(job, now, why, policy)
     if now >= job.deadline:
@@ -213,7 +213,7 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
         known = job.evolve(error=None, ended_at=None)
         replayed = known.submitted(now, timeouts, is_replay=True)
         return replayed.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
-    again = job.evolve(
+    queued = job.evolve(
         status=Status.QUEUED,
         error=None,
         deadline=now + QUEUE_SECONDS,
@@ -226,4 +226,4 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
             unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
         ),
     )
-    return again.with_event(now, EventCode.SUBMISSION_REPLAYED)
+    return queued.with_event(now, EventCode.SUBMISSION_REPLAYED)

@@ -17,7 +17,7 @@ def transition(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
         return job
     if job.status is Status.READY and not _has_fresher_urls(job, report, now):
         return job
-    return _apply(_confirm(job, report.task_id, now, timeouts), report, status, now, timeouts)
+    return _apply(_with_task(job, report.task_id, now, timeouts), report, status, now, timeouts)
 
 
 def _is_of_duplicate(job: Job, report: Report) -> bool:
@@ -34,7 +34,7 @@ def _is_of_duplicate(job: Job, report: Report) -> bool:
     return (sent_again or another) and not wins
 
 
-def _confirm(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
+def _with_task(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
     """Record that BFL has the job: its first report proves it."""
     if job.task_id == task_id:
         return job.with_request(announced_by=None) if job.request.announced_by else job

@@ -29,7 +29,7 @@ WAITING = keys.STATUS_PREFIX + Status.QUEUED
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
 
-class Outcome(IntEnum):
+class CommitOutcome(IntEnum):
     """Outcomes of the script."""
 
     CONFLICT = 0

@@ -82,7 +82,7 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
         before = job or _announced(job_id, now, details.get("model")).evolve(created_at=created_at)
         if before.is_submission and body.input is not None:
             raise errors.WrongStatus("Fluxkeep submits this job itself: it has its input")
-        _check_fixed_fields(before, details)
+        _require_fixed_fields(before, details)
         after = before.with_details(now, details)
         if not is_stored or after.request.kept_input is not None:
             return after
@@ -114,7 +114,7 @@ def _update_sidecar(job_id: str) -> None:
         log.warning("job %s: its sidecar is stale: %s", job_id, error)
 
 
-def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
+def _require_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
     """Raises WrongStatus for a change of where Fluxkeep submits a job."""
     # The operator's API key goes where these say: a caller must not change them.
     fixed = {"model": job.model, "polling_url": job.polling.polling_url}

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 blueprint = Blueprint("submissions", __name__, url_prefix="/api/jobs")
 
 
-def _check_generation(model: str) -> str:
+def _require_generation(model: str) -> str:
     if not bfl_submissions.is_generation(model):
         raise ValueError(bfl_submissions.explain_no_generation(model))
     return model
@@ -62,7 +62,7 @@ class SubmissionBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    model: Annotated[ModelPath, AfterValidator(_check_generation)]
+    model: Annotated[ModelPath, AfterValidator(_require_generation)]
     input: Annotated[dict[str, JsonValue], AfterValidator(_refuse_webhook)]
     metadata: Metadata = None
     notify_url: NotifyUrl = None
@@ -115,9 +115,9 @@ def enqueue(
     """Store its input, and record and queue a new job, or return the job with this id.
 
     Raises Invalid for a region that BFL_API_URL excludes and for a missing draft, what
-    `inputs.check` raises, QueueFull, StorageError and StoreUnavailable.
+    `inputs.require_limits` raises, QueueFull, StorageError and StoreUnavailable.
     """
-    _check_region(services, body.region)
+    _require_region(services, body.region)
     draft = drafts.find(services, body.input)
     packed = inputs.pack(body.input, services.settings.max_input_bytes)
     if packed.parts:
@@ -155,7 +155,7 @@ def enqueue(
     return change.after
 
 
-def _check_region(services: Services, region: str | None) -> None:
+def _require_region(services: Services, region: str | None) -> None:
     """A regional BFL_API_URL binds all jobs to its region. Raises Invalid."""
     required = services.settings.region
     if region and required and region_of(API_HOSTS[region]) != required:

@@ -16,8 +16,8 @@ from receiver.api.repeats import repeat_fields
 from receiver.context import services
 from receiver.dashboard import event_stream, forms, session
 from receiver.dashboard.access import requires_scope
-from receiver.dashboard.again import related_jobs
 from receiver.dashboard.job_card import card, cards
+from receiver.dashboard.repeats import related_jobs
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
@@ -43,13 +43,13 @@ def show(job_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/variants")
 @requires_scope("read")
-def show_variants(job_id: str) -> ResponseReturnValue:
-    return _redirect_to_variants(job_id)
+def show_repeats(job_id: str) -> ResponseReturnValue:
+    return _redirect_to_repeats(job_id)
 
 
 @blueprint.post("/variants")
 @requires_scope("submit")
-def make_variants(job_id: str) -> ResponseReturnValue:
+def make_repeats(job_id: str) -> ResponseReturnValue:
     """Submit the job's input again, with other seeds where the model takes one.
 
     A repeated click makes no more jobs.
@@ -62,13 +62,13 @@ def make_variants(job_id: str) -> ResponseReturnValue:
         changes = {"input": {"seed": seed}} if _has_seed(job) else {}
         body = repeat_fields(services(), job, changes)
         submit_as_visitor(body, f"{key}-{n}", job.id)
-    return _redirect_to_variants(job.id)
+    return _redirect_to_repeats(job.id)
 
 
 @blueprint.get("/replay", defaults={"action": "replay"})
 @blueprint.get("/delete", defaults={"action": "delete"})
 @requires_scope("admin")
-def confirm(job_id: str, action: str) -> ResponseReturnValue:
+def ask_confirmation(job_id: str, action: str) -> ResponseReturnValue:
     job = load_job(services(), job_id)
     return render_template(f"{action}.html", job=card(services(), job))
 
@@ -96,7 +96,7 @@ def _has_seed(job: Job) -> bool:
     return "seed" in given or "seed" in known
 
 
-def _redirect_to_variants(job_id: str) -> ResponseReturnValue:
+def _redirect_to_repeats(job_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor="variants"), 303)
 
 

@@ -36,9 +36,9 @@ from receiver.api.submissions import SubmissionBody, enqueue_once
 from receiver.context import services
 from receiver.dashboard import event_stream, forms, session
 from receiver.dashboard.access import requires_scope
-from receiver.dashboard.again import fields_of, kept_images
 from receiver.dashboard.input_form import Errors, InputForm, as_text
 from receiver.dashboard.job_card import JobCard, card
+from receiver.dashboard.repeats import fields_of, kept_images
 from receiver.problem_details import STATUS
 from receiver.schemas.bodies import validate_with_input
 from receiver.thread_pool import run_in_thread
@@ -56,8 +56,8 @@ blueprint = Blueprint("submit", __name__)
 @requires_scope("submit")
 def show() -> ResponseReturnValue:
     """The form; `again` names a job whose input fills it."""
-    if again := request.args.get("again"):
-        job = load_job(services(), again)
+    if original := request.args.get("again"):
+        job = load_job(services(), original)
         errors = {} if inputs.is_complete(job) else {"": _INPUT_DELETED}
         return _page(fields_of(services(), job), errors)
     return _page({**request.args.to_dict(), IDEMPOTENCY_FIELD: ""})

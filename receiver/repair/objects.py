@@ -22,11 +22,11 @@ PAGE_SIZE = 200
 LOST = "has no record"
 
 
-def check(services: Services) -> Iterator[Finding]:
+def examine(services: Services) -> Iterator[Finding]:
     listing = services.storage.list_objects()
     inputs, lost = list[Finding](), set[str]()
     while page := list(islice(listing, PAGE_SIZE)):
-        for finding in _check_page(services, page):
+        for finding in _examine_page(services, page):
             if layout.kind_of(finding.subject) is layout.ObjectKind.INPUT:
                 inputs.append(finding)
                 continue
@@ -43,7 +43,7 @@ def check(services: Services) -> Iterator[Finding]:
         yield Finding("staging", problem, lambda: staging.delete_abandoned() > 0)
 
 
-def _check_page(services: Services, page: list[ListedObject]) -> Iterator[Finding]:
+def _examine_page(services: Services, page: list[ListedObject]) -> Iterator[Finding]:
     ours = [found for found in page if layout.kind_of(found.key)]
     known = services.consistency.load_jobs(layout.job_id_of(found.key) for found in ours)
     for found in ours:
@@ -52,21 +52,21 @@ def _check_page(services: Services, page: list[ListedObject]) -> Iterator[Findin
         # Active jobs belong to the workers; `indexes` reports unreadable records.
         if job_id in known and (job is None or not job.status.terminal):
             continue
-        yield from _check(services, found, job)
+        yield from _examine(services, found, job)
 
 
-def _check(services: Services, found: ListedObject, job: Job | None) -> Iterator[Finding]:
+def _examine(services: Services, found: ListedObject, job: Job | None) -> Iterator[Finding]:
     if layout.kind_of(found.key) is layout.ObjectKind.INPUT:
-        yield from _check_input(services, found.key, job)
+        yield from _examine_input(services, found.key, job)
     elif layout.kind_of(found.key) is not layout.ObjectKind.MEDIA:
-        yield from _check_companion(services, found.key, job)
+        yield from _examine_companion(services, found.key, job)
     elif job is None:
-        yield from _check_unrecorded(services, found.key)
+        yield from _examine_unrecorded(services, found.key)
     elif found.key not in job.object_keys:
-        yield from _check_unlisted(services, found, job)
+        yield from _examine_unlisted(services, found, job)
 
 
-def _check_input(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
+def _examine_input(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
     """An object of an input that no record lists: it never outlives the record."""
     if job is None or key not in job.object_keys:
         problem = (
@@ -85,7 +85,7 @@ def _delete(services: Services, key: str) -> bool:
     return True
 
 
-def _check_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
+def _examine_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
     recorded = {file.key for file in job.present_media} if job else set[str]()
     # `media` reports a recorded object that is missing.
     if recorded.isdisjoint(layout.possible_object_keys(key)) and _is_orphan(services, key):
@@ -109,7 +109,7 @@ def _remove_orphan(services: Services, key: str) -> bool:
     return True
 
 
-def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
+def _examine_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     """An object without a record: restore the record unless its retention has ended."""
     if services.storage.size(key) is None or services.store.load(
         layout.job_id_of(key), exactly=True
@@ -120,7 +120,7 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
         return
     try:
         job = sidecars.read(services.storage, key)
-        request_limits.check_restored(job, services.settings.max_input_bytes)
+        request_limits.require_legal_record(job, services.settings.max_input_bytes)
     except ForeignObject as error:
         yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return
@@ -174,7 +174,7 @@ def _are_media_expired(services: Services, job: Job) -> bool:
     return job.end <= services.settings.cutoffs(services.store.now()).media
 
 
-def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterator[Finding]:
+def _examine_unlisted(services: Services, found: ListedObject, job: Job) -> Iterator[Finding]:
     """An object of an ended job whose record does not list it."""
     returned = [file for file in job.media if file.key == found.key and file.bytes == found.bytes]
     if returned and not _are_media_expired(services, job):

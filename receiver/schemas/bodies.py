@@ -15,19 +15,19 @@ from jobs.net import strict_json
 from jobs.request_limits import (
     METADATA_MAX_CHARS,
     MODEL_MAX_CHARS,
-    check_metadata,
-    check_model,
+    require_metadata,
+    require_model,
 )
 from receiver.context import services
 from receiver.schemas.formats import POLLING_URL, PUBLIC_URL, documented_pattern
 
 
-def accepted_by(check: Callable[[HostPolicy, str], object]) -> AfterValidator:
+def accepted_by(validate: Callable[[HostPolicy, str], object]) -> AfterValidator:
     """Check a URL with a method of HostPolicy."""
 
     def validate_url(value: str) -> str:
         try:
-            check(services().host_policy, value)
+            validate(services().host_policy, value)
         except UrlRefused as error:
             raise ValueError(str(error)) from None
         return value
@@ -38,11 +38,11 @@ def accepted_by(check: Callable[[HostPolicy, str], object]) -> AfterValidator:
 ModelPath = Annotated[
     str,
     Field(max_length=MODEL_MAX_CHARS, examples=sorted(schema.shipped())),
-    AfterValidator(check_model),
+    AfterValidator(require_model),
     documented_pattern(models.MODEL),
 ]
 Metadata = Annotated[
-    Annotated[dict[str, JsonValue], AfterValidator(check_metadata)] | None,
+    Annotated[dict[str, JsonValue], AfterValidator(require_metadata)] | None,
     Field(
         description=f"stored with the job; up to {METADATA_MAX_CHARS} characters of JSON",
         examples=[{"user": "42"}],

@@ -88,12 +88,12 @@ def _first_error(error: ValidationError) -> InvalidField:
 def _matching(pattern: str, message: str) -> BeforeValidator:
     """Check the text before pydantic parses it: pydantic takes "1_0" and Arabic digits."""
 
-    def check(value: Any) -> Any:
+    def require_match(value: Any) -> Any:
         if isinstance(value, str) and not re.fullmatch(pattern, value, re.ASCII):
             raise ValueError(message)
         return value
 
-    return BeforeValidator(check)
+    return BeforeValidator(require_match)
 
 
 PageSize = Annotated[

@@ -52,7 +52,7 @@ def _template(n: int) -> Job:
         cost=3.0,
         megapixels=(0.0, 1.05),
     )
-    confirmed = submission.confirm(
+    confirmed = submission.accept(
         sent, at + 0.513297, answer, CallbackPolicy(TIMEOUTS, has_webhook=True)
     )
     progressed = transition(confirmed, _progress(task_id), at + 5.214553, TIMEOUTS)

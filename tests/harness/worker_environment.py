@@ -18,13 +18,13 @@ from tests.harness.required_settings import SECRETS
 from tests.sandbox import Sandbox, Task
 from worker import poll
 from worker.claim import HeldClaim
-from worker.dispatcher import Dispatcher
+from worker.dispatcher import JobDispatcher
 from worker.sweep import sweep
 
 
 def process_one(services: Services) -> bool:
     """One thread of a worker does one piece of work; it makes no thumbnails, which take long."""
-    return Dispatcher(services).process_next()
+    return JobDispatcher(services).process_next()
 
 
 class WorkerEnvironment:
@@ -79,7 +79,7 @@ class WorkerEnvironment:
     def take(self, _task: Task, *, draws: bool = False) -> bool:
         """One piece of work, and with `draws` the thumbnails, when nothing else waits."""
         found = process_one(self.wired)
-        dispatcher = Dispatcher(self.wired)
+        dispatcher = JobDispatcher(self.wired)
         while draws and dispatcher.make_thumbnails():
             pass
         return found

@@ -15,7 +15,7 @@ from jobs.storage.providers import Provider
 from tests.harness import S3Server, TestBucket
 from tests.harness.publishing import KEY, LARGE, QUICK, published
 from tests.harness.worker_environment import WorkerEnvironment
-from worker.dispatcher import Dispatcher
+from worker.dispatcher import JobDispatcher
 from worker.worker import RescueWorker
 
 
@@ -44,7 +44,7 @@ def test_maintenance_of_an_idle_worker_deletes_what_dead_ones_staged(
     dead = s3.staging_directory.path / "dead.1234"
     dead.write_bytes(b"half")
     age(dead)
-    RescueWorker(services, Dispatcher(services)).run_maintenance_tasks()
+    RescueWorker(services, JobDispatcher(services)).run_maintenance_tasks()
     assert list(temporary.glob("fluxkeep-*/*")) == []
 
 
@@ -98,7 +98,7 @@ def test_a_missing_bucket_and_a_missing_object_are_different_errors(
 ) -> None:
     nowhere = BucketStorage(Provider("s3://no-such-bucket", s3_server.variables, QUICK))
     with pytest.raises(StorageMisconfigured, match="the bucket does not exist"):
-        nowhere.check(8)
+        nowhere.probe(8)
     with pytest.raises(StorageMisconfigured, match="the bucket does not exist"):
         published(nowhere, b"bytes")
     assert s3.size("nothing.jpg") is None
@@ -108,7 +108,7 @@ def test_a_bucket_that_does_not_answer_is_no_wrong_setting(bucket: TestBucket) -
     silent = {**bucket.server.variables, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
     store = BucketStorage(Provider(bucket.url, silent, QUICK))
     with pytest.raises(StorageError, match="the bucket does not answer") as caught:
-        store.check(8)
+        store.probe(8)
     assert not isinstance(caught.value, StorageMisconfigured)
 
 
@@ -117,7 +117,7 @@ def test_a_refusal_tells_no_secret_host_or_path(tmp_path: Path) -> None:
     try:
         store = BucketStorage(Provider("s3://keep/canary", server.variables, QUICK))
         with pytest.raises(StorageMisconfigured, match="the bucket denies access") as caught:
-            store.check(8)
+            store.probe(8)
     finally:
         server.close()
     message = str(caught.value)

@@ -105,17 +105,17 @@ def held(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> Held:
 def test_a_lease_is_renewed_while_its_work_makes_progress(held: Held) -> None:
     first = held.lease_until
     held.claim.report_progress()
-    assert held.claims.check() == [] and not held.claim.is_lost
+    assert held.claims.supervise() == [] and not held.claim.is_lost
     assert first and held.lease_until and held.lease_until > first
 
 
 def test_a_lease_is_not_renewed_when_nothing_moves(held: Held) -> None:
     first = held.lease_until
     with held.claim.silence(-1.0):
-        assert held.claims.check() == [], "its connections are cut, so it may end now"
+        assert held.claims.supervise() == [], "its connections are cut, so it may end now"
         assert held.lease_until == first and held.claim.is_lost
     with held.claim.silence(-claim_module.HUNG_SECONDS - 1):
-        assert held.claims.check() == [held.claim], "only its process can end it"
+        assert held.claims.supervise() == [held.claim], "only its process can end it"
 
 
 def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
@@ -125,9 +125,9 @@ def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
     over = time.monotonic() + dies_at - store.now() + claim_module.AFTER_EXPIRY_SECONDS
     monkeypatch.setattr(claim_module, "PROGRESS_SECONDS", over)
     claim.report_progress()
-    claim.check(over - 1)
+    claim.supervise(over - 1)
     assert not claim.is_lost
-    claim.check(over + 1)
+    claim.supervise(over + 1)
     assert claim.is_lost
 
 
@@ -136,31 +136,31 @@ def test_a_silent_step_has_its_time_and_its_end_is_progress(claim: HeldClaim) ->
     with claim.silence(long):
         with claim.silence(1.0):
             pass
-        claim.check(time.monotonic() + long - 1)
+        claim.supervise(time.monotonic() + long - 1)
         assert not claim.is_lost, "the step around another one goes on"
-    claim.check(time.monotonic() + claim_module.PROGRESS_SECONDS - 1)
+    claim.supervise(time.monotonic() + claim_module.PROGRESS_SECONDS - 1)
     assert not claim.is_lost
     with claim.silence(long):
-        claim.check(time.monotonic() + long + 1)
+        claim.supervise(time.monotonic() + long + 1)
     assert claim.is_lost
 
 
 def test_a_process_that_was_paused_ends_no_claim_for_the_time_it_missed(held: Held) -> None:
     with held.claim.silence(-60.0):
         held.claims.checked_at -= 60
-        assert held.claims.check() == [] and not held.claim.is_lost
+        assert held.claims.supervise() == [] and not held.claim.is_lost
 
 
 def test_a_worker_whose_work_is_over_renews_nothing(held: Held) -> None:
     held.claims.remove(held.claim)
     last = held.lease_until
-    held.claims.check()
+    held.claims.supervise()
     assert held.lease_until == last
 
 
 def test_a_worker_learns_that_its_job_was_taken_over(held: Held) -> None:
     held.store.update("job", with_the_lease_over)
-    assert held.claims.check() == [] and held.claim.is_lost
+    assert held.claims.supervise() == [] and held.claim.is_lost
 
 
 def test_a_broken_record_is_put_off_by_the_worker_that_finds_it(

@@ -16,7 +16,7 @@ from tests.harness.reports import load
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
 from worker.claim import HeldClaim
-from worker.dispatcher import Dispatcher
+from worker.dispatcher import JobDispatcher
 from worker.sweep import sweep
 
 POLLS_WAITING = 400
@@ -58,7 +58,7 @@ def test_a_rescue_comes_before_a_submission_and_a_submission_before_any_poll(
     queued(worker_env, "ours")
     unknown_to_bfl(worker_env, POLLS_WAITING)
     at_the_same_score(worker_env)
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.wired)
     assert dispatcher.process_next() and worker_env.job(rescued).status is Status.STORED
     store = worker_env.wired.store
     assert load(store, "ours").status is Status.QUEUED
@@ -74,7 +74,7 @@ def test_all_that_waits_is_done_before_the_task_ends_with_one_rq_job_taken_for_e
     tasks = [worker_env.ready(life=life) for life in (1000, 2000, 3000)]
     redis: Any = worker_env.wired.redis
     redis.lpop(QUEUE)  # RQ took the one that calls the dispatcher
-    Dispatcher(worker_env.wired).drain()
+    JobDispatcher(worker_env.wired).drain()
     assert {worker_env.job(task).status for task in tasks} == {Status.STORED}
     assert redis.llen(QUEUE) == 0
     assert all(all(worker_env.thumbnails(task)) for task in tasks)
@@ -87,12 +87,12 @@ def test_a_claim_takes_one_rq_job_off_the_list_and_leaves_the_others(
         worker_env.ready()
     redis: Any = worker_env.wired.redis
     before = redis.llen(QUEUE)
-    assert Dispatcher(worker_env.wired).process_next()
+    assert JobDispatcher(worker_env.wired).process_next()
     assert redis.llen(QUEUE) == before - 1
     assert len(redis.keys("rq:job:*")) == before - 1
 
 
-def in_background(dispatcher: Dispatcher) -> threading.Thread:
+def in_background(dispatcher: JobDispatcher) -> threading.Thread:
     draining = threading.Thread(target=dispatcher.drain)
     draining.start()
     return draining
@@ -103,7 +103,7 @@ def slow(worker_env: WorkerEnvironment, n: int) -> list[Task]:
 
 
 def test_each_thread_has_a_rescue_under_way(worker_env: WorkerEnvironment) -> None:
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.wired)
     tasks = slow(worker_env, dispatcher.size + 1)
     draining = in_background(dispatcher)
     wait_for("every claim", lambda: len(dispatcher.claims.all()) == dispatcher.size)
@@ -116,7 +116,7 @@ def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(
     worker_env: WorkerEnvironment,
 ) -> None:
     (first,), later = slow(worker_env, 1), worker_env.finished()
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.wired)
     draining = in_background(dispatcher)
     wait_for("the slow download", dispatcher.claims.all)
     worker_env.unclear(later)
@@ -129,7 +129,7 @@ def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(
 def test_downloads_that_are_silent_keep_no_other_job_waiting(
     worker_env: WorkerEnvironment,
 ) -> None:
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.wired)
     hung = [worker_env.ready(hang=12) for _ in range(2 * dispatcher.size)]
     draining = in_background(dispatcher)
     wait_for("every thread", lambda: len(dispatcher.claims.all()) == dispatcher.size)
@@ -146,7 +146,7 @@ def test_one_thread_of_several_is_kept_from_polls_and_submissions(
     worker_env: WorkerEnvironment,
 ) -> None:
     unknown_to_bfl(worker_env, 10)
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.wired)
     for number in range(dispatcher.size - 1):
         claim = HeldClaim.acquire(worker_env.wired.store, f"awaited-{number}")
         assert claim
@@ -161,7 +161,7 @@ def test_one_thread_of_several_is_kept_from_polls_and_submissions(
 def test_a_worker_that_is_kept_from_polls_still_rescues(worker_env: WorkerEnvironment) -> None:
     asked, rescued = worker_env.finished(), worker_env.ready()
     worker_env.unclear(asked)
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.wired)
     dispatcher.may_poll = lambda: False
     assert dispatcher.process_next() and not dispatcher.process_next()
     assert (worker_env.job(rescued).status, worker_env.polls(asked)) == (Status.STORED, 0)
@@ -186,7 +186,7 @@ def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
     )
     worker_env.die_with(worker_env.claim(task))
     assert worker_env.job(task).status is Status.SUBMITTED, "its workers are counted anew"
-    Dispatcher(worker_env.wired).drain()
+    JobDispatcher(worker_env.wired).drain()
     assert worker_env.job(task).status is Status.STORED
 
 
@@ -197,7 +197,7 @@ def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(
     suspects = [worker_env.ready(life=life) for life in (1000, 2000)]
     for task in suspects:
         worker_env.die_with(worker_env.claim(task))
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.wired)
     first = worker_env.claim(suspects[0])
     dispatcher.claims.add(first)
     fresh = worker_env.ready(life=3000)
@@ -222,7 +222,7 @@ def test_a_job_that_its_worker_gave_back_is_no_poison(worker_env: WorkerEnvironm
 def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
     worker_env: WorkerEnvironment,
 ) -> None:
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.wired)
     tasks = [worker_env.ready(size=400_000, drip=20_000) for _ in range(dispatcher.size + 2)]
     draining = in_background(dispatcher)
     wait_for("every download", lambda: len(dispatcher.claims.all()) == dispatcher.size)

@@ -156,7 +156,7 @@ def test_deleting_what_is_not_there_is_fine(store: MediaStorage) -> None:
 
 
 def test_a_storage_that_works_is_checked_without_leaving_anything(store: MediaStorage) -> None:
-    store.check(100_000)
+    store.probe(100_000)
     assert staged(store) == [] and list(store.list_objects()) == []
     if isinstance(store, LocalStorage):
         assert [path.name for path in store.root.iterdir()] == [".staging"]

@@ -158,6 +158,6 @@ def test_the_request_of_an_earlier_version_expires_only_once_its_job_has_ended(
         )
         store.update("own", lambda job, now: job and job.with_details(now, {"metadata": {"a": 1}}))
         assert (redis.get(key), redis.ttl(key)) == (b"{}", -1)
-        check = partial(submission.check, policy=CallbackPolicy(TIMEOUTS, has_webhook=True))
+        check = partial(submission.recheck, policy=CallbackPolicy(TIMEOUTS, has_webhook=True))
         store.update("own", lambda job, _now: job and check(job, job.deadline))
         assert 0 < int(redis.ttl(key)) <= REPLAY_SECONDS

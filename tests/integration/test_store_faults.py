@@ -11,7 +11,7 @@ from jobs.config import settings
 from jobs.domain.errors import InvalidSettings, StoreUnavailable, UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.status import ReportKind, Status
-from jobs.services import Services, check_durability
+from jobs.services import Services, require_durability
 from jobs.store.job_store import JobStore
 from jobs.store.keys import DUE, PENDING_RESCUES, RECORD_PREFIX
 from jobs.store.search import Search
@@ -37,12 +37,12 @@ def test_a_server_that_cannot_flush_its_disk_is_no_place_for_durability(
     redis: Redis, redis_server: RedisServer
 ) -> None:
     durable = settings.load(SECRETS | {"REDIS_URL": redis_server.url, "DURABILITY": "fsync"})
-    check_durability(durable)
+    require_durability(durable)
     redis.config_set("appendonly", "no")
     with pytest.raises(InvalidSettings, match="a server with appendonly yes"):
-        check_durability(durable)
+        require_durability(durable)
     redis_server.kill()
-    check_durability(durable)  # web processes start without Redis
+    require_durability(durable)  # web processes start without Redis
 
 
 # Memory.

@@ -16,7 +16,7 @@ from receiver.api import submissions
 from receiver.api.job_actions import delete_job, replay_job
 from tests.simulation.bfl import Task
 from worker import recovery
-from worker.dispatcher import Dispatcher
+from worker.dispatcher import JobDispatcher
 from worker.sweep import sweep
 
 RETRY_SECONDS = 5.0
@@ -92,7 +92,7 @@ def _until_done(world: Any, request: Callable[[], object]) -> None:
 def worker(world: Any) -> None:
     """An RQ worker: each RQ job makes it process all that waits."""
     wired = world.services()
-    dispatcher, queue = Dispatcher(wired), wired.rq_queue.queue_key
+    dispatcher, queue = JobDispatcher(wired), wired.rq_queue.queue_key
     while True:
         world.scheduler.wait(lambda: world.redis.data.get(queue.encode()))
         try:

@@ -82,7 +82,7 @@ def search(archive: Archive) -> int:
 
 def repair(archive: Archive, *, dry_run: bool = False) -> list[str]:
     found = list[str]()
-    for one in objects.check(archive.services):
+    for one in objects.examine(archive.services):
         found.append(f"{one.subject} {one.problem}")
         assert dry_run or (one.repair and one.repair())
     return found
@@ -186,7 +186,7 @@ def test_doctor_shows_the_searches_under_way(archive: Archive) -> None:
 
 def test_neither_a_late_callback_nor_repair_brings_the_job_back(archive: Archive) -> None:
     job, restored = without_record(archive), without_record(archive, 1.0)
-    (finding,) = (one for one in objects.check(archive.services) if restored.media[0].key in one)
+    (finding,) = (one for one in objects.examine(archive.services) if restored.media[0].key in one)
     for each in (job, restored):
         erase(archive, each.id)
         with pytest.raises(UnknownJob):

@@ -102,7 +102,7 @@ def test_a_volume_without_hard_links_will_do(
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(os, "link", refused)
-    directory.check(8)
+    directory.probe(8)
     published(directory, b"bytes")
     assert b"".join(directory.read(KEY)) == b"bytes"
 
@@ -114,7 +114,7 @@ def test_the_check_fails_where_a_publish_would(directory: LocalStorage, depth: i
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     with pytest.raises(StorageError):
-        directory.check(8)
+        directory.probe(8)
     assert staged(directory) == [] and path.exists()
 
 

@@ -62,7 +62,9 @@ def a_job_being_rescued() -> Job:
     return ready.claimed(NOW + 2)
 
 
-def test_the_same_callback_twice_changes_nothing(a_job_being_rescued: Job) -> None:  # I17
+def test_the_same_callback_twice_changes_nothing(
+    a_job_being_rescued: Job,
+) -> None:  # I17: an old report
     assert after_report(a_job_being_rescued, report_of(ReportKind.READY)) is a_job_being_rescued
 
 

@@ -20,7 +20,7 @@ from tests.harness import RedisServer, wait_for
 from tests.harness.local_worker import LocalWorker, built, submission_body
 from tests.sandbox import Sandbox
 from worker.submit import BACKOFF_MIN_SECONDS
-from worker.sweep import check_job, sweep
+from worker.sweep import sweep, sweep_job
 
 SOON_SECONDS = 5.0
 OUTAGES: list[dict[str, Any]] = [
@@ -39,7 +39,7 @@ def later(local_worker: LocalWorker, job_id: str, seconds: float, **claim: Any) 
         return aged.with_polling(next_check_at=now - 1).with_claim(**claim)
 
     local_worker.wired.store.update(job_id, age)
-    check_job(local_worker.wired, job_id)
+    sweep_job(local_worker.wired, job_id)
 
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=str)

@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from receiver.dashboard.again import RELATED_MAX
+from receiver.dashboard.repeats import RELATED_MAX
 from tests.sandbox.gradient import gradient
 from tests.system.dashboard.visitor import Visitor
 from tests.system.submitting.environment import SubmissionEnvironment

@@ -48,7 +48,7 @@ soak: $(VENV)/.dev ## Run 10,000 jobs with random faults, check every byte; prin
 mutants: $(VENV)/.dev ## Run the quick tests against generated mutants; list those that survive
 	@nice $(BIN)/python -m tests.mutation $(MUTANTS)
 
-screenshots: $(VENV)/.dev ## Take the pictures of the dashboard that README.md and docs/ show
+screenshots: $(VENV)/.dev ## Take the images of the dashboard that README.md and docs/ show
 	@$(BIN)/python -m tests.harness.screenshots
 
 docs: $(VENV)/.dev ## Write docs/settings.md from the settings' own descriptions

@@ -111,7 +111,7 @@ def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
 
     Raises StorageError.
     """
-    files = job.submission.input_files
+    files = job.request.input_files
     values = load_values(storage, job)
     if values is None or not _is_complete(values, files):
         return None
@@ -124,7 +124,7 @@ def load_values(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
 
     None if they are not kept any more. Raises StorageError.
     """
-    kept, files = job.submission.kept_input, job.submission.input_files
+    kept, files = job.request.kept_input, job.request.input_files
     if kept is None or not is_complete(job):
         return None
     found = (files[n] for _, encoding, n in _references(kept) if encoding == "json")
@@ -148,7 +148,7 @@ def with_parts(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> dict[
 
 def is_complete(job: Job) -> bool:
     """Whether the objects of the kept input, if there is one, were not deleted with the media."""
-    return _is_complete(job.submission.kept_input or {}, job.submission.input_files)
+    return _is_complete(job.request.kept_input or {}, job.request.input_files)
 
 
 def _is_complete(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> bool:
@@ -168,7 +168,7 @@ def with_texts(
     Raises StorageError.
     """
     left, found = max_bytes, dict[str, str]()
-    files = job.submission.input_files
+    files = job.request.input_files
     for reference, encoding, n in _references(values):
         if encoding == "text":
             size = storage.size(files[n].key) if n < len(files) else None

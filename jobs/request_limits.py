@@ -32,7 +32,7 @@ def check_metadata(value: Metadata) -> Metadata:
 
 def check_restored(job: Job, max_input_bytes: int) -> None:
     """Raises ForeignObject for a record that no request can have made."""
-    kept, files = job.submission.kept_input or {}, job.submission.input_files
+    kept, files = job.request.kept_input or {}, job.request.input_files
     try:
         check_model(job.model or "unknown")
         check_metadata(job.metadata)

@@ -67,7 +67,7 @@ class Services:
             self.rq_queue,
             clock,
             settings.max_active,
-            QueueCapacity(unconfirmed=settings.max_unconfirmed),
+            QueueCapacity(announced=settings.max_announced),
             notifies_owner=settings.notify_url is not None,
         )
         self.submission_queue = SubmissionQueue(
@@ -110,9 +110,9 @@ class Services:
 
     def origin_of(self, job: Job) -> Origin:
         """The BFL host of the region that a job names; a sandbox replaces all of them."""
-        if job.submission.region is None or self.bfl.origin == self.host_policy.sandbox:
+        if job.request.region is None or self.bfl.origin == self.host_policy.sandbox:
             return self.bfl.origin
-        return api_origin(job.submission.region)
+        return api_origin(job.request.region)
 
     def links_to(
         self,
@@ -126,7 +126,7 @@ class Services:
         """Links to a job's media, their thumbnails or its input, valid for so many seconds."""
         base = f"{base_url or self.base_url()}/media/"
         expires = int(self.store.now() + (seconds or self.settings.link_ttl))
-        files = job.submission.input_files if is_input else job.media
+        files = job.request.input_files if is_input else job.media
         links = (MediaLink(job.id, n, expires, thumbnail, is_input) for n in range(len(files)))
         return [base + self.links.sign(link) for link in links]
 

@@ -114,7 +114,7 @@ def _urgency(services: Services) -> Iterator[Metric]:
     The latter has no sample while no rescue waits.
     """
     ready = services.listing.expiring()
-    urgent = next((job for job in ready if job.check.work_deadline is not None), None)
+    urgent = next((job for job in ready if job.claim.work_deadline is not None), None)
     now = services.store.now()
     yield _gauge(
         "oldest_waiting_rescue_seconds",

@@ -2,11 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, Flask, request
+from pydantic_core import to_json
 
 from jobs import ingest
 from jobs.bfl import parsing
@@ -18,10 +19,11 @@ from jobs.store.metrics import Counter
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.request_body import declared_length, read_environ
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint import JSON, EndpointSpec, ResponseSpec
 from receiver.schemas.responses import CallbackAccepted
 
 PATH = "/webhooks/bfl"
+_TOKEN_PREFIX = f"{PATH}/"
 BODY_MAX_BYTES = 2**20  # BFL echoes the prompt, which may be long
 UNVERIFIED_BODY_MAX_BYTES = 64 * 1024  # read for its job id: the timeline shows refusals
 LARGE_BODIES_MAX = 16  # at once, larger than that and not verified yet
@@ -51,7 +53,7 @@ def receive_callback() -> CallbackAccepted:
     return accept_callback(services(), request.environ)
 
 
-@blueprint.post(f"{PATH}/<token>")
+@blueprint.post(f"{_TOKEN_PREFIX}<token>")
 @_SPEC
 def receive_callback_for_submission(token: str) -> CallbackAccepted:
     """Receive a callback for a submission. The token names the job."""
@@ -144,7 +146,7 @@ def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAc
     try:
         job = ingest.apply_report(services.store, report, services.settings.timeouts, job_id)
     except errors.UnknownJob:
-        return {"id": job_id or report.task_id, "status": "forgotten"}
+        return {"id": job_id or report.task_id, "status": "deleted"}
     except errors.ReportRefused as error:
         _record_refusal(services, job_id or report.task_id, str(error))
         raise errors.Unauthorized from None
@@ -161,3 +163,46 @@ def _record_refusal(services: Services, job_id: str | None, reason: str) -> None
 def _count(services: Services, counter: Counter) -> None:
     with suppress(errors.StoreUnavailable):
         services.store.increment({counter: 1})
+
+
+class CallbackAccelerator:
+    """WSGI middleware that accepts callbacks without Flask's routing (`CALLBACK_ACCELERATOR`).
+
+    Callbacks come in bursts, and Flask's routing and responses take longer than the callback
+    itself. Flask's handlers respond to errors.
+    """
+
+    def __init__(self, app: Flask, services: Services) -> None:
+        self._app, self._services = app, services
+        self._wsgi_app = app.wsgi_app
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        if not _is_callback(environ):
+            return self._wsgi_app(environ, start_response)
+        token = environ["PATH_INFO"][len(_TOKEN_PREFIX) :] or None
+        try:
+            body = to_json(accept_callback(self._services, environ, token))
+        except Exception as error:  # noqa: BLE001 - Flask's error handlers take every exception
+            return self._error_response(error, environ, start_response)
+        length = str(len(body))
+        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", length)])
+        return (body,)
+
+    def _error_response(
+        self, error: Exception, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        with self._app.request_context(environ):
+            rv = self._app.handle_user_exception(error)
+            response = self._app.process_response(self._app.make_response(rv))
+            return response(environ, start_response)
+
+
+def _is_callback(environ: Mapping[str, Any]) -> bool:
+    """Only paths that Flask certainly routes to the same views; Flask handles all others."""
+    path: str = environ["PATH_INFO"]
+    if environ["REQUEST_METHOD"] != "POST":
+        return False
+    token = path.removeprefix(_TOKEN_PREFIX)
+    return path == PATH or (path.startswith(_TOKEN_PREFIX) and bool(token) and "/" not in token)

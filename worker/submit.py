@@ -34,11 +34,11 @@ from jobs.net.http_client import Body
 from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
 from worker.backoff import backoff_seconds
-from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
+from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, HeldClaim
 
 ANSWER_SECONDS = 20.0  # less than a platform waits before SIGKILL
 STRICT_MODEL_SECONDS = 86400  # BFL may change a model
-BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with pictures
+BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with images
 BACKOFF_MIN_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
 
@@ -52,7 +52,7 @@ Files = Mapping[InputPart, IO[bytes]]
 log = logging.getLogger(__name__)
 
 
-def submit_job(services: Services, claim: Claim) -> None:
+def submit_job(services: Services, claim: HeldClaim) -> None:
     """Submit a job that was just admitted to a slot, and record the outcome."""
     watchdog.current.set(None)  # nothing was sent yet
     attempt = Attempt(services, claim)
@@ -65,7 +65,9 @@ def submit_job(services: Services, claim: Claim) -> None:
         attempt.refuse_unsent(Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
     except StorageError as error:
         attempt.requeue_last(f"the input cannot be read: {error}")
-    _enqueue_next(services)
+    # While a circuit was open, RQ jobs were used up: the next submission may have none.
+    if found := services.submission_queue.next(peek=True):
+        services.store.enqueue([found.job_id])
 
 
 def answer_seconds(body: Body) -> float:
@@ -74,21 +76,23 @@ def answer_seconds(body: Body) -> float:
 
 
 @contextmanager
-def _readable_input(services: Services, claim: Claim) -> Iterator[tuple[dict[str, Any], Files]]:
+def _readable_input(services: Services, claim: HeldClaim) -> Iterator[tuple[dict[str, Any], Files]]:
     """The input with its draft inserted, and local files of its parts.
 
     Raises InputLost, Invalid when the draft is gone, StorageError.
     """
-    claim.allow_silence(LEAST_SECONDS)  # a bucket may be slow
-    given = drafts.insert(services, _load_input(services, claim.job))
+    with claim.silence(LEAST_SECONDS):  # a bucket may be slow
+        given = drafts.insert(services, _load_input(services, claim.job))
     size = sum(part.size_bytes for part in parts_in(given))
-    claim.allow_silence(LEAST_SECONDS + size / BYTES_PER_SECOND)
-    with opened(services.storage, given) as files:
+    with (
+        claim.silence(LEAST_SECONDS + size / BYTES_PER_SECOND),
+        opened(services.storage, given) as files,
+    ):
         yield given, files
 
 
 def _load_input(services: Services, job: Job) -> dict[str, Any]:
-    if job.submission.kept_input is None:  # queued by an earlier version, which had it in Redis
+    if job.request.kept_input is None:  # queued by an earlier version, which had it in Redis
         request = services.store.submission(job.id)
         given = strict_json.load_object(request) if request else None
     else:
@@ -98,13 +102,7 @@ def _load_input(services: Services, job: Job) -> dict[str, Any]:
     return given
 
 
-def _enqueue_next(services: Services) -> None:
-    """Write an RQ job for the next submission: while a circuit was open, RQ jobs were used up."""
-    if found := services.submission_queue.next(peek=True):
-        services.store.enqueue([found.job_id])
-
-
-def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
+def requeue_unsent(services: Services, claim: HeldClaim, kind: str) -> None:
     """Requeue a job last after an unexpected error before anything was sent."""
     Attempt(services, claim).requeue_last(f"unexpected {kind}, before anything was sent")
 
@@ -112,7 +110,7 @@ def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
 class Attempt:
     """One attempt to submit one job."""
 
-    def __init__(self, services: Services, claim: Claim) -> None:
+    def __init__(self, services: Services, claim: HeldClaim) -> None:
         self._services = services
         self._claim = claim
         self._circuits = services.submission_queue
@@ -128,7 +126,8 @@ class Attempt:
         except ConnectionFailed as error:
             self._requeue(ALL_MODELS, f"BFL cannot be reached: {error}")
         except TransferFailed as error:
-            self._await_confirmation(f"no answer from BFL: {error}")
+            reason = f"no answer from BFL: {error}"
+            self._commit_unconfirmed(submission.await_confirmation, reason)
         else:
             self._handle_answer(answer)
 
@@ -150,14 +149,14 @@ class Attempt:
         origin = self._services.origin_of(self._claim.job)
         body = JsonBody(bfl_submissions.with_webhook(given, self._webhook()), files)
         seconds = answer_seconds(body)
-        self._claim.allow_silence(seconds + PROGRESS_SECONDS)
-        return self._services.bfl.submit(origin, self._model, body, seconds)
+        with self._claim.silence(seconds + PROGRESS_SECONDS):
+            return self._services.bfl.submit(origin, self._model, body, seconds)
 
     def _webhook(self) -> Webhook | None:
         if not self._policy.has_webhook:
             return None
         job, tokens, settings = self._claim.job, self._services.tokens, self._services.settings
-        base = settings.public_url or job.submission.base_url or settings.base_url
+        base = settings.public_url or job.request.base_url or settings.base_url
         url = f"{base}/webhooks/bfl/{tokens.sign(job.id)}"
         return Webhook(url, tokens.secret(job.id))
 
@@ -171,7 +170,8 @@ class Attempt:
         elif answer.status in CLIENT_ERRORS and answer.status != bfl_submissions.REQUEST_TIMEOUT:
             self._refuse(bfl_submissions.parse_rejection(answer.status, answer.body))
         else:
-            self._back_off(answer)
+            step = partial(submission.back_off, is_counted=answer.status == INTERNAL_ERROR)
+            self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
 
     def _accept(self, answer: BflResponse) -> None:
         try:
@@ -203,19 +203,10 @@ class Attempt:
         is_last = standing is not AccountStatus.BAD
         self._requeue(scope, reason, HALF_OPEN_SECONDS, last=is_last)
 
-    def _back_off(self, answer: BflResponse) -> None:
-        """After a server error (5xx, 408): open the model's circuit, submit again later."""
-        is_counted = answer.status == INTERNAL_ERROR
-        step = partial(submission.back_off, is_counted=is_counted)
-        self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
-
-    def _await_confirmation(self, reason: str) -> None:
-        """After a timeout: open the model's circuit, wait for BFL's callback."""
-        self._commit_unconfirmed(submission.await_confirmation, reason)
-
     def _commit_unconfirmed(
         self, step: Callable[..., Job], reason: str, retry_after: float | None = None
     ) -> None:
+        """Open the model's circuit, and submit again later or wait for BFL's callback."""
         log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
         self._open_circuit(self._model, reason, retry_after)
         self._claim.commit(partial(step, why=reason, policy=self._policy))
@@ -244,6 +235,6 @@ class Attempt:
         self._circuits.open_circuit(scope, reason, seconds)
 
 
-def _fail(claim: Claim, failure: Failure) -> None:
+def _fail(claim: HeldClaim, failure: Failure) -> None:
     log.info("job %s: BFL refuses it: %s", claim.job.id, failure.code)
     claim.commit(partial(submission.refuse, failure=failure))

@@ -10,7 +10,6 @@ from functools import partial
 from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
 from jobs.services import Services
-from jobs.store.job_store import Due
 from worker import background, erasure, input_cleanup, recovery, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
@@ -65,21 +64,16 @@ def sweep(services: Services) -> float:
     for job_id in due.ids:
         _check(services, job_id)
     services.submission_queue.close_idle_circuits()
-    services.store.enqueue(due.without_rq_job or _next_submission(services, due))
+    waiting = due.without_rq_job
+    if not (waiting or due.rq_jobs) and (found := services.submission_queue.next(peek=True)):
+        # A circuit's time may be over. Any RQ job makes a worker process everything that waits.
+        waiting = (found.job_id,)
+    services.store.enqueue(waiting)
     services.metrics.record_heartbeat("sweep")
     if due.ids:
         return INTERVAL_MIN_SECONDS
     until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now
     return min(max(until_next, INTERVAL_MIN_SECONDS), SWEEP_EVERY_SECONDS)
-
-
-def _next_submission(services: Services, due: Due) -> tuple[str, ...]:
-    """The next submission, if no RQ job is queued: a circuit's time may be over.
-
-    Any RQ job will do: it makes a worker process everything that waits.
-    """
-    found = None if due.rq_jobs else services.submission_queue.next(peek=True)
-    return (found.job_id,) if found else ()
 
 
 def _check(services: Services, job_id: str) -> None:

@@ -46,7 +46,7 @@ class BflSettings(SettingGroup):
         default_factory=ConcurrencyLimits
     )
     """Tasks active at BFL at once, in total and by model. What is not named stays as here."""
-    max_unconfirmed: int = Field(1000, ge=1)
+    max_announced: int = Field(1000, ge=1)
     """Jobs that one key may have announced and that BFL has never confirmed; the next gets
     429."""
     callback_grace: values.Seconds | None = None
@@ -143,7 +143,7 @@ class MediaSettings(SettingGroup):
     link_ttl_max: values.Seconds = 7 * 86400.0
     """The most seconds that `?link_ttl=` may ask for."""
     keep_inputs: bool = True
-    """`no` forgets the input of a job (prompt, parameters, images) seconds after BFL has it; what
+    """`no` deletes the input of a job (prompt, parameters, images) seconds after BFL has it; what
     BFL repeats of it in the result stays. Otherwise it goes with the job's media or record."""
     max_input_bytes: int = Field(32 * 2**20, gt=0)
     """Bytes of JSON that one input may have, its images as base64 included."""

@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
 def schedule(before: Job | None, after: Job, now: float, *, owner: bool) -> Job:
     """Add a notification for each target when a job ends, or when a target is named afterwards.
 
-    A job that was reopened has not ended: its notifications are dropped. A job that is restored
+    A job that was replayed has not ended: its notifications are dropped. A job that is restored
     from its sidecar ended long ago.
     """
     if not after.status.terminal:

@@ -22,7 +22,7 @@ CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
 SUBMISSION_LATE_SECONDS = 1.5
 TOMBSTONE_SECONDS = 8 * 86400  # as long as BFL could still call about the job
-# An input that is to be forgotten, and that BFL did not take, can be sent again for so long.
+# An input that is to be deleted, and that BFL did not take, can be sent again for so long.
 REPLAY_SECONDS = 86400
 ANY_VERSION = "any"
 WAITING = keys.STATUS_PREFIX + Status.QUEUED
@@ -139,18 +139,18 @@ class Commit:
             yield "SET", keys.TASK_PREFIX + task_id, self.after.id
 
     def _input_notes(self) -> Iterable[Command]:
-        """The record names the objects of a new input; one that is done with is to be forgotten."""
+        """The record names the objects of a new input; one that is done with is to be deleted."""
         job, before = self.after, self.before
         if self.options.input_note:
             yield "ZREM", keys.INPUT_NOTES, self.options.input_note
         has_task = job.task_id is not None and (before is None or before.task_id is None)
         has_ended = job.status.terminal and not (before and before.status.terminal)
-        if job.submission.input_bytes and (has_task or has_ended):  # of an earlier version
+        if job.request.input_bytes and (has_task or has_ended):  # of an earlier version
             yield "EXPIRE", keys.INPUT_PREFIX + job.id, 0 if has_task else REPLAY_SECONDS
             yield "HDEL", keys.INPUT_SIZES, job.id
-        if not job.submission.forgets_input or job.submission.kept_input is None:
+        if not job.request.deletes_input or job.request.kept_input is None:
             return
-        note = input_note(job.id, job.submission.input_files)
+        note = input_note(job.id, job.request.input_files)
         if has_task:
             yield "ZADD", keys.INPUT_NOTES, job.updated_at, note
         elif has_ended and job.task_id is None:
@@ -165,7 +165,7 @@ class Commit:
         """Have the sweep delete what earlier claims may have left: this worker may be killed."""
         ends = self.after.status.terminal and self.before and not self.before.status.terminal
         own = 1 if self.after.status is Status.STORED else 0
-        if ends and self.after.check.rescue_attempts > own:
+        if ends and self.after.claim.rescue_attempts > own:
             yield "ZADD", keys.SUPERSEDED, self.after.end, self.after.id
 
     def _rq_arguments(self, rq_queue: RqQueue) -> tuple[int | str, ...]:
@@ -176,8 +176,8 @@ class Commit:
     def _needs_worker(self) -> bool:
         """Whether the job waits for a worker and did not before."""
         before = self.before
-        has_work = self.after.check.work_deadline is not None and (
-            before is None or before.check.work_deadline is None
+        has_work = self.after.claim.work_deadline is not None and (
+            before is None or before.claim.work_deadline is None
         )
         return has_work or (
             self.after.submission.is_queued and not (before and before.submission.is_queued)

@@ -48,7 +48,7 @@ class Consistency:
 
     def members(self) -> Iterator[tuple[str, list[str]]]:
         """Each sorted set of jobs with the ids in it, page by page."""
-        prefixes = (keys.QUEUE_PREFIX, f"{keys.ACTIVE}:", keys.EXPECTED_PREFIX, keys.BY)
+        prefixes = (keys.QUEUE_PREFIX, f"{keys.ACTIVE}:", keys.ANNOUNCED_PREFIX, keys.BY)
         more = [key for prefix in prefixes for found in self._scan(prefix) for key in found]
         for key in (*indexes.FIXED_KEYS, *more):
             cursor: int | None = None

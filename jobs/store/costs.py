@@ -49,7 +49,7 @@ def cost_updates(before: Job | None, after: Job) -> Iterator[Command]:
     units = _units(after) - (_units(before) if before else 0)
     if units:
         key = f"{COSTS_PREFIX}{utc(after.created_at):%Y-%m-%d}"
-        name = f"{after.model or ''}{_SEPARATOR}{after.submission.key or ''}"
+        name = f"{after.model or ''}{_SEPARATOR}{after.request.key or ''}"
         yield "HINCRBY", key, name, units
         yield "EXPIRE", key, _SECONDS
 

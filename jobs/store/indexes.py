@@ -29,17 +29,17 @@ _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
 def indexes(job: Job) -> dict[str, float]:
     """The sorted sets that a job belongs to, with its score in each."""
     scores = dict.fromkeys((keys.STATUS_PREFIX + job.status, *facets(job)), job.created_at)
-    if job.check.next_check_at is not None:  # I3: set until the job ends
-        scores[keys.DUE] = job.check.next_check_at
-    if job.check.work_deadline is not None:
+    if job.polling.next_check_at is not None:  # I3: set until the job ends
+        scores[keys.DUE] = job.polling.next_check_at
+    if job.claim.work_deadline is not None:
         # A URL expires and a poll can wait, so that rescues and polls have a set each.
         scores[keys.PENDING_RESCUES if job.status is Status.READY else keys.PENDING_POLLS] = (
-            job.check.work_deadline
+            job.claim.work_deadline
         )
     if job.is_submission:
         scores |= _of_submission(job)
-    if job.check.announced_by:
-        scores[keys.EXPECTED_PREFIX + job.check.announced_by] = job.created_at
+    if job.request.announced_by:
+        scores[keys.ANNOUNCED_PREFIX + job.request.announced_by] = job.created_at
     if job.submission.sent_at is not None:
         scores[keys.IN_FLIGHT] = job.submission.sent_at
     if job.notifications.pending:
@@ -49,7 +49,7 @@ def indexes(job: Job) -> dict[str, float]:
     if job.is_paid_and_not_kept:
         scores[keys.UNKEPT] = job.end
     if job.status.terminal:
-        has_objects = job.present_media or job.submission.input_files
+        has_objects = job.present_media or job.request.input_files
         scores[keys.ENDED_MEDIA if has_objects else keys.ENDED] = job.end
     return scores
 
@@ -69,8 +69,9 @@ def queue_key(job: Job) -> str:
 def every(job: Job) -> tuple[str, ...]:
     """All sorted sets that a job may ever belong to."""
     model = job.model or ""
-    expected = (keys.EXPECTED_PREFIX + job.check.announced_by,) if job.check.announced_by else ()
-    return (*FIXED_KEYS, active(model), queue_key(job), *expected, *possible_facets(job))
+    announcer = job.request.announced_by
+    announced = (keys.ANNOUNCED_PREFIX + announcer,) if announcer else ()
+    return (*FIXED_KEYS, active(model), queue_key(job), *announced, *possible_facets(job))
 
 
 def active(model: str) -> str:
@@ -81,8 +82,8 @@ def capacities(
     before: Job | None, after: Job, limits: ConcurrencyLimits, room: QueueCapacity
 ) -> Mapping[str, int]:
     """Capacity of each limited set that the job newly enters (I14)."""
-    if after.check.announced_by and not before:
-        return {keys.EXPECTED_PREFIX + after.check.announced_by: room.unconfirmed}
+    if after.request.announced_by and not before:
+        return {keys.ANNOUNCED_PREFIX + after.request.announced_by: room.announced}
     takes_slot = after.submission.slot and not (before and before.submission.slot)
     if not takes_slot:
         return {}

@@ -29,7 +29,7 @@ THUMBNAILS = "fluxkeep:thumbnails"
 QUEUE_PREFIX = "fluxkeep:queue:"  # + model: jobs that wait for a concurrency slot, by age
 ACTIVE = "fluxkeep:active"  # jobs in a slot, by deadline; with ":" + model, those of one model
 IN_FLIGHT = "fluxkeep:in_flight"  # submissions that BFL has not answered yet, by their start
-EXPECTED_PREFIX = "fluxkeep:expected:"  # + key name: jobs it announced that BFL never confirmed
+ANNOUNCED_PREFIX = "fluxkeep:expected:"  # + key name: jobs it announced, until BFL confirms
 
 # Sorted sets of job ids: what the API lists, by creation
 STATUS_PREFIX = "fluxkeep:jobs:"  # + status

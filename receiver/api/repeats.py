@@ -64,14 +64,15 @@ def repeat_job(job_id: str) -> ResponseReturnValue:
         changes = {**body.model_dump(exclude={"input"}), "input": body.input}
         fields = repeat_fields(services(), original, changes)
         submission = validate_with_input(SubmissionBody, fields)
-        details = Submission(repeats=original.id)
-        job = enqueue_request(services(), submission, details, received.digest)
+        job = enqueue_request(
+            services(), submission, Submission(), received.digest, repeats=original.id
+        )
     return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
 
 
 def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:
     """The fields of a submission that repeats a job. Raises WrongStatus, StorageError."""
-    is_kept = job.submission.public_input is not None
+    is_kept = job.request.public_input is not None
     known = run_in_thread(inputs.load, services.storage, job) if is_kept else None
     if known is None:
         raise errors.WrongStatus(NOT_KEPT)
@@ -82,5 +83,5 @@ def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict
         "input": {name: value for name, value in merged.items() if value is not None},
         "metadata": dict(job.metadata) if metadata is None else metadata,
         "notify_url": changes.get("notify_url"),
-        "region": changes.get("region") or job.submission.region,
+        "region": changes.get("region") or job.request.region,
     }

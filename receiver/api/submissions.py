@@ -15,7 +15,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import API_HOSTS, GLOBAL_HOST, region_of
 from jobs.domain import errors, submission
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.record import Request, Submission
 from jobs.domain.timeline import EventCode
 from jobs.net.urls import parse
 from jobs.services import Services
@@ -89,20 +89,28 @@ def submit_job() -> ResponseReturnValue:
 
 
 def enqueue_request(
-    services: Services, body: SubmissionBody, details: Submission, digest: str
+    services: Services,
+    body: SubmissionBody,
+    details: Submission,
+    digest: str,
+    repeats: str | None = None,
 ) -> Job:
     """Queue the job of this request, unless its `Idempotency-Key` already made one.
 
-    `digest` is that of the request, in hex.
+    `digest` is that of the request, in hex; `repeats` is the id of the job that it repeats.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return enqueue(services, body, details)
-    return enqueue_once(services, body, details, (request_key(), key), digest)
+        return enqueue(services, body, details, repeats=repeats)
+    return enqueue_once(services, body, details, (request_key(), key), digest, repeats)
 
 
 def enqueue(
-    services: Services, body: SubmissionBody, details: Submission, job_id: str | None = None
+    services: Services,
+    body: SubmissionBody,
+    details: Submission,
+    job_id: str | None = None,
+    repeats: str | None = None,
 ) -> Job:
     """Store its input, and record and queue a new job, or return the job with this id.
 
@@ -116,22 +124,25 @@ def enqueue(
         services.store.require_room()
     own_id, created_at = job_id or str(uuid.uuid4()), services.store.now()
     files = packed.files(own_id, created_at)
-    details = replace(
-        details,
+    asked = Request(
+        repeats=repeats,
         region=body.region,
         base_url=_callback_base_url(services),
         kept_input=packed.values,
         input_files=files,
-        forgets_input=not services.settings.keep_inputs,
+        deletes_input=not services.settings.keep_inputs,
         key=current_key_name(),
     )
 
     def create(job: Job | None, now: float) -> Job:
         if job:
             return job
-        new = submission.create(own_id, body.model, now, details, body.metadata, body.notify_url)
+        new = submission.create(own_id, body.model, now, asked, body.metadata, body.notify_url)
         # The keys of the objects begin with the day of its creation.
-        return _with_remarks(services, new.evolve(created_at=created_at), now, draft)
+        queued = new.evolve(created_at=created_at).with_submission(
+            client_webhook=details.client_webhook, request_digest=details.request_digest
+        )
+        return _with_remarks(services, queued, now, draft)
 
     def write(note: str | None) -> Change[Job]:
         return services.store.update(own_id, create, new=True, input_note=note)
@@ -177,7 +188,12 @@ def _callback_base_url(services: Services) -> str | None:
 
 
 def enqueue_once(
-    services: Services, body: SubmissionBody, details: Submission, key: IdempotencyKey, digest: str
+    services: Services,
+    body: SubmissionBody,
+    details: Submission,
+    key: IdempotencyKey,
+    digest: str,
+    repeats: str | None = None,
 ) -> Job:
     """Return the job that this key created within a day, or create one.
 
@@ -190,7 +206,7 @@ def enqueue_once(
     details = replace(details, request_digest=digest[:32])
     job_id, is_known = _idempotent_job_id(services, key)
     known = services.store.update(job_id, lambda job, _now: job).after if is_known else None
-    job = known or enqueue(services, body, details, job_id)
+    job = known or enqueue(services, body, details, job_id, repeats)
     if job.submission.request_digest != details.request_digest:
         raise errors.IdempotencyKeyReused
     return job

@@ -16,7 +16,7 @@ ACCOUNT = "bfl"
 SUBMISSIONS = "submissions"
 CREDITS = "credits"
 REGIONS = "regions"
-LOW_CREDITS = 25.0  # a handful of pictures
+LOW_CREDITS = 25.0  # a handful of images
 LOW_DAYS = 3.0
 PACE_DAYS = 7
 
@@ -110,9 +110,7 @@ def _is_misdirected(context: Context, model: str) -> bool:
         return False
     default = "global" if context.settings.bfl_origin.host == GLOBAL_HOST else None
     newest = context.services.listing.page(Search(model=model), 1, None).jobs
-    return any(
-        job.is_submission and (job.submission.region or default) == "global" for job in newest
-    )
+    return any(job.is_submission and (job.request.region or default) == "global" for job in newest)
 
 
 def _has_account(settings: Settings) -> bool:

@@ -20,7 +20,7 @@ COLUMN_WIDTHS = {"id": 36, "status": 9, "model": 20, "created_at": 24}
 
 @click.group(epilog=example("jobs list --status failed"))
 def jobs() -> None:
-    """List jobs, show one, rescue lost ones, delete some."""
+    """List jobs, show one, replay some, delete some."""
 
 
 @jobs.command("list", cls=Command, epilog=example("jobs list --status failed --limit 50"))

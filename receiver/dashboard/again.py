@@ -27,7 +27,7 @@ class KeptImage(NamedTuple):
 
 def fields_of(services: Services, job: Job) -> dict[str, str]:
     """The form as it would have made this job; images are named by `kept_images`."""
-    is_kept = job.submission.public_input is not None
+    is_kept = job.request.public_input is not None
     kept = run_in_thread(inputs.load_values, services.storage, job) if is_kept else None
     known = {"prompt", *models.FIELD_NAMES}
     found = (kept or {}).items()
@@ -62,7 +62,7 @@ def related_jobs(services: Services, job: Job) -> list[Job]:
 
     Of the repeats the newest are shown.
     """
-    original = job.submission.repeats
+    original = job.request.repeats
     parent = services.store.load(original, exactly=True) if original else None
     own = {one.id: one for one in (parent, job) if one}
     repeats: dict[str, Job] = {}

@@ -1,4 +1,4 @@
-"""`GET /`: the jobs as pictures, newest first."""
+"""`GET /`: the jobs as images, newest first."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -92,7 +92,7 @@ def _redirect_to_variants(job_id: str) -> ResponseReturnValue:
 
 def _input(job: Job) -> Mapping[str, Any]:
     """The input of a job, for visitors who may submit."""
-    visitor, kept = session.current_visitor(), job.submission.public_input
+    visitor, kept = session.current_visitor(), job.request.public_input
     if kept is None or visitor is None or not visitor.has_scope("submit"):
         return {}
     return inputs.with_links(kept, services().links_to(job, is_input=True))

@@ -93,10 +93,9 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str |
     rate_limits.count_request(visitor.name)
     g.api_key = visitor
     key = (f"visitor {visitor.name}", idempotency_key)
-    details = Submission(repeats=repeats)
     request = json.dumps(body, default=lambda part: part.sha256)
     digest = hashlib.sha256(request.encode()).hexdigest()
-    return enqueue_once(services(), submission, details, key, digest)
+    return enqueue_once(services(), submission, Submission(), key, digest, repeats)
 
 
 def _enqueue(fields: Mapping[str, str]) -> Job:
@@ -150,7 +149,7 @@ def _images(fields: Mapping[str, str], original: Job | None) -> list[InputPart]:
 
 def _kept_image(original: Job | None, n: int) -> InputPart:
     """An image of the job that the form repeats. Raises WrongStatus, StorageError."""
-    files = original.submission.input_files if original else ()
+    files = original.request.input_files if original else ()
     size = run_in_thread(services().storage.size, files[n].key) if n < len(files) else None
     if size is None or size != files[n].bytes:
         raise WrongStatus(_INPUT_DELETED)

@@ -16,7 +16,7 @@ from receiver.schemas.responses import Reset
 RETRY_MILLISECONDS = 2000
 HEARTBEAT_SECONDS = 15.0  # routers close connections that are silent for 30 to 60 s
 RESET: Reset = {"reason": "too long away"}
-NAMES = ("job", "forgotten", "reset")
+NAMES = ("job", "deleted", "reset")
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from receiver.openapi.schemas import Schema, Schemas, query_parameters
 from receiver.problem_details import BFL_PATHS, STATUS
 from receiver.schemas import endpoint
 from receiver.schemas.query import METADATA, Query
-from receiver.schemas.responses import Forgotten, Problem, Reset
+from receiver.schemas.responses import DeletedJob, Problem, Reset
 
 Responses = dict[str, Schema]  # by status
 
@@ -111,7 +111,7 @@ def _response(status: int | str, spec: endpoint.ResponseSpec, schemas: Schemas) 
 
 def _event(schemas: Schemas) -> Schema:
     """Schema of one event: validators read a stream event by event."""
-    kinds = [schemas.of(kind) for kind in (JobView, Forgotten, Reset)]
+    kinds = [schemas.of(kind) for kind in (JobView, DeletedJob, Reset)]
     data = {"contentMediaType": endpoint.JSON, "contentSchema": {"anyOf": kinds}}
     return {
         "type": "object",

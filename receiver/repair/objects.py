@@ -12,7 +12,7 @@ from jobs import request_limits, sidecars
 from jobs.domain import retention, thumbnails
 from jobs.domain.errors import ForeignObject, UnknownJob
 from jobs.domain.job import Job
-from jobs.domain.status import REOPENABLE
+from jobs.domain.status import REPLAYABLE
 from jobs.services import Services
 from jobs.storage import layout
 from jobs.storage.base import ListedObject
@@ -180,13 +180,13 @@ def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterat
     if returned and not _are_media_expired(services, job):
         repair = partial(_mark_found, services, job.id, found.key)
         yield Finding(found.key, "exists, but its record marks it as missing", repair)
-    elif job.status in REOPENABLE and sidecars.is_stored(services.storage, found.key):
+    elif job.status in REPLAYABLE and sidecars.is_stored(services.storage, found.key):
         yield Finding(found.key, f"was stored, but its job is {job.status}: replay the job")
     elif returned or not job.present_media:
         problem = f"belongs to a job that has no media ({job.status})"
         yield Finding(found.key, problem, partial(_delete, services, found.key))
-    elif layout.fencing_token_of(found.key) < job.check.fencing_token:
-        # A worker that was late for a job which was deleted and expected again published it (I11).
+    elif layout.fencing_token_of(found.key) < job.claim.fencing_token:
+        # A worker that was late for a job which was deleted and announced again published it (I11).
         problem = "was superseded by what another worker stored"
         yield Finding(found.key, problem, partial(_delete, services, found.key))
     else:

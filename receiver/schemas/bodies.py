@@ -61,7 +61,7 @@ PollingUrl = Annotated[
 ]
 
 
-class Expectation(BaseModel):
+class Announcement(BaseModel):
     """Body of `PUT /api/jobs/<task_id>`: details of a job that the caller submitted to BFL."""
 
     model_config = ConfigDict(extra="forbid", strict=True)

@@ -15,8 +15,8 @@ class JobPage(TypedDict):
     next_cursor: Annotated[str | None, Field(description="opaque; null at the end of the list")]
 
 
-class Forgotten(TypedDict):
-    """Data of a `forgotten` event: a job was deleted."""
+class DeletedJob(TypedDict):
+    """Data of a `deleted` event: a job was deleted."""
 
     id: str
 
@@ -31,7 +31,7 @@ class CallbackAccepted(TypedDict):
     """The job after an accepted callback."""
 
     id: str
-    status: Annotated[str, Field(description="of the job, or `forgotten`")]
+    status: Annotated[str, Field(description="of the job, or `deleted`")]
 
 
 class Readiness(TypedDict):

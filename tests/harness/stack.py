@@ -49,17 +49,17 @@ class Stack:
             switches={"seconds": QUICK_SECONDS, "strict": False, "format": "mp4", **switches},
         )
 
-    def expect(self, task: Task, **body: Any) -> dict[str, Any]:
+    def announce(self, task: Task, **body: Any) -> dict[str, Any]:
         """Announce a task, as the caller of BFL does it."""
         answer = self.client.put_job(task.id, **body)
         answer.raise_for_status()
         job: dict[str, Any] = answer.json()
         return job
 
-    def expected(self, model: str = "flux-2-pro", **switches: Any) -> Task:
+    def announced(self, model: str = "flux-2-pro", **switches: Any) -> Task:
         """A task that its caller has announced and that never calls back."""
         task = self.generate(model, callback="never", **switches)
-        self.expect(task)
+        self.announce(task)
         return task
 
     def finished(self, **switches: Any) -> Task:

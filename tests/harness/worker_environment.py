@@ -17,7 +17,7 @@ from tests.harness.patience import wait_for
 from tests.harness.required_settings import SECRETS
 from tests.sandbox import Sandbox, Task
 from worker import poll
-from worker.claim import Claim
+from worker.claim import HeldClaim
 from worker.dispatcher import Dispatcher
 from worker.sweep import sweep
 
@@ -64,15 +64,15 @@ class WorkerEnvironment:
         """A task whose URLs are known and wait for a worker."""
         task = self.finished(**switches)
         self.unclear(task)
-        claim = Claim.acquire(self.wired.store, task.id, takes_rq_job=True)
+        claim = HeldClaim.acquire(self.wired.store, task.id, takes_rq_job=True)
         assert claim is not None
         poll.poll_job(self.wired, claim)
         assert self.job(task).status is Status.READY
         return task
 
-    def claim(self, task: Task) -> Claim:
+    def claim(self, task: Task) -> HeldClaim:
         """A worker takes the job, and nothing more."""
-        claim = Claim.acquire(self.wired.store, task.id)
+        claim = HeldClaim.acquire(self.wired.store, task.id)
         assert claim is not None
         return claim
 
@@ -95,11 +95,11 @@ class WorkerEnvironment:
     def downloads(self, task: Task) -> int:
         return len(self.box.task(task.id).deliveries)
 
-    def die_with(self, claim: Claim) -> None:
+    def die_with(self, claim: HeldClaim) -> None:
         """The worker is gone, its lease runs out and the sweep sees it."""
 
         def a_lease_later(job: Job | None, now: float) -> Job | None:
-            return job and job.with_check(lease_until=now - 1, next_check_at=now - 1)
+            return job and job.with_claim(lease_until=now - 1).with_polling(next_check_at=now - 1)
 
         self.wired.store.update(claim.job.id, a_lease_later)
         sweep(self.wired)

@@ -8,14 +8,14 @@ import pytest
 
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.record import Request
 from jobs.domain.status import Status
 from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from tests.harness.patience import wait_for
 from tests.harness.reports import load
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
-from worker.claim import Claim
+from worker.claim import HeldClaim
 from worker.dispatcher import Dispatcher
 from worker.sweep import sweep
 
@@ -25,7 +25,7 @@ QUEUE = "rq:queue:fluxkeep"
 
 def queued(worker_env: WorkerEnvironment, job_id: str) -> None:
     def begin(job: Job | None, now: float) -> Job:
-        details = Submission(kept_input={"prompt": "a"})
+        details = Request(kept_input={"prompt": "a"})
         return job or submission.create(job_id, "flux-2-pro", now, details)
 
     worker_env.wired.store.update(job_id, begin, new=True)
@@ -43,9 +43,9 @@ def unknown_to_bfl(worker_env: WorkerEnvironment, n: int) -> None:
     """Jobs that are expected, and that BFL is to be asked about at once."""
     store, timeouts = worker_env.wired.store, worker_env.wired.settings.timeouts
     for number in range(n):
-        begin = partial(Job.expected, f"expected-{number}", timeouts=timeouts)
+        begin = partial(Job.awaited, f"awaited-{number}", timeouts=timeouts)
         store.update(
-            f"expected-{number}",
+            f"awaited-{number}",
             lambda _job, now, begin=begin: begin(now=now).enqueue(now),  # type: ignore[misc]
             new=True,
         )
@@ -148,7 +148,7 @@ def test_one_thread_of_several_is_kept_from_polls_and_submissions(
     unknown_to_bfl(worker_env, 10)
     dispatcher = Dispatcher(worker_env.wired)
     for number in range(dispatcher.size - 1):
-        claim = Claim.acquire(worker_env.wired.store, f"expected-{number}")
+        claim = HeldClaim.acquire(worker_env.wired.store, f"awaited-{number}")
         assert claim
         dispatcher.claims.add(claim)
     assert not dispatcher.process_next(), "the last thread waits for a rescue"
@@ -182,7 +182,7 @@ def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
     assert job.status is Status.FAILED and job.error and job.error.code == "poison"
     timeouts = worker_env.wired.settings.timeouts
     worker_env.wired.store.update(
-        task.id, lambda job, now: job and submission.reopen(job, now, timeouts)
+        task.id, lambda job, now: job and submission.replay(job, now, timeouts)
     )
     worker_env.die_with(worker_env.claim(task))
     assert worker_env.job(task).status is Status.SUBMITTED, "its workers are counted anew"
@@ -203,7 +203,7 @@ def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(
     fresh = worker_env.ready(life=3000)
     assert dispatcher.process_next() and not dispatcher.process_next()
     assert worker_env.job(fresh).status is Status.STORED, "it is the only one beside the first"
-    assert worker_env.job(suspects[1]).check.fencing_token < first.job.check.fencing_token
+    assert worker_env.job(suspects[1]).claim.fencing_token < first.job.claim.fencing_token
     dispatcher.claims.remove(first)
     assert dispatcher.process_next() and worker_env.job(suspects[1]).status is Status.STORED
 
@@ -213,7 +213,7 @@ def test_a_job_that_its_worker_gave_back_is_no_poison(worker_env: WorkerEnvironm
     for _ in range(5):
         worker_env.claim(task).commit(lambda job, now: job.back_off(now, 0.0))
         worker_env.wired.store.update(
-            task.id, lambda job, now: job and job.with_check(next_check_at=now)
+            task.id, lambda job, now: job and job.with_polling(next_check_at=now)
         )
         sweep(worker_env.wired)
     assert worker_env.job(task).status is Status.READY
@@ -231,6 +231,6 @@ def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
     draining.join(10)
     assert not draining.is_alive()
     assert {worker_env.job(task).status for task in tasks} == {Status.READY}
-    assert [task.id for task in tasks if worker_env.job(task).check.lease_until] == []
+    assert [task.id for task in tasks if worker_env.job(task).claim.lease_until] == []
     assert worker_env.wired.redis.zcard(PENDING_RESCUES) == len(tasks)
     assert list((worker_env.media_root / ".staging").iterdir()) == []

@@ -12,9 +12,9 @@ from jobs import ingest
 from jobs.domain.job import Job
 from jobs.domain.report import Report, Role
 from jobs.domain.status import ReportKind, Source, Status
+from tests.harness.local_worker import LocalWorker
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import LocalWorker
 
 
 class Drafts:

@@ -1,4 +1,4 @@
-"""The sweep deletes objects that no record names, and inputs that are to be forgotten."""
+"""The sweep deletes objects that no record names, and inputs that are to be deleted."""
 
 import base64
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.record import Request
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.commit import REPLAY_SECONDS
@@ -41,7 +41,7 @@ def noted(wired: Services) -> str:
     monkey = pytest.MonkeyPatch()
     monkey.setattr(input_storage, "_store", lambda *_: None)  # they are there
     with pytest.raises(SystemExit):
-        input_storage.record(wired, (), job.submission.input_files, die, is_new_id=True)
+        input_storage.record(wired, (), job.request.input_files, die, is_new_id=True)
     monkey.undo()
     (note,) = notes(wired)
     return note
@@ -68,8 +68,8 @@ def test_objects_that_a_record_names_by_then_stay(wired: Services) -> None:
 
 @pytest.fixture
 def forgetful(wired: Services) -> Services:
-    """A queued job whose input is to be forgotten."""
-    details = Submission(forgets_input=True)
+    """A queued job whose input is to be deleted."""
+    details = Request(deletes_input=True)
     created = submission.create("own", "m", wired.store.now(), details)
     job = with_input(wired.storage, created, {"a": PICTURE, "b": 1})
     wired.store.update("own", lambda _job, _now: job, new=True)
@@ -79,14 +79,14 @@ def forgetful(wired: Services) -> Services:
 def kept(wired: Services) -> Any:
     job = wired.store.load("own")
     assert job is not None
-    return job.submission.kept_input
+    return job.request.kept_input
 
 
 def end(job: Job | None, now: float) -> Job | None:
     return job and job.ended(now, Status.FAILED)
 
 
-def test_an_input_that_bfl_has_is_forgotten(forgetful: Services) -> None:
+def test_an_input_that_bfl_has_is_deleted(forgetful: Services) -> None:
     assert notes(forgetful) == {}
     forgetful.store.update("own", lambda job, _now: job and job.evolve(task_id="task"))
     assert kept(forgetful) == {"a": "input:0", "b": 1}
@@ -94,7 +94,7 @@ def test_an_input_that_bfl_has_is_forgotten(forgetful: Services) -> None:
     assert kept(forgetful) is None and objects(forgetful) == [] and notes(forgetful) == {}
 
 
-def test_an_input_that_bfl_never_had_is_forgotten_after_a_day(forgetful: Services) -> None:
+def test_an_input_that_bfl_never_had_is_deleted_after_a_day(forgetful: Services) -> None:
     forgetful.store.update("own", end)
     now = forgetful.store.now()
     delete_unrecorded(forgetful, now + REPLAY_SECONDS - 60)
@@ -106,6 +106,6 @@ def test_an_input_that_bfl_never_had_is_forgotten_after_a_day(forgetful: Service
 def test_an_input_that_is_replayed_meanwhile_is_still_of_use(forgetful: Services) -> None:
     timeouts = forgetful.settings.timeouts
     forgetful.store.update("own", end)
-    forgetful.store.update("own", lambda job, now: job and submission.reopen(job, now, timeouts))
+    forgetful.store.update("own", lambda job, now: job and submission.replay(job, now, timeouts))
     delete_unrecorded(forgetful, forgetful.store.now() + 2 * REPLAY_SECONDS)
     assert kept(forgetful) and len(objects(forgetful)) == 1

@@ -10,7 +10,7 @@ from tests.harness.reports import call_back
 from tests.harness.stored_objects import a_file_in_place_of
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
-from worker.rescue import Rescue
+from worker import rescue
 from worker.sweep import sweep
 
 
@@ -20,9 +20,7 @@ def until_its_deadline(worker_env: WorkerEnvironment, task: Task) -> Job:
     def later(job: Job | None, now: float) -> Job | None:
         gone = f"{worker_env.box.url}/gone/sample.jpeg"
         urls = {"urls": (gone,) * len(job.delivery.urls)} if job else {}
-        past = job and job.evolve(deadline=now - 1).with_check(
-            lease_until=None, next_check_at=now - 1
-        )
+        past = job and job.evolve(deadline=now - 1).unleased(now - 1)
         return past and past.with_delivery(**urls, refreshed=True)
 
     worker_env.wired.store.update(task.id, later)
@@ -32,13 +30,13 @@ def until_its_deadline(worker_env: WorkerEnvironment, task: Task) -> Job:
 
 def published(worker_env: WorkerEnvironment, task: Task) -> None:
     """A worker publishes all files; Redis is gone before it can commit."""
-    Rescue(worker_env.wired, worker_env.claim(task)).rescue_files()
+    rescue.rescue_files(worker_env.wired, worker_env.claim(task))
 
 
 def replay(worker_env: WorkerEnvironment, task: Task) -> None:
     timeouts = worker_env.wired.settings.timeouts
     worker_env.wired.store.update(
-        task.id, lambda job, now: job and submission.reopen(job, now, timeouts)
+        task.id, lambda job, now: job and submission.replay(job, now, timeouts)
     )
 
 

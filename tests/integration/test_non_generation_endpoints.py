@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobs.bfl import submissions as bfl_submissions
 from jobs.domain.status import Status
 from receiver.app import create_app
 from receiver.checks.bfl import check_regions
 from receiver.checks.context import Context
 from receiver.checks.result import Grade
 from tests.harness import RedisServer
+from tests.harness.local_worker import KEY, LocalWorker, built
 from tests.harness.reports import load
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
 ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details"]
 
@@ -38,11 +37,6 @@ def test_a_submission_names_bfls_own_host(api: FlaskClient, model: str) -> None:
     assert answer.status_code == 422
     (error,) = answer.get_json()["errors"]
     assert error["field"] == "model" and "https://api.bfl.ai/v1/" in error["message"]
-
-
-@pytest.mark.parametrize("model", ["finetuned", "my-finetune", "flux-pro-1.1-ultra-finetuned"])
-def test_what_only_sounds_like_it_is_a_model(model: str) -> None:
-    assert bfl_submissions.is_generation(model)
 
 
 def test_an_answer_without_a_task_fails_the_job(local_worker: LocalWorker) -> None:

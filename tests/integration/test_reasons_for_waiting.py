@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from tests.harness.local_worker import LocalWorker
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import LocalWorker
 
 
 def polled(api: FlaskClient, job_id: str) -> Any:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from jobs.domain.status import Status
+from tests.harness.trap import Trap
 from tests.harness.worker_environment import WorkerEnvironment
-from tests.system.bad_input.trap import Trap
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_an_unknown_delivery_host_is_tried_again_while_the_url_lives(
     task = worker_env.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
     worker_env.take(task)
     job = worker_env.job(task)
-    assert job.status is Status.READY and job.check.next_check_at is not None
+    assert job.status is Status.READY and job.polling.next_check_at is not None
     assert "cdn.example.com" in str(job.timeline[-1].detail)
     assert "CANARY" not in str(job.timeline)
     assert worker_env.downloads(task) == 0

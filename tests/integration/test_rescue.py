@@ -64,7 +64,7 @@ def test_a_polling_url_on_record_is_checked_before_the_key_goes_there(
     elsewhere = f"{worker_env.box.url}/elsewhere?id={task.id}"
 
     def bent(job: Job | None, _now: float) -> Job | None:
-        return job and job.with_check(polling_url=elsewhere)
+        return job and job.with_polling(polling_url=elsewhere)
 
     worker_env.wired.store.update(task.id, bent)
     assert worker_env.take(task)
@@ -80,8 +80,8 @@ def test_bfl_is_not_asked_before_the_time_it_named(
     worker_env.unclear(task)
     worker_env.take(task)
     job = worker_env.job(task)
-    assert job.check.work_deadline is None and job.check.next_check_at is not None
-    assert job.check.next_check_at - worker_env.wired.store.now() == pytest.approx(
+    assert job.claim.work_deadline is None and job.polling.next_check_at is not None
+    assert job.polling.next_check_at - worker_env.wired.store.now() == pytest.approx(
         RETRY_AFTER_SECONDS, abs=30
     )
 
@@ -154,7 +154,7 @@ def test_waiting_thumbnails_get_an_rq_job(
     assert worker_env.wired.redis.llen(worker_env.wired.rq_queue.queue_key) == 1
 
 
-def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(
+def test_a_job_that_was_deleted_meanwhile_gets_no_thumbnail(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()

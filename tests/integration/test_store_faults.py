@@ -118,11 +118,11 @@ def test_a_due_id_without_a_record_is_cleared_away(wired: Services, redis: Redis
     assert redis.zcard(DUE) == redis.zcard(PENDING_RESCUES) == 0
 
 
-# Forgetting.
+# Deletion.
 
 
 @pytest.mark.parametrize("kind", ReportKind)
-def test_a_forgotten_job_leaves_no_trace(
+def test_a_deleted_job_leaves_no_trace(
     parts: Parts, store: JobStore, redis: Redis, kind: ReportKind
 ) -> None:
     call_back(store, "job", kind=kind)
@@ -159,7 +159,7 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda parts: parts.store.due(1),
         lambda parts: parts.store.most_urgent(),
         lambda parts: parts.listing.page(Search(), 1, None),
-        lambda parts: parts.store.delete(Job.expected("job", 0.0, TIMEOUTS)),
+        lambda parts: parts.store.delete(Job.awaited("job", 0.0, TIMEOUTS)),
         lambda parts: parts.store.enqueue(["job"]),
         lambda parts: parts.store.postpone("job", 1.0),
         lambda parts: parts.store.increment({"x": 1}),

@@ -7,8 +7,8 @@ import pytest
 
 from jobs.bfl import submissions as bfl_submissions
 from jobs.domain.status import Status
+from tests.harness.local_worker import LocalWorker
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import LocalWorker
 
 STRICT = ["flux-3-image", "flux-3-video", "flux-tools/video-edit-v1"]
 PUBLIC = "https://keep.example"
@@ -43,8 +43,8 @@ def test_a_strict_model_is_submitted_to_once_more_without_a_webhook(
     job, now = local_worker.job("a"), local_worker.wired.store.now()
     assert job.status is Status.SUBMITTED and job.task_id == local_worker.box.tasks()[0].id
     assert (
-        job.check.next_check_at
-        and job.check.next_check_at < now + local_worker.wired.settings.timeouts.grace(None) / 2
+        job.polling.next_check_at
+        and job.polling.next_check_at < now + local_worker.wired.settings.timeouts.grace(None) / 2
     ), "polled"
 
 
@@ -92,41 +92,3 @@ def test_the_rest_of_an_input_reaches_a_strict_model_as_it_was_meant(
     fields = {"aspect_ratio": "16:9", "images": ["x"], "resolution": "2k"}
     *_, sent = submit(local_worker, "a", "flux-3-image", **fields)
     assert sent == asked(**fields)
-
-
-OURS = {"loc": ["body", "webhook_url"], "msg": "Extra inputs are not permitted"}
-THEIRS = {"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}
-
-
-@pytest.mark.parametrize(
-    ("detail", "only_ours"),
-    [
-        ([OURS], True),
-        ([OURS, {"loc": ["body", "webhook_secret"]}], True),
-        ([{"loc": ["webhook_url"]}], True),
-        ([{"loc": "body.webhook_url"}], True),
-        ([{"loc": ["body", "flux-3-image", "webhook_secret"]}], True),
-        ({"loc": ["body", "webhook_url"]}, True),
-        ([OURS, THEIRS], False),
-        ([THEIRS], False),
-        ([], False),
-        ([{}], False),
-        ([OURS, "and more"], False),
-        ("webhook_url is not permitted", False),
-        (None, False),
-        ([{"loc": ["body", "webhook_url", 0]}], True),
-        ([{"loc": [0, None]}], False),
-        ([{"loc": ["body", "webhook_url", "url"]}], True),
-        ([{"loc": "body.webhook_url.url"}], True),
-        ([{"loc": ["body", "my_webhook_url"]}], False),
-    ],
-)
-def test_only_a_complaint_about_nothing_but_the_webhook_is_ours(
-    detail: Any, *, only_ours: bool
-) -> None:
-    assert bfl_submissions.is_webhook_rejected(json.dumps({"detail": detail}).encode()) is only_ours
-
-
-@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"x"', b"{", b'{"detail": 1e999}'])
-def test_an_answer_that_is_no_object_is_no_complaint_about_the_webhook(body: bytes) -> None:
-    assert not bfl_submissions.is_webhook_rejected(body)

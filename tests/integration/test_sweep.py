@@ -13,7 +13,7 @@ from jobs.store.rq_queue import QUEUE_NAME
 from tests.harness.redis_server import RQ_KEYS
 from tests.harness.reports import call_back
 from tests.harness.worker_environment import WorkerEnvironment
-from worker.claim import Claim
+from worker.claim import HeldClaim
 from worker.sweep import sweep
 
 
@@ -31,7 +31,7 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
     for name in ("bad", "good"):
         store.update(
             name,
-            lambda _job, now, name=name: Job.expected(name, now - 7200, timeouts),  # type: ignore[misc]
+            lambda _job, now, name=name: Job.awaited(name, now - 7200, timeouts),  # type: ignore[misc]
             new=True,
         )
 
@@ -55,7 +55,7 @@ def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(
 ) -> None:
     timeouts = worker_env.wired.settings.timeouts
     worker_env.wired.store.update(
-        "job", lambda _job, now: Job.expected("job", now - 7200, timeouts), new=True
+        "job", lambda _job, now: Job.awaited("job", now - 7200, timeouts), new=True
     )
 
     def fail(_job: Job, _now: float) -> Job:
@@ -77,7 +77,7 @@ def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: R
 
 def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(wired: Services, redis: Redis) -> None:
     call_back(wired.store, "job")
-    assert Claim.acquire(wired.store, "job") is not None
+    assert HeldClaim.acquire(wired.store, "job") is not None
     redis.zadd(DUE, {"job": 1.0})
     sweep(wired)
     assert wired.store.most_urgent() is None and wired.store.due(10).ids == ()

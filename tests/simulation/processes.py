@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from jobs.domain.errors import ReportRefused, StorageError, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.record import Submission
-from jobs.domain.status import REOPENABLE
+from jobs.domain.status import REPLAYABLE
 from receiver import webhook
 from receiver.api import submissions
 from receiver.api.job_actions import delete_job, replay_job
@@ -38,10 +38,10 @@ def announcer(world: Any, task_id: str) -> None:
     """PUT /api/jobs/<task>, repeated until it is on record."""
     wired = world.services()
 
-    def expect(job: Job | None, now: float) -> Job:
-        return job or Job.expected(task_id, now, wired.settings.timeouts)
+    def announce(job: Job | None, now: float) -> Job:
+        return job or Job.awaited(task_id, now, wired.settings.timeouts)
 
-    _until_done(world, lambda: wired.store.update(task_id, expect))
+    _until_done(world, lambda: wired.store.update(task_id, announce))
 
 
 def submitter(world: Any, job_id: str, model: str) -> None:
@@ -71,8 +71,8 @@ def replayer(world: Any) -> None:
     wired = world.services()
     while True:
         world.scheduler.sleep(60.0)
-        reopenable = [job_id for job_id, status in world.terminal.items() if status in REOPENABLE]
-        for job_id in sorted(set(reopenable) - world.replayed):
+        replayable = [job_id for job_id, status in world.terminal.items() if status in REPLAYABLE]
+        for job_id in sorted(set(replayable) - world.replayed):
             world.replayed.add(job_id)
             world.bfl.sent.discard(job_id)  # the operator decides that it may be paid twice
             with suppress(ReportRefused):

@@ -58,7 +58,7 @@ def test_a_paid_job_whose_media_expired_is_listed_until_it_is_deleted(
 ) -> None:
     losing = env.stack
     task = losing.generate(life=0.0, resign=False, cost_in_callback=True)
-    losing.expect(task)
+    losing.announce(task)
     assert losing.client.wait_for(task.id)["status"] == "expired"
     found = losing.client.get("/api/costs").json()["paid_and_not_kept"]
     assert found == {"count": 1, "jobs": [task.id]}

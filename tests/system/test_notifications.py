@@ -113,8 +113,8 @@ def test_the_specifications_own_verifier_agrees_in_javascript(stack: Stack, hook
 
 
 def test_a_job_that_its_caller_submitted_is_notified_too(stack: Stack, hook: Hook) -> None:
-    task = stack.expected()
-    stack.expect(task, notify_url=hook.url)
+    task = stack.announced()
+    stack.announce(task, notify_url=hook.url)
     stack.client.callback({"id": task.id, "status": "Error"})
     payload = hook.called().payload
     assert (payload["type"], payload["data"]["id"]) == ("job.failed", task.id)

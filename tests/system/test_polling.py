@@ -60,7 +60,7 @@ def _announced(stack: Stack, **switches: Any) -> Task:
         f"{stack.box.url}/v1/flux-2-pro", json=body, headers={"x-key": "caller"}, timeout=30
     ).json()
     task = stack.box.task(submitted["id"])
-    stack.expect(task, polling_url=submitted["polling_url"])
+    stack.announce(task, polling_url=submitted["polling_url"])
     return task
 
 

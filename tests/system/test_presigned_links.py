@@ -77,11 +77,11 @@ def test_forged_expired_and_deleted_links_are_not_redirected(stack: Stack, task:
     wait_for("the link has expired", lambda: ask(brief).status_code == 410)
     gone = stack.generate()
     stack.client.wait_for(gone.id, "stored")
-    lost, forgotten = link(stack, gone), link(stack, task)
+    lost, deleted = link(stack, gone), link(stack, task)
     stack.installation.stored_objects.remove(stack.keys(gone)[0])
     assert ask(lost).status_code == 410
     assert stack.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
-    assert ask(forgotten).status_code == 410
+    assert ask(deleted).status_code == 410
     # A thumbnail that was being drawn is deleted by the worker that drew it.
     sizes = stack.installation.stored_objects.sizes
     wait_for("no object of it", lambda: not [key for key in sizes() if task.id in key])

@@ -18,7 +18,7 @@ APP, OWNER, CALLER = NotificationTarget.APP, NotificationTarget.OWNER, Notificat
 def ended(*, owner: bool = False, client_webhook: ClientWebhook | None = None) -> Job:
     """A job with an app to notify, or with a client of BFL's API."""
     notify_url = None if client_webhook else "https://app.example/told"
-    job = Job.expected("abc", NOW - 10, TIMEOUTS).with_notifications(notify_url=notify_url)
+    job = Job.awaited("abc", NOW - 10, TIMEOUTS).with_notifications(notify_url=notify_url)
     job = job.with_submission(client_webhook=client_webhook)
     return notifications.schedule(job, job.ended(NOW, Status.LOST), NOW, owner=owner)
 

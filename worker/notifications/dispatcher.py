@@ -125,7 +125,7 @@ def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:
     for one in pending:
         if one.at <= now:
             host = _host(services, job, one.to)
-            dispatcher.submit(Delivery(job_id, one.to, job.submission.key, host))
+            dispatcher.submit(Delivery(job_id, one.to, job.request.key, host))
 
 
 def _host(services: Services, job: Job, to: NotificationTarget) -> str:

@@ -35,7 +35,7 @@ def start_job(
         webhook_secret=stack.installation.settings["WEBHOOK_SECRET"],
         switches={"seconds": 0.02, "strict": False, "cost_in_callback": True, **switches},
     )
-    stack.expect(task, model=model, **(body or {}))
+    stack.announce(task, model=model, **(body or {}))
     return task.id
 
 

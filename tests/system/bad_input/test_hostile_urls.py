@@ -9,8 +9,8 @@ import pytest
 
 from jobs.domain.status import Status
 from tests.harness import Stack, check, stopped_stack, wait_for
+from tests.harness.trap import ELSEWHERE, Trap, spellings
 from tests.system.bad_input.target import new_id
-from tests.system.bad_input.trap import ELSEWHERE, Trap, spellings
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +103,7 @@ def test_a_hostile_url_among_good_ones_is_left_out(attacked: Attacked, order: in
 
 def test_a_hostile_url_in_a_polling_answer_is_refused_too(attacked: Attacked) -> None:
     url = f"http://127.0.0.1:{attacked.trap.port}/a.jpeg"
-    task = attacked.stack.expected(sample_url=url)
+    task = attacked.stack.announced(sample_url=url)
     wait_for("BFL is asked", lambda: attacked.stack.polls(task), 30)
     attacked.refused(task.id)
 

@@ -76,7 +76,7 @@ def test_everything_is_done_although_redis_stays_full_and_all_processes_are_rest
     queued = [env.posted() for _ in range(JOBS)]
     called = [stack.finished() for _ in range(JOBS)]
     for task in called:
-        stack.expect(task)
+        stack.announce(task)
 
     fill(stack)
     wait_for("an unknown task is refused", lambda: pending(stack.client, uuid4().hex) == 503)

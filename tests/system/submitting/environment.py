@@ -93,7 +93,7 @@ class SubmissionEnvironment:
             return [str(key) for pattern in patterns for key in redis.scan_iter(pattern)]
 
     def input_notes(self) -> list[Any]:
-        """Inputs whose objects may have no record, or are to be forgotten."""
+        """Inputs whose objects may have no record, or are to be deleted."""
         with self.stack.installation.redis.client() as redis:
             found: Any = redis.zrange(INPUT_NOTES, 0, -1)
         return list(found)

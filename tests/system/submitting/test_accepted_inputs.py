@@ -38,7 +38,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironm
 def recorded(env: SubmissionEnvironment) -> set[str]:
     """The keys of all objects of inputs that records name."""
     with env.stack.installation.redis.client() as redis:
-        return {file.key for job in all_jobs(redis) for file in job.submission.input_files}
+        return {file.key for job in all_jobs(redis) for file in job.request.input_files}
 
 
 def stored(env: SubmissionEnvironment) -> set[str]:

@@ -110,7 +110,7 @@ def test_an_announced_job_is_repeated_from_the_input_that_it_was_given(
     env: SubmissionEnvironment,
 ) -> None:
     task = env.stack.generate()
-    env.stack.expect(task, model="flux-2-pro", input={"prompt": "mine", "seed": 3})
+    env.stack.announce(task, model="flux-2-pro", input={"prompt": "mine", "seed": 3})
     env.stack.stored(task)
     again = repeat(env, task.id).json()
     assert sent(env, again["id"])["prompt"] == "mine"

@@ -9,14 +9,14 @@ from jobs import services as wiring
 from jobs.config.settings import load
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile, Submission
+from jobs.domain.record import MediaFile, Request
 from jobs.services import Services
 from jobs.store.keys import CIRCUITS, INPUT_PREFIX
 from tests.harness import RedisServer
 from tests.harness.required_settings import SECRETS
 from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
-from worker.claim import Claim
+from worker.claim import HeldClaim
 
 BASE = {**SECRETS, "MAX_ACTIVE": "2,small=1", "WORKER_CONCURRENCY": "1"}
 KEY = "bfl-key-canary-71f0"
@@ -33,7 +33,7 @@ class LocalWorker:
 
     def post(self, job_id: str, model: str = "large", given: Mapping[str, Any] = INPUT) -> None:
         def begin(job: Job | None, now: float) -> Job:
-            return job or submission.create(job_id, model, now, Submission(kept_input=given))
+            return job or submission.create(job_id, model, now, Request(kept_input=given))
 
         self.wired.store.update(job_id, begin, new=True)
 
@@ -41,7 +41,7 @@ class LocalWorker:
         """As a version did it whose queue held the requests themselves."""
 
         def begin(job: Job | None, now: float) -> Job:
-            details = Submission(input_bytes=len(request))
+            details = Request(input_bytes=len(request))
             return job or submission.create(job_id, "large", now, details)
 
         self.redis.set(INPUT_PREFIX + job_id, request)
@@ -52,7 +52,7 @@ class LocalWorker:
         lost = MediaFile(key="gone", content_type="image/png", bytes=1, sha256="0" * 64)
 
         def name(job: Job | None, _now: float) -> Job | None:
-            return job and job.with_submission(kept_input={"a": "input:0"}, input_files=(lost,))
+            return job and job.with_request(kept_input={"a": "input:0"}, input_files=(lost,))
 
         self.wired.store.update(job_id, name)
 
@@ -61,9 +61,9 @@ class LocalWorker:
         for _ in range(times):
             process_one(self.wired)
 
-    def admit(self) -> Claim:
+    def admit(self) -> HeldClaim:
         found = self.queue.next()
-        claim = Claim.admit(self.wired, found) if found else None
+        claim = HeldClaim.admit(self.wired, found) if found else None
         assert claim
         return claim
 

@@ -17,8 +17,8 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.submission_queue import ALL_MODELS
 from tests.harness import RedisServer, wait_for
+from tests.harness.local_worker import LocalWorker, built, submission_body
 from tests.sandbox import Sandbox
-from tests.system.submitting.local_worker import LocalWorker, built, submission_body
 from worker.submit import BACKOFF_MIN_SECONDS
 from worker.sweep import check_job, sweep
 
@@ -30,13 +30,13 @@ OUTAGES: list[dict[str, Any]] = [
 ]
 
 
-def later(local_worker: LocalWorker, job_id: str, seconds: float, **check: Any) -> None:
+def later(local_worker: LocalWorker, job_id: str, seconds: float, **claim: Any) -> None:
     """So much time passes for one job, and the sweep looks at it."""
 
     def age(job: Job | None, now: float) -> Job | None:
         assert job
         aged = replace(job, deadline=job.deadline - seconds)
-        return aged.with_check(next_check_at=now - 1, **check)
+        return aged.with_polling(next_check_at=now - 1).with_claim(**claim)
 
     local_worker.wired.store.update(job_id, age)
     check_job(local_worker.wired, job_id)

@@ -6,8 +6,8 @@ import pytest
 import requests
 
 from tests.harness.hook import Hook
-from tests.integration.sandbox.clients import KEY, submitted
 from tests.sandbox import Refused, Sandbox
+from tests.unit.sandbox.clients import KEY, submitted
 
 
 def test_a_submission_is_answered_as_bfl_answers_it(box: Sandbox) -> None:

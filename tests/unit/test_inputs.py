@@ -66,7 +66,7 @@ def test_any_input_is_sent_as_it_was_given(storage: MediaStorage, fields: dict[s
 def test_equal_pictures_are_one_object(storage: MediaStorage) -> None:
     data_url = f"data:image/png;base64,{ENCODED}"
     job = kept(storage, {"input_image": ENCODED, "input_image_2": data_url})
-    (file,) = job.submission.input_files
+    (file,) = job.request.input_files
     assert (file.role, file.content_type, file.bytes) == ("input", "image/png", len(gradient(7)))
     assert kind_of(file.key) is ObjectKind.INPUT and job_id_of(file.key) == job.id
     assert sent(storage, job) == {"input_image": ENCODED, "input_image_2": ENCODED}
@@ -74,9 +74,9 @@ def test_equal_pictures_are_one_object(storage: MediaStorage) -> None:
 
 def test_the_smallest_picture_is_an_object_too(storage: MediaStorage) -> None:
     job = kept(storage, {"input_image": DOT, "prompt": "grow"})
-    assert job.submission.kept_input == {"input_image": "input:0", "prompt": "grow"}
+    assert job.request.kept_input == {"input_image": "input:0", "prompt": "grow"}
     assert inputs.is_complete(job)
-    assert not inputs.is_complete(job.with_submission(input_files=()))  # as retention leaves it
+    assert not inputs.is_complete(job.with_request(input_files=()))  # as retention leaves it
 
 
 def test_the_time_for_too_many_pictures_grows_with_their_number_alone() -> None:
@@ -93,11 +93,11 @@ def test_the_time_for_too_many_pictures_grows_with_their_number_alone() -> None:
 
 def test_nothing_that_authenticates_callbacks_is_kept(storage: MediaStorage) -> None:
     job = kept(storage, {"prompt": "fog", "webhook_url": "https://a", "webhook_secret": "canary"})
-    assert job.submission.kept_input == {"prompt": "fog"}
+    assert job.request.kept_input == {"prompt": "fog"}
 
 
 def test_superseded_media_are_deleted_and_the_input_is_not(tmp_path: Path) -> None:
     storage = open_storage(tmp_path.as_uri(), {}, BACKGROUND_LIMITS)
     job = kept(storage, {"input_image": ENCODED})
     storage.delete_superseded(job.id, job.created_at, 2**60, named=())
-    assert [found.key for found in storage.list_objects()] == [job.submission.input_files[0].key]
+    assert [found.key for found in storage.list_objects()] == [job.request.input_files[0].key]

@@ -62,5 +62,7 @@ def _key_headers() -> list[str]:
     """Basic credentials are ignored: a proxy in front of us may ask for them and pass them on."""
     header = request.headers.get("Authorization")
     scheme, _, token = (header or BASIC).partition(" ")
-    bearer = [] if scheme.lower() == BASIC else [token.strip() * (scheme.lower() == BEARER)]
-    return bearer + request.headers.getlist("x-key")
+    keys = request.headers.getlist("x-key")
+    if scheme.lower() == BASIC:
+        return keys
+    return [token.strip() if scheme.lower() == BEARER else "", *keys]

@@ -164,7 +164,8 @@ class Commit:
     def _superseded(self) -> Iterable[Command]:
         """Have the sweep delete what earlier claims may have left: this worker may be killed."""
         ends = self.after.status.terminal and self.before and not self.before.status.terminal
-        if ends and self.after.claim.rescue_attempts > (self.after.status is Status.STORED):
+        own = 1 if self.after.status is Status.STORED else 0
+        if ends and self.after.claim.rescue_attempts > own:
             yield "ZADD", keys.SUPERSEDED, self.after.end, self.after.id
 
     def _rq_arguments(self, rq_queue: RqQueue) -> tuple[int | str, ...]:

@@ -67,7 +67,9 @@ def _credits_per_day(context: Context) -> float:
 
 
 def _until_empty(left: float, pace: float) -> str:
-    return f", enough for {left / pace:.1f} days at the present pace" if pace > 0 < left else ""
+    if pace <= 0 or left <= 0:
+        return ""
+    return f", enough for {left / pace:.1f} days at the present pace"
 
 
 def check_submissions(context: Context) -> Iterator[Result]:

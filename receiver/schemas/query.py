@@ -103,7 +103,7 @@ LinkSeconds = Annotated[
     int,
     Field(ge=1),
     _matching(f"[0-9]{{1,{LINK_TTL_DIGITS}}}", "a whole number of seconds"),
-    json_schema(maximum=7 * 86400),  # the default of LINK_TTL_MAX
+    json_schema(maximum=int(Settings.model_fields["link_ttl_max"].default)),
 ]
 # A number as in JSON.
 Seconds = Annotated[

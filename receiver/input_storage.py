@@ -56,7 +56,7 @@ def _require_objects(services: Services, job: Job, note: str) -> None:
     """
     sizes = [run_in_thread(services.storage.size, file.key) for file in job.request.input_files]
     if None in sizes and services.store.delete_unchanged(job):
-        services.due.input_notes.schedule(note, services.store.now())
+        _delete(services, job.request.input_files, note)
         raise StoreUnavailable("the job was deleted at the same time: send it again")
 
 

@@ -51,8 +51,9 @@ mutants: $(VENV)/.dev ## Run the quick tests against generated mutants; list tho
 screenshots: $(VENV)/.dev ## Take the images of the dashboard that README.md and docs/ show
 	@$(BIN)/python -m tests.harness.screenshots
 
-docs: $(VENV)/.dev ## Write docs/settings.md from the settings' own descriptions
+docs: $(VENV)/.dev ## Write docs/settings.md and docs/models.md
 	@$(BIN)/python -m tests.harness.settings_page
+	@$(BIN)/python -m tests.harness.models_page
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .

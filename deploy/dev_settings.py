@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from deploy.local_redis import LocalRedis, is_free, reusable_port
 from deploy.procfile import ROOT
@@ -83,7 +82,9 @@ def prepare() -> DevSettings:
         raise CannotStart(f"port {loaded.port} cannot be used; name another: make run PORT=8001")
     sandbox = loaded.bfl_sandbox_url if has_sandbox else None
     dev = DevSettings(loaded, redis, sandbox, has_generated_keys="API_KEYS" in missing)
-    _write(ROOT / RUN_FILE, generated | _shell_variables(dev))
+    path, values = ROOT / RUN_FILE, generated | _shell_variables(dev)
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()))
     return dev
 
 
@@ -123,8 +124,3 @@ def _shell_variables(dev: DevSettings) -> dict[str, str]:
         "BFL_URL": str(dev.sandbox or dev.settings.bfl_origin),
     }
     return variables | ({"FLUXKEEP_KEY": dev.key("submit")} if dev.has_generated_keys else {})
-
-
-def _write(path: Path, values: Mapping[str, str]) -> None:
-    path.touch(mode=0o600)
-    path.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()))

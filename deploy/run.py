@@ -50,11 +50,8 @@ def _run_processes(dev: DevSettings, redis: subprocess.Popen[bytes] | None) -> s
     for name, command in procfile.commands().items():
         runner.add_process(name, f"exec {shlex.join(command)}", env=procfile.environment({}))
     if dev.sandbox:
-        options = f"--port={dev.sandbox.port} --webhook-url={dev.url}/webhooks/bfl"
-        # Not an argument: every user of this machine can see a command line.
-        secret = {"WEBHOOK_SECRET": dev.settings.webhook_secret[0].get_secret_value()}
-        sandbox = f"exec python -m tests.sandbox {options}"
-        runner.add_process("sandbox", sandbox, env=procfile.environment(secret))
+        sandbox = f"exec python -m tests.sandbox --port={dev.sandbox.port}"
+        runner.add_process("sandbox", sandbox, env=procfile.environment({}))
     try:
         runner.loop()
     finally:

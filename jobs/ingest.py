@@ -1,5 +1,7 @@
 """Apply a report to its job: callbacks, polls and replays all end here."""
 
+from functools import partial
+
 from jobs.domain import submission
 from jobs.domain.errors import ReportRefused, UnknownJob
 from jobs.domain.job import Job
@@ -21,21 +23,8 @@ def apply_report(
     Raises UnknownJob when the job was deleted, ReportRefused when the report is about a task of
     another job, StoreUnavailable when nothing was recorded.
     """
-    from_callback = report.source is Source.CALLBACK
-    is_general = from_callback and job_id is None
-
-    def step(job: Job | None, now: float) -> Job:
-        if job is None and not from_callback:
-            raise UnknownJob
-        if is_general:
-            _require_no_submission(job)
-        elif not (job and report.task_id == job.task_id):
-            _require_own_task(store, report.task_id, job_id or report.task_id)
-        known = job or Job.awaited(report.task_id, now, timeouts, job_id)
-        if known.status.terminal:
-            return submission.note_late_callback(known, report, now)
-        return transition(known, report, now, timeouts)
-
+    is_general = report.source is Source.CALLBACK and job_id is None
+    step = partial(_apply, store=store, report=report, timeouts=timeouts, job_id=job_id)
     counts = {report_counter(report.source, report.kind): 1}
     try:
         change = store.update(
@@ -47,8 +36,33 @@ def apply_report(
         raise
     if not change.written:
         store.increment({report_counter(report.source, None): 1})
-    assert change.after is not None  # `step` always makes one
     return change.after
+
+
+def _apply(
+    job: Job | None,
+    now: float,
+    *,
+    store: JobStore,
+    report: Report,
+    timeouts: Timeouts,
+    job_id: str | None,
+) -> Job:
+    """The job after a report; the same job when the report changes nothing.
+
+    Raises UnknownJob, ReportRefused.
+    """
+    from_callback = report.source is Source.CALLBACK
+    if job is None and not from_callback:
+        raise UnknownJob
+    if from_callback and job_id is None:
+        _require_no_submission(job)
+    elif not (job and report.task_id == job.task_id):
+        _require_own_task(store, report.task_id, job_id or report.task_id)
+    known = job or Job.awaited(report.task_id, now, timeouts, job_id)
+    if known.status.terminal:
+        return submission.note_late_callback(known, report, now)
+    return transition(known, report, now, timeouts)
 
 
 def _require_no_submission(job: Job | None) -> None:

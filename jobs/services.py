@@ -29,6 +29,7 @@ from jobs.store.durability import Durability
 from jobs.store.events import Events
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
+from jobs.store.live_schemas import LiveSchemas
 from jobs.store.metrics import Metrics
 from jobs.store.rate_limiter import RateLimiter
 from jobs.store.refused_callbacks import RefusedCallbacks
@@ -85,6 +86,7 @@ class Services:
         self.events = Events(redis)
         self.metrics = Metrics(redis, clock, self.rq_queue)
         self.costs = Costs(redis, clock)
+        self.schemas = LiveSchemas(redis, is_live=settings.bfl_openapi)
         self.refused_callbacks = RefusedCallbacks(batching)
         self.rate_limiter = RateLimiter(batching)
         self.consistency = Consistency(redis, self.store)

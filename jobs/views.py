@@ -16,7 +16,7 @@ from jobs.domain.report import Role, Stage
 from jobs.domain.status import Source, Status
 from jobs.domain.timeline import EventCode, TimelineEvent, rfc3339
 from jobs.services import Services
-from jobs.store.submission_queue import ALL_MODELS, Circuit
+from jobs.store.submission_queue import ALL_MODELS, Circuit, SubmissionQueue
 
 Member = TypeVar("Member", bound=StrEnum)
 
@@ -179,10 +179,10 @@ def _open_circuits(job: Job, circuits: Sequence[Circuit]) -> list[TimelineEvent]
     ]
 
 
-def waiting_reasons(services: Services, job: Job) -> list[str]:
+def waiting_reasons(queue: SubmissionQueue, job: Job) -> list[str]:
     """Reasons why BFL does not work on a job yet; empty when nothing is wrong."""
     if job.submission.is_queued:
-        events = _open_circuits(job, services.submission_queue.open_circuits())
+        events = _open_circuits(job, queue.open_circuits())
         return [event.detail["reason"] for event in events]
     events = list(job.timeline) if job.submission.unconfirmed else []
     unconfirmed = [one for one in events if one.event is EventCode.SUBMISSION_UNCONFIRMED]

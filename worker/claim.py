@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import Self
 
@@ -129,7 +129,7 @@ class HeldClaim:
 
         before = self.job.claim.lease_until
         change = self._store.update_from(self.job, guarded, counts)
-        self.job = change.after or self.job
+        self.job = change.after
         if self.job.claim.lease_until != before:
             self._renew_at = time.monotonic() + RENEW_EVERY_SECONDS
         return self.job
@@ -146,10 +146,18 @@ class HeldClaim:
         now = time.monotonic()
         self._progress_by, self._silent_at = now + PROGRESS_SECONDS, now + SILENT_SECONDS
 
-    def allow_silence(self, seconds: float) -> None:
-        """Announce a step that reports no progress and may take this long."""
+    @contextmanager
+    def silence(self, seconds: float) -> Iterator[None]:
+        """Run a step that reports no progress and may take this long; its end is progress."""
+        outer = self._progress_by, self._silent_at
         self._progress_by = self._silent_at = time.monotonic() + seconds
         self._ends_by = max(self._ends_by, self._progress_by)
+        try:
+            yield
+        finally:
+            now = time.monotonic()
+            self._progress_by = max(outer[0], now + PROGRESS_SECONDS)
+            self._silent_at = max(outer[1], now + SILENT_SECONDS)
 
     # Supervision, by the thread that checks all claims of the process.
 
@@ -182,6 +190,12 @@ class HeldClaim:
     def is_silent(self, now: float) -> bool:
         """Whether its thread waits for a delivery host that sends nothing."""
         return now > self._silent_at
+
+    def resume(self, now: float) -> None:
+        """Allow for the time in which the whole process was stopped."""
+        self._progress_by = max(self._progress_by, now + PROGRESS_SECONDS)
+        self._silent_at = max(self._silent_at, now + SILENT_SECONDS)
+        self._ends_by = max(self._ends_by, now + PROGRESS_SECONDS)
 
     def is_hung(self, now: float) -> bool:
         """Whether the work goes on although its connections were cut long ago."""
@@ -224,7 +238,7 @@ class Claims:
         if now - before > LATE_CHECK_SECONDS:
             # This process was stopped, or waited for Redis: so did the work.
             for claim in self.all():
-                claim.allow_silence(PROGRESS_SECONDS)
+                claim.resume(now)
         for claim in self.all():
             claim.supervise(now)
         return [claim for claim in self.all() if claim.is_hung(now)]

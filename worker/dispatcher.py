@@ -112,16 +112,14 @@ class JobDispatcher:
         store = self._services.store
         if claim := self._claim_most_urgent(store.pending_rescues):
             return claim
-        if not self._has_room_for_others():
+        others = sum(claim.claimed_status is not Status.READY for claim in self.claims.all())
+        if (
+            self.size > 1 and others >= self.size - 1
+        ):  # one thread of several is reserved for rescues
             return None
         if claim := self._claim_submission():
             return claim
         return self._claim_most_urgent(store.pending_polls) if self.may_poll() else None
-
-    def _has_room_for_others(self) -> bool:
-        """Reserve one thread of several for rescues."""
-        others = sum(claim.claimed_status is not Status.READY for claim in self.claims.all())
-        return self.size == 1 or others < self.size - 1
 
     def _claim_most_urgent(self, waiting: Callable[[int], PendingWork]) -> HeldClaim | None:
         """Claim the first waiting job that no other process takes.

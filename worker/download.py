@@ -74,7 +74,10 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
         with http_client.get_following_redirects(
             session, address, seconds=limits.seconds, allow=allow
         ) as response:
-            _require_ok(response.status_code)
+            if response.status_code in DEAD_STATUSES:
+                raise UrlExpired(f"the delivery host answered {response.status_code}")
+            if response.status_code != requests.codes.ok:
+                raise TransferFailed(f"the delivery host answered {response.status_code}")
             body = _Body(response, role, limits.bytes)
             file = _write(body, path, progress)
     except UrlRefused as error:
@@ -110,13 +113,6 @@ class _HashedFile(io.FileIO):
         return count
 
 
-def _require_ok(status: int) -> None:
-    if status in DEAD_STATUSES:
-        raise UrlExpired(f"the delivery host answered {status}")
-    if status != requests.codes.ok:
-        raise TransferFailed(f"the delivery host answered {status}")
-
-
 class _Body:
     """The bytes of a response, counted and checked while they are read."""
 
@@ -137,7 +133,13 @@ class _Body:
     def chunks(self) -> Iterator[bytes]:
         pace = _Pace()
         while chunk := self._next():
-            self._take(chunk)
+            if not self._kind:
+                self._head += chunk[:HEAD_BYTES]
+                if len(self._head) >= HEAD_BYTES:
+                    self._kind = _media_type(self._head, self._role)
+            self._received += len(chunk)
+            if self._received > self._max:
+                raise MediaTooLarge
             pace.require(self._received)
             yield chunk
 
@@ -148,15 +150,6 @@ class _Body:
             # Caught here, so that an OSError elsewhere can only come from the disk.
             raise TransferFailed(f"the connection broke: {type(error).__name__}") from None
         return read
-
-    def _take(self, chunk: bytes) -> None:
-        if not self._kind:
-            self._head += chunk[:HEAD_BYTES]
-            if len(self._head) >= HEAD_BYTES:
-                self._kind = _media_type(self._head, self._role)
-        self._received += len(chunk)
-        if self._received > self._max:
-            raise MediaTooLarge
 
     def verify(self, file: "_HashedFile") -> Download:
         """Check length, then MD5, or else the format. Raises TransferFailed, NotMedia."""

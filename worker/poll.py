@@ -6,6 +6,7 @@ from dataclasses import replace
 from jobs import ingest
 from jobs.bfl import parsing
 from jobs.bfl.client import BflResponse
+from jobs.bfl.submissions import TOO_MANY_REQUESTS, explain_account_refusal
 from jobs.domain.errors import BadRequest, BflUnavailable, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.report import Report
@@ -21,7 +22,6 @@ from worker.claim import HeldClaim
 BACKOFF_MIN_SECONDS = 5.0
 BACKOFF_MAX_SECONDS = 60.0
 ALL_HOSTS_SECONDS = 90.0  # one after the other
-SERVER_ERROR = 500
 
 _DECISIVE = frozenset({ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED})
 
@@ -29,9 +29,10 @@ _DECISIVE = frozenset({ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED
 def poll_job(services: Services, claim: HeldClaim) -> None:
     """Poll BFL once and record the report; back off unless the report is final."""
     job = claim.job
-    claim.allow_silence(ALL_HOSTS_SECONDS)
+    everywhere = is_first_or_last(job, services.store.now())
     try:
-        report = fetch_report(services, job, everywhere=is_first_or_last(job, services.store.now()))
+        with claim.silence(ALL_HOSTS_SECONDS):
+            report = fetch_report(services, job, everywhere=everywhere)
     except BflUnavailable as error:
         _back_off(claim, str(error), retry_after=error.retry_after)
         return
@@ -103,25 +104,23 @@ def _parse_answer(answer: BflResponse, job: Job) -> Report | None:
     if answer.is_unknown_task:
         return None
     if answer.is_key_refused:
-        raise BflUnavailable("BFL refuses the API key")
-    if answer.is_ok or (answer.status >= SERVER_ERROR and _is_final(answer.body)):
-        return _parse_body(answer.body, job)
-    raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
-
-
-def _is_final(body: bytes) -> bool:
-    """Whether an error response is a final report: BFL reports some failed tasks with a 503."""
-    try:
-        return parsing.is_final(strict_json.load_object(body))
-    except BadRequest:
-        return False
-
-
-def _parse_body(body: bytes, job: Job) -> Report | None:
-    message = strict_json.load_object(body, BflUnavailable)
+        why = explain_account_refusal(answer.status, answer.body, has_credits=False)
+        raise BflUnavailable(why)
+    is_busy = answer.status == TOO_MANY_REQUESTS
+    if is_busy or not (answer.is_ok or _is_final(answer.body)):
+        raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
+    message = strict_json.load_object(answer.body, BflUnavailable)
     if message.get("id") not in (None, job.task_id):
         raise BflUnavailable("BFL answered for another task")
     if parsing.is_not_found(message):
         return None
     source = Source.REPLAY if job.polling.is_replay else Source.POLL
     return parsing.parse_report(message, job.task_id or job.id, source)
+
+
+def _is_final(body: bytes) -> bool:
+    """Whether an error response is a final report: BFL reports failed tasks with a 422 or 503."""
+    try:
+        return parsing.is_final(strict_json.load_object(body))
+    except BadRequest:
+        return False

@@ -9,10 +9,8 @@ from functools import partial
 
 from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
-from jobs.domain.job import Job
 from jobs.services import Services
-from jobs.store.job_store import Due
-from worker import background, erasure, input_cleanup, recovery, startup
+from worker import background, bfl_schemas, erasure, input_cleanup, recovery, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
 from worker.notifications import delivery
@@ -49,6 +47,7 @@ def main() -> int:
         background.start(retention.run_batch, stop, "retention"),
         background.start(partial(erasure.step, services), stop, "erasures"),
         background.start(partial(input_cleanup.run_batch, services), stop, "inputs"),
+        background.start(partial(bfl_schemas.read_if_due, services), stop, "schemas"),
     ]
     background.repeat(partial(sweep, services), stop)
     until = time.monotonic() + JOIN_SECONDS
@@ -66,21 +65,16 @@ def sweep(services: Services) -> float:
     for job_id in due.ids:
         _sweep_one(services, job_id)
     services.submission_queue.close_idle_circuits()
-    services.store.enqueue(due.without_rq_job or _next_submission(services, due))
+    waiting = due.without_rq_job
+    if not (waiting or due.rq_jobs) and (found := services.submission_queue.next(peek=True)):
+        # A circuit's time may be over. Any RQ job makes a worker process everything that waits.
+        waiting = (found.job_id,)
+    services.store.enqueue(waiting)
     services.metrics.record_heartbeat("sweep")
     if due.ids:
         return INTERVAL_MIN_SECONDS
     until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now
     return min(max(until_next, INTERVAL_MIN_SECONDS), SWEEP_EVERY_SECONDS)
-
-
-def _next_submission(services: Services, due: Due) -> tuple[str, ...]:
-    """The next submission, if no RQ job is queued: a circuit's time may be over.
-
-    Any RQ job will do: it makes a worker process everything that waits.
-    """
-    found = None if due.rq_jobs else services.submission_queue.next(peek=True)
-    return (found.job_id,) if found else ()
 
 
 def _sweep_one(services: Services, job_id: str) -> None:
@@ -97,12 +91,8 @@ def _sweep_one(services: Services, job_id: str) -> None:
 
 def sweep_job(services: Services, job_id: str) -> None:
     """Apply the next step to one due job. Raises StoreUnavailable, UnreadableRecord."""
-    timeouts, has_webhook = services.settings.timeouts, services.settings.bfl_reaches_us
-
-    def step(job: Job | None, now: float) -> Job | None:
-        return submission.recheck(job, now, timeouts, has_webhook=has_webhook) if job else None
-
-    change = services.store.update(job_id, step)
+    policy = services.settings.callback_policy
+    change = services.store.change(job_id, partial(submission.recheck, policy=policy))
     if change.before is None:
         services.store.remove_due(job_id)
     elif change.written and change.after and change.after.status.terminal:

@@ -194,6 +194,7 @@ class UnknownHost(UrlRefused):
 
     def __init__(self, host: str, why: str) -> None:
         super().__init__(f"the delivery host {host} {why}; DELIVERY_HOSTS can allow it")
+        self.host = host
 
 
 class NotMedia(MediaRefused):
@@ -206,6 +207,10 @@ class MediaTooLarge(MediaRefused):
     """The media are larger than MAX_MEDIA_BYTES."""
 
     code = ErrorCode.MEDIA_TOO_LARGE
+
+
+class InvalidDocument(FluxkeepError):
+    """BFL's OpenAPI document cannot be used."""
 
 
 class UnreadableRecord(FluxkeepError):

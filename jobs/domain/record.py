@@ -212,9 +212,18 @@ class JobRecord(Evolving):
     @property
     def is_paid_and_not_kept(self) -> bool:
         """Whether the job ended without media although BFL probably made and billed them."""
+        return bool(self.cost) and self._is_made_and_not_kept
+
+    @property
+    def _is_made_and_not_kept(self) -> bool:
         is_made = self.claim.rescue_attempts > 0 or self.status in (Status.EXPIRED, Status.LOST)
         is_without_media = self.status.terminal and self.status is not Status.STORED
-        return bool(self.cost) and is_made and is_without_media
+        return is_made and is_without_media
+
+    @property
+    def is_without_price(self) -> bool:
+        """Whether BFL made media and never said what they cost."""
+        return self.cost is None and (self.status is Status.STORED or self._is_made_and_not_kept)
 
     @property
     def end(self) -> float:

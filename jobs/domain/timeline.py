@@ -28,7 +28,6 @@ class EventCode(StrEnum):
     JOB_REPLAYED = "job.replayed"
     SUBMISSION_QUEUED = "submission.queued"
     SUBMISSION_DRAFT_REFERENCED = "submission.draft_referenced"
-    SUBMISSION_REGION_DOUBTFUL = "submission.region_doubtful"
     SUBMISSION_PAUSED = "submission.paused"
     SUBMISSION_SENT = "submission.sent"
     SUBMISSION_ACCEPTED = "submission.accepted"

@@ -1,6 +1,6 @@
 """Index entries of a job: the sorted sets it belongs to, derived from its record alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from jobs.config.limits import ConcurrencyLimits, QueueCapacity
 from jobs.domain.job import Job
@@ -21,6 +21,7 @@ FIXED_KEYS = (
     keys.ACTIVE,
     keys.IN_FLIGHT,
     keys.UNKEPT,
+    keys.UNKEPT_UNPRICED,
     *(keys.STATUS_PREFIX + status for status in Status),
 )
 _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
@@ -46,12 +47,18 @@ def indexes(job: Job) -> dict[str, float]:
         scores[keys.NOTIFICATIONS] = min(one.at for one in job.notifications.pending)
     if job.thumbnails.due_at is not None:
         scores[keys.THUMBNAILS] = job.thumbnails.due_at
-    if job.is_paid_and_not_kept:
-        scores[keys.UNKEPT] = job.end
     if job.status.terminal:
-        has_objects = job.present_media or job.request.input_files
-        scores[keys.ENDED_MEDIA if has_objects else keys.ENDED] = job.end
+        scores |= dict.fromkeys(_of_ended(job), job.end)
     return scores
+
+
+def _of_ended(job: Job) -> Iterator[str]:
+    has_objects = job.present_media or job.request.input_files
+    yield keys.ENDED_MEDIA if has_objects else keys.ENDED
+    if job.is_paid_and_not_kept:
+        yield keys.UNKEPT
+    if job.is_without_price and job.status is not Status.STORED:
+        yield keys.UNKEPT_UNPRICED
 
 
 def _of_submission(job: Job) -> dict[str, float]:
@@ -95,8 +102,5 @@ def index_updates(before: Job | None, after: Job) -> tuple[list[str], dict[str, 
     """The sorted sets that a job leaves, and those to add it to with its score in each."""
     old, new = indexes(before) if before else {}, indexes(after)
     left = [key for key in {**old, **dict.fromkeys(ALWAYS_WRITTEN)} if key not in new]
-    return left, {key: at for key, at in new.items() if old.get(key) != at or _is_rewritten(key)}
-
-
-def _is_rewritten(key: str) -> bool:
-    return key in ALWAYS_WRITTEN or key.startswith(keys.QUEUE_PREFIX)
+    rewritten = (*ALWAYS_WRITTEN, queue_key(after))
+    return left, {key: at for key, at in new.items() if old.get(key) != at or key in rewritten}

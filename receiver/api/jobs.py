@@ -9,18 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs import inputs, sidecars, views
 from jobs.bfl import parsing
-from jobs.domain.errors import (
-    BodyTooLarge,
-    InvalidField,
-    NoFreeSlot,
-    QueueFull,
-    RateLimited,
-    StorageError,
-    StoreUnavailable,
-    TooManyWaiting,
-    UnknownJob,
-    WrongStatus,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
@@ -34,7 +23,7 @@ from receiver.context import part, services
 from receiver.feed.broker import Broker
 from receiver.openapi import examples
 from receiver.schemas.bodies import Announcement, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
 from receiver.schemas.responses import JobPage
@@ -54,34 +43,31 @@ log = logging.getLogger(__name__)
 @blueprint.put("/<job_id>")
 @EndpointSpec(
     scope="submit",
-    summary="Announce a job",
-    tag=Tag.JOBS,
     body=Announcement,
     body_example=examples.ANNOUNCEMENT,
     is_body_required=False,
     responses={
-        200: ResponseSpec("The existing job.", JobView, example=examples.SUBMITTED),
-        201: ResponseSpec("The new job.", JobView, example=examples.SUBMITTED),
+        200: ResponseSpec("The existing job.", JobView),
+        201: ResponseSpec("The new job.", JobView),
     },
-    errors=(WrongStatus, RateLimited, StorageError),
+    errors=(errors.WrongStatus, errors.RateLimited, errors.StorageError),
 )
 def expect_job(job_id: str) -> ResponseReturnValue:
-    """Record a job that its caller submitted to BFL. The callback may have come first."""
+    """Announce a job. Its caller submitted it to BFL; the callback may have come first."""
     if not parsing.TASK_ID.fullmatch(job_id):
-        raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
+        raise errors.InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
     with input_body.received(default=b"{}") as received:
         body = validate_with_input(Announcement, received.fields)
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
-            raise BodyTooLarge
+            raise errors.BodyTooLarge
         change = _record(job_id, body)
-    assert change.after is not None  # `merge` always returns a job
     log.info("job %s: announced, %s", change.after.id, change.after.status)
     if change.after.status is Status.STORED:
         _update_sidecar(change.after.id)
     return views.job_view(services(), change.after), 200 if change.before else 201
 
 
-def _record(job_id: str, body: Announcement) -> Change:
+def _record(job_id: str, body: Announcement) -> Change[Job]:
     """Record a new job, or what the body adds to a known one. Raises WrongStatus, RateLimited."""
     details, store = body.given(), services().store
     known = store.load(job_id)
@@ -95,22 +81,22 @@ def _record(job_id: str, body: Announcement) -> Change:
     def merge(job: Job | None, now: float) -> Job:
         before = job or _announced(job_id, now, details.get("model")).evolve(created_at=created_at)
         if before.is_submission and body.input is not None:
-            raise WrongStatus("Fluxkeep submits this job itself: it has its input")
+            raise errors.WrongStatus("Fluxkeep submits this job itself: it has its input")
         _require_fixed_fields(before, details)
         after = before.with_details(now, details)
         if not is_stored or after.request.kept_input is not None:
             return after
         if day_of(after.created_at) != day_of(created_at):  # the names of the objects begin with it
-            raise StoreUnavailable("the job was made by somebody else: send it again")
+            raise errors.StoreUnavailable("the job was made by somebody else: send it again")
         return after.with_request(kept_input=packed.values, input_files=files)
 
-    def write(note: str | None) -> Change:
+    def write(note: str | None) -> Change[Job]:
         return store.update(own_id, merge, new=known is None, input_note=note)
 
     try:
         return input_storage.record(services(), packed.parts, files, write, is_new_id=False)
-    except NoFreeSlot:
-        raise RateLimited(TOO_MANY_ANNOUNCED, ANNOUNCED_RETRY_SECONDS) from None
+    except errors.NoFreeSlot:
+        raise errors.RateLimited(TOO_MANY_ANNOUNCED, ANNOUNCED_RETRY_SECONDS) from None
 
 
 def _announced(job_id: str, now: float, model: str | None) -> Job:
@@ -124,7 +110,7 @@ def _update_sidecar(job_id: str) -> None:
     """A failure leaves a stale sidecar, which `repair` rewrites; the record is changed anyway."""
     try:
         sidecars.update(services().store, services().storage, job_id, run_in_thread)
-    except (StorageError, StoreUnavailable) as error:
+    except (errors.StorageError, errors.StoreUnavailable) as error:
         log.warning("job %s: its sidecar is stale: %s", job_id, error)
 
 
@@ -135,7 +121,7 @@ def _require_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
     if job.is_submission and any(
         details.get(name, value) != value for name, value in fixed.items()
     ):
-        raise WrongStatus(
+        raise errors.WrongStatus(
             "Fluxkeep submits this job itself: its model and polling_url cannot change"
         )
 
@@ -143,14 +129,12 @@ def _require_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
 @blueprint.get("/<job_id>")
 @EndpointSpec(
     scope="read",
-    summary="Get a job, or wait until it ends",
-    tag=Tag.JOBS,
     query=ShowQuery,
-    responses={200: ResponseSpec("The job.", JobView, example=examples.STORED)},
-    errors=(UnknownJob, TooManyWaiting),
+    responses={200: ResponseSpec("The job.", JobView)},
+    errors=(errors.UnknownJob, errors.TooManyWaiting),
 )
 def get_job(job_id: str) -> ResponseReturnValue:
-    """One job; with `wait` the response comes when it ends, or after so many seconds."""
+    """Get a job, or wait until it ends. The response comes then, or after `wait` seconds."""
     query = ShowQuery.read()
     view = views.job_view_with_input if g.api_key.has_scope("submit") else views.job_view
     link_seconds = query.link_seconds(services().settings)
@@ -164,13 +148,11 @@ def get_job(job_id: str) -> ResponseReturnValue:
 @blueprint.get("")
 @EndpointSpec(
     scope="read",
-    summary="List and search",
-    tag=Tag.JOBS,
     query=ListQuery,
-    responses={200: ResponseSpec("A page of jobs.", JobPage, example=examples.PAGE)},
+    responses={200: ResponseSpec("A page of jobs.", JobPage)},
 )
 def list_jobs() -> JobPage:
-    """Jobs, newest first. The cursor is the last job's position: new jobs do not shift pages."""
+    """List and search. Newest first; new jobs do not shift the pages of a cursor."""
     query = ListQuery.read()
     link_seconds = query.link_seconds(services().settings)
     page = services().listing.page(query.search(), query.limit, query.cursor)
@@ -183,27 +165,23 @@ def list_jobs() -> JobPage:
 @blueprint.post("/<job_id>/rescues")
 @EndpointSpec(
     scope="admin",
-    summary="Replay a job",
-    tag=Tag.JOBS,
-    responses={202: ResponseSpec("The replayed job.", JobView, example=examples.SUBMITTED)},
-    errors=(UnknownJob, WrongStatus),
+    responses={202: ResponseSpec("The replayed job.", JobView)},
+    errors=(errors.UnknownJob, errors.WrongStatus),
 )
 def rescue_job(job_id: str) -> ResponseReturnValue:
-    """Ask BFL again and store the result; only for `failed`, `expired` and `lost` jobs."""
+    """Replay a job. BFL is asked again; only for `failed`, `expired` and `lost` jobs."""
     return views.job_view(services(), replay_job(services(), job_id)), 202
 
 
 @blueprint.delete("/<job_id>")
 @EndpointSpec(
     scope="admin",
-    summary="Delete a job and its media",
-    tag=Tag.JOBS,
     responses={
         202: ResponseSpec("No record has this id: the storage is searched for its objects."),
         204: ResponseSpec("The job was deleted."),
     },
-    errors=(UnknownJob, StorageError, QueueFull),
+    errors=(errors.UnknownJob, errors.StorageError, errors.QueueFull),
 )
 def delete_job(job_id: str) -> ResponseReturnValue:
-    """Delete a job, its media and its input for ever; without a record soon, and by its own id."""
+    """Delete a job, its media and its input. For ever; without a record soon, and by its own id."""
     return "", 204 if delete_or_erase(services(), job_id) else 202

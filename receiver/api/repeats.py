@@ -7,13 +7,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from jobs import inputs, views
-from jobs.domain.errors import (
-    IdempotencyKeyReused,
-    QueueFull,
-    StorageError,
-    UnknownJob,
-    WrongStatus,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.record import Submission
 from jobs.services import Services
@@ -24,7 +18,7 @@ from receiver.api.submissions import Region, SubmissionBody, enqueue_request
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.thread_pool import run_in_thread
 
 NOT_KEPT = "the input of this job is not kept, so that it cannot be repeated"
@@ -49,17 +43,21 @@ class RepeatBody(BaseModel):
 @blueprint.post("/<job_id>/repeats")
 @EndpointSpec(
     scope="submit",
-    summary="Submit a job's input again",
-    tag=Tag.JOBS,
     headers=("Idempotency-Key",),
     body=RepeatBody,
     body_example=examples.REPEAT,
     is_body_required=False,
-    responses={202: ResponseSpec("The new job.", JobView, example=examples.QUEUED)},
-    errors=(UnknownJob, WrongStatus, IdempotencyKeyReused, QueueFull, StorageError),
+    responses={202: ResponseSpec("The new job.", JobView)},
+    errors=(
+        errors.UnknownJob,
+        errors.WrongStatus,
+        errors.IdempotencyKeyReused,
+        errors.QueueFull,
+        errors.StorageError,
+    ),
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:
-    """Queue a new job with the same model, input, metadata and region, but for what is given."""
+    """Submit a job's input again. Model, metadata and region stay, but for what is given."""
     with input_body.received(default=b"{}") as received:
         body = validate_with_input(RepeatBody, received.fields)
         original = load_job(services(), job_id)
@@ -77,7 +75,7 @@ def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict
     is_kept = job.request.public_input is not None
     known = run_in_thread(inputs.load, services.storage, job) if is_kept else None
     if known is None:
-        raise WrongStatus(NOT_KEPT)
+        raise errors.WrongStatus(NOT_KEPT)
     merged = {**known, **(changes.get("input") or {})}
     metadata = changes.get("metadata")
     return {

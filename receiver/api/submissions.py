@@ -12,15 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Se
 
 from jobs import drafts, inputs, views
 from jobs.bfl import submissions as bfl_submissions
-from jobs.bfl.hosts import API_HOSTS, GLOBAL_HOST, region_of
-from jobs.domain import submission
-from jobs.domain.errors import (
-    IdempotencyKeyReused,
-    Invalid,
-    InvalidField,
-    QueueFull,
-    StorageError,
-)
+from jobs.bfl.hosts import API_HOSTS, region_of
+from jobs.domain import errors, submission
 from jobs.domain.job import Job
 from jobs.domain.record import Request, Submission
 from jobs.domain.timeline import EventCode
@@ -34,7 +27,7 @@ from receiver.auth import current_key_name, request_key
 from receiver.context import reader_origin, services
 from receiver.openapi import examples
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import IDEMPOTENCY_KEY
 
 IDEMPOTENCY_SECONDS = 86400.0
@@ -58,7 +51,9 @@ def _require_generation(model: str) -> str:
 def _refuse_webhook(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Raises Invalid: BFL calls Fluxkeep instead."""
     if wrong := [name for name in bfl_submissions.WEBHOOK_FIELDS if name in value]:
-        raise Invalid([{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong])
+        raise errors.Invalid(
+            [{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong]
+        )
     return value
 
 
@@ -79,16 +74,14 @@ class SubmissionBody(BaseModel):
 @blueprint.post("")
 @EndpointSpec(
     scope="submit",
-    summary="Submit to BFL",
-    tag=Tag.JOBS,
     headers=("Idempotency-Key",),
     body=SubmissionBody,
     body_example=examples.SUBMISSION,
-    responses={202: ResponseSpec("The queued job.", JobView, example=examples.QUEUED)},
-    errors=(IdempotencyKeyReused, QueueFull, StorageError),
+    responses={202: ResponseSpec("The queued job.", JobView)},
+    errors=(errors.IdempotencyKeyReused, errors.QueueFull, errors.StorageError),
 )
 def submit_job() -> ResponseReturnValue:
-    """Queue a job for BFL; a repeated `Idempotency-Key` returns the same job."""
+    """Submit to BFL. A repeated `Idempotency-Key` returns the same job."""
     with input_body.received() as received:
         body = validate_with_input(SubmissionBody, received.fields)
         job = enqueue_request(services(), body, Submission(), received.digest)
@@ -145,17 +138,18 @@ def enqueue(
         if job:
             return job
         new = submission.create(own_id, body.model, now, asked, body.metadata, body.notify_url)
+        if draft:
+            event = EventCode.SUBMISSION_DRAFT_REFERENCED
+            new = new.with_event(now, event, job=draft.job.id, file=draft.position)
         # The keys of the objects begin with the day of its creation.
-        queued = new.evolve(created_at=created_at).with_submission(
+        return new.evolve(created_at=created_at).with_submission(
             client_webhook=details.client_webhook, request_digest=details.request_digest
         )
-        return _with_remarks(services, queued, now, draft)
 
-    def write(note: str | None) -> Change:
+    def write(note: str | None) -> Change[Job]:
         return services.store.update(own_id, create, new=True, input_note=note)
 
     change = input_storage.record(services, packed.parts, files, write, is_new_id=job_id is None)
-    assert change.after is not None  # `create` always returns a job
     if change.written:
         log.info("job %s: queued for %s", own_id, body.model)
     return change.after
@@ -165,25 +159,9 @@ def _require_region(services: Services, region: str | None) -> None:
     """A regional BFL_API_URL binds all jobs to its region. Raises Invalid."""
     required = services.settings.region
     if region and required and region_of(API_HOSTS[region]) != required:
-        raise Invalid(
+        raise errors.Invalid(
             [{"field": "region", "message": f"this Fluxkeep keeps its jobs in {required}"}]
         )
-
-
-def _with_remarks(services: Services, job: Job, now: float, draft: drafts.Bundle | None) -> Job:
-    """Note on the timeline which draft is used, and that the region may be wrong."""
-    if draft:
-        job = job.with_event(
-            now, EventCode.SUBMISSION_DRAFT_REFERENCED, job=draft.job.id, file=draft.position
-        )
-    if (
-        bfl_submissions.is_bound_to_region(job.model or "")
-        and services.origin_of(job).host == GLOBAL_HOST
-    ):
-        return job.with_event(
-            now, EventCode.SUBMISSION_REGION_DOUBTFUL, reason=bfl_submissions.REGION_BOUND_REMEDY
-        )
-    return job
 
 
 def _callback_base_url(services: Services) -> str | None:
@@ -208,13 +186,15 @@ def enqueue_once(
     Raises InvalidField, and IdempotencyKeyReused when the key came with another request before.
     """
     if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
-        raise InvalidField("Idempotency-Key", "1 to 255 printable ASCII characters without spaces")
+        raise errors.InvalidField(
+            "Idempotency-Key", "1 to 255 printable ASCII characters without spaces"
+        )
     details = replace(details, request_digest=digest[:32])
     job_id, is_known = _idempotent_job_id(services, key)
     known = services.store.update(job_id, lambda job, _now: job).after if is_known else None
     job = known or enqueue(services, body, details, job_id, repeats)
     if job.submission.request_digest != details.request_digest:
-        raise IdempotencyKeyReused
+        raise errors.IdempotencyKeyReused
     return job
 
 
@@ -235,4 +215,4 @@ def _find_id(services: Services, secret: SecretStr, key: IdempotencyKey) -> tupl
         known = services.store.load(job_id)
         if known is None or services.store.now() < known.created_at + IDEMPOTENCY_SECONDS:
             return job_id, known is not None
-    raise IdempotencyKeyReused("this Idempotency-Key was used too often")
+    raise errors.IdempotencyKeyReused("this Idempotency-Key was used too often")

@@ -1,8 +1,7 @@
 """`jobs`: list jobs, show one, replay or delete some."""
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import click
 
@@ -37,14 +36,10 @@ def list_jobs(status: tuple[str, ...], limit: int, *, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
         return
     for row in [{name: name.removesuffix("_at") for name in COLUMN_WIDTHS}, *found]:
-        click.echo(_row(row))
+        cells = (plain(str(row[name] or "-")).ljust(width) for name, width in COLUMN_WIDTHS.items())
+        click.echo("  ".join(cells).rstrip())
     if page.last:
         click.echo(f"There are more jobs; these are the newest {limit}.", err=True)
-
-
-def _row(job: Mapping[str, Any]) -> str:
-    cells = (plain(str(job[name] or "-")).ljust(width) for name, width in COLUMN_WIDTHS.items())
-    return "  ".join(cells).rstrip()
 
 
 @jobs.command("show", cls=Command, epilog=example("jobs show 5c1f0a2e"))

@@ -10,7 +10,6 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs import inputs
-from jobs.bfl import models
 from jobs.domain.job import Job
 from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.api.repeats import repeat_fields
@@ -35,6 +34,7 @@ def show(job_id: str) -> ResponseReturnValue:
         job=card(services(), job),
         input=_input(job),
         is_input_complete=inputs.is_complete(job),
+        has_seed=_has_seed(job),
         related=cards(services(), related_jobs(services(), job)),
         idempotency_key=str(uuid.uuid4()),
         curl=f'curl -s {services().base_url()}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
@@ -50,13 +50,16 @@ def show_repeats(job_id: str) -> ResponseReturnValue:
 @blueprint.post("/variants")
 @requires_scope("submit")
 def make_repeats(job_id: str) -> ResponseReturnValue:
-    """Submit the job's input with other seeds; a repeated click makes no more jobs."""
+    """Submit the job's input again, with other seeds where the model takes one.
+
+    A repeated click makes no more jobs.
+    """
     job, fields = load_job(services(), job_id), forms.form()
     key = fields.get(IDEMPOTENCY_FIELD, "")
     count = int(fields["n"]) if re.fullmatch(r"[1-8]", fields.get("n", ""), re.ASCII) else 1
     for n in range(count):
         seed = int.from_bytes(hashlib.sha256(f"{key} {n}".encode()).digest()[:4], "big")
-        changes = {"input": {"seed": seed}} if models.has_seed(job.model) else {}
+        changes = {"input": {"seed": seed}} if _has_seed(job) else {}
         body = repeat_fields(services(), job, changes)
         submit_as_visitor(body, f"{key}-{n}", job.id)
     return _redirect_to_repeats(job.id)
@@ -84,6 +87,13 @@ def delete(job_id: str) -> ResponseReturnValue:
     delete_job(services(), load_job(services(), job_id))
     flash("The job and its media are deleted.")
     return redirect(url_for("dashboard.gallery.show"), 303)
+
+
+def _has_seed(job: Job) -> bool:
+    given = job.request.kept_input or {}
+    endpoint = services().schemas.endpoints().get(job.model or "")
+    known = endpoint.modes[endpoint.mode_of(given)].fields if endpoint else {}
+    return "seed" in given or "seed" in known
 
 
 def _redirect_to_repeats(job_id: str) -> ResponseReturnValue:

@@ -14,15 +14,8 @@ from jobs.domain.errors import ForeignObject, UnknownJob
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE
 from jobs.services import Services
+from jobs.storage import layout
 from jobs.storage.base import ListedObject
-from jobs.storage.layout import (
-    ObjectKind,
-    fencing_token_of,
-    job_id_of,
-    kind_of,
-    possible_object_keys,
-    sidecar_key,
-)
 from receiver.repair import Finding
 
 PAGE_SIZE = 200
@@ -34,15 +27,15 @@ def examine(services: Services) -> Iterator[Finding]:
     inputs, lost = list[Finding](), set[str]()
     while page := list(islice(listing, PAGE_SIZE)):
         for finding in _examine_page(services, page):
-            if kind_of(finding.subject) is ObjectKind.INPUT:
+            if layout.kind_of(finding.subject) is layout.ObjectKind.INPUT:
                 inputs.append(finding)
                 continue
             if finding.problem == LOST:
-                lost.add(job_id_of(finding.subject))
+                lost.add(layout.job_id_of(finding.subject))
             yield finding
     expected = services.due.noted_inputs()  # read last: the record of a request may come now
     for one in inputs:
-        if job_id_of(one.subject) not in lost and one.subject not in expected:
+        if layout.job_id_of(one.subject) not in lost and one.subject not in expected:
             yield one
     staging = services.storage.staging_directory
     if abandoned := staging.list_abandoned():
@@ -51,10 +44,10 @@ def examine(services: Services) -> Iterator[Finding]:
 
 
 def _examine_page(services: Services, page: list[ListedObject]) -> Iterator[Finding]:
-    ours = [found for found in page if kind_of(found.key)]
-    known = services.consistency.load_jobs(job_id_of(found.key) for found in ours)
+    ours = [found for found in page if layout.kind_of(found.key)]
+    known = services.consistency.load_jobs(layout.job_id_of(found.key) for found in ours)
     for found in ours:
-        job_id = job_id_of(found.key)
+        job_id = layout.job_id_of(found.key)
         job = known.get(job_id)
         # Active jobs belong to the workers; `indexes` reports unreadable records.
         if job_id in known and (job is None or not job.status.terminal):
@@ -63,9 +56,9 @@ def _examine_page(services: Services, page: list[ListedObject]) -> Iterator[Find
 
 
 def _examine(services: Services, found: ListedObject, job: Job | None) -> Iterator[Finding]:
-    if kind_of(found.key) is ObjectKind.INPUT:
+    if layout.kind_of(found.key) is layout.ObjectKind.INPUT:
         yield from _examine_input(services, found.key, job)
-    elif kind_of(found.key) is not ObjectKind.MEDIA:
+    elif layout.kind_of(found.key) is not layout.ObjectKind.MEDIA:
         yield from _examine_companion(services, found.key, job)
     elif job is None:
         yield from _examine_unrecorded(services, found.key)
@@ -84,7 +77,7 @@ def _examine_input(services: Services, key: str, job: Job | None) -> Iterator[Fi
 
 def _delete(services: Services, key: str) -> bool:
     """Delete an object and its companions, unless a record lists it by now."""
-    job = services.store.load(job_id_of(key), exactly=True)
+    job = services.store.load(layout.job_id_of(key), exactly=True)
     if job and (not job.status.terminal or key in job.object_keys):
         return False
     services.storage.delete_with_companions(key)
@@ -95,7 +88,7 @@ def _delete(services: Services, key: str) -> bool:
 def _examine_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
     recorded = {file.key for file in job.present_media} if job else set[str]()
     # `media` reports a recorded object that is missing.
-    if recorded.isdisjoint(possible_object_keys(key)) and _is_orphan(services, key):
+    if recorded.isdisjoint(layout.possible_object_keys(key)) and _is_orphan(services, key):
         yield Finding(
             key, "belongs to an object that does not exist", partial(_remove_orphan, services, key)
         )
@@ -103,10 +96,10 @@ def _examine_companion(services: Services, key: str, job: Job | None) -> Iterato
 
 def _is_orphan(services: Services, key: str) -> bool:
     """Whether there is no object, and no active job that could publish one."""
-    job = services.store.load(job_id_of(key), exactly=True)
+    job = services.store.load(layout.job_id_of(key), exactly=True)
     if services.storage.size(key) is None or (job and not job.status.terminal):
         return False
-    return all(services.storage.size(each) is None for each in possible_object_keys(key))
+    return all(services.storage.size(each) is None for each in layout.possible_object_keys(key))
 
 
 def _remove_orphan(services: Services, key: str) -> bool:
@@ -118,9 +111,11 @@ def _remove_orphan(services: Services, key: str) -> bool:
 
 def _examine_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     """An object without a record: restore the record unless its retention has ended."""
-    if services.storage.size(key) is None or services.store.load(job_id_of(key), exactly=True):
+    if services.storage.size(key) is None or services.store.load(
+        layout.job_id_of(key), exactly=True
+    ):
         return  # deleted, or recorded, since it was listed
-    if services.store.is_deleted(job_id_of(key)):
+    if services.store.is_deleted(layout.job_id_of(key)):
         yield Finding(key, "belongs to a deleted job", partial(_delete, services, key))
         return
     try:
@@ -129,7 +124,7 @@ def _examine_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     except ForeignObject as error:
         yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return
-    if not _is_record_expired(services, job):
+    if job.end > services.settings.cutoffs(services.store.now()).jobs:
         yield Finding(key, LOST, partial(_restore, services, job))
     elif _are_media_expired(services, job):
         problem = "has no record, and its retention has ended"
@@ -139,7 +134,7 @@ def _examine_unrecorded(services: Services, key: str) -> Iterator[Finding]:
         yield Finding(key, problem, partial(_schedule_deletion, services, job, key))
     elif (bare := retention.input_deleted(job)) != job:
         problem = "describes an input that has outlived its record"
-        yield Finding(sidecar_key(key), problem, partial(_rewrite, services, bare))
+        yield Finding(layout.sidecar_key(key), problem, partial(_rewrite, services, bare))
 
 
 def _rewrite(services: Services, job: Job) -> bool:
@@ -153,11 +148,6 @@ def _schedule_deletion(services: Services, job: Job, key: str) -> bool:
     for file in job.present_media:
         services.due.orphans.schedule(file.key, job.end)
     return not is_known
-
-
-def _is_record_expired(services: Services, job: Job) -> bool:
-    """Whether retention would delete the record at once."""
-    return job.end <= services.settings.cutoffs(services.store.now()).jobs
 
 
 def _restore(services: Services, job: Job) -> bool:
@@ -195,7 +185,7 @@ def _examine_unlisted(services: Services, found: ListedObject, job: Job) -> Iter
     elif returned or not job.present_media:
         problem = f"belongs to a job that has no media ({job.status})"
         yield Finding(found.key, problem, partial(_delete, services, found.key))
-    elif fencing_token_of(found.key) < job.claim.fencing_token:
+    elif layout.fencing_token_of(found.key) < job.claim.fencing_token:
         # A worker that was late for a job which was deleted and announced again published it (I11).
         problem = "was superseded by what another worker stored"
         yield Finding(found.key, problem, partial(_delete, services, found.key))
@@ -204,10 +194,10 @@ def _examine_unlisted(services: Services, found: ListedObject, job: Job) -> Iter
 
 
 def _mark_found(services: Services, job_id: str, key: str) -> bool:
-    def mark(job: Job | None, now: float) -> Job | None:
-        found = job and retention.media_found(job, now, key)
-        return thumbnails.schedule(found, now) if found and found is not job else job
+    def mark(job: Job, now: float) -> Job:
+        found = retention.media_found(job, now, key)
+        return found if found is job else thumbnails.schedule(found, now)
 
-    change = services.store.update(job_id, mark)
+    change = services.store.change(job_id, mark)
     sidecars.update(services.store, services.storage, job_id)
     return change.written

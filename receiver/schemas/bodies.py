@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from jobs.bfl import models
+from jobs.bfl import models, schema
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.submissions import URL_MAX_CHARS
 from jobs.domain.errors import Invalid, UrlRefused
@@ -37,7 +37,7 @@ def accepted_by(validate: Callable[[HostPolicy, str], object]) -> AfterValidator
 
 ModelPath = Annotated[
     str,
-    Field(max_length=MODEL_MAX_CHARS, examples=list(models.NAMES)),
+    Field(max_length=MODEL_MAX_CHARS, examples=sorted(schema.shipped())),
     AfterValidator(require_model),
     documented_pattern(models.MODEL),
 ]

@@ -12,10 +12,10 @@ from jobs.services import Services
 from jobs.store.job_store import JobStore
 from receiver.app import create_app
 from tests.harness import RedisServer
+from tests.harness.local_worker import KEY, LocalWorker, built
 from tests.harness.parts import Parts
 from tests.harness.required_settings import SECRETS
 from tests.sandbox import Sandbox
-from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def local_worker(
 ) -> Iterator[LocalWorker]:
     """A worker that submits to a sandbox, in the process of the test."""
     settings = {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": KEY, "MAX_ACTIVE": "9"}
-    services = built(redis_server, tmp_path, **settings, **worker_settings)
+    services = built(redis_server, tmp_path, **(settings | worker_settings))
     yield LocalWorker(services, sandbox)
     services.redis.close()
 

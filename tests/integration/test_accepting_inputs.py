@@ -1,30 +1,27 @@
 """Accepting inputs: full queue and storage, turns, time to arrive; sending what was accepted."""
 
 import base64
-import io
 import json
 import socket
 from pathlib import Path
 from typing import Any
 
-import gevent
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
 from jobs.domain import submission
-from jobs.domain.errors import BodyTooLarge, RequestTimeout
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.keys import INPUT_NOTES, INPUT_PREFIX
-from receiver import input_body, request_body
+from receiver import input_body
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.kept_inputs import with_input
+from tests.harness.local_worker import LocalWorker, built
 from tests.harness.raw_server import RawServer
 from tests.sandbox.gradient import gradient
-from tests.system.submitting.local_worker import LocalWorker, built
 
 PICTURE = base64.b64encode(gradient(7)).decode()
 LARGE = base64.b64encode(bytes(400_000)).decode()
@@ -135,40 +132,6 @@ def test_large_bodies_take_turns_and_small_ones_need_none(
     assert [post(api, {"video": LARGE}).status_code for _ in range(input_body.TURNS + 1)] == [
         202
     ] * (input_body.TURNS + 1)
-
-
-class SlowStream(io.BytesIO):
-    """Each piece takes a tenth of a second."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        gevent.sleep(0.1)
-        return super().read(size)
-
-
-def arrived(length: int) -> int:
-    environ = {"CONTENT_LENGTH": str(length), "wsgi.input": SlowStream(bytes(length))}
-    return sum(map(len, request_body.pieces(environ, length)))
-
-
-def test_a_longer_body_has_more_time_to_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_body, "ARRIVAL_SECONDS", 0.25)
-    monkeypatch.setattr(request_body, "PIECE_BYTES", 1000)
-    with pytest.raises(RequestTimeout):
-        arrived(6000)
-    monkeypatch.setattr(request_body, "BYTES_PER_SECOND_MIN", 1000)
-    assert arrived(6000) == 6000
-
-
-def test_a_body_of_unknown_length_is_cut_at_the_limit() -> None:
-    environ = {
-        "HTTP_TRANSFER_ENCODING": "chunked",
-        "wsgi.input_terminated": True,
-        "wsgi.input": io.BytesIO(bytes(300_001)),
-    }
-    with pytest.raises(BodyTooLarge):
-        list(request_body.pieces(environ, 300_000))
-    environ["wsgi.input"] = io.BytesIO(bytes(300_000))
-    assert sum(map(len, request_body.pieces(environ, 300_000))) == 300_000
 
 
 # What an earlier version queued.

@@ -111,11 +111,11 @@ def test_a_lease_is_renewed_while_its_work_makes_progress(held: Held) -> None:
 
 def test_a_lease_is_not_renewed_when_nothing_moves(held: Held) -> None:
     first = held.lease_until
-    held.claim.allow_silence(-1.0)
-    assert held.claims.supervise() == [], "its connections are cut, so it may end now"
-    assert held.lease_until == first and held.claim.is_lost
-    held.claim.allow_silence(-claim_module.HUNG_SECONDS - 1)
-    assert held.claims.supervise() == [held.claim], "only its process can end it"
+    with held.claim.silence(-1.0):
+        assert held.claims.supervise() == [], "its connections are cut, so it may end now"
+        assert held.lease_until == first and held.claim.is_lost
+    with held.claim.silence(-claim_module.HUNG_SECONDS - 1):
+        assert held.claims.supervise() == [held.claim], "only its process can end it"
 
 
 def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
@@ -131,10 +131,24 @@ def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
     assert claim.is_lost
 
 
+def test_a_silent_step_has_its_time_and_its_end_is_progress(claim: HeldClaim) -> None:
+    long = 2 * claim_module.PROGRESS_SECONDS
+    with claim.silence(long):
+        with claim.silence(1.0):
+            pass
+        claim.supervise(time.monotonic() + long - 1)
+        assert not claim.is_lost, "the step around another one goes on"
+    claim.supervise(time.monotonic() + claim_module.PROGRESS_SECONDS - 1)
+    assert not claim.is_lost
+    with claim.silence(long):
+        claim.supervise(time.monotonic() + long + 1)
+    assert claim.is_lost
+
+
 def test_a_process_that_was_paused_ends_no_claim_for_the_time_it_missed(held: Held) -> None:
-    held.claim.allow_silence(-60.0)
-    held.claims.checked_at -= 60
-    assert held.claims.supervise() == [] and not held.claim.is_lost
+    with held.claim.silence(-60.0):
+        held.claims.checked_at -= 60
+        assert held.claims.supervise() == [] and not held.claim.is_lost
 
 
 def test_a_worker_whose_work_is_over_renews_nothing(held: Held) -> None:

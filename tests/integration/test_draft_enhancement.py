@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobs import ingest
+from jobs import drafts, ingest
 from jobs.domain.job import Job
 from jobs.domain.report import Report, Role
 from jobs.domain.status import ReportKind, Source, Status
+from tests.harness.local_worker import LocalWorker
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import LocalWorker
 
 
 class Drafts:
@@ -23,7 +23,7 @@ class Drafts:
     def __init__(self, local_worker: LocalWorker, api: FlaskClient) -> None:
         self.local_worker, self.wired, self.client = local_worker, local_worker.wired, api
         switches = {"seconds": 0, "draft_cache": True}
-        asked = {"prompt": "a", "draft": True, "sandbox": switches}
+        asked = {"mode": "t2v", "prompt": "a", "draft": True, "sandbox": switches}
         self.id: str = self.post(asked).get_json()["id"]
         self.sent()
         task = local_worker.box.tasks()[0]
@@ -79,13 +79,56 @@ def test_where_bfl_cannot_reach_us_the_bundle_goes_as_base64(local: Drafts) -> N
     assert local.local_worker.job(answer.get_json()["id"]).task_id
 
 
-@pytest.mark.parametrize("worker_settings", [{"PUBLIC_URL": "https://keep.example"}])
-def test_where_bfl_reaches_us_it_is_given_a_link_that_works(local: Drafts) -> None:
-    local.post(reference(local))
-    link = local.sent()["draft_cache"]
-    assert link.startswith("https://keep.example/media/")
+PUBLIC = pytest.mark.parametrize("worker_settings", [{"PUBLIC_URL": "https://keep.example"}])
+
+
+def enhanced(local: Drafts) -> tuple[int, dict[str, Any], Job]:
+    """The number of submissions, the last body and the job."""
+    before = local.local_worker.posts()
+    job_id = local.post(reference(local)).get_json()["id"]
+    sent = local.sent()
+    return local.local_worker.posts() - before, sent, local.local_worker.job(job_id)
+
+
+@PUBLIC
+def test_base64_is_sent_also_where_bfl_might_fetch_a_link(local: Drafts) -> None:
+    local.local_worker.box.settings.refused_draft = "url"
+    posts, sent, job = enhanced(local)
+    assert (posts, base64.b64decode(sent["draft_cache"])) == (1, local.bundle(0))
+    assert job.task_id
+
+
+@PUBLIC
+def test_where_bfl_refuses_base64_it_is_given_a_link_that_works(local: Drafts) -> None:
+    local.local_worker.box.settings.refused_draft = "base64"
+    posts, sent, job = enhanced(local)
+    link = sent["draft_cache"]
+    assert posts == 2 and job.task_id and link.startswith("https://keep.example/media/")
     got = local.client.get(link.removeprefix("https://keep.example"), buffered=True)
     assert (got.status_code, got.data) == (200, local.bundle(0))
+
+
+@PUBLIC
+def test_a_bundle_that_is_too_large_for_base64_is_a_link_at_once(
+    local: Drafts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "BASE64_MAX_BYTES", 4)
+    posts, sent, _ = enhanced(local)
+    assert posts == 1 and sent["draft_cache"].startswith("https://keep.example/media/")
+
+
+def test_a_refused_draft_is_sent_once_where_bfl_cannot_reach_us(local: Drafts) -> None:
+    local.local_worker.box.settings.refused_draft = "base64"
+    posts, _, job = enhanced(local)
+    assert posts == 1 and job.error and job.error.code == "invalid_input"
+
+
+@PUBLIC
+def test_a_refusal_of_another_field_is_not_tried_again(local: Drafts) -> None:
+    before = local.local_worker.posts()
+    local.post({"prompt": "not of this mode", **reference(local)})
+    process_one(local.wired)
+    assert local.local_worker.posts() == before + 1
 
 
 @pytest.mark.parametrize("value", [{"job": "no-such-job"}, {"job": 5}, {"n": 0}])

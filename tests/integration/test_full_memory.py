@@ -12,9 +12,9 @@ from jobs.services import Services
 from jobs.store.events import EventPosition
 from jobs.store.search import Search
 from tests.harness import RedisServer
+from tests.harness.local_worker import LocalWorker, submission_body
 from tests.harness.reports import call_back
 from tests.harness.worker_environment import WorkerEnvironment
-from tests.system.submitting.local_worker import LocalWorker, submission_body
 from worker.sweep import sweep
 
 DAY = 86400

@@ -10,7 +10,7 @@ from tests.harness.reports import call_back
 from tests.harness.stored_objects import a_file_in_place_of
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
-from worker.rescue import Rescue
+from worker import rescue
 from worker.sweep import sweep
 
 
@@ -30,7 +30,7 @@ def until_its_deadline(worker_env: WorkerEnvironment, task: Task) -> Job:
 
 def published(worker_env: WorkerEnvironment, task: Task) -> None:
     """A worker publishes all files; Redis is gone before it can commit."""
-    Rescue(worker_env.wired, worker_env.claim(task)).rescue_files()
+    rescue.rescue_files(worker_env.wired, worker_env.claim(task))
 
 
 def replay(worker_env: WorkerEnvironment, task: Task) -> None:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.bfl.parsing import polling_urls
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from tests.harness.worker_environment import WorkerEnvironment
@@ -39,7 +38,7 @@ def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
     return worker_env.job(task)
 
 
-@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize("status", [400, 402, 422, 500, 502, 503])
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [
@@ -49,7 +48,7 @@ def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
         ("request_moderated", Status.MODERATED),
     ],
 )
-def test_a_failed_task_reported_as_a_server_error_ends_with_bfls_reason(
+def test_a_final_answer_counts_whatever_its_status_code(
     worker_env: WorkerEnvironment, status: int, outcome: str, state: Status
 ) -> None:
     task = worker_env.finished(
@@ -68,6 +67,15 @@ def test_a_server_error_without_a_final_word_is_asked_again(
     task = worker_env.finished(**{fault: 1})
     awaited(worker_env, task)
     assert asked(worker_env, task).status is Status.SUBMITTED
+
+
+def test_a_refused_poll_keeps_bfls_words(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.finished()
+    awaited(worker_env, task)
+    worker_env.box.settings.change({"poll_fault": 403})
+    job = asked(worker_env, task)
+    words = "BFL refuses the API key: Not authenticated - Invalid Authentication"
+    assert job.status is Status.SUBMITTED and job.timeline[-1].detail["answer"] == words
 
 
 @pytest.fixture
@@ -103,40 +111,6 @@ def test_a_poll_that_says_pending_begins_the_grace_anew_unless_no_callback_can_c
     assert least < job.polling.next_check_at - now < most
 
 
-# Without a polling URL.
-
-GLOBAL, EU = "https://api.bfl.ai", "https://api.eu.bfl.ai"
-
-
-def hosts(*urls: str) -> list[str]:
-    return [url.removeprefix("https://").partition(".bfl.ai")[0] for url in urls]
-
-
-@pytest.mark.parametrize(
-    ("origin", "region", "found"),
-    [
-        (GLOBAL, None, ["api", "api.eu", "api.us", "api.eu1", "api.us1"]),
-        ("https://api.us1.bfl.ai", None, ["api.us1", "api", "api.eu", "api.us", "api.eu1"]),
-        (EU, "eu", ["api.eu", "api.eu1"]),
-        ("https://api.us1.bfl.ai", "us", ["api.us1", "api.us"]),
-        ("https://api.us7.bfl.ai", "us", ["api.us7", "api.us", "api.us1"]),
-        (
-            "https://gateway.bfl.ai",
-            None,
-            ["gateway", "api", "api.eu", "api.us", "api.eu1", "api.us1"],
-        ),
-    ],
-)
-def test_all_regions_are_asked_the_submit_host_first(
-    origin: str, region: str | None, found: list[str]
-) -> None:
-    assert hosts(*polling_urls(origin, "a", region)) == found
-
-
-def test_the_sandbox_has_no_regions() -> None:
-    assert polling_urls("http://127.0.0.1:9", "a") == ("http://127.0.0.1:9/v1/get_result?id=a",)
-
-
 @pytest.mark.parametrize(
     ("attempts", "remaining", "count"), [(0, 3000, 5), (1, 3000, 1), (4, 5, 5)]
 )
@@ -144,7 +118,7 @@ def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
     worker_env: WorkerEnvironment, attempts: int, remaining: float, count: int
 ) -> None:
     task = worker_env.finished()
-    awaited(worker_env, task, own_host=False, origin=GLOBAL)
+    awaited(worker_env, task, own_host=False, origin="https://api.bfl.ai")
     claim = worker_env.claim(task)
     now = worker_env.wired.store.now()
     job = replace(

@@ -22,7 +22,6 @@ from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox, Task
 from tests.sandbox.formats import JPEGS
 from worker import recovery, rescue
-from worker.rescue import Rescue
 
 
 @pytest.fixture(params=["directory", "bucket"])
@@ -43,7 +42,7 @@ def worker_env(
 def published_by_a_dead_worker(worker_env: WorkerEnvironment, task: Task) -> str:
     """The key of an object whose worker was killed before it committed."""
     claim = worker_env.claim(task)
-    Rescue(worker_env.wired, claim).rescue_files()
+    rescue.rescue_files(worker_env.wired, claim)
     worker_env.die_with(claim)
     (key,) = objects(worker_env, task)
     assert fencing_token_of(key) == claim.job.claim.fencing_token
@@ -115,7 +114,7 @@ def test_each_file_of_several_is_downloaded_once(worker_env: WorkerEnvironment) 
     loser = threading.Thread(target=lose)
     loser.start()
     with pytest.raises(ClaimLost):
-        Rescue(worker_env.wired, claim).rescue_files()
+        rescue.rescue_files(worker_env.wired, claim)
     loser.join()
     worker_env.die_with(claim)
     assert len(objects(worker_env, task)) == 1
@@ -164,6 +163,33 @@ def test_a_late_worker_leaves_its_file_to_the_job_that_is_under_way(
     rescue.rescue(worker_env.wired, claim)
     assert_stored(worker_env, task)
     assert worker_env.downloads(task) == 1
+
+
+def test_a_late_worker_leaves_the_sidecars_of_files_that_another_has_stored(
+    worker_env: WorkerEnvironment,
+) -> None:
+    """It published them all, and was stopped before it wrote their final sidecars."""
+    task = worker_env.ready(samples=2)
+    late = worker_env.claim(task)
+    files = rescue.rescue_files(worker_env.wired, late)
+    worker_env.die_with(late)
+    assert worker_env.take(task)
+    with pytest.raises(ClaimLost):
+        rescue.store_files(worker_env.wired, late, files)
+    assert_stored(worker_env, task)
+    assert worker_env.downloads(task) == 2
+
+
+def test_a_sidecar_has_what_its_caller_says_while_the_job_is_stored(
+    worker_env: WorkerEnvironment,
+) -> None:
+    task = worker_env.ready()
+    claim = worker_env.claim(task)
+    files = rescue.rescue_files(worker_env.wired, claim)
+    details = {"metadata": {"album": "fog"}}
+    worker_env.wired.store.update(task.id, lambda job, now: job and job.with_details(now, details))
+    rescue.store_files(worker_env.wired, claim, files)
+    assert_stored(worker_env, task)
 
 
 def test_a_late_worker_of_a_deleted_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
@@ -236,7 +262,7 @@ def test_the_sweep_deletes_what_is_left_when_the_last_worker_dies_too(
     task, wired = worker_env.ready(), worker_env.wired
     left = published_by_a_dead_worker(worker_env, task)
     wired.storage.delete(left)
-    Rescue(wired, worker_env.claim(task)).run()
+    rescue.rescue_and_commit(wired, worker_env.claim(task))
     recovery.delete_left_objects(wired)
     assert wired.storage.size(sidecar_key(left)) is not None  # a late worker may still be at it
     monkeypatch.setattr(recovery, "LATE_WORKER_SECONDS", 0.0)

@@ -4,9 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from jobs.config.settings import load
 from jobs.domain.status import Status
+from receiver.checks.context import Context
+from receiver.checks.processes import check_rescues
+from receiver.checks.result import Grade
+from tests.harness.doctor_output import NEEDED
+from tests.harness.trap import Trap
 from tests.harness.worker_environment import WorkerEnvironment
-from tests.system.bad_input.trap import Trap
 
 
 @pytest.fixture
@@ -73,6 +78,18 @@ def test_an_unknown_delivery_host_is_tried_again_while_the_url_lives(
     assert "cdn.example.com" in str(job.timeline[-1].detail)
     assert "CANARY" not in str(job.timeline)
     assert worker_env.downloads(task) == 0
+
+
+def test_an_unknown_delivery_host_fails_a_check_with_the_setting_to_paste(
+    worker_env: WorkerEnvironment,
+) -> None:
+    services = worker_env.wired
+    settings = load({**NEEDED, "DELIVERY_HOSTS": "media.example.com"})
+    worker_env.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
+    (result,) = check_rescues(Context(settings, services))
+    assert result.grade is Grade.FAILED and "cdn.example.com" in result.why
+    assert "set DELIVERY_HOSTS=media.example.com,cdn.example.com and" in result.remedy
+    assert "CANARY" not in str(result)
 
 
 def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(

@@ -14,6 +14,7 @@ from jobs.domain.errors import ClaimLost
 from jobs.domain.job import Job
 from jobs.domain.record import Request
 from jobs.domain.status import ReportKind, Status
+from jobs.domain.timeouts import CallbackPolicy
 from jobs.store.commit import REPLAY_SECONDS
 from jobs.store.job_store import JobStore
 from jobs.store.keys import INPUT_PREFIX, RECORD_PREFIX
@@ -157,6 +158,6 @@ def test_the_request_of_an_earlier_version_expires_only_once_its_job_has_ended(
         )
         store.update("own", lambda job, now: job and job.with_details(now, {"metadata": {"a": 1}}))
         assert (redis.get(key), redis.ttl(key)) == (b"{}", -1)
-        check = partial(submission.recheck, timeouts=TIMEOUTS, has_webhook=True)
+        check = partial(submission.recheck, policy=CallbackPolicy(TIMEOUTS, has_webhook=True))
         store.update("own", lambda job, _now: job and check(job, job.deadline))
         assert 0 < int(redis.ttl(key)) <= REPLAY_SECONDS

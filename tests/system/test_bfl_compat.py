@@ -11,7 +11,7 @@ from tests.harness.stack import QUICK_SECONDS, Stack
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
-SETTINGS = {"MAX_ACTIVE": "24,busy-model=1"}
+SETTINGS = {"MAX_ACTIVE": "24,flux-dev=1"}
 
 
 def submit(
@@ -180,8 +180,8 @@ def test_credits_without_a_good_key_of_ours_blame_us_and_not_the_caller(stack: S
 
 
 def test_while_a_model_is_busy_its_jobs_stay_queued(stack: Stack) -> None:
-    slow = submit(stack, "busy-model", sandbox={"seconds": 6.0}).json()
-    next_one = submit(stack, "busy-model").json()
+    slow = submit(stack, "flux-dev", sandbox={"seconds": 6.0}).json()
+    next_one = submit(stack, "flux-dev").json()
     assert next_one["cost"] is None
     assert poll(stack, next_one["id"])["status"] == "Pending"
     assert stack.client.job(next_one["id"])["status"] == "queued"

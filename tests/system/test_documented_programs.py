@@ -10,6 +10,7 @@ import pytest
 
 from tests.harness import KEYS, WEBHOOK_SECRET, CommandLine, Process, Stack, foreign, wait_for
 from tests.harness.documents import PAGES, page, under
+from tests.sandbox.formats import JPEGS
 
 # The first test may have to install BFL's SDK and the AI SDK.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -78,12 +79,12 @@ def test_a_program_ends_with_the_picture_in_a_file(
 
 def test_an_image_is_edited(stack: Stack, tmp_path: Path) -> None:
     before = len(stack.box.tasks())
-    (tmp_path / "lighthouse.jpeg").write_bytes(b"\xff\xd8 a picture of a megabyte" * 40_000)
+    (tmp_path / "lighthouse.jpeg").write_bytes(JPEGS[0] + b" a picture of a megabyte" * 40_000)
     (program,) = under(CLIENTS, "Edit an image", "sh")
     run(stack, tmp_path, "sh", program)
     wait_for("BFL has it", lambda: len(stack.box.tasks()) > before)
     (task,) = stack.box.tasks()[before:]
-    assert task.input["input_image"].startswith("/9gg")
+    assert task.input["input_image"].startswith("/9j/")
     stack.client.wait_for(task.id)
 
 
@@ -106,6 +107,12 @@ def test_a_draft_is_finished_later(stack: Stack, tmp_path: Path) -> None:
     run(stack, tmp_path, "sh", finish, JOB_ID=job_id)
     wait_for("BFL has it", lambda: len(stack.box.tasks()) > before)
     assert stack.box.tasks()[-1].input["mode"] == "draft_enhance"
+
+
+def test_a_failure_is_rehearsed(stack: Stack, tmp_path: Path) -> None:
+    (program,) = under(CLIENTS, "Rehearse failures", "sh")
+    job = stack.client.wait_for(json.loads(run(stack, tmp_path, "sh", program))["id"])
+    assert (job["status"], job["moderation"]["reasons"]) == ("moderated", ["Violence"])
 
 
 def test_every_change_is_streamed(stack: Stack, tmp_path: Path) -> None:

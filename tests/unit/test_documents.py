@@ -14,8 +14,9 @@ from jobs.config.settings import Settings
 from jobs.domain.errors import ErrorCode
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
-from tests.harness import settings_page
+from tests.harness import models_page, settings_page
 from tests.harness.documents import PAGES, README, blocks, page, prose
+from tests.sandbox import Switches
 
 README_LINES_MAX = 180
 API = page("docs/api.md")
@@ -35,6 +36,7 @@ RUN = {
     ("clients.md", "Edit an image"),
     ("clients.md", "Make it again"),
     ("clients.md", "Make a video, and finish a draft later"),
+    ("clients.md", "Rehearse failures"),
     ("api.md", "Watch"),
     ("operate.md", "Is it healthy?"),
     ("operate.md", "Command line"),
@@ -122,6 +124,17 @@ def test_every_variable_that_is_named_is_a_setting(path: Path) -> None:
 
 def test_the_page_of_settings_is_what_make_docs_writes() -> None:
     assert settings_page.PAGE.read_text() == settings_page.page()
+
+
+def test_every_switch_that_is_named_exists() -> None:
+    text = prose(page("docs/clients.md")).partition("## Rehearse failures")[2]
+    rows = re.findall(r"^\| (`.+?) \|", text, re.MULTILINE)
+    named = {name for row in rows for name in CODE.findall(row)}
+    assert len(named) > 20 and named <= Switches.__dataclass_fields__.keys()
+
+
+def test_the_page_of_models_is_what_make_docs_writes() -> None:
+    assert models_page.PAGE.read_text() == models_page.page()
 
 
 def test_the_page_of_settings_describes_each_setting_once() -> None:

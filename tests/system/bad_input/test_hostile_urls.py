@@ -9,8 +9,8 @@ import pytest
 
 from jobs.domain.status import Status
 from tests.harness import Stack, check, stopped_stack, wait_for
+from tests.harness.trap import ELSEWHERE, Trap, spellings
 from tests.system.bad_input.target import new_id
-from tests.system.bad_input.trap import ELSEWHERE, Trap, spellings
 
 pytestmark = pytest.mark.slow
 

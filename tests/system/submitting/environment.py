@@ -11,6 +11,7 @@ import requests
 
 from jobs.store.keys import ACTIVE, CIRCUITS, INPUT_NOTES, QUEUE_PREFIX, QUEUES
 from tests.harness import Client, wait_for
+from tests.harness.smallest_inputs import DOCUMENT, smallest_input
 from tests.harness.stack import QUICK_SECONDS, Stack, stopped_stack
 from tests.sandbox import Request, Settings, Task
 
@@ -31,9 +32,11 @@ class SubmissionEnvironment:
         return caller.request("POST", "/api/jobs", data=raw, headers=headers, timeout=60)
 
     def request_body(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
-        """A body with a prompt that nobody else has."""
+        """A body with a prompt that nobody else has, and what else the model requires."""
         asked = {"seconds": QUICK_SECONDS, "format": "mp4", **switches}
-        return {"model": model, "input": {"prompt": f"no. {uuid.uuid4()}", "sandbox": asked}}
+        required = smallest_input(model) if model in DOCUMENT.models else {}
+        own = {"prompt": f"no. {uuid.uuid4()}", "sandbox": asked}
+        return {"model": model, "input": required | own}
 
     def posted(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
         """The job as it was answered, with its request under `body`."""

@@ -6,7 +6,6 @@ import pytest
 
 from tests.sandbox import Task
 from tests.system.submitting.environment import SubmissionEnvironment, send_failure
-from tests.system.submitting.local_worker import LocalWorker
 
 
 @pytest.mark.parametrize(
@@ -45,16 +44,6 @@ def test_an_announcement_names_a_model_that_is_a_path(
     answer = env.client.put_job("nobodys-task", model=model)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == ["model"]
-
-
-def test_a_model_that_is_no_path_fails_its_job_and_nothing_is_sent(
-    local_worker: LocalWorker,
-) -> None:
-    local_worker.post("a", model="../../internal")
-    local_worker.work()
-    failure = local_worker.job("a").error
-    assert failure and failure.code == "unknown_model"
-    assert local_worker.posts() == 0
 
 
 def refusals(env: SubmissionEnvironment, job: dict[str, Any]) -> list[str]:

@@ -155,7 +155,7 @@ def nested(levels: int) -> dict[str, Any]:
 
 
 def counted(count: int) -> dict[str, Any]:
-    return {f"image_{n}": image(60, n) for n in range(count)}
+    return {"prompt": "a fox"} | {f"image_{n}": image(60, n) for n in range(count)}
 
 
 def metadata_of(length: int) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class LocalWorker:
 
     def __init__(self, wired: Services, box: Sandbox) -> None:
         self.wired, self.box = wired, box
+        box.settings.any_model = True  # "small" and "large"
         self.redis: Any = wired.redis
         self.queue = wired.submission_queue
 

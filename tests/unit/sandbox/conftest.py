@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness.hook import Hook
-from tests.integration.sandbox.clients import QUICK
 from tests.sandbox import Sandbox, Settings
+from tests.unit.sandbox.clients import QUICK
 
 
 @pytest.fixture

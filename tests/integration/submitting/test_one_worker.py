@@ -8,16 +8,15 @@ import pytest
 from jobs import services as wiring
 from jobs.config.settings import load
 from jobs.domain import submission
-from jobs.domain.errors import ConnectionFailed, QueueFull, TransferFailed
+from jobs.domain.errors import ConnectionFailed, TransferFailed
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.keys import QUEUE_PREFIX, RECORD_PREFIX
-from receiver import problem_details
 from tests.harness import RedisServer, TcpProxy
+from tests.harness.local_worker import BASE, KEY, LocalWorker, built
 from tests.harness.tripwire import Tripwire
 from tests.harness.worker_environment import process_one
 from tests.sandbox import Sandbox
-from tests.system.submitting.local_worker import BASE, KEY, LocalWorker, built
 
 
 def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_queue(
@@ -141,6 +140,11 @@ def test_an_unreadable_record_blocks_no_other_job(local_worker: LocalWorker) -> 
     assert local_worker.job("a").status is Status.SUBMITTED
 
 
-def test_a_full_queue_is_a_reason_to_retry_later() -> None:
-    assert problem_details.STATUS[QueueFull] == 503
-    assert "queue is full" in str(QueueFull())
+def test_a_model_that_is_no_path_fails_its_job_and_nothing_is_sent(
+    local_worker: LocalWorker,
+) -> None:
+    local_worker.post("a", model="../../internal")
+    local_worker.work()
+    failure = local_worker.job("a").error
+    assert failure and failure.code == "unknown_model"
+    assert local_worker.posts() == 0

@@ -5,7 +5,7 @@ import pytest
 from jobs.store.submission_queue import ALL_MODELS
 from receiver.checks import bfl
 from receiver.checks.context import Context
-from tests.system.submitting.local_worker import LocalWorker, submission_body
+from tests.harness.local_worker import LocalWorker, submission_body
 
 each_refusal = pytest.mark.parametrize("status", [401, 402, 403])
 

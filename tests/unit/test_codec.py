@@ -1,4 +1,4 @@
-"""How a job is written down: whole, small once it has ended, and readable for later versions."""
+"""Records are read as they were written, and a broken one is called broken."""
 
 import base64
 import json
@@ -12,7 +12,6 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from redis import Redis
 
 from jobs.domain.errors import UnreadableRecord
 from jobs.domain.job import Job
@@ -21,11 +20,7 @@ from jobs.domain.report import Failure, Moderation, Stage
 from jobs.domain.status import Source, Status
 from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.store import codec
-from tests.bench import stored_jobs
-from tests.harness import stock
 
-BYTES_PER_JOB_MAX = 1900
-JOBS = 4096
 SHA256 = "0" * 64
 # Written by the version before the parts `polling`, `claim` and `request`.
 EARLIER = json.loads((Path(__file__).parent / "earlier_records.json").read_text())
@@ -149,12 +144,3 @@ def test_an_earlier_version_cannot_read_a_part_of_a_record(job: Job) -> None:
     assert not body.startswith(b"{")
     with pytest.raises(zlib.error):
         zlib.decompress(body)
-
-
-def test_a_job_that_has_ended_takes_little_memory(redis: Redis) -> None:
-    """Its record and every index, as the store writes them."""
-    used = []
-    for jobs in (range(JOBS), range(JOBS, 2 * JOBS)):
-        stock.put_in(redis, map(stored_jobs.stored, jobs))
-        used.append(int(redis.info("memory")["used_memory"]))
-    assert (used[1] - used[0]) / JOBS < BYTES_PER_JOB_MAX

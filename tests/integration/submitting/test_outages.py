@@ -17,8 +17,8 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.submission_queue import ALL_MODELS
 from tests.harness import RedisServer, wait_for
+from tests.harness.local_worker import LocalWorker, built, submission_body
 from tests.sandbox import Sandbox
-from tests.system.submitting.local_worker import LocalWorker, built, submission_body
 from worker.submit import BACKOFF_MIN_SECONDS
 from worker.sweep import sweep, sweep_job
 

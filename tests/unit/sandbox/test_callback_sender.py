@@ -10,8 +10,8 @@ import requests
 
 from tests.harness.hook import Hook
 from tests.harness.patience import wait_for
-from tests.integration.sandbox.clients import submitted
 from tests.sandbox import Sandbox
+from tests.unit.sandbox.clients import submitted
 
 
 @pytest.mark.parametrize("payload", ["current", "legacy", "skills"])

@@ -1,26 +1,17 @@
-"""With BFL_API_URL in a region nothing of a job leaves it; without, any host of BFL will do."""
+"""Regions of BFL: with one, no URL outside it is followed."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from flask.testing import FlaskClient
 
-from jobs import services as wiring
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy, region_of
 from jobs.config.settings import load
 from jobs.domain.errors import UrlRefused
 from jobs.domain.report import SubmissionReceipt
 from jobs.net.urls import ParsedUrl
-from jobs.services import Services
-from receiver import create_app
-from tests.harness import RedisServer
 from tests.harness.required_settings import SECRETS
-from tests.harness.worker_environment import process_one
 
-KEY = {"x-key": "admin-key-of-tests"}
-ENVIRONMENT = {**SECRETS, "BFL_API_KEY": "b", "PUBLIC_URL": "https://fluxkeep.example"}
 ORIGINS = {
     "global": ("https://api.bfl.ai", None),
     "eu": ("https://api.eu.bfl.ai", "eu"),
@@ -56,7 +47,7 @@ def sample(host: str) -> str:
 
 @pytest.mark.parametrize("given", ORIGINS)
 def test_each_name_of_an_api_host_says_its_region(given: str) -> None:
-    settings = load({**ENVIRONMENT, "BFL_API_URL": given})
+    settings = load({**SECRETS, "BFL_API_URL": given})
     assert (str(settings.bfl_origin), settings.region) == ORIGINS[given]
 
 
@@ -109,45 +100,3 @@ def test_a_polling_url_that_leads_out_of_the_region_is_not_kept(host: str, kept:
     found = bfl_submissions.without_foreign_polling_url(task, EU)
     assert (found.polling_url is not None) is kept
     assert (found.task_id, found.cost) == ("a", 1.0)
-
-
-@pytest.fixture
-def in_europe(redis_server: RedisServer, tmp_path: Path) -> Iterator[Services]:
-    """An installation that submits to BFL's European host."""
-    here = {"BFL_API_URL": "eu", "MEDIA_URL": (tmp_path / "media").as_uri()}
-    built = wiring.Services(load(ENVIRONMENT | here), redis_server.client())
-    yield built
-    built.redis.close()
-
-
-@pytest.fixture
-def client(in_europe: Services) -> FlaskClient:
-    return create_app(in_europe).test_client()
-
-
-@pytest.mark.parametrize(("host", "status"), [("api.eu4", 201), ("api.us1", 422), ("api", 422)])
-def test_a_caller_may_name_no_polling_url_outside_the_region(
-    client: FlaskClient, host: str, status: int
-) -> None:
-    body = {"polling_url": poll(f"{host}.bfl.ai")}
-    answer = client.put("/api/jobs/a", json=body, headers=KEY)
-    assert answer.status_code == status
-    assert status == 201 or answer.json["errors"][0]["field"] == "polling_url"  # type: ignore[index]
-
-
-def test_media_outside_the_region_are_not_fetched_and_the_timeline_says_why(
-    client: FlaskClient, in_europe: Services
-) -> None:
-    callback_body = {
-        "id": "a",
-        "status": "Ready",
-        "result": {"sample": sample("delivery-us1.bfl.ai")},
-    }
-    accepted = client.post(
-        "/webhooks/bfl", json=callback_body, headers={"X-Webhook-Secret": "webhook-secret-of-tests"}
-    )
-    assert accepted.status_code == 200
-    assert process_one(in_europe)
-    job = client.get("/api/jobs/a", headers=KEY).json
-    assert job is not None and job["status"] == "ready"
-    assert "is not in the region eu" in str(job["timeline"])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.harness.patience import wait_for
 from tests.system.dashboard.visitor import Visitor
 from tests.system.submitting.environment import SubmissionEnvironment, running_environment
 
@@ -74,6 +75,12 @@ def unpriced(env: SubmissionEnvironment) -> dict[str, int]:
     return {one["model"]: one["jobs_without_price"] for one in found if one["jobs_without_price"]}
 
 
+def shown(env: SubmissionEnvironment, text: str) -> None:
+    """Wait for a text on the health page, whose numbers are a second old."""
+    visitor = Visitor(env.stack.installation.url)
+    wait_for(text, lambda: text in visitor.text("/health"))
+
+
 def test_jobs_without_a_price_are_counted_by_model(env: SubmissionEnvironment) -> None:
     before = total(env)
     assert unpriced(env) == {}
@@ -83,8 +90,7 @@ def test_jobs_without_a_price_are_counted_by_model(env: SubmissionEnvironment) -
     env.stored(env.posted("flux-3-video", strict=False, priced=False))
     assert unpriced(env) == {"flux-kontext-max": 2, "flux-3-video": 1}
     assert total(env) == before
-    page = Visitor(env.stack.installation.url).text("/health")
-    assert "Jobs without a price: flux-kontext-max 2" in page
+    shown(env, "Jobs without a price: flux-kontext-max 2")
 
 
 def test_a_lost_job_without_a_price_may_have_been_paid(env: SubmissionEnvironment) -> None:
@@ -92,7 +98,6 @@ def test_a_lost_job_without_a_price_may_have_been_paid(env: SubmissionEnvironmen
     env.stack.announce(task)
     assert env.client.wait_for(task.id)["status"] == "expired"
     assert costs(env)["paid_and_not_kept"] == {**NONE_UNKEPT, "without_price": 1}
-    page = Visitor(env.stack.installation.url).text("/health")
-    assert "Paid and not kept 0, and 1 without a price" in page
+    shown(env, "Paid and not kept 0, and 1 without a price")
     env.client.request("DELETE", f"/api/jobs/{task.id}")
     assert costs(env)["paid_and_not_kept"] == NONE_UNKEPT

@@ -21,17 +21,17 @@ class Drafts:
     """A draft, stored with its bundle."""
 
     def __init__(self, local_worker: LocalWorker, api: FlaskClient) -> None:
-        self.local_worker, self.wired, self.client = local_worker, local_worker.wired, api
+        self.local_worker, self.services, self.client = local_worker, local_worker.services, api
         switches = {"seconds": 0, "draft_cache": True}
         asked = {"prompt": "a", "draft": True, "sandbox": switches}
         self.id: str = self.post(asked).get_json()["id"]
         self.sent()
-        task = local_worker.box.tasks()[0]
-        wait_for("BFL is done", lambda: local_worker.box.task(task.id).finished_at)
+        task = local_worker.sandbox.tasks()[0]
+        wait_for("BFL is done", lambda: local_worker.sandbox.task(task.id).finished_at)
         report = Report(task_id=task.id, kind=ReportKind.UNCLEAR, source=Source.CALLBACK)
-        ingest.apply_report(self.wired.store, report, self.wired.settings.timeouts, self.id)
+        ingest.apply_report(self.services.store, report, self.services.settings.timeouts, self.id)
         for _ in range(2):  # a poll, then the rescue
-            process_one(self.wired)
+            process_one(self.services)
 
     @property
     def job(self) -> Job:
@@ -39,21 +39,21 @@ class Drafts:
 
     def bundle(self, n: int) -> bytes:
         files = [file for file in self.job.media if file.role is Role.DRAFT_CACHE]
-        return b"".join(self.wired.storage.read(files[n].key))
+        return b"".join(self.services.storage.read(files[n].key))
 
     def post(self, given: dict[str, Any], model: str = "flux-3-video") -> Any:
         return self.client.post("/api/jobs", json={"model": model, "input": given})
 
     def sent(self) -> dict[str, Any]:
         """Return the body that BFL receives for the waiting job."""
-        process_one(self.wired)
-        posts = [seen for seen in self.local_worker.box.requests if seen.method == "POST"]
+        process_one(self.services)
+        posts = [seen for seen in self.local_worker.sandbox.requests if seen.method == "POST"]
         body: dict[str, Any] = json.loads(posts[-1].body)
         return body
 
     def delete_bundles(self) -> None:
         media = tuple(replace(file, deleted_at=1.0) for file in self.job.media)
-        self.wired.store.update(self.id, lambda job, _now: job and replace(job, media=media))
+        self.services.store.update(self.id, lambda job, _now: job and replace(job, media=media))
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_reference_that_leads_nowhere_is_refused(local: Drafts, value: Any) ->
 def test_our_own_link_is_a_reference_even_when_it_has_expired(
     local: Drafts, seconds: float
 ) -> None:
-    link = local.wired.links_to(local.job, seconds=seconds)[1]
+    link = local.services.links_to(local.job, seconds=seconds)[1]
     local.post({"mode": "draft_enhance", "draft_cache": link})
     assert base64.b64decode(local.sent()["draft_cache"]) == local.bundle(0)
 
@@ -108,7 +108,7 @@ def test_a_bundle_that_is_deleted_while_the_job_waits_fails_it(local: Drafts) ->
     job_id = local.post(reference(local)).get_json()["id"]
     before = local.local_worker.posts()
     local.delete_bundles()
-    process_one(local.wired)
+    process_one(local.services)
     job = local.local_worker.job(job_id)
     assert job.status is Status.FAILED and job.error and job.error.code == "draft_gone"
     assert local.local_worker.posts() == before

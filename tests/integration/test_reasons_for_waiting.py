@@ -28,7 +28,7 @@ def test_details_name_the_reason(
     local_worker: LocalWorker, api: FlaskClient, switches: dict[str, Any], reason: str
 ) -> None:
     local_worker.post("a", given={"prompt": "a", "sandbox": switches})
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     body = polled(api, "a")
     assert body["status"] == "Pending" and reason in body["details"]["Waiting"][0]
 
@@ -39,7 +39,7 @@ def test_others_of_the_model_wait_for_the_same_reason(
     fault = {"prompt": "a", "sandbox": {"submit_status": 503}}
     local_worker.post("a", given=fault)
     local_worker.post("b")
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     assert polled(api, "b")["details"] == {"Waiting": ["BFL answered 503"]}
 
 
@@ -48,5 +48,5 @@ def test_there_are_no_details_while_nothing_is_wrong(
 ) -> None:
     local_worker.post("a")
     assert polled(api, "a")["details"] is None
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     assert polled(api, "a")["details"] is None

@@ -26,17 +26,17 @@ INPUT: dict[str, Any] = {"prompt": "a", "sandbox": {"callback": "never", "second
 class LocalWorker:
     """A line, and the worker in front of it."""
 
-    def __init__(self, wired: Services, box: Sandbox) -> None:
-        self.wired, self.box = wired, box
-        box.settings.any_model = True  # "small" and "large"
-        self.redis: Any = wired.redis
-        self.queue = wired.submission_queue
+    def __init__(self, services: Services, sandbox: Sandbox) -> None:
+        self.services, self.sandbox = services, sandbox
+        sandbox.settings.any_model = True  # "small" and "large"
+        self.redis: Any = services.redis
+        self.queue = services.submission_queue
 
     def post(self, job_id: str, model: str = "large", given: Mapping[str, Any] = INPUT) -> None:
         def begin(job: Job | None, now: float) -> Job:
             return job or submission.create(job_id, model, now, Request(kept_input=given))
 
-        self.wired.store.update(job_id, begin, new=True)
+        self.services.store.update(job_id, begin, new=True)
 
     def post_as_earlier(self, job_id: str, request: bytes) -> None:
         """As a version did it whose queue held the requests themselves."""
@@ -46,7 +46,7 @@ class LocalWorker:
             return job or submission.create(job_id, "large", now, details)
 
         self.redis.set(INPUT_PREFIX + job_id, request)
-        self.wired.store.update(job_id, begin, new=True)
+        self.services.store.update(job_id, begin, new=True)
 
     def lose_input(self, job_id: str) -> None:
         """The storage has lost the only object of its input."""
@@ -55,16 +55,16 @@ class LocalWorker:
         def name(job: Job | None, _now: float) -> Job | None:
             return job and job.with_request(kept_input={"a": "input:0"}, input_files=(lost,))
 
-        self.wired.store.update(job_id, name)
+        self.services.store.update(job_id, name)
 
     def work(self, times: int = 1) -> None:
         """One piece of work, or several."""
         for _ in range(times):
-            process_one(self.wired)
+            process_one(self.services)
 
     def admit(self) -> HeldClaim:
         found = self.queue.next()
-        claim = HeldClaim.admit(self.wired, found) if found else None
+        claim = HeldClaim.admit(self.services, found) if found else None
         assert claim
         return claim
 
@@ -73,19 +73,19 @@ class LocalWorker:
         return found.job_id if found else None
 
     def job(self, job_id: str) -> Job:
-        job = self.wired.store.load(job_id)
+        job = self.services.store.load(job_id)
         assert job is not None
         return job
 
     def rq_jobs(self) -> int:
-        return int(self.redis.llen(self.wired.rq_queue.queue_key))
+        return int(self.redis.llen(self.services.rq_queue.queue_key))
 
     def without_rq_jobs(self) -> None:
-        self.redis.delete(self.wired.rq_queue.queue_key)
+        self.redis.delete(self.services.rq_queue.queue_key)
 
     def circuits(self) -> dict[str, float]:
         """Remaining seconds of the open circuits, by scope."""
-        now = self.wired.store.now()
+        now = self.services.store.now()
         return {circuit.scope: circuit.until - now for circuit in self.queue.open_circuits()}
 
     def close_circuits(self) -> None:
@@ -95,7 +95,7 @@ class LocalWorker:
             self.redis.hset(CIRCUITS, circuit.scope, f"1.000 {rest}")
 
     def posts(self) -> int:
-        return len([seen for seen in self.box.requests if seen.method == "POST"])
+        return len([seen for seen in self.sandbox.requests if seen.method == "POST"])
 
 
 def built(redis_server: RedisServer, tmp_path: Path, **more: str) -> Services:

@@ -29,7 +29,7 @@ def store(parts: Parts) -> JobStore:
 
 
 @pytest.fixture
-def wired(redis: Redis, tmp_path: Path) -> Services:
+def services(redis: Redis, tmp_path: Path) -> Services:
     media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
     return Services(settings.load(SECRETS | media), redis)
 
@@ -54,6 +54,6 @@ def local_worker(
 @pytest.fixture
 def api(local_worker: LocalWorker) -> FlaskClient:
     """The API over the same services, for an administrator."""
-    client = create_app(local_worker.wired).test_client()
+    client = create_app(local_worker.services).test_client()
     client.environ_base["HTTP_X_KEY"] = "admin-key-of-tests"
     return client

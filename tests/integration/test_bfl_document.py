@@ -41,7 +41,7 @@ def with_news() -> dict[str, Any]:
 
 def publish(local_worker: LocalWorker, changed: Any) -> None:
     body = changed if isinstance(changed, bytes) else json.dumps(changed).encode()
-    local_worker.box.publish(body)
+    local_worker.sandbox.publish(body)
 
 
 def read(services: Services) -> None:
@@ -52,7 +52,7 @@ def read(services: Services) -> None:
 
 def another(local_worker: LocalWorker) -> LiveSchemas:
     """Those of another process."""
-    return LiveSchemas(local_worker.wired.redis, is_live=True)
+    return LiveSchemas(local_worker.services.redis, is_live=True)
 
 
 def checked(services: Services) -> Result:
@@ -70,7 +70,7 @@ def without(*models: str) -> dict[str, Any]:
 def test_a_new_model_and_a_renamed_field_are_in_use_after_one_reading(
     local_worker: LocalWorker,
 ) -> None:
-    services = local_worker.wired
+    services = local_worker.services
     publish(local_worker, with_news())
     read(services)
     for documents in (services.schemas, another(local_worker)):
@@ -84,23 +84,23 @@ def test_a_new_model_and_a_renamed_field_are_in_use_after_one_reading(
 
 
 def test_models_that_bfl_describes_elsewhere_stay(local_worker: LocalWorker) -> None:
-    read(local_worker.wired)
-    found = local_worker.wired.schemas.load()
+    read(local_worker.services)
+    found = local_worker.services.schemas.load()
     assert found.endpoints == schema.shipped() and found.read_at
     assert "flux-2-klein-9b-finetuned" in found.endpoints
 
 
 def test_no_key_is_sent_and_one_reading_a_day_is_enough(local_worker: LocalWorker) -> None:
     for _ in range(3):
-        read_if_due(local_worker.wired)
-    (seen,) = [one for one in local_worker.box.requests if one.path == "/openapi.json"]
+        read_if_due(local_worker.services)
+    (seen,) = [one for one in local_worker.sandbox.requests if one.path == "/openapi.json"]
     assert not seen.has_key and "authorization" not in seen.headers
     assert 86_000 < local_worker.redis.ttl(BFL_SCHEMAS_READ) <= DAY
 
 
 def test_a_failed_reading_is_repeated_within_the_hour(local_worker: LocalWorker) -> None:
     publish(local_worker, b"{")
-    read(local_worker.wired)
+    read(local_worker.services)
     assert 3500 < local_worker.redis.ttl(BFL_SCHEMAS_READ) <= 3600
 
 
@@ -109,7 +109,7 @@ def test_what_redis_holds_is_small(local_worker: LocalWorker) -> None:
     for one in described["components"]["schemas"].values():
         one["description"] = "A long text of BFL. " * 500
     publish(local_worker, described)
-    read(local_worker.wired)
+    read(local_worker.services)
     held = local_worker.redis.get(BFL_SCHEMAS)
     assert b"A long text" not in zlib.decompress(held)
     assert len(held) < 4096
@@ -126,7 +126,7 @@ WRONG: dict[str, Any] = {
 
 @pytest.mark.parametrize("body", WRONG.values(), ids=WRONG)
 def test_a_wrong_document_changes_nothing_and_is_told(local_worker: LocalWorker, body: Any) -> None:
-    services = local_worker.wired
+    services = local_worker.services
     publish(local_worker, with_news())
     read(services)
     before = services.schemas.load()
@@ -143,7 +143,7 @@ def test_a_wrong_document_changes_nothing_and_is_told(local_worker: LocalWorker,
 
 
 def test_a_model_that_was_used_this_week_cannot_be_lost(local_worker: LocalWorker) -> None:
-    services = local_worker.wired
+    services = local_worker.services
     local_worker.post("a", "flux-dev")
     process_one(services)
     publish(local_worker, without("flux-dev"))
@@ -156,15 +156,15 @@ def test_a_model_that_was_used_this_week_cannot_be_lost(local_worker: LocalWorke
 
 
 def test_bfl_away_or_refusing_changes_nothing(local_worker: LocalWorker) -> None:
-    services = local_worker.wired
-    local_worker.box.stop()
+    services = local_worker.services
+    local_worker.sandbox.stop()
     read(services)
     found = services.schemas.load()
     assert found.endpoints == schema.shipped() and found.problem
 
 
 def test_without_redis_the_models_stay_as_they_were(local_worker: LocalWorker) -> None:
-    services = local_worker.wired
+    services = local_worker.services
     publish(local_worker, with_news())
     read(services)
     documents = another(local_worker)
@@ -176,10 +176,10 @@ def test_without_redis_the_models_stay_as_they_were(local_worker: LocalWorker) -
 
 @pytest.mark.parametrize("worker_settings", [{"BFL_OPENAPI": "no"}])
 def test_it_can_be_switched_off(local_worker: LocalWorker) -> None:
-    services = local_worker.wired
+    services = local_worker.services
     another(local_worker).save(Schemas({}, read_at="2999-01-01", problem="of before"))
     assert services.schemas.load() == Schemas(schema.shipped())
     read_if_due(services)
-    assert not [one for one in local_worker.box.requests if one.path == "/openapi.json"]
+    assert not [one for one in local_worker.sandbox.requests if one.path == "/openapi.json"]
     shown = checked(services)
     assert shown.grade is Grade.OK and "BFL_OPENAPI" in shown.why

@@ -39,7 +39,7 @@ def test_only_what_the_dead_have_staged_is_dropped(s3: BucketStorage, temporary:
 def test_maintenance_of_an_idle_worker_deletes_what_dead_ones_staged(
     s3: BucketStorage, temporary: Path, worker_env: WorkerEnvironment
 ) -> None:
-    services = worker_env.wired
+    services = worker_env.services
     services.storage = s3
     dead = s3.staging_directory.path / "dead.1234"
     dead.write_bytes(b"half")

@@ -40,7 +40,7 @@ def test_a_submission_names_bfls_own_host(api: FlaskClient, model: str) -> None:
 def test_an_answer_without_a_task_fails_the_job(local_worker: LocalWorker) -> None:
     """BFL may have more of such paths than anybody knows here."""
     local_worker.post("a", "finetune", {"prompt": "a"})
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     job = local_worker.job("a")
     assert job.status is Status.FAILED and not job.submission.unconfirmed
     assert job.error and job.error.code == "no_task"
@@ -55,13 +55,13 @@ class Submitting:
     """A web process that submits to the real BFL, which takes nothing here."""
 
     def __init__(self, redis_server: RedisServer, directory: Path, url: str = "global") -> None:
-        self.wired = built(redis_server, directory, BFL_API_KEY=KEY, BFL_API_URL=url)
+        self.services = built(redis_server, directory, BFL_API_KEY=KEY, BFL_API_URL=url)
 
     def post(self, model: str, region: Any = None) -> Any:
         body = {"model": model, "input": {"prompt": "a"}}
         body |= {} if region is None else {"region": region}
         headers = {"x-key": "admin-key-of-tests"}
-        return create_app(self.wired).test_client().post("/api/jobs", json=body, headers=headers)
+        return create_app(self.services).test_client().post("/api/jobs", json=body, headers=headers)
 
 
 @pytest.fixture
@@ -80,8 +80,8 @@ REGIONS = {
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_a_job_goes_to_the_region_that_it_names(submitting: Submitting, region: str) -> None:
-    job = load(submitting.wired.store, submitting.post("m", region).get_json()["id"])
-    assert str(submitting.wired.origin_of(job)) == REGIONS[region]
+    job = load(submitting.services.store, submitting.post("m", region).get_json()["id"])
+    assert str(submitting.services.origin_of(job)) == REGIONS[region]
 
 
 @pytest.mark.parametrize("region", ["", "asia", "EU", "https://api.eu.bfl.ai", 1])

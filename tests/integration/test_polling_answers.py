@@ -21,16 +21,16 @@ def awaited(
     awaits_callback: bool = True,
 ) -> None:
     """A job whose poll is due."""
-    url = f"{worker_env.box.url}/v1/get_result?id={task.id}" if own_host else None
+    url = f"{worker_env.sandbox.url}/v1/get_result?id={task.id}" if own_host else None
 
     def begin(job: Job | None, now: float) -> Job:
         known = job or Job.awaited(
-            task.id, now - 100, worker_env.wired.settings.timeouts, model=model
+            task.id, now - 100, worker_env.services.settings.timeouts, model=model
         )
         polled = known.with_polling(polling_url=url, awaits_callback=awaits_callback)
         return polled.with_submission(origin=origin).enqueue(now)
 
-    worker_env.wired.store.update(task.id, begin, new=True)
+    worker_env.services.store.update(task.id, begin, new=True)
 
 
 def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
@@ -72,7 +72,7 @@ def test_a_server_error_without_a_final_word_is_asked_again(
 def test_a_refused_poll_keeps_bfls_words(worker_env: WorkerEnvironment) -> None:
     task = worker_env.finished()
     awaited(worker_env, task)
-    worker_env.box.settings.change({"poll_fault": 403})
+    worker_env.sandbox.settings.change({"poll_fault": 403})
     job = asked(worker_env, task)
     words = "BFL refuses the API key: Not authenticated - Invalid Authentication"
     assert job.status is Status.SUBMITTED and job.timeline[-1].detail["answer"] == words
@@ -81,7 +81,7 @@ def test_a_refused_poll_keeps_bfls_words(worker_env: WorkerEnvironment) -> None:
 @pytest.fixture
 def a_long_task(worker_env: WorkerEnvironment) -> Task:
     """BFL says that it is pending."""
-    return worker_env.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
+    return worker_env.sandbox.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
 
 
 @pytest.mark.parametrize("own_host", [True, False])
@@ -106,7 +106,7 @@ def test_a_poll_that_says_pending_begins_the_grace_anew_unless_no_callback_can_c
     most: float,
 ) -> None:
     awaited(worker_env, a_long_task, model="flux-3-video", awaits_callback=awaits_callback)
-    job, now = asked(worker_env, a_long_task), worker_env.wired.store.now()
+    job, now = asked(worker_env, a_long_task), worker_env.services.store.now()
     assert job.polling.next_check_at is not None
     assert least < job.polling.next_check_at - now < most
 
@@ -120,9 +120,9 @@ def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
     task = worker_env.finished()
     awaited(worker_env, task, own_host=False, origin="https://api.bfl.ai")
     claim = worker_env.claim(task)
-    now = worker_env.wired.store.now()
+    now = worker_env.services.store.now()
     job = replace(
         claim.job, deadline=now + remaining, polling=replace(claim.job.polling, attempts=attempts)
     )
     everywhere = poll.is_first_or_last(job, now)
-    assert len(poll.polling_urls(worker_env.wired, job, everywhere=everywhere)) == count
+    assert len(poll.polling_urls(worker_env.services, job, everywhere=everywhere)) == count

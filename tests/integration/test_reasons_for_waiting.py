@@ -36,7 +36,7 @@ def test_details_name_the_reason(
     local_worker: LocalWorker, api: FlaskClient, switches: dict[str, Any], reason: str
 ) -> None:
     local_worker.post("a", given={"prompt": "a", "sandbox": switches})
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     body = polled(api, "a")
     assert body["status"] == "Pending" and reason in body["details"]["Waiting"][0]
 
@@ -51,9 +51,9 @@ def test_details_name_the_reason(
 def test_without_ample_credits_the_account_is_the_cause(
     local_worker: LocalWorker, status: int, account: dict[str, Any], reason: str
 ) -> None:
-    local_worker.box.settings.change(account)
+    local_worker.sandbox.settings.change(account)
     local_worker.post("a", given={"prompt": "a", "sandbox": {"submit_status": status}})
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     (circuit,) = local_worker.queue.open_circuits()
     assert circuit.reason.startswith(reason)
 
@@ -61,8 +61,10 @@ def test_without_ample_credits_the_account_is_the_cause(
 def test_doctor_says_where_a_projects_limit_is_changed(local_worker: LocalWorker) -> None:
     switches = {"submit_status": 402, "submit_detail": "Daily limit of 'ads' reached"}
     local_worker.post("a", given={"prompt": "a", "sandbox": switches})
-    process_one(local_worker.wired)
-    (result,) = bfl.check_submissions(Context(local_worker.wired.settings, local_worker.wired))
+    process_one(local_worker.services)
+    (result,) = bfl.check_submissions(
+        Context(local_worker.services.settings, local_worker.services)
+    )
     assert not result.ok and "Daily limit of 'ads' reached" in result.why
     assert "https://dashboard.bfl.ai" in result.why
 
@@ -73,7 +75,7 @@ def test_others_of_the_model_wait_for_the_same_reason(
     fault = {"prompt": "a", "sandbox": {"submit_status": 503}}
     local_worker.post("a", given=fault)
     local_worker.post("b")
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     assert polled(api, "b")["details"] == {"Waiting": ["BFL answered 503"]}
 
 
@@ -82,5 +84,5 @@ def test_there_are_no_details_while_nothing_is_wrong(
 ) -> None:
     local_worker.post("a")
     assert polled(api, "a")["details"] is None
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     assert polled(api, "a")["details"] is None

@@ -31,8 +31,8 @@ def submit(
     """Submit the job and return the body that BFL received."""
     before = local_worker.posts()
     local_worker.post(job_id, model, asked(model, **fields))
-    process_one(local_worker.wired)
-    seen = [request for request in local_worker.box.requests if request.method == "POST"]
+    process_one(local_worker.services)
+    seen = [request for request in local_worker.sandbox.requests if request.method == "POST"]
     return [json.loads(request.body) for request in seen[before:]]
 
 
@@ -42,12 +42,10 @@ def test_a_strict_model_is_submitted_to_once_more_without_a_webhook(
 ) -> None:
     first, second = submit(local_worker, "a", model)
     assert set(first) - set(second) == {"webhook_url", "webhook_secret"}
-    job, now = local_worker.job("a"), local_worker.wired.store.now()
-    assert job.status is Status.SUBMITTED and job.task_id == local_worker.box.tasks()[0].id
-    assert (
-        job.polling.next_check_at
-        and job.polling.next_check_at < now + local_worker.wired.settings.timeouts.grace(None) / 2
-    ), "polled"
+    job, now = local_worker.job("a"), local_worker.services.store.now()
+    assert job.status is Status.SUBMITTED and job.task_id == local_worker.sandbox.tasks()[0].id
+    grace = local_worker.services.settings.timeouts.grace(None)
+    assert job.polling.next_check_at and job.polling.next_check_at < now + grace / 2, "polled"
 
 
 def test_a_strict_model_is_remembered_for_a_day(local_worker: LocalWorker) -> None:
@@ -73,7 +71,7 @@ def test_a_422_about_the_callers_own_field_is_the_callers(
     sent = submit(local_worker, "a", "flux-3-image", **fields)
     job = local_worker.job("a")
     assert job.status is Status.FAILED and job.error and job.error.code == "invalid_input"
-    assert len(sent) == 1 and not local_worker.box.tasks()
+    assert len(sent) == 1 and not local_worker.sandbox.tasks()
     said = json.dumps(job.error.answer)
     assert all(f'"{name}"' in said for name in fields)
     assert "webhook" not in said + job.error.message, "only its own mistakes are told"
@@ -81,7 +79,7 @@ def test_a_422_about_the_callers_own_field_is_the_callers(
 
 def test_a_refusal_never_repeats_the_secret_of_our_webhook(local_worker: LocalWorker) -> None:
     submit(local_worker, "a", "flux-3-image", seed=7)
-    assert local_worker.wired.tokens.secret("a") not in repr(local_worker.job("a"))
+    assert local_worker.services.tokens.secret("a") not in repr(local_worker.job("a"))
     body = {"prompt": 5, "webhook_secret": "canary"}
     missing = {"loc": ["body", "width"], "msg": "Field required", "input": body}
     failure = bfl_submissions.parse_rejection(422, json.dumps({"detail": [missing]}).encode())

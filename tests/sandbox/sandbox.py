@@ -18,7 +18,7 @@ POLL_SECONDS = 0.02
 
 
 class Sandbox:
-    """A local BFL: `with Sandbox() as box:` runs it on a free port of 127.0.0.1."""
+    """A local BFL: `with Sandbox() as sandbox:` runs it on a free port of 127.0.0.1."""
 
     def __init__(
         self, settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0

@@ -36,28 +36,28 @@ def caller(world: Any, task: Task) -> None:
 
 def announcer(world: Any, task_id: str) -> None:
     """PUT /api/jobs/<task>, repeated until it is on record."""
-    wired = world.services()
+    services = world.services()
 
     def announce(job: Job | None, now: float) -> Job:
-        return job or Job.awaited(task_id, now, wired.settings.timeouts)
+        return job or Job.awaited(task_id, now, services.settings.timeouts)
 
-    _until_done(world, lambda: wired.store.update(task_id, announce))
+    _until_done(world, lambda: services.store.update(task_id, announce))
 
 
 def submitter(world: Any, job_id: str, model: str) -> None:
     """POST /api/jobs with an idempotency key, repeated until it is on record."""
-    wired = world.services()
+    services = world.services()
     body = submissions.SubmissionBody(model=model, input={"prompt": job_id})
-    _until_done(world, lambda: submissions.enqueue(wired, body, Submission(), job_id))
+    _until_done(world, lambda: submissions.enqueue(services, body, Submission(), job_id))
 
 
 def operator(world: Any) -> None:
     """DELETE /api/jobs/<id>, repeated until it is done."""
-    wired = world.services()
+    services = world.services()
 
     def delete(job_id: str) -> None:
-        if job := wired.store.load(job_id):
-            delete_job(wired, job)
+        if job := services.store.load(job_id):
+            delete_job(services, job)
 
     for job_id in world.job_ids:
         _until_done(world, partial(delete, job_id))
@@ -68,7 +68,7 @@ def operator(world: Any) -> None:
 
 def replayer(world: Any) -> None:
     """POST /api/jobs/<id>/rescues for each job that was not stored, once."""
-    wired = world.services()
+    services = world.services()
     while True:
         world.scheduler.sleep(60.0)
         replayable = [job_id for job_id, status in world.terminal.items() if status in REPLAYABLE]
@@ -76,7 +76,7 @@ def replayer(world: Any) -> None:
             world.replayed.add(job_id)
             world.bfl.sent.discard(job_id)  # the operator decides that it may be paid twice
             with suppress(ReportRefused):
-                _until_done(world, partial(replay_job, wired, job_id))
+                _until_done(world, partial(replay_job, services, job_id))
 
 
 def _until_done(world: Any, request: Callable[[], object]) -> None:
@@ -91,12 +91,12 @@ def _until_done(world: Any, request: Callable[[], object]) -> None:
 
 def worker(world: Any) -> None:
     """An RQ worker: each RQ job makes it process all that waits."""
-    wired = world.services()
-    dispatcher, queue = JobDispatcher(wired), wired.rq_queue.queue_key
+    services = world.services()
+    dispatcher, queue = JobDispatcher(services), services.rq_queue.queue_key
     while True:
         world.scheduler.wait(lambda: world.redis.data.get(queue.encode()))
         try:
-            wired.redis.lpop(queue)
+            services.redis.lpop(queue)
             dispatcher._has_rq_job = True  # noqa: SLF001 - `drain` without its threads
             while dispatcher.process_next():
                 pass
@@ -105,10 +105,10 @@ def worker(world: Any) -> None:
 
 
 def sweeper(world: Any) -> None:
-    wired = world.services()
+    services = world.services()
     while True:
         pause = RETRY_SECONDS
         with suppress(StoreUnavailable, StorageError):
-            pause = sweep(wired)
-            recovery.delete_left_objects(wired)
+            pause = sweep(services)
+            recovery.delete_left_objects(services)
         world.scheduler.sleep(max(pause, 1.0))

@@ -53,12 +53,12 @@ WRONG_SETTINGS: dict[str, tuple[dict[str, Any], list[str], str]] = {
 @contextmanager
 def bfl_with(stack: Stack, **values: Any) -> Iterator[None]:
     """BFL has these settings inside the block."""
-    before = {name: getattr(stack.box.settings, name) for name in values}
-    vars(stack.box.settings).update(values)
+    before = {name: getattr(stack.sandbox.settings, name) for name in values}
+    vars(stack.sandbox.settings).update(values)
     try:
         yield
     finally:
-        vars(stack.box.settings).update(before)
+        vars(stack.sandbox.settings).update(before)
 
 
 def test_an_installation_that_works_is_well_and_left_as_it_is(
@@ -156,7 +156,7 @@ def test_the_trial_callbacks_are_counted_as_what_they_are(stack: Stack, shell: C
 
 
 def test_another_server_at_public_url_is_found(stack: Stack, shell: CommandLine) -> None:
-    result = shell.run("doctor", PUBLIC_URL=stack.box.url)
+    result = shell.run("doctor", PUBLIC_URL=stack.sandbox.url)
     assert failed(result) == ["public_url"]
     assert "answers 404" in result.words
 

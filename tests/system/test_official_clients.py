@@ -58,15 +58,15 @@ def bfl_itself(sandbox: Sandbox) -> Api:
 
 def afterwards(stack: Stack) -> None:
     """Nobody between a client and BFL passes the client's key on."""
-    assert not [seen for seen in stack.box.requests if KEYS["submit"] in str(seen)]
+    assert not [seen for seen in stack.sandbox.requests if KEYS["submit"] in str(seen)]
 
 
 @pytest.fixture
 def fluxkeep(stack: Stack) -> Api:
     """Fluxkeep in front of a sandbox whose delivery hosts refuse API keys."""
-    stack.box.reset_default_switches()
-    stack.box.settings.generation_seconds = GENERATION_SECONDS
-    return Api(stack.installation.url, KEYS["submit"], stack.box, len(stack.box.tasks()))
+    stack.sandbox.reset_default_switches()
+    stack.sandbox.settings.generation_seconds = GENERATION_SECONDS
+    return Api(stack.installation.url, KEYS["submit"], stack.sandbox, len(stack.sandbox.tasks()))
 
 
 @pytest.fixture

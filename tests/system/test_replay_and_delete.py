@@ -17,9 +17,9 @@ afterwards = Stack.settled
 @pytest.fixture
 def unreachable_bfl(stack: Stack) -> Iterator[None]:
     """BFL knows no task, until the test or its end restores it."""
-    stack.box.settings.poll_fault = 404
+    stack.sandbox.settings.poll_fault = 404
     yield
-    stack.box.settings.poll_fault = None
+    stack.sandbox.settings.poll_fault = None
 
 
 def replay(stack: Stack, task: Task) -> requests.Response:
@@ -49,13 +49,13 @@ def test_a_job_that_bfl_did_not_help_is_stored_by_a_replay(
     task = stack.generate(**switches)
     stack.announce(task)
     stack.client.wait_for(task.id, end)
-    stack.box.settings.poll_fault = None
+    stack.sandbox.settings.poll_fault = None
     assert_replayed(stack, task)
 
 
 def test_a_failed_job_is_stored_by_a_replay(stack: Stack) -> None:
     task = stack.finished()
-    stack.box.call_back(task.id, outcome="error")
+    stack.sandbox.call_back(task.id, outcome="error")
     stack.client.wait_for(task.id, "failed")
     assert_replayed(stack, task)
 

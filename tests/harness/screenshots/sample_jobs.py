@@ -28,7 +28,7 @@ def start_job(
     """
     if model == VIDEO_MODEL:  # it takes no webhook: another model delivers its video
         switches["format"] = "mp4"
-    task = stack.box.submit(
+    task = stack.sandbox.submit(
         MODEL if model == VIDEO_MODEL else model,
         prompt=prompt,
         webhook_url=stack.webhook_url,

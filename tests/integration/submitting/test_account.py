@@ -19,7 +19,9 @@ def test_a_refusal_of_one_model_leaves_the_others_going(
     local_worker.work(2)
     assert list(local_worker.circuits()) == ["dear"] and local_worker.job("a").submission.is_queued
     assert local_worker.job("b").task_id
-    (result,) = bfl.check_submissions(Context(local_worker.wired.settings, local_worker.wired))
+    (result,) = bfl.check_submissions(
+        Context(local_worker.services.settings, local_worker.services)
+    )
     assert not result.ok and "paused" in result.why
 
 
@@ -40,7 +42,7 @@ def test_a_job_that_alone_is_refused_blocks_no_later_job(
 def test_a_refusal_of_the_account_pauses_everything_and_keeps_the_order(
     local_worker: LocalWorker, status: int
 ) -> None:
-    local_worker.box.settings.change({"submit_fault": status})
+    local_worker.sandbox.settings.change({"submit_fault": status})
     for job_id in "ab":
         local_worker.post(job_id, job_id, submission_body())
     local_worker.work()
@@ -51,7 +53,7 @@ def test_a_refusal_of_the_account_pauses_everything_and_keeps_the_order(
 
 def test_where_it_is_not_clear_the_next_probe_is_another(local_worker: LocalWorker) -> None:
     """A few credits are left: enough for a picture, and not for a video."""
-    local_worker.box.settings.change({"credits": 20.0})
+    local_worker.sandbox.settings.change({"credits": 20.0})
     local_worker.post("a", "video", submission_body(submit_status=402))
     local_worker.post("b", "picture", submission_body())
     local_worker.work()

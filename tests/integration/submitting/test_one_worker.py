@@ -26,12 +26,12 @@ def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_queue(
         local_worker.post(job_id)
     local_worker.work(2)
     local_worker.without_rq_jobs()
-    local_worker.box.call_back(local_worker.job("a").task_id or "")  # nobody listens
+    local_worker.sandbox.call_back(local_worker.job("a").task_id or "")  # nobody listens
 
     def ready(job: Job | None, now: float) -> Job | None:
         return job and job.recheck(now + 61)
 
-    local_worker.wired.store.update("a", ready)
+    local_worker.services.store.update("a", ready)
     local_worker.without_rq_jobs()
     local_worker.work()
     assert local_worker.job("a").status is Status.READY
@@ -56,7 +56,10 @@ def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
     with Tripwire(redis_server.port) as wire:
         proxy = TcpProxy(wire.port)
         through = {"REDIS_URL": redis_server.url_through(proxy.port)}
-        here = {"BFL_SANDBOX_URL": local_worker.box.url, "MEDIA_URL": (tmp_path / "media").as_uri()}
+        here = {
+            "BFL_SANDBOX_URL": local_worker.sandbox.url,
+            "MEDIA_URL": (tmp_path / "media").as_uri(),
+        }
         settings = load(BASE | here | through | {"BFL_API_KEY": KEY})
         worker = wiring.for_background(settings)
         wire.arm(b"submission.sent", answer=True)
@@ -77,15 +80,15 @@ def _cut_when_tripped(wire: Tripwire, proxy: TcpProxy) -> None:
 def test_without_a_key_nothing_is_sent_to_bfl(
     redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
 ) -> None:
-    wired = built(redis_server, tmp_path)
-    local_worker = LocalWorker(wired, sandbox)
+    services = built(redis_server, tmp_path)
+    local_worker = LocalWorker(services, sandbox)
     with pytest.raises(ConnectionFailed, match="BFL_API_KEY"):
-        wired.bfl.submit(wired.bfl.origin, "flux-2-pro", b"{}", 5.0)
+        services.bfl.submit(services.bfl.origin, "flux-2-pro", b"{}", 5.0)
     local_worker.post("a")
     local_worker.work()
     job = local_worker.job("a")
     assert job.submission.is_queued and "BFL_API_KEY" in str(job.timeline[-1].detail)
-    wired.redis.close()
+    services.redis.close()
 
 
 def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(
@@ -93,7 +96,7 @@ def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(
 ) -> None:
     late = b'{"prompt": "a", "sandbox": {"submit_hang": 5}}'
     with pytest.raises(TransferFailed) as caught:
-        local_worker.wired.bfl.submit(local_worker.wired.bfl.origin, "flux-2-pro", late, 0.5)
+        local_worker.services.bfl.submit(local_worker.services.bfl.origin, "flux-2-pro", late, 0.5)
     assert not isinstance(caught.value, ConnectionFailed)
 
 
@@ -108,7 +111,7 @@ def test_an_input_that_is_gone_fails_the_job(local_worker: LocalWorker) -> None:
 def test_only_the_key_of_the_operator_goes_to_bfl(local_worker: LocalWorker) -> None:
     local_worker.post("a")
     local_worker.work()
-    (seen,) = local_worker.box.requests
+    (seen,) = local_worker.sandbox.requests
     assert seen.headers["x-key"] == KEY and seen.headers["content-type"] == "application/json"
     assert "authorization" not in seen.headers and KEY.encode() not in seen.body
 
@@ -121,7 +124,7 @@ def test_a_late_worker_does_not_remove_a_requeued_job(local_worker: LocalWorker)
     claim = local_worker.admit()
     seen = local_worker.job("a").version  # what the late one sees: another worker has it
     claim.commit(lambda job, now: submission.requeue(job, now, "busy"))
-    local_worker.wired.store.remove_queued("a", "large", seen)
+    local_worker.services.store.remove_queued("a", "large", seen)
     assert local_worker.next() == "a"
 
 

@@ -38,8 +38,8 @@ def later(local_worker: LocalWorker, job_id: str, seconds: float, **claim: Any) 
         aged = replace(job, deadline=job.deadline - seconds)
         return aged.with_polling(next_check_at=now - 1).with_claim(**claim)
 
-    local_worker.wired.store.update(job_id, age)
-    sweep_job(local_worker.wired, job_id)
+    local_worker.services.store.update(job_id, age)
+    sweep_job(local_worker.services, job_id)
 
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=str)
@@ -104,7 +104,7 @@ def test_the_sweep_closes_a_circuit_that_no_job_could_probe(local_worker: LocalW
     local_worker.post("a", "large")
     for scope in ("large", "small"):
         local_worker.queue.open_circuit(scope, "no", -2.0)
-    sweep(local_worker.wired)
+    sweep(local_worker.services)
     assert set(local_worker.circuits()) == {"large"}
 
 
@@ -128,8 +128,8 @@ def unreachable(
     local_worker: LocalWorker, redis_server: RedisServer, tmp_path: Path
 ) -> LocalWorker:
     """A worker without PUBLIC_URL."""
-    local_worker.wired.settings = built(redis_server, tmp_path).settings
-    assert not local_worker.wired.settings.bfl_reaches_us
+    local_worker.services.settings = built(redis_server, tmp_path).settings
+    assert not local_worker.services.settings.bfl_reaches_us
     return local_worker
 
 
@@ -139,7 +139,7 @@ def test_without_a_webhook_an_unanswered_submission_fails_after_the_grace(
     unreachable.post("a", given=submission_body(submit_cut=True))
     unreachable.work()
     assert "not given a webhook" in str(unreachable.job("a").timeline[-1].detail)
-    later(unreachable, "a", unreachable.wired.settings.timeouts.grace(None) + 1)
+    later(unreachable, "a", unreachable.services.settings.timeouts.grace(None) + 1)
     failure = unreachable.job("a").error
     assert failure and failure.code == "submission_unconfirmed"
 
@@ -151,7 +151,7 @@ def test_without_a_webhook_the_job_of_a_dead_worker_ends_after_the_grace(
     unreachable.admit()
     later(unreachable, "a", 0, lease_until=1.0)
     job = unreachable.job("a")
-    assert job.submission.unconfirmed and job.deadline < unreachable.wired.store.now() + 2 * 60
+    assert job.submission.unconfirmed and job.deadline < unreachable.services.store.now() + 2 * 60
 
 
 def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
@@ -161,7 +161,7 @@ def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
     local_worker.post("a", given=submission_body(submit_hang=1.5))
 
     def break_down() -> None:
-        wait_for("BFL has it", local_worker.box.tasks)
+        wait_for("BFL has it", local_worker.sandbox.tasks)
         redis_server.kill()
 
     breakage = threading.Thread(target=break_down)
@@ -169,19 +169,19 @@ def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
     with caplog.at_level(logging.INFO):
         local_worker.work()
     breakage.join()
-    (task,) = local_worker.box.tasks()
+    (task,) = local_worker.sandbox.tasks()
     assert f"job a: BFL accepted it as task {task.id}" in caplog.text
 
 
 def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(
     redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
 ) -> None:
-    wired = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url)
+    services = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url)
     # The settings refuse such a key; it stands for whatever we may get wrong ourselves.
-    wired.bfl = BflClient(SecretStr("ключ"), wired.host_policy, wired.bfl.origin)
-    local_worker = LocalWorker(wired, sandbox)
+    services.bfl = BflClient(SecretStr("ключ"), services.host_policy, services.bfl.origin)
+    local_worker = LocalWorker(services, sandbox)
     local_worker.post("a")
     local_worker.work()
     job = local_worker.job("a")
     assert job.submission.is_queued and not job.submission.unconfirmed and local_worker.circuits()
-    wired.redis.close()
+    services.redis.close()

@@ -31,7 +31,7 @@ def task_of(stack: Stack, job_id: str) -> Task:
         assert job["status"] != "failed", job["error"]
         return job["task_id"] and str(job["task_id"])
 
-    return stack.box.task(wait_for("BFL accepts it", accepted))
+    return stack.sandbox.task(wait_for("BFL accepts it", accepted))
 
 
 @every_mode
@@ -89,7 +89,7 @@ def changed_document() -> dict[str, Any]:
 
 
 def test_the_form_follows_bfls_document_within_a_sweep(stack: Stack, visitor: Visitor) -> None:
-    stack.box.publish(json.dumps(changed_document()).encode())
+    stack.sandbox.publish(json.dumps(changed_document()).encode())
     with stack.installation.redis.client() as redis:
         redis.delete(BFL_SCHEMAS_READ)  # a day has passed
 
@@ -102,7 +102,7 @@ def test_the_form_follows_bfls_document_within_a_sweep(stack: Stack, visitor: Vi
     assert "flux-9 is new" in visitor.text("/health")
     job = stack.client.submit("flux-9", prompt="a heron", safety=1, sandbox=SWITCHES)
     assert task_of(stack, job["id"]).model == "flux-9"
-    stack.box.publish(DOCUMENT.public())
+    stack.sandbox.publish(DOCUMENT.public())
 
 
 def test_a_field_with_a_name_of_the_forms_own_stands_among_the_other_fields(
@@ -111,7 +111,7 @@ def test_a_field_with_a_name_of_the_forms_own_stands_among_the_other_fields(
     changed = changed_document()
     fields = changed["components"]["schemas"]["Flux2Inputs"]["properties"]
     fields |= {name: {"type": "string"} for name in ("csrf_token", "metadata", "model", "more")}
-    stack.box.publish(json.dumps(changed).encode())
+    stack.sandbox.publish(json.dumps(changed).encode())
     with stack.installation.redis.client() as redis:
         redis.delete(BFL_SCHEMAS_READ)
     wait_for("it is read", lambda: "metadata is new" in visitor.text("/health"), 90)
@@ -123,4 +123,4 @@ def test_a_field_with_a_name_of_the_forms_own_stands_among_the_other_fields(
     )
     job_id = answer.headers["Location"].partition("job=")[2].partition("&")[0]
     assert task_of(stack, job_id).input == {"prompt": "x", "metadata": "theirs"}
-    stack.box.publish(DOCUMENT.public())
+    stack.sandbox.publish(DOCUMENT.public())

@@ -36,7 +36,7 @@ def sent(stack: Stack, prompt: str, n: int = 1) -> dict[str, Any]:
     """The input of the newest of n tasks with a prompt."""
 
     def found() -> list[dict[str, Any]]:
-        inputs = [dict(task.input) for task in stack.box.tasks()]
+        inputs = [dict(task.input) for task in stack.sandbox.tasks()]
         mine = [one for one in inputs if one.get("prompt") == prompt]
         return mine if len(mine) >= n else []
 
@@ -128,7 +128,7 @@ def test_a_pasted_image_goes_where_there_is_room(stack: Stack, window: Window) -
     page.fill("#dilate_pixels", "7")
     page.click("#submit")
     page.wait_for_selector("#result img")
-    erased = [task.input for task in stack.box.tasks() if "dilate_pixels" in task.input]
+    erased = [task.input for task in stack.sandbox.tasks() if "dilate_pixels" in task.input]
     assert erased == [{"image": ENCODED[0], "mask": ENCODED[1], "dilate_pixels": 7}]
 
 
@@ -180,7 +180,7 @@ def test_either_all_files_have_times_or_none(stack: Stack) -> None:
 def test_files_and_urls_go_into_their_fields(
     stack: Stack, model: str, fields: dict[str, str], files: Any, expected: Any
 ) -> None:
-    stack.box.settings.any_model = True  # a model of tomorrow
+    stack.sandbox.settings.any_model = True  # a model of tomorrow
     prompt = f"no. {secrets.token_hex(4)}"
     uploads = [(name, ("file", body)) for name, body in files]
     answer = send(stack, uploads, model=model, prompt=prompt, **fields)

@@ -35,7 +35,9 @@ def paste(page: Page, picture: bytes) -> None:
 
 
 def tasks(stack: Stack, prompt: str) -> list[dict[str, object]]:
-    return [dict(task.input) for task in stack.box.tasks() if task.input.get("prompt") == prompt]
+    return [
+        dict(task.input) for task in stack.sandbox.tasks() if task.input.get("prompt") == prompt
+    ]
 
 
 @pytest.mark.browser
@@ -119,7 +121,7 @@ def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Windo
     page.click("#submit")
     page.wait_for_selector("#result video")
     assert problems_seen(window) == []
-    enhanced = [task for task in stack.box.tasks() if "draft_cache" in task.input]
+    enhanced = [task for task in stack.sandbox.tasks() if "draft_cache" in task.input]
     assert [set(task.input) for task in enhanced] == [{"mode", "draft_cache"}] * 2
 
 

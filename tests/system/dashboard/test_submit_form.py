@@ -52,7 +52,7 @@ def test_what_is_filled_in_goes_to_bfl_and_nothing_else(stack: Stack, visitor: V
     filled = {"prompt": HOSTILE, "width": "1024", "height": "768", "seed": "42"}
     job = stack.client.wait_for(job_of(send(visitor, **filled)))
     assert (job["status"], job["model"]) == ("stored", "flux-2-pro")
-    task = stack.box.task(job["task_id"])
+    task = stack.sandbox.task(job["task_id"])
     assert task.input == {"prompt": HOSTILE, "width": 1024, "height": 768, "seed": 42}
 
 
@@ -131,7 +131,7 @@ def test_bfl_decides_whether_an_image_needs_a_prompt(
     filled = {"model": "flux-tools/deblur-v1", "idempotency_key": idempotency_key(visitor)}
     answer = visitor.post("/submit", page="/submit", files=files, more=more, **filled)
     job = stack.client.wait_for(job_of(answer))
-    assert stack.box.task(job["task_id"]).input == {"image": ENCODED}
+    assert stack.sandbox.task(job["task_id"]).input == {"image": ENCODED}
 
 
 def test_all_errors_are_shown_at_once_and_no_input_is_lost(visitor: Visitor) -> None:

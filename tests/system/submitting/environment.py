@@ -20,7 +20,7 @@ class SubmissionEnvironment:
     """Orders to one installation. Each has a prompt of its own, by which BFL's side is found."""
 
     def __init__(self, stack: Stack) -> None:
-        self.stack, self.box, self.client = stack, stack.box, stack.client
+        self.stack, self.sandbox, self.client = stack, stack.sandbox, stack.client
 
     # Handing in.
 
@@ -53,7 +53,7 @@ class SubmissionEnvironment:
         """The job once it is stored, with the bytes that BFL has."""
         found = self.ended(job, timeout)
         assert found["status"] == "stored", found
-        assert self.client.media(found) == self.box.picture(self.task(job).id)
+        assert self.client.media(found) == self.sandbox.picture(self.task(job).id)
         return found
 
     def submitted(self, job: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class SubmissionEnvironment:
 
     def tasks(self, job: dict[str, Any]) -> list[Task]:
         prompt = job["body"]["input"]["prompt"]
-        return [task for task in self.box.tasks() if task.input.get("prompt") == prompt]
+        return [task for task in self.sandbox.tasks() if task.input.get("prompt") == prompt]
 
     def task(self, job: dict[str, Any]) -> Task:
         """The one task of a job, as soon as there is one."""
@@ -73,7 +73,7 @@ class SubmissionEnvironment:
     def requests(self, job: dict[str, Any] | None = None) -> list[Request]:
         """The submissions of this job, or of all, whatever was answered."""
         prompt = job["body"]["input"]["prompt"].encode() if job else b""
-        posts = [seen for seen in self.box.requests if seen.method == "POST"]
+        posts = [seen for seen in self.sandbox.requests if seen.method == "POST"]
         return [seen for seen in posts if prompt in seen.body]
 
     # What Redis holds.

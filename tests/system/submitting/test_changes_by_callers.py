@@ -23,7 +23,7 @@ def test_an_announcement_sends_a_job_of_ours_nowhere_else(
     by_task = env.client.put_job(before["task_id"], **body)
     assert by_task.status_code == 409
     assert env.client.job(job["id"])["model"] == before["model"]
-    env.box.call_back(env.task(job).id)
+    env.sandbox.call_back(env.task(job).id)
     env.stored(job)
 
 
@@ -66,5 +66,5 @@ def test_the_secret_of_an_unconfirmed_job_takes_no_name_of_another(
     assert env.client.job(unconfirmed["id"])["task_id"] is None
     assert "another job" in refusals(env, unconfirmed)[0]
     for job in (other, unconfirmed):
-        env.box.call_back(env.task(job).id)
+        env.sandbox.call_back(env.task(job).id)
         env.stored(job)

@@ -40,7 +40,7 @@ def sent(env: SubmissionEnvironment, job_id: str) -> dict[str, Any]:
     """The input that BFL got for a job, without our webhook."""
     job = env.client.wait_for(job_id)
     assert job["status"] == "stored", job
-    return dict(env.box.task(job["task_id"]).input)
+    return dict(env.sandbox.task(job["task_id"]).input)
 
 
 def test_a_repeat_sends_the_same_input(env: SubmissionEnvironment) -> None:

@@ -10,6 +10,6 @@ KEY = {"x-key": "any"}
 QUICK = 0.02
 
 
-def submitted(box: Sandbox, model: str = "flux-2-pro", **body: Any) -> requests.Response:
+def submitted(sandbox: Sandbox, model: str = "flux-2-pro", /, **body: Any) -> requests.Response:
     body = {"prompt": "a heron"} | body
-    return requests.post(f"{box.url}/v1/{model}", json=body, headers=KEY, timeout=30)
+    return requests.post(f"{sandbox.url}/v1/{model}", json=body, headers=KEY, timeout=30)

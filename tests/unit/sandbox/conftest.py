@@ -10,9 +10,9 @@ from tests.unit.sandbox.clients import QUICK
 
 
 @pytest.fixture
-def box() -> Iterator[Sandbox]:
-    with Sandbox(Settings(generation_seconds=QUICK, callback_retries=[0.05, 0.05])) as box:
-        yield box
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(Settings(generation_seconds=QUICK, callback_retries=[0.05, 0.05])) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture

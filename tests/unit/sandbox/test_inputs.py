@@ -21,8 +21,8 @@ PROMPTED = {"prompt": "a heron"}
 I2V = {"mode": "i2v", "prompt": "a heron"}
 
 
-def posted(box: Sandbox, model: str, body: Any) -> requests.Response:
-    return requests.post(f"{box.url}/v1/{model}", json=body, headers=KEY, timeout=30)
+def posted(sandbox: Sandbox, model: str, body: Any) -> requests.Response:
+    return requests.post(f"{sandbox.url}/v1/{model}", json=body, headers=KEY, timeout=30)
 
 
 def complaints(answer: requests.Response) -> list[tuple[list[str | int], str]]:
@@ -31,17 +31,17 @@ def complaints(answer: requests.Response) -> list[tuple[list[str | int], str]]:
 
 
 @pytest.mark.parametrize(("model", "mode"), EVERY_MODE, ids=IDS)
-def test_the_smallest_input_of_every_mode_is_taken(box: Sandbox, model: str, mode: str) -> None:
-    assert posted(box, model, smallest_input(model, mode)).status_code == 200
+def test_the_smallest_input_of_every_mode_is_taken(sandbox: Sandbox, model: str, mode: str) -> None:
+    assert posted(sandbox, model, smallest_input(model, mode)).status_code == 200
 
 
 @pytest.mark.parametrize(("model", "mode"), EVERY_MODE, ids=IDS)
-def test_each_field_that_is_required_is_missed(box: Sandbox, model: str, mode: str) -> None:
+def test_each_field_that_is_required_is_missed(sandbox: Sandbox, model: str, mode: str) -> None:
     body = smallest_input(model, mode)
     for name in body.keys() - {"mode"}:
         less = {one: value for one, value in body.items() if one != name}
         where = ["body", mode, name] if mode else ["body", name]
-        assert complaints(posted(box, model, less)) == [(where, "missing")]
+        assert complaints(posted(sandbox, model, less)) == [(where, "missing")]
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_each_field_that_is_required_is_missed(box: Sandbox, model: str, mode: s
     ],
 )
 def test_what_the_document_does_not_allow_is_a_422(
-    box: Sandbox, model: str, body: Any, loc: list[str] | None, kind: str | None
+    sandbox: Sandbox, model: str, body: Any, loc: list[str] | None, kind: str | None
 ) -> None:
-    (found, *_) = complaints(posted(box, model, body))
+    (found, *_) = complaints(posted(sandbox, model, body))
     where = ["draft_enhance", "draft_cache"] if loc is None else loc
     assert found == (["body", *where], kind or found[1])
 
@@ -96,18 +96,18 @@ def test_what_the_document_does_not_allow_is_a_422(
         ("flux-3-video", {"mode": "v2v", "start_video": VIDEO, "duration": "auto"}),
     ],
 )
-def test_every_way_to_pass_a_file_is_taken(box: Sandbox, model: str, more: Any) -> None:
-    assert posted(box, model, PROMPTED | more).status_code == 200
+def test_every_way_to_pass_a_file_is_taken(sandbox: Sandbox, model: str, more: Any) -> None:
+    assert posted(sandbox, model, PROMPTED | more).status_code == 200
 
 
 @pytest.mark.parametrize("model", ["flux-9", "flux-pro", "licenses/models/flux/usage", "credits"])
-def test_a_model_that_bfl_does_not_list_is_a_404(box: Sandbox, model: str) -> None:
-    assert posted(box, model, PROMPTED).status_code == 404
+def test_a_model_that_bfl_does_not_list_is_a_404(sandbox: Sandbox, model: str) -> None:
+    assert posted(sandbox, model, PROMPTED).status_code == 404
 
 
 @pytest.mark.parametrize("body", [[], "x", 5])
-def test_a_body_that_is_no_object_is_a_422(box: Sandbox, body: Any) -> None:
-    assert posted(box, "flux-2-pro", body).status_code == 422
+def test_a_body_that_is_no_object_is_a_422(sandbox: Sandbox, body: Any) -> None:
+    assert posted(sandbox, "flux-2-pro", body).status_code == 422
 
 
 PORTRAIT = BytesIO()
@@ -136,30 +136,30 @@ GIVEN = base64.b64encode(PORTRAIT.getvalue()).decode()
     ],
 )
 def test_a_picture_has_the_size_and_format_that_were_asked_for(
-    box: Sandbox, model: str, more: Any, size: tuple[int, int], form: str
+    sandbox: Sandbox, model: str, more: Any, size: tuple[int, int], form: str
 ) -> None:
     body = more if model.endswith("erase-v1") else PROMPTED | more
-    task_id = posted(box, model, body).json()["id"]
-    wait_for("BFL is done", lambda: box.task(task_id).finished_at)
-    with Image.open(BytesIO(box.picture(task_id))) as picture:
+    task_id = posted(sandbox, model, body).json()["id"]
+    wait_for("BFL is done", lambda: sandbox.task(task_id).finished_at)
+    with Image.open(BytesIO(sandbox.picture(task_id))) as picture:
         picture.load()
         assert (picture.size, picture.format) == (size, form)
 
 
-def test_the_document_is_published_as_bfl_does_it_without_a_key(box: Sandbox) -> None:
-    answer = requests.get(f"{box.url}/openapi.json", timeout=30)
+def test_the_document_is_published_as_bfl_does_it_without_a_key(sandbox: Sandbox) -> None:
+    answer = requests.get(f"{sandbox.url}/openapi.json", timeout=30)
     found, shipped = answer.json(), json.loads(SHIPPED.read_bytes())
     assert found["paths"] == shipped["paths"]
     assert not [name for name in found if name.startswith("x-")]
 
 
-def test_another_document_can_be_published(box: Sandbox) -> None:
+def test_another_document_can_be_published(sandbox: Sandbox) -> None:
     changed = json.loads(SHIPPED.read_bytes())
     changed["paths"]["/v1/flux-9"] = changed["paths"]["/v1/flux-2-pro"]
-    url = f"{box.url}/sandbox/openapi.json"
+    url = f"{sandbox.url}/sandbox/openapi.json"
     assert "flux-9" in requests.put(url, json=changed, timeout=30).json()["models"]
-    assert posted(box, "flux-9", PROMPTED).status_code == 200
-    assert complaints(posted(box, "flux-9", {})) == [(["body", "prompt"], "missing")]
+    assert posted(sandbox, "flux-9", PROMPTED).status_code == 200
+    assert complaints(posted(sandbox, "flux-9", {})) == [(["body", "prompt"], "missing")]
     requests.put(url, data=b"{", timeout=30)
-    assert requests.get(f"{box.url}/openapi.json", timeout=30).content == b"{"
-    assert posted(box, "flux-9", PROMPTED).status_code == 200, "the last document counts"
+    assert requests.get(f"{sandbox.url}/openapi.json", timeout=30).content == b"{"
+    assert posted(sandbox, "flux-9", PROMPTED).status_code == 200, "the last document counts"

@@ -28,7 +28,7 @@ from tests.bench.memory import MB, peak_memory, proportional
 from tests.harness import Installation, RedisServer
 from tests.harness.installation import KEYS, WEBHOOK_SECRET
 from tests.harness.patience import wait_for
-from tests.system.dashboard.visitor import Visitor
+from tests.harness.visitor import Visitor
 
 CLIP_BYTES = 50_000_000
 LIMITS_BYTES = (32 * 2**20, 288 * 2**20)

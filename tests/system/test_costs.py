@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.harness.patience import wait_for
-from tests.system.dashboard.visitor import Visitor
+from tests.harness.visitor import Visitor
 from tests.system.submitting.environment import SubmissionEnvironment, running_environment
 
 NONE_UNKEPT = {"count": 0, "jobs": [], "without_price": 0}

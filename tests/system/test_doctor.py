@@ -11,7 +11,7 @@ from receiver.checks.bfl import LOW_CREDITS
 from tests.harness import CommandLine, Installation, Stack, free_port, wait_for
 from tests.harness.doctor_output import ALL, REDIS, REMOTE, failed, names
 from tests.harness.hook import Hook
-from tests.system.dashboard.visitor import Visitor
+from tests.harness.visitor import Visitor
 
 LOW = "20 credits ($0.20) left"
 CANARY = "planted-canary"

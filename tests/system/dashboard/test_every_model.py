@@ -10,9 +10,9 @@ from jobs.store.keys import BFL_SCHEMAS_READ
 from tests.harness import Stack
 from tests.harness.patience import wait_for
 from tests.harness.smallest_inputs import DOCUMENT, EVERY_MODE, IDS, file_of, smallest_input
+from tests.harness.visitor import Visitor, readable
 from tests.sandbox import Task
 from tests.system.dashboard.form_page import FormPage
-from tests.system.dashboard.visitor import Visitor, readable
 
 every_mode = pytest.mark.parametrize(("model", "mode"), EVERY_MODE, ids=IDS)
 SWITCHES = {"seconds": 0, "format": "mp4", "size": 0}

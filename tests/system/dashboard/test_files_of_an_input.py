@@ -11,10 +11,10 @@ from tests.harness import Stack
 from tests.harness.chromium import Window
 from tests.harness.patience import wait_for
 from tests.harness.smallest_inputs import smallest_input
+from tests.harness.visitor import Visitor, log_in, problems_seen, readable
 from tests.sandbox.formats import MP4
 from tests.sandbox.gradient import gradient
 from tests.system.dashboard.form_page import FormPage
-from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
 
 FIRST, SECOND, THIRD = (gradient(n) for n in (11, 12, 13))
 ENCODED = [base64.b64encode(body).decode() for body in (FIRST, SECOND, THIRD)]

@@ -10,9 +10,9 @@ from requests import Response
 
 from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
+from tests.harness.visitor import Visitor, log_in, problems_seen
 from tests.sandbox.formats import MP4
 from tests.sandbox.gradient import gradient
-from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
 
 PICTURE, OTHER = gradient(3), gradient(4)
 ROLES = ["sample", "draft_cache"]

@@ -14,8 +14,8 @@ from receiver.app import create_app
 from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
 from tests.harness.screenshots.sample_jobs import finish_job
+from tests.harness.visitor import Visitor, csrf_token, log_in, problems_seen, readable
 from tests.sandbox.gradient import gradient
-from tests.system.dashboard.visitor import Visitor, csrf_token, log_in, problems_seen, readable
 
 PICTURE = gradient(3)
 ENCODED = base64.b64encode(PICTURE).decode()

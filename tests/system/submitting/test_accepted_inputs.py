@@ -16,8 +16,8 @@ from jobs.store.keys import INPUT_NOTES
 from tests.harness import Installation, TcpProxy, all_jobs, wait_for
 from tests.harness.invariants import dump
 from tests.harness.stored_objects import a_file_in_place_of
+from tests.harness.visitor import Visitor
 from tests.sandbox.gradient import gradient
-from tests.system.dashboard.visitor import Visitor
 from tests.system.submitting.environment import SubmissionEnvironment, stopped_environment
 
 AT_ONCE = 6

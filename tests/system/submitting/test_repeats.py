@@ -7,8 +7,8 @@ from typing import Any
 import requests
 
 from receiver.dashboard.repeats import RELATED_MAX
+from tests.harness.visitor import Visitor
 from tests.sandbox.gradient import gradient
-from tests.system.dashboard.visitor import Visitor
 from tests.system.submitting.environment import SubmissionEnvironment
 
 ENCODED = base64.b64encode(gradient(5)).decode()

@@ -15,7 +15,7 @@ from jobs.request_limits import METADATA_MAX_CHARS, MODEL_MAX_CHARS
 from jobs.storage.layout import input_key, sidecar_key
 from tests.harness import CommandLine
 from tests.harness.archive import Archive
-from tests.system.dashboard.visitor import Visitor, readable
+from tests.harness.visitor import Visitor, readable
 from tests.system.submitting.environment import SubmissionEnvironment, stopped_environment
 
 LIMIT_BYTES = 100_000

@@ -1,6 +1,7 @@
-"""Welcome message of `make run`: addresses and keys, then one sample generation."""
+"""Welcome message of `make run`: addresses and keys, then the first sample or BFL's answer."""
 
 import threading
+from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -32,8 +33,8 @@ class Welcome(threading.Thread):
             if self._stopped.wait(POLL_SECONDS):
                 return
         print(message(self._dev), flush=True)  # noqa: T201 - output for the terminal
-        if self._dev.sandbox:
-            print(self._sample(), flush=True)  # noqa: T201 - output for the terminal
+        if text := self._sample() if self._dev.sandbox else self._bfl_key():
+            print(text, flush=True)  # noqa: T201 - output for the terminal
 
     def _is_healthy(self) -> bool:
         try:
@@ -41,26 +42,38 @@ class Welcome(threading.Thread):
         except requests.RequestException:
             return False
 
-    def _sample(self) -> str:
-        """Submit one job and wait until it has ended."""
+    def _sample(self) -> str | None:
+        """Submit one job to an empty store, and wait until it has ended."""
         body = {"model": MODEL, "input": {"prompt": PROMPT}, "metadata": {"sample": "make run"}}
         try:
-            job = self._request("POST", "/api/jobs", body)
-            job = self._request("GET", f"/api/jobs/{job['id']}?wait={SAMPLE_SECONDS}")
+            if self._request("GET", "/api/jobs?limit=1").json()["jobs"]:
+                return None
+            job = self._request("POST", "/api/jobs", body).json()
+            job = self._request("GET", f"/api/jobs/{job['id']}?wait={SAMPLE_SECONDS}").json()
         except requests.RequestException as error:
             return f"Sample: interrupted ({type(error).__name__})"
         return (
             f"Sample: {job['status']}, {job['media'][0]['url'] if job['media'] else job['error']}"
         )
 
-    def _request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def _bfl_key(self) -> str:
+        """Whether BFL accepts the key; asking costs nothing."""
+        try:
+            left = self._request("GET", "/v1/credits").json()["credits"]
+        except (requests.RequestException, KeyError, TypeError) as error:
+            answer = getattr(error, "response", None)
+            if answer is not None and answer.status_code == HTTPStatus.BAD_GATEWAY:
+                return "BFL refuses the key in BFL_API_KEY. Take one from dashboard.bfl.ai."
+            return "BFL's answer about BFL_API_KEY is not known; `doctor` says more."
+        return f"BFL accepts the key: {left:,.10g} credits left."
+
+    def _request(self, method: str, path: str, body: Any = None) -> requests.Response:
         headers = {"x-key": self._dev.key("submit")}
         url = self._dev.url + path
         timeout = SAMPLE_SECONDS + TIMEOUT_SECONDS
         answer = requests.request(method, url, json=body, headers=headers, timeout=timeout)
         answer.raise_for_status()
-        job: dict[str, Any] = answer.json()
-        return job
+        return answer
 
 
 def message(dev: DevSettings) -> str:
@@ -71,10 +84,8 @@ def message(dev: DevSettings) -> str:
         lines.append(f"  app key     {dev.key('submit')} (scope submit)")
     else:
         lines.append("  keys        as set in API_KEYS")
-    if dev.sandbox:
-        why = "because BFL_API_KEY is not set"
-        lines.append(f"  BFL         simulated by a sandbox at {dev.sandbox}, {why}")
     lines += [
+        *_about_bfl(dev),
         "  commands    .venv/bin/flask --app receiver jobs list",
         "  examples    README.md; `. var/run.env` sets its variables in another shell",
         f"  dashboard   {_login_link(dev)}",
@@ -83,6 +94,19 @@ def message(dev: DevSettings) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _about_bfl(dev: DevSettings) -> list[str]:
+    """Which BFL it is, what that costs, and how its results come."""
+    if dev.sandbox:
+        why = "because BFL_API_KEY is not set; nothing costs credits"
+        return [f"  BFL         simulated by a sandbox at {dev.sandbox}, {why}"]
+    settings = dev.settings
+    results = "are polled from BFL, because PUBLIC_URL is not set"
+    if settings.bfl_reaches_us:
+        results = f"are sent by BFL to {settings.base_url}/webhooks/bfl"
+    cost = "" if settings.has_sandbox else ": pictures and videos cost credits"
+    return [f"  BFL         {settings.bfl_origin}{cost}", f"  results     {results}"]
 
 
 def _login_link(dev: DevSettings) -> str:

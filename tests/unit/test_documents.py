@@ -38,6 +38,8 @@ RUN = {
     ("api.md", "Watch"),
     ("operate.md", "Is it healthy?"),
     ("operate.md", "Command line"),
+    # tests/system/test_restore_drill.py
+    ("operate.md", "Restore drill"),
     # tests/system/test_documented_receivers.py
     ("api.md", "Notifications"),
 }

@@ -97,7 +97,7 @@ def test_one_signal_stops_everything_and_the_next_run_has_the_same_jobs_keys_and
         run.printed("Ctrl-C stops")
         assert [one["id"] for one in run.client().jobs()] == [job["id"]]
         assert _without_port(run) == made
-        run.client().wait_for(run.client().submit()["id"])
+        run.client().wait_for(run.client().submit(prompt="a fox")["id"])
         assert len(run.client().jobs()) == 2, "no second sample"
 
 

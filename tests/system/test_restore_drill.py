@@ -42,7 +42,7 @@ def test_the_drill_restores_every_stored_job_with_its_bytes(tmp_path: Path) -> N
     (directory / ".venv").symlink_to(sys.prefix)
     with running(directory) as run:
         run.printed(r"Sample: stored, http")
-        run.client().wait_for(run.client().submit()["id"])
+        run.client().wait_for(run.client().submit(prompt="a fox")["id"])
         before = media(run)
         typed(directory, BACK_UP)
         run.process.send(signal.SIGINT)

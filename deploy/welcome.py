@@ -1,7 +1,6 @@
 """Welcome message of `make run`: addresses and keys, then the first sample or BFL's answer."""
 
 import threading
-from http import HTTPStatus
 from typing import Any
 
 import requests
@@ -46,10 +45,10 @@ class Welcome(threading.Thread):
         """Submit one job to an empty store, and wait until it has ended."""
         body = {"model": MODEL, "input": {"prompt": PROMPT}, "metadata": {"sample": "make run"}}
         try:
-            if self._request("GET", "/api/jobs?limit=1").json()["jobs"]:
+            if self._request("GET", "/api/jobs?limit=1")["jobs"]:
                 return None
-            job = self._request("POST", "/api/jobs", body).json()
-            job = self._request("GET", f"/api/jobs/{job['id']}?wait={SAMPLE_SECONDS}").json()
+            job = self._request("POST", "/api/jobs", body)
+            job = self._request("GET", f"/api/jobs/{job['id']}?wait={SAMPLE_SECONDS}")
         except requests.RequestException as error:
             return f"Sample: interrupted ({type(error).__name__})"
         return (
@@ -57,23 +56,27 @@ class Welcome(threading.Thread):
         )
 
     def _bfl_key(self) -> str:
-        """Whether BFL accepts the key; asking costs nothing."""
+        """What BFL says of the key; asking costs nothing."""
         try:
-            left = self._request("GET", "/v1/credits").json()["credits"]
-        except (requests.RequestException, KeyError, TypeError) as error:
-            answer = getattr(error, "response", None)
-            if answer is not None and answer.status_code == HTTPStatus.BAD_GATEWAY:
-                return "BFL refuses the key in BFL_API_KEY. Take one from dashboard.bfl.ai."
-            return "BFL's answer about BFL_API_KEY is not known; `doctor` says more."
-        return f"BFL accepts the key: {left:,.10g} credits left."
+            answer = self._send("GET", "/v1/credits")
+            body = answer.json()
+            said = (
+                f"accepted, {body['credits']:,.10g} credits left" if answer.ok else body["message"]
+            )
+        except (requests.RequestException, KeyError, TypeError, ValueError):
+            said = "not checked, because the answer of BFL is not clear"
+        return f"BFL key: {said}"
 
-    def _request(self, method: str, path: str, body: Any = None) -> requests.Response:
+    def _request(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self._send(method, path, body)
+        answer.raise_for_status()
+        return answer.json()
+
+    def _send(self, method: str, path: str, body: Any = None) -> requests.Response:
         headers = {"x-key": self._dev.key("submit")}
         url = self._dev.url + path
         timeout = SAMPLE_SECONDS + TIMEOUT_SECONDS
-        answer = requests.request(method, url, json=body, headers=headers, timeout=timeout)
-        answer.raise_for_status()
-        return answer
+        return requests.request(method, url, json=body, headers=headers, timeout=timeout)
 
 
 def message(dev: DevSettings) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from jobs.domain.errors import QueueFull, StorageError, StoreUnavailable
+from jobs.domain.job import Job
 from jobs.domain.record import MediaFile
 from jobs.input_parts import InputPart
 from jobs.services import Services
@@ -19,10 +20,10 @@ def record(
     services: Services,
     parts: Sequence[InputPart],
     files: Sequence[MediaFile],
-    write: Callable[[str | None], Change],
+    write: Callable[[str | None], Change[Job]],
     *,
     is_new_id: bool,
-) -> Change:
+) -> Change[Job]:
     """Store objects, then write the record that names them (I23); `write` takes their note.
 
     Two requests for one job may store equal objects: the one that comes second deletes only what
@@ -41,8 +42,7 @@ def record(
         if is_new_id:
             _delete(services, files, note)
         raise
-    named = change.after.object_keys if change.after else []
-    if unnamed := [file for file in files if file.key not in named]:
+    if unnamed := [file for file in files if file.key not in change.after.object_keys]:
         _delete(services, unnamed, note)
     return change
 

@@ -23,7 +23,7 @@ from jobs.views import file_name
 from receiver import cors, range_requests
 from receiver.auth import has_key
 from receiver.context import services
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.query import Query
 from receiver.schemas.responses import Problem
 from receiver.thread_pool import run_in_thread
@@ -56,16 +56,11 @@ CONTENT_TYPES = tuple(EXTENSIONS)
 
 @blueprint.get("/media/<token>")
 @EndpointSpec(
-    summary="Fetch a file",
-    tag=Tag.MEDIA,
     query=MediaQuery,
     headers=("Range", "If-None-Match", "If-Range"),
     responses={
         200: ResponseSpec("The file.", content_types=CONTENT_TYPES),
-        206: ResponseSpec(
-            "A range of the file.",
-            content_types=CONTENT_TYPES,
-        ),
+        206: ResponseSpec("A range of the file.", content_types=CONTENT_TYPES),
         302: ResponseSpec("A presigned link to the bucket."),
         304: ResponseSpec("The file has not changed."),
         416: ResponseSpec("The file has no such range.", Problem),
@@ -73,7 +68,7 @@ CONTENT_TYPES = tuple(EXTENSIONS)
     errors=(InvalidLink, MediaGone, StorageError),
 )
 def get_media(token: str) -> ResponseReturnValue:
-    """A stored file, with Range and conditional requests; the ETag is its SHA-256."""
+    """Fetch a file. Range and conditional requests work; the ETag is its SHA-256."""
     store, media = services().store, services().storage
     link = services().links.read(token, store.now())
     job, file = _load_file(store, link)

@@ -28,7 +28,7 @@ from jobs.store.metrics import Counter
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.request_body import declared_length, read_environ
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.responses import CallbackAccepted
 
 PATH = "/webhooks/bfl"
@@ -41,18 +41,13 @@ _HEADERS = tuple(
     "HTTP_" + name.upper().replace("-", "_") for name in parsing.AUTHENTICATION_HEADERS
 )
 _REFUSE_ALL = CallbackVerifier(())
-_SPEC: dict[str, Any] = {
-    "tag": Tag.CALLBACKS,
-    "body": parsing.CALLBACK,
-    "body_example": examples.CALLBACK,
-    "responses": {
-        200: ResponseSpec(
-            "The report is on record.", CallbackAccepted, example=examples.CALLBACK_ACCEPTED
-        )
-    },
-    "errors": (Unauthorized, InvalidReport),
-    "security": ("webhookSecret", "webhookSignature"),
-}
+_SPEC = EndpointSpec(
+    body=parsing.CALLBACK,
+    body_example=examples.CALLBACK,
+    responses={200: ResponseSpec("The report is on record.", CallbackAccepted)},
+    errors=(Unauthorized, InvalidReport),
+    security=("webhookSecret", "webhookSignature"),
+)
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("webhook", __name__)
@@ -60,16 +55,16 @@ _large_bodies = threading.BoundedSemaphore(LARGE_BODIES_MAX)
 
 
 @blueprint.post(PATH)
-@EndpointSpec(summary="Receive a callback", **_SPEC)
+@_SPEC
 def receive_callback() -> CallbackAccepted:
-    """Callback for a job that its caller submitted to BFL; `WEBHOOK_SECRET` authenticates it."""
+    """Receive a callback. For a job of its caller's own; `WEBHOOK_SECRET` authenticates it."""
     return accept_callback(services(), request.environ)
 
 
 @blueprint.post(f"{PATH}/<token>")
-@EndpointSpec(summary="Receive a callback for a submission", **_SPEC)
+@_SPEC
 def receive_callback_for_submission(token: str) -> CallbackAccepted:
-    """Callback for a job that Fluxkeep submitted: the token names it."""
+    """Receive a callback for a submission. The token names the job."""
     return accept_callback(services(), request.environ, token)
 
 

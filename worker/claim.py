@@ -129,7 +129,7 @@ class Claim:
 
         before = self.job.check.lease_until
         change = self._store.update_from(self.job, guarded, counts)
-        self.job = change.after or self.job
+        self.job = change.after
         if self.job.check.lease_until != before:
             self._renew_at = time.monotonic() + RENEW_EVERY_SECONDS
         return self.job

@@ -96,7 +96,7 @@ def _delete_media(services: Services, job: Job) -> Job | None:
     for file in job.present_media:
         services.storage.delete_with_companions(file.key)
     _delete_input(services, job)
-    change = services.store.update(job.id, lambda job, now: job and media_deleted(job, now))
+    change = services.store.change(job.id, media_deleted)
     for file in job.present_media:  # a concurrent change may have rewritten the sidecars
         for key in companion_keys(file.key):
             services.storage.delete(key)

@@ -3,7 +3,6 @@
 import logging
 
 from jobs.domain.errors import StorageError, UnreadableRecord
-from jobs.domain.job import Job
 from jobs.services import Services
 
 POLL_SECONDS = 2.0
@@ -40,9 +39,7 @@ def _process(services: Services, note: str) -> None:
         if key not in named:
             services.storage.delete(key)
     if forgets:  # once its objects are gone: until then it is tried again
-        services.store.update(job_id, _without_input)
+        services.store.change(
+            job_id, lambda job, _now: job.with_submission(kept_input=None, input_files=())
+        )
         log.info("job %s: its input is forgotten", job_id)
-
-
-def _without_input(job: Job | None, _now: float) -> Job | None:
-    return job and job.with_submission(kept_input=None, input_files=())

@@ -193,7 +193,7 @@ class Attempt:
         confirm = partial(
             submission.confirm, answer=task, timeouts=self._timeouts, has_webhook=self._has_webhook
         )
-        self._services.store.update(self._claim.job.id, lambda job, now: job and confirm(job, now))
+        self._services.store.change(self._claim.job.id, confirm)
 
     def _requeue_for_account(self, reason: str) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.

@@ -9,7 +9,6 @@ from functools import partial
 
 from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
-from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.job_store import Due
 from worker import background, erasure, input_cleanup, recovery, startup
@@ -98,11 +97,8 @@ def _check(services: Services, job_id: str) -> None:
 def check_job(services: Services, job_id: str) -> None:
     """Apply the next step to one due job. Raises StoreUnavailable, UnreadableRecord."""
     timeouts, has_webhook = services.settings.timeouts, services.settings.bfl_reaches_us
-
-    def step(job: Job | None, now: float) -> Job | None:
-        return submission.check(job, now, timeouts, has_webhook=has_webhook) if job else None
-
-    change = services.store.update(job_id, step)
+    check = partial(submission.check, timeouts=timeouts, has_webhook=has_webhook)
+    change = services.store.change(job_id, check)
     if change.before is None:
         services.store.remove_due(job_id)
     elif change.written and change.after and change.after.status.terminal:

@@ -63,7 +63,7 @@ def _is_anything_urgent(services: Services) -> bool:
 def process_job(services: Services, job_id: str, stop: threading.Event) -> None:
     """Make the thumbnails of one job, unless another worker has it; back off after errors."""
     try:
-        change = services.store.update(job_id, lambda job, now: job and thumbnails.claim(job, now))
+        change = services.store.change(job_id, thumbnails.claim)
         job = change.after
         if not change.written or job is None:
             services.due.thumbnails.schedule(job_id, job.thumbnails.due_at if job else None)
@@ -75,15 +75,14 @@ def process_job(services: Services, job_id: str, stop: threading.Event) -> None:
         services.due.thumbnails.remove(job_id)
     except (StorageError, OSError) as error:
         log.warning("job %s: thumbnails put off: %s", job_id, type(error).__name__)
-        services.store.update(job_id, lambda job, now: job and thumbnails.postpone(job, now))
+        services.store.change(job_id, thumbnails.postpone)
 
 
 def _complete(services: Services, job: Job, stop: threading.Event) -> None:
     """Make thumbnails, rewrite sidecars, then record that it is done: any step may be the last."""
     is_done = _make_all(services, job, stop)
     sidecars.update(services.store, services.storage, job.id)
-    step = thumbnails.finish if is_done else thumbnails.release
-    services.store.update(job.id, lambda job, now: job and step(job, now))
+    services.store.change(job.id, thumbnails.finish if is_done else thumbnails.release)
 
 
 def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
@@ -114,9 +113,7 @@ def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> 
     """Write a thumbnail and record it; remove it again if the job was deleted meanwhile."""
     small = made.media_file(thumbnail_key(file.key))
     services.storage.write(small.key, made.body)
-    change = services.store.update(
-        job_id, lambda job, _now: job and thumbnails.add(job, file, small)
-    )
+    change = services.store.change(job_id, lambda job, _now: thumbnails.add(job, file, small))
     if change.after is None or all(one.thumbnail != small for one in change.after.media):
         services.storage.delete(small.key)
 

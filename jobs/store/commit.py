@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from jobs.config.limits import ConcurrencyLimits, QueueCapacity
 from jobs.domain.job import Job
@@ -52,11 +52,14 @@ class Outcome(IntEnum):
     DELETED = 4
 
 
-class Change(NamedTuple):
+After = TypeVar("After", bound=Job | None)
+
+
+class Change(NamedTuple, Generic[After]):
     """A job before and after an update; the same object twice when nothing was written."""
 
     before: Job | None
-    after: Job | None
+    after: After
 
     @property
     def written(self) -> bool:

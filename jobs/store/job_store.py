@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from redis.commands.core import Script
 
@@ -13,7 +13,7 @@ from jobs.domain.job import Job
 from jobs.store import codec, commit, events, keys, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable
-from jobs.store.commit import NO_COUNTS, Change, Commit, CommitOptions, Outcome
+from jobs.store.commit import NO_COUNTS, After, Change, Commit, CommitOptions, Outcome
 from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import Command, write_essential
 
@@ -25,7 +25,7 @@ _ERRORS = {
     Outcome.QUEUE_FULL: QueueFull,
     Outcome.DELETED: UnknownJob,
 }
-Step = Callable[[Job | None, float], Job | None]
+Step = Callable[[Job | None, float], After]
 
 
 class PendingWork(NamedTuple):
@@ -101,13 +101,13 @@ class JobStore:
     def update(
         self,
         job_id: str,
-        step: Step,
+        step: Step[After],
         *,
         counts: Mapping[str, int] = NO_COUNTS,
         new: bool = False,
         input_note: str | None = None,
         unless_deleted: bool = False,
-    ) -> Change:
+    ) -> Change[After]:
         """Apply a pure step to a job and write the result, again when another writer was first.
 
         A step that returns its own argument writes nothing. With `new` the first try assumes
@@ -118,34 +118,42 @@ class JobStore:
         before = None if new else self.load(job_id)
         return self._update(before, step, CommitOptions(counts, input_note, unless_deleted))
 
+    def change(
+        self, job_id: str, step: Callable[[Job, float], Job], counts: Mapping[str, int] = NO_COUNTS
+    ) -> Change[Job | None]:
+        """Update a job that exists; without a record nothing is written and both jobs are None."""
+        return self.update(job_id, lambda job, now: job and step(job, now), counts=counts)
+
     def update_from(
         self,
         known: Job | None,
-        step: Step,
+        step: Step[After],
         counts: Mapping[str, int] = NO_COUNTS,
         *,
         takes_rq_job: bool = False,
-    ) -> Change:
+    ) -> Change[After]:
         """Update a job that was loaded a moment ago, without another read.
 
         With `takes_rq_job` one RQ job leaves the queue: the work that it stands for is claimed.
         """
         return self._update(known, step, CommitOptions(counts, takes_rq_job=takes_rq_job))
 
-    def _update(self, before: Job | None, step: Step, options: CommitOptions) -> Change:
+    def _update(
+        self, before: Job | None, step: Step[After], options: CommitOptions
+    ) -> Change[After]:
         for tries in range(RACES_MAX):
             now = self.now()
             after = step(before, now)
             if after is before or after is None:  # I17: an old report is not written
                 self._confirm(before)
-                return Change(before, before)
-            after = notifications.schedule(before, after, now, owner=self._notifies_owner)
+                return Change(before, cast(After, before))
+            changed = notifications.schedule(before, after, now, owner=self._notifies_owner)
             # I4: from the clock, so that a record that Redis has lost never had the same version.
-            version = max(after.version + 1, int(now * 1e6))
-            planned = Commit(before, after.evolve(version=version), options)
+            version = max(changed.version + 1, int(now * 1e6))
+            planned = Commit(before, changed.evolve(version=version), options)
             written, current = self._commit(planned, now)
             if written:
-                return Change(before, planned.after)
+                return Change(before, cast(After, planned.after))
             # Another writer was first and its record is the new start, or our clock was wrong.
             before = current
             if planned.is_new_submission and before is None and tries + 1 >= SUBMISSION_TRIES:

@@ -32,7 +32,7 @@ from receiver.api.submissions import SubmissionBody
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import Url, accepted_by, validate, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import PUBLIC_URL, anchored, documented_pattern
 from receiver.schemas.query import Query, TaskId
 from receiver.schemas.responses import Relayed
@@ -91,19 +91,17 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
 @blueprint.post("/<model:model>")
 @EndpointSpec(
     scope="submit",
-    summary="Submit as to BFL",
-    tag=Tag.BFL,
     headers=("Idempotency-Key",),
     body=WebhookFields,
     body_example=examples.INPUT,
     responses={
-        200: ResponseSpec("The task.", compat.BflSubmission, example=examples.BFL_SUBMISSION),
+        200: ResponseSpec("The task.", compat.BflSubmission),
         **REFUSALS,
     },
     errors=(IdempotencyKeyReused, QueueFull, StorageError),
 )
 def bfl_submit(model: str) -> ResponseReturnValue:
-    """Submit to BFL, and respond as BFL does; a refusal is relayed if it comes at once."""
+    """Submit as to BFL. A refusal is relayed if it comes at once."""
     if not bfl_submissions.is_generation(model):
         raise BadRequest(bfl_submissions.explain_no_generation(model))
     with input_body.received() as received:
@@ -138,21 +136,15 @@ def _refusal(failure: Failure, status: int) -> ResponseReturnValue:
 @blueprint.get("/get_result")
 @EndpointSpec(
     scope="read",
-    summary="Poll as at BFL",
-    tag=Tag.BFL,
     query=ResultQuery,
     responses={
-        200: ResponseSpec("The task.", compat.BflTask, example=examples.BFL_TASK),
-        404: ResponseSpec(
-            "No such task.",
-            compat.BflTask,
-            example=examples.BFL_UNKNOWN_TASK,
-        ),
+        200: ResponseSpec("The task.", compat.BflTask),
+        404: ResponseSpec("No such task.", compat.BflTask),
     },
     uses_redis=False,
 )
 def bfl_result() -> ResponseReturnValue:
-    """Status and result of a job, by its own id or BFL's."""
+    """Poll as at BFL. By the job's own id or BFL's."""
     task_id = ResultQuery.read().id
     try:
         job = services().store.load(task_id)
@@ -171,8 +163,6 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
 @blueprint.get("/credits")
 @EndpointSpec(
     scope="read",
-    summary="Credits left at BFL",
-    tag=Tag.BFL,
     responses={
         200: ResponseSpec("BFL's response.", compat.BflCredits),
         "default": ResponseSpec("BFL's response, whatever it is.", Any),
@@ -182,7 +172,7 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
     uses_redis=False,
 )
 def bfl_credits() -> ResponseReturnValue:
-    """Credits of the operator's BFL account, relayed from BFL."""
+    """Credits left at BFL. Relayed from the operator's account."""
     try:
         answer = services().bfl.credits()
     except BflUnavailable as error:

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from jobs.store.costs import DAYS_MAX, DayView
 from receiver.context import services
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.query import Query
 
 DAYS_DEFAULT = 30
@@ -41,14 +41,10 @@ class CostsQuery(Query):
 
 @blueprint.get("")
 @EndpointSpec(
-    scope="read",
-    summary="Credits per day, model and key",
-    tag=Tag.OPERATION,
-    query=CostsQuery,
-    responses={200: ResponseSpec("The costs.", CostsView)},
+    scope="read", query=CostsQuery, responses={200: ResponseSpec("The costs.", CostsView)}
 )
 def get_costs() -> CostsView:
-    """Costs of jobs in BFL's credits, and the paid jobs whose media were not kept."""
+    """Credits per day, model and key. With the paid jobs whose media were not kept."""
     count, ids = services().costs.unkept(UNKEPT_IDS_MAX)
     days = services().costs.days(CostsQuery.read().days)
     return {"days": days, "paid_and_not_kept": {"count": count, "jobs": ids}}

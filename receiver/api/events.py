@@ -1,7 +1,5 @@
 """Event streams: `GET /api/events` and `GET /api/jobs/<id>/events` (Server-Sent Events)."""
 
-from typing import Any
-
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
@@ -14,21 +12,14 @@ from receiver.context import part, services
 from receiver.feed.broker import Broker
 from receiver.feed.job_cache import JobCache
 from receiver.feed.sse import EventStream
-from receiver.openapi import examples
-from receiver.schemas.endpoint import STREAM, EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import STREAM, EndpointSpec, ResponseSpec
 from receiver.schemas.query import EventsQuery
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 EVENTS = ResponseSpec(
     "Server-Sent Events: `job` with each changed job, `forgotten` with the id of a deleted one.",
     content_types=(STREAM,),
-    example=examples.STREAM,
 )
-_SPEC: dict[str, Any] = {
-    "tag": Tag.WATCHING,
-    "query": EventsQuery,
-    "headers": ("Last-Event-ID",),
-}
 
 blueprint = Blueprint("events", __name__, url_prefix="/api")
 
@@ -36,26 +27,26 @@ blueprint = Blueprint("events", __name__, url_prefix="/api")
 @blueprint.get("/events")
 @EndpointSpec(
     scope="read",
-    summary="Watch all jobs",
+    query=EventsQuery,
+    headers=("Last-Event-ID",),
     responses={200: EVENTS},
     errors=(TooManyWaiting,),
-    **_SPEC,
 )
 def watch_all() -> ResponseReturnValue:
-    """Every change of every job. A `reset` event: some missed events are no longer stored."""
+    """Watch all jobs. A `reset` event: some missed events are no longer stored."""
     return stream(None)
 
 
 @blueprint.get("/jobs/<job_id>/events")
 @EndpointSpec(
     scope="read",
-    summary="Watch one job",
+    query=EventsQuery,
+    headers=("Last-Event-ID",),
     responses={200: EVENTS, 204: ResponseSpec("The job has ended, and there are no more events.")},
     errors=(UnknownJob, TooManyWaiting),
-    **_SPEC,
 )
 def watch_job(job_id: str) -> ResponseReturnValue:
-    """Changes of one job until it ends. A 204 after that stops a browser's reconnects."""
+    """Watch one job. The stream ends with it; a 204 after that stops a browser's reconnects."""
     position = EventsQuery.read().position
     job = load_job(services(), job_id)
     if position and job.status.terminal and not _has_events_after(position, job):

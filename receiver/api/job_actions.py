@@ -1,5 +1,7 @@
 """Load, replay and delete one job: shared by the API, the dashboard and the command line."""
 
+from functools import partial
+
 from jobs import inputs
 from jobs.bfl import parsing
 from jobs.domain import submission
@@ -20,15 +22,11 @@ def load_job(services: Services, job_id: str) -> Job:
 
 def replay_job(services: Services, job_id: str) -> Job:
     """Reopen a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
-    timeouts = services.settings.timeouts
     known = load_job(services, job_id)
     if known.task_id is None and not _has_input(services, known):
         raise WrongStatus("BFL never accepted this job, and its input was deleted")
-
-    def reopen(job: Job | None, now: float) -> Job | None:
-        return submission.reopen(job, now, timeouts) if job else None
-
-    change = services.store.update(known.id, reopen)
+    reopen = partial(submission.reopen, timeouts=services.settings.timeouts)
+    change = services.store.change(known.id, reopen)
     if not change.written or change.after is None:
         raise WrongStatus("only a job that failed, expired or was lost can be replayed")
     return change.after

@@ -34,7 +34,7 @@ from receiver.context import part, services
 from receiver.feed.broker import Broker
 from receiver.openapi import examples
 from receiver.schemas.bodies import Expectation, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
 from receiver.schemas.responses import JobPage
@@ -54,19 +54,17 @@ log = logging.getLogger(__name__)
 @blueprint.put("/<job_id>")
 @EndpointSpec(
     scope="submit",
-    summary="Announce a job",
-    tag=Tag.JOBS,
     body=Expectation,
     body_example=examples.EXPECTATION,
     is_body_required=False,
     responses={
-        200: ResponseSpec("The existing job.", JobView, example=examples.SUBMITTED),
-        201: ResponseSpec("The new job.", JobView, example=examples.SUBMITTED),
+        200: ResponseSpec("The existing job.", JobView),
+        201: ResponseSpec("The new job.", JobView),
     },
     errors=(WrongStatus, RateLimited, StorageError),
 )
 def expect_job(job_id: str) -> ResponseReturnValue:
-    """Record a job that its caller submitted to BFL. The callback may have come first."""
+    """Announce a job. Its caller submitted it to BFL; the callback may have come first."""
     if not parsing.TASK_ID.fullmatch(job_id):
         raise InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
     with input_body.received(default=b"{}") as received:
@@ -74,14 +72,13 @@ def expect_job(job_id: str) -> ResponseReturnValue:
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
             raise BodyTooLarge
         change = _record(job_id, body)
-    assert change.after is not None  # `merge` always returns a job
     log.info("job %s: announced, %s", change.after.id, change.after.status)
     if change.after.status is Status.STORED:
         _update_sidecar(change.after.id)
     return views.job_view(services(), change.after), 200 if change.before else 201
 
 
-def _record(job_id: str, body: Expectation) -> Change:
+def _record(job_id: str, body: Expectation) -> Change[Job]:
     """Record a new job, or what the body adds to a known one. Raises WrongStatus, RateLimited."""
     details, store = body.given(), services().store
     known = store.load(job_id)
@@ -104,7 +101,7 @@ def _record(job_id: str, body: Expectation) -> Change:
             raise StoreUnavailable("the job was made by somebody else: send it again")
         return after.with_submission(kept_input=packed.values, input_files=files)
 
-    def write(note: str | None) -> Change:
+    def write(note: str | None) -> Change[Job]:
         return store.update(own_id, merge, new=known is None, input_note=note)
 
     try:
@@ -143,14 +140,12 @@ def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
 @blueprint.get("/<job_id>")
 @EndpointSpec(
     scope="read",
-    summary="Get a job, or wait until it ends",
-    tag=Tag.JOBS,
     query=ShowQuery,
-    responses={200: ResponseSpec("The job.", JobView, example=examples.STORED)},
+    responses={200: ResponseSpec("The job.", JobView)},
     errors=(UnknownJob, TooManyWaiting),
 )
 def get_job(job_id: str) -> ResponseReturnValue:
-    """One job; with `wait` the response comes when it ends, or after so many seconds."""
+    """Get a job, or wait until it ends. The response comes then, or after `wait` seconds."""
     query = ShowQuery.read()
     view = views.job_view_with_input if g.api_key.has_scope("submit") else views.job_view
     link_seconds = query.link_seconds(services().settings)
@@ -164,13 +159,11 @@ def get_job(job_id: str) -> ResponseReturnValue:
 @blueprint.get("")
 @EndpointSpec(
     scope="read",
-    summary="List and search",
-    tag=Tag.JOBS,
     query=ListQuery,
-    responses={200: ResponseSpec("A page of jobs.", JobPage, example=examples.PAGE)},
+    responses={200: ResponseSpec("A page of jobs.", JobPage)},
 )
 def list_jobs() -> JobPage:
-    """Jobs, newest first. The cursor is the last job's position: new jobs do not shift pages."""
+    """List and search. Newest first; new jobs do not shift the pages of a cursor."""
     query = ListQuery.read()
     link_seconds = query.link_seconds(services().settings)
     page = services().listing.page(query.search(), query.limit, query.cursor)
@@ -183,21 +176,17 @@ def list_jobs() -> JobPage:
 @blueprint.post("/<job_id>/rescues")
 @EndpointSpec(
     scope="admin",
-    summary="Replay a job",
-    tag=Tag.JOBS,
-    responses={202: ResponseSpec("The reopened job.", JobView, example=examples.SUBMITTED)},
+    responses={202: ResponseSpec("The reopened job.", JobView)},
     errors=(UnknownJob, WrongStatus),
 )
 def rescue_job(job_id: str) -> ResponseReturnValue:
-    """Ask BFL again and store the result; only for `failed`, `expired` and `lost` jobs."""
+    """Replay a job. BFL is asked again; only for `failed`, `expired` and `lost` jobs."""
     return views.job_view(services(), replay_job(services(), job_id)), 202
 
 
 @blueprint.delete("/<job_id>")
 @EndpointSpec(
     scope="admin",
-    summary="Delete a job and its media",
-    tag=Tag.JOBS,
     responses={
         202: ResponseSpec("No record has this id: the storage is searched for its objects."),
         204: ResponseSpec("The job was deleted."),
@@ -205,5 +194,5 @@ def rescue_job(job_id: str) -> ResponseReturnValue:
     errors=(UnknownJob, StorageError, QueueFull),
 )
 def forget_job(job_id: str) -> ResponseReturnValue:
-    """Delete a job, its media and its input for ever; without a record soon, and by its own id."""
+    """Delete a job and its media. Its input, too; without a record soon, and by its own id."""
     return "", 204 if delete_or_erase(services(), job_id) else 202

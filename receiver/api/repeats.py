@@ -24,7 +24,7 @@ from receiver.api.submissions import Region, SubmissionBody, enqueue_request
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.thread_pool import run_in_thread
 
 NOT_KEPT = "the input of this job is not kept, so that it cannot be repeated"
@@ -49,17 +49,15 @@ class RepeatBody(BaseModel):
 @blueprint.post("/<job_id>/repeats")
 @EndpointSpec(
     scope="submit",
-    summary="Submit a job's input again",
-    tag=Tag.JOBS,
     headers=("Idempotency-Key",),
     body=RepeatBody,
     body_example=examples.REPEAT,
     is_body_required=False,
-    responses={202: ResponseSpec("The new job.", JobView, example=examples.QUEUED)},
+    responses={202: ResponseSpec("The new job.", JobView)},
     errors=(UnknownJob, WrongStatus, IdempotencyKeyReused, QueueFull, StorageError),
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:
-    """Queue a new job with the same model, input, metadata and region, but for what is given."""
+    """Submit a job's input again. Model, metadata and region stay, but for what is given."""
     with input_body.received(default=b"{}") as received:
         body = validate_with_input(RepeatBody, received.fields)
         original = load_job(services(), job_id)

@@ -34,7 +34,7 @@ from receiver.auth import current_key_name, request_key
 from receiver.context import reader_origin, services
 from receiver.openapi import examples
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec, Tag
+from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import IDEMPOTENCY_KEY
 
 IDEMPOTENCY_SECONDS = 86400.0
@@ -79,16 +79,14 @@ class SubmissionBody(BaseModel):
 @blueprint.post("")
 @EndpointSpec(
     scope="submit",
-    summary="Submit to BFL",
-    tag=Tag.JOBS,
     headers=("Idempotency-Key",),
     body=SubmissionBody,
     body_example=examples.SUBMISSION,
-    responses={202: ResponseSpec("The queued job.", JobView, example=examples.QUEUED)},
+    responses={202: ResponseSpec("The queued job.", JobView)},
     errors=(IdempotencyKeyReused, QueueFull, StorageError),
 )
 def submit_job() -> ResponseReturnValue:
-    """Queue a job for BFL; a repeated `Idempotency-Key` returns the same job."""
+    """Submit to BFL. A repeated `Idempotency-Key` returns the same job."""
     with input_body.received() as received:
         body = validate_with_input(SubmissionBody, received.fields)
         job = enqueue_request(services(), body, Submission(), received.digest)
@@ -140,11 +138,10 @@ def enqueue(
         # The keys of the objects begin with the day of its creation.
         return _with_remarks(services, new.evolve(created_at=created_at), now, draft)
 
-    def write(note: str | None) -> Change:
+    def write(note: str | None) -> Change[Job]:
         return services.store.update(own_id, create, new=True, input_note=note)
 
     change = input_storage.record(services, packed.parts, files, write, is_new_id=job_id is None)
-    assert change.after is not None  # `create` always returns a job
     if change.written:
         log.info("job %s: queued for %s", own_id, body.model)
     return change.after

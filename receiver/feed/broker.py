@@ -13,7 +13,7 @@ from jobs.store.events import BATCH_MAX, Event, EventBatch, EventPosition, Event
 # Of gunicorn's 2000 worker_connections; the rest stays free for other requests. A key takes at most
 # as many as it leaves to others.
 SUBSCRIBERS_MAX = 1500
-RECENT_MAX = 2000
+RECENT_MAX = 4000
 ALL_JOBS_BATCH_MAX = 100  # each event of all jobs is sent with its job
 RETRY_SECONDS = 0.5
 
@@ -42,11 +42,10 @@ class Broker:
     def __init__(self, events: Events) -> None:
         self._events = events
         self._lock = threading.Lock()
-        self._started = False
         self._closed = threading.Event()
         self._subscribers: defaultdict[str | None, set[Subscriber]] = defaultdict(set)
-        self._recent: list[Event] = []  # all events between the two positions
-        self._start = self._end = EventPosition(0, 0)
+        # The latest events without a gap, behind a mark of where they begin; empty until the start.
+        self._recent: list[Event] = []
 
     @property
     def closed(self) -> bool:
@@ -90,26 +89,27 @@ class Broker:
 
     def _recent_after(self, position: EventPosition, limit: int) -> EventBatch | None:
         with self._lock:
-            if not self._started or not self._start <= position <= self._end:
+            recent = self._recent
+            if not recent or not recent[0].position <= position <= recent[-1].position:
                 return None
-            first = bisect_right(self._recent, position, key=attrgetter("position"))
-            events = self._recent[first : first + limit]
+            first = bisect_right(recent, position, key=attrgetter("position"))
+            events = recent[first : first + limit]
         return EventBatch(events, complete=True, end=events[-1].position if events else position)
 
     # The listener.
 
     def _ensure_started(self) -> None:
         """Start with the first subscriber: gunicorn has forked by then."""
-        if not self._started:
-            self._start = self._end = self._events.end()
+        if not self._recent:
+            self._recent = [_mark(self._events.end())]
             threading.Thread(target=self._listen, name="events", daemon=True).start()
-            self._started = True
 
     def _listen(self) -> None:
         while not self.closed:
             try:
-                self._events.wait(self._end)
-                batch = self._events.after(self._end)
+                end = self._recent[-1].position
+                self._events.wait(end)
+                batch = self._events.after(end)
             except StoreUnavailable:
                 self._closed.wait(RETRY_SECONDS)
             else:
@@ -117,21 +117,18 @@ class Broker:
 
     def _publish(self, batch: EventBatch) -> None:
         with self._lock:
-            self._end = batch.end
             if not batch.complete:
-                self._recent, self._start = [], batch.end
+                self._recent = [_mark(batch.end)]
                 _wake(chain(*self._subscribers.values()))
                 return
-            self._recent += batch.events
-            self._drop_old()
+            self._recent = (self._recent + batch.events)[-RECENT_MAX:]
             for event in batch.events:
                 for job_id in (event.job_id, None):
                     _wake(self._subscribers.get(job_id, ()))
 
-    def _drop_old(self) -> None:
-        if len(self._recent) > 2 * RECENT_MAX:
-            self._start = self._recent[-RECENT_MAX - 1].position
-            del self._recent[:-RECENT_MAX]
+
+def _mark(position: EventPosition) -> Event:
+    return Event(position, job_id="", status="")
 
 
 def _wake(subscribers: Iterable[Subscriber]) -> None:

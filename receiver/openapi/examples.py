@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 from jobs import views
 from jobs.bfl import compat, parsing
@@ -67,20 +68,30 @@ def _view(job: Job) -> JobView:
     return views.base_view(job, media)
 
 
-# Responses.
-SUBMITTED = _view(_expected())
-STORED = _view(_stored())
-QUEUED = _view(submission.create(OURS, MODEL, NOW, metadata=METADATA))
-PAGE: JobPage = {"jobs": [STORED], "next_cursor": format_cursor(Position(NOW, TASK))}
-CALLBACK_ACCEPTED: CallbackAccepted = {"id": TASK, "status": "ready"}
-READY: Readiness = {"status": "ready", "checks": {"redis": "ok", "storage": "ok", "sweep": "ok"}}
-NOT_READY: Readiness = {
+# Responses, by status and type.
+_READY: Readiness = {"status": "ready", "checks": {"redis": "ok", "storage": "ok", "sweep": "ok"}}
+_NOT_READY: Readiness = {
     "status": "not ready",
     "checks": {"redis": "ok", "worker": "no worker process has been seen"},
 }
-BFL_SUBMISSION = compat.submission(_stored(), HOST)
-BFL_TASK = compat.task(_stored(), [_LINK])
-BFL_UNKNOWN_TASK = compat.unknown_task(TASK)
+_PAGE: JobPage = {
+    "jobs": [_view(_stored())],
+    "next_cursor": format_cursor(Position(NOW, TASK)),
+}
+_ACCEPTED: CallbackAccepted = {"id": TASK, "status": "ready"}
+RESPONSES: dict[tuple[int | str, Any], Any] = {
+    (200, JobView): _view(_stored()),
+    (201, JobView): _view(_expected()),
+    (202, JobView): _view(submission.create(OURS, MODEL, NOW, metadata=METADATA)),
+    (200, JobPage): _PAGE,
+    (200, CallbackAccepted): _ACCEPTED,
+    (200, Readiness): _READY,
+    (503, Readiness): _NOT_READY,
+    (200, compat.BflSubmission): compat.submission(_stored(), HOST),
+    (200, compat.BflTask): compat.task(_stored(), [_LINK]),
+    (404, compat.BflTask): compat.unknown_task(TASK),
+    (200, dict[str, str]): {"status": "ok"},
+}
 STREAM = """retry: 2000
 id: 1795255200000-0
 

@@ -11,7 +11,7 @@ from jobs.domain import errors
 from jobs.domain.errors import FluxkeepError
 from jobs.views import JobView
 from receiver.feed.sse import NAMES
-from receiver.openapi import parameters
+from receiver.openapi import examples, parameters
 from receiver.openapi.schemas import Schema, Schemas, query_parameters
 from receiver.problem_details import BFL_PATHS, STATUS
 from receiver.schemas.endpoint import (
@@ -21,6 +21,7 @@ from receiver.schemas.endpoint import (
     BodyType,
     EndpointSpec,
     ResponseSpec,
+    spec_of,
 )
 from receiver.schemas.query import METADATA, Query
 from receiver.schemas.responses import Forgotten, Problem, Reset
@@ -35,16 +36,18 @@ def path(rule: str) -> str:
     return _VARIABLE.sub(r"{\1}", rule)
 
 
-def build(rule: str, view: Callable[..., Any], spec: EndpointSpec, schemas: Schemas) -> Schema:
+def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Schema:
+    spec = spec_of(view)
     found = list(_parameters(rule, spec))
     has_input = any(parameter["in"] != "path" for parameter in found)
     as_bfl = rule.startswith(BFL_PATHS)
     refusals = _refusals(spec, schemas, has_input=has_input, as_bfl=as_bfl)
+    summary, _, description = " ".join((view.__doc__ or "").split()).partition(". ")
     operation: Schema = {
         "operationId": _camel_case(view.__name__),
-        "summary": spec.summary,
-        "description": view.__doc__ or "",
-        "tags": [spec.tag],
+        "summary": summary.rstrip("."),
+        "description": description,
+        "tags": [tag],
         "security": _security(spec),
         "responses": _responses(spec, schemas, refusals),
     }
@@ -95,26 +98,31 @@ def _body(spec: EndpointSpec, body: BodyType, schemas: Schemas) -> Schema:
 
 
 def _responses(spec: EndpointSpec, schemas: Schemas, refusals: Responses) -> Responses:
-    described = {str(status): _response(one, schemas) for status, one in spec.responses.items()}
+    described = {
+        str(status): _response(status, one, schemas) for status, one in spec.responses.items()
+    }
     too_long = {"414": parameters.URI_TOO_LONG} if spec.query else {}
     return dict(sorted((refusals | too_long | described).items()))
 
 
-def _response(spec: ResponseSpec, schemas: Schemas) -> Schema:
-    content = {"content": found} if (found := _content(spec, schemas)) else {}
-    return {"description": spec.description, **content}
-
-
-def _content(spec: ResponseSpec, schemas: Schemas) -> dict[str, Any]:
-    """Schemas and the example of a response by media type."""
-    found: dict[str, Schema] = {}
+def _response(status: int | str, spec: ResponseSpec, schemas: Schemas) -> Schema:
+    """Description, and the schemas and examples of its bodies by media type."""
+    content: dict[str, Schema] = {}
     if spec.body_type is not None:
-        media_type = PROBLEM if spec.body_type is Problem else JSON
-        found[media_type] = schemas.of(spec.body_type)
+        content[PROBLEM if spec.body_type is Problem else JSON] = {
+            "schema": schemas.of(spec.body_type),
+            **_example(status, spec.body_type),
+        }
     for media_type in spec.content_types:
-        found[media_type] = _event(schemas) if media_type == STREAM else {"type": "string"}
-    example = {"example": spec.example} if spec.example else {}
-    return {media_type: {"schema": schema, **example} for media_type, schema in found.items()}
+        content[media_type] = {"schema": {"type": "string"}}
+    if STREAM in content:
+        content[STREAM] = {"schema": _event(schemas), "example": examples.STREAM}
+    return {"description": spec.description, **({"content": content} if content else {})}
+
+
+def _example(status: int | str, body_type: Any) -> Schema:
+    found = examples.RESPONSES.get((status, body_type))
+    return {"example": found} if found else {}
 
 
 def _event(schemas: Schemas) -> Schema:

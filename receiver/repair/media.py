@@ -65,11 +65,7 @@ def _mark_missing(services: Services, job_id: str, key: str) -> bool:
     """Record that a file is missing, and remove its companions."""
     if services.storage.size(key) is not None:
         return False
-
-    def mark(job: Job | None, now: float) -> Job | None:
-        return job and retention.media_missing(job, now, {key})
-
-    change = services.store.update(job_id, mark)
+    change = services.store.change(job_id, partial(retention.media_missing, keys={key}))
     for companion in companion_keys(key):
         services.storage.delete(companion)
     _write_sidecars(services, job_id)
@@ -80,9 +76,7 @@ def _redo_thumbnail(services: Services, job_id: str, thumbnail: MediaFile) -> bo
     """Make the thumbnail due again, unless the problem is gone."""
     if not _problem(services, thumbnail, verify_bytes=True):
         return False
-    change = services.store.update(
-        job_id, lambda job, now: job and thumbnails.remove(job, now, thumbnail)
-    )
+    change = services.store.change(job_id, partial(thumbnails.remove, thumbnail=thumbnail))
     _write_sidecars(services, job_id)
     return change.written
 

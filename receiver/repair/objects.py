@@ -204,10 +204,10 @@ def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterat
 
 
 def _mark_found(services: Services, job_id: str, key: str) -> bool:
-    def mark(job: Job | None, now: float) -> Job | None:
-        found = job and retention.media_found(job, now, key)
-        return thumbnails.schedule(found, now) if found and found is not job else job
+    def mark(job: Job, now: float) -> Job:
+        found = retention.media_found(job, now, key)
+        return found if found is job else thumbnails.schedule(found, now)
 
-    change = services.store.update(job_id, mark)
+    change = services.store.change(job_id, mark)
     sidecars.update(services.store, services.storage, job_id)
     return change.written

@@ -5,7 +5,6 @@ Only the scope is enforced by it. Schemathesis compares the rest with a running 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,17 +24,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Tag(StrEnum):
-    """Tags of the document, in their order."""
-
-    JOBS = "Jobs"
-    WATCHING = "Watching"
-    MEDIA = "Media"
-    CALLBACKS = "Callbacks"
-    BFL = "BFL's own API"
-    OPERATION = "Operation"
-
-
 @dataclass(frozen=True, slots=True)
 class ResponseSpec:
     """One response and the type of its JSON body.
@@ -46,18 +34,16 @@ class ResponseSpec:
     description: str
     body_type: Any = None
     content_types: tuple[str, ...] = ()  # besides JSON
-    example: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointSpec:
     """Decorator of a view: only keys with at least this scope may call it.
 
-    `errors` are its own; authentication, body and Redis add theirs.
+    `errors` are its own; authentication, body and Redis add theirs. The first sentence of the
+    view's docstring is its summary, the others are its description.
     """
 
-    summary: str
-    tag: Tag
     scope: Scope | None = None
     responses: Mapping[int | str, ResponseSpec]  # `4XX` and `default` are statuses, too
     query: type[Query] | None = None
@@ -80,6 +66,6 @@ class EndpointSpec:
         return guarded
 
 
-def spec_of(view: Callable[..., Any]) -> EndpointSpec | None:
-    spec: EndpointSpec | None = vars(view).get("endpoint_spec")
+def spec_of(view: Callable[..., Any]) -> EndpointSpec:
+    spec: EndpointSpec = vars(view)["endpoint_spec"]
     return spec

@@ -91,7 +91,7 @@ class Archive:
         return self._changed(job.id, lambda job, _now: job and end(job, job.created_at + 5))
 
     def _changed(self, job_id: str, step: Any) -> Job:
-        after = self.store.update(job_id, step).after
+        after: Job | None = self.store.update(job_id, step).after
         assert after is not None
         return after
 

@@ -34,9 +34,7 @@ def deliver(services: Services, job_id: str, to: NotificationTarget) -> bool:
 
     Raises StoreUnavailable, UnreadableRecord.
     """
-    change = services.store.update(
-        job_id, lambda job, now: job and notifications.claim(job, to, now)
-    )
+    change = services.store.change(job_id, lambda job, now: notifications.claim(job, to, now))
     job = change.after if change.written else None
     claimed = notifications.find(job, to) if job else None
     if job is None or claimed is None:
@@ -49,10 +47,10 @@ def _record(services: Services, job: Job, claimed: PendingNotification, outcome:
     log.info("job %s: %s %s", job.id, claimed.to, outcome.problem or "called")
     jitter = random.uniform(*JITTER)  # noqa: S311 - no secret depends on it
     after = notifications.finish(job, claimed, outcome, services.store.now(), jitter)
-    services.store.update(
+    services.store.change(
         job.id,
-        lambda job, now: job and notifications.finish(job, claimed, outcome, now, jitter),
-        counts={_counter(after, claimed.to, outcome): 1},
+        lambda job, now: notifications.finish(job, claimed, outcome, now, jitter),
+        {_counter(after, claimed.to, outcome): 1},
     )
 
 

@@ -87,14 +87,14 @@ def check(values: Mapping[str, Any], max_bytes: int) -> None:
     Raises BadRequest if it is nested too deeply, Invalid if it has too many parts, BodyTooLarge.
     """
     if not strict_json.is_shallow(values, DEPTH_MAX):
-        raise BadRequest("the input is nested too deeply")
+        raise BadRequest(f"the input has more than {DEPTH_MAX} levels of lists and objects")
     parts = list(parts_in(values))
     if len({_name(part) for part in parts}) > FILES_MAX:
         raise too_many_parts()
     size = len(_json(values))
     if size > JSON_MAX_BYTES:
         raise BodyTooLarge(
-            f"an input may have {JSON_MAX_BYTES} bytes of JSON without images and long texts"
+            f"an input may have {JSON_MAX_BYTES:,} bytes of JSON without images and long texts"
         )
     if size + sum(part.json_bytes for part in parts) > max_bytes:
         raise too_large(max_bytes)
@@ -102,7 +102,7 @@ def check(values: Mapping[str, Any], max_bytes: int) -> None:
 
 def too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(
-        f"an input may have {max_bytes} bytes of JSON (MAX_INPUT_BYTES), images as base64 included"
+        f"an input may have {max_bytes:,} bytes of JSON, its images included (MAX_INPUT_BYTES)"
     )
 
 
@@ -221,5 +221,5 @@ def _json(values: Mapping[str, Any]) -> bytes:
 
 def too_many_parts() -> Invalid:
     return Invalid(
-        [{"field": "input", "message": f"may have {FILES_MAX} images and long texts at most"}]
+        [{"field": "input", "message": f"give at most {FILES_MAX} images and long texts"}]
     )

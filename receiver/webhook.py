@@ -18,8 +18,8 @@ from jobs.domain.errors import (
     ReportRefused,
     StoreUnavailable,
     TooManyWaiting,
-    Unauthorized,
     UnknownJob,
+    WrongSecret,
 )
 from jobs.domain.report import Report
 from jobs.services import Services
@@ -27,7 +27,7 @@ from jobs.signing import CallbackVerifier, is_signature
 from jobs.store.metrics import Counter
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.request_body import declared_length, read_environ
+from receiver.request_body import declared_length, read_environ, too_large
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.responses import CallbackAccepted
 
@@ -45,7 +45,7 @@ _SPEC = EndpointSpec(
     body=parsing.CALLBACK,
     body_example=examples.CALLBACK,
     responses={200: ResponseSpec("The report is on record.", CallbackAccepted)},
-    errors=(Unauthorized, InvalidReport),
+    errors=(WrongSecret, InvalidReport),
     security=("webhookSecret", "webhookSignature"),
 )
 
@@ -73,7 +73,7 @@ def accept_callback(
 ) -> CallbackAccepted:
     """Record the report of an authentic callback before it is answered (I1).
 
-    Raises Unauthorized, BadRequest and its subclasses, and TooManyWaiting or StoreUnavailable
+    Raises WrongSecret, BadRequest and its subclasses, and TooManyWaiting or StoreUnavailable
     (503: BFL sends the callback again).
     """
     verifier, job_id = _verifier_for(services, token)
@@ -108,7 +108,7 @@ def _verify(
         claimed = parsing.claimed_task_id(body[:UNVERIFIED_BODY_MAX_BYTES])
         _record_refusal(services, job_id or claimed, refusal)
         log.info("callback refused: %s", refusal)
-        raise Unauthorized
+        raise WrongSecret
     return body
 
 
@@ -118,7 +118,7 @@ def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
     if length is not None and length <= UNVERIFIED_BODY_MAX_BYTES:
         return _read(services, environ, BODY_MAX_BYTES)
     if not _large_bodies.acquire(timeout=LARGE_BODY_WAIT_SECONDS):
-        raise TooManyWaiting("Too many large callbacks at once.")
+        raise TooManyWaiting("Too many large callbacks come at once.")
     try:
         return _read(services, environ, BODY_MAX_BYTES)
     finally:
@@ -128,7 +128,7 @@ def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
 def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
     """A small body without valid authentication; a larger one is not read."""
     if (declared_length(environ) or 0) > BODY_MAX_BYTES:
-        raise BodyTooLarge
+        raise too_large(BODY_MAX_BYTES)
     with suppress(BodyTooLarge):
         return _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
     return b""
@@ -157,7 +157,7 @@ def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAc
         return {"id": job_id or report.task_id, "status": "forgotten"}
     except ReportRefused as error:
         _record_refusal(services, job_id or report.task_id, str(error))
-        raise Unauthorized from None
+        raise WrongSecret from None
     log.debug("job %s: callback accepted, %s", job.id, job.status)
     return {"id": job.id, "status": job.status.value}
 

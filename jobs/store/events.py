@@ -55,7 +55,7 @@ class EventPosition(NamedTuple):
     def parse(cls, text: str) -> Self:
         """Raises ValueError."""
         if not re.fullmatch(POSITION_FORM, text):
-            raise ValueError("not an id that this API gave out")
+            raise ValueError("give an id that this API gave out")
         milliseconds, _, number = text.partition("-")
         return cls(int(milliseconds), int(number))
 

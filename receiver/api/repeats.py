@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from jobs import inputs, views
 from jobs.domain.errors import (
     IdempotencyKeyReused,
+    InputNotKept,
     QueueFull,
     StorageError,
     UnknownJob,
-    WrongStatus,
 )
 from jobs.domain.job import Job
 from jobs.domain.record import Submission
@@ -26,8 +26,6 @@ from receiver.openapi import examples
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.thread_pool import run_in_thread
-
-NOT_KEPT = "the input of this job is not kept, so that it cannot be repeated"
 
 blueprint = Blueprint("repeats", __name__, url_prefix="/api/jobs")
 
@@ -54,7 +52,7 @@ class RepeatBody(BaseModel):
     body_example=examples.REPEAT,
     is_body_required=False,
     responses={202: ResponseSpec("The new job.", JobView)},
-    errors=(UnknownJob, WrongStatus, IdempotencyKeyReused, QueueFull, StorageError),
+    errors=(UnknownJob, InputNotKept, IdempotencyKeyReused, QueueFull, StorageError),
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:
     """Submit a job's input again. Model, metadata and region stay, but for what is given."""
@@ -70,11 +68,11 @@ def repeat_job(job_id: str) -> ResponseReturnValue:
 
 
 def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a submission that repeats a job. Raises WrongStatus, StorageError."""
+    """The fields of a submission that repeats a job. Raises InputNotKept, StorageError."""
     is_kept = job.submission.public_input is not None
     known = run_in_thread(inputs.load, services.storage, job) if is_kept else None
     if known is None:
-        raise WrongStatus(NOT_KEPT)
+        raise InputNotKept
     merged = {**known, **(changes.get("input") or {})}
     metadata = changes.get("metadata")
     return {

@@ -71,9 +71,10 @@ class SubmissionBody(BaseModel):
     input: Annotated[dict[str, JsonValue], AfterValidator(_refuse_webhook)]
     metadata: Metadata = None
     notify_url: NotifyUrl = None
-    region: Annotated[Region, Field(description="BFL's region; BFL_API_URL decides if absent")] = (
-        None
-    )
+    region: Annotated[
+        Region,
+        Field(description="BFL_API_URL decides if absent; `eu1` and `us1` are BFL's older hosts"),
+    ] = None
 
 
 @blueprint.post("")
@@ -189,7 +190,9 @@ def enqueue_once(
     Raises InvalidField, and IdempotencyKeyReused when the key came with another request before.
     """
     if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
-        raise InvalidField("Idempotency-Key", "1 to 255 printable ASCII characters without spaces")
+        raise InvalidField(
+            "Idempotency-Key", "give 1 to 255 printable ASCII characters without spaces"
+        )
     details = replace(details, request_digest=digest[:32])
     job_id, is_known = _idempotent_job_id(services, key)
     known = services.store.update(job_id, lambda job, _now: job).after if is_known else None

@@ -13,7 +13,8 @@ from jobs.views import JobView
 from receiver.feed.sse import NAMES
 from receiver.openapi import examples, parameters
 from receiver.openapi.schemas import Schema, Schemas, query_parameters
-from receiver.problem_details import BFL_PATHS, STATUS
+from receiver.problem_details import BFL_PATHS
+from receiver.problem_types import PROBLEM_TYPES
 from receiver.schemas.endpoint import (
     JSON,
     PROBLEM,
@@ -146,9 +147,10 @@ def _refusals(spec: EndpointSpec, schemas: Schemas, *, has_input: bool, as_bfl: 
         content = {PROBLEM: {"schema": schemas.of(Problem)}}
     descriptions = defaultdict[int, list[str]](list)
     for error in dict.fromkeys(_raised_by(spec, has_input=has_input)):
-        is_wrong_key = STATUS[error] is HTTPStatus.UNAUTHORIZED
-        status = HTTPStatus.FORBIDDEN if as_bfl and is_wrong_key else STATUS[error]
-        descriptions[status].append(error.__doc__ or "")
+        status, code, _ = PROBLEM_TYPES[error]
+        is_wrong_key = status == HTTPStatus.UNAUTHORIZED
+        text = errors.message_of(error) if as_bfl else f"`{code}`: {errors.message_of(error)}"
+        descriptions[HTTPStatus.FORBIDDEN if as_bfl and is_wrong_key else status].append(text)
     return {
         str(int(status)): {"description": " ".join(dict.fromkeys(texts)), "content": content}
         for status, texts in descriptions.items()
@@ -159,9 +161,10 @@ def _raised_by(spec: EndpointSpec, *, has_input: bool) -> Iterator[type[Fluxkeep
     """Errors of a view, and those that a key, a body, a parameter or Redis can raise."""
     yield from spec.errors
     if spec.scope:
-        yield from (errors.Unauthorized, errors.Forbidden, errors.RateLimited)
+        yield from (errors.Unauthorized, errors.WrongKey, errors.Forbidden, errors.RateLimited)
     if spec.body:
-        yield from (errors.BadRequest, errors.RequestTimeout, errors.BodyTooLarge)
+        yield from (errors.BadRequest, errors.InvalidJson)
+        yield from (errors.RequestTimeout, errors.BodyTooLarge)
     if isinstance(spec.body, type):
         yield errors.Invalid
     if has_input:

@@ -6,6 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from jobs.views import JobView
+from receiver.problem_types import PAGE, listing
 
 
 class JobPage(TypedDict):
@@ -49,13 +50,14 @@ class WrongField(TypedDict):
 
 
 class Problem(TypedDict):
-    """Problem details (RFC 9457); `type` is about:blank."""
+    """Problem details (RFC 9457)."""
 
+    type: Annotated[str, Field(description=f"`{PAGE}#` and the code")]
     title: str
     status: int
-    detail: str
+    code: Annotated[str, Field(json_schema_extra={"enum": [kind.code for kind in listing()]})]
+    detail: Annotated[str, Field(description="what is wrong and where, for people")]
     errors: NotRequired[list[WrongField]]
-    code: NotRequired[Annotated[str, Field(description="`queue_full`: send it again later")]]
 
 
 class Relayed(TypedDict):

@@ -9,7 +9,6 @@ from typing import Any
 from jobs.bfl import compat
 from jobs.domain import errors
 from jobs.domain.errors import FluxkeepError
-from jobs.views import JobView
 from receiver.feed.sse import NAMES
 from receiver.openapi import examples, parameters
 from receiver.openapi.schemas import Schema, Schemas, query_parameters
@@ -25,7 +24,7 @@ from receiver.schemas.endpoint import (
     spec_of,
 )
 from receiver.schemas.query import METADATA, Query
-from receiver.schemas.responses import Forgotten, Problem, Reset
+from receiver.schemas.responses import Forgotten, JobEvent, Problem, Reset
 
 Responses = dict[str, Schema]  # by status
 
@@ -128,7 +127,7 @@ def _example(status: int | str, body_type: Any) -> Schema:
 
 def _event(schemas: Schemas) -> Schema:
     """Schema of one event: validators read a stream event by event."""
-    kinds = [schemas.of(kind) for kind in (JobView, Forgotten, Reset)]
+    kinds = [schemas.of(kind) for kind in (JobEvent, Forgotten, Reset)]
     data = {"contentMediaType": JSON, "contentSchema": {"anyOf": kinds}}
     return {
         "type": "object",

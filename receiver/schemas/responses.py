@@ -5,6 +5,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from jobs.store.events import ChangeKind
 from jobs.views import JobView
 from receiver.problem_types import PAGE, listing
 
@@ -14,6 +15,14 @@ class JobPage(TypedDict):
 
     jobs: list[JobView]
     next_cursor: Annotated[str | None, Field(description="opaque; null at the end of the list")]
+
+
+class JobEvent(JobView):
+    """Data of a `job` event: the job, and what changed."""
+
+    change: Annotated[
+        NotRequired[ChangeKind], Field(description="absent where a stream of one job begins")
+    ]
 
 
 class Forgotten(TypedDict):

@@ -53,7 +53,8 @@ def apply_report(
 def _check_not_a_submission(job: Job | None) -> None:
     """Refuse a job that Fluxkeep submitted: it has its own secret (I16). Raises ReportRefused."""
     if job is not None and job.is_submission:
-        raise ReportRefused("the report came to the general address, without this job's own secret")
+        why = "the report came to the general address, without this job's own secret"
+        raise ReportRefused(why, job.id)
 
 
 def _check_task_is_not_taken(store: JobStore, task_id: str, job_id: str) -> None:
@@ -64,4 +65,4 @@ def _check_task_is_not_taken(store: JobStore, task_id: str, job_id: str) -> None
     """
     named = store.load(task_id)
     if named is not None and named.id != job_id:
-        raise ReportRefused("the report names the task of another job")
+        raise ReportRefused("the report names the task of another job", named.id)

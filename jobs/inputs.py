@@ -146,6 +146,12 @@ def with_parts(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> dict[
     return dict(replace_texts(values, found))
 
 
+def prompt(job: Job) -> str:
+    """The prompt of the kept input if it is a short text; else empty."""
+    given = (job.submission.public_input or {}).get("prompt")
+    return given.strip() if isinstance(given, str) and not _REFERENCE.fullmatch(given) else ""
+
+
 def is_complete(job: Job) -> bool:
     """Whether the objects of the kept input, if there is one, were not deleted with the media."""
     return _is_complete(job.submission.kept_input or {}, job.submission.input_files)

@@ -23,7 +23,7 @@ from jobs.domain.errors import (
 )
 from jobs.domain.report import Report
 from jobs.services import Services
-from jobs.signing import CallbackVerifier, is_signature
+from jobs.signing import FORGED_BODY, CallbackVerifier, is_signature
 from jobs.store.metrics import Counter
 from receiver.context import services
 from receiver.openapi import examples
@@ -107,7 +107,8 @@ def _verify(
     if refusal := verifier.refusal(secret, signature, body):
         claimed = parsing.claimed_task_id(body[:UNVERIFIED_BODY_MAX_BYTES])
         _record_refusal(services, job_id or claimed, refusal)
-        log.info("callback refused: %s", refusal)
+        is_check = verifier.refusal(None, signature, FORGED_BODY) is None
+        log.info("callback refused: %s%s", refusal, ", a test by doctor" if is_check else "")
         raise WrongSecret
     return body
 
@@ -156,7 +157,9 @@ def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAc
     except UnknownJob:
         return {"id": job_id or report.task_id, "status": "forgotten"}
     except ReportRefused as error:
-        _record_refusal(services, job_id or report.task_id, str(error))
+        refused_id = job_id or error.job_id
+        log.info("job %s: callback refused: %s", refused_id, error)
+        _record_refusal(services, refused_id, str(error))
         raise WrongSecret from None
     log.debug("job %s: callback accepted, %s", job.id, job.status)
     return {"id": job.id, "status": job.status.value}

@@ -255,6 +255,10 @@ class InputLost(FluxkeepError):
 class ReportRefused(FluxkeepError):
     """The report is not about this job."""
 
+    def __init__(self, detail: str = "", job_id: str | None = None) -> None:
+        super().__init__(detail)
+        self.job_id = job_id  # of the job that it names
+
 
 class ForeignObject(FluxkeepError):
     """The object in the storage was not written by Fluxkeep."""

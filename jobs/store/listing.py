@@ -12,7 +12,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store import codec, scripts
 from jobs.store.clock import unavailable
-from jobs.store.keys import BY_MODEL, PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX
+from jobs.store.keys import BY_MODEL, PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX, TASK_PREFIX
 from jobs.store.search import Group, Search
 
 # A page ends after so many jobs, matching or not, so that its cost is bounded.
@@ -63,6 +63,15 @@ class JobListing:
         with unavailable():
             keys = list(self._redis.scan_iter(f"{BY_MODEL}*{ending}", count=SCANNED))
         return sorted(key.decode().removeprefix(BY_MODEL) for key in keys)
+
+    def ids(self, prefix: str) -> list[str]:
+        """Jobs whose id or task id begins so. The cost follows the number of keys."""
+        with unavailable():
+            own = self._redis.scan_iter(f"{RECORD_PREFIX}{prefix}*", count=SCANNED)
+            found = {key.decode().removeprefix(RECORD_PREFIX) for key in own}
+            by_task = list(self._redis.scan_iter(f"{TASK_PREFIX}{prefix}*", count=SCANNED))
+            named = self._redis.mget(by_task) if by_task else []
+        return sorted(found | {job_id.decode() for job_id in named if job_id})
 
     def page(self, search: Search, limit: int, before: Position | None) -> Page:
         """Up to `limit` jobs that fit, newest first, older than the position `before`.

@@ -52,6 +52,11 @@ class Query(BaseModel):
             values = list(dict.fromkeys(found)) if name in cls.repeated else found
             if name in cls.model_fields or cls.model_config["extra"] == "forbid":
                 _collect(given, name, values, cls.model_fields)
+        return cls.parse(given)
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Self:
+        """Parse texts by name. Raises InvalidField with the name of the parameter."""
         try:
             return cls.model_validate(given)
         except ValidationError as error:
@@ -174,7 +179,9 @@ class ListQuery(LinksQuery):
     """Filters of the job list; a job must match all of them."""
 
     status: list[Status] = Field(default_factory=list, description="any of these; may be repeated")
-    model: str | None = Field(default=None, min_length=1, max_length=MODEL_MAX_CHARS)
+    model: str | None = Field(
+        default=None, min_length=1, max_length=MODEL_MAX_CHARS, description="its name at BFL"
+    )
     source: Source | None = Field(default=None, description="where the final report came from")
     since: Time | None = Field(
         default=None, description="created then or later: RFC 3339, unix, or a day (UTC)"

@@ -87,7 +87,7 @@ def check(values: Mapping[str, Any], max_bytes: int) -> None:
     Raises BadRequest if it is nested too deeply, Invalid if it has too many parts, BodyTooLarge.
     """
     if not strict_json.is_shallow(values, DEPTH_MAX):
-        raise BadRequest(f"the input has more than {DEPTH_MAX} levels of lists and objects")
+        raise BadRequest(f"the input is nested too deeply: {DEPTH_MAX} levels at most")
     parts = list(parts_in(values))
     if len({_name(part) for part in parts}) > FILES_MAX:
         raise too_many_parts()

@@ -45,7 +45,7 @@ def _product_error(error: FluxkeepError) -> Response:
     wrong = getattr(error, "errors", [])
     detail, default = str(error), errors.message_of(type(error))
     if isinstance(error, errors.StoreUnavailable | errors.StorageError) and detail != default:
-        detail = f"{default} ({detail})"
+        detail = f"{default} {as_sentence(detail)}"
     detail = detail if wrong else as_sentence(detail)
     response = problem(PROBLEM_TYPES[type(error)], detail, wrong)
     if isinstance(error, errors.RateLimited):

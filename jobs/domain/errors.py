@@ -45,7 +45,7 @@ def message_of(error: type[Exception]) -> str:
 
 def as_sentence(text: str) -> str:
     """The text with a capital letter and a full stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", ")")) else ".")
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
 class InvalidSettings(FluxkeepError):

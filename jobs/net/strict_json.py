@@ -29,7 +29,7 @@ def loads(body: bytes, error: type[FluxkeepError] = InvalidJson) -> Any:
     except (ValueError, RecursionError) as problem:
         raise error(f"The body is not strict JSON: {_reason(problem)}.") from None
     if opened > DEPTH_MAX and not is_shallow(value, DEPTH_MAX):
-        raise error(f"The body has more than {DEPTH_MAX} levels of lists and objects.")
+        raise error(f"The body is nested too deeply: {DEPTH_MAX} levels at most.")
     return value
 
 

@@ -180,7 +180,7 @@ def check(stack: Stack, answer: Response, code: str, text: str = "") -> None:
     )
     assert text in body["detail"]
     assert body["detail"][0] == "`" or body["detail"][0].isupper() or body.get("errors")
-    assert body["detail"].endswith((".", ")"))
+    assert body["detail"].endswith(".")
     described = stack.installation.client("").get("/docs/errors")
     assert described.ok and f'id="{code}"' in described.text
 

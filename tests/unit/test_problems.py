@@ -128,7 +128,7 @@ def test_each_row_becomes_a_problem_document(
     sentences = {errors.Invalid: "model: Too long.", errors.InvalidField: "limit: Too large."}
     expected = sentences.get(error, "The sentence.")
     if issubclass(error, errors.StoreUnavailable | errors.StorageError):
-        expected = f"{errors.message_of(error)} (the sentence)"
+        expected = f"{errors.message_of(error)} The sentence."
     assert document["detail"] == expected
 
 

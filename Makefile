@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 INSTALL := $(PIP) install --quiet --require-hashes
+LISTEN = import socket; socket.create_server(('127.0.0.1', $(PORT)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test programs unit check style bench soak mutants screenshots docs format pins clean
@@ -48,11 +49,12 @@ soak: $(VENV)/.dev ## Run 10,000 jobs with random faults, check every byte; prin
 mutants: $(VENV)/.dev ## Run the quick tests against generated mutants; list those that survive
 	@nice $(BIN)/python -m tests.mutation $(MUTANTS)
 
-screenshots: $(VENV)/.dev ## Take the pictures of the dashboard that README.md and docs/ show
+screenshots: $(VENV)/.dev ## Take the images of the dashboard that README.md and docs/ show
 	@$(BIN)/python -m tests.harness.screenshots
 
-docs: $(VENV)/.dev ## Write docs/settings.md from the settings' own descriptions
+docs: $(VENV)/.dev ## Write docs/settings.md and docs/models.md
 	@$(BIN)/python -m tests.harness.settings_page
+	@$(BIN)/python -m tests.harness.models_page
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .
@@ -67,6 +69,11 @@ clean: ## Remove generated files, except the data under var/
 
 # Stamp files: newer than the requirements that they were installed from.
 
+# The programs of an environment name its folder: one that was moved gets a new environment.
+ifneq "$(shell cat $(VENV)/.made 2>/dev/null)" "$(CURDIR)"
+.PHONY: $(VENV)/.made
+endif
+
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Fluxkeep needs Python 3.11 or newer; '$(PYTHON)' is not." >&2; \
@@ -74,9 +81,12 @@ $(VENV)/.made:
 	@$(PYTHON) -m venv --clear $(VENV) || { \
 	  echo "'$(PYTHON)' cannot create a virtual environment." >&2; \
 	  echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@touch $@
+	@pwd -P > $@
 
 $(VENV)/.run: $(VENV)/.made requirements.txt deploy/requirements-local.txt
+	@[ -z "$(PORT)" ] || $(PYTHON) -c "$(LISTEN)" 2>/dev/null || { \
+	  echo "Fluxkeep cannot start: port $(PORT) cannot be used; name another, or leave PORT out:" \
+	  "then the next free one is taken" >&2; exit 1; }
 	@echo "Installing the requirements ..."
 	@$(INSTALL) -r requirements.txt -r deploy/requirements-local.txt
 	@touch $@

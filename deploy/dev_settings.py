@@ -11,9 +11,8 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from deploy.local_redis import LocalRedis, is_free, reusable_port
+from deploy.local_redis import LOOPBACK, LocalRedis, first_free_port, is_free, reusable_port
 from deploy.procfile import ROOT
 from jobs.config import environment, settings
 from jobs.config.api_keys import Scope
@@ -55,17 +54,35 @@ class DevSettings:
 
 @contextmanager
 def locked_data_directory() -> Iterator[int]:
-    """Lock var/ for one `make run`; yields the lock's file descriptor. Raises CannotStart."""
+    """Lock var/ for one `make run`; yields the lock's file descriptor. Raises CannotStart.
+
+    The file names the launcher's process, its URL, and the processes that it started.
+    """
     VAR.mkdir(exist_ok=True)
-    with (VAR / "run.lock").open("w") as lock:
+    with (VAR / "run.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise CannotStart(
-                "another `make run`, or a process left by one that was killed, is using var/; "
-                "stop that first"
-            ) from None
+            lock.seek(0)
+            raise CannotStart(_holder(lock.read().split())) from None
+        lock.truncate(0)
         yield lock.fileno()
+
+
+def _holder(words: list[str]) -> str:
+    """Who holds the lock, by the words of its file, and how to end that."""
+    if len(words) < 2:
+        return "another `make run` is starting in this folder"
+    launcher, url, *started = words
+    try:
+        os.kill(int(launcher), 0)
+    except ProcessLookupError:
+        pids = " ".join(started)
+        return f"a `make run` that was killed left processes in this folder; stop them: kill {pids}"
+    return (
+        f"another `make run` works in this folder (process {launcher}, {url}); "
+        f"press Ctrl-C there, or: kill {launcher}"
+    )
 
 
 def prepare() -> DevSettings:
@@ -76,14 +93,20 @@ def prepare() -> DevSettings:
     redis = LocalRedis.at(VAR / "redis", saved.get("REDIS_URL", "")) if has_redis else None
     has_sandbox = not is_set(given, "BFL_API_KEY") and not is_set(given, "BFL_SANDBOX_URL")
     generated = _generate(saved, redis, has_sandbox=has_sandbox)
+    generated["PORT"] = str(first_free_port(given.get("LISTEN_HOST") or LOOPBACK))
     generated |= {name: given[name] for name in SAVED if given.get(name)}
     missing = {name: value for name, value in generated.items() if not is_set(given, name)}
     loaded = settings.load(given | missing)
     if loaded.port == 0 or not is_free(loaded.port, loaded.listen_host):
-        raise CannotStart(f"port {loaded.port} cannot be used; name another: make run PORT=8001")
+        raise CannotStart(
+            f"port {loaded.port} cannot be used; name another, or leave PORT out: "
+            "then the next free one is taken"
+        )
     sandbox = loaded.bfl_sandbox_url if has_sandbox else None
     dev = DevSettings(loaded, redis, sandbox, has_generated_keys="API_KEYS" in missing)
-    _write(ROOT / RUN_FILE, generated | _shell_variables(dev))
+    path, values = ROOT / RUN_FILE, generated | _shell_variables(dev)
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()))
     return dev
 
 
@@ -97,7 +120,8 @@ def _generate(
 ) -> dict[str, str]:
     """Values for settings that are not given; secrets and a free port stay as they were saved."""
     values = {name: saved.get(name) or value for name, value in _secrets().items()}
-    values |= {"LISTEN_HOST": "127.0.0.1", "LOG_FORMAT": "text"}
+    media = (VAR / "media").as_uri()
+    values |= {"LISTEN_HOST": LOOPBACK, "LOG_FORMAT": "text", "MEDIA_URL": media}
     if redis:
         values["REDIS_URL"] = redis.url
     if has_sandbox:
@@ -123,8 +147,3 @@ def _shell_variables(dev: DevSettings) -> dict[str, str]:
         "BFL_URL": str(dev.sandbox or dev.settings.bfl_origin),
     }
     return variables | ({"FLUXKEEP_KEY": dev.key("submit")} if dev.has_generated_keys else {})
-
-
-def _write(path: Path, values: Mapping[str, str]) -> None:
-    path.touch(mode=0o600)
-    path.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()))

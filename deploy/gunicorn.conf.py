@@ -16,7 +16,7 @@ from typing import Any
 
 from jobs.config import settings
 from jobs.domain.errors import InvalidSettings
-from jobs.services import check_durability
+from jobs.services import require_durability
 from jobs.storage import verify_access
 
 GC_THRESHOLD = 10_000  # allocations minus deallocations before a collection
@@ -31,7 +31,7 @@ os.umask(0o077)  # only this user may read media
 try:
     _settings = settings.load()
     verify_access(_settings.storage_url, _settings.media_options)
-    check_durability(_settings)
+    require_durability(_settings)
 except InvalidSettings as error:
     sys.exit(f"Fluxkeep cannot start: {error}")
 

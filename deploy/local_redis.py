@@ -30,6 +30,8 @@ databases 1
 daemonize no
 """
 
+LOOPBACK = "127.0.0.1"
+WEB_PORT, WEB_PORTS = 8000, 100
 FIRST_PORT, PORTS = 12_000, 20_000
 FREE_PORT_TRIES = 100
 START_SECONDS = 20.0
@@ -45,7 +47,7 @@ def server_program() -> str:
     return str(get_binary_path())
 
 
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
+def is_free(port: int, host: str = LOOPBACK) -> bool:
     """Whether a server could listen on this port now."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listener:
@@ -68,6 +70,12 @@ def free_port() -> int:
             listener.bind(("0.0.0.0", port))  # noqa: S104 - probed only
             return port
     raise OSError("no port is free")
+
+
+def first_free_port(host: str) -> int:
+    """The first free port for a web process; the usual one if none is."""
+    ports = range(WEB_PORT, WEB_PORT + WEB_PORTS)
+    return next((port for port in ports if is_free(port, host)), WEB_PORT)
 
 
 def reusable_port(url: str) -> int:

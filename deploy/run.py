@@ -5,7 +5,9 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 
 from deploy import procfile
 from deploy.dev_settings import CannotStart, DevSettings, locked_data_directory, prepare
@@ -36,25 +38,32 @@ def main() -> int:
 def run(dev: DevSettings, lock: int) -> int:
     """Run every process; return the exit code. Redis stops last, after its clients."""
     # Redis inherits the lock: if it survives us, no second Redis may open its data.
+    _record(lock, os.getpid(), dev.url)
     with dev.redis.running(lock) if dev.redis else nullcontext() as redis:
-        failure = _run_processes(dev, redis)
+        if redis:
+            _record(lock, redis.pid)
+        failure = _run_processes(dev, redis, partial(_record, lock))
     if failure:
         sys.stderr.write(f"Fluxkeep has stopped: {failure}\n")
     return 1 if failure else 0
 
 
-def _run_processes(dev: DevSettings, redis: subprocess.Popen[bytes] | None) -> str | None:
+def _record(lock: int, *words: object) -> None:
+    """Add words to the lock's file, for the next `make run` that finds it locked."""
+    os.write(lock, "".join(f"{word} " for word in words).encode())
+
+
+def _run_processes(
+    dev: DevSettings, redis: subprocess.Popen[bytes] | None, record_pid: Callable[[str], None]
+) -> str | None:
     """The reason why they stopped, or None after a signal."""
     welcome = Welcome(dev)
-    runner = Runner(redis, on_start=welcome.start)
+    runner = Runner(redis, on_start=welcome.start, on_pid=record_pid)
     for name, command in procfile.commands().items():
         runner.add_process(name, f"exec {shlex.join(command)}", env=procfile.environment({}))
     if dev.sandbox:
-        options = f"--port={dev.sandbox.port} --webhook-url={dev.url}/webhooks/bfl"
-        # Not an argument: every user of this machine can see a command line.
-        secret = {"WEBHOOK_SECRET": dev.settings.webhook_secret[0].get_secret_value()}
-        sandbox = f"exec python -m tests.sandbox {options}"
-        runner.add_process("sandbox", sandbox, env=procfile.environment(secret))
+        sandbox = f"exec python -m tests.sandbox --port={dev.sandbox.port}"
+        runner.add_process("sandbox", sandbox, env=procfile.environment({}))
     try:
         runner.loop()
     finally:

@@ -16,15 +16,21 @@ honcho.manager.KILL_WAIT = 24
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal is closed
 
+_STARTED = re.compile(r"\w+ started \(pid=(\d+)\)")
 _STOPPED = re.compile(r"(\w+) stopped \(rc=(-?\d+)\)")
 
 
 class Runner(Manager):
     """Run processes until one of them or the embedded Redis ends, or a signal arrives."""
 
-    def __init__(self, redis: subprocess.Popen[bytes] | None, on_start: Callable[[], None]) -> None:
-        """`on_start` is called once, when all processes have been forked."""
-        self._console = Console()
+    def __init__(
+        self,
+        redis: subprocess.Popen[bytes] | None,
+        on_start: Callable[[], None],
+        on_pid: Callable[[str], None],
+    ) -> None:
+        """`on_start` is called once, when all have been forked; `on_pid` with each one's id."""
+        self._console = Console(on_pid)
         super().__init__(self._console)
         self._redis, self._on_start = redis, on_start
         self._was_signalled = False
@@ -60,8 +66,9 @@ class Runner(Manager):
 class Console(Printer):
     """Print the output of all processes; record which process ended first, and how."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_pid: Callable[[str], None]) -> None:
         super().__init__(sys.stdout, colour="NO_COLOR" not in os.environ)
+        self._on_pid = on_pid
         self.first_end: str | None = None
         self._last_lines: dict[str, str] = {}
 
@@ -69,6 +76,8 @@ class Console(Printer):
         super().write(message)
         if message.name != SYSTEM_PRINTER_NAME:
             self._last_lines[message.name] = message.data.decode(errors="replace").strip()
+        elif found := _STARTED.fullmatch(message.data.strip()):
+            self._on_pid(found[1])
         elif found := _STOPPED.fullmatch(message.data.strip()):
             self.record_end(found[1], int(found[2]))
 

@@ -1,4 +1,4 @@
-"""Welcome message of `make run`: addresses and keys, then one sample generation."""
+"""Welcome message of `make run`: addresses and keys, then the first sample or BFL's answer."""
 
 import threading
 from typing import Any
@@ -32,8 +32,8 @@ class Welcome(threading.Thread):
             if self._stopped.wait(POLL_SECONDS):
                 return
         print(message(self._dev), flush=True)  # noqa: T201 - output for the terminal
-        if self._dev.sandbox:
-            print(self._sample(), flush=True)  # noqa: T201 - output for the terminal
+        if text := self._sample() if self._dev.sandbox else self._bfl_key():
+            print(text, flush=True)  # noqa: T201 - output for the terminal
 
     def _is_healthy(self) -> bool:
         try:
@@ -41,10 +41,12 @@ class Welcome(threading.Thread):
         except requests.RequestException:
             return False
 
-    def _sample(self) -> str:
-        """Submit one job and wait until it has ended."""
+    def _sample(self) -> str | None:
+        """Submit one job to an empty store, and wait until it has ended."""
         body = {"model": MODEL, "input": {"prompt": PROMPT}, "metadata": {"sample": "make run"}}
         try:
+            if self._request("GET", "/api/jobs?limit=1")["jobs"]:
+                return None
             job = self._request("POST", "/api/jobs", body)
             job = self._request("GET", f"/api/jobs/{job['id']}?wait={SAMPLE_SECONDS}")
         except requests.RequestException as error:
@@ -53,14 +55,28 @@ class Welcome(threading.Thread):
             f"Sample: {job['status']}, {job['media'][0]['url'] if job['media'] else job['error']}"
         )
 
-    def _request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def _bfl_key(self) -> str:
+        """What BFL says of the key; asking costs nothing."""
+        try:
+            answer = self._send("GET", "/v1/credits")
+            body = answer.json()
+            said = (
+                f"accepted, {body['credits']:,.10g} credits left" if answer.ok else body["message"]
+            )
+        except (requests.RequestException, KeyError, TypeError, ValueError):
+            said = "not checked, because the answer of BFL is not clear"
+        return f"BFL key: {said}"
+
+    def _request(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self._send(method, path, body)
+        answer.raise_for_status()
+        return answer.json()
+
+    def _send(self, method: str, path: str, body: Any = None) -> requests.Response:
         headers = {"x-key": self._dev.key("submit")}
         url = self._dev.url + path
         timeout = SAMPLE_SECONDS + TIMEOUT_SECONDS
-        answer = requests.request(method, url, json=body, headers=headers, timeout=timeout)
-        answer.raise_for_status()
-        job: dict[str, Any] = answer.json()
-        return job
+        return requests.request(method, url, json=body, headers=headers, timeout=timeout)
 
 
 def message(dev: DevSettings) -> str:
@@ -71,10 +87,8 @@ def message(dev: DevSettings) -> str:
         lines.append(f"  app key     {dev.key('submit')} (scope submit)")
     else:
         lines.append("  keys        as set in API_KEYS")
-    if dev.sandbox:
-        why = "because BFL_API_KEY is not set"
-        lines.append(f"  BFL         simulated by a sandbox at {dev.sandbox}, {why}")
     lines += [
+        *_about_bfl(dev),
         "  commands    .venv/bin/flask --app receiver jobs list",
         "  examples    README.md; `. var/run.env` sets its variables in another shell",
         f"  dashboard   {_login_link(dev)}",
@@ -83,6 +97,19 @@ def message(dev: DevSettings) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _about_bfl(dev: DevSettings) -> list[str]:
+    """Which BFL it is, what that costs, and how its results come."""
+    if dev.sandbox:
+        why = "because BFL_API_KEY is not set; nothing costs credits"
+        return [f"  BFL         simulated by a sandbox at {dev.sandbox}, {why}"]
+    settings = dev.settings
+    results = "are polled from BFL, because PUBLIC_URL is not set"
+    if settings.bfl_reaches_us:
+        results = f"are sent by BFL to {settings.base_url}/webhooks/bfl"
+    cost = "" if settings.has_sandbox else ": pictures and videos cost credits"
+    return [f"  BFL         {settings.bfl_origin}{cost}", f"  results     {results}"]
 
 
 def _login_link(dev: DevSettings) -> str:

@@ -1,7 +1,7 @@
 """Stored draft bundles as input: `{"draft_cache": {"job": "<id>", "n": 0}}` enhances a draft.
 
 So does our own link to a bundle, which a client of BFL's API got with a draft, expired or not. The
-queue stores the reference. The worker replaces it by a link, or by the bytes, when it submits.
+queue stores the reference. The worker replaces it by the bytes, or by a link, when it submits.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,8 @@ from jobs.input_parts import InputPart, base64_bytes
 from jobs.net.ip import is_internal_host
 from jobs.net.urls import URL_MAX_CHARS, parse
 from jobs.services import Services
-from jobs.signing import MediaLink
+from jobs.signing import LinkSigner, MediaLink
+from jobs.store.job_store import JobStore
 
 FIELD = "draft_cache"
 MODE = {"mode": "draft_enhance"}  # the only mode of flux-3-video that takes a bundle
@@ -42,20 +43,21 @@ def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
     """
     value = given.get(FIELD)
     if isinstance(value, dict):
-        bundle = _find_by_reference(services, value)
-    elif isinstance(value, str) and (link := _read_link(services, value)):
-        bundle = _find_by_link(services, link)
+        bundle = _find_by_reference(services.store, value)
+    elif isinstance(value, str) and (link := _read_link(services.links, value)):
+        bundle = _find_by_link(services.store, link)
     else:
         return None
     if bundle.file.deleted_at is not None:
         raise _invalid("", "the draft bundle was deleted")
-    if not is_reachable(services) and base64_bytes(bundle.file.bytes) > BASE64_MAX_BYTES:
+    is_too_large = base64_bytes(bundle.file.bytes) > BASE64_MAX_BYTES
+    if is_too_large and not is_reachable(services.settings.public_url):
         why = "the draft bundle is too large for base64; BFL needs a public PUBLIC_URL to fetch it"
         raise _invalid("", why)
     return bundle
 
 
-def _find_by_reference(services: Services, value: Mapping[str, Any]) -> Bundle:
+def _find_by_reference(store: JobStore, value: Mapping[str, Any]) -> Bundle:
     job_id, n = value.get("job"), value.get("n", 0)
     if unknown := value.keys() - {"job", "n"}:
         raise _invalid(f".{min(unknown)}", "there is no such field: name a job and n")
@@ -63,7 +65,7 @@ def _find_by_reference(services: Services, value: Mapping[str, Any]) -> Bundle:
         raise _invalid(".job", "give the id of the job whose draft is to be enhanced")
     if type(n) is not int or n < 0:
         raise _invalid(".n", "give a whole number from 0")
-    job = services.store.load(job_id)
+    job = store.load(job_id)
     if job is None:
         raise _invalid(".job", "no job has this id")
     found = [at for at, file in enumerate(job.media) if file.role is Role.DRAFT_CACHE]
@@ -72,19 +74,19 @@ def _find_by_reference(services: Services, value: Mapping[str, Any]) -> Bundle:
     return Bundle(job, found[n])
 
 
-def _read_link(services: Services, text: str) -> MediaLink | None:
+def _read_link(links: LinkSigner, text: str) -> MediaLink | None:
     """Read a link of ours, whenever it expires; None for any other text."""
     before, marker, token = text[:URL_MAX_CHARS].rpartition("/media/")
     if not (marker and before.startswith(("https://", "http://"))):
         return None
     try:
-        return services.links.read(token, now=0.0)
+        return links.read(token, now=0.0)
     except InvalidLink:
         return None
 
 
-def _find_by_link(services: Services, link: MediaLink) -> Bundle:
-    job = services.store.load(link.job_id)
+def _find_by_link(store: JobStore, link: MediaLink) -> Bundle:
+    job = store.load(link.job_id)
     file = job.media[link.n] if job and link.n < len(job.media) else None
     if job is None or file is None:
         raise _invalid("", "the job of this link was deleted")
@@ -93,28 +95,29 @@ def _find_by_link(services: Services, link: MediaLink) -> Bundle:
     return Bundle(job, link.n)
 
 
-def insert(services: Services, given: dict[str, Any]) -> dict[str, Any]:
-    """Replace the reference by a link to the bundle, or by its bytes.
+def insert(services: Services, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """Replace the reference by the bytes of the bundle; also give a link to it, if BFL can use it.
 
-    Raises Invalid when the bundle is gone, StorageError and StoreUnavailable.
+    Base64 is BFL's primary form: a link is sent for a bundle that is too large for it, and where
+    BFL refuses base64. Raises Invalid when the bundle is gone, StorageError and StoreUnavailable.
     """
     bundle = find(services, given)
     if bundle is None:
-        return given
-    if is_reachable(services):
-        seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
-        return (
-            MODE | given | {FIELD: services.links_to(bundle.job, seconds=seconds)[bundle.position]}
-        )
+        return given, None
     if services.storage.size(bundle.file.key) is None:
         raise _invalid("", "the draft bundle is no longer in the storage")
-    return MODE | given | {FIELD: InputPart.of_object("input", bundle.file)}
+    link = None
+    if is_reachable(services.settings.public_url):
+        seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
+        link = services.links_to(bundle.job, seconds=seconds)[bundle.position]
+    if base64_bytes(bundle.file.bytes) > BASE64_MAX_BYTES:
+        return MODE | given | {FIELD: link}, None
+    return MODE | given | {FIELD: InputPart.of_object("input", bundle.file)}, link
 
 
-def is_reachable(services: Services) -> bool:
+def is_reachable(public_url: str) -> bool:
     """Whether BFL can fetch our links: PUBLIC_URL is set, and its host is not internal."""
-    url = services.settings.public_url
-    return bool(url) and not is_internal_host(parse(url).origin.host)
+    return bool(public_url) and not is_internal_host(parse(public_url).origin.host)
 
 
 def _invalid(where: str, message: str) -> Invalid:

@@ -1,5 +1,7 @@
 """Apply a report to its job: callbacks, polls and replays all end here."""
 
+from functools import partial
+
 from jobs.domain import submission
 from jobs.domain.errors import ReportRefused, UnknownJob
 from jobs.domain.job import Job
@@ -21,21 +23,8 @@ def apply_report(
     Raises UnknownJob when the job was deleted, ReportRefused when the report is about a task of
     another job, StoreUnavailable when nothing was recorded.
     """
-    from_callback = report.source is Source.CALLBACK
-    is_general = from_callback and job_id is None
-
-    def step(job: Job | None, now: float) -> Job:
-        if job is None and not from_callback:
-            raise UnknownJob
-        if is_general:
-            _check_not_a_submission(job)
-        elif not (job and report.task_id == job.task_id):
-            _check_task_is_not_taken(store, report.task_id, job_id or report.task_id)
-        known = job or Job.expected(report.task_id, now, timeouts, job_id)
-        if known.status.terminal:
-            return submission.note_late_callback(known, report, now)
-        return transition(known, report, now, timeouts)
-
+    is_general = report.source is Source.CALLBACK and job_id is None
+    step = partial(_apply, store=store, report=report, timeouts=timeouts, job_id=job_id)
     counts = {report_counter(report.source, report.kind): 1}
     try:
         change = store.update(
@@ -43,21 +32,47 @@ def apply_report(
         )
     except UnknownJob:
         if is_general:
-            _check_not_a_submission(store.load(report.task_id))
+            _require_no_submission(store.load(report.task_id))
         raise
     if not change.written:
         store.increment({report_counter(report.source, None): 1})
     return change.after
 
 
-def _check_not_a_submission(job: Job | None) -> None:
+def _apply(
+    job: Job | None,
+    now: float,
+    *,
+    store: JobStore,
+    report: Report,
+    timeouts: Timeouts,
+    job_id: str | None,
+) -> Job:
+    """The job after a report; the same job when the report changes nothing.
+
+    Raises UnknownJob, ReportRefused.
+    """
+    from_callback = report.source is Source.CALLBACK
+    if job is None and not from_callback:
+        raise UnknownJob
+    if from_callback and job_id is None:
+        _require_no_submission(job)
+    elif not (job and report.task_id == job.task_id):
+        _require_own_task(store, report.task_id, job_id or report.task_id)
+    known = job or Job.awaited(report.task_id, now, timeouts, job_id)
+    if known.status.terminal:
+        return submission.note_late_callback(known, report, now)
+    return transition(known, report, now, timeouts)
+
+
+def _require_no_submission(job: Job | None) -> None:
     """Refuse a job that Fluxkeep submitted: it has its own secret (I16). Raises ReportRefused."""
     if job is not None and job.is_submission:
         why = "the report came to the general address, without this job's own secret"
         raise ReportRefused(why, job.id)
 
 
-def _check_task_is_not_taken(store: JobStore, task_id: str, job_id: str) -> None:
+def _require_own_task(store: JobStore, task_id: str, job_id: str) -> None:
     """Refuse a task of another job (I16): a leaked secret is valid for one job.
 
     There is no race: a task id is unknown until BFL has answered its submission.

@@ -80,7 +80,7 @@ class InputPart:
 
 
 def base64_bytes(size: int) -> int:
-    return -(-size // 3) * 4
+    return (size + 2) // 3 * 4
 
 
 def parts_in(values: Any) -> Iterator[InputPart]:

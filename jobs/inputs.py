@@ -56,14 +56,14 @@ class PackedInput(NamedTuple):
 
 
 def pack(given: Mapping[str, Any], max_bytes: int) -> PackedInput:
-    """Divide an input into values and parts. Raises what `check` raises."""
+    """Divide an input into values and parts. Raises what `require_limits` raises."""
     plain = without_webhook(given)
     found = dict.fromkeys(text for text in texts(plain) if _is_long(text))
     if len(found) > FILES_MAX:  # before any is decoded or hashed
         raise too_many_parts()
     long_texts = {text: _part_of(text) for text in found}
     values: dict[str, Any] = replace_texts(plain, long_texts) if found else plain
-    check(values, max_bytes)
+    require_limits(values, max_bytes)
     parts = {_name(part): part for part in parts_in(values)}
     numbers = {name: n for n, name in enumerate(parts)}
 
@@ -81,7 +81,7 @@ def pack(given: Mapping[str, Any], max_bytes: int) -> PackedInput:
     return PackedInput({_VALUES: f"json:{len(parts)}"}, every)
 
 
-def check(values: Mapping[str, Any], max_bytes: int) -> None:
+def require_limits(values: Mapping[str, Any], max_bytes: int) -> None:
     """Check the limits of an input with its parts in place.
 
     Raises BadRequest if it is nested too deeply, Invalid if it has too many parts, BodyTooLarge.
@@ -111,7 +111,7 @@ def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
 
     Raises StorageError.
     """
-    files = job.submission.input_files
+    files = job.request.input_files
     values = load_values(storage, job)
     if values is None or not _is_complete(values, files):
         return None
@@ -124,7 +124,7 @@ def load_values(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
 
     None if they are not kept any more. Raises StorageError.
     """
-    kept, files = job.submission.kept_input, job.submission.input_files
+    kept, files = job.request.kept_input, job.request.input_files
     if kept is None or not is_complete(job):
         return None
     found = (files[n] for _, encoding, n in _references(kept) if encoding == "json")
@@ -148,13 +148,13 @@ def with_parts(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> dict[
 
 def prompt(job: Job) -> str:
     """The prompt of the kept input if it is a short text; else empty."""
-    given = (job.submission.public_input or {}).get("prompt")
+    given = (job.request.public_input or {}).get("prompt")
     return given.strip() if isinstance(given, str) and not _REFERENCE.fullmatch(given) else ""
 
 
 def is_complete(job: Job) -> bool:
     """Whether the objects of the kept input, if there is one, were not deleted with the media."""
-    return _is_complete(job.submission.kept_input or {}, job.submission.input_files)
+    return _is_complete(job.request.kept_input or {}, job.request.input_files)
 
 
 def _is_complete(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> bool:
@@ -174,7 +174,7 @@ def with_texts(
     Raises StorageError.
     """
     left, found = max_bytes, dict[str, str]()
-    files = job.submission.input_files
+    files = job.request.input_files
     for reference, encoding, n in _references(values):
         if encoding == "text":
             size = storage.size(files[n].key) if n < len(files) else None

@@ -16,27 +16,27 @@ METADATA_MAX_CHARS = 8192
 Metadata = Mapping[str, Any]
 
 
-def check_model(value: str) -> str:
+def require_model(value: str) -> str:
     """Raises ValueError."""
     if len(value) > MODEL_MAX_CHARS or not models.is_model(value):
         raise ValueError("give a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
     return value
 
 
-def check_metadata(value: Metadata) -> Metadata:
+def require_metadata(value: Metadata) -> Metadata:
     """Raises ValueError."""
     if len(json.dumps(value)) > METADATA_MAX_CHARS:
         raise ValueError(f"give at most {METADATA_MAX_CHARS} characters of JSON")
     return value
 
 
-def check_restored(job: Job, max_input_bytes: int) -> None:
+def require_legal_record(job: Job, max_input_bytes: int) -> None:
     """Raises ForeignObject for a record that no request can have made."""
-    kept, files = job.submission.kept_input or {}, job.submission.input_files
+    kept, files = job.request.kept_input or {}, job.request.input_files
     try:
-        check_model(job.model or "unknown")
-        check_metadata(job.metadata)
-        inputs.check(inputs.with_parts(kept, files), max_input_bytes)
+        require_model(job.model or "unknown")
+        require_metadata(job.metadata)
+        inputs.require_limits(inputs.with_parts(kept, files), max_input_bytes)
     except (ValueError, BadRequest) as error:
         why = error.errors[0]["message"] if isinstance(error, Invalid) else str(error)
         raise ForeignObject(f"it is beyond the limits of a request: {why}") from None

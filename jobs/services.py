@@ -29,6 +29,7 @@ from jobs.store.durability import Durability
 from jobs.store.events import Events
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
+from jobs.store.live_schemas import LiveSchemas
 from jobs.store.metrics import Metrics
 from jobs.store.rate_limiter import RateLimiter
 from jobs.store.refused_callbacks import RefusedCallbacks
@@ -67,7 +68,7 @@ class Services:
             self.rq_queue,
             clock,
             settings.max_active,
-            QueueCapacity(unconfirmed=settings.max_unconfirmed),
+            QueueCapacity(announced=settings.max_announced),
             notifies_owner=settings.notify_url is not None,
         )
         self.submission_queue = SubmissionQueue(
@@ -85,6 +86,7 @@ class Services:
         self.events = Events(redis)
         self.metrics = Metrics(redis, clock, self.rq_queue)
         self.costs = Costs(redis, clock)
+        self.schemas = LiveSchemas(redis, is_live=settings.bfl_openapi)
         self.refused_callbacks = RefusedCallbacks(batching)
         self.rate_limiter = RateLimiter(batching)
         self.consistency = Consistency(redis, self.store)
@@ -110,9 +112,9 @@ class Services:
 
     def origin_of(self, job: Job) -> Origin:
         """The BFL host of the region that a job names; a sandbox replaces all of them."""
-        if job.submission.region is None or self.bfl.origin == self.host_policy.sandbox:
+        if job.request.region is None or self.bfl.origin == self.host_policy.sandbox:
             return self.bfl.origin
-        return api_origin(job.submission.region)
+        return api_origin(job.request.region)
 
     def links_to(
         self,
@@ -126,7 +128,7 @@ class Services:
         """Links to a job's media, their thumbnails or its input, valid for so many seconds."""
         base = f"{base_url or self.base_url()}/media/"
         expires = int(self.store.now() + (seconds or self.settings.link_ttl))
-        files = job.submission.input_files if is_input else job.media
+        files = job.request.input_files if is_input else job.media
         links = (MediaLink(job.id, n, expires, thumbnail, is_input) for n in range(len(files)))
         return [base + self.links.sign(link) for link in links]
 
@@ -156,22 +158,22 @@ def for_web(settings: Settings, pause: Callable[[], object] = lambda: None) -> S
     `pause` lets other requests run before a round trip to Redis. Raises InvalidSettings.
     """
     redis, level = redis_for_web(settings), Durability(settings.durability)
-    return _checked(Services(settings, redis, WEB_LIMITS, level, pause))
+    return _with_open_storage(Services(settings, redis, WEB_LIMITS, level, pause))
 
 
-def _checked(services: Services) -> Services:
+def _with_open_storage(services: Services) -> Services:
     """Open the storage now and not at the first request. Raises InvalidSettings."""
     _ = services.storage
     return services
 
 
-def check_durability(settings: Settings) -> None:
+def require_durability(settings: Settings) -> None:
     """Check that Redis can provide DURABILITY. Raises InvalidSettings if it never can.
 
     The check is skipped while Redis does not answer: web processes start without it.
     """
     with redis_for_web(settings) as redis, suppress(RedisError):
-        durability.check(redis, Durability(settings.durability))
+        durability.probe(redis, Durability(settings.durability))
 
 
 def redis_for_web(settings: Settings) -> Redis:
@@ -187,4 +189,6 @@ def for_background(settings: Settings) -> Services:
     They do not wait for durability: without a replica no media would be rescued.
     """
     retry = LoggedRetry(BACKGROUND_BACKOFF, BACKGROUND_RETRIES)
-    return _checked(Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS)))
+    return _with_open_storage(
+        Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
+    )

@@ -39,9 +39,9 @@ def render(job: Job) -> bytes:
         "ended_at": rfc3339(job.end),
         "request": job.submission.request_digest,
     }
-    if job.submission.public_input is not None:
-        document["input"] = job.submission.public_input
-        document["input_files"] = [_sidecar_file(file) for file in job.submission.input_files]
+    if job.request.public_input is not None:
+        document["input"] = job.request.public_input
+        document["input_files"] = [_sidecar_file(file) for file in job.request.input_files]
     return to_json(document, indent=2) + b"\n"
 
 
@@ -164,9 +164,9 @@ def _record(view: dict[str, Any]) -> dict[str, Any]:
         "result": view["result"] or {},
         "media": [_file(one) for one in view["media"]],
         "timeline": [{**event, "at": _seconds(event["at"])} for event in view["timeline"]],
-        "check": {"ended_at": _seconds(view["ended_at"])},
-        "submission": {
-            "request_digest": view["request"],
+        "ended_at": _seconds(view["ended_at"]),
+        "submission": {"request_digest": view["request"]},
+        "request": {
             "repeats": view.get("repeats"),
             "kept_input": view.get("input"),
             "input_files": [_file(one) for one in view.get("input_files", ())],
@@ -195,10 +195,10 @@ def _seconds(text: str) -> float:
 
 def _verify_names(job: Job) -> None:
     """Check that each id is one, and each object key one of the job's own. Raises ForeignObject."""
-    ids = (job.id, job.task_id or job.id, job.submission.repeats or job.id)
+    ids = (job.id, job.task_id or job.id, job.request.repeats or job.id)
     if not all(map(TASK_ID.fullmatch, ids)):
         raise ForeignObject("it has an id that is not of a job")
-    for file in (*job.media, *job.submission.input_files):
+    for file in (*job.media, *job.request.input_files):
         kind = layout.ObjectKind.MEDIA if file in job.media else layout.ObjectKind.INPUT
         if layout.kind_of(file.key) is not kind or file.key != _own_key(job, file, kind):
             raise ForeignObject("it claims an object that is not its own")

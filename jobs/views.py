@@ -16,7 +16,7 @@ from jobs.domain.report import Role, Stage
 from jobs.domain.status import Source, Status
 from jobs.domain.timeline import EventCode, TimelineEvent, rfc3339
 from jobs.services import Services
-from jobs.store.submission_queue import ALL_MODELS, Circuit
+from jobs.store.submission_queue import ALL_MODELS, Circuit, SubmissionQueue
 
 Member = TypeVar("Member", bound=StrEnum)
 
@@ -56,7 +56,7 @@ class FileView(TypedDict):
     sha256: Sha256
     width: Annotated[int | None, Field(description="in pixels")]
     height: Annotated[int | None, Field(description="in pixels")]
-    duration: Annotated[float | None, Field(description="of a film, in seconds")]
+    duration: Annotated[float | None, Field(description="of a video, in seconds")]
     deleted_at: NotRequired[Annotated[Time, Field(description="when it was found deleted")]]
 
 
@@ -65,7 +65,7 @@ class MediaView(FileView):
 
     url: Annotated[str, Field(description="signed; expires after LINK_TTL or `link_ttl`")]
     thumbnail_url: Annotated[
-        str | None, Field(description="a small WebP; null until it is made, and for films")
+        str | None, Field(description="a small WebP; null until it is made, and for videos")
     ]
 
 
@@ -130,7 +130,7 @@ def job_view(services: Services, job: Job, link_ttl: float | None = None) -> Job
 
 def job_view_with_input(services: Services, job: Job, link_ttl: float | None = None) -> JobView:
     """The view of one job for callers who may submit, with its input if that was kept."""
-    view, kept = job_view(services, job, link_ttl), job.submission.public_input
+    view, kept = job_view(services, job, link_ttl), job.request.public_input
     if kept is not None:
         links = services.links_to(job, seconds=link_ttl, is_input=True)
         view["input"] = inputs.with_links(kept, links)
@@ -179,10 +179,10 @@ def _open_circuits(job: Job, circuits: Sequence[Circuit]) -> list[TimelineEvent]
     ]
 
 
-def waiting_reasons(services: Services, job: Job) -> list[str]:
+def waiting_reasons(queue: SubmissionQueue, job: Job) -> list[str]:
     """Reasons why BFL does not work on a job yet; empty when nothing is wrong."""
     if job.submission.is_queued:
-        events = _open_circuits(job, services.submission_queue.open_circuits())
+        events = _open_circuits(job, queue.open_circuits())
         return [event.detail["reason"] for event in events]
     events = list(job.timeline) if job.submission.unconfirmed else []
     unconfirmed = [one for one in events if one.event is EventCode.SUBMISSION_UNCONFIRMED]
@@ -223,8 +223,8 @@ def base_view(job: Job, media: list[Any], events: Sequence[TimelineEvent] = ()) 
             "stage": job.moderation.stage,
             "reasons": list(job.moderation.reasons),
         }
-    if job.submission.repeats is not None:
-        view["repeats"] = job.submission.repeats
+    if job.request.repeats is not None:
+        view["repeats"] = job.request.repeats
     return view
 
 

@@ -25,8 +25,9 @@ class Balance(NamedTuple):
         """`1,234 credits ($12.34)`; a credit is a US cent (BFL's docs)."""
         if self.credits is None:
             return self.reason
-        sign, dollars = "-" * (self.credits < 0), f"{abs(self.credits) / 100:,.2f}"
-        return f"{self.credits:,.2f}".removesuffix(".00") + f" credits ({sign}${dollars})"
+        sign = "-" if self.credits < 0 else ""
+        number = f"{self.credits:,.2f}".removesuffix(".00")
+        return f"{number} credits ({sign}${abs(self.credits) / 100:,.2f})"
 
     @classmethod
     def ask(cls, bfl: BflClient) -> Self:

@@ -13,7 +13,6 @@ from jobs.config import settings
 from jobs.domain.errors import FluxkeepError
 from jobs.services import Services, for_web
 from receiver import cli, context, dashboard, health, media, problem_details, state, webhook
-from receiver.accelerator import CallbackAccelerator
 from receiver.api import bfl_compat, costs, events, jobs, repeats, submissions
 from receiver.openapi import document as openapi
 
@@ -45,7 +44,7 @@ def create_app(services: Services | None = None) -> Flask:
     if built.settings.public_url.startswith("https:"):
         app.after_request(_add_hsts)
     if built.settings.callback_accelerator:
-        app.wsgi_app = CallbackAccelerator(app, built)  # type: ignore[method-assign]
+        app.wsgi_app = webhook.CallbackAccelerator(app, built)  # type: ignore[method-assign]
     return app
 
 

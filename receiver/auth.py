@@ -46,7 +46,8 @@ def current_key_name() -> str | None:
 
 def request_key() -> str:
     """The key in `Authorization: Bearer` or `x-key`; when there are two, a wrong one wins."""
-    keys = [_decode(key) for key in _key_headers()]
+    # WSGI decodes header bytes as latin-1; the settings hold text.
+    keys = [key.encode("latin-1", "replace").decode("utf-8", "replace") for key in _key_headers()]
     wrong = (key for key in keys if not _find(key))
     return next(wrong, keys[0] if keys else "")
 
@@ -63,10 +64,7 @@ def _key_headers() -> list[str]:
     """Basic credentials are ignored: a proxy in front of us may ask for them and pass them on."""
     header = request.headers.get("Authorization")
     scheme, _, token = (header or BASIC).partition(" ")
-    bearer = [] if scheme.lower() == BASIC else [token.strip() * (scheme.lower() == BEARER)]
-    return bearer + request.headers.getlist("x-key")
-
-
-def _decode(key: str) -> str:
-    # WSGI decodes header bytes as latin-1; the settings hold text.
-    return key.encode("latin-1", "replace").decode("utf-8", "replace")
+    keys = request.headers.getlist("x-key")
+    if scheme.lower() == BASIC:
+        return keys
+    return [token.strip() if scheme.lower() == BEARER else "", *keys]

@@ -88,7 +88,7 @@ def get_media(token: str) -> ResponseReturnValue:
 
 def _load_file(store: JobStore, link: MediaLink) -> tuple[Job, MediaFile]:
     job = store.load(link.job_id, exactly=True)
-    files = (job.submission.input_files if link.is_input else job.media) if job else ()
+    files = (job.request.input_files if link.is_input else job.media) if job else ()
     if job is None or not 0 <= link.n < len(files) or files[link.n].deleted_at is not None:
         raise MediaGone("the media were deleted")
     file = files[link.n].thumbnail if link.thumbnail else files[link.n]

@@ -14,29 +14,19 @@ from prometheus_client.registry import Collector
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.status import TERMINAL, ReportKind, Source
 from jobs.services import Services
+from jobs.store import metrics
 from jobs.store.listing import longest_wait
-from jobs.store.metrics import (
-    LIFE_LEFT,
-    NO_SOURCE,
-    OLD_REPORT,
-    TIME_TO_STORED,
-    Counter,
-    Histogram,
-    Totals,
-    ended_counter,
-    report_counter,
-)
 from receiver.shared_value import SharedValue
 
 REFUSALS = {
-    "unauthorized": Counter.CALLBACK_REFUSED,
-    "unreadable": Counter.CALLBACK_UNREADABLE,
-    "malformed": Counter.CALLBACK_MALFORMED,
+    "unauthorized": metrics.Counter.CALLBACK_REFUSED,
+    "unreadable": metrics.Counter.CALLBACK_UNREADABLE,
+    "malformed": metrics.Counter.CALLBACK_MALFORMED,
 }
 NOTIFICATIONS = {
-    "delivered": Counter.NOTIFICATION_DELIVERED,
-    "postponed": Counter.NOTIFICATION_POSTPONED,
-    "given_up": Counter.NOTIFICATION_GIVEN_UP,
+    "delivered": metrics.Counter.NOTIFICATION_DELIVERED,
+    "postponed": metrics.Counter.NOTIFICATION_POSTPONED,
+    "given_up": metrics.Counter.NOTIFICATION_GIVEN_UP,
 }
 
 Samples = Mapping[tuple[str, ...], float]  # values by the values of the labels
@@ -65,19 +55,21 @@ def _from_redis(services: Services) -> Iterator[Metric]:
     yield from _submitting(services)
     yield from _costs(services)
     yield from _processes(services)
-    yield _histogram(totals, LIFE_LEFT, "Remaining life of a URL when its media were stored.")
-    yield _histogram(totals, TIME_TO_STORED, "Time from ready to stored.")
+    yield _histogram(
+        totals, metrics.LIFE_LEFT, "Remaining life of a URL when its media were stored."
+    )
+    yield _histogram(totals, metrics.TIME_TO_STORED, "Time from ready to stored.")
 
 
 def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     """Duplicate and late reports have the kind `old`; such callbacks the outcome `duplicate`."""
     reports: Samples = {
-        (source, kind or OLD_REPORT): counts.get(report_counter(source, kind), 0)
+        (source, kind or metrics.OLD_REPORT): counts.get(metrics.report_counter(source, kind), 0)
         for source in Source
         for kind in (*ReportKind, None)
     }
     refused = _labelled(counts, REFUSALS)
-    duplicates = reports[Source.CALLBACK, OLD_REPORT]
+    duplicates = reports[Source.CALLBACK, metrics.OLD_REPORT]
     callbacks = sum(number for (source, _), number in reports.items() if source == Source.CALLBACK)
     outcomes: Samples = {
         ("accepted",): callbacks - duplicates,
@@ -87,20 +79,22 @@ def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     yield _counters("callbacks", "Callbacks by outcome.", ("outcome",), outcomes)
     yield _counters("callbacks_refused", "Refused callbacks by reason.", ("why",), refused)
     yield _counters("reports", "Reports of BFL by source and kind.", ("source", "kind"), reports)
-    polls: Samples = {(): counts.get(Counter.POLLS, 0)}
+    polls: Samples = {(): counts.get(metrics.Counter.POLLS, 0)}
     yield _counters("polls", "Polls of tasks whose callback did not come.", (), polls)
     text = "Attempts to deliver a notification by outcome."
     yield _counters("notifications", text, ("outcome",), _labelled(counts, NOTIFICATIONS))
 
 
-def _labelled(counts: Mapping[str, int], counters: Mapping[str, Counter]) -> Samples:
+def _labelled(counts: Mapping[str, int], counters: Mapping[str, metrics.Counter]) -> Samples:
     return {(label,): counts.get(counter, 0) for label, counter in counters.items()}
 
 
-def _jobs(totals: Totals) -> Iterator[Metric]:
+def _jobs(totals: metrics.Totals) -> Iterator[Metric]:
     on_record: Samples = {(status,): number for status, number in totals.jobs.items()}
     ended: Samples = {
-        (status, source or NO_SOURCE): totals.counts.get(ended_counter(status, source), 0)
+        (status, source or metrics.NO_SOURCE): totals.counts.get(
+            metrics.ended_counter(status, source), 0
+        )
         for status in sorted(TERMINAL)
         for source in (*Source, None)
     }
@@ -120,7 +114,7 @@ def _urgency(services: Services) -> Iterator[Metric]:
     The latter has no sample while no rescue waits.
     """
     ready = services.listing.expiring()
-    urgent = next((job for job in ready if job.check.work_deadline is not None), None)
+    urgent = next((job for job in ready if job.claim.work_deadline is not None), None)
     now = services.store.now()
     yield _gauge(
         "oldest_waiting_rescue_seconds",
@@ -148,8 +142,8 @@ def _submitting(services: Services) -> Iterator[Metric]:
 
 
 def _costs(services: Services) -> Iterator[Metric]:
-    spent = services.costs.days(1)[0]["costs"]
-    unkept, _ = services.costs.unkept(0)
+    spent = [cost for cost in services.costs.days(1)[0]["costs"] if cost["credits"]]
+    unkept = services.costs.unkept(0).number
     yield _gauges(
         "credits_today",
         "Credits of the jobs created today (UTC), as quoted or settled.",
@@ -191,7 +185,7 @@ def _with(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -> 
     return family
 
 
-def _histogram(totals: Totals, histogram: Histogram, text: str) -> Metric:
+def _histogram(totals: metrics.Totals, histogram: metrics.Histogram, text: str) -> Metric:
     family = HistogramMetricFamily(f"fluxkeep_{histogram.name}_seconds", text)
     family.add_metric((), histogram.buckets(totals.counts), histogram.sum(totals.counts))
     return family

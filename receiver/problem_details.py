@@ -90,7 +90,7 @@ def problem(kind: ProblemType, detail: str, wrong: Sequence[Mapping[str, str]] =
 def _bfl_only_path() -> str | None:
     """The path under `/v1` of a request that only BFL itself can answer."""
     path = request.path.removeprefix(BFL_PATHS)
-    return path if path in bfl_submissions.BFL_ONLY_PATHS else None
+    return path if path.partition("/")[0] in bfl_submissions.BFL_ONLY_PATHS else None
 
 
 def _bfl_problem(status: HTTPStatus, detail: str, wrong: Sequence[Mapping[str, str]]) -> Response:
@@ -98,9 +98,8 @@ def _bfl_problem(status: HTTPStatus, detail: str, wrong: Sequence[Mapping[str, s
     if status is HTTPStatus.UNAUTHORIZED:
         status, detail = HTTPStatus.FORBIDDEN, compat.NOT_AUTHENTICATED
     if status is HTTPStatus.NOT_FOUND:
-        detail = status.phrase
-    if status is HTTPStatus.METHOD_NOT_ALLOWED and (path := _bfl_only_path()):
-        detail = bfl_submissions.explain_no_generation(path)
+        path = _bfl_only_path()
+        detail = bfl_submissions.explain_no_generation(path) if path else status.phrase
     body = compat.error(compat.validation_errors(wrong) or detail, detail)
     return _response(body, status, JSON)
 

@@ -59,7 +59,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     errors.Invalid: ProblemType(422, "invalid_field"),
     errors.IdempotencyKeyReused: ProblemType(422, "idempotency_key_reused"),
     errors.RateLimited: ProblemType(429, "rate_limited"),
-    errors.TooManyUnconfirmed: ProblemType(429, "too_many_unconfirmed"),
+    errors.TooManyAnnounced: ProblemType(429, "too_many_announced"),
     errors.UnreadableRecord: ProblemType(500, "unreadable_record"),
     exceptions.InternalServerError: UNEXPECTED,
     # After a 503 the sender retries: BFL does, after 1, 5 and 30 s.

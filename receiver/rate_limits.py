@@ -19,12 +19,12 @@ IPV6_PREFIX_BITS = 64  # one household; it can choose the other bits for each re
 def count_request(key_name: str) -> None:
     """Count a request against the quota of a key. Raises RateLimited, StoreUnavailable."""
     quota = services().settings.rate_limit
-    _check(services().rate_limiter.admit(key_name, quota, client_address()))
+    _require_room(services().rate_limiter.admit(key_name, quota, client_address()))
 
 
 def count_wrong_key() -> None:
     """Count an unknown key against its sender. Raises RateLimited, StoreUnavailable."""
-    _check(services().rate_limiter.record_wrong_key(client_address()))
+    _require_room(services().rate_limiter.record_wrong_key(client_address()))
 
 
 def client_address() -> str:
@@ -39,7 +39,7 @@ def client_address() -> str:
     return _network(forwarded if forwarded and is_trusted else peer)
 
 
-def _check(status: RateStatus) -> None:
+def _require_room(status: RateStatus) -> None:
     if status.retry_after_seconds > 0:
         blocked = status.is_blocked_address
         kind = "wrong keys from your address" if blocked else "requests with this key"

@@ -2,25 +2,16 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, Flask, request
+from pydantic_core import to_json
 
 from jobs import ingest
 from jobs.bfl import parsing
-from jobs.domain.errors import (
-    BadRequest,
-    BodyTooLarge,
-    InvalidLink,
-    InvalidReport,
-    ReportRefused,
-    StoreUnavailable,
-    TooManyWaiting,
-    UnknownJob,
-    WrongSecret,
-)
+from jobs.domain import errors
 from jobs.domain.report import Report
 from jobs.services import Services
 from jobs.signing import FORGED_BODY, CallbackVerifier, is_signature
@@ -28,10 +19,11 @@ from jobs.store.metrics import Counter
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.request_body import declared_length, read_environ, too_large
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint import JSON, EndpointSpec, ResponseSpec
 from receiver.schemas.responses import CallbackAccepted
 
 PATH = "/webhooks/bfl"
+_TOKEN_PREFIX = f"{PATH}/"
 BODY_MAX_BYTES = 2**20  # BFL echoes the prompt, which may be long
 UNVERIFIED_BODY_MAX_BYTES = 64 * 1024  # read for its job id: the timeline shows refusals
 LARGE_BODIES_MAX = 16  # at once, larger than that and not verified yet
@@ -45,7 +37,7 @@ _SPEC = EndpointSpec(
     body=parsing.CALLBACK,
     body_example=examples.CALLBACK,
     responses={200: ResponseSpec("The report is on record.", CallbackAccepted)},
-    errors=(WrongSecret, InvalidReport),
+    errors=(errors.WrongSecret, errors.InvalidReport),
     security=("webhookSecret", "webhookSignature"),
 )
 
@@ -61,7 +53,7 @@ def receive_callback() -> CallbackAccepted:
     return accept_callback(services(), request.environ)
 
 
-@blueprint.post(f"{PATH}/<token>")
+@blueprint.post(f"{_TOKEN_PREFIX}<token>")
 @_SPEC
 def receive_callback_for_submission(token: str) -> CallbackAccepted:
     """Receive a callback for a submission. The token names the job."""
@@ -88,7 +80,7 @@ def _verifier_for(services: Services, token: str | None) -> tuple[CallbackVerifi
         return services.callback_verifier, None
     try:
         job_id = services.tokens.read(token)
-    except InvalidLink:
+    except errors.InvalidLink:
         return _REFUSE_ALL, None
     return services.tokens.verifier(job_id), job_id
 
@@ -109,7 +101,7 @@ def _verify(
         _record_refusal(services, job_id or claimed, refusal)
         is_check = verifier.refusal(None, signature, FORGED_BODY) is None
         log.info("callback refused: %s%s", refusal, ", a test by doctor" if is_check else "")
-        raise WrongSecret
+        raise errors.WrongSecret
     return body
 
 
@@ -119,7 +111,7 @@ def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
     if length is not None and length <= UNVERIFIED_BODY_MAX_BYTES:
         return _read(services, environ, BODY_MAX_BYTES)
     if not _large_bodies.acquire(timeout=LARGE_BODY_WAIT_SECONDS):
-        raise TooManyWaiting("Too many large callbacks come at once.")
+        raise errors.TooManyWaiting("Too many large callbacks come at once.")
     try:
         return _read(services, environ, BODY_MAX_BYTES)
     finally:
@@ -130,7 +122,7 @@ def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
     """A small body without valid authentication; a larger one is not read."""
     if (declared_length(environ) or 0) > BODY_MAX_BYTES:
         raise too_large(BODY_MAX_BYTES)
-    with suppress(BodyTooLarge):
+    with suppress(errors.BodyTooLarge):
         return _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
     return b""
 
@@ -138,7 +130,7 @@ def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
 def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> bytes:
     try:
         return read_environ(environ, max_bytes)
-    except BadRequest:
+    except errors.BadRequest:
         _count(services, Counter.CALLBACK_UNREADABLE)
         raise
 
@@ -146,7 +138,7 @@ def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> byt
 def _parse(services: Services, body: bytes) -> Report:
     try:
         return parsing.parse_callback(body)
-    except InvalidReport:
+    except errors.InvalidReport:
         _count(services, Counter.CALLBACK_MALFORMED)
         raise
 
@@ -154,23 +146,66 @@ def _parse(services: Services, body: bytes) -> Report:
 def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAccepted:
     try:
         job = ingest.apply_report(services.store, report, services.settings.timeouts, job_id)
-    except UnknownJob:
-        return {"id": job_id or report.task_id, "status": "forgotten"}
-    except ReportRefused as error:
+    except errors.UnknownJob:
+        return {"id": job_id or report.task_id, "status": "deleted"}
+    except errors.ReportRefused as error:
         refused_id = job_id or error.job_id
         log.info("job %s: callback refused: %s", refused_id, error)
         _record_refusal(services, refused_id, str(error))
-        raise WrongSecret from None
+        raise errors.WrongSecret from None
     log.debug("job %s: callback accepted, %s", job.id, job.status)
     return {"id": job.id, "status": job.status.value}
 
 
 def _record_refusal(services: Services, job_id: str | None, reason: str) -> None:
     """Outside the job's record, which an unverified body must not change (I15)."""
-    with suppress(StoreUnavailable):
+    with suppress(errors.StoreUnavailable):
         services.refused_callbacks.record(job_id, reason)
 
 
 def _count(services: Services, counter: Counter) -> None:
-    with suppress(StoreUnavailable):
+    with suppress(errors.StoreUnavailable):
         services.store.increment({counter: 1})
+
+
+class CallbackAccelerator:
+    """WSGI middleware that accepts callbacks without Flask's routing (`CALLBACK_ACCELERATOR`).
+
+    Callbacks come in bursts, and Flask's routing and responses take longer than the callback
+    itself. Flask's handlers respond to errors.
+    """
+
+    def __init__(self, app: Flask, services: Services) -> None:
+        self._app, self._services = app, services
+        self._wsgi_app = app.wsgi_app
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        if not _is_callback(environ):
+            return self._wsgi_app(environ, start_response)
+        token = environ["PATH_INFO"][len(_TOKEN_PREFIX) :] or None
+        try:
+            body = to_json(accept_callback(self._services, environ, token))
+        except Exception as error:  # noqa: BLE001 - Flask's error handlers take every exception
+            return self._error_response(error, environ, start_response)
+        length = str(len(body))
+        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", length)])
+        return (body,)
+
+    def _error_response(
+        self, error: Exception, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        with self._app.request_context(environ):
+            rv = self._app.handle_user_exception(error)
+            response = self._app.process_response(self._app.make_response(rv))
+            return response(environ, start_response)
+
+
+def _is_callback(environ: Mapping[str, Any]) -> bool:
+    """Only paths that Flask certainly routes to the same views; Flask handles all others."""
+    path: str = environ["PATH_INFO"]
+    if environ["REQUEST_METHOD"] != "POST":
+        return False
+    token = path.removeprefix(_TOKEN_PREFIX)
+    return path == PATH or (path.startswith(_TOKEN_PREFIX) and bool(token) and "/" not in token)

@@ -101,8 +101,8 @@ def s3(bucket: TestBucket, temporary: Path) -> BucketStorage:
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     """A local BFL in this process."""
-    with Sandbox() as box:
-        yield box
+    with Sandbox() as sandbox:
+        yield sandbox
 
 
 @pytest.fixture

@@ -28,7 +28,9 @@ def main() -> int:
         worker = _run_rq(services)
         if stopping.is_set():
             break
-        is_writable, now = _is_writable(services), time.monotonic()
+        with closing(redis_for_web(services.settings)) as redis:
+            is_writable = takes_writes(redis)  # a connection of the pool may be what is wrong
+        now = time.monotonic()
         has_run = now - began > UNABLE_SECONDS
         unable_since = (unable_since or began) if is_writable and not has_run else None
         if unable_since and now - unable_since > UNABLE_SECONDS:
@@ -46,24 +48,14 @@ def _run_rq(services: Services) -> RescueWorker | None:
     worker, reason = None, "its loop has ended"
     try:
         worker = RescueWorker(services, tasks.dispatcher())
-        worker.work(logging_level=_rq_level(services))
+        level = services.settings.log_level
+        # RQ logs every task and every clean-up at INFO: too much unless debugging.
+        worker.work(logging_level="WARNING" if level == "INFO" else level)
     except RedisError as error:
         reason = type(error).__name__
     if not tasks.dispatcher().shutdown.requested.is_set():
         log.warning("RQ stopped: %s; starting again", reason)
     return worker
-
-
-def _is_writable(services: Services) -> bool | None:
-    """Ask over a new connection: those of the pool may be what is wrong."""
-    with closing(redis_for_web(services.settings)) as redis:
-        return takes_writes(redis)
-
-
-def _rq_level(services: Services) -> str:
-    """RQ logs every task and every clean-up at INFO: too much unless debugging."""
-    level = services.settings.log_level
-    return "WARNING" if level == "INFO" else level
 
 
 if __name__ == "__main__":

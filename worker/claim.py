@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import Self
 
@@ -31,7 +31,7 @@ LATE_CHECK_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-class Claim:
+class HeldClaim:
     """A job that one thread works on, until another worker takes it over."""
 
     def __init__(self, store: JobStore, job: Job, half_open: tuple[str, ...] = ()) -> None:
@@ -52,7 +52,7 @@ class Claim:
     @property
     def is_suspect(self) -> bool:
         """Whether an earlier worker died or hung while it had this job."""
-        return self.job.check.crashes > 0
+        return self.job.claim.crashes > 0
 
     @classmethod
     def acquire(
@@ -71,7 +71,7 @@ class Claim:
         """
 
         def claim(job: Job | None, now: float) -> Job | None:
-            is_waiting = job is not None and job.check.work_deadline is not None
+            is_waiting = job is not None and job.claim.work_deadline is not None
             return job.claimed(now) if job and is_waiting and accept(job) else job
 
         try:
@@ -123,14 +123,14 @@ class Claim:
         """Apply a step under our fencing token (I8). Raises ClaimLost, StoreUnavailable."""
 
         def guarded(job: Job | None, now: float) -> Job:
-            if job is None or job.check.lease_until is None or _holder(job) != _holder(self.job):
+            if job is None or job.claim.lease_until is None or _holder(job) != _holder(self.job):
                 raise ClaimLost
             return step(job, now)
 
-        before = self.job.check.lease_until
+        before = self.job.claim.lease_until
         change = self._store.update_from(self.job, guarded, counts)
         self.job = change.after
-        if self.job.check.lease_until != before:
+        if self.job.claim.lease_until != before:
             self._renew_at = time.monotonic() + RENEW_EVERY_SECONDS
         return self.job
 
@@ -146,14 +146,22 @@ class Claim:
         now = time.monotonic()
         self._progress_by, self._silent_at = now + PROGRESS_SECONDS, now + SILENT_SECONDS
 
-    def allow_silence(self, seconds: float) -> None:
-        """Announce a step that reports no progress and may take this long."""
+    @contextmanager
+    def silence(self, seconds: float) -> Iterator[None]:
+        """Run a step that reports no progress and may take this long; its end is progress."""
+        outer = self._progress_by, self._silent_at
         self._progress_by = self._silent_at = time.monotonic() + seconds
         self._ends_by = max(self._ends_by, self._progress_by)
+        try:
+            yield
+        finally:
+            now = time.monotonic()
+            self._progress_by = max(outer[0], now + PROGRESS_SECONDS)
+            self._silent_at = max(outer[1], now + SILENT_SECONDS)
 
     # Supervision, by the thread that checks all claims of the process.
 
-    def check(self, now: float) -> None:
+    def supervise(self, now: float) -> None:
         """Renew the lease when that is due; abort the work when it makes no progress (I7)."""
         if self.is_lost:
             return
@@ -166,7 +174,7 @@ class Claim:
     def _renew(self, now: float) -> None:
         self._renew_at = now + RENEW_EVERY_SECONDS
         try:
-            self.commit(Job.renewed)
+            self.commit(Job.leased)
         except ClaimLost:
             log.info("job %s: taken over by another worker", self.job.id)
             self.abort()
@@ -182,6 +190,12 @@ class Claim:
     def is_silent(self, now: float) -> bool:
         """Whether its thread waits for a delivery host that sends nothing."""
         return now > self._silent_at
+
+    def resume(self, now: float) -> None:
+        """Allow for the time in which the whole process was stopped."""
+        self._progress_by = max(self._progress_by, now + PROGRESS_SECONDS)
+        self._silent_at = max(self._silent_at, now + SILENT_SECONDS)
+        self._ends_by = max(self._ends_by, now + PROGRESS_SECONDS)
 
     def is_hung(self, now: float) -> bool:
         """Whether the work goes on although its connections were cut long ago."""
@@ -201,32 +215,32 @@ class Claims:
     """The claims of one process, supervised by one thread."""
 
     def __init__(self) -> None:
-        self._held: set[Claim] = set()
+        self._held: set[HeldClaim] = set()
         self.checked_at = time.monotonic()
 
-    def add(self, claim: Claim) -> None:
+    def add(self, claim: HeldClaim) -> None:
         self._held.add(claim)
 
-    def remove(self, claim: Claim) -> None:
+    def remove(self, claim: HeldClaim) -> None:
         self._held.discard(claim)
 
-    def all(self) -> list[Claim]:
+    def all(self) -> list[HeldClaim]:
         return list(self._held.copy())
 
     def count_silent(self) -> int:
         now = time.monotonic()
         return sum(claim.is_silent(now) for claim in self.all())
 
-    def check(self) -> list[Claim]:
+    def supervise(self) -> list[HeldClaim]:
         """Renew leases of work that makes progress; return the claims whose work hangs."""
         now, before = time.monotonic(), self.checked_at
         self.checked_at = now
         if now - before > LATE_CHECK_SECONDS:
             # This process was stopped, or waited for Redis: so did the work.
             for claim in self.all():
-                claim.allow_silence(PROGRESS_SECONDS)
+                claim.resume(now)
         for claim in self.all():
-            claim.check(now)
+            claim.supervise(now)
         return [claim for claim in self.all() if claim.is_hung(now)]
 
 
@@ -237,9 +251,9 @@ def _postpone(store: JobStore, job_id: str, error: UnreadableRecord) -> None:
 
 def _lease(job: Job) -> tuple[int, float | None, str | None]:
     """Unique to each claim of a submission, even of those that wanted it in the same instant."""
-    return job.check.fencing_token, job.check.lease_until, job.submission.sent_by
+    return job.claim.fencing_token, job.claim.lease_until, job.submission.sent_by
 
 
 def _holder(job: Job) -> tuple[int, float]:
     """The fencing token and the job's creation: a deleted job's id may have been used again."""
-    return job.check.fencing_token, job.created_at
+    return job.claim.fencing_token, job.created_at

@@ -83,7 +83,7 @@ def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
         return True
     if job.notifications.pending:  # pending notifications name the media
         return False
-    has_objects = bool(job.present_media or job.submission.input_files)
+    has_objects = bool(job.present_media or job.request.input_files)
     media_due = has_objects and job.end <= cutoffs.media
     after = _delete_media(services, job) if media_due else job
     if after and after.end <= cutoffs.jobs:
@@ -105,7 +105,7 @@ def _delete_media(services: Services, job: Job) -> Job | None:
 
 
 def _delete_input(services: Services, job: Job) -> None:
-    for file in job.submission.input_files:
+    for file in job.request.input_files:
         services.storage.delete(file.key)
 
 

@@ -13,10 +13,10 @@ from jobs.net import watchdog
 from jobs.services import Services
 from jobs.store.job_store import PendingWork
 from worker import poll, rescue, submit, thumbnails
-from worker.claim import Claim, Claims
+from worker.claim import Claims, HeldClaim
 from worker.shutdown import Shutdown
 
-HANDLERS: dict[Status, Callable[[Services, Claim], None]] = {
+HANDLERS: dict[Status, Callable[[Services, HeldClaim], None]] = {
     Status.QUEUED: submit.submit_job,
     Status.SUBMITTED: poll.poll_job,
     Status.READY: rescue.rescue,
@@ -32,7 +32,7 @@ CANDIDATES_AFTER_SUSPECTS = 100
 log = logging.getLogger(__name__)
 
 
-class Dispatcher:
+class JobDispatcher:
     """The working threads of one process and their claims."""
 
     def __init__(self, services: Services) -> None:
@@ -60,7 +60,7 @@ class Dispatcher:
         self._start_thread(first=True)
         while not self._is_drained.wait(TICK_SECONDS):
             self.on_tick()
-            if hung := self.claims.check():
+            if hung := self.claims.supervise():
                 self.shutdown.exit_hung(hung)
             self._start_thread()
 
@@ -107,23 +107,21 @@ class Dispatcher:
             self.claims.remove(claim)
         return True
 
-    def _claim_next(self) -> Claim | None:
+    def _claim_next(self) -> HeldClaim | None:
         """Rescues go before submissions, submissions before polls (I21)."""
         store = self._services.store
         if claim := self._claim_most_urgent(store.pending_rescues):
             return claim
-        if not self._has_room_for_others():
+        others = sum(claim.claimed_status is not Status.READY for claim in self.claims.all())
+        if (
+            self.size > 1 and others >= self.size - 1
+        ):  # one thread of several is reserved for rescues
             return None
         if claim := self._claim_submission():
             return claim
         return self._claim_most_urgent(store.pending_polls) if self.may_poll() else None
 
-    def _has_room_for_others(self) -> bool:
-        """Reserve one thread of several for rescues."""
-        others = sum(claim.claimed_status is not Status.READY for claim in self.claims.all())
-        return self.size == 1 or others < self.size - 1
-
-    def _claim_most_urgent(self, waiting: Callable[[int], PendingWork]) -> Claim | None:
+    def _claim_most_urgent(self, waiting: Callable[[int], PendingWork]) -> HeldClaim | None:
         """Claim the first waiting job that no other process takes.
 
         Of the jobs with which a worker died before (suspects), a process takes one at a time: the
@@ -133,7 +131,7 @@ class Dispatcher:
         declined = set[str]()
 
         def accept(job: Job) -> bool:
-            if has_suspect and job.check.crashes:
+            if has_suspect and job.claim.crashes:
                 declined.add(job.id)
             return job.id not in declined
 
@@ -142,7 +140,7 @@ class Dispatcher:
             urgent = waiting(CANDIDATES_AFTER_SUSPECTS if has_suspect else CANDIDATES)
             for n, job_id in enumerate(urgent.ids):
                 record = None if n else urgent.record
-                if claim := Claim.acquire(
+                if claim := HeldClaim.acquire(
                     store, job_id, record, takes_rq_job=takes_rq_job, accept=accept
                 ):
                     return claim
@@ -150,21 +148,21 @@ class Dispatcher:
                 break
         return None  # nothing waits for this process, or other processes are faster
 
-    def _claim_submission(self) -> Claim | None:
+    def _claim_submission(self) -> HeldClaim | None:
         submission_queue = self._services.submission_queue
         for _ in range(RACES_MAX):
             found = submission_queue.next()
             if found is None:
                 return None
-            if claim := Claim.admit(self._services, found, takes_rq_job=not self._has_rq_job):
+            if claim := HeldClaim.admit(self._services, found, takes_rq_job=not self._has_rq_job):
                 return claim
             submission_queue.release_half_open(found.half_open)
         return None  # other processes are faster: to every job, or to the last slot
 
-    def _process(self, claim: Claim) -> None:
+    def _process(self, claim: HeldClaim) -> None:
         job = claim.job
         # An earlier claim may have stored a replayed job (I22).
-        looks = job.check.rescue_attempts and (job.check.is_last or not job.check.attempts)
+        looks = job.claim.rescue_attempts and (job.claim.is_last or not job.polling.attempts)
         try:
             (rescue.rescue if looks else HANDLERS[job.status])(self._services, claim)
         except (ClaimLost, UnknownJob):
@@ -174,7 +172,7 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - one job must not stop the others
             self._back_off(claim, error)
 
-    def _back_off(self, claim: Claim, error: Exception) -> None:
+    def _back_off(self, claim: HeldClaim, error: Exception) -> None:
         """Try again after an unexpected error; its text is not logged, it may hold secrets."""
         kind = type(error).__name__
         log.error("job %s: unexpected %s", claim.job.id, kind)

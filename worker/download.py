@@ -74,7 +74,10 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
         with http_client.get_following_redirects(
             session, address, seconds=limits.seconds, allow=allow
         ) as response:
-            _check_status(response.status_code)
+            if response.status_code in DEAD_STATUSES:
+                raise UrlExpired(f"the delivery host answered {response.status_code}")
+            if response.status_code != requests.codes.ok:
+                raise TransferFailed(f"the delivery host answered {response.status_code}")
             body = _Body(response, role, limits.bytes)
             file = _write(body, path, progress)
     except UrlRefused as error:
@@ -110,13 +113,6 @@ class _HashedFile(io.FileIO):
         return count
 
 
-def _check_status(status: int) -> None:
-    if status in DEAD_STATUSES:
-        raise UrlExpired(f"the delivery host answered {status}")
-    if status != requests.codes.ok:
-        raise TransferFailed(f"the delivery host answered {status}")
-
-
 class _Body:
     """The bytes of a response, counted and checked while they are read."""
 
@@ -137,8 +133,14 @@ class _Body:
     def chunks(self) -> Iterator[bytes]:
         pace = _Pace()
         while chunk := self._next():
-            self._take(chunk)
-            pace.check(self._received)
+            if not self._kind:
+                self._head += chunk[:HEAD_BYTES]
+                if len(self._head) >= HEAD_BYTES:
+                    self._kind = _media_type(self._head, self._role)
+            self._received += len(chunk)
+            if self._received > self._max:
+                raise MediaTooLarge
+            pace.require(self._received)
             yield chunk
 
     def _next(self) -> bytes:
@@ -149,22 +151,13 @@ class _Body:
             raise TransferFailed(f"the connection broke: {type(error).__name__}") from None
         return read
 
-    def _take(self, chunk: bytes) -> None:
-        if not self._kind:
-            self._head += chunk[:HEAD_BYTES]
-            if len(self._head) >= HEAD_BYTES:
-                self._kind = _media_type(self._head, self._role)
-        self._received += len(chunk)
-        if self._received > self._max:
-            raise MediaTooLarge
-
     def verify(self, file: "_HashedFile") -> Download:
         """Check length, then MD5, or else the format. Raises TransferFailed, NotMedia."""
         if self._length is not None and self._received != self._length:
             raise TransferFailed(f"{self._received} of {self._length} bytes arrived")
         kind = self._kind or self._type_of_short_body()
         if kind == OPAQUE:
-            self._check_opaque()
+            self._require_end()
         if self._expected_md5 is not None:
             digest = base64.b64encode(file.md5.digest()).decode()
             if digest != self._expected_md5.strip():
@@ -179,7 +172,7 @@ class _Body:
             raise TransferFailed("the body breaks off in its first bytes")
         return _media_type(self._head, self._role)
 
-    def _check_opaque(self) -> None:
+    def _require_end(self) -> None:
         """Without a known format only HTTP framing or an MD5 proves that the body is complete."""
         is_framed = self._length is not None or self._raw.chunked or self._expected_md5
         if self._received == 0 or not is_framed:
@@ -204,7 +197,7 @@ class _Pace:
     def __init__(self) -> None:
         self._since, self._count = time.monotonic(), 0
 
-    def check(self, count: int) -> None:
+    def require(self, count: int) -> None:
         elapsed = time.monotonic() - self._since
         if elapsed < PACE_WINDOW_SECONDS:
             return

@@ -1,4 +1,4 @@
-"""Delete objects of inputs that no record names, and inputs that are to be forgotten."""
+"""Delete objects of inputs that no record names, and inputs that are to be deleted."""
 
 import logging
 
@@ -33,13 +33,13 @@ def _process(services: Services, note: str) -> None:
     job_id, *keys = note.split(" ")
     job = services.store.load(job_id, exactly=True)
     is_of_use = job and job.task_id is None and not job.status.terminal  # replayed meanwhile
-    forgets = job and job.submission.forgets_input and not is_of_use
-    named = job.object_keys if job and not forgets else ()
+    deletes = job and job.request.deletes_input and not is_of_use
+    named = job.object_keys if job and not deletes else ()
     for key in keys:
         if key not in named:
             services.storage.delete(key)
-    if forgets:  # once its objects are gone: until then it is tried again
+    if deletes:  # once its objects are gone: until then it is tried again
         services.store.change(
-            job_id, lambda job, _now: job.with_submission(kept_input=None, input_files=())
+            job_id, lambda job, _now: job.with_request(kept_input=None, input_files=())
         )
-        log.info("job %s: its input is forgotten", job_id)
+        log.info("job %s: its input is deleted", job_id)

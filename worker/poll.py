@@ -6,6 +6,7 @@ from dataclasses import replace
 from jobs import ingest
 from jobs.bfl import parsing
 from jobs.bfl.client import BflResponse
+from jobs.bfl.submissions import TOO_MANY_REQUESTS, explain_account_refusal
 from jobs.domain.errors import BadRequest, BflUnavailable, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.report import Report
@@ -16,22 +17,22 @@ from jobs.net import strict_json
 from jobs.services import Services
 from jobs.store.metrics import Counter
 from worker.backoff import backoff_seconds
-from worker.claim import Claim
+from worker.claim import HeldClaim
 
 BACKOFF_MIN_SECONDS = 5.0
 BACKOFF_MAX_SECONDS = 60.0
 ALL_HOSTS_SECONDS = 90.0  # one after the other
-SERVER_ERROR = 500
 
 _DECISIVE = frozenset({ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED})
 
 
-def poll_job(services: Services, claim: Claim) -> None:
+def poll_job(services: Services, claim: HeldClaim) -> None:
     """Poll BFL once and record the report; back off unless the report is final."""
     job = claim.job
-    claim.allow_silence(ALL_HOSTS_SECONDS)
+    everywhere = is_first_or_last(job, services.store.now())
     try:
-        report = fetch_report(services, job, everywhere=is_first_or_last(job, services.store.now()))
+        with claim.silence(ALL_HOSTS_SECONDS):
+            report = fetch_report(services, job, everywhere=everywhere)
     except BflUnavailable as error:
         _back_off(claim, str(error), retry_after=error.retry_after)
         return
@@ -41,7 +42,7 @@ def poll_job(services: Services, claim: Claim) -> None:
     timeouts = services.settings.timeouts
     after = ingest.apply_report(services.store, report, timeouts, job.id)
     if after.status is Status.SUBMITTED:
-        restarts_grace = report.is_alive and job.check.awaits_callback
+        restarts_grace = report.is_alive and job.polling.awaits_callback
         _back_off(
             claim, report.status_text, grace=timeouts.grace(job.model) if restarts_grace else 0.0
         )
@@ -49,14 +50,14 @@ def poll_job(services: Services, claim: Claim) -> None:
 
 def is_first_or_last(job: Job, now: float) -> bool:
     """Whether to poll all hosts: four more requests each time would be too many."""
-    return job.check.attempts == 0 or now >= job.deadline - FINAL_POLL_SECONDS
+    return job.polling.attempts == 0 or now >= job.deadline - FINAL_POLL_SECONDS
 
 
 def _back_off(
-    claim: Claim, reason: str, *, retry_after: float | None = None, grace: float = 0.0
+    claim: HeldClaim, reason: str, *, retry_after: float | None = None, grace: float = 0.0
 ) -> None:
     def back_off(job: Job, now: float) -> Job:
-        seconds = backoff_seconds(job.check.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
+        seconds = backoff_seconds(job.polling.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
         with_event = job.with_event(now, EventCode.POLL_RETRIED, answer=reason) if reason else job
         seconds = max(seconds, grace, retry_after or 0.0)
         return with_event.back_off(now, seconds, firm=retry_after is not None)
@@ -87,13 +88,13 @@ def fetch_report(services: Services, job: Job, *, everywhere: bool = True) -> Re
         services.store.increment({Counter.POLLS: polls})
     if best is None and unavailable:
         raise unavailable
-    return best if best is None or job.check.polling_url else replace(best, is_alive=False)
+    return best if best is None or job.polling.polling_url else replace(best, is_alive=False)
 
 
 def polling_urls(services: Services, job: Job, *, everywhere: bool) -> tuple[str, ...]:
     """The task's own polling URL; without one, the host it was submitted to, then the others."""
-    if job.check.polling_url:
-        return (job.check.polling_url,)
+    if job.polling.polling_url:
+        return (job.polling.polling_url,)
     origin = job.submission.origin or str(services.bfl.origin)
     urls = parsing.polling_urls(origin, job.task_id or job.id, services.host_policy.region)
     return urls if everywhere else urls[:1]
@@ -103,25 +104,23 @@ def _parse_answer(answer: BflResponse, job: Job) -> Report | None:
     if answer.is_unknown_task:
         return None
     if answer.is_key_refused:
-        raise BflUnavailable("BFL refuses the API key")
-    if answer.is_ok or (answer.status >= SERVER_ERROR and _is_final(answer.body)):
-        return _parse_body(answer.body, job)
-    raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
-
-
-def _is_final(body: bytes) -> bool:
-    """Whether an error response is a final report: BFL reports some failed tasks with a 503."""
-    try:
-        return parsing.is_final(strict_json.load_object(body))
-    except BadRequest:
-        return False
-
-
-def _parse_body(body: bytes, job: Job) -> Report | None:
-    message = strict_json.load_object(body, BflUnavailable)
+        why = explain_account_refusal(answer.status, answer.body, has_credits=False)
+        raise BflUnavailable(why)
+    is_busy = answer.status == TOO_MANY_REQUESTS
+    if is_busy or not (answer.is_ok or _is_final(answer.body)):
+        raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
+    message = strict_json.load_object(answer.body, BflUnavailable)
     if message.get("id") not in (None, job.task_id):
         raise BflUnavailable("BFL answered for another task")
     if parsing.is_not_found(message):
         return None
-    source = Source.REPLAY if job.check.is_replay else Source.POLL
+    source = Source.REPLAY if job.polling.is_replay else Source.POLL
     return parsing.parse_report(message, job.task_id or job.id, source)
+
+
+def _is_final(body: bytes) -> bool:
+    """Whether an error response is a final report: BFL reports failed tasks with a 422 or 503."""
+    try:
+        return parsing.is_final(strict_json.load_object(body))
+    except BadRequest:
+        return False

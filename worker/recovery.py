@@ -58,23 +58,15 @@ def delete_superseded(services: Services, job: Job) -> None:
 
 
 def _delete_superseded(services: Services, job: Job) -> None:
-    after = services.store.load(job.id, exactly=True)
-    if after is None or after.status.terminal:
-        named = {file.key for file in after.present_media} if after else set[str]()
-        if _may_be_restored(services, job, after):
-            named |= _described_as_stored(services.storage, job)
-        services.storage.delete_superseded(job.id, job.created_at, job.check.fencing_token, named)
-
-
-def _may_be_restored(services: Services, job: Job, after: Job | None) -> bool:
-    """Whether a replay or a restore may still need objects that were stored before."""
-    if after is None:
-        return not services.store.is_deleted(job.id)
-    return after.status is not Status.STORED
-
-
-def _described_as_stored(media: MediaStorage, job: Job) -> set[str]:
-    return {key for key in _object_keys(media, job) if sidecars.is_stored(media, key)}
+    media, after = services.storage, services.store.load(job.id, exactly=True)
+    if after is not None and not after.status.terminal:
+        return
+    named = {file.key for file in after.present_media} if after else set[str]()
+    is_stored = after and after.status is Status.STORED
+    if not is_stored and not (after is None and services.store.is_deleted(job.id)):
+        # A replay or a restore may still need objects that were stored before.
+        named |= {key for key in _object_keys(media, job) if sidecars.is_stored(media, key)}
+    media.delete_superseded(job.id, job.created_at, job.claim.fencing_token, named)
 
 
 def delete_left_objects(services: Services) -> float:

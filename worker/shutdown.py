@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from jobs.observability import sentry
-from worker.claim import Claim, Claims
+from worker.claim import Claims, HeldClaim
 
 # Platforms send SIGKILL 30 s after SIGTERM.
 FINISH_SECONDS = 15.0
@@ -38,7 +38,7 @@ class Shutdown:
         for claim in self._claims.all():
             claim.release()
 
-    def exit_hung(self, hung: list[Claim]) -> NoReturn:
+    def exit_hung(self, hung: list[HeldClaim]) -> NoReturn:
         """Release the other claims and exit: nothing else ends a hung thread.
 
         The platform starts the process again.

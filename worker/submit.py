@@ -7,6 +7,7 @@ is unconfirmed until BFL calls back: no generation is paid twice without a timel
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import IO, Any
 
@@ -33,11 +34,11 @@ from jobs.net.http_client import Body
 from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
 from worker.backoff import backoff_seconds
-from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, Claim
+from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, HeldClaim
 
 ANSWER_SECONDS = 20.0  # less than a platform waits before SIGKILL
 STRICT_MODEL_SECONDS = 86400  # BFL may change a model
-BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with pictures
+BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with images
 BACKOFF_MIN_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
 
@@ -46,25 +47,27 @@ ACCEPTED = range(200, 300)
 CLIENT_ERRORS = range(400, 500)
 INTERNAL_ERROR = 500  # may be caused by this job alone; 502 to 504 are outages
 
-Files = Mapping[InputPart, IO[bytes]]
+OpenFiles = Mapping[InputPart, IO[bytes]]
 
 log = logging.getLogger(__name__)
 
 
-def submit_job(services: Services, claim: Claim) -> None:
+def submit_job(services: Services, claim: HeldClaim) -> None:
     """Submit a job that was just admitted to a slot, and record the outcome."""
     watchdog.current.set(None)  # nothing was sent yet
     attempt = Attempt(services, claim)
     try:
-        with _readable_input(services, claim) as (given, files):
-            attempt.send(given, files)
+        with _readable_input(services, claim) as (given, draft_link, files):
+            attempt.send(given, draft_link, files)
     except InputLost as error:
         attempt.refuse_unsent(Failure(ErrorCode.INPUT_LOST, str(error)))
     except Invalid as error:
         attempt.refuse_unsent(Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
     except StorageError as error:
         attempt.requeue_last(f"the input cannot be read: {error}")
-    _enqueue_next(services)
+    # While a circuit was open, RQ jobs were used up: the next submission may have none.
+    if found := services.submission_queue.next(peek=True):
+        services.store.enqueue([found.job_id])
 
 
 def answer_seconds(body: Body) -> float:
@@ -73,21 +76,25 @@ def answer_seconds(body: Body) -> float:
 
 
 @contextmanager
-def _readable_input(services: Services, claim: Claim) -> Iterator[tuple[dict[str, Any], Files]]:
-    """The input with its draft inserted, and local files of its parts.
+def _readable_input(
+    services: Services, claim: HeldClaim
+) -> Iterator[tuple[dict[str, Any], str | None, OpenFiles]]:
+    """The input with its draft inserted, a link to the draft, and local files of its parts.
 
     Raises InputLost, Invalid when the draft is gone, StorageError.
     """
-    claim.allow_silence(LEAST_SECONDS)  # a bucket may be slow
-    given = drafts.insert(services, _load_input(services, claim.job))
+    with claim.silence(LEAST_SECONDS):  # a bucket may be slow
+        given, draft_link = drafts.insert(services, _load_input(services, claim.job))
     size = sum(part.size_bytes for part in parts_in(given))
-    claim.allow_silence(LEAST_SECONDS + size / BYTES_PER_SECOND)
-    with opened(services.storage, given) as files:
-        yield given, files
+    with (
+        claim.silence(LEAST_SECONDS + size / BYTES_PER_SECOND),
+        opened(services.storage, given) as files,
+    ):
+        yield given, draft_link, files
 
 
 def _load_input(services: Services, job: Job) -> dict[str, Any]:
-    if job.submission.kept_input is None:  # queued by an earlier version, which had it in Redis
+    if job.request.kept_input is None:  # queued by an earlier version, which had it in Redis
         request = services.store.submission(job.id)
         given = strict_json.load_object(request) if request else None
     else:
@@ -97,13 +104,7 @@ def _load_input(services: Services, job: Job) -> dict[str, Any]:
     return given
 
 
-def _enqueue_next(services: Services) -> None:
-    """Write an RQ job for the next submission: while a circuit was open, RQ jobs were used up."""
-    if found := services.submission_queue.next(peek=True):
-        services.store.enqueue([found.job_id])
-
-
-def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
+def requeue_unsent(services: Services, claim: HeldClaim, kind: str) -> None:
     """Requeue a job last after an unexpected error before anything was sent."""
     Attempt(services, claim).requeue_last(f"unexpected {kind}, before anything was sent")
 
@@ -111,67 +112,73 @@ def requeue_unsent(services: Services, claim: Claim, kind: str) -> None:
 class Attempt:
     """One attempt to submit one job."""
 
-    def __init__(self, services: Services, claim: Claim) -> None:
+    def __init__(self, services: Services, claim: HeldClaim) -> None:
         self._services = services
         self._claim = claim
         self._circuits = services.submission_queue
-        self._timeouts = services.settings.timeouts
         self._model = claim.job.model or ""
-        self._has_webhook = (
-            services.settings.bfl_reaches_us and self._model not in services.strict_models
-        )
+        self._policy = services.settings.callback_policy
+        if self._model in services.strict_models:
+            self._policy = replace(self._policy, has_webhook=False)
 
-    def send(self, given: Mapping[str, Any], files: Files) -> None:
+    def send(self, given: Mapping[str, Any], draft_link: str | None, files: OpenFiles) -> None:
         """POST the input, and record the outcome."""
         try:
-            answer = self._post(given, files)
+            answer = self._post(given, draft_link, files)
         except ConnectionFailed as error:
             self._requeue(ALL_MODELS, f"BFL cannot be reached: {error}")
         except TransferFailed as error:
-            self._await_confirmation(f"no answer from BFL: {error}")
+            reason = f"no answer from BFL: {error}"
+            self._commit_unconfirmed(submission.await_confirmation, reason)
         else:
             self._handle_answer(answer)
 
-    def _post(self, given: Mapping[str, Any], files: Files) -> BflResponse:
-        """Post the input; once more without the webhook if the model refuses it."""
+    def _post(
+        self, given: Mapping[str, Any], draft_link: str | None, files: OpenFiles
+    ) -> BflResponse:
+        """Post the input; again without the webhook, or with a link to the draft, if BFL refuses.
+
+        A refusal made no task.
+        """
         answer = self._post_once(given, files)
-        if (
-            self._has_webhook
-            and answer.status in CLIENT_ERRORS
-            and bfl_submissions.is_webhook_rejected(answer.body)
-        ):
+        if answer.status not in CLIENT_ERRORS:
+            return answer
+        if self._policy.has_webhook and bfl_submissions.is_webhook_rejected(answer.body):
             with suppress(StoreUnavailable):  # then the next submission finds it out again
                 self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
-            self._has_webhook = False
-            answer = self._post_once(given, files)
+            self._policy = replace(self._policy, has_webhook=False)
+            return self._post(given, draft_link, files)
+        if draft_link and bfl_submissions.is_field_rejected(answer.body, drafts.FIELD):
+            return self._post({**given, drafts.FIELD: draft_link}, None, files)
         return answer
 
-    def _post_once(self, given: Mapping[str, Any], files: Files) -> BflResponse:
+    def _post_once(self, given: Mapping[str, Any], files: OpenFiles) -> BflResponse:
         origin = self._services.origin_of(self._claim.job)
         body = JsonBody(bfl_submissions.with_webhook(given, self._webhook()), files)
         seconds = answer_seconds(body)
-        self._claim.allow_silence(seconds + PROGRESS_SECONDS)
-        return self._services.bfl.submit(origin, self._model, body, seconds)
+        with self._claim.silence(seconds + PROGRESS_SECONDS):
+            return self._services.bfl.submit(origin, self._model, body, seconds)
 
     def _webhook(self) -> Webhook | None:
-        if not self._has_webhook:
+        if not self._policy.has_webhook:
             return None
         job, tokens, settings = self._claim.job, self._services.tokens, self._services.settings
-        base = settings.public_url or job.submission.base_url or settings.base_url
+        base = settings.public_url or job.request.base_url or settings.base_url
         url = f"{base}/webhooks/bfl/{tokens.sign(job.id)}"
         return Webhook(url, tokens.secret(job.id))
 
     def _handle_answer(self, answer: BflResponse) -> None:
         if answer.status in ACCEPTED:
             self._accept(answer)
-        elif reason := bfl_submissions.ACCOUNT_REASONS.get(answer.status):
-            self._requeue_for_account(reason)
+        elif answer.status in bfl_submissions.ACCOUNT_REASONS:
+            self._requeue_for_account(answer)
         elif answer.status == bfl_submissions.TOO_MANY_REQUESTS:
             self._requeue(self._model, BUSY, answer.retry_after)
         elif answer.status in CLIENT_ERRORS and answer.status != bfl_submissions.REQUEST_TIMEOUT:
             self._refuse(bfl_submissions.parse_rejection(answer.status, answer.body))
         else:
-            self._back_off(answer)
+            step = partial(submission.back_off, is_counted=answer.status == INTERNAL_ERROR)
+            self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
 
     def _accept(self, answer: BflResponse) -> None:
         try:
@@ -190,39 +197,30 @@ class Attempt:
         """Record the task without the fencing token: the task exists even if the claim is lost."""
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
-        confirm = partial(
-            submission.confirm, answer=task, timeouts=self._timeouts, has_webhook=self._has_webhook
-        )
-        self._services.store.change(self._claim.job.id, confirm)
+        accept = partial(submission.accept, answer=task, policy=self._policy)
+        self._services.store.change(self._claim.job.id, accept)
 
-    def _requeue_for_account(self, reason: str) -> None:
+    def _requeue_for_account(self, answer: BflResponse) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.
 
         The job goes last, so that another one probes next, unless the account is the cause.
         """
         standing = self._services.bfl.account_status()
-        scope = self._model if standing is AccountStatus.GOOD else ALL_MODELS
+        is_good = standing is AccountStatus.GOOD
+        reason = bfl_submissions.explain_account_refusal(
+            answer.status, answer.body, has_credits=is_good
+        )
+        scope = self._model if is_good else ALL_MODELS
         is_last = standing is not AccountStatus.BAD
         self._requeue(scope, reason, HALF_OPEN_SECONDS, last=is_last)
-
-    def _back_off(self, answer: BflResponse) -> None:
-        """After a server error (5xx, 408): open the model's circuit, submit again later."""
-        is_counted = answer.status == INTERNAL_ERROR
-        step = partial(submission.back_off, is_counted=is_counted)
-        self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
-
-    def _await_confirmation(self, reason: str) -> None:
-        """After a timeout: open the model's circuit, wait for BFL's callback."""
-        self._commit_unconfirmed(submission.await_confirmation, reason)
 
     def _commit_unconfirmed(
         self, step: Callable[..., Job], reason: str, retry_after: float | None = None
     ) -> None:
+        """Open the model's circuit, and submit again later or wait for BFL's callback."""
         log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
         self._open_circuit(self._model, reason, retry_after)
-        self._claim.commit(
-            partial(step, why=reason, timeouts=self._timeouts, has_webhook=self._has_webhook)
-        )
+        self._claim.commit(partial(step, why=reason, policy=self._policy))
 
     def refuse_unsent(self, failure: Failure) -> None:
         self._circuits.release_half_open(self._claim.half_open)
@@ -248,6 +246,6 @@ class Attempt:
         self._circuits.open_circuit(scope, reason, seconds)
 
 
-def _fail(claim: Claim, failure: Failure) -> None:
+def _fail(claim: HeldClaim, failure: Failure) -> None:
     log.info("job %s: BFL refuses it: %s", claim.job.id, failure.code)
     claim.commit(partial(submission.refuse, failure=failure))

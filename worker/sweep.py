@@ -10,12 +10,11 @@ from functools import partial
 from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
 from jobs.services import Services
-from jobs.store.job_store import Due
-from worker import background, erasure, input_cleanup, recovery, startup
+from worker import background, bfl_schemas, erasure, input_cleanup, recovery, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
 from worker.notifications import delivery
-from worker.notifications.dispatcher import Dispatcher, dispatch_due
+from worker.notifications.dispatcher import NotificationDispatcher, dispatch_due
 from worker.shutdown import exit_in_time
 
 SWEEP_EVERY_SECONDS = 5.0
@@ -35,7 +34,7 @@ def main() -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, begin_shutdown)
-    notifications = Dispatcher(partial(delivery.deliver, services))
+    notifications = NotificationDispatcher(partial(delivery.deliver, services))
     retention = RetentionCleanup(services)
     threads = [
         background.start(partial(recovery.delete_left_objects, services), stop, "superseded"),
@@ -48,6 +47,7 @@ def main() -> int:
         background.start(retention.run_batch, stop, "retention"),
         background.start(partial(erasure.step, services), stop, "erasures"),
         background.start(partial(input_cleanup.run_batch, services), stop, "inputs"),
+        background.start(partial(bfl_schemas.read_if_due, services), stop, "schemas"),
     ]
     background.repeat(partial(sweep, services), stop)
     until = time.monotonic() + JOIN_SECONDS
@@ -63,9 +63,13 @@ def sweep(services: Services) -> float:
     """
     due = services.store.due(BATCH)
     for job_id in due.ids:
-        _check(services, job_id)
+        _sweep_one(services, job_id)
     services.submission_queue.close_idle_circuits()
-    services.store.enqueue(due.without_rq_job or _next_submission(services, due))
+    waiting = due.without_rq_job
+    if not (waiting or due.rq_jobs) and (found := services.submission_queue.next(peek=True)):
+        # A circuit's time may be over. Any RQ job makes a worker process everything that waits.
+        waiting = (found.job_id,)
+    services.store.enqueue(waiting)
     services.metrics.record_heartbeat("sweep")
     if due.ids:
         return INTERVAL_MIN_SECONDS
@@ -73,19 +77,10 @@ def sweep(services: Services) -> float:
     return min(max(until_next, INTERVAL_MIN_SECONDS), SWEEP_EVERY_SECONDS)
 
 
-def _next_submission(services: Services, due: Due) -> tuple[str, ...]:
-    """The next submission, if no RQ job is queued: a circuit's time may be over.
-
-    Any RQ job will do: it makes a worker process everything that waits.
-    """
-    found = None if due.rq_jobs else services.submission_queue.next(peek=True)
-    return (found.job_id,) if found else ()
-
-
-def _check(services: Services, job_id: str) -> None:
+def _sweep_one(services: Services, job_id: str) -> None:
     """Check one job; postpone one that fails or is unreadable, so that it does not stop others."""
     try:
-        check_job(services, job_id)
+        sweep_job(services, job_id)
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - it concerns this job alone
@@ -94,11 +89,10 @@ def _check(services: Services, job_id: str) -> None:
         log.error("job %s: unexpected %s. Put off.", job_id, type(error).__name__)  # noqa: TRY400
 
 
-def check_job(services: Services, job_id: str) -> None:
+def sweep_job(services: Services, job_id: str) -> None:
     """Apply the next step to one due job. Raises StoreUnavailable, UnreadableRecord."""
-    timeouts, has_webhook = services.settings.timeouts, services.settings.bfl_reaches_us
-    check = partial(submission.check, timeouts=timeouts, has_webhook=has_webhook)
-    change = services.store.change(job_id, check)
+    policy = services.settings.callback_policy
+    change = services.store.change(job_id, partial(submission.recheck, policy=policy))
     if change.before is None:
         services.store.remove_due(job_id)
     elif change.written and change.after and change.after.status.terminal:

@@ -3,13 +3,13 @@
 from functools import cache
 
 from worker import startup
-from worker.dispatcher import Dispatcher
+from worker.dispatcher import JobDispatcher
 
 
 @cache
-def dispatcher() -> Dispatcher:
+def dispatcher() -> JobDispatcher:
     """The dispatcher of this process."""
-    return Dispatcher(startup.services())
+    return JobDispatcher(startup.services())
 
 
 def process_waiting_jobs(_job_id: str) -> None:

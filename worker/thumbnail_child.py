@@ -54,7 +54,9 @@ def thumbnail(file: BinaryIO, content_type: str) -> bytes:
         image.draft(None, (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
         small = _in_rgb(image)
         small.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
-        _apply_orientation(small)
+        # Broken EXIF data are ignored.
+        with suppress(OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
+            ImageOps.exif_transpose(small, in_place=True)
         small.info.clear()  # drop all metadata
         small.save(result, "WEBP", quality=QUALITY)
     return result.getvalue()
@@ -63,21 +65,11 @@ def thumbnail(file: BinaryIO, content_type: str) -> bytes:
 def _in_rgb(image: Image.Image) -> Image.Image:
     """The first frame in RGB (taken as sRGB) or RGBA."""
     if image.mode == "I;16":
-        image = _in_eight_bits(image)
+        # Scale 16-bit grey to 8 bits: Pillow would clip it.
+        image.info.pop("transparency", None)
+        image = image.point(lambda grey: grey * (1 / 256)).convert("L")
     mode = "RGBA" if image.has_transparency_data else "RGB"
     return image if image.mode == mode else image.convert(mode)
-
-
-def _in_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey to 8 bits: Pillow would clip it."""
-    image.info.pop("transparency", None)
-    return image.point(lambda grey: grey * (1 / 256)).convert("L")
-
-
-def _apply_orientation(image: Image.Image) -> None:
-    """Apply the EXIF orientation; ignore broken EXIF data."""
-    with suppress(OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
-        ImageOps.exif_transpose(image, in_place=True)
 
 
 if __name__ == "__main__":

@@ -88,16 +88,14 @@ def _complete(services: Services, job: Job, stop: threading.Event) -> None:
 def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
     """Make each missing thumbnail; False when a job came that is more urgent."""
     until = time.monotonic() + JOB_SECONDS
-    for n, file in enumerate(filter(_needs_thumbnail, job.present_media)):
+    missing = [one for one in job.present_media if one.is_image and one.thumbnail is None]
+    small = [one for one in missing if one.bytes <= ORIGINAL_MAX_BYTES]
+    for n, file in enumerate(small):
         if n and (stop.is_set() or _is_anything_urgent(services)):
             return False
         if time.monotonic() < until:
             _make_and_store(services, job, file)
     return True
-
-
-def _needs_thumbnail(file: MediaFile) -> bool:
-    return file.is_picture and file.thumbnail is None and file.bytes <= ORIGINAL_MAX_BYTES
 
 
 def _make_and_store(services: Services, job: Job, file: MediaFile) -> None:
@@ -119,7 +117,7 @@ def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> 
 
 
 def make(path: Path, content_type: str) -> Thumbnail | None:
-    """Make a thumbnail; None for a film, or (logged) for an image that cannot be decoded.
+    """Make a thumbnail; None for a video, or (logged) for an image that cannot be decoded.
 
     Raises OSError when the original cannot be opened or the child was killed from outside.
     """

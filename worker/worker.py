@@ -15,7 +15,7 @@ from rq.worker import WorkerStatus
 
 from jobs.domain.errors import StorageError, StoreUnavailable
 from jobs.services import Services
-from worker.dispatcher import Dispatcher
+from worker.dispatcher import JobDispatcher
 
 WORKER_TTL_SECONDS = 30
 MAINTENANCE_SECONDS = 15
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class RescueWorker(SimpleWorker):
     """Worker of one queue; the threads of the dispatcher do the work."""
 
-    def __init__(self, services: Services, dispatcher: Dispatcher) -> None:
+    def __init__(self, services: Services, dispatcher: JobDispatcher) -> None:
         super().__init__(
             [services.rq_queue.queue],
             connection=services.redis,

@@ -26,6 +26,7 @@ ANSWER_MAX_BYTES = 1_048_576
 RETRY_AFTER_MAX_SECONDS = 3600.0
 # With this many credits, a 402 concerns an expensive model or prompt, not the account.
 AMPLE_CREDITS = 100.0
+OPENAPI = "/openapi.json"
 ANY_KEY = "any"  # a sandbox accepts any key that is not empty
 
 
@@ -92,6 +93,16 @@ class BflClient:
         except (TransferFailed, UrlRefused) as error:
             raise BflUnavailable(str(error)) from None
 
+    def openapi(self) -> bytes:
+        """GET BFL's OpenAPI document, without the key. Raises BflUnavailable."""
+        try:
+            answer = self._call(ParsedUrl(self.origin, OPENAPI))
+        except (TransferFailed, UrlRefused) as error:
+            raise BflUnavailable(str(error)) from None
+        if not answer.is_ok:
+            raise BflUnavailable(f"BFL answered {answer.status}")
+        return answer.body
+
     def account_status(self) -> AccountStatus:
         """Request the credits before one refusal blocks all submissions."""
         try:
@@ -133,6 +144,8 @@ class BflClient:
             return _read(response)
 
     def _headers(self, address: ParsedUrl) -> dict[str, str]:
+        if address.target == OPENAPI:  # public
+            return {}
         if self._key is None and address.origin != self._host_policy.sandbox:
             raise BflUnavailable("BFL_API_KEY is not set, so BFL cannot be called")
         return {"x-key": self._key.get_secret_value() if self._key else ANY_KEY}

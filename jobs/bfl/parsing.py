@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.bfl.hosts import API_HOSTS, region_of
-from jobs.bfl.results import Files, find_files, replace_file_urls
-from jobs.bfl.signed_urls import strip_signatures
+from jobs.bfl.results import ResultFiles, find_files, replace_file_urls, strip_signatures
 from jobs.domain.errors import ErrorCode, InvalidReport
 from jobs.domain.report import Failure, Moderation, Report, Stage
 from jobs.domain.status import ReportKind, Source
@@ -32,6 +31,7 @@ _STATUSES = {
     "request moderated": ReportKind.MODERATED,
     "content moderated": ReportKind.MODERATED,
     "generated content moderated": ReportKind.MODERATED,
+    "no card generated": ReportKind.FAILED,
 }
 DONE = "Ready"
 _NOT_FOUND = "task not found"
@@ -49,7 +49,7 @@ CALLBACK: dict[str, Any] = {
         "result": {
             "description": "an object with `sample`, `samples`, `draft_cache` or `draft_caches`"
         },
-        "progress": {"description": "from 0 to 1"},
+        "progress": {"description": "from 0 to 1, or a percentage"},
         "details": {"description": "why it was moderated"},
         "cost": {"description": "in credits"},
     },
@@ -90,7 +90,7 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
     found = find_files(result)
     if kind is ReportKind.READY and not found.urls:
         kind = ReportKind.UNCLEAR
-    files = found if kind is ReportKind.READY else Files()
+    files = found if kind is ReportKind.READY else ResultFiles()
     return Report(
         task_id=task_id,
         source=source,
@@ -104,7 +104,7 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
         progress=_fraction(message.get("progress")),
         cost=number(message.get("cost", result.get("cost"))),
         result=replace_file_urls(result, found, files),
-        error=_failure(message) if kind is ReportKind.FAILED else None,
+        error=_failure(message, status) if kind is ReportKind.FAILED else None,
         moderation=_moderation(message, status) if kind is ReportKind.MODERATED else None,
     )
 
@@ -137,10 +137,10 @@ def polling_urls(origin: str, task_id: str, region: str | None = None) -> tuple[
 
 
 def error_message(body: Any) -> str:
-    """Extract BFL's error message: `detail` (text, list or object), `message`, then `error`."""
+    """Extract BFL's error message from the first of these, each a text, a list or an object."""
     if not isinstance(body, dict):
         return ""
-    for name in ("detail", "message", "error"):
+    for name in ("detail", "message", "details", "error"):
         if text := _text(body.get(name)):
             return strip_signatures(text)[:MESSAGE_MAX_CHARS]
     return ""
@@ -182,18 +182,22 @@ def number(value: Any) -> float | None:
 
 
 def _fraction(value: Any) -> float | None:
+    """A progress from 0 to 1; above 1 BFL means a percentage."""
     progress = number(value)
-    return None if progress is None else min(max(progress, 0.0), 1.0)
+    if progress is None:
+        return None
+    return min(max(progress / 100 if progress > 1 else progress, 0.0), 1.0)
 
 
-def _failure(body: Mapping[str, Any]) -> Failure:
+def _failure(body: Mapping[str, Any], status: str) -> Failure:
     """Recorded failures have a code in `error` and a text in `message` or `details`."""
-    error, prose = body.get("error"), body.get("message")
+    error = body.get("error")
     code = error if isinstance(error, str) and re.fullmatch(r"[a-z0-9_.-]{1,64}", error) else None
-    details = {"detail": body.get("details")}
-    text = _text(prose) or error_message(body) or error_message(details)
-    message = strip_signatures(text)[:MESSAGE_MAX_CHARS]
-    return Failure(code or ErrorCode.BFL_ERROR, message or "BFL reported an error")
+    message = _text(body.get("message")) or error_message(body)
+    default = "BFL reported an error" + f": {status}" * (status.lower() not in ("error", "failed"))
+    return Failure(
+        code or ErrorCode.BFL_ERROR, strip_signatures(message)[:MESSAGE_MAX_CHARS] or default
+    )
 
 
 def _moderation(message: Mapping[str, Any], status: str) -> Moderation:

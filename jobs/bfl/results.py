@@ -1,19 +1,29 @@
-"""Files of a BFL result: their URLs, order and roles.
+"""Files of a BFL result: their signed URLs, order and roles.
 
-A job's record has `media:<n>` in place of the URL of its n-th file.
+A job's record has `media:<n>` in place of the URL of its n-th file. Each function over text takes
+linear time: anybody may have written it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from urllib.parse import unquote_plus
 
 from pydantic_core import to_json
 
-from jobs.bfl.signed_urls import expires_at, is_signed_url, strip_signatures
 from jobs.domain.media_references import map_texts, texts
 from jobs.domain.report import Role
 
 FILES_MAX = 256
 RESULT_MAX_BYTES = 16_384
+
+_WORD = re.compile(r"\S+")
+_NOT_IN_URLS = re.compile(r"[\s#]")
+_SCHEME = re.compile(r"https?://", re.IGNORECASE)
+_SIGNATURE = re.compile(r"sig=[^\s&\"']*", re.IGNORECASE)
+_SIGNATURE_PARAMETER = re.compile(r"(?:^|&)sig(?:[=&]|$)")
+_EXPIRY_PARAMETER = re.compile(r"(?:^|&)se=([^&]*)")  # the first of repeated ones counts
 
 # FLUX 3 sends lists whose first item is also the singular; each may come alone.
 _ROLES = {
@@ -24,7 +34,7 @@ _ROLES = {
 }
 
 
-class Files(NamedTuple):
+class ResultFiles(NamedTuple):
     """Delivery URLs of a result, byte-exact, each once and with its role.
 
     `left_out` are those beyond FILES_MAX.
@@ -43,11 +53,11 @@ class Files(NamedTuple):
         return min([at for at in times if at is not None], default=None)
 
 
-def find_files(result: Mapping[str, Any]) -> Files:
+def find_files(result: Mapping[str, Any]) -> ResultFiles:
     """Find the files of a result: samples, then draft bundles, then other signed URLs."""
     found = _find(result)
     urls = tuple(found)
-    return Files(urls[:FILES_MAX], tuple(found.values())[:FILES_MAX], urls[FILES_MAX:])
+    return ResultFiles(urls[:FILES_MAX], tuple(found.values())[:FILES_MAX], urls[FILES_MAX:])
 
 
 def _find(result: Mapping[str, Any]) -> dict[str, Role]:
@@ -72,7 +82,9 @@ def _urls(value: Any) -> Iterator[str]:
         yield value
 
 
-def replace_file_urls(result: Mapping[str, Any], found: Files, kept: Files) -> dict[str, Any]:
+def replace_file_urls(
+    result: Mapping[str, Any], found: ResultFiles, kept: ResultFiles
+) -> dict[str, Any]:
     """Replace the URLs of kept files by `media:<n>`, and remove those of all files found."""
     marks = dict.fromkeys(found.urls + found.left_out)
     marks |= {url: f"media:{n}" for n, url in enumerate(kept.urls)}
@@ -101,3 +113,46 @@ def without_media_fields(result: Mapping[str, Any]) -> dict[str, Any]:
 def _has_objects(value: Any) -> bool:
     """Whether a media field holds more than URLs, as a list of objects does."""
     return isinstance(value, dict) or (isinstance(value, list) and any(map(_has_objects, value)))
+
+
+# Signed URLs in untrusted text: detection, expiry, removal of signatures.
+
+
+def is_signed_url(text: str) -> bool:
+    """Whether the whole text is a URL with a signature, as BFL's delivery URLs (Azure SAS) are."""
+    whole = text.startswith(("https://", "http://")) and _NOT_IN_URLS.search(text) is None
+    return whole and _SIGNATURE_PARAMETER.search(_query(text)) is not None
+
+
+def expires_at(url: str) -> float | None:
+    """Return a signed URL's expiry (`se`, RFC 3339) in unix seconds, or None."""
+    found = _EXPIRY_PARAMETER.search(_query(url))
+    try:
+        at = datetime.fromisoformat(unquote_plus(found[1] if found else ""))
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _query(url: str) -> str:
+    return url.partition("#")[0].partition("?")[2]
+
+
+def strip_signatures(text: str) -> str:
+    """Remove the queries of signed URLs, and signatures outside of URLs."""
+    return _WORD.sub(_strip_word, text) if "=" in text else text
+
+
+def _strip_word(found: re.Match[str]) -> str:
+    word = found[0]
+    last = word.lower().rfind("sig=")
+    if last < 0:
+        return word
+    scheme = _SCHEME.search(word)
+    query = word.find("?", scheme.end()) if scheme else -1
+    return word[:query] if 0 <= query < last else _SIGNATURE.sub("", word)
+
+
+def strip_signatures_in(value: Any) -> Any:
+    """Remove signatures from all texts and member names of a JSON value."""
+    return map_texts(value, strip_signatures, strip_signatures)

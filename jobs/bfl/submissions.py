@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from jobs.bfl import parsing
 from jobs.bfl.hosts import GLOBAL_HOST, HostPolicy
-from jobs.bfl.signed_urls import strip_signatures_in
+from jobs.bfl.results import strip_signatures_in
 from jobs.domain.errors import BadRequest, ErrorCode, InvalidReport, UrlRefused
 from jobs.domain.report import Failure, SubmissionReceipt
 from jobs.net import strict_json
@@ -22,24 +22,26 @@ CODES = {
 
 NO_CREDITS = 402
 TOO_MANY_REQUESTS = 429
-KEY_REFUSED = (401, 403)
+UNAUTHORIZED = 401
+FORBIDDEN = 403
 REQUEST_TIMEOUT = 408
 # Refusals that may concern the account and not this job.
 ACCOUNT_REASONS = {
     NO_CREDITS: "BFL says that the credits are used up",
-    **dict.fromkeys(KEY_REFUSED, "BFL refuses the API key"),
+    **dict.fromkeys((UNAUTHORIZED, FORBIDDEN), "BFL refuses the API key"),
 }
+DASHBOARD = "https://dashboard.bfl.ai"
+# A key belongs to a project with limits and permissions of its own.
+PROJECT_REASON = (
+    f"your BFL project's spending limit, or the key's permission, refuses it (see {DASHBOARD})"
+)
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
 
 # Paths of BFL's API whose answers have no task to wait for.
-BFL_ONLY_PATHS = frozenset({"finetune", "my_finetunes", "finetune_details", "delete_finetune"})
-NON_GENERATION_PATHS = BFL_ONLY_PATHS | {"get_result", "credits"}
-FINETUNED = "-finetuned"
-REGION_BOUND_REMEDY = (
-    "most fine-tuned models live in the one region where they were trained: "
-    "name it as `region`, or in BFL_API_URL"
+BFL_ONLY_PATHS = frozenset(
+    {"finetune", "my_finetunes", "finetune_details", "delete_finetune", "licenses"}
 )
-FINETUNED_ANYWHERE = "flux-2-klein"  # BFL serves these on its global host
+NON_GENERATION_PATHS = BFL_ONLY_PATHS | {"get_result", "credits"}
 
 
 class Webhook(NamedTuple):
@@ -57,11 +59,6 @@ def is_generation(model: str) -> bool:
 def explain_no_generation(path: str) -> str:
     """Explain a path that Fluxkeep does not relay."""
     return f"{path} is no generation: send it to BFL itself, https://{GLOBAL_HOST}/v1/{path}"
-
-
-def is_bound_to_region(model: str) -> bool:
-    """Whether a fine-tuned model lives in the one region where it was trained."""
-    return model.endswith(FINETUNED) and not model.startswith(FINETUNED_ANYWHERE)
 
 
 def without_webhook(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,10 +107,32 @@ def missing_task_failure(path: str) -> Failure:
     return Failure(ErrorCode.NO_TASK, message, 400, {"detail": message})
 
 
+def explain_account_refusal(status: int, answer: bytes, *, has_credits: bool) -> str:
+    """Explain one of ACCOUNT_REASONS, with BFL's words.
+
+    `has_credits` says that the account has ample credits, and that the key is valid.
+    """
+    reason = ACCOUNT_REASONS[status]
+    if has_credits and status in (NO_CREDITS, FORBIDDEN):
+        reason = PROJECT_REASON
+    detail = parsing.error_message(_object(answer))
+    return f"{reason}: {detail}" if detail else reason
+
+
+def is_about_account(reason: str) -> bool:
+    """Whether `explain_account_refusal` gave this reason."""
+    return reason.startswith((PROJECT_REASON, *ACCOUNT_REASONS.values()))
+
+
 def is_webhook_rejected(answer: bytes) -> bool:
     """Whether only the webhook fields were rejected: strict models do not know them."""
     complaints = _complaints(_object(answer))
     return bool(complaints) and all(map(_is_about_webhook, complaints))
+
+
+def is_field_rejected(answer: bytes, name: str) -> bool:
+    """Whether a rejection names this field."""
+    return name in parsing.error_message(_object(answer))
 
 
 def parse_rejection(status: int, answer: bytes) -> Failure:

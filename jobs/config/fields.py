@@ -13,21 +13,11 @@ from jobs.config import values
 from jobs.config.api_keys import ApiKey
 from jobs.config.limits import DEFAULT_RATE, ConcurrencyLimits, RateLimit
 from jobs.config.redis_url import RedisUrl
-from jobs.config.values import (
-    Days,
-    IpAddress,
-    Seconds,
-    Secrets,
-    StringList,
-    TrustedProxies,
-    parsed_by,
-    split_list,
-)
 from jobs.domain.timeouts import GIVE_UP_AT_MOST_SECONDS
 from jobs.net.urls import PORT_MAX, Origin, parse_loopback_origin
 
 
-def _check_redis_url(url: SecretStr) -> SecretStr:
+def _require_redis_url(url: SecretStr) -> SecretStr:
     RedisUrl.parse(url.get_secret_value())
     return url
 
@@ -44,7 +34,7 @@ class SettingGroup(BaseModel):
 class BflSettings(SettingGroup):
     """BFL."""
 
-    bfl_sandbox_url: Annotated[Origin | None, parsed_by(parse_loopback_origin)] = None
+    bfl_sandbox_url: Annotated[Origin | None, values.parsed_by(parse_loopback_origin)] = None
     """Loopback http origin of a sandbox that stands in for BFL."""
     bfl_api_key: Annotated[SecretStr | None, values.SENT_AS_HEADER] = None
     """BFL's API key, from dashboard.bfl.ai. Without it nothing can be submitted or polled, and
@@ -52,21 +42,24 @@ class BflSettings(SettingGroup):
     bfl_api_url: str = ""
     """`global`, `eu`, `us`, or the URL of a BFL API host; `global` if not set. With a region
     nothing of a job goes to a host outside of it."""
-    max_active: Annotated[ConcurrencyLimits, parsed_by(ConcurrencyLimits.parse)] = Field(
+    bfl_openapi: bool = True
+    """`no` reads BFL's OpenAPI document from this release alone. Otherwise the sweep asks BFL for
+    it once a day, without a key, so that new models and fields are in the form."""
+    max_active: Annotated[ConcurrencyLimits, values.parsed_by(ConcurrencyLimits.parse)] = Field(
         default_factory=ConcurrencyLimits
     )
     """Tasks active at BFL at once, in total and by model. What is not named stays as here."""
-    max_unconfirmed: int = Field(1000, ge=1)
+    max_announced: int = Field(1000, ge=1)
     """Jobs that one key may have announced and that BFL has never confirmed; the next gets
     429."""
-    callback_grace: Seconds | None = None
+    callback_grace: values.Seconds | None = None
     """Seconds since the last sign of life before BFL is polled. If not set, by the model: 10
     (klein) to 1800 (video), mostly 60."""
-    give_up_after: Seconds = 3600.0
+    give_up_after: values.Seconds = 3600.0
     """Seconds without a sign of life from BFL until a job is `lost`."""
-    give_up_at_most: Seconds = GIVE_UP_AT_MOST_SECONDS
+    give_up_at_most: values.Seconds = GIVE_UP_AT_MOST_SECONDS
     """Seconds until a job is `lost` although BFL still calls it pending."""
-    delivery_hosts: Annotated[StringList, values.HOST_PATTERN] = ()
+    delivery_hosts: Annotated[values.StringList, values.HOST_PATTERN] = ()
     """List of further hosts that media may come from; `*` stands for one whole label
     (`*.cdn.example.com`)."""
 
@@ -74,19 +67,19 @@ class BflSettings(SettingGroup):
 class KeySettings(SettingGroup):
     """Secrets and keys."""
 
-    webhook_secret: Annotated[Secrets, values.SENT_AS_HEADER] = Field(min_length=1)
+    webhook_secret: Annotated[values.Secrets, values.SENT_AS_HEADER] = Field(min_length=1)
     """List. Any of them authenticates a callback; you invent it and send it to BFL with each
     task. 16 characters or more."""
-    secret_key: Secrets = Field(min_length=1)
+    secret_key: values.Secrets = Field(min_length=1)
     """List. The first signs media links, sessions and callback addresses, all verify. 16
     characters or more."""
     api_keys: Annotated[
-        tuple[Annotated[ApiKey, parsed_by(ApiKey.parse)], ...],
-        BeforeValidator(split_list),
+        tuple[Annotated[ApiKey, values.parsed_by(ApiKey.parse)], ...],
+        BeforeValidator(values.split_list),
     ] = Field(min_length=1)
     """List of `name:key:scope`; a scope is `read`, `submit` or `admin`. `flask --app receiver
     keys new` makes an entry that holds a hash instead of the key."""
-    rate_limit: Annotated[RateLimit | None, parsed_by(RateLimit.parse)] = DEFAULT_RATE
+    rate_limit: Annotated[RateLimit | None, values.parsed_by(RateLimit.parse)] = DEFAULT_RATE
     """Requests that each key may make per `second`, `minute`, `hour` or `day`; or `off`."""
 
 
@@ -97,18 +90,18 @@ class WebSettings(SettingGroup):
     """Address under which BFL and your apps reach this installation; begins every media link.
     Without it links begin with the host that their own reader asked, in notifications with
     `http://127.0.0.1:$PORT`, and BFL is polled."""
-    listen_host: IpAddress = "0.0.0.0"  # noqa: S104 - the only one of use in a container
+    listen_host: values.IpAddress = "0.0.0.0"  # noqa: S104 - the only one of use in a container
     """Address on which the web process listens."""
     port: int = Field(8000, ge=0, le=PORT_MAX)
     """Port on which the web process listens."""
     web_concurrency: int = Field(2, ge=1, le=1000)
     """Web processes."""
-    forwarded_allow_ips: Annotated[TrustedProxies, parsed_by(TrustedProxies.parse)] = (
-        TrustedProxies.parse("127.0.0.1,::1")
-    )
+    forwarded_allow_ips: Annotated[
+        values.TrustedProxies, values.parsed_by(values.TrustedProxies.parse)
+    ] = values.TrustedProxies.parse("127.0.0.1,::1")
     """List of addresses or networks of the proxies whose `X-Forwarded-` headers are believed;
     `*` where only the platform's router can connect."""
-    cors_origins: Annotated[StringList, values.CORS_ORIGINS] = ()
+    cors_origins: Annotated[values.StringList, values.CORS_ORIGINS] = ()
     """List of the origins whose pages may read media by script, or `*`."""
     callback_accelerator: bool = True
     """`no` leaves all callbacks to Flask, which takes longer for each."""
@@ -117,7 +110,7 @@ class WebSettings(SettingGroup):
 class ProcessSettings(SettingGroup):
     """Redis and workers."""
 
-    redis_url: Annotated[SecretStr, AfterValidator(_check_redis_url)] = SecretStr(
+    redis_url: Annotated[SecretStr, AfterValidator(_require_redis_url)] = SecretStr(
         "redis://127.0.0.1:6379/0"
     )
     """`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`. With Sentinels
@@ -148,19 +141,20 @@ class MediaSettings(SettingGroup):
     process."""
     max_media_bytes: int = Field(2**30, gt=0)
     """Larger files are refused."""
-    link_ttl: Seconds = 86400.0
+    link_ttl: values.Seconds = 86400.0
     """Seconds that a media link lives."""
-    link_ttl_max: Seconds = 7 * 86400.0
+    link_ttl_max: values.Seconds = 7 * 86400.0
     """The most seconds that `?link_ttl=` may ask for."""
     keep_inputs: bool = True
-    """`no` forgets the input of a job (prompt, parameters, images) seconds after BFL has it; what
+    """`no` deletes the input of a job (prompt, parameters, images) seconds after BFL has it; what
     BFL repeats of it in the result stays. Otherwise it goes with the job's media or record."""
-    max_input_bytes: int = Field(32 * 2**20, gt=0)
-    """Bytes of JSON that one input may have, its images as base64 included."""
-    retain_media_days: Days = None
+    max_input_bytes: int = Field(288 * 2**20, gt=0)
+    """Bytes of JSON that one input may have, its images and videos as base64 included. BFL takes
+    clips of 50 MB, drafts of 128 MB as base64, and ten keyframes of 20 MB: 267 MB as base64."""
+    retain_media_days: values.Days = None
     """Days from the end of a job until its media are deleted; fractions count. If not set, they
     stay."""
-    retain_jobs_days: Days = 30.0
+    retain_jobs_days: values.Days = 30.0
     """Days from the end of a job until its record is deleted; `forever` or empty keeps all. What
     people gave goes with it, the media stay."""
 
@@ -168,12 +162,12 @@ class MediaSettings(SettingGroup):
 class NotificationSettings(SettingGroup):
     """Notifications."""
 
-    notify_secret: Annotated[Secrets, values.NOTIFICATION_SECRET] = ()
+    notify_secret: Annotated[values.Secrets, values.NOTIFICATION_SECRET] = ()
     """List of `whsec_` secrets; all of them sign. Without it no notification is sent and a
     `notify_url` is refused."""
     notify_url: Annotated[SecretStr | None, values.NOTIFY_URL] = None
     """URL that is notified of every job's end; may be http or private."""
-    notify_hosts: Annotated[StringList, values.HOST_OR_ANY] = (ANY_HOST,)
+    notify_hosts: Annotated[values.StringList, values.HOST_OR_ANY] = (ANY_HOST,)
     """List of the hosts that a job's `notify_url` may name; `*` is any public https host."""
 
 
@@ -181,7 +175,7 @@ class LogSettings(SettingGroup):
     """Logs."""
 
     log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], parsed_by(str.upper)
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], values.parsed_by(str.upper)
     ] = "INFO"
     """`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
     log_format: Literal["auto", "json", "text"] = "auto"

@@ -50,11 +50,11 @@ class ConcurrencyLimits:
 
 @dataclass(frozen=True, slots=True)
 class QueueCapacity:
-    """Maximum of waiting submissions and unconfirmed jobs: Redis holds them in memory."""
+    """Maximum of waiting submissions and announced jobs: Redis holds them in memory."""
 
     submissions: int = 10_000
     memory_share: float = 0.6  # of `maxmemory`: callbacks and workers keep the rest
-    unconfirmed: int = 1000  # jobs that one key announced and BFL has never confirmed
+    announced: int = 1000  # jobs that one key announced and BFL has never confirmed
 
 
 class RateLimit(NamedTuple):

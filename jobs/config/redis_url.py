@@ -41,7 +41,7 @@ class RedisUrl:
             return cls._by_sentinel(f"{scheme}://{user}", hosts, path, query)
         if kind != "unix":
             _host(hosts)
-            _check_database(path)
+            _require_database(path)
         return cls(scheme + url[len(kind) :])
 
     @classmethod
@@ -50,7 +50,7 @@ class RedisUrl:
         if not service:
             form = "…+sentinel://a,b,c/mymaster"
             raise ValueError(f"must name a service behind its Sentinels: {form}")
-        _check_database(slash + database)
+        _require_database(slash + database)
         options = {name: values[-1] for name, values in parse_qs(query).items()}
         own = {
             ours: options.pop(name) for name, ours in _SENTINEL_OPTIONS.items() if name in options
@@ -90,6 +90,6 @@ def _host(text: str) -> tuple[str, int]:
     return parts.hostname or "", port
 
 
-def _check_database(path: str) -> None:
+def _require_database(path: str) -> None:
     if not re.fullmatch(r"(/[0-9]*)?", path):
         raise ValueError("must end in the number of a database, or in nothing")

@@ -12,7 +12,7 @@ from jobs.config.api_keys import ApiKey
 from jobs.config.redis_url import RedisUrl
 from jobs.domain.errors import InvalidSettings
 from jobs.domain.retention import Cutoffs
-from jobs.domain.timeouts import Timeouts
+from jobs.domain.timeouts import CallbackPolicy, Timeouts
 from jobs.net.urls import Origin
 
 SECRET_MIN_CHARS = 16
@@ -67,6 +67,10 @@ class Settings(
     @property
     def timeouts(self) -> Timeouts:
         return Timeouts(self.callback_grace, self.give_up_after, self.give_up_at_most)
+
+    @property
+    def callback_policy(self) -> CallbackPolicy:
+        return CallbackPolicy(self.timeouts, has_webhook=self.bfl_reaches_us)
 
     def cutoffs(self, now: float) -> Cutoffs:
         return Cutoffs.of(now, self.retain_media_days, self.retain_jobs_days)

@@ -37,13 +37,13 @@ def parsed_by(parse_value: Callable[[str], Any]) -> BeforeValidator:
 def require(is_valid: Callable[[str], object], message: str) -> AfterValidator:
     """Build a validator of a text, or of each text in a list; none and empty ones are valid."""
 
-    def check(value: Any) -> Any:
+    def require_valid(value: Any) -> Any:
         for one in value if isinstance(value, tuple) else filter(None, [value]):
             if not is_valid(one.get_secret_value() if isinstance(one, SecretStr) else one):
                 raise ValueError(message)
         return value
 
-    return AfterValidator(check)
+    return AfterValidator(require_valid)
 
 
 def parse_days(value: Any) -> Any:

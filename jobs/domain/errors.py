@@ -140,8 +140,8 @@ class RateLimited(FluxkeepError):
         self.retry_after = retry_after
 
 
-class TooManyUnconfirmed(RateLimited):
-    """This key has announced `MAX_UNCONFIRMED` jobs that BFL has not confirmed.
+class TooManyAnnounced(RateLimited):
+    """This key has announced `MAX_ANNOUNCED` jobs that BFL has not confirmed.
 
     Announce more once BFL confirms them or they end.
     """
@@ -167,7 +167,7 @@ class StoreUnavailable(FluxkeepError):
 
 
 class QueueFull(FluxkeepError):
-    """The submission queue or the storage is full. Send it again after `Retry-After`."""
+    """The submission queue is full, or the storage. Send it again after `Retry-After`."""
 
 
 class NoFreeSlot(FluxkeepError):
@@ -230,6 +230,7 @@ class UnknownHost(UrlRefused):
 
     def __init__(self, host: str, why: str) -> None:
         super().__init__(f"the delivery host {host} {why}; DELIVERY_HOSTS can allow it")
+        self.host = host
 
 
 class NotMedia(MediaRefused):
@@ -242,6 +243,10 @@ class MediaTooLarge(MediaRefused):
     """The media are larger than MAX_MEDIA_BYTES."""
 
     code = ErrorCode.MEDIA_TOO_LARGE
+
+
+class InvalidDocument(FluxkeepError):
+    """BFL's OpenAPI document cannot be used."""
 
 
 class UnreadableRecord(FluxkeepError):

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from jobs.domain.errors import ErrorCode
 from jobs.domain.media_references import drop_references
-from jobs.domain.record import Check, Delivery, JobRecord, MediaFile, Thumbnails
+from jobs.domain.record import Claim, Delivery, JobRecord, MediaFile, Polling, Thumbnails
 from jobs.domain.report import URL_LIFE_SECONDS, Failure, Role
-from jobs.domain.status import REOPENABLE, Status
+from jobs.domain.status import REPLAYABLE, Status
 from jobs.domain.timeline import EventCode, TimelineEvent, extended
 from jobs.domain.timeouts import Timeouts, poll_time
 
@@ -26,7 +26,7 @@ class Job(JobRecord):
     """The record and its steps."""
 
     @classmethod
-    def expected(
+    def awaited(
         cls,
         task_id: str,
         now: float,
@@ -43,7 +43,7 @@ class Job(JobRecord):
             updated_at=now,
             deadline=timeouts.deadline(now),
             model=model,
-            check=Check(
+            polling=Polling(
                 ends_by=now + timeouts.give_up_at_most,
                 next_check_at=now + timeouts.grace(model),
             ),
@@ -59,14 +59,20 @@ class Job(JobRecord):
         same = timeline is self.timeline
         return self if same else self.evolve(updated_at=now, timeline=timeline)
 
-    def with_check(self, **changes: Any) -> Self:
-        return self.evolve(check=self.check.evolve(**changes))
+    def with_polling(self, **changes: Any) -> Self:
+        return self.evolve(polling=self.polling.evolve(**changes))
+
+    def with_claim(self, **changes: Any) -> Self:
+        return self.evolve(claim=self.claim.evolve(**changes))
 
     def with_delivery(self, **changes: Any) -> Self:
         return self.evolve(delivery=self.delivery.evolve(**changes))
 
     def with_submission(self, **changes: Any) -> Self:
         return self.evolve(submission=self.submission.evolve(**changes))
+
+    def with_request(self, **changes: Any) -> Self:
+        return self.evolve(request=self.request.evolve(**changes))
 
     def with_notifications(self, **changes: Any) -> Self:
         return self.evolve(notifications=self.notifications.evolve(**changes))
@@ -83,7 +89,7 @@ class Job(JobRecord):
         """Add what its caller says: `model`, `metadata`, `polling_url`, `notify_url`."""
         public, parts = dict(details), dict[str, Any]()
         if "polling_url" in public:
-            parts["check"] = self.check.evolve(polling_url=public.pop("polling_url"))
+            parts["polling"] = self.polling.evolve(polling_url=public.pop("polling_url"))
         if "notify_url" in public:
             parts["notifications"] = self.notifications.evolve(notify_url=public.pop("notify_url"))
         after = self.evolve(**public, **parts)
@@ -91,25 +97,22 @@ class Job(JobRecord):
 
     # At BFL.
 
-    def submitted(self, now: float, timeouts: Timeouts, **check: Any) -> Self:
+    def submitted(self, now: float, timeouts: Timeouts, **polling: Any) -> Self:
         """BFL has the task: the time without a sign of life begins now."""
         return self.evolve(
             status=Status.SUBMITTED,
             deadline=timeouts.deadline(now),
-            check=self.check.evolve(ends_by=now + timeouts.give_up_at_most, **check),
+            polling=self.polling.evolve(ends_by=now + timeouts.give_up_at_most, **polling),
             submission=self.submission.evolve(is_queued=False, unconfirmed=False),
         )
 
     # Waiting for a worker.
 
-    def enqueue(self, now: float, **check: Any) -> Self:
+    def enqueue(self, now: float) -> Self:
         """Wait for a worker. Before the first report the media may be new: assume a short life."""
         expire_at = self.delivery.expire_at if self.status is Status.READY else None
-        return self.with_check(
-            work_deadline=expire_at or now + URL_LIFE_SECONDS,
-            next_check_at=min(now + RECHECK_SECONDS, self.deadline),
-            **check,
-        )
+        waiting = self.with_claim(work_deadline=expire_at or now + URL_LIFE_SECONDS)
+        return waiting.with_polling(next_check_at=min(now + RECHECK_SECONDS, self.deadline))
 
     def recheck(self, now: float) -> Self:
         """The sweep's step for a due job that BFL is known to have (I6, I7)."""
@@ -118,27 +121,29 @@ class Job(JobRecord):
         if now >= self.deadline:
             return self._at_deadline(now)
         if self.is_leased(now):
-            return self.with_check(next_check_at=min(self.check.lease_until or now, self.deadline))
-        if self.check.work_deadline is not None:  # it keeps its position
-            return self.with_check(next_check_at=min(now + RECHECK_SECONDS, self.deadline))
-        if self.check.lease_until is not None:
+            return self.with_polling(
+                next_check_at=min(self.claim.lease_until or now, self.deadline)
+            )
+        if self.claim.work_deadline is not None:  # it keeps its position
+            return self.with_polling(next_check_at=min(now + RECHECK_SECONDS, self.deadline))
+        if self.claim.lease_until is not None:
             return self._crashed(now)
         return self.enqueue(now)
 
     def _at_deadline(self, now: float) -> Self:
         """Give up; but an earlier claim may have published files: a worker looks first (I22)."""
-        if self.check.is_last or not self.check.rescue_attempts:
+        if self.claim.is_last or not self.claim.rescue_attempts:
             return self.give_up(now)
         extended = self.evolve(deadline=now + LAST_LOOK_SECONDS)
-        return extended.with_check(is_last=True).recheck(now)
+        return extended.with_claim(is_last=True).recheck(now)
 
     def is_leased(self, now: float) -> bool:
-        return self.check.lease_until is not None and self.check.lease_until > now
+        return self.claim.lease_until is not None and self.claim.lease_until > now
 
     def _crashed(self, now: float) -> Self:
         """The step after a lease ran out: another worker, or the end after CRASHES_MAX."""
-        job = self.with_check(lease_until=None, crashes=self.check.crashes + 1)
-        if job.check.crashes < CRASHES_MAX:
+        job = self.with_claim(lease_until=None, crashes=self.claim.crashes + 1)
+        if job.claim.crashes < CRASHES_MAX:
             return job.enqueue(now)
         message = f"{CRASHES_MAX} workers died or hung while they worked on it"
         failed = job.ended(now, Status.FAILED, error=Failure(ErrorCode.POISON, message))
@@ -148,23 +153,22 @@ class Job(JobRecord):
 
     def claimed(self, now: float) -> Self:
         """Claim the job: a lease (I7), and a fencing token that every commit must show (I8)."""
-        until = now + LEASE_SECONDS
-        return self.with_check(
+        return self.leased(
+            now,
             work_deadline=None,
-            lease_until=until,
-            next_check_at=min(until, self.deadline),
             fencing_token=self.next_fencing_token(now),
-            rescue_attempts=self.check.rescue_attempts + (self.status is Status.READY),
+            rescue_attempts=self.claim.rescue_attempts + (self.status is Status.READY),
         )
+
+    def leased(self, now: float, **claim: Any) -> Self:
+        """Lease the job to a worker; the sweep checks it once the lease has run out."""
+        until = now + LEASE_SECONDS
+        leased = self.with_claim(lease_until=until, **claim)
+        return leased.with_polling(next_check_at=min(until, self.deadline))
 
     def next_fencing_token(self, now: float) -> int:
         """The next token (I8, I9); by the Redis clock, so that a lost history cannot repeat one."""
-        return max(self.check.fencing_token + 1, int(now * 1e6))
-
-    def renewed(self, now: float) -> Self:
-        """Renew the lease."""
-        until = now + LEASE_SECONDS
-        return self.with_check(lease_until=until, next_check_at=min(until, self.deadline))
+        return max(self.claim.fencing_token + 1, int(now * 1e6))
 
     def back_off(self, now: float, pause: float, *, firm: bool = False) -> Self:
         """Release the claim; the next check is after `pause` seconds.
@@ -173,16 +177,16 @@ class Job(JobRecord):
         (`firm`, from a Retry-After).
         """
         later = now + pause if firm else poll_time(now, pause, self.deadline)
-        return self.with_check(
-            lease_until=None,
-            attempts=self.check.attempts + 1,
-            crashes=0,
-            next_check_at=min(later, self.deadline),
-        )
+        failed = self.with_claim(crashes=0).with_polling(attempts=self.polling.attempts + 1)
+        return failed.unleased(min(later, self.deadline))
+
+    def unleased(self, next_check_at: float) -> Self:
+        """End the lease; no worker is needed before the next check."""
+        return self.with_claim(lease_until=None).with_polling(next_check_at=next_check_at)
 
     def release(self, now: float) -> Self:
         """Release the claim of a worker that stops; another one may start at once."""
-        released = self.with_check(lease_until=None)
+        released = self.with_claim(lease_until=None)
         if self.status is Status.QUEUED:
             return released.with_submission(is_queued=True, slot=False, sent_at=None)
         return released.enqueue(now)
@@ -196,19 +200,20 @@ class Job(JobRecord):
 
     def ended(self, now: float, status: Status, **facts: Any) -> Self:
         """End the job: no more checks (I3), and no signed URL stays on record."""
-        check = Check(
-            ended_at=now,
-            fencing_token=self.check.fencing_token,
-            rescue_attempts=self.check.rescue_attempts,
-            polling_url=self.check.polling_url if status in REOPENABLE else None,
-            awaits_callback=self.check.awaits_callback,
-        )
         return self.evolve(
             status=status,
             updated_at=now,
-            check=check,
+            ended_at=now,
+            polling=Polling(
+                polling_url=self.polling.polling_url if status in REPLAYABLE else None,
+                awaits_callback=self.polling.awaits_callback,
+            ),
+            claim=Claim(
+                fencing_token=self.claim.fencing_token, rescue_attempts=self.claim.rescue_attempts
+            ),
             delivery=Delivery(),
             submission=self.submission.evolve(is_queued=False, slot=False, unconfirmed=False),
+            request=self.request.evolve(announced_by=None),
             **facts,
         )
 
@@ -216,7 +221,7 @@ class Job(JobRecord):
         self, now: float, media: tuple[MediaFile, ...], left_out: Sequence[int] = ()
     ) -> Self:
         """All files are in the storage, except those `left_out`."""
-        due_at = now if any(file.is_picture for file in media) else None
+        due_at = now if any(file.is_image for file in media) else None
         stored = self.ended(
             now,
             Status.STORED,
@@ -248,7 +253,7 @@ class Job(JobRecord):
         return lost.with_event(now, EventCode.JOB_GIVEN_UP)
 
     def _no_final_word(self) -> Failure:
-        if self.check.alive_at is not None and self.deadline >= (self.check.ends_by or 0.0):
+        if self.polling.alive_at is not None and self.deadline >= (self.polling.ends_by or 0.0):
             hours = (self.deadline - self.created_at) / 3600
             message = f"BFL still called it pending when {hours:.3g} hours were over"
             return Failure(ErrorCode.STILL_PENDING, message)

@@ -17,7 +17,7 @@ GIVE_UP_AFTER_SECONDS = 86400.0
 RETRY_AFTER_MAX_SECONDS = 3600.0  # of a receiver's Retry-After
 
 
-class Outcome(NamedTuple):
+class DeliveryOutcome(NamedTuple):
     """The outcome of one attempt; `final` forbids another, `retry_after` is in seconds."""
 
     problem: str = ""
@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
 def schedule(before: Job | None, after: Job, now: float, *, owner: bool) -> Job:
     """Add a notification for each target when a job ends, or when a target is named afterwards.
 
-    A job that was reopened has not ended: its notifications are dropped. A job that is restored
+    A job that was replayed has not ended: its notifications are dropped. A job that is restored
     from its sidecar ended long ago.
     """
     if not after.status.terminal:
@@ -66,7 +66,9 @@ def find(job: Job, to: NotificationTarget) -> PendingNotification | None:
     return next((one for one in job.notifications.pending if one.to is to), None)
 
 
-def finish(job: Job, sent: PendingNotification, outcome: Outcome, now: float, jitter: float) -> Job:
+def finish(
+    job: Job, sent: PendingNotification, outcome: DeliveryOutcome, now: float, jitter: float
+) -> Job:
     """Remove a delivered notification, schedule the next attempt, or give up."""
     notification = find(job, sent.to)
     # Another sender was faster, or the job was replayed and this end of it is superseded.
@@ -82,7 +84,7 @@ def finish(job: Job, sent: PendingNotification, outcome: Outcome, now: float, ji
 
 
 def _next_attempt(
-    notification: PendingNotification, outcome: Outcome, now: float, jitter: float
+    notification: PendingNotification, outcome: DeliveryOutcome, now: float, jitter: float
 ) -> float | None:
     """Time of the next attempt; jitter spreads those that failed together. None: give up."""
     if notification.to is NotificationTarget.CALLER:
@@ -97,7 +99,7 @@ def _next_attempt(
 
 
 def _log_attempt(
-    job: Job, now: float, event: EventCode, to: NotificationTarget, outcome: Outcome
+    job: Job, now: float, event: EventCode, to: NotificationTarget, outcome: DeliveryOutcome
 ) -> Job:
     """Add an event to the timeline, unless the last one about this target is the same."""
     detail: dict[str, Any] = {"to": to.value, "reason": outcome.problem}

@@ -41,13 +41,13 @@ class MediaFile:
     sha256: Sha256
     width: int | None = None
     height: int | None = None
-    seconds: float | None = None  # a film's duration
+    seconds: float | None = None  # a video's duration
     role: Role = Role.SAMPLE
     thumbnail: "MediaFile | None" = None
     deleted_at: float | None = None  # when it was found deleted
 
     @property
-    def is_picture(self) -> bool:
+    def is_image(self) -> bool:
         return self.content_type.startswith("image/")
 
 
@@ -83,26 +83,33 @@ class PendingNotification:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check(Evolving):
-    """The next check by the sweep, and the claim of a worker.
+class Polling(Evolving):
+    """The next check by the sweep, and how BFL is polled.
+
+    `awaits_callback` is False if BFL has no webhook for this job, so that it is only polled.
+    """
+
+    next_check_at: float | None = None
+    polling_url: str | None = None
+    awaits_callback: bool = True
+    alive_at: float | None = None  # the last sign of life from BFL
+    ends_by: float | None = None  # no sign of life moves the deadline beyond this
+    attempts: int = 0  # polls or rescues in a row without a result
+    is_replay: bool = False  # an operator asked for it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim(Evolving):
+    """The claim of a worker.
 
     `work_deadline` is set while the job waits for a worker: the time by which one should be done.
     """
 
-    next_check_at: float | None = None
     work_deadline: float | None = None
     lease_until: float | None = None
     fencing_token: int = 0
-    attempts: int = 0  # polls or rescues in a row without a result
     crashes: int = 0  # workers in a row that died or hung with the job
     rescue_attempts: int = 0  # claims for a rescue: an earlier one may have left files
-    alive_at: float | None = None  # the last sign of life from BFL
-    ends_by: float | None = None  # no sign of life moves the deadline beyond this
-    ended_at: float | None = None
-    awaits_callback: bool = True  # False: BFL has no webhook for this job, so it is polled
-    polling_url: str | None = None
-    announced_by: str | None = None  # the API key that announced it, until BFL has confirmed it
-    is_replay: bool = False
     is_last: bool = False  # the deadline has passed: a worker looks for published files, once
 
 
@@ -119,8 +126,9 @@ class Delivery(Evolving):
 
 @dataclass(frozen=True, kw_only=True)
 class Submission(Evolving):
-    """The state of a submission by Fluxkeep; `queued_at` is None if the caller submitted it."""
+    """The state of a submission by Fluxkeep."""
 
+    origin: str | None = None  # the host of BFL that it was sent to
     queued_at: float | None = None  # position in the submission queue
     is_queued: bool = False
     slot: bool = False  # occupies a concurrency slot
@@ -128,23 +136,29 @@ class Submission(Evolving):
     sent_by: str | None = None  # random, of the claim that sent it last: two can share an instant
     unconfirmed: bool = False  # it was sent, and BFL may have a task whose id is unknown
     attempts: int = 0
-    origin: str | None = None  # the host of BFL that it was sent to
-    region: str | None = None  # the region of BFL that the caller named
-    kept_input: Mapping[str, Any] | None = None  # `jobs/inputs.py`
-    input_files: tuple[MediaFile, ...] = ()
-    forgets_input: bool = False  # once BFL has the task
-    input_bytes: int = 0  # only of a job that an earlier version queued, with its input in Redis
-    repeats: str | None = None  # the job whose input was submitted again
-    key: str | None = None  # name of the API key that submitted or announced it
     megapixels: tuple[float | None, float | None] = (None, None)  # in and out, as BFL bills them
     client_webhook: ClientWebhook | None = None
     request_digest: str | None = None  # of the request with the idempotency key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Evolving):
+    """What was asked of BFL and by whom, of any job whose request is known."""
+
+    key: str | None = None  # name of the API key that submitted or announced it
+    announced_by: str | None = None  # the same key, until BFL has confirmed an announced job
+    kept_input: Mapping[str, Any] | None = None  # `jobs/inputs.py`
+    input_files: tuple[MediaFile, ...] = ()
+    deletes_input: bool = False  # once BFL has the task
+    input_bytes: int = 0  # only of a job that an earlier version queued, with its input in Redis
+    region: str | None = None  # the region of BFL that the caller named
     base_url: str | None = None  # our own origin as a sandbox reaches it
+    repeats: str | None = None  # the job whose input was submitted again
 
     @property
     def public_input(self) -> Mapping[str, Any] | None:
         """The kept input, unless it is only kept until BFL has it."""
-        return None if self.forgets_input else self.kept_input
+        return None if self.deletes_input else self.kept_input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,29 +198,37 @@ class JobRecord(Evolving):
     media: tuple[MediaFile, ...] = ()
     timeline: tuple[TimelineEvent, ...] = ()
 
-    check: Check = Check()
+    is_submission: bool = False  # Fluxkeep submits it; otherwise BFL had it before
+    ended_at: float | None = None
+    polling: Polling = Polling()
+    claim: Claim = Claim()
     delivery: Delivery = Delivery()
     submission: Submission = Submission()
+    request: Request = Request()
     notifications: Notifications = Notifications()
     thumbnails: Thumbnails = Thumbnails()
     version: int = 0  # rises with each write; the store compares it
 
     @property
-    def is_submission(self) -> bool:
-        """Whether Fluxkeep submits the job to BFL."""
-        return self.submission.queued_at is not None
-
-    @property
     def is_paid_and_not_kept(self) -> bool:
         """Whether the job ended without media although BFL probably made and billed them."""
-        is_made = self.check.rescue_attempts > 0 or self.status in (Status.EXPIRED, Status.LOST)
+        return bool(self.cost) and self._is_made_and_not_kept
+
+    @property
+    def _is_made_and_not_kept(self) -> bool:
+        is_made = self.claim.rescue_attempts > 0 or self.status in (Status.EXPIRED, Status.LOST)
         is_without_media = self.status.terminal and self.status is not Status.STORED
-        return bool(self.cost) and is_made and is_without_media
+        return is_made and is_without_media
+
+    @property
+    def is_without_price(self) -> bool:
+        """Whether BFL made media and never said what they cost."""
+        return self.cost is None and (self.status is Status.STORED or self._is_made_and_not_kept)
 
     @property
     def end(self) -> float:
         """When a terminal job ended."""
-        return self.updated_at if self.check.ended_at is None else self.check.ended_at
+        return self.updated_at if self.ended_at is None else self.ended_at
 
     @property
     def present_media(self) -> tuple[MediaFile, ...]:
@@ -216,7 +238,20 @@ class JobRecord(Evolving):
     @property
     def object_keys(self) -> list[str]:
         """The keys of the media that were not deleted, and of the objects of the input."""
-        return [file.key for file in (*self.present_media, *self.submission.input_files)]
+        return [file.key for file in (*self.present_media, *self.request.input_files)]
 
 
-PARTS = frozenset({"check", "delivery", "submission", "notifications", "thumbnails", "version"})
+PRIVATE_FIELDS = frozenset(
+    {
+        "is_submission",
+        "ended_at",
+        "polling",
+        "claim",
+        "delivery",
+        "submission",
+        "request",
+        "notifications",
+        "thumbnails",
+        "version",
+    }
+)

@@ -29,8 +29,8 @@ class Cutoffs(NamedTuple):
 def media_deleted(job: Job, now: float) -> Job:
     """Mark all media as deleted, the input's objects too; the status stays."""
     gone = _mark_deleted(job, {file.key for file in job.present_media}, now)
-    if job.submission.input_files:
-        gone = gone.with_submission(input_files=())
+    if job.request.input_files:
+        gone = gone.with_request(input_files=())
     if gone is job:
         return job
     return gone.with_thumbnails(due_at=None).with_event(
@@ -40,7 +40,7 @@ def media_deleted(job: Job, now: float) -> Job:
 
 def input_deleted(job: Job) -> Job:
     """Drop what people gave: its input, and the texts of the result, which repeats the prompt."""
-    bare = job.with_submission(kept_input=None, input_files=())
+    bare = job.with_request(kept_input=None, input_files=())
     return bare.evolve(result=references_only(job.result))
 
 

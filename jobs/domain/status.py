@@ -39,7 +39,7 @@ class Source(StrEnum):
 
 
 TERMINAL = frozenset({Status.STORED, Status.MODERATED, Status.FAILED, Status.EXPIRED, Status.LOST})
-REOPENABLE = frozenset({Status.FAILED, Status.EXPIRED, Status.LOST})
+REPLAYABLE = frozenset({Status.FAILED, Status.EXPIRED, Status.LOST})
 
 # Every pair that is not listed changes nothing. I5: no row starts from a terminal status.
 TRANSITIONS: dict[tuple[Status, ReportKind], Status] = {

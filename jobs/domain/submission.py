@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs.domain.errors import ErrorCode
-from jobs.domain.job import LEASE_SECONDS, Job
-from jobs.domain.record import Check, Notifications, Submission
+from jobs.domain.job import Job
+from jobs.domain.record import Notifications, Polling, Request, Submission
 from jobs.domain.report import Failure, Report, SubmissionReceipt
-from jobs.domain.status import REOPENABLE, Source, Status
+from jobs.domain.status import REPLAYABLE, Source, Status
 from jobs.domain.timeline import EventCode
-from jobs.domain.timeouts import Timeouts
+from jobs.domain.timeouts import CallbackPolicy, Timeouts
 
 # A circuit can stay open for days (no credits); what waits is submitted afterwards.
 QUEUE_SECONDS = 7 * 86400.0
@@ -33,7 +33,7 @@ def create(
     job_id: str,
     model: str,
     now: float,
-    details: Submission | None = None,
+    request: Request | None = None,
     metadata: Mapping[str, Any] | None = None,
     notify_url: str | None = None,
 ) -> Job:
@@ -46,8 +46,10 @@ def create(
         created_at=now,
         updated_at=now,
         deadline=now + QUEUE_SECONDS,
-        check=Check(next_check_at=now + QUEUE_CHECK_SECONDS),
-        submission=(details or Submission()).evolve(queued_at=now, is_queued=True),
+        is_submission=True,
+        polling=Polling(next_check_at=now + QUEUE_CHECK_SECONDS),
+        request=request or Request(),
+        submission=Submission(queued_at=now, is_queued=True),
         notifications=Notifications(notify_url=notify_url),
         version=int(now * 1e6),
     )
@@ -58,10 +60,7 @@ def admit(job: Job, now: float, origin: str, sent_by: str | None = None) -> Job:
     """Move a job from the queue into a slot; the worker that does so sends it at once."""
     if not job.submission.is_queued:
         return job
-    until = now + LEASE_SECONDS
-    leased = job.with_check(
-        lease_until=until, next_check_at=until, fencing_token=job.next_fencing_token(now)
-    )
+    leased = job.leased(now, fencing_token=job.next_fencing_token(now))
     sent = leased.with_submission(
         is_queued=False, slot=True, sent_at=now, sent_by=sent_by, origin=origin
     )
@@ -80,34 +79,30 @@ def requeue(job: Job, now: float, why: str, *, last: bool = False) -> Job:
 
 def _wait(job: Job, now: float, *, last: bool = False) -> Job:
     next_check_at = min(now + QUEUE_CHECK_SECONDS, job.deadline)
-    waiting = job.with_check(lease_until=None, next_check_at=next_check_at)
+    waiting = job.unleased(next_check_at)
     queued_at = now if last else job.submission.queued_at
     return waiting.with_submission(is_queued=True, queued_at=queued_at, slot=False, sent_at=None)
 
 
-def confirm(
-    job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts, *, has_webhook: bool
-) -> Job:
-    """Record BFL's answer to the submission: it has the task.
-
-    `has_webhook` says whether BFL was given a webhook.
-    """
+def accept(job: Job, now: float, answer: SubmissionReceipt, policy: CallbackPolicy) -> Job:
+    """Record BFL's answer to the submission: it has the task."""
     if job.task_id not in (None, answer.task_id):  # a duplicate was ready first
         answered = job.with_submission(sent_at=None)
         return answered.with_event(now, EventCode.SUBMISSION_DUPLICATED, task_id=answer.task_id)
     known = job.evolve(
         task_id=answer.task_id,
         cost=job.cost if job.cost is not None else answer.cost,
-        check=job.check.evolve(polling_url=job.check.polling_url or answer.polling_url),
+        polling=job.polling.evolve(polling_url=job.polling.polling_url or answer.polling_url),
         submission=job.submission.evolve(megapixels=answer.megapixels, sent_at=None),
     )
     if job.task_id or job.status.terminal:  # the callback came before the answer
         return known if known != job else job
-    grace = timeouts.grace(job.model) if has_webhook else FIRST_POLL_SECONDS
-    submitted = known.submitted(
-        now, timeouts, awaits_callback=has_webhook, next_check_at=now + grace, lease_until=None
+    timeouts, awaits = policy.timeouts, policy.has_webhook
+    next_check_at = now + (timeouts.grace(job.model) if awaits else FIRST_POLL_SECONDS)
+    submitted = known.submitted(now, timeouts, awaits_callback=awaits, next_check_at=next_check_at)
+    return submitted.with_claim(lease_until=None).with_event(
+        now, EventCode.SUBMISSION_ACCEPTED, task_id=answer.task_id
     )
-    return submitted.with_event(now, EventCode.SUBMISSION_ACCEPTED, task_id=answer.task_id)
 
 
 def refuse(job: Job, now: float, failure: Failure) -> Job:
@@ -118,9 +113,7 @@ def refuse(job: Job, now: float, failure: Failure) -> Job:
     return failed.with_event(now, EventCode.SUBMISSION_REFUSED, code=failure.code)
 
 
-def back_off(
-    job: Job, now: float, why: str, timeouts: Timeouts, *, has_webhook: bool, is_counted: bool
-) -> Job:
+def back_off(job: Job, now: float, why: str, policy: CallbackPolicy, *, is_counted: bool) -> Job:
     """Back off after a 5xx: submit again unless a callback comes first.
 
     A 5xx usually means that no task was created. `is_counted` limits the attempts: the error may
@@ -132,44 +125,41 @@ def back_off(
     if is_counted and attempts >= RESUBMITS_MAX:
         message = "BFL answered with errors each time"
         return refuse(job, now, Failure(ErrorCode.BFL_UNAVAILABLE, message))
-    grace = timeouts.grace(job.model) if has_webhook else 0.0
+    grace = policy.timeouts.grace(job.model) if policy.has_webhook else 0.0
     pause = min(grace * 2**attempts, RESUBMIT_PAUSE_MAX_SECONDS)
-    waiting = job.with_check(lease_until=None, next_check_at=min(now + pause, job.deadline))
+    waiting = job.unleased(min(now + pause, job.deadline))
     unconfirmed = waiting.with_submission(
         unconfirmed=True, slot=False, sent_at=None, attempts=attempts + is_counted
     )
-    return _note_unconfirmed(unconfirmed, now, why, has_webhook=has_webhook)
+    return _note_unconfirmed(unconfirmed, now, why, policy)
 
 
-def await_confirmation(
-    job: Job, now: float, why: str, timeouts: Timeouts, *, has_webhook: bool
-) -> Job:
+def await_confirmation(job: Job, now: float, why: str, policy: CallbackPolicy) -> Job:
     """Record that no answer came: BFL probably has the task, and only a callback can confirm it.
 
     Without a webhook there is nothing to wait for.
     """
     if job.task_id is not None:
         return _release(job)
-    grace = timeouts.grace(job.model)
-    deadline = now + (timeouts.give_up_after if has_webhook else grace)
+    grace = policy.timeouts.grace(job.model)
+    deadline = now + (policy.timeouts.give_up_after if policy.has_webhook else grace)
     slot_until = now + max(grace, UNANSWERED_SLOT_SECONDS)
     waiting = job.evolve(
         status=Status.SUBMITTED,
         deadline=deadline,
-        check=job.check.evolve(next_check_at=min(slot_until, deadline), lease_until=None),
         submission=job.submission.evolve(unconfirmed=True, sent_at=None),
-    )
-    return _note_unconfirmed(waiting, now, why, has_webhook=has_webhook)
+    ).unleased(min(slot_until, deadline))
+    return _note_unconfirmed(waiting, now, why, policy)
 
 
-def _note_unconfirmed(job: Job, now: float, why: str, *, has_webhook: bool) -> Job:
-    detail = {} if has_webhook else {"callback": NO_CALLBACK}
+def _note_unconfirmed(job: Job, now: float, why: str, policy: CallbackPolicy) -> Job:
+    detail = {} if policy.has_webhook else {"callback": NO_CALLBACK}
     return job.with_event(now, EventCode.SUBMISSION_UNCONFIRMED, reason=why, **detail)
 
 
 def _release(job: Job) -> Job:
     """The callback came before the answer, which proves that BFL has the task."""
-    return job.with_check(lease_until=None).with_submission(sent_at=None)
+    return job.with_claim(lease_until=None).with_submission(sent_at=None)
 
 
 def note_late_callback(job: Job, report: Report, now: float) -> Job:
@@ -184,29 +174,29 @@ def note_late_callback(job: Job, report: Report, now: float) -> Job:
     )
 
 
-def check(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job:
-    """Check a due job, whether BFL has it or not: the step of the sweep."""
+def recheck(job: Job, now: float, policy: CallbackPolicy) -> Job:
+    """Recheck a due job, whether BFL has it or not: the step of the sweep."""
     if job.status is Status.QUEUED:
-        return _check_queued(job, now, timeouts, has_webhook=has_webhook)
+        return _recheck_queued(job, now, policy)
     if job.submission.unconfirmed and now < job.deadline:
-        return job.with_check(next_check_at=job.deadline).with_submission(slot=False)
+        return job.with_polling(next_check_at=job.deadline).with_submission(slot=False)
     if job.submission.unconfirmed:
         why = "it was sent to BFL, which neither answered nor called; it may have been paid for"
         return _give_up(job, now, Status.LOST, ErrorCode.SUBMISSION_UNCONFIRMED, why)
     return job.recheck(now)
 
 
-def _check_queued(job: Job, now: float, timeouts: Timeouts, *, has_webhook: bool) -> Job:
+def _recheck_queued(job: Job, now: float, policy: CallbackPolicy) -> Job:
     if job.is_leased(now):
-        return job.with_check(next_check_at=job.check.lease_until)
-    if job.submission.sent_at is not None:  # I13
+        return job.with_polling(next_check_at=job.claim.lease_until)
+    if job.submission.sent_at is not None:  # I13: BFL may have it
         why = "the worker that sent it has stopped"
-        return await_confirmation(job, now, why, timeouts, has_webhook=has_webhook)
+        return await_confirmation(job, now, why, policy)
     if now >= job.deadline:
         why = "BFL did not take it within a week"
         return _give_up(job, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
     if job.submission.is_queued:
-        return job.with_check(next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
+        return job.with_polling(next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
     why = "BFL answered with an error and did not call; if it has the task, this one is paid too"
     return _wait(job, now).with_event(now, EventCode.SUBMISSION_RETRIED, reason=why)
 
@@ -215,19 +205,20 @@ def _give_up(job: Job, now: float, status: Status, code: ErrorCode, why: str) ->
     return job.ended(now, status, error=Failure(code, why)).with_event(now, EventCode.JOB_GIVEN_UP)
 
 
-def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
+def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
     """Replay a job for an operator (I5): poll BFL, or submit again if it may not have the task."""
-    if job.status not in REOPENABLE:
+    if job.status not in REPLAYABLE:
         return job
     if job.task_id is not None:
-        known = job.evolve(error=None)
-        reopened = known.submitted(now, timeouts, ended_at=None, is_replay=True)
-        return reopened.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
-    again = job.evolve(
+        known = job.evolve(error=None, ended_at=None)
+        replayed = known.submitted(now, timeouts, is_replay=True)
+        return replayed.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
+    queued = job.evolve(
         status=Status.QUEUED,
         error=None,
         deadline=now + QUEUE_SECONDS,
-        check=job.check.evolve(ended_at=None, next_check_at=now + QUEUE_CHECK_SECONDS),
+        ended_at=None,
+        polling=job.polling.evolve(next_check_at=now + QUEUE_CHECK_SECONDS),
         submission=job.submission.evolve(
             is_queued=True,
             queued_at=job.created_at,
@@ -235,4 +226,4 @@ def reopen(job: Job, now: float, timeouts: Timeouts) -> Job:
             unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
         ),
     )
-    return again.with_event(now, EventCode.SUBMISSION_REPLAYED)
+    return queued.with_event(now, EventCode.SUBMISSION_REPLAYED)

@@ -6,7 +6,7 @@ from jobs.domain.job import Job
 from jobs.domain.record import MediaFile
 
 CLAIM_SECONDS = 120.0  # after this another worker may try
-# A picture that crashes every worker is left without a thumbnail. After an error of the storage
+# An image that crashes every worker is left without a thumbnail. After an error of the storage
 # the pauses are 10, 40, 160 and 640 s.
 ATTEMPTS_MAX = 5
 FIRST_PAUSE_SECONDS, PAUSE_GROWTH = 10.0, 4
@@ -57,7 +57,7 @@ def remove(job: Job, now: float, thumbnail: MediaFile) -> Job:
 
 
 def schedule(job: Job, now: float) -> Job:
-    """Schedule thumbnails for the present pictures that have none."""
-    if any(file.is_picture and file.thumbnail is None for file in job.present_media):
+    """Schedule thumbnails for the present images that have none."""
+    if any(file.is_image and file.thumbnail is None for file in job.present_media):
         return job.with_thumbnails(due_at=now, attempts=0)
     return job

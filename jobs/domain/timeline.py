@@ -16,14 +16,18 @@ _TIME_MAX = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 class EventCode(StrEnum):
     """Codes of timeline events; docs/api.md explains each."""
 
-    JOB_EXPECTED = "job.expected"
+    @classmethod
+    def _missing_(cls, value: object) -> "EventCode | None":
+        """The code of an event that an earlier version wrote."""
+        return cls.JOB_ANNOUNCED if value == "job.expected" else None
+
+    JOB_ANNOUNCED = "job.announced"
     JOB_STORED = "job.stored"
     JOB_EXPIRED = "job.expired"
     JOB_GIVEN_UP = "job.given_up"
     JOB_REPLAYED = "job.replayed"
     SUBMISSION_QUEUED = "submission.queued"
     SUBMISSION_DRAFT_REFERENCED = "submission.draft_referenced"
-    SUBMISSION_REGION_DOUBTFUL = "submission.region_doubtful"
     SUBMISSION_PAUSED = "submission.paused"
     SUBMISSION_SENT = "submission.sent"
     SUBMISSION_ACCEPTED = "submission.accepted"

@@ -44,6 +44,14 @@ class Timeouts:
         return now + min(self.give_up_after, self.give_up_at_most)
 
 
+@dataclass(frozen=True, slots=True)
+class CallbackPolicy:
+    """How to wait for the callback of one submission; without a webhook BFL cannot call."""
+
+    timeouts: Timeouts
+    has_webhook: bool
+
+
 def typical_seconds(model: str | None) -> float:
     """How long a generation usually takes."""
     known = _TYPICAL_SECONDS.items()

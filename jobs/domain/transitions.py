@@ -17,7 +17,7 @@ def transition(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
         return job
     if job.status is Status.READY and not _has_fresher_urls(job, report, now):
         return job
-    return _apply(_confirm(job, report.task_id, now, timeouts), report, status, now, timeouts)
+    return _apply(_with_task(job, report.task_id, now, timeouts), report, status, now, timeouts)
 
 
 def _is_of_duplicate(job: Job, report: Report) -> bool:
@@ -34,14 +34,14 @@ def _is_of_duplicate(job: Job, report: Report) -> bool:
     return (sent_again or another) and not wins
 
 
-def _confirm(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
+def _with_task(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
     """Record that BFL has the job: its first report proves it."""
     if job.task_id == task_id:
-        return job.with_check(announced_by=None) if job.check.announced_by else job
+        return job.with_request(announced_by=None) if job.request.announced_by else job
     if job.task_id is not None:
         known = job.evolve(task_id=task_id)
-        return known.with_check(polling_url=None, announced_by=None)
-    next_check_at = job.check.lease_until or now + timeouts.grace(job.model)
+        return known.with_polling(polling_url=None).with_request(announced_by=None)
+    next_check_at = job.claim.lease_until or now + timeouts.grace(job.model)
     submitted = job.submitted(now, timeouts, next_check_at=next_check_at)
     return submitted.evolve(task_id=task_id)
 
@@ -58,18 +58,20 @@ def _apply(job: Job, report: Report, status: Status, now: float, timeouts: Timeo
     if not report.urls:
         return logged.ended(now, status, **_outcome(job, report))
     changes = {"status": status, **_outcome(job, report), **_delivery(job, report, now, timeouts)}
-    return logged.evolve(**changes).enqueue(now, attempts=0, lease_until=None, is_last=False)
+    ready = logged.evolve(**changes).with_polling(attempts=0)
+    return ready.with_claim(lease_until=None, is_last=False).enqueue(now)
 
 
 def _extend_deadline(job: Job, now: float, timeouts: Timeouts) -> Job:
     """Restart the grace after a sign of life; I6: the deadline moves up to `ends_by` at most."""
-    ends_by = job.check.ends_by or job.created_at + timeouts.give_up_at_most
+    ends_by = job.polling.ends_by or job.created_at + timeouts.give_up_at_most
     deadline = max(job.deadline, min(now + timeouts.give_up_after, ends_by))
-    is_last = job.check.is_last and deadline == job.deadline
-    alive = job.evolve(deadline=deadline).with_check(alive_at=now, ends_by=ends_by, is_last=is_last)
-    if alive.check.work_deadline is not None or alive.check.lease_until is not None:
+    is_last = job.claim.is_last and deadline == job.deadline
+    later = job.evolve(deadline=deadline).with_claim(is_last=is_last)
+    alive = later.with_polling(alive_at=now, ends_by=ends_by)
+    if alive.claim.work_deadline is not None or alive.claim.lease_until is not None:
         return alive  # a worker polls, now or soon, and sets the next check
-    return alive.with_check(next_check_at=poll_time(now, timeouts.grace(job.model), deadline))
+    return alive.with_polling(next_check_at=poll_time(now, timeouts.grace(job.model), deadline))
 
 
 def _has_fresher_urls(job: Job, report: Report, now: float) -> bool:
@@ -87,7 +89,7 @@ def _apply_progress(job: Job, report: Report, now: float) -> Job:
 
 def _apply_unclear(job: Job, report: Report, now: float) -> Job:
     """Poll at once after an unclear callback; an unclear poll changes nothing."""
-    is_polled = job.check.work_deadline or job.check.lease_until
+    is_polled = job.claim.work_deadline or job.claim.lease_until
     if report.source is not Source.CALLBACK or is_polled:
         return job
     return _log_report(job.evolve(status=Status.SUBMITTED), report, now).enqueue(now)

@@ -45,7 +45,7 @@ class Exchange:
                 if opened := reference():
                     opened.shutdown(socket.SHUT_RDWR)
 
-    def check(self) -> None:
+    def cut_if_late(self) -> None:
         """Shut down after the deadline, each time: another connection may have opened since."""
         if time.monotonic() >= self._ends_at:
             self.problem = "the transfer took too long"
@@ -78,7 +78,7 @@ def _watch() -> None:
         _has_work.wait()
         time.sleep(TICK_SECONDS)
         for exchange in list(_under_way.values()):
-            exchange.check()
+            exchange.cut_if_late()
         _has_work.clear()
         if _under_way:
             _has_work.set()

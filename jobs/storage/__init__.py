@@ -16,7 +16,7 @@ from jobs.storage.bucket import BucketStorage
 from jobs.storage.local import LocalStorage
 from jobs.storage.providers import BACKGROUND_LIMITS, Provider, RequestLimits
 
-CHECK_BYTES = 8
+PROBE_BYTES = 8
 START_LIMITS = RequestLimits(10.0, 1)
 
 log = logging.getLogger(__name__)
@@ -50,12 +50,12 @@ def verify_access(url: str, variables: Mapping[str, SecretStr]) -> None:
     context = multiprocessing.get_context("fork")
     try:
         with ProcessPoolExecutor(1, mp_context=context) as child:
-            child.submit(_check, url, variables).result()
+            child.submit(_probe, url, variables).result()
     except StorageMisconfigured as error:
         raise InvalidSettings(f"MEDIA_URL: {error}") from None
     except (StorageError, BrokenProcessPool) as error:
         log.warning("storage: %s", error)
 
 
-def _check(url: str, variables: Mapping[str, SecretStr]) -> None:
-    open_storage(url, variables, START_LIMITS).check(CHECK_BYTES)
+def _probe(url: str, variables: Mapping[str, SecretStr]) -> None:
+    open_storage(url, variables, START_LIMITS).probe(PROBE_BYTES)

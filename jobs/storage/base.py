@@ -87,10 +87,10 @@ class MediaStorage(ABC):
         del method, key, seconds
         return None
 
-    def check(self, size: int) -> None:
+    def probe(self, size: int) -> None:
         """Publish, read back and delete `size` bytes."""
-        body, key = bytes(size), f"{layout.day_of(time.time())}/.check-{secrets.token_hex(8)}"
-        with self.staging("check") as path:
+        body, key = bytes(size), f"{layout.day_of(time.time())}/.probe-{secrets.token_hex(8)}"
+        with self.staging("probe") as path:
             with translate_errors(), path.open("wb") as file:
                 file.write(body)
                 sync(file)

@@ -16,6 +16,7 @@ from jobs.storage.staging import StagingDirectory, temporary_directory
 
 PART_BYTES = 8 * 2**20  # S3 accepts 5 MiB or more
 PARALLEL_PARTS = 2
+SMALL_BYTES = 2**20  # arrives soon, also over a slow uplink
 CHUNK_BYTES = 256 * 1024
 PAGE_SIZE = 1000
 _NOT_PARTIAL = "non-partial response when range requested"  # rclone answers 200 instead of 206
@@ -29,6 +30,7 @@ class BucketStorage(MediaStorage):
         self._provider = provider
         self._objects = provider.open()
         self._streams = provider.open(streaming=True)
+        self._uploads = provider.open(uploading=True)
 
     @property
     def staging_directory(self) -> StagingDirectory:
@@ -38,8 +40,9 @@ class BucketStorage(MediaStorage):
     def publish(self, staged: Path, key: str, name: str = "") -> None:
         """Upload a file of up to PART_BYTES in one request, a larger one as a multipart upload."""
         with translate_errors(), staged.open("rb") as file:
+            is_small = staged.stat().st_size <= SMALL_BYTES
             obstore.put(
-                self._objects,
+                self._objects if is_small else self._uploads,
                 key,
                 file,
                 attributes=_headers(key, name),

@@ -73,7 +73,7 @@ class LocalStorage(MediaStorage):
             try:
                 found = self._path(key).lstat()
             except (FileNotFoundError, NotADirectoryError):
-                self._check_mounted()
+                self._require_mounted()
                 return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
 
@@ -92,7 +92,7 @@ class LocalStorage(MediaStorage):
         day, _, name = job_key_prefix(job_id, created_at).rpartition("/")
         with translate_errors():
             if not self._path(f"{day}/{name}").parent.is_dir():
-                self._check_mounted()
+                self._require_mounted()
                 return
         for found in _files(self.root / day, "", ()):  # not to be read is an error here
             key = f"{day}/{found.key}"
@@ -116,19 +116,19 @@ class LocalStorage(MediaStorage):
             try:
                 self._path(key).unlink()
             except FileNotFoundError:
-                self._check_mounted()
+                self._require_mounted()
 
-    def _check_mounted(self) -> None:
+    def _require_mounted(self) -> None:
         """Raise FileNotFoundError if not only an object is missing but the whole volume."""
         (self.root / STAGING).stat()
 
-    def check(self, size: int) -> None:
-        """Remove directories that the check created: its user may differ from the worker's."""
+    def probe(self, size: int) -> None:
+        """Remove directories that the probe created: its user may differ from the worker's."""
         with translate_errors():
             day = self.root / day_of(time.time())
             new = [path for path in (day, day.parent, day.parent.parent) if not path.exists()]
         try:
-            super().check(size)
+            super().probe(size)
         finally:
             for path in new:
                 with contextlib.suppress(OSError):
@@ -140,7 +140,7 @@ def _rename_into_place(staged: Path, path: Path) -> None:
     for attempt in range(RENAMES_MAX):
         try:
             staged.rename(path)
-        except FileNotFoundError:  # a new day, or `check` removed the empty directory
+        except FileNotFoundError:  # a new day, or `probe` removed the empty directory
             if attempt == RENAMES_MAX - 1:
                 raise
             path.parent.mkdir(parents=True, exist_ok=True)

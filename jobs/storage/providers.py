@@ -14,6 +14,7 @@ from jobs.net.ip import is_loopback_host
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STREAM_TIMEOUT = timedelta(days=1)  # a client may read slowly; READ_TIMEOUT bounds the bucket
 READ_TIMEOUT = timedelta(seconds=20)
+UPLOAD_SECONDS = 40.0  # of a part of an upload, at 250 kB/s
 
 # Options of each provider and their variables; the first variable that is set counts.
 # obstore finds roles and tokens of the platform by itself.
@@ -65,11 +66,12 @@ class Provider:
         self._allow_http = _may_use_http(self._config.get("aws_endpoint", ""), variables)
         self._memory = MemoryStore() if self.scheme == "memory" else None
 
-    def open(self, *, streaming: bool = False) -> Any:
+    def open(self, *, streaming: bool = False, uploading: bool = False) -> Any:
         """Open an obstore store; a streaming one limits silence instead of the whole request."""
         if self._memory:
             return self._memory
-        longest = timedelta(seconds=self._limits.seconds)
+        seconds = max(self._limits.seconds, UPLOAD_SECONDS if uploading else 0.0)
+        longest = timedelta(seconds=seconds)
         client: dict[str, Any] = {
             "allow_http": self._allow_http,
             "connect_timeout": min(CONNECT_TIMEOUT, longest),

@@ -11,22 +11,9 @@ from jobs.config.limits import ConcurrencyLimits, QueueCapacity
 from jobs.domain.job import Job
 from jobs.domain.record import MediaFile
 from jobs.domain.status import Status
-from jobs.store import codec, events
+from jobs.store import codec, events, keys
 from jobs.store.costs import cost_updates
 from jobs.store.indexes import capacities, every, index_updates, queue_key
-from jobs.store.keys import (
-    COUNTERS,
-    INPUT_NOTES,
-    INPUT_PREFIX,
-    INPUT_SIZES,
-    QUEUES,
-    RECORD_PREFIX,
-    REFUSED_CALLBACKS_PREFIX,
-    STATUS_PREFIX,
-    SUPERSEDED,
-    TASK_PREFIX,
-    TOMBSTONE_PREFIX,
-)
 from jobs.store.metrics import ended_counter
 from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import Command, flat
@@ -35,14 +22,14 @@ CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
 SUBMISSION_LATE_SECONDS = 1.5
 TOMBSTONE_SECONDS = 8 * 86400  # as long as BFL could still call about the job
-# An input that is to be forgotten, and that BFL did not take, can be sent again for so long.
+# An input that is to be deleted, and that BFL did not take, can be sent again for so long.
 REPLAY_SECONDS = 86400
 ANY_VERSION = "any"
-WAITING = STATUS_PREFIX + Status.QUEUED
+WAITING = keys.STATUS_PREFIX + Status.QUEUED
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
 
-class Outcome(IntEnum):
+class CommitOutcome(IntEnum):
     """Outcomes of the script."""
 
     CONFLICT = 0
@@ -89,11 +76,11 @@ class Commit:
 
     def keys(self) -> list[str]:
         """KEYS of the script."""
-        keys = [RECORD_PREFIX + self.after.id, QUEUES, WAITING]
+        names = [keys.RECORD_PREFIX + self.after.id, keys.QUEUES, WAITING]
         if self.options.unless_deleted and not self.before:
-            keys += [TOMBSTONE_PREFIX + name for name in _ids(self.after)]
-            keys.append(TASK_PREFIX + self.after.id)  # another job with this task id
-        return keys
+            names += [keys.TOMBSTONE_PREFIX + name for name in _ids(self.after)]
+            names.append(keys.TASK_PREFIX + self.after.id)  # another job with this task id
+        return names
 
     def arguments(
         self, now: float, limits: ConcurrencyLimits, room: QueueCapacity, rq_queue: RqQueue
@@ -133,7 +120,7 @@ class Commit:
     def _commands(self) -> list[Command]:
         counts = {**self.options.counts, **_count_end(self.before, self.after)}
         return [
-            *(("HINCRBY", COUNTERS, name, by) for name, by in counts.items()),
+            *(("HINCRBY", keys.COUNTERS, name, by) for name, by in counts.items()),
             *cost_updates(self.before, self.after),
             *self._task_alias(),
             *self._input_notes(),
@@ -147,38 +134,39 @@ class Commit:
         before = aliases(self.before) if self.before else frozenset()
         after = aliases(self.after)
         for task_id in before - after:
-            yield "DEL", TASK_PREFIX + task_id
+            yield "DEL", keys.TASK_PREFIX + task_id
         for task_id in after - before:
-            yield "SET", TASK_PREFIX + task_id, self.after.id
+            yield "SET", keys.TASK_PREFIX + task_id, self.after.id
 
     def _input_notes(self) -> Iterable[Command]:
-        """The record names the objects of a new input; one that is done with is to be forgotten."""
+        """The record names the objects of a new input; one that is done with is to be deleted."""
         job, before = self.after, self.before
         if self.options.input_note:
-            yield "ZREM", INPUT_NOTES, self.options.input_note
+            yield "ZREM", keys.INPUT_NOTES, self.options.input_note
         has_task = job.task_id is not None and (before is None or before.task_id is None)
         has_ended = job.status.terminal and not (before and before.status.terminal)
-        if job.submission.input_bytes and (has_task or has_ended):  # of an earlier version
-            yield "EXPIRE", INPUT_PREFIX + job.id, 0 if has_task else REPLAY_SECONDS
-            yield "HDEL", INPUT_SIZES, job.id
-        if not job.submission.forgets_input or job.submission.kept_input is None:
+        if job.request.input_bytes and (has_task or has_ended):  # of an earlier version
+            yield "EXPIRE", keys.INPUT_PREFIX + job.id, 0 if has_task else REPLAY_SECONDS
+            yield "HDEL", keys.INPUT_SIZES, job.id
+        if not job.request.deletes_input or job.request.kept_input is None:
             return
-        note = input_note(job.id, job.submission.input_files)
+        note = input_note(job.id, job.request.input_files)
         if has_task:
-            yield "ZADD", INPUT_NOTES, job.updated_at, note
+            yield "ZADD", keys.INPUT_NOTES, job.updated_at, note
         elif has_ended and job.task_id is None:
-            yield "ZADD", INPUT_NOTES, job.end + REPLAY_SECONDS, note
+            yield "ZADD", keys.INPUT_NOTES, job.end + REPLAY_SECONDS, note
 
     def _removed_tombstone(self) -> Iterable[Command]:
         """Remove the tombstone: the caller requested this job again."""
         if self.before is None and not self.options.unless_deleted:
-            yield "DEL", TOMBSTONE_PREFIX + self.after.id
+            yield "DEL", keys.TOMBSTONE_PREFIX + self.after.id
 
     def _superseded(self) -> Iterable[Command]:
         """Have the sweep delete what earlier claims may have left: this worker may be killed."""
         ends = self.after.status.terminal and self.before and not self.before.status.terminal
-        if ends and self.after.check.rescue_attempts > (self.after.status is Status.STORED):
-            yield "ZADD", SUPERSEDED, self.after.end, self.after.id
+        own = 1 if self.after.status is Status.STORED else 0
+        if ends and self.after.claim.rescue_attempts > own:
+            yield "ZADD", keys.SUPERSEDED, self.after.end, self.after.id
 
     def _rq_arguments(self, rq_queue: RqQueue) -> tuple[int | str, ...]:
         needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
@@ -188,8 +176,8 @@ class Commit:
     def _needs_worker(self) -> bool:
         """Whether the job waits for a worker and did not before."""
         before = self.before
-        has_work = self.after.check.work_deadline is not None and (
-            before is None or before.check.work_deadline is None
+        has_work = self.after.claim.work_deadline is not None and (
+            before is None or before.claim.work_deadline is None
         )
         return has_work or (
             self.after.submission.is_queued and not (before and before.submission.is_queued)
@@ -231,14 +219,16 @@ def _flat_items(mapping: Mapping[str, float]) -> list[Any]:
 def deletion(job: Job) -> list[Command]:
     """The commands that delete a record and all keys of its job."""
     # In whatever state it is: every index that it may be in is cleared.
-    prefixes = (RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX, INPUT_PREFIX)
+    prefixes = (keys.RECORD_PREFIX, keys.REFUSED_CALLBACKS_PREFIX, keys.INPUT_PREFIX)
     return [
         *(("ZREM", key, job.id) for key in every(job)),
         *(("DEL", prefix + job.id) for prefix in prefixes),
-        *(("DEL", TASK_PREFIX + task_id) for task_id in aliases(job)),
+        *(("DEL", keys.TASK_PREFIX + task_id) for task_id in aliases(job)),
     ]
 
 
 def tombstones(job: Job) -> list[Command]:
     """The commands that prevent later callbacks from making a deleted job anew (I12)."""
-    return [("SET", TOMBSTONE_PREFIX + name, "", "EX", TOMBSTONE_SECONDS) for name in _ids(job)]
+    return [
+        ("SET", keys.TOMBSTONE_PREFIX + name, "", "EX", TOMBSTONE_SECONDS) for name in _ids(job)
+    ]

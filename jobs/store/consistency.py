@@ -48,20 +48,20 @@ class Consistency:
 
     def members(self) -> Iterator[tuple[str, list[str]]]:
         """Each sorted set of jobs with the ids in it, page by page."""
-        prefixes = (keys.QUEUE_PREFIX, f"{keys.ACTIVE}:", keys.EXPECTED_PREFIX, keys.BY)
+        prefixes = (keys.QUEUE_PREFIX, f"{keys.ACTIVE}:", keys.ANNOUNCED_PREFIX, keys.BY)
         more = [key for prefix in prefixes for found in self._scan(prefix) for key in found]
         for key in (*indexes.FIXED_KEYS, *more):
-            cursor = -1
-            while cursor:
+            cursor: int | None = None
+            while cursor != 0:  # which comes with the last page
                 with unavailable():
-                    cursor, rows = self._redis.zscan(key, max(cursor, 0), count=PAGE)
+                    cursor, rows = self._redis.zscan(key, cursor or 0, count=PAGE)
                 yield key, [member.decode() for member, _ in rows]
 
     def _scan(self, prefix: str) -> Iterator[list[str]]:
-        cursor = -1
-        while cursor:
+        cursor: int | None = None
+        while cursor != 0:  # which comes with the last page
             with unavailable():
-                cursor, found = self._redis.scan(max(cursor, 0), f"{prefix}*", PAGE)
+                cursor, found = self._redis.scan(cursor or 0, f"{prefix}*", PAGE)
             if found:
                 yield [key.decode() for key in found]
 
@@ -82,8 +82,9 @@ class Consistency:
             return job, []
         pairs = zip(sets, scores, strict=True)
         wrong = [key for key, score in pairs if _differs(key, expected.get(key), score)]
-        unnamed = job.task_id not in (None, job_id) and owner is None
-        return job, wrong + [f"{keys.TASK_PREFIX}{job.task_id}"] * unnamed
+        if job.task_id not in (None, job_id) and owner is None:
+            wrong.append(f"{keys.TASK_PREFIX}{job.task_id}")
+        return job, wrong
 
     def is_member(self, key: str, job_id: str, job: Job | None) -> bool:
         """Whether an id is still in a set, and its record is still what was examined."""

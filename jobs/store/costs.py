@@ -6,7 +6,7 @@ of the job's creation (UTC).
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 from redis import Redis
@@ -16,7 +16,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timeline import utc
 from jobs.store.clock import Clock, unavailable
-from jobs.store.keys import COSTS_PREFIX, UNKEPT
+from jobs.store.keys import COSTS_PREFIX, UNKEPT, UNKEPT_UNPRICED
 from jobs.store.scripts import Command
 
 UNITS_PER_CREDIT = 10_000  # integers do not drift
@@ -24,6 +24,7 @@ CREDITS_MAX = 1_000_000.0  # of one job: an absurd cost must not overflow the su
 DAYS_MAX = 366
 _SECONDS = DAYS_MAX * 86400
 _SEPARATOR = "\t"  # in no model and no key name
+_UNPRICED = _SEPARATOR + "unpriced"  # ends the name of a number of jobs
 
 
 class CostView(TypedDict):
@@ -32,6 +33,7 @@ class CostView(TypedDict):
     model: str | None
     key: Annotated[str | None, Field(description="name of the API key that brought the jobs")]
     credits: float
+    jobs_without_price: Annotated[int, Field(description="BFL never said what they cost")]
 
 
 class DayView(TypedDict):
@@ -42,16 +44,29 @@ class DayView(TypedDict):
     costs: list[CostView]
 
 
+class Unkept(NamedTuple):
+    """Jobs that BFL made and whose media were not kept: the paid ones, and the ids of the latest.
+
+    `without_price` counts those of which it is not known whether they were paid.
+    """
+
+    number: int
+    ids: list[str]
+    without_price: int
+
+
 def cost_updates(before: Job | None, after: Job) -> Iterator[Command]:
     """The commands that book a changed cost; a restored job was booked before."""
     if before is None and after.status is Status.STORED:
         return
+    key = f"{COSTS_PREFIX}{utc(after.created_at):%Y-%m-%d}"
+    name = f"{after.model or ''}{_SEPARATOR}{after.request.key or ''}"
     units = _units(after) - (_units(before) if before else 0)
-    if units:
-        key = f"{COSTS_PREFIX}{utc(after.created_at):%Y-%m-%d}"
-        name = f"{after.model or ''}{_SEPARATOR}{after.submission.key or ''}"
-        yield "HINCRBY", key, name, units
-        yield "EXPIRE", key, _SECONDS
+    unpriced = after.is_without_price - (before.is_without_price if before else 0)
+    for field, change in ((name, units), (name + _UNPRICED, unpriced)):
+        if change:
+            yield "HINCRBY", key, field, change
+            yield "EXPIRE", key, _SECONDS
 
 
 def _units(job: Job) -> int:
@@ -75,20 +90,27 @@ class Costs:
             found = pipe.execute()
         return [_day_view(day, booked) for day, booked in zip(days, found, strict=True)]
 
-    def unkept(self, most: int) -> tuple[int, list[str]]:
-        """The number of paid jobs whose media were not kept, and the ids of the latest."""
+    def unkept(self, most: int) -> Unkept:
         with unavailable():
             ids = self._redis.zrevrange(UNKEPT, 0, most - 1) if most else []
-            return self._redis.zcard(UNKEPT), [job_id.decode() for job_id in ids]
+            counts = [self._redis.zcard(key) for key in (UNKEPT, UNKEPT_UNPRICED)]
+        return Unkept(counts[0], [job_id.decode() for job_id in ids], counts[1])
 
 
 def _day_view(day: str, booked: dict[bytes, bytes]) -> DayView:
-    costs: list[CostView] = []
-    for name, units in booked.items():
-        model, _, key = name.decode().partition(_SEPARATOR)
-        if int(units):
-            spent = int(units) / UNITS_PER_CREDIT
-            costs.append({"model": model or None, "key": key or None, "credits": spent})
+    books = {name.decode(): int(number) for name, number in booked.items() if int(number)}
+    names = dict.fromkeys(name.removesuffix(_UNPRICED) for name in books)
+    costs = [_cost_view(name, books) for name in names]
     costs.sort(key=lambda cost: -cost["credits"])
     total = round(sum(cost["credits"] for cost in costs), 4)
     return {"day": day, "credits": total, "costs": costs}
+
+
+def _cost_view(name: str, books: dict[str, int]) -> CostView:
+    model, _, key = name.partition(_SEPARATOR)
+    return {
+        "model": model or None,
+        "key": key or None,
+        "credits": books.get(name, 0) / UNITS_PER_CREDIT,
+        "jobs_without_price": books.get(name + _UNPRICED, 0),
+    }

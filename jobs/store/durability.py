@@ -41,7 +41,7 @@ _COMMANDS: dict[Durability, Command] = {
 }
 
 
-def check(redis: Any, durability: Durability) -> bool:
+def probe(redis: Any, durability: Durability) -> bool:
     """Write a test key and wait for it as a callback does; returns whether it was in time.
 
     Raises RedisError, and InvalidSettings when the server cannot do it at all.

@@ -9,14 +9,15 @@ from typing import Any, Literal, NamedTuple, Self
 from redis import Redis
 
 from jobs.domain.job import Job
-from jobs.domain.record import PARTS
+from jobs.domain.record import PRIVATE_FIELDS
 from jobs.domain.status import TERMINAL
 from jobs.store.clock import unavailable
 from jobs.store.keys import EVENTS
 from jobs.store.scripts import Command
 
 EVENTS_MAX = 20_000  # some megabytes, and hours of an ordinary day
-DELETED = "forgotten"  # instead of a status
+DELETED = "deleted"  # instead of a status
+_DELETED_BEFORE = "forgotten"  # in events of earlier versions
 ID, STATUS, CHANGE = "id", "status", "change"
 BATCH_MAX = 500
 BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
@@ -25,9 +26,10 @@ BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
 ChangeKind = Literal["status", "media", "details"]
 
 POSITION_FORM = r"[0-9]{1,19}-[0-9]{1,19}"
-_FINAL = frozenset({*TERMINAL, DELETED})
+_DELETED = frozenset({DELETED, _DELETED_BEFORE})
+_FINAL = TERMINAL | _DELETED
 
-_public_part = attrgetter(*(one.name for one in fields(Job) if one.name not in PARTS))
+_public_part = attrgetter(*(one.name for one in fields(Job) if one.name not in PRIVATE_FIELDS))
 
 
 def change_event(before: Job | None, after: Job) -> Iterator[Command]:
@@ -79,11 +81,11 @@ class Event(NamedTuple):
 
     @property
     def is_deleted(self) -> bool:
-        return self.status == DELETED
+        return self.status in _DELETED
 
     @property
     def is_final(self) -> bool:
-        """Whether the job has ended or was forgotten."""
+        """Whether the job has ended or was deleted."""
         return self.status in _FINAL
 
 

@@ -1,6 +1,6 @@
 """Index entries of a job: the sorted sets it belongs to, derived from its record alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from jobs.config.limits import ConcurrencyLimits, QueueCapacity
 from jobs.domain.job import Job
@@ -21,6 +21,7 @@ FIXED_KEYS = (
     keys.ACTIVE,
     keys.IN_FLIGHT,
     keys.UNKEPT,
+    keys.UNKEPT_UNPRICED,
     *(keys.STATUS_PREFIX + status for status in Status),
 )
 _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
@@ -29,29 +30,35 @@ _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
 def indexes(job: Job) -> dict[str, float]:
     """The sorted sets that a job belongs to, with its score in each."""
     scores = dict.fromkeys((keys.STATUS_PREFIX + job.status, *facets(job)), job.created_at)
-    if job.check.next_check_at is not None:  # I3: set until the job ends
-        scores[keys.DUE] = job.check.next_check_at
-    if job.check.work_deadline is not None:
+    if job.polling.next_check_at is not None:  # I3: set until the job ends
+        scores[keys.DUE] = job.polling.next_check_at
+    if job.claim.work_deadline is not None:
         # A URL expires and a poll can wait, so that rescues and polls have a set each.
         scores[keys.PENDING_RESCUES if job.status is Status.READY else keys.PENDING_POLLS] = (
-            job.check.work_deadline
+            job.claim.work_deadline
         )
     if job.is_submission:
         scores |= _of_submission(job)
-    if job.check.announced_by:
-        scores[keys.EXPECTED_PREFIX + job.check.announced_by] = job.created_at
+    if job.request.announced_by:
+        scores[keys.ANNOUNCED_PREFIX + job.request.announced_by] = job.created_at
     if job.submission.sent_at is not None:
         scores[keys.IN_FLIGHT] = job.submission.sent_at
     if job.notifications.pending:
         scores[keys.NOTIFICATIONS] = min(one.at for one in job.notifications.pending)
     if job.thumbnails.due_at is not None:
         scores[keys.THUMBNAILS] = job.thumbnails.due_at
-    if job.is_paid_and_not_kept:
-        scores[keys.UNKEPT] = job.end
     if job.status.terminal:
-        has_objects = job.present_media or job.submission.input_files
-        scores[keys.ENDED_MEDIA if has_objects else keys.ENDED] = job.end
+        scores |= dict.fromkeys(_of_ended(job), job.end)
     return scores
+
+
+def _of_ended(job: Job) -> Iterator[str]:
+    has_objects = job.present_media or job.request.input_files
+    yield keys.ENDED_MEDIA if has_objects else keys.ENDED
+    if job.is_paid_and_not_kept:
+        yield keys.UNKEPT
+    if job.is_without_price and job.status is not Status.STORED:
+        yield keys.UNKEPT_UNPRICED
 
 
 def _of_submission(job: Job) -> dict[str, float]:
@@ -69,8 +76,9 @@ def queue_key(job: Job) -> str:
 def every(job: Job) -> tuple[str, ...]:
     """All sorted sets that a job may ever belong to."""
     model = job.model or ""
-    expected = (keys.EXPECTED_PREFIX + job.check.announced_by,) if job.check.announced_by else ()
-    return (*FIXED_KEYS, active(model), queue_key(job), *expected, *possible_facets(job))
+    announcer = job.request.announced_by
+    announced = (keys.ANNOUNCED_PREFIX + announcer,) if announcer else ()
+    return (*FIXED_KEYS, active(model), queue_key(job), *announced, *possible_facets(job))
 
 
 def active(model: str) -> str:
@@ -81,8 +89,8 @@ def capacities(
     before: Job | None, after: Job, limits: ConcurrencyLimits, room: QueueCapacity
 ) -> Mapping[str, int]:
     """Capacity of each limited set that the job newly enters (I14)."""
-    if after.check.announced_by and not before:
-        return {keys.EXPECTED_PREFIX + after.check.announced_by: room.unconfirmed}
+    if after.request.announced_by and not before:
+        return {keys.ANNOUNCED_PREFIX + after.request.announced_by: room.announced}
     takes_slot = after.submission.slot and not (before and before.submission.slot)
     if not takes_slot:
         return {}
@@ -94,8 +102,5 @@ def index_updates(before: Job | None, after: Job) -> tuple[list[str], dict[str, 
     """The sorted sets that a job leaves, and those to add it to with its score in each."""
     old, new = indexes(before) if before else {}, indexes(after)
     left = [key for key in {**old, **dict.fromkeys(ALWAYS_WRITTEN)} if key not in new]
-    return left, {key: at for key, at in new.items() if old.get(key) != at or _is_rewritten(key)}
-
-
-def _is_rewritten(key: str) -> bool:
-    return key in ALWAYS_WRITTEN or key.startswith(keys.QUEUE_PREFIX)
+    rewritten = (*ALWAYS_WRITTEN, queue_key(after))
+    return left, {key: at for key, at in new.items() if old.get(key) != at or key in rewritten}

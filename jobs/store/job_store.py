@@ -13,7 +13,7 @@ from jobs.domain.job import Job
 from jobs.store import codec, commit, events, keys, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable
-from jobs.store.commit import NO_COUNTS, After, Change, Commit, CommitOptions, Outcome
+from jobs.store.commit import NO_COUNTS, After, Change, Commit, CommitOptions, CommitOutcome
 from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import Command, write_essential
 
@@ -21,9 +21,9 @@ RACES_MAX = 100
 SUBMISSION_TRIES = 3  # there are no races for a new job: Redis is too slow
 
 _ERRORS = {
-    Outcome.NO_FREE_SLOT: NoFreeSlot,
-    Outcome.QUEUE_FULL: QueueFull,
-    Outcome.DELETED: UnknownJob,
+    CommitOutcome.NO_FREE_SLOT: NoFreeSlot,
+    CommitOutcome.QUEUE_FULL: QueueFull,
+    CommitOutcome.DELETED: UnknownJob,
 }
 Step = Callable[[Job | None, float], After]
 
@@ -145,7 +145,7 @@ class JobStore:
             now = self.now()
             after = step(before, now)
             if after is before or after is None:  # I17: an old report is not written
-                self._confirm(before)
+                self._await_durability(before)
                 return Change(before, cast(After, before))
             changed = notifications.schedule(before, after, now, owner=self._notifies_owner)
             # I4: from the clock, so that a record that Redis has lost never had the same version.
@@ -167,7 +167,7 @@ class JobStore:
         )
         if outcome in _ERRORS:
             raise _ERRORS[outcome]
-        return outcome == Outcome.WRITTEN, codec.decode(current) if current else None
+        return outcome == CommitOutcome.WRITTEN, codec.decode(current) if current else None
 
     def require_room(self) -> None:
         """Raises QueueFull where a new submission would: before its objects are stored."""
@@ -177,7 +177,7 @@ class JobStore:
         if is_full:
             raise QueueFull
 
-    def _confirm(self, job: Job | None) -> None:
+    def _await_durability(self, job: Job | None) -> None:
         """Wait until a record that was found is durable, before the caller relies on it.
 
         A request that was answered with 503 for want of durability may have written it.

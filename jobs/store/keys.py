@@ -16,6 +16,8 @@ WRONG_KEYS_PREFIX = "fluxkeep:wrong_keys:"  # + client address: the same for wro
 KNOWN_CLIENT_PREFIX = "fluxkeep:known_client:"  # + client address and key name that were valid
 USED_LOGIN_PREFIX = "fluxkeep:login:"  # + id of a login link that was used
 ENDED_SESSION_PREFIX = "fluxkeep:ended_session:"  # + id of a dashboard session that was ended
+BFL_SCHEMAS = "fluxkeep:bfl_schemas"  # of BFL's OpenAPI document, and what changed in it
+BFL_SCHEMAS_READ = "fluxkeep:bfl_schemas:read"  # until that document is read again
 BARRIER = "fluxkeep:barrier"  # written to wait until earlier writes are durable
 
 # Sorted sets of job ids: work, by the time at which it is due
@@ -29,7 +31,7 @@ THUMBNAILS = "fluxkeep:thumbnails"
 QUEUE_PREFIX = "fluxkeep:queue:"  # + model: jobs that wait for a concurrency slot, by age
 ACTIVE = "fluxkeep:active"  # jobs in a slot, by deadline; with ":" + model, those of one model
 IN_FLIGHT = "fluxkeep:in_flight"  # submissions that BFL has not answered yet, by their start
-EXPECTED_PREFIX = "fluxkeep:expected:"  # + key name: jobs it announced that BFL never confirmed
+ANNOUNCED_PREFIX = "fluxkeep:expected:"  # + key name: jobs it announced, until BFL confirms
 
 # Sorted sets of job ids: what the API lists, by creation
 STATUS_PREFIX = "fluxkeep:jobs:"  # + status
@@ -52,6 +54,7 @@ INPUT_NOTES = "fluxkeep:input_notes"  # no record may name them, or their job ma
 
 # Other structures
 UNKEPT = "fluxkeep:unkept"  # sorted set: paid jobs whose media were not kept, by their end
+UNKEPT_UNPRICED = "fluxkeep:unkept_unpriced"  # the same for jobs whose price is not known
 COSTS_PREFIX = "fluxkeep:costs:"  # + day: hash of 1/10000 credits by model and key
 INPUT_SIZES = "fluxkeep:input_sizes"  # hash: bytes of the requests under INPUT_PREFIX
 QUEUES = "fluxkeep:queues"  # set: keys of the submission queues that are not empty

@@ -12,7 +12,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store import codec, scripts
 from jobs.store.clock import unavailable
-from jobs.store.keys import BY_MODEL, PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX, TASK_PREFIX
+from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX, TASK_PREFIX
 from jobs.store.search import Group, Search
 
 # A page ends after so many jobs, matching or not, so that its cost is bounded.
@@ -58,12 +58,6 @@ class JobListing:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._read_sets_script = redis.register_script(scripts.read("read_sets"))
 
-    def models(self, ending: str) -> list[str]:
-        """Models of known jobs with this suffix. The cost follows the number of keys."""
-        with unavailable():
-            keys = list(self._redis.scan_iter(f"{BY_MODEL}*{ending}", count=SCANNED))
-        return sorted(key.decode().removeprefix(BY_MODEL) for key in keys)
-
     def ids(self, prefix: str) -> list[str]:
         """Jobs whose id or task id begins so. The cost follows the number of keys."""
         with unavailable():
@@ -86,18 +80,15 @@ class JobListing:
                 needed = limit - len(found) + 1
                 count = needed if is_exact else max(needed, STRIDE)
                 run = self._positions(walked, count, position, search)
-                found += self._matching(run, search)
+                jobs = self.load_jobs([one.id for one in run])
+                known = ((one, jobs.get(one.id)) for one in run)
+                found += [(one, job) for one, job in known if job and search.matches(job)]
                 jobs_read += len(run)
                 if len(found) > limit:
                     return Page([job for _, job in found[:limit]], found[limit - 1][0])
                 position = run[-1] if len(run) == count else None
                 if position is None or jobs_read >= JOBS_READ_MAX:
                     return Page([job for _, job in found], position)
-
-    def _matching(self, positions: list[Position], search: Search) -> list[tuple[Position, Job]]:
-        jobs = self.load_jobs([one.id for one in positions])
-        known = ((one, jobs.get(one.id)) for one in positions)
-        return [(one, job) for one, job in known if job and search.matches(job)]
 
     def _smallest(self, search: Search, before: Position | None) -> tuple[Group, bool]:
         """The group with the fewest jobs, and whether all of its jobs match the search."""
@@ -170,7 +161,7 @@ def load_records(redis: Any, job_ids: Iterable[str]) -> dict[str, Job | None]:
 def longest_wait(ready: Iterable[Job], now: float) -> float:
     """Seconds that the oldest rescue has waited which no worker has begun; 0 when none waits."""
     waiting = (
-        job for job in ready if job.check.work_deadline is not None and not job.check.attempts
+        job for job in ready if job.claim.work_deadline is not None and not job.polling.attempts
     )
     since = (job.delivery.ready_at for job in waiting if job.delivery.ready_at)
     return max(now - min(since, default=now), 0.0)

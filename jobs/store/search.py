@@ -25,8 +25,8 @@ def facets(job: Job) -> Iterator[str]:
         yield keys.BY_MODEL + job.model
     if job.source:
         yield keys.BY_SOURCE + job.source
-    if job.submission.repeats:
-        yield keys.BY_REPEATS + job.submission.repeats
+    if job.request.repeats:
+        yield keys.BY_REPEATS + job.request.repeats
     if job.metadata:
         yield from _of_metadata(job)
 
@@ -90,7 +90,7 @@ class Search:
             (not self.statuses or job.status in self.statuses)
             and self.model in (None, job.model)
             and self.source in (None, job.source)
-            and self.repeats in (None, job.submission.repeats)
+            and self.repeats in (None, job.request.repeats)
             and (self.since is None or job.created_at >= self.since)
             and (self.until is None or job.created_at < self.until)
             and all(

@@ -14,17 +14,9 @@ from jobs import views
 from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
-from jobs.domain.errors import (
-    BadRequest,
-    BflUnavailable,
-    IdempotencyKeyReused,
-    QueueFull,
-    StorageError,
-    StoreUnavailable,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.record import ClientWebhook, Submission
-from jobs.domain.report import Failure
 from jobs.net.http_client import HEADER_VALUE
 from receiver import input_body
 from receiver.api import submissions
@@ -44,9 +36,11 @@ POLL_BACKOFF = 1.3
 
 
 class ModelConverter(PathConverter):
-    """URL converter: every path under /v1 other than BFL's own get_result and credits."""
+    """URL converter: every path under /v1 that may be a model."""
 
-    regex = "(?!(?:get_result|credits)$)[^/].*?"
+    regex = (
+        f"(?!(?:get_result|credits)$|(?:{'|'.join(bfl_submissions.BFL_ONLY_PATHS)})(?:/|$))[^/].*?"
+    )
 
 
 blueprint = Blueprint("bfl_compat", __name__, url_prefix="/v1")
@@ -98,12 +92,10 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
         200: ResponseSpec("The task.", compat.BflSubmission),
         **REFUSALS,
     },
-    errors=(IdempotencyKeyReused, QueueFull, StorageError),
+    errors=(errors.IdempotencyKeyReused, errors.QueueFull, errors.StorageError),
 )
 def bfl_submit(model: str) -> ResponseReturnValue:
     """Submit as to BFL. A refusal is relayed if it comes at once."""
-    if not bfl_submissions.is_generation(model):
-        raise BadRequest(bfl_submissions.explain_no_generation(model))
     with input_body.received() as received:
         webhook = validate(WebhookFields, received.fields).client_webhook
         given = bfl_submissions.without_webhook(received.fields)
@@ -112,7 +104,9 @@ def bfl_submit(model: str) -> ResponseReturnValue:
         queued = submissions.enqueue_request(services(), body, details, received.digest)
     job = _wait_for_acceptance(queued)
     if job.error and job.error.http_status:
-        return _refusal(job.error, job.error.http_status)
+        answer, message = job.error.answer, job.error.message
+        relayed = answer if isinstance(answer, dict) else {"detail": message}
+        return {"message": message, **relayed}, job.error.http_status
     # As the client reaches us: some send their key to no other origin.
     return compat.submission(job, services().base_url())
 
@@ -126,11 +120,6 @@ def _wait_for_acceptance(job: Job) -> Job:
         interval *= POLL_BACKOFF
         job = store.load(job.id) or job
     return job
-
-
-def _refusal(failure: Failure, status: int) -> ResponseReturnValue:
-    body = failure.answer if isinstance(failure.answer, dict) else {"detail": failure.message}
-    return {"message": failure.message, **body}, status
 
 
 @blueprint.get("/get_result")
@@ -148,12 +137,12 @@ def bfl_result() -> ResponseReturnValue:
     task_id = ResultQuery.read().id
     try:
         job = services().store.load(task_id)
-    except StoreUnavailable:
+    except errors.StoreUnavailable:
         return _poll_response(compat.pending_task(task_id))
     if job is None:
         return _poll_response(compat.unknown_task(task_id), HTTPStatus.NOT_FOUND)
-    links, waiting = services().links_to(job), views.waiting_reasons(services(), job)
-    return _poll_response(compat.task(job, links, waiting))
+    waiting = views.waiting_reasons(services().submission_queue, job)
+    return _poll_response(compat.task(job, services().links_to(job), waiting))
 
 
 def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> ResponseReturnValue:
@@ -175,7 +164,7 @@ def bfl_credits() -> ResponseReturnValue:
     """Credits left at BFL. Relayed from the operator's account."""
     try:
         answer = services().bfl.credits()
-    except BflUnavailable as error:
+    except errors.BflUnavailable as error:
         return compat.error(str(error), str(error)), HTTPStatus.SERVICE_UNAVAILABLE
     if answer.is_key_refused:
         text = "BFL refuses the API key of this Fluxkeep"

@@ -22,6 +22,7 @@ class Unkept(TypedDict):
 
     count: int
     jobs: Annotated[list[str], Field(description=f"ids, the latest {UNKEPT_IDS_MAX}")]
+    without_price: Annotated[int, Field(description="more jobs, which BFL may have billed")]
 
 
 class CostsView(TypedDict):
@@ -45,6 +46,7 @@ class CostsQuery(Query):
 )
 def get_costs() -> CostsView:
     """Credits per day, model and key. With the paid jobs whose media were not kept."""
-    count, ids = services().costs.unkept(UNKEPT_IDS_MAX)
+    count, ids, unknown = services().costs.unkept(UNKEPT_IDS_MAX)
     days = services().costs.days(CostsQuery.read().days)
-    return {"days": days, "paid_and_not_kept": {"count": count, "jobs": ids}}
+    unkept: Unkept = {"count": count, "jobs": ids, "without_price": unknown}
+    return {"days": days, "paid_and_not_kept": unkept}

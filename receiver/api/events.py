@@ -17,7 +17,7 @@ from receiver.schemas.query import EventsQuery
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 EVENTS = ResponseSpec(
-    "Server-Sent Events: `job` with each changed job, `forgotten` with the id of a deleted one.",
+    "Server-Sent Events: `job` with each changed job, `deleted` with the id of a deleted one.",
     content_types=(STREAM,),
 )
 

@@ -21,19 +21,19 @@ def load_job(services: Services, job_id: str) -> Job:
 
 
 def replay_job(services: Services, job_id: str) -> Job:
-    """Reopen a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
+    """Replay a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
     known = load_job(services, job_id)
     if known.task_id is None and not _has_input(services, known):
         raise WrongStatus("BFL never accepted this job, and its input was deleted")
-    reopen = partial(submission.reopen, timeouts=services.settings.timeouts)
-    change = services.store.change(known.id, reopen)
+    replay = partial(submission.replay, timeouts=services.settings.timeouts)
+    change = services.store.change(known.id, replay)
     if not change.written or change.after is None:
         raise WrongStatus("only a job that failed, expired or was lost can be replayed")
     return change.after
 
 
 def _has_input(services: Services, job: Job) -> bool:
-    if job.submission.kept_input is not None:
+    if job.request.kept_input is not None:
         return inputs.is_complete(job)
     return services.store.submission(job.id) is not None  # queued by an earlier version
 
@@ -64,12 +64,12 @@ def delete_job(services: Services, job: Job) -> None:
         services.storage.delete_superseded,
         job.id,
         job.created_at,
-        job.check.fencing_token,
+        job.claim.fencing_token,
         named=(),
     )
 
 
 def _delete_unchanged(services: Services, job: Job) -> bool:
-    for file in (*job.media, *job.submission.input_files):
+    for file in (*job.media, *job.request.input_files):
         run_in_thread(services.storage.delete, file.key)
     return services.store.delete(job)

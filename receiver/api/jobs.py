@@ -1,4 +1,4 @@
-"""Jobs API: expect, show, list, replay and delete jobs."""
+"""Jobs API: announce, show, list, replay and delete jobs."""
 
 import logging
 from collections.abc import Mapping
@@ -9,17 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs import inputs, sidecars, views
 from jobs.bfl import parsing
-from jobs.domain.errors import (
-    InvalidField,
-    NoFreeSlot,
-    QueueFull,
-    StorageError,
-    StoreUnavailable,
-    TooManyUnconfirmed,
-    TooManyWaiting,
-    UnknownJob,
-    WrongStatus,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
@@ -32,7 +22,7 @@ from receiver.api.long_poll import wait_for_end
 from receiver.context import part, services
 from receiver.feed.broker import Broker
 from receiver.openapi import examples
-from receiver.schemas.bodies import Expectation, validate_with_input
+from receiver.schemas.bodies import Announcement, validate_with_input
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import NO_ID, format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
@@ -41,7 +31,7 @@ from receiver.thread_pool import run_in_thread
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
-UNCONFIRMED_RETRY_SECONDS = 60.0
+ANNOUNCED_RETRY_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -49,21 +39,21 @@ log = logging.getLogger(__name__)
 @blueprint.put("/<job_id>")
 @EndpointSpec(
     scope="submit",
-    body=Expectation,
-    body_example=examples.EXPECTATION,
+    body=Announcement,
+    body_example=examples.ANNOUNCEMENT,
     is_body_required=False,
     responses={
         200: ResponseSpec("The existing job.", JobView),
         201: ResponseSpec("The new job.", JobView),
     },
-    errors=(WrongStatus, TooManyUnconfirmed, StorageError),
+    errors=(errors.WrongStatus, errors.TooManyAnnounced, errors.StorageError),
 )
 def expect_job(job_id: str) -> ResponseReturnValue:
     """Announce a job. Its caller submitted it to BFL; the callback may have come first."""
     if not parsing.TASK_ID.fullmatch(job_id):
-        raise InvalidField("task_id", NO_ID)
+        raise errors.InvalidField("task_id", NO_ID)
     with input_body.received(default=b"{}") as received:
-        body = validate_with_input(Expectation, received.fields)
+        body = validate_with_input(Announcement, received.fields)
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
             raise request_body.too_large(input_body.FURTHER_MAX_BYTES)
         change = _record(job_id, body)
@@ -73,10 +63,10 @@ def expect_job(job_id: str) -> ResponseReturnValue:
     return views.job_view(services(), change.after), 200 if change.before else 201
 
 
-def _record(job_id: str, body: Expectation) -> Change[Job]:
+def _record(job_id: str, body: Announcement) -> Change[Job]:
     """Record a new job, or what the body adds to a known one.
 
-    Raises WrongStatus, TooManyUnconfirmed.
+    Raises WrongStatus, TooManyAnnounced.
     """
     details, store = body.given(), services().store
     known = store.load(job_id)
@@ -84,53 +74,53 @@ def _record(job_id: str, body: Expectation) -> Change[Job]:
     packed = inputs.pack(body.input or {}, services().settings.max_input_bytes)
     is_kept = body.input is not None and services().settings.keep_inputs
     # The first one stays, and Fluxkeep has that of its own submissions.
-    is_stored = is_kept and not (known and known.submission.kept_input is not None)
+    is_stored = is_kept and not (known and known.request.kept_input is not None)
     files = packed.files(own_id, created_at) if is_stored else ()
 
     def merge(job: Job | None, now: float) -> Job:
         before = job or _announced(job_id, now, details.get("model")).evolve(created_at=created_at)
         if before.is_submission and body.input is not None:
-            raise WrongStatus("Fluxkeep submits this job itself, and has its input")
-        _check_fixed_fields(before, details)
+            raise errors.WrongStatus("Fluxkeep submits this job itself, and has its input")
+        _require_fixed_fields(before, details)
         after = before.with_details(now, details)
-        if not is_stored or after.submission.kept_input is not None:
+        if not is_stored or after.request.kept_input is not None:
             return after
         if day_of(after.created_at) != day_of(created_at):  # the names of the objects begin with it
-            raise StoreUnavailable("the job was made by somebody else: send it again")
-        return after.with_submission(kept_input=packed.values, input_files=files)
+            raise errors.StoreUnavailable("the job was made by somebody else: send it again")
+        return after.with_request(kept_input=packed.values, input_files=files)
 
     def write(note: str | None) -> Change[Job]:
         return store.update(own_id, merge, new=known is None, input_note=note)
 
     try:
         return input_storage.record(services(), packed.parts, files, write, is_new_id=False)
-    except NoFreeSlot:
-        raise TooManyUnconfirmed(retry_after=UNCONFIRMED_RETRY_SECONDS) from None
+    except errors.NoFreeSlot:
+        raise errors.TooManyAnnounced(retry_after=ANNOUNCED_RETRY_SECONDS) from None
 
 
 def _announced(job_id: str, now: float, model: str | None) -> Job:
-    """A new job that counts against MAX_UNCONFIRMED of its key until BFL confirms it."""
+    """A new job that counts against MAX_ANNOUNCED of its key until BFL confirms it."""
     timeouts = services().settings.timeouts
-    job = Job.expected(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_EXPECTED)
-    return job.with_check(announced_by=g.api_key.name).with_submission(key=g.api_key.name)
+    job = Job.awaited(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_ANNOUNCED)
+    return job.with_request(key=g.api_key.name, announced_by=g.api_key.name)
 
 
 def _update_sidecar(job_id: str) -> None:
     """A failure leaves a stale sidecar, which `repair` rewrites; the record is changed anyway."""
     try:
         sidecars.update(services().store, services().storage, job_id, run_in_thread)
-    except (StorageError, StoreUnavailable) as error:
+    except (errors.StorageError, errors.StoreUnavailable) as error:
         log.warning("job %s: its sidecar is stale: %s", job_id, error)
 
 
-def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
+def _require_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
     """Raises WrongStatus for a change of where Fluxkeep submits a job."""
     # The operator's API key goes where these say: a caller must not change them.
-    fixed = {"model": job.model, "polling_url": job.check.polling_url}
+    fixed = {"model": job.model, "polling_url": job.polling.polling_url}
     if job.is_submission and any(
         details.get(name, value) != value for name, value in fixed.items()
     ):
-        raise WrongStatus(
+        raise errors.WrongStatus(
             "Fluxkeep submits this job itself: its model and polling_url cannot change"
         )
 
@@ -140,7 +130,7 @@ def _check_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
     scope="read",
     query=ShowQuery,
     responses={200: ResponseSpec("The job.", JobView)},
-    errors=(UnknownJob, TooManyWaiting),
+    errors=(errors.UnknownJob, errors.TooManyWaiting),
 )
 def get_job(job_id: str) -> ResponseReturnValue:
     """Get a job, or wait until it ends. The response comes then, or after `wait` seconds."""
@@ -174,8 +164,8 @@ def list_jobs() -> JobPage:
 @blueprint.post("/<job_id>/rescues")
 @EndpointSpec(
     scope="admin",
-    responses={202: ResponseSpec("The reopened job.", JobView)},
-    errors=(UnknownJob, WrongStatus),
+    responses={202: ResponseSpec("The replayed job.", JobView)},
+    errors=(errors.UnknownJob, errors.WrongStatus),
 )
 def rescue_job(job_id: str) -> ResponseReturnValue:
     """Replay a job. BFL is asked again; only for `failed`, `expired` and `lost` jobs."""
@@ -189,8 +179,8 @@ def rescue_job(job_id: str) -> ResponseReturnValue:
         202: ResponseSpec("No record has this id: the storage is searched for its objects."),
         204: ResponseSpec("The job was deleted."),
     },
-    errors=(UnknownJob, StorageError, QueueFull),
+    errors=(errors.UnknownJob, errors.StorageError, errors.QueueFull),
 )
-def forget_job(job_id: str) -> ResponseReturnValue:
-    """Delete a job and its media. Its input, too; without a record soon, and by its own id."""
+def delete_job(job_id: str) -> ResponseReturnValue:
+    """Delete a job, its media and its input. For ever; without a record soon, and by its own id."""
     return "", 204 if delete_or_erase(services(), job_id) else 202

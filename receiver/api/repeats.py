@@ -7,13 +7,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from jobs import inputs, views
-from jobs.domain.errors import (
-    IdempotencyKeyReused,
-    InputNotKept,
-    QueueFull,
-    StorageError,
-    UnknownJob,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.record import Submission
 from jobs.services import Services
@@ -52,7 +46,13 @@ class RepeatBody(BaseModel):
     body_example=examples.REPEAT,
     is_body_required=False,
     responses={202: ResponseSpec("The new job.", JobView)},
-    errors=(UnknownJob, InputNotKept, IdempotencyKeyReused, QueueFull, StorageError),
+    errors=(
+        errors.UnknownJob,
+        errors.InputNotKept,
+        errors.IdempotencyKeyReused,
+        errors.QueueFull,
+        errors.StorageError,
+    ),
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:
     """Submit a job's input again. Model, metadata and region stay, but for what is given."""
@@ -62,17 +62,18 @@ def repeat_job(job_id: str) -> ResponseReturnValue:
         changes = {**body.model_dump(exclude={"input"}), "input": body.input}
         fields = repeat_fields(services(), original, changes)
         submission = validate_with_input(SubmissionBody, fields)
-        details = Submission(repeats=original.id)
-        job = enqueue_request(services(), submission, details, received.digest)
+        job = enqueue_request(
+            services(), submission, Submission(), received.digest, repeats=original.id
+        )
     return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
 
 
 def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:
     """The fields of a submission that repeats a job. Raises InputNotKept, StorageError."""
-    is_kept = job.submission.public_input is not None
+    is_kept = job.request.public_input is not None
     known = run_in_thread(inputs.load, services.storage, job) if is_kept else None
     if known is None:
-        raise InputNotKept
+        raise errors.InputNotKept
     merged = {**known, **(changes.get("input") or {})}
     metadata = changes.get("metadata")
     return {
@@ -80,5 +81,5 @@ def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict
         "input": {name: value for name, value in merged.items() if value is not None},
         "metadata": dict(job.metadata) if metadata is None else metadata,
         "notify_url": changes.get("notify_url"),
-        "region": changes.get("region") or job.submission.region,
+        "region": changes.get("region") or job.request.region,
     }

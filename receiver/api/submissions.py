@@ -12,17 +12,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Se
 
 from jobs import drafts, inputs, views
 from jobs.bfl import submissions as bfl_submissions
-from jobs.bfl.hosts import API_HOSTS, GLOBAL_HOST, region_of
-from jobs.domain import submission
-from jobs.domain.errors import (
-    IdempotencyKeyReused,
-    Invalid,
-    InvalidField,
-    QueueFull,
-    StorageError,
-)
+from jobs.bfl.hosts import API_HOSTS, region_of
+from jobs.domain import errors, submission
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.record import Request, Submission
 from jobs.domain.timeline import EventCode
 from jobs.net.urls import parse
 from jobs.services import Services
@@ -49,7 +42,7 @@ log = logging.getLogger(__name__)
 blueprint = Blueprint("submissions", __name__, url_prefix="/api/jobs")
 
 
-def _check_generation(model: str) -> str:
+def _require_generation(model: str) -> str:
     if not bfl_submissions.is_generation(model):
         raise ValueError(bfl_submissions.explain_no_generation(model))
     return model
@@ -58,7 +51,9 @@ def _check_generation(model: str) -> str:
 def _refuse_webhook(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     """Raises Invalid: BFL calls Fluxkeep instead."""
     if wrong := [name for name in bfl_submissions.WEBHOOK_FIELDS if name in value]:
-        raise Invalid([{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong])
+        raise errors.Invalid(
+            [{"field": f"input.{name}", "message": WEBHOOK_IN_INPUT} for name in wrong]
+        )
     return value
 
 
@@ -67,7 +62,7 @@ class SubmissionBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    model: Annotated[ModelPath, AfterValidator(_check_generation)]
+    model: Annotated[ModelPath, AfterValidator(_require_generation)]
     input: Annotated[dict[str, JsonValue], AfterValidator(_refuse_webhook)]
     metadata: Metadata = None
     notify_url: NotifyUrl = None
@@ -84,7 +79,7 @@ class SubmissionBody(BaseModel):
     body=SubmissionBody,
     body_example=examples.SUBMISSION,
     responses={202: ResponseSpec("The queued job.", JobView)},
-    errors=(IdempotencyKeyReused, QueueFull, StorageError),
+    errors=(errors.IdempotencyKeyReused, errors.QueueFull, errors.StorageError),
 )
 def submit_job() -> ResponseReturnValue:
     """Submit to BFL. A repeated `Idempotency-Key` returns the same job."""
@@ -95,49 +90,62 @@ def submit_job() -> ResponseReturnValue:
 
 
 def enqueue_request(
-    services: Services, body: SubmissionBody, details: Submission, digest: str
+    services: Services,
+    body: SubmissionBody,
+    details: Submission,
+    digest: str,
+    repeats: str | None = None,
 ) -> Job:
     """Queue the job of this request, unless its `Idempotency-Key` already made one.
 
-    `digest` is that of the request, in hex.
+    `digest` is that of the request, in hex; `repeats` is the id of the job that it repeats.
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return enqueue(services, body, details)
-    return enqueue_once(services, body, details, (request_key(), key), digest)
+        return enqueue(services, body, details, repeats=repeats)
+    return enqueue_once(services, body, details, (request_key(), key), digest, repeats)
 
 
 def enqueue(
-    services: Services, body: SubmissionBody, details: Submission, job_id: str | None = None
+    services: Services,
+    body: SubmissionBody,
+    details: Submission,
+    job_id: str | None = None,
+    repeats: str | None = None,
 ) -> Job:
     """Store its input, and record and queue a new job, or return the job with this id.
 
     Raises Invalid for a region that BFL_API_URL excludes and for a missing draft, what
-    `inputs.check` raises, QueueFull, StorageError and StoreUnavailable.
+    `inputs.require_limits` raises, QueueFull, StorageError and StoreUnavailable.
     """
-    _check_region(services, body.region)
+    _require_region(services, body.region)
     draft = drafts.find(services, body.input)
     packed = inputs.pack(body.input, services.settings.max_input_bytes)
     if packed.parts:
         services.store.require_room()
     own_id, created_at = job_id or str(uuid.uuid4()), services.store.now()
     files = packed.files(own_id, created_at)
-    details = replace(
-        details,
+    asked = Request(
+        repeats=repeats,
         region=body.region,
         base_url=_callback_base_url(services),
         kept_input=packed.values,
         input_files=files,
-        forgets_input=not services.settings.keep_inputs,
+        deletes_input=not services.settings.keep_inputs,
         key=current_key_name(),
     )
 
     def create(job: Job | None, now: float) -> Job:
         if job:
             return job
-        new = submission.create(own_id, body.model, now, details, body.metadata, body.notify_url)
+        new = submission.create(own_id, body.model, now, asked, body.metadata, body.notify_url)
+        if draft:
+            event = EventCode.SUBMISSION_DRAFT_REFERENCED
+            new = new.with_event(now, event, job=draft.job.id, file=draft.position)
         # The keys of the objects begin with the day of its creation.
-        return _with_remarks(services, new.evolve(created_at=created_at), now, draft)
+        return new.evolve(created_at=created_at).with_submission(
+            client_webhook=details.client_webhook, request_digest=details.request_digest
+        )
 
     def write(note: str | None) -> Change[Job]:
         return services.store.update(own_id, create, new=True, input_note=note)
@@ -148,29 +156,13 @@ def enqueue(
     return change.after
 
 
-def _check_region(services: Services, region: str | None) -> None:
+def _require_region(services: Services, region: str | None) -> None:
     """A regional BFL_API_URL binds all jobs to its region. Raises Invalid."""
     required = services.settings.region
     if region and required and region_of(API_HOSTS[region]) != required:
-        raise Invalid(
+        raise errors.Invalid(
             [{"field": "region", "message": f"this Fluxkeep keeps its jobs in {required}"}]
         )
-
-
-def _with_remarks(services: Services, job: Job, now: float, draft: drafts.Bundle | None) -> Job:
-    """Note on the timeline which draft is used, and that the region may be wrong."""
-    if draft:
-        job = job.with_event(
-            now, EventCode.SUBMISSION_DRAFT_REFERENCED, job=draft.job.id, file=draft.position
-        )
-    if (
-        bfl_submissions.is_bound_to_region(job.model or "")
-        and services.origin_of(job).host == GLOBAL_HOST
-    ):
-        return job.with_event(
-            now, EventCode.SUBMISSION_REGION_DOUBTFUL, reason=bfl_submissions.REGION_BOUND_REMEDY
-        )
-    return job
 
 
 def _callback_base_url(services: Services) -> str | None:
@@ -183,22 +175,27 @@ def _callback_base_url(services: Services) -> str | None:
 
 
 def enqueue_once(
-    services: Services, body: SubmissionBody, details: Submission, key: IdempotencyKey, digest: str
+    services: Services,
+    body: SubmissionBody,
+    details: Submission,
+    key: IdempotencyKey,
+    digest: str,
+    repeats: str | None = None,
 ) -> Job:
     """Return the job that this key created within a day, or create one.
 
     Raises InvalidField, and IdempotencyKeyReused when the key came with another request before.
     """
     if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
-        raise InvalidField(
+        raise errors.InvalidField(
             "Idempotency-Key", "give 1 to 255 printable ASCII characters without spaces"
         )
     details = replace(details, request_digest=digest[:32])
     job_id, is_known = _idempotent_job_id(services, key)
     known = services.store.update(job_id, lambda job, _now: job).after if is_known else None
-    job = known or enqueue(services, body, details, job_id)
+    job = known or enqueue(services, body, details, job_id, repeats)
     if job.submission.request_digest != details.request_digest:
-        raise IdempotencyKeyReused
+        raise errors.IdempotencyKeyReused
     return job
 
 
@@ -219,4 +216,4 @@ def _find_id(services: Services, secret: SecretStr, key: IdempotencyKey) -> tupl
         known = services.store.load(job_id)
         if known is None or services.store.now() < known.created_at + IDEMPOTENCY_SECONDS:
             return job_id, known is not None
-    raise IdempotencyKeyReused("this Idempotency-Key was used too often")
+    raise errors.IdempotencyKeyReused("this Idempotency-Key was used too often")

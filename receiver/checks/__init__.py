@@ -39,7 +39,7 @@ CHECKS = (
     Check("rescues", processes.check_rescues, needs_redis=True),
     Check("submissions", bfl.check_submissions, needs_redis=True),
     Check("credits", bfl.check_credits, needs_redis=True),
-    Check("regions", bfl.check_regions, needs_redis=True, on_demand=True),
+    Check("models", bfl.check_schemas, needs_redis=True),
     Check("bfl", bfl.check_account, on_demand=True),
     Check("outgoing", outgoing.check, on_demand=True),
     Check("public_url", public_url.check, on_demand=True),
@@ -52,11 +52,10 @@ class ReadinessResults(SharedValue[list[Result]]):
     """Results of the checks that need no key to ask for."""
 
     def __init__(self, services: Services, account: Account) -> None:
-        super().__init__(lambda: _readiness(services, account), READINESS_MAX_AGE_SECONDS)
-
-
-def _readiness(services: Services, account: Account) -> list[Result]:
-    return list(run(Context(services.settings, services, account), READINESS_CHECKS))
+        super().__init__(
+            lambda: list(run(Context(services.settings, services, account), READINESS_CHECKS)),
+            READINESS_MAX_AGE_SECONDS,
+        )
 
 
 def run(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result]:

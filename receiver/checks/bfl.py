@@ -1,12 +1,10 @@
-"""Checks of BFL: key, credits, paused submissions, regions of fine-tuned models."""
+"""Checks of BFL: key, credits, paused submissions, models."""
 
 from collections.abc import Iterator
 from itertools import dropwhile
 
 from jobs.bfl import submissions as bfl_submissions
-from jobs.bfl.hosts import GLOBAL_HOST
 from jobs.config.settings import Settings
-from jobs.store.search import Search
 from jobs.store.submission_queue import ALL_MODELS
 from receiver.account import ASKING
 from receiver.checks.context import Context
@@ -15,15 +13,17 @@ from receiver.checks.result import Result, failed, ok, warning
 ACCOUNT = "bfl"
 SUBMISSIONS = "submissions"
 CREDITS = "credits"
+MODELS = "models"
 REGIONS = "regions"
-LOW_CREDITS = 25.0  # a handful of pictures
+LOW_CREDITS = 25.0  # a handful of images
 LOW_DAYS = 3.0
 PACE_DAYS = 7
 
 _BUY = "Buy more on BFL's dashboard: without credits submissions wait."
 _PAUSED = "Fluxkeep tries one job when the pause is over, and resumes by itself."
 _ACCOUNT_PAUSED = (
-    "Check your account at BFL. Fluxkeep tries one job a minute and resumes by itself."
+    f"Check your account at {bfl_submissions.DASHBOARD}. "
+    "Fluxkeep tries one job a minute and resumes by itself."
 )
 
 
@@ -67,7 +67,9 @@ def _credits_per_day(context: Context) -> float:
 
 
 def _until_empty(left: float, pace: float) -> str:
-    return f", enough for {left / pace:.1f} days at the present pace" if pace > 0 < left else ""
+    if pace <= 0 or left <= 0:
+        return ""
+    return f", enough for {left / pace:.1f} days at the present pace"
 
 
 def check_submissions(context: Context) -> Iterator[Result]:
@@ -78,7 +80,7 @@ def check_submissions(context: Context) -> Iterator[Result]:
     queue = context.services.submission_queue
     circuits = queue.open_circuits() if queue.slot_usage().waiting else ()
     for circuit in circuits:
-        is_about_account = circuit.reason in bfl_submissions.ACCOUNT_REASONS.values()
+        is_about_account = bfl_submissions.is_about_account(circuit.reason)
         if circuit.scope == ALL_MODELS or is_about_account:
             why = f"submitting is paused: {circuit.reason}"
             yield failed(SUBMISSIONS, why, _ACCOUNT_PAUSED if is_about_account else _PAUSED)
@@ -86,31 +88,19 @@ def check_submissions(context: Context) -> Iterator[Result]:
     yield ok(SUBMISSIONS, "are not paused")
 
 
-def check_regions(context: Context) -> Iterator[Result]:
-    """Warn about fine-tuned models whose latest job went to BFL's global host.
-
-    Raises StoreUnavailable.
-    """
-    misdirected = [
-        model
-        for model in context.services.listing.models(bfl_submissions.FINETUNED)
-        if _is_misdirected(context, model)
-    ]
-    for model in misdirected:
-        why = f"{model} is submitted to BFL's global host"
-        yield warning(REGIONS, why, bfl_submissions.REGION_BOUND_REMEDY)
-    if not misdirected:
-        yield ok(REGIONS, "no fine-tuned model is submitted to the global host")
-
-
-def _is_misdirected(context: Context, model: str) -> bool:
-    if not bfl_submissions.is_bound_to_region(model):
-        return False
-    default = "global" if context.settings.bfl_origin.host == GLOBAL_HOST else None
-    newest = context.services.listing.page(Search(model=model), 1, None).jobs
-    return any(
-        job.is_submission and (job.submission.region or default) == "global" for job in newest
-    )
+def check_schemas(context: Context) -> Iterator[Result]:
+    """Tell by which document the form has its models. Raises StoreUnavailable."""
+    found, off = context.services.schemas.load(), not context.settings.bfl_openapi
+    models = f"{len(found.endpoints)} models"
+    if found.problem:
+        why = f"BFL's OpenAPI document is not taken over: {found.problem}"
+        yield warning(MODELS, why, f"The form keeps its {models}; nothing else depends on it.")
+    elif found.read_at:
+        newest = [one for one in found.changes if one[:10] == found.changes[0][:10]]
+        changed = f"; changed {', '.join(newest)}" if newest else ""
+        yield ok(MODELS, f"{models}, read at BFL {found.read_at[:16]}Z{changed}")
+    else:
+        yield ok(MODELS, f"{models} of this release" + ", by BFL_OPENAPI=no" * off)
 
 
 def _has_account(settings: Settings) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from jobs.domain.errors import UnknownHost, UrlRefused
+from jobs.domain.job import Job
 from jobs.store.erasures import ERASURES_MAX
 from jobs.store.listing import longest_wait
 from receiver.checks.context import Context
@@ -34,12 +36,18 @@ def check_sweep(context: Context) -> Iterator[Result]:
 
 
 def check_rescues(context: Context) -> Iterator[Result]:
-    """Find rescues that wait long for a worker, and URLs that are about to expire.
+    """Find refused hosts, rescues that wait long for a worker, and URLs that are about to expire.
 
     Raises StoreUnavailable.
     """
     now = context.services.store.now()
     ready = context.services.listing.expiring()
+    if hosts := sorted({host for job in ready for host in _refused_hosts(context, job)}):
+        allowed = ",".join([*context.settings.delivery_hosts, *hosts])
+        remedy = f"If BFL says that these are its own, set DELIVERY_HOSTS={allowed} and restart."
+        why = f"media lie on hosts that are not known to be BFL's: {', '.join(hosts)}"
+        yield failed("rescues", why, remedy)
+        return
     waited = longest_wait(ready, now)
     if waited > WAIT_SECONDS:
         why = f"the oldest has waited {waited:.0f} s for a worker"
@@ -52,6 +60,17 @@ def check_rescues(context: Context) -> Iterator[Result]:
         yield failed("rescues", why, "See the health page for the jobs; start another worker.")
     else:
         yield ok("rescues", "none waits long, and no URL is about to expire")
+
+
+def _refused_hosts(context: Context, job: Job) -> Iterator[str]:
+    """Delivery hosts of a job that an operator may allow."""
+    for url in job.delivery.urls:
+        try:
+            context.services.host_policy.validate_delivery_url(url)
+        except UnknownHost as error:
+            yield error.host
+        except UrlRefused:
+            continue
 
 
 def _heartbeat(name: str, context: Context) -> Result:

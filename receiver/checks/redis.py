@@ -162,7 +162,7 @@ def check_durability(context: Context) -> Iterator[Result]:
     """Confirm a write by disk or replica, as callbacks do. Raises StoreUnavailable."""
     level = Durability(context.settings.durability)
     with unavailable():
-        is_reached = durability.check(context.services.redis, level)
+        is_reached = durability.probe(context.services.redis, level)
     if is_reached:
         yield ok(DURABILITY, _DURABILITY[level])
     else:

@@ -18,7 +18,7 @@ REMEDY = "Check that the storage in MEDIA_URL exists, is writable and has free s
 def check(context: Context) -> Iterator[Result]:
     try:
         media, size = context.storage, _size(context)
-        run_in_thread(media.check, size)
+        run_in_thread(media.probe, size)
     except (InvalidSettings, StorageError) as error:
         yield failed(NAME, f"cannot be used: {str(error).removeprefix('MEDIA_URL: ')}", REMEDY)
     else:

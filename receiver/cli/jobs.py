@@ -31,7 +31,7 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group(epilog=example("jobs list --status failed"))
 def jobs() -> None:
-    """List jobs, show one, rescue lost ones, delete some."""
+    """List jobs, show one, replay some, delete some."""
 
 
 @jobs.command("list", cls=Command, epilog=example("jobs list --status failed --limit 50"))

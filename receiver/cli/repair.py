@@ -39,11 +39,11 @@ def repair(*, dry_run: bool, verify_bytes: bool) -> None:
 def _examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
     """Yield each finding at once. Raises StoreUnavailable, StorageError."""
     services.metrics.ping()  # fail early: an empty storage would cause no request to Redis
-    yield from indexes.check_records(services)
-    yield from indexes.check_members(services)
-    yield from indexes.check_task_ids(services)
-    yield from media.check(services, verify_bytes=verify_bytes)
-    yield from objects.check(services)
+    yield from indexes.examine_records(services)
+    yield from indexes.examine_members(services)
+    yield from indexes.examine_task_ids(services)
+    yield from media.examine(services, verify_bytes=verify_bytes)
+    yield from objects.examine(services)
 
 
 def _line(finding: Finding, *, done: bool, dry_run: bool) -> str:

@@ -103,7 +103,8 @@ def _wait_until_ended(services: Services, job: Job) -> Job:
 def _progress(services: Services, job: Job) -> str:
     """Status and percentage, and why BFL does not work on the job yet."""
     percent = f" {job.progress:.0%}" if job.progress is not None else ""
-    return ": ".join([f"{job.status}{percent}", *views.waiting_reasons(services, job)])
+    reasons = views.waiting_reasons(services.submission_queue, job)
+    return ": ".join([f"{job.status}{percent}", *reasons])
 
 
 def _reason(job: Job) -> str:

@@ -43,7 +43,7 @@ def requires_scope(scope: Scope, *, uploads: bool = False) -> Callable[[View[P]]
                 return view(*args, **kwargs)
             is_upload = uploads and request.mimetype == "multipart/form-data"
             with forms.uploaded() if is_upload else nullcontext():
-                csrf.check()
+                csrf.require_token()
                 return view(*args, **kwargs)
 
         return guarded

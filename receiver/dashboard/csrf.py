@@ -27,7 +27,7 @@ def hidden_field() -> Markup:
     return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, token())
 
 
-def check() -> None:
+def require_token() -> None:
     """Raises Forbidden for a request that another site may have sent."""
     given = forms.form().get(FIELD, "")
     is_known = hmac.compare_digest(given.encode("utf-8", "replace"), token().encode())

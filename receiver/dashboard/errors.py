@@ -17,7 +17,9 @@ def install(app: Flask, headers: SecurityHeaders) -> None:
         """Answer a person with a page instead of problem details."""
         if response.mimetype != PROBLEM or not _is_for_a_person():
             return response
-        page = _page(HTTPStatus(response.status_code), response.get_json()["detail"])
+        status, detail = HTTPStatus(response.status_code), response.get_json()["detail"]
+        text = render_template("error.html", status=status, detail=detail, **navigation.context())
+        page = make_response(text, status)
         for name, value in response.headers.items():
             if name not in ("Content-Type", "Content-Length"):
                 page.headers[name] = value
@@ -32,8 +34,3 @@ def _is_for_a_person() -> bool:
         not request.path.startswith(API_PATHS)
         and accepted.quality("text/html") > accepted.quality(PROBLEM)
     )
-
-
-def _page(status: HTTPStatus, detail: str) -> Response:
-    page = render_template("error.html", status=status, detail=detail, **navigation.context())
-    return make_response(page, status)

@@ -28,9 +28,9 @@ def form() -> dict[str, str]:
     return cast(dict[str, str], g.form)
 
 
-def files() -> list[InputPart]:
-    """The uploaded files in their order, inside `uploaded`."""
-    return cast(list[InputPart], g.get("files", []))
+def files() -> list[tuple[str, InputPart]]:
+    """The uploaded files in their order, with the names of their fields, inside `uploaded`."""
+    return cast(list[tuple[str, InputPart]], g.get("files", []))
 
 
 @contextmanager
@@ -43,9 +43,9 @@ def uploaded() -> Iterator[None]:
     with input_body.arriving(most) as pieces, input_body.staged() as open_file:
         stream: Any = _Pieces(pieces)
         g.form, uploads = _parse(stream, lambda **_: _StagedFile(open_file()))
-        sent = [one.stream for _, found in uploads.lists() for one in found if one.filename]
-        parts = [run_in_thread(InputPart.of_file, "input", cast(Any, one).file) for one in sent]
-        g.files = [part for part in parts if part.size_bytes]
+        sent = [(name, one) for name, found in uploads.lists() for one in found if one.filename]
+        parts = [(name, _part(one.stream)) for name, one in sent]
+        g.files = [(name, part) for name, part in parts if part.size_bytes]
         yield
 
 
@@ -76,6 +76,10 @@ class _StagedFile:
 
     def seek(self, at: int) -> None:
         self.file.seek(at)
+
+
+def _part(stream: Any) -> InputPart:
+    return run_in_thread(InputPart.of_file, "input", stream.file)
 
 
 def _parse(

@@ -1,4 +1,4 @@
-"""`GET /`: the jobs as pictures, newest first."""
+"""`GET /`: the jobs as images, newest first."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,7 +62,8 @@ class Filter(NamedTuple):
 def show() -> ResponseReturnValue:
     """List jobs by the API's filters; redirect a form to the address that can be shared."""
     if job_id := request.args.get(ID_FIELD, "").strip():
-        return _redirect_to_job(job_id)
+        is_id = parsing.TASK_ID.fullmatch(job_id)
+        return redirect(url_for("dashboard.job.show", job_id=job_id) if is_id else "/", 303)
     given = list(request.args.items(multi=True))
     normalized = _normalize_all(given)
     if normalized != given:
@@ -82,11 +83,6 @@ def show() -> ResponseReturnValue:
         filters=list(_filters()),
         sources=list(Source),
     )
-
-
-def _redirect_to_job(job_id: str) -> ResponseReturnValue:
-    is_id = parsing.TASK_ID.fullmatch(job_id)
-    return redirect(url_for("dashboard.job.show", job_id=job_id) if is_id else "/", 303)
 
 
 def _normalize_all(given: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

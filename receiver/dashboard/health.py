@@ -1,5 +1,6 @@
 """`GET /health`: the checks, the current numbers, and what jobs cost."""
 
+from collections import Counter
 from typing import Any
 
 from flask import Blueprint, render_template
@@ -58,12 +59,15 @@ def _numbers(services: Services) -> dict[str, Any]:
 def _costs(services: Services) -> dict[str, Any]:
     """Credits per day, and paid jobs whose media were not kept."""
     days = services.costs.days(COST_DAYS)
-    unkept, ids = services.costs.unkept(UNKEPT_MAX)
+    unkept = services.costs.unkept(UNKEPT_MAX)
+    without_price = Counter[str]()
+    for cost in (cost for day in days for cost in day["costs"]):
+        without_price[cost["model"] or "unknown model"] += cost["jobs_without_price"]
     return {
         "days": days,
         "total": sum(day["credits"] for day in days),
         "top": max(1.0, *(day["credits"] for day in days)),
         "today": days[-1]["costs"],
         "unkept": unkept,
-        "unkept_ids": ids,
+        "without_price": +without_price,
     }

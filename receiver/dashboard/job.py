@@ -10,15 +10,14 @@ from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs import inputs
-from jobs.bfl import models
 from jobs.domain.job import Job
 from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.api.repeats import repeat_fields
 from receiver.context import services
 from receiver.dashboard import event_stream, forms, session
 from receiver.dashboard.access import requires_scope
-from receiver.dashboard.again import related_jobs
 from receiver.dashboard.job_card import card, cards
+from receiver.dashboard.repeats import related_jobs
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
@@ -35,6 +34,7 @@ def show(job_id: str) -> ResponseReturnValue:
         job=card(services(), job),
         input=_input(job),
         is_input_complete=inputs.is_complete(job),
+        has_seed=_has_seed(job),
         related=cards(services(), related_jobs(services(), job)),
         idempotency_key=str(uuid.uuid4()),
         curl=f'curl -s {services().base_url()}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
@@ -43,29 +43,32 @@ def show(job_id: str) -> ResponseReturnValue:
 
 @blueprint.get("/variants")
 @requires_scope("read")
-def show_variants(job_id: str) -> ResponseReturnValue:
-    return _redirect_to_variants(job_id)
+def show_repeats(job_id: str) -> ResponseReturnValue:
+    return _redirect_to_repeats(job_id)
 
 
 @blueprint.post("/variants")
 @requires_scope("submit")
-def make_variants(job_id: str) -> ResponseReturnValue:
-    """Submit the job's input with other seeds; a repeated click makes no more jobs."""
+def make_repeats(job_id: str) -> ResponseReturnValue:
+    """Submit the job's input again, with other seeds where the model takes one.
+
+    A repeated click makes no more jobs.
+    """
     job, fields = load_job(services(), job_id), forms.form()
     key = fields.get(IDEMPOTENCY_FIELD, "")
     count = int(fields["n"]) if re.fullmatch(r"[1-8]", fields.get("n", ""), re.ASCII) else 1
     for n in range(count):
         seed = int.from_bytes(hashlib.sha256(f"{key} {n}".encode()).digest()[:4], "big")
-        changes = {"input": {"seed": seed}} if models.has_seed(job.model) else {}
+        changes = {"input": {"seed": seed}} if _has_seed(job) else {}
         body = repeat_fields(services(), job, changes)
         submit_as_visitor(body, f"{key}-{n}", job.id)
-    return _redirect_to_variants(job.id)
+    return _redirect_to_repeats(job.id)
 
 
 @blueprint.get("/replay", defaults={"action": "replay"})
 @blueprint.get("/delete", defaults={"action": "delete"})
 @requires_scope("admin")
-def confirm(job_id: str, action: str) -> ResponseReturnValue:
+def ask_confirmation(job_id: str, action: str) -> ResponseReturnValue:
     job = load_job(services(), job_id)
     return render_template(f"{action}.html", job=card(services(), job))
 
@@ -86,13 +89,20 @@ def delete(job_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.gallery.show"), 303)
 
 
-def _redirect_to_variants(job_id: str) -> ResponseReturnValue:
+def _has_seed(job: Job) -> bool:
+    given = job.request.kept_input or {}
+    endpoint = services().schemas.endpoints().get(job.model or "")
+    known = endpoint.modes[endpoint.mode_of(given)].fields if endpoint else {}
+    return "seed" in given or "seed" in known
+
+
+def _redirect_to_repeats(job_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor="variants"), 303)
 
 
 def _input(job: Job) -> Mapping[str, Any]:
     """The input of a job, for visitors who may submit."""
-    visitor, kept = session.current_visitor(), job.submission.public_input
+    visitor, kept = session.current_visitor(), job.request.public_input
     if kept is None or visitor is None or not visitor.has_scope("submit"):
         return {}
     return inputs.with_links(kept, services().links_to(job, is_input=True))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from jobs import inputs, views
 from jobs.domain.job import Job
 from jobs.domain.report import Role
-from jobs.domain.status import REOPENABLE, Status
+from jobs.domain.status import REPLAYABLE, Status
 from jobs.services import Services
 from receiver.dashboard import session
 from receiver.dashboard.next_steps import NextStep, next_steps
@@ -89,7 +89,7 @@ class JobCard:
     @property
     def seed(self) -> int | None:
         """The seed of the result, or of the input."""
-        given = self.record.submission.public_input or {}
+        given = self.record.request.public_input or {}
         seed = self.record.result.get("seed", given.get("seed"))
         return seed if isinstance(seed, int) else None
 
@@ -127,7 +127,7 @@ class JobCard:
 
     @property
     def is_replayable(self) -> bool:
-        return self.status in REOPENABLE
+        return self.status in REPLAYABLE
 
     @property
     def next_steps(self) -> list[NextStep]:

@@ -24,7 +24,7 @@ def show() -> ResponseReturnValue:
 def log_in() -> ResponseReturnValue:
     """Start a session and redirect to the page asked for; wrong keys count as in the API."""
     try:
-        csrf.check()
+        csrf.require_token()
         session.start(authenticate(forms.form().get("key", "").strip()))
     except Forbidden:
         return _page("The form is too old, or your browser refuses cookies. Try again."), 403
@@ -61,7 +61,7 @@ def refuse_logout_by_link() -> ResponseReturnValue:
 
 @blueprint.post("/logout")
 def log_out() -> ResponseReturnValue:
-    csrf.check()
+    csrf.require_token()
     session.end()
     return redirect(url_for("dashboard.login.show"), 303)
 

@@ -30,7 +30,9 @@ def next_steps(job: Job, json: Mapping[str, Any]) -> Iterator[NextStep]:
         if job.submission.unconfirmed:
             yield NextStep("BFL did not answer; only its callback can show whether it has the job")
         else:
-            yield NextStep("Waits for BFL's callback; Fluxkeep polls BFL", job.check.next_check_at)
+            yield NextStep(
+                "Waits for BFL's callback; Fluxkeep polls BFL", job.polling.next_check_at
+            )
         yield NextStep("Without a report the job is lost", job.deadline, "deadline")
     elif job.status is Status.READY:
         yield NextStep("The media are downloaded")

@@ -2,17 +2,19 @@
 
 import hashlib
 import json
-import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from jobs import drafts, inputs
+from jobs import inputs
 from jobs.bfl import models
+from jobs.bfl.schema import Kind
 from jobs.domain.errors import (
     BadRequest,
     FluxkeepError,
@@ -23,7 +25,9 @@ from jobs.domain.errors import (
     WrongStatus,
 )
 from jobs.domain.job import Job
+from jobs.domain.media_references import replace_texts
 from jobs.domain.record import Submission
+from jobs.domain.timeouts import typical_seconds
 from jobs.input_parts import InputPart
 from jobs.net import strict_json
 from receiver import rate_limits
@@ -32,22 +36,16 @@ from receiver.api.submissions import SubmissionBody, enqueue_once
 from receiver.context import services
 from receiver.dashboard import event_stream, forms, session
 from receiver.dashboard.access import requires_scope
-from receiver.dashboard.again import fields_of, kept_images
+from receiver.dashboard.input_form import Errors, InputForm, as_text
 from receiver.dashboard.job_card import JobCard, card
+from receiver.dashboard.repeats import fields_of, kept_images
 from receiver.problem_details import STATUS
-from receiver.schemas.bodies import validate, validate_with_input
+from receiver.schemas.bodies import validate_with_input
 from receiver.thread_pool import run_in_thread
 
-FIELDS = ("model", "prompt", *models.FIELD_NAMES, "more", "metadata", "repeats")
-# Never in a URL: proxies log URLs.
-PRIVATE_FIELDS = ("prompt", "more", "metadata", drafts.FIELD)
+PUBLIC_KINDS = (Kind.INTEGER, Kind.NUMBER, Kind.FLAG, Kind.CHOICE)
 IDEMPOTENCY_FIELD = "idempotency_key"
 METADATA = {"made by": "the dashboard"}
-KEPT = "kept-"
-
-_INTEGER = re.compile(r"[0-9]{1,15}", re.ASCII)
-_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
-_DRAFT = re.compile(r"([A-Za-z0-9_-]{1,128})(?: ([0-9]{1,3}))?", re.ASCII)
 _INPUT_DELETED = "Images or long texts of that job were deleted. Add them again."
 _FORM_CHANGED = "This form was sent before with other values. Submit again to make another job."
 
@@ -58,11 +56,11 @@ blueprint = Blueprint("submit", __name__)
 @requires_scope("submit")
 def show() -> ResponseReturnValue:
     """The form; `again` names a job whose input fills it."""
-    if again := request.args.get("again"):
-        job = load_job(services(), again)
+    if original := request.args.get("again"):
+        job = load_job(services(), original)
         errors = {} if inputs.is_complete(job) else {"": _INPUT_DELETED}
         return _page(fields_of(services(), job), errors)
-    return _page({name: request.args.get(name, "") for name in FIELDS})
+    return _page({**request.args.to_dict(), IDEMPOTENCY_FIELD: ""})
 
 
 @blueprint.post("/submit")
@@ -80,9 +78,7 @@ def send() -> ResponseReturnValue:
         return _page(fields | {IDEMPOTENCY_FIELD: ""}, {"": _FORM_CHANGED}), 409
     except FluxkeepError as error:
         return _page(fields, {"": str(error)}), STATUS[type(error)]
-    public = [name for name in FIELDS if fields.get(name) and name not in PRIVATE_FIELDS]
-    query = {"job": job.id, **{name: fields[name] for name in public if name != "repeats"}}
-    return redirect(f"/submit?{urlencode(query)}", 303)
+    return redirect(f"/submit?{urlencode({'job': job.id, **_public(fields)})}", 303)
 
 
 def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str | None) -> Job:
@@ -93,33 +89,52 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str |
     rate_limits.count_request(visitor.name)
     g.api_key = visitor
     key = (f"visitor {visitor.name}", idempotency_key)
-    details = Submission(repeats=repeats)
     request = json.dumps(body, default=lambda part: part.sha256)
     digest = hashlib.sha256(request.encode()).hexdigest()
-    return enqueue_once(services(), submission, details, key, digest)
+    return enqueue_once(services(), submission, Submission(), key, digest, repeats)
 
 
 def _enqueue(fields: Mapping[str, str]) -> Job:
     """Raises Invalid with every wrong field, and what the API's own submission raises."""
-    given = {name: fields[name] for name in ("prompt", *models.FIELD_NAMES) if fields.get(name)}
-    model, errors = fields.get("model", ""), list(_input_errors(given))
-    original = _original(fields)
-    images = _images(fields, original)
-    more = _parsed(fields.get("more", ""), "more", errors)
-    if not ({"prompt", drafts.FIELD} & given.keys() or more or images):
-        errors.append({"field": "prompt", "message": "Describe the picture."})
-    metadata = _parsed(fields.get("metadata", ""), "metadata", errors) or METADATA
-    body = {"model": model, "input": given, "metadata": metadata}
+    errors, form, original = Errors(), _input_form(fields), _original(fields)
+    load = partial(_load, original)
+    more, metadata = (_object(fields, name, errors) for name in ("more", "metadata"))
+    numbers = inputs.file_numbers(more) if original else []
+    files = {text: load(text) for text in map("input:{}".format, numbers)}
+    given = form.read(fields, _uploads(), load, errors) | replace_texts(more, files)
+    missing = form.required - given.keys() - errors.keys()
+    errors |= dict.fromkeys(missing, "Fill this in: BFL requires it.")
+    body = {"model": fields.get("model", ""), "input": given, "metadata": metadata or METADATA}
+    wrong = [{"field": name, "message": message} for name, message in errors.items()]
     try:
-        validate(SubmissionBody, body)
+        validate_with_input(SubmissionBody, body)
     except Invalid as error:
-        errors = [*error.errors, *errors]
-    if errors:
-        raise Invalid(errors)
-    placed = models.place_images(model, images, more.keys())
-    body["input"] = {name: _value(name, text) for name, text in given.items()} | placed | more
+        wrong += error.errors
+    if wrong:
+        raise Invalid(wrong)
     repeats = original.id if original else None
     return submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), repeats)
+
+
+def _object(fields: Mapping[str, str], name: str, errors: Errors) -> dict[str, Any]:
+    """A JSON object, empty for no text."""
+    with suppress(BadRequest):
+        return strict_json.load_object((fields.get(name) or "{}").encode())
+    errors[name] = 'Enter a JSON object, such as {"key": 1}.'
+    return {}
+
+
+def _input_form(fields: Mapping[str, str]) -> InputForm:
+    given = {name: text for name, text in fields.items() if text}
+    return InputForm.of(services().schemas.endpoints(), fields.get("model", ""), given)
+
+
+def _public(fields: Mapping[str, str]) -> dict[str, str]:
+    """What may stand in a URL to fill the form again: proxies log URLs."""
+    form = _input_form(fields)
+    kinds = {name: field.kind for name, field in form.fields.items()}
+    public = {"model", form.selector, *(name for name in kinds if kinds[name] in PUBLIC_KINDS)}
+    return {name: text for name, text in fields.items() if text and name in public}
 
 
 def _original(fields: Mapping[str, str]) -> Job | None:
@@ -138,75 +153,54 @@ def _messages(error: Invalid) -> dict[str, str]:
     }
 
 
-def _images(fields: Mapping[str, str], original: Job | None) -> list[InputPart]:
-    """Images in the order of the form; raises WrongStatus."""
-    found = {f"file-{n}": part for n, part in enumerate(forms.files())}
-    kept = [name for name in fields if re.fullmatch(KEPT + "[0-9]{1,2}", name)]
-    found |= {name: _kept_image(original, int(name.removeprefix(KEPT))) for name in kept}
-    ordered = [name for name in fields.get("order", "").split() if name in found]
-    names = dict.fromkeys((*ordered, *kept, *found))
-    return [found[name] for name in names]
+def _uploads() -> dict[str, list[InputPart]]:
+    """The uploaded files by the name of their field."""
+    found: dict[str, list[InputPart]] = {}
+    for name, part in forms.files():
+        found.setdefault(name, []).append(part)
+    return found
 
 
-def _kept_image(original: Job | None, n: int) -> InputPart:
-    """An image of the job that the form repeats. Raises WrongStatus, StorageError."""
-    files = original.submission.input_files if original else ()
-    size = run_in_thread(services().storage.size, files[n].key) if n < len(files) else None
-    if size is None or size != files[n].bytes:
+def _load(original: Job | None, text: str) -> InputPart | None:
+    """A file of the job that the form repeats; None if the text names none.
+
+    Raises WrongStatus, StorageError.
+    """
+    numbers = inputs.file_numbers({"": text})
+    if not numbers:
+        return None
+    files = original.request.input_files[numbers[0] :] if original else ()
+    if not files or run_in_thread(services().storage.size, files[0].key) != files[0].bytes:
         raise WrongStatus(_INPUT_DELETED)
-    return InputPart.of_object("input", files[n])
-
-
-def _parsed(text: str, field: str, errors: list[dict[str, str]]) -> dict[str, Any]:
-    try:
-        return strict_json.load_object(text.encode()) if text else {}
-    except BadRequest:
-        errors.append({"field": field, "message": 'Enter a JSON object, such as {"key": 1}.'})
-        return {}
-
-
-def _input_errors(given: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Errors that hold for every model; BFL checks the rest."""
-    for name, text in given.items():
-        kind = models.KINDS.get(name)
-        if kind == "integer" and not _INTEGER.fullmatch(text):
-            yield {"field": name, "message": "Enter a whole number."}
-        if kind == "number" and not _NUMBER.fullmatch(text):
-            yield {"field": name, "message": "Enter a number."}
-    if "aspect_ratio" in given and {"width", "height"} & given.keys():
-        message = "Choose either an aspect ratio, or width and height."
-        yield {"field": "aspect_ratio", "message": message}
-
-
-def _value(name: str, text: str) -> Any:
-    kind = models.KINDS.get(name)
-    if kind == "flag":
-        return text == "yes"
-    if kind == "draft" and (found := _DRAFT.fullmatch(text)):
-        return {"job": found[1], "n": int(found[2] or 0)}
-    return {"integer": int, "number": float}.get(kind or "", str)(text)
+    return InputPart.of_object("input", files[0])
 
 
 def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) -> str:
     event_stream.begin_page()
-    model = fields.get("model") or models.NAMES[0]
-    input_form, original = models.input_form(model), fields.get("repeats", "")
+    model = fields.get("model") or models.DEFAULT
+    form, original = _input_form({**fields, "model": model}), fields.get("repeats", "")
     return render_template(
         "submit.html",
-        values={name: fields.get(name, "") for name in FIELDS} | {"model": model},
-        errors=_placed(errors or {}, input_form),
+        values={**fields, "model": model},
+        errors=_placed(errors or {}, form),
         idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
-        models=models.NAMES,
-        input_form=input_form,
+        models=sorted(services().schemas.endpoints(), key=models.rank),
+        purpose=models.purpose(model),
+        seconds=typical_seconds(model),
+        is_preview=model.endswith(models.PREVIEW),
+        label=models.label,
+        as_text=as_text,
+        choices_of=lambda field: [as_text(one) for one in field.choices],
+        input_form=form,
         kept=kept_images(services(), original) if original else [],
         job=_submitted_job() if request.method == "GET" else None,
         most_bytes=forms.largest_upload(),
     )
 
 
-def _placed(errors: Mapping[str, str], input_form: models.InputForm) -> dict[str, str]:
+def _placed(errors: Mapping[str, str], form: InputForm) -> dict[str, str]:
     """Messages about fields that the form does not show stand at "Other fields"."""
-    shown = {"", "model", "prompt", "metadata", *(field.name for field in input_form.fields)}
+    shown = {"", "model", "metadata", form.selector, *form.fields}
     found = {name: message for name, message in errors.items() if name in shown}
     others = [
         message if name == "more" else f"{name}: {message}"

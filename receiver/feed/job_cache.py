@@ -10,7 +10,7 @@ from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.events import Event, EventPosition
 from jobs.views import JobView
-from receiver.schemas.responses import Forgotten
+from receiver.schemas.responses import DeletedJob
 
 CACHED_MAX = 256
 WAIT_SECONDS = 2.0
@@ -54,8 +54,8 @@ class JobCache:
 
 def _message(event: Event, jobs: dict[str, JobView]) -> str:
     if event.is_deleted:
-        forgotten: Forgotten = {"id": event.job_id}
-        return message("forgotten", forgotten, event.position)
+        deleted: DeletedJob = {"id": event.job_id}
+        return message("deleted", deleted, event.position)
     job = jobs.get(event.job_id)
     if job is None:  # deleted meanwhile: a later event says so
         return ""

@@ -16,7 +16,7 @@ from receiver.schemas.responses import Reset
 RETRY_MILLISECONDS = 2000
 HEARTBEAT_SECONDS = 15.0  # routers close connections that are silent for 30 to 60 s
 RESET: Reset = {"reason": "too long away"}
-NAMES = ("job", "forgotten", "reset")
+NAMES = ("job", "deleted", "reset")
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ class EventStream:
         if self.job and not self.resumes:
             self._has_ended = self.job.status.terminal
             yield self.cache.first_message(self.job, self.position, self._base_url).encode()
-        while not self._is_done():
+        while not (self._has_ended or self.broker.closed or self._client.is_disconnected()):
             before = self.position
             if text := self._next_events() or self._heartbeat():
                 self._sent_at = time.monotonic()
@@ -53,9 +53,6 @@ class EventStream:
             elif self.position == before:
                 self.subscriber.wait(CHECK_SECONDS)
         yield b": the end\n\n"
-
-    def _is_done(self) -> bool:
-        return self._has_ended or self.broker.closed or self._client.is_disconnected()
 
     def _next_events(self) -> str:
         """Empty while Redis is down: the client stays connected and receives the events later."""

@@ -37,7 +37,7 @@ _FILE = MediaFile(
 
 # Requests.
 INPUT = {"prompt": "a lighthouse in the fog", "width": 1024}
-EXPECTATION = {"model": MODEL, "metadata": METADATA}
+ANNOUNCEMENT = {"model": MODEL, "metadata": METADATA}
 SUBMISSION = {"model": MODEL, "input": INPUT, "metadata": METADATA}
 _SAMPLE = "https://delivery-eu1.bfl.ai/results/8e/sample.jpeg?se=…&sig=…"
 REPEAT = {"input": {"seed": 43}}
@@ -49,14 +49,14 @@ CALLBACK = {
 }
 
 
-def _expected() -> Job:
-    job = Job.expected(TASK, NOW, _TIMEOUTS).with_event(NOW, EventCode.JOB_EXPECTED)
+def _announced() -> Job:
+    job = Job.awaited(TASK, NOW, _TIMEOUTS).with_event(NOW, EventCode.JOB_ANNOUNCED)
     return job.with_details(NOW, {"model": MODEL, "metadata": METADATA})
 
 
 def _stored() -> Job:
     report = parsing.parse_callback(json.dumps(CALLBACK).encode())
-    job = transition(replace(_expected(), cost=3.0), report, NOW + 9.5, _TIMEOUTS)
+    job = transition(replace(_announced(), cost=3.0), report, NOW + 9.5, _TIMEOUTS)
     return job.stored(NOW + 10.2, (_FILE,))
 
 
@@ -81,7 +81,7 @@ _PAGE: JobPage = {
 _ACCEPTED: CallbackAccepted = {"id": TASK, "status": "ready"}
 RESPONSES: dict[tuple[int | str, Any], Any] = {
     (200, JobView): _view(_stored()),
-    (201, JobView): _view(_expected()),
+    (201, JobView): _view(_announced()),
     (202, JobView): _view(submission.create(OURS, MODEL, NOW, metadata=METADATA)),
     (200, JobPage): _PAGE,
     (200, CallbackAccepted): _ACCEPTED,

@@ -14,17 +14,9 @@ from receiver.openapi import examples, parameters
 from receiver.openapi.schemas import Schema, Schemas, query_parameters
 from receiver.problem_details import BFL_PATHS
 from receiver.problem_types import PROBLEM_TYPES
-from receiver.schemas.endpoint import (
-    JSON,
-    PROBLEM,
-    STREAM,
-    BodyType,
-    EndpointSpec,
-    ResponseSpec,
-    spec_of,
-)
+from receiver.schemas import endpoint
 from receiver.schemas.query import METADATA, Query
-from receiver.schemas.responses import Forgotten, JobEvent, Problem, Reset
+from receiver.schemas.responses import DeletedJob, JobEvent, Problem, Reset
 
 Responses = dict[str, Schema]  # by status
 
@@ -37,14 +29,15 @@ def path(rule: str) -> str:
 
 
 def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Schema:
-    spec = spec_of(view)
+    spec = endpoint.spec_of(view)
     found = list(_parameters(rule, spec))
     has_input = any(parameter["in"] != "path" for parameter in found)
     as_bfl = rule.startswith(BFL_PATHS)
     refusals = _refusals(spec, schemas, has_input=has_input, as_bfl=as_bfl)
+    first_word, *words = view.__name__.split("_")
     summary, _, description = " ".join((view.__doc__ or "").split()).partition(". ")
     operation: Schema = {
-        "operationId": _camel_case(view.__name__),
+        "operationId": first_word + "".join(map(str.capitalize, words)),
         "summary": summary.rstrip("."),
         "description": description,
         "tags": [tag],
@@ -58,12 +51,7 @@ def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Sc
     return operation
 
 
-def _camel_case(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))
-
-
-def _parameters(rule: str, spec: EndpointSpec) -> Iterator[Schema]:
+def _parameters(rule: str, spec: endpoint.EndpointSpec) -> Iterator[Schema]:
     for name in _VARIABLE.findall(rule):
         yield {"name": name, "in": "path", "required": True, **parameters.PATH[name]}
     if spec.query:
@@ -84,20 +72,20 @@ def _query(model: type[Query]) -> Iterator[Schema]:
         yield parameter
 
 
-def _security(spec: EndpointSpec) -> list[dict[str, list[str]]]:
+def _security(spec: endpoint.EndpointSpec) -> list[dict[str, list[str]]]:
     """Alternatives, each sufficient by itself; a key comes with its scope."""
     if spec.scope:
         return [{name: [spec.scope]} for name in parameters.KEYS]
     return [{name: []} for name in spec.security]
 
 
-def _body(spec: EndpointSpec, body: BodyType, schemas: Schemas) -> Schema:
+def _body(spec: endpoint.EndpointSpec, body: endpoint.BodyType, schemas: Schemas) -> Schema:
     schema = schemas.of(body, "validation") if isinstance(body, type) else dict(body)
-    content = {JSON: {"schema": schema, "example": spec.body_example}}
+    content = {endpoint.JSON: {"schema": schema, "example": spec.body_example}}
     return {"required": spec.is_body_required, "content": content}
 
 
-def _responses(spec: EndpointSpec, schemas: Schemas, refusals: Responses) -> Responses:
+def _responses(spec: endpoint.EndpointSpec, schemas: Schemas, refusals: Responses) -> Responses:
     described = {
         str(status): _response(status, one, schemas) for status, one in spec.responses.items()
     }
@@ -105,30 +93,26 @@ def _responses(spec: EndpointSpec, schemas: Schemas, refusals: Responses) -> Res
     return dict(sorted((refusals | too_long | described).items()))
 
 
-def _response(status: int | str, spec: ResponseSpec, schemas: Schemas) -> Schema:
+def _response(status: int | str, spec: endpoint.ResponseSpec, schemas: Schemas) -> Schema:
     """Description, and the schemas and examples of its bodies by media type."""
     content: dict[str, Schema] = {}
     if spec.body_type is not None:
-        content[PROBLEM if spec.body_type is Problem else JSON] = {
-            "schema": schemas.of(spec.body_type),
-            **_example(status, spec.body_type),
+        described = content[endpoint.PROBLEM if spec.body_type is Problem else endpoint.JSON] = {
+            "schema": schemas.of(spec.body_type)
         }
+        if example := examples.RESPONSES.get((status, spec.body_type)):
+            described["example"] = example
     for media_type in spec.content_types:
         content[media_type] = {"schema": {"type": "string"}}
-    if STREAM in content:
-        content[STREAM] = {"schema": _event(schemas), "example": examples.STREAM}
+    if endpoint.STREAM in content:
+        content[endpoint.STREAM] = {"schema": _event(schemas), "example": examples.STREAM}
     return {"description": spec.description, **({"content": content} if content else {})}
-
-
-def _example(status: int | str, body_type: Any) -> Schema:
-    found = examples.RESPONSES.get((status, body_type))
-    return {"example": found} if found else {}
 
 
 def _event(schemas: Schemas) -> Schema:
     """Schema of one event: validators read a stream event by event."""
-    kinds = [schemas.of(kind) for kind in (JobEvent, Forgotten, Reset)]
-    data = {"contentMediaType": JSON, "contentSchema": {"anyOf": kinds}}
+    kinds = [schemas.of(kind) for kind in (JobEvent, DeletedJob, Reset)]
+    data = {"contentMediaType": endpoint.JSON, "contentSchema": {"anyOf": kinds}}
     return {
         "type": "object",
         "properties": {
@@ -139,11 +123,13 @@ def _event(schemas: Schemas) -> Schema:
     }
 
 
-def _refusals(spec: EndpointSpec, schemas: Schemas, *, has_input: bool, as_bfl: bool) -> Responses:
+def _refusals(
+    spec: endpoint.EndpointSpec, schemas: Schemas, *, has_input: bool, as_bfl: bool
+) -> Responses:
     """Error responses by status. The docstring of an error is its description."""
-    content = {JSON: {"schema": schemas.of(compat.BflError)}}
+    content = {endpoint.JSON: {"schema": schemas.of(compat.BflError)}}
     if not as_bfl:
-        content = {PROBLEM: {"schema": schemas.of(Problem)}}
+        content = {endpoint.PROBLEM: {"schema": schemas.of(Problem)}}
     descriptions = defaultdict[int, list[str]](list)
     for error in dict.fromkeys(_raised_by(spec, has_input=has_input)):
         status, code, _ = PROBLEM_TYPES[error]
@@ -156,7 +142,7 @@ def _refusals(spec: EndpointSpec, schemas: Schemas, *, has_input: bool, as_bfl: 
     }
 
 
-def _raised_by(spec: EndpointSpec, *, has_input: bool) -> Iterator[type[FluxkeepError]]:
+def _raised_by(spec: endpoint.EndpointSpec, *, has_input: bool) -> Iterator[type[FluxkeepError]]:
     """Errors of a view, and those that a key, a body, a parameter or Redis can raise."""
     yield from spec.errors
     if spec.scope:

@@ -8,7 +8,7 @@ from jobs.store.indexes import every
 from receiver.repair import Finding
 
 
-def check_records(services: Services) -> Iterator[Finding]:
+def examine_records(services: Services) -> Iterator[Finding]:
     """Find records that cannot be read or are indexed wrongly."""
     for page in services.consistency.records():
         for job_id, job in page.items():
@@ -22,7 +22,7 @@ def check_records(services: Services) -> Iterator[Finding]:
                 yield Finding(f"job {job_id}", problem, repair)
 
 
-def check_members(services: Services) -> Iterator[Finding]:
+def examine_members(services: Services) -> Iterator[Finding]:
     """Find members of a sorted set that have no record or do not belong there."""
     for key, ids in services.consistency.members():
         known = services.consistency.load_jobs(ids)
@@ -39,7 +39,7 @@ def check_members(services: Services) -> Iterator[Finding]:
                 yield Finding(f"job {job_id}", problem, repair)
 
 
-def check_task_ids(services: Services) -> Iterator[Finding]:
+def examine_task_ids(services: Services) -> Iterator[Finding]:
     """Find task ids of BFL that lead to no record or to that of another task."""
     for page in services.consistency.task_ids():
         known = services.consistency.load_jobs(page.values())

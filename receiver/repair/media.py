@@ -14,16 +14,16 @@ from jobs.storage.layout import companion_keys, sidecar_key
 from receiver.repair import Finding
 
 
-def check(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
+def examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
     for page in services.consistency.records():
         for job in page.values():
             if job is None or job.status is not Status.STORED:
                 continue
             for file in job.present_media:
-                yield from _check_file(services, job, file, verify_bytes=verify_bytes)
+                yield from _examine_file(services, job, file, verify_bytes=verify_bytes)
 
 
-def _check_file(
+def _examine_file(
     services: Services, job: Job, file: MediaFile, *, verify_bytes: bool
 ) -> Iterator[Finding]:
     problem = _problem(services, file, verify_bytes=verify_bytes)

@@ -12,37 +12,30 @@ from jobs import request_limits, sidecars
 from jobs.domain import retention, thumbnails
 from jobs.domain.errors import ForeignObject, UnknownJob
 from jobs.domain.job import Job
-from jobs.domain.status import REOPENABLE
+from jobs.domain.status import REPLAYABLE
 from jobs.services import Services
+from jobs.storage import layout
 from jobs.storage.base import ListedObject
-from jobs.storage.layout import (
-    ObjectKind,
-    fencing_token_of,
-    job_id_of,
-    kind_of,
-    possible_object_keys,
-    sidecar_key,
-)
 from receiver.repair import Finding
 
 PAGE_SIZE = 200
 LOST = "has no record"
 
 
-def check(services: Services) -> Iterator[Finding]:
+def examine(services: Services) -> Iterator[Finding]:
     listing = services.storage.list_objects()
     inputs, lost = list[Finding](), set[str]()
     while page := list(islice(listing, PAGE_SIZE)):
-        for finding in _check_page(services, page):
-            if kind_of(finding.subject) is ObjectKind.INPUT:
+        for finding in _examine_page(services, page):
+            if layout.kind_of(finding.subject) is layout.ObjectKind.INPUT:
                 inputs.append(finding)
                 continue
             if finding.problem == LOST:
-                lost.add(job_id_of(finding.subject))
+                lost.add(layout.job_id_of(finding.subject))
             yield finding
     expected = services.due.noted_inputs()  # read last: the record of a request may come now
     for one in inputs:
-        if job_id_of(one.subject) not in lost and one.subject not in expected:
+        if layout.job_id_of(one.subject) not in lost and one.subject not in expected:
             yield one
     staging = services.storage.staging_directory
     if abandoned := staging.list_abandoned():
@@ -50,30 +43,30 @@ def check(services: Services) -> Iterator[Finding]:
         yield Finding("staging", problem, lambda: staging.delete_abandoned() > 0)
 
 
-def _check_page(services: Services, page: list[ListedObject]) -> Iterator[Finding]:
-    ours = [found for found in page if kind_of(found.key)]
-    known = services.consistency.load_jobs(job_id_of(found.key) for found in ours)
+def _examine_page(services: Services, page: list[ListedObject]) -> Iterator[Finding]:
+    ours = [found for found in page if layout.kind_of(found.key)]
+    known = services.consistency.load_jobs(layout.job_id_of(found.key) for found in ours)
     for found in ours:
-        job_id = job_id_of(found.key)
+        job_id = layout.job_id_of(found.key)
         job = known.get(job_id)
         # Active jobs belong to the workers; `indexes` reports unreadable records.
         if job_id in known and (job is None or not job.status.terminal):
             continue
-        yield from _check(services, found, job)
+        yield from _examine(services, found, job)
 
 
-def _check(services: Services, found: ListedObject, job: Job | None) -> Iterator[Finding]:
-    if kind_of(found.key) is ObjectKind.INPUT:
-        yield from _check_input(services, found.key, job)
-    elif kind_of(found.key) is not ObjectKind.MEDIA:
-        yield from _check_companion(services, found.key, job)
+def _examine(services: Services, found: ListedObject, job: Job | None) -> Iterator[Finding]:
+    if layout.kind_of(found.key) is layout.ObjectKind.INPUT:
+        yield from _examine_input(services, found.key, job)
+    elif layout.kind_of(found.key) is not layout.ObjectKind.MEDIA:
+        yield from _examine_companion(services, found.key, job)
     elif job is None:
-        yield from _check_unrecorded(services, found.key)
+        yield from _examine_unrecorded(services, found.key)
     elif found.key not in job.object_keys:
-        yield from _check_unlisted(services, found, job)
+        yield from _examine_unlisted(services, found, job)
 
 
-def _check_input(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
+def _examine_input(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
     """An object of an input that no record lists: it never outlives the record."""
     if job is None or key not in job.object_keys:
         problem = (
@@ -84,7 +77,7 @@ def _check_input(services: Services, key: str, job: Job | None) -> Iterator[Find
 
 def _delete(services: Services, key: str) -> bool:
     """Delete an object and its companions, unless a record lists it by now."""
-    job = services.store.load(job_id_of(key), exactly=True)
+    job = services.store.load(layout.job_id_of(key), exactly=True)
     if job and (not job.status.terminal or key in job.object_keys):
         return False
     services.storage.delete_with_companions(key)
@@ -92,10 +85,10 @@ def _delete(services: Services, key: str) -> bool:
     return True
 
 
-def _check_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
+def _examine_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
     recorded = {file.key for file in job.present_media} if job else set[str]()
     # `media` reports a recorded object that is missing.
-    if recorded.isdisjoint(possible_object_keys(key)) and _is_orphan(services, key):
+    if recorded.isdisjoint(layout.possible_object_keys(key)) and _is_orphan(services, key):
         yield Finding(
             key, "belongs to an object that does not exist", partial(_remove_orphan, services, key)
         )
@@ -103,10 +96,10 @@ def _check_companion(services: Services, key: str, job: Job | None) -> Iterator[
 
 def _is_orphan(services: Services, key: str) -> bool:
     """Whether there is no object, and no active job that could publish one."""
-    job = services.store.load(job_id_of(key), exactly=True)
+    job = services.store.load(layout.job_id_of(key), exactly=True)
     if services.storage.size(key) is None or (job and not job.status.terminal):
         return False
-    return all(services.storage.size(each) is None for each in possible_object_keys(key))
+    return all(services.storage.size(each) is None for each in layout.possible_object_keys(key))
 
 
 def _remove_orphan(services: Services, key: str) -> bool:
@@ -116,20 +109,22 @@ def _remove_orphan(services: Services, key: str) -> bool:
     return True
 
 
-def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
+def _examine_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     """An object without a record: restore the record unless its retention has ended."""
-    if services.storage.size(key) is None or services.store.load(job_id_of(key), exactly=True):
+    if services.storage.size(key) is None or services.store.load(
+        layout.job_id_of(key), exactly=True
+    ):
         return  # deleted, or recorded, since it was listed
-    if services.store.is_deleted(job_id_of(key)):
+    if services.store.is_deleted(layout.job_id_of(key)):
         yield Finding(key, "belongs to a deleted job", partial(_delete, services, key))
         return
     try:
         job = sidecars.read(services.storage, key)
-        request_limits.check_restored(job, services.settings.max_input_bytes)
+        request_limits.require_legal_record(job, services.settings.max_input_bytes)
     except ForeignObject as error:
         yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return
-    if not _is_record_expired(services, job):
+    if job.end > services.settings.cutoffs(services.store.now()).jobs:
         yield Finding(key, LOST, partial(_restore, services, job))
     elif _are_media_expired(services, job):
         problem = "has no record, and its retention has ended"
@@ -139,7 +134,7 @@ def _check_unrecorded(services: Services, key: str) -> Iterator[Finding]:
         yield Finding(key, problem, partial(_schedule_deletion, services, job, key))
     elif (bare := retention.input_deleted(job)) != job:
         problem = "describes an input that has outlived its record"
-        yield Finding(sidecar_key(key), problem, partial(_rewrite, services, bare))
+        yield Finding(layout.sidecar_key(key), problem, partial(_rewrite, services, bare))
 
 
 def _rewrite(services: Services, job: Job) -> bool:
@@ -153,11 +148,6 @@ def _schedule_deletion(services: Services, job: Job, key: str) -> bool:
     for file in job.present_media:
         services.due.orphans.schedule(file.key, job.end)
     return not is_known
-
-
-def _is_record_expired(services: Services, job: Job) -> bool:
-    """Whether retention would delete the record at once."""
-    return job.end <= services.settings.cutoffs(services.store.now()).jobs
 
 
 def _restore(services: Services, job: Job) -> bool:
@@ -184,19 +174,19 @@ def _are_media_expired(services: Services, job: Job) -> bool:
     return job.end <= services.settings.cutoffs(services.store.now()).media
 
 
-def _check_unlisted(services: Services, found: ListedObject, job: Job) -> Iterator[Finding]:
+def _examine_unlisted(services: Services, found: ListedObject, job: Job) -> Iterator[Finding]:
     """An object of an ended job whose record does not list it."""
     returned = [file for file in job.media if file.key == found.key and file.bytes == found.bytes]
     if returned and not _are_media_expired(services, job):
         repair = partial(_mark_found, services, job.id, found.key)
         yield Finding(found.key, "exists, but its record marks it as missing", repair)
-    elif job.status in REOPENABLE and sidecars.is_stored(services.storage, found.key):
+    elif job.status in REPLAYABLE and sidecars.is_stored(services.storage, found.key):
         yield Finding(found.key, f"was stored, but its job is {job.status}: replay the job")
     elif returned or not job.present_media:
         problem = f"belongs to a job that has no media ({job.status})"
         yield Finding(found.key, problem, partial(_delete, services, found.key))
-    elif fencing_token_of(found.key) < job.check.fencing_token:
-        # A worker that was late for a job which was deleted and expected again published it (I11).
+    elif layout.fencing_token_of(found.key) < job.claim.fencing_token:
+        # A worker that was late for a job which was deleted and announced again published it (I11).
         problem = "was superseded by what another worker stored"
         yield Finding(found.key, problem, partial(_delete, services, found.key))
     else:

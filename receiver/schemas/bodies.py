@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from jobs.bfl import models
+from jobs.bfl import models, schema
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.submissions import URL_MAX_CHARS
 from jobs.domain.errors import Invalid, UrlRefused
@@ -16,19 +17,19 @@ from jobs.net import strict_json
 from jobs.request_limits import (
     METADATA_MAX_CHARS,
     MODEL_MAX_CHARS,
-    check_metadata,
-    check_model,
+    require_metadata,
+    require_model,
 )
 from receiver.context import services
 from receiver.schemas.formats import POLLING_URL, PUBLIC_URL, documented_pattern
 
 
-def accepted_by(check: Callable[[HostPolicy, str], object]) -> AfterValidator:
+def accepted_by(validate: Callable[[HostPolicy, str], object]) -> AfterValidator:
     """Check a URL with a method of HostPolicy."""
 
     def validate_url(value: str) -> str:
         try:
-            check(services().host_policy, value)
+            validate(services().host_policy, value)
         except UrlRefused as error:
             raise ValueError(str(error)) from None
         return value
@@ -38,12 +39,12 @@ def accepted_by(check: Callable[[HostPolicy, str], object]) -> AfterValidator:
 
 ModelPath = Annotated[
     str,
-    Field(max_length=MODEL_MAX_CHARS, examples=list(models.NAMES)),
-    AfterValidator(check_model),
+    Field(max_length=MODEL_MAX_CHARS, examples=sorted(schema.shipped())),
+    AfterValidator(require_model),
     documented_pattern(models.MODEL),
 ]
 Metadata = Annotated[
-    Annotated[dict[str, JsonValue], AfterValidator(check_metadata)] | None,
+    Annotated[dict[str, JsonValue], AfterValidator(require_metadata)] | None,
     Field(
         description=f"stored with the job; up to {METADATA_MAX_CHARS} characters of JSON",
         examples=[{"user": "42"}],
@@ -72,7 +73,13 @@ _MESSAGES = {
 _PYDANTIC_WORDS = re.compile("^(Input|String|Dictionary)(?= should)")
 
 
-class Expectation(BaseModel):
+@cache
+def _fields_of_models() -> frozenset[str]:
+    modes = (mode for one in schema.shipped().values() for mode in one.modes.values())
+    return frozenset(name for mode in modes for name in mode.fields)
+
+
+class Announcement(BaseModel):
     """Body of `PUT /api/jobs/<task_id>`: details of a job that the caller submitted to BFL."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -119,6 +126,6 @@ def field_error(problem: Any) -> dict[str, str]:
     """One of pydantic's errors as `field` and `message`."""
     field = ".".join(str(part) for part in problem["loc"])
     message = _MESSAGES.get(problem["type"]) or _PYDANTIC_WORDS.sub("it", problem["msg"])
-    if problem["type"] == "extra_forbidden" and field in ("prompt", *models.FIELD_NAMES):
+    if problem["type"] == "extra_forbidden" and field in _fields_of_models():
         message = "it belongs inside `input`"
     return {"field": field, "message": message.removeprefix("Value error, ")}

@@ -93,12 +93,12 @@ def _first_error(error: ValidationError) -> InvalidField:
 def _matching(pattern: str, message: str) -> BeforeValidator:
     """Check the text before pydantic parses it: pydantic takes "1_0" and Arabic digits."""
 
-    def check(value: Any) -> Any:
+    def require_match(value: Any) -> Any:
         if isinstance(value, str) and not re.fullmatch(pattern, value, re.ASCII):
             raise ValueError(message)
         return value
 
-    return BeforeValidator(check)
+    return BeforeValidator(require_match)
 
 
 PageSize = Annotated[
@@ -110,7 +110,7 @@ LinkSeconds = Annotated[
     int,
     Field(ge=1),
     _matching(f"[0-9]{{1,{LINK_TTL_DIGITS}}}", "give a whole number of seconds"),
-    json_schema(maximum=7 * 86400),  # the default of LINK_TTL_MAX
+    json_schema(maximum=int(Settings.model_fields["link_ttl_max"].default)),
 ]
 # A number as in JSON.
 Seconds = Annotated[

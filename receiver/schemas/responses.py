@@ -25,8 +25,8 @@ class JobEvent(JobView):
     ]
 
 
-class Forgotten(TypedDict):
-    """Data of a `forgotten` event: a job was deleted."""
+class DeletedJob(TypedDict):
+    """Data of a `deleted` event: a job was deleted."""
 
     id: str
 
@@ -41,7 +41,7 @@ class CallbackAccepted(TypedDict):
     """The job after an accepted callback."""
 
     id: str
-    status: Annotated[str, Field(description="of the job, or `forgotten`")]
+    status: Annotated[str, Field(description="of the job, or `deleted`")]
 
 
 class Readiness(TypedDict):

@@ -1,4 +1,5 @@
-"""Memory of web and worker while the largest inputs come at once, with callbacks beside them.
+"""Memory of web and worker while large inputs come, with callbacks beside them: a clip of 50 MB by
+each way, and the largest ones at once.
 
 One web process takes all requests: what they cost it is the bound of each.
 """
@@ -14,10 +15,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import urlsplit
 
 from tests.bench import constant_rate
@@ -25,7 +28,9 @@ from tests.bench.memory import MB, peak_memory, proportional
 from tests.harness import Installation, RedisServer
 from tests.harness.installation import KEYS, WEBHOOK_SECRET
 from tests.harness.patience import wait_for
+from tests.harness.visitor import Visitor
 
+CLIP_BYTES = 50_000_000
 LIMITS_BYTES = (32 * 2**20, 288 * 2**20)
 BODIES = 8
 REPEATS = 6
@@ -54,6 +59,9 @@ def _measure(installation: Installation, limit: int) -> None:
     ids = [_post(installation, 10_000) for _ in range(4)]  # warm
     wait_for("they are sent", lambda: all(_is_sent(installation, one) for one in ids), 60)
     rest = {name: _memory(installation, name) for name in ("web", "worker")}
+    for name, door in DOORS.items() if limit > 2 * CLIP_BYTES else ():
+        clip = b"\0\0\0\x18ftypisom" + os.urandom(CLIP_BYTES)
+        _row(installation, f"50 MB | {name}", rest, [partial(door, installation, clip)])
     steps: dict[str, list[Callable[[], str]]] = {
         f"{BODIES} of them": [lambda: _post(installation, limit - 1000)] * BODIES
     }
@@ -119,6 +127,34 @@ def _post(installation: Installation, size: int) -> str:
         yield b'"}}'
 
     return _request(installation, "/api/jobs", body(), len(head) + count + 3)
+
+
+def _by_form(installation: Installation, clip: bytes) -> str:
+    visitor = Visitor(installation.url, "submit")
+    fields = {"model": "flux-3-video", "mode": "v2v", "prompt": "a", "idempotency_key": "clip"}
+    files = {"start_video": ("clip.mp4", clip)}
+    answer = visitor.post("/submit", page="/submit", files=files, **fields)
+    return answer.headers["Location"].partition("job=")[2].partition("&")[0]
+
+
+def _by_api(installation: Installation, clip: bytes) -> str:
+    return _send(installation, "/api/jobs", {"model": "flux-3-video", "input": _input(clip)})
+
+
+def _by_bfls_api(installation: Installation, clip: bytes) -> str:
+    return _send(installation, "/v1/flux-3-video", _input(clip))
+
+
+DOORS = {"`POST /api/jobs`": _by_api, "`POST /v1/…`": _by_bfls_api, "the form": _by_form}
+
+
+def _input(clip: bytes) -> dict[str, str]:
+    return {"mode": "v2v", "prompt": "a", "start_video": base64.b64encode(clip).decode()}
+
+
+def _send(installation: Installation, path: str, fields: dict[str, Any]) -> str:
+    body = json.dumps(fields).encode()
+    return _request(installation, path, iter([body]), len(body))
 
 
 def _repeat(installation: Installation, job_id: str) -> str:

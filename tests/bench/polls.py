@@ -63,8 +63,8 @@ def _most_polls(stack: Stack, case: Case, callback: str) -> int:
     switches = {"seconds": case.seconds / SPEED, "callback": callback, **case.switches}
     tasks = [stack.generate(case.model, **switches) for _ in range(JOBS)]
     for task in tasks:
-        stack.expect(task, polling_url=f"{stack.box.url}/v1/get_result?id={task.id}")
+        stack.announce(task, polling_url=f"{stack.sandbox.url}/v1/get_result?id={task.id}")
     for task in tasks:
         stack.client.wait_for(task.id, "stored", timeout=180)
     wait_for("every thumbnail", lambda: not stack.awaiting_thumbnails(), 60)
-    return max(stack.box.task(task.id).polls for task in tasks)
+    return max(stack.sandbox.task(task.id).polls for task in tasks)

@@ -37,31 +37,31 @@ MEMORY_EVERY_SECONDS = 0.5
 def main() -> None:
     with TemporaryDirectory(prefix="fluxkeep-bench-") as name:
         directory = Path(name)
-        with delivery.serving(directory) as pictures:
-            print("| one picture of 1 MB at a time | p50 ms | p99 ms |")
+        with delivery.serving(directory) as images:
+            print("| one image of 1 MB at a time | p50 ms | p99 ms |")
             print("|---|---|---|")
-            with installation(directory, pictures, 1) as fluxkeep:
-                ours, theirs = _one_by_one(fluxkeep, pictures)
+            with installation(directory, images, 1) as fluxkeep:
+                ours, theirs = _one_by_one(fluxkeep, images)
             print(_row("callback to stored", ours))
             print(_row("curl, then fsync", theirs))
-            print("\n| pictures of 1 MB at once | per second | to curl | MB |")
+            print("\n| images of 1 MB at once | per second | to curl | MB |")
             print("|---|---|---|---|")
-            _print_turns([_turn(directory, pictures) for _ in range(TURNS)])
+            _print_turns([_turn(directory, images) for _ in range(TURNS)])
 
 
 class _Turn(NamedTuple):
-    """Pictures per second of curl, and of each number of workers with their MB."""
+    """Images per second of curl, and of each number of workers with their MB."""
 
     curl: float
     workers: list[tuple[float, float]]
 
 
-def _turn(directory: Path, pictures: str) -> _Turn:
+def _turn(directory: Path, images: str) -> _Turn:
     measured = []
-    curl = _curl_all(directory, pictures)
+    curl = _curl_all(directory, images)
     for workers in WORKERS:
-        with installation(directory, pictures, workers) as fluxkeep:
-            measured.append(_all_at_once(fluxkeep, pictures))
+        with installation(directory, images, workers) as fluxkeep:
+            measured.append(_all_at_once(fluxkeep, images))
     return _Turn(curl, measured)
 
 
@@ -77,12 +77,12 @@ def _print_turns(turns: list[_Turn]) -> None:
 
 
 @contextmanager
-def installation(directory: Path, pictures: str, workers: int) -> Iterator[Installation]:
+def installation(directory: Path, images: str, workers: int) -> Iterator[Installation]:
     """A web process and some workers over a fresh Redis."""
     place = directory / secrets.token_hex(4)
     place.mkdir()
     server = RedisServer(place / "redis")
-    fluxkeep = Installation(place, server, pictures, LOG_LEVEL="WARNING")
+    fluxkeep = Installation(place, server, images, LOG_LEVEL="WARNING")
     try:
         fluxkeep.start("web")
         fluxkeep.start("worker", n=workers)
@@ -96,26 +96,26 @@ def installation(directory: Path, pictures: str, workers: int) -> Iterator[Insta
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _one_by_one(fluxkeep: Installation, pictures: str) -> tuple[list[float], list[float]]:
+def _one_by_one(fluxkeep: Installation, images: str) -> tuple[list[float], list[float]]:
     """Milliseconds of Fluxkeep and of curl, measured alternately."""
     client = fluxkeep.client()
     ours, theirs = [], []
     for _ in range(WARM_UP + SEQUENTIAL):
-        ours.append(_timed(lambda: _store(client, pictures)))
+        ours.append(_timed(lambda: _store(client, images)))
         wait_for("every thumbnail", lambda: not awaiting_thumbnails(fluxkeep), 60)
-        theirs.append(_timed(lambda: _curl(fluxkeep.directory, pictures)))
+        theirs.append(_timed(lambda: _curl(fluxkeep.directory, images)))
     return ours[WARM_UP:], theirs[WARM_UP:]
 
 
-def _store(client: Client, pictures: str) -> None:
+def _store(client: Client, images: str) -> None:
     task_id = secrets.token_hex(16)
-    assert client.callback(load.report(task_id, pictures)).ok
+    assert client.callback(load.report(task_id, images)).ok
     assert client.get(f"/api/jobs/{task_id}?wait=20").json()["status"] == "stored"
 
 
-def _curl(directory: Path, pictures: str) -> None:
+def _curl(directory: Path, images: str) -> None:
     path = directory / "curl.jpg"
-    subprocess.run([_curl_path(), "-s", "-o", str(path), f"{pictures}/curl"], check=True)
+    subprocess.run([_curl_path(), "-s", "-o", str(path), f"{images}/curl"], check=True)
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -124,11 +124,11 @@ def _curl_path() -> str:
     return shutil.which("curl") or sys.exit("This one needs curl (apt-get install curl).")
 
 
-def _curl_all(directory: Path, pictures: str) -> float:
+def _curl_all(directory: Path, images: str) -> float:
     """Images per second into a directory, including a sync of the disk."""
     place = directory / "curl"
     place.mkdir(exist_ok=True)
-    urls = f"{pictures}/results/[1-{CONCURRENT}]"
+    urls = f"{images}/results/[1-{CONCURRENT}]"
     command = [
         _curl_path(),
         "-s",
@@ -143,11 +143,11 @@ def _curl_all(directory: Path, pictures: str) -> float:
     return CONCURRENT / (time.perf_counter() - started)
 
 
-def _all_at_once(fluxkeep: Installation, pictures: str) -> tuple[float, float]:
+def _all_at_once(fluxkeep: Installation, images: str) -> tuple[float, float]:
     """Images per second from the first callback to the last commit, and MB of all workers."""
     callbacks = fluxkeep.directory / "callbacks"
     secret = fluxkeep.settings["WEBHOOK_SECRET"] or ""
-    load.write_callbacks(callbacks, secret, CONCURRENT, pictures)
+    load.write_callbacks(callbacks, secret, CONCURRENT, images)
     with fluxkeep.redis.client() as redis:
         started = time.perf_counter()
         constant_rate.run(

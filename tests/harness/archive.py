@@ -50,8 +50,8 @@ class Archive:
         if given:
             job = with_input(self.storage, job, given)
         media = tuple(self._published(job, n) for n in range(files))
-        details = job.submission
-        ended = self._ended(job, lambda job, at: job.evolve(submission=details).stored(at, media))
+        asked = job.request
+        ended = self._ended(job, lambda job, at: job.evolve(request=asked).stored(at, media))
         for file in media:
             self.storage.write(sidecar_key(file.key), sidecars.render(ended))
         return ended
@@ -68,12 +68,12 @@ class Archive:
 
         def begin(_job: Job | None, now: float) -> Job:
             at = now - days_ago * DAY_SECONDS
-            job = Job.expected(task_id, at, TIMEOUTS, job_id).with_event(at, EventCode.JOB_EXPECTED)
+            job = Job.awaited(task_id, at, TIMEOUTS, job_id).with_event(at, EventCode.JOB_ANNOUNCED)
             return replace(
                 job,
                 deadline=now + 3600,
                 **facts,
-                check=replace(job.check, next_check_at=now + 3600),
+                polling=replace(job.polling, next_check_at=now + 3600),
             )
 
         return self._changed(job_id, begin)

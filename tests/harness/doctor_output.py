@@ -9,7 +9,8 @@ REDIS = ["redis", "redis_disk", "redis_eviction"]
 BEFORE_START = ["settings", *REDIS, "durability", "storage"]
 REMOTE = ["bfl", "outgoing", "public_url"]
 PROBES = [*BEFORE_START, "redis_memory", "worker", "sweep", "rescues", "submissions", "credits"]
-ALL = [*PROBES, "regions", *REMOTE]
+PROBES += ["models"]
+ALL = [*PROBES, *REMOTE]
 NEEDED = {
     "WEBHOOK_SECRET": "a-webhook-secret-that-is-long",
     "SECRET_KEY": "a-signing-key-that-is-long",

@@ -14,6 +14,7 @@ PAGES = (
     ROOT / "SECURITY.md",
     ROOT / "BENCHMARKS.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
 )
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _HEADING = re.compile(r"^#{2,} (.+)$", re.MULTILINE)

@@ -99,7 +99,7 @@ def _bookkeeping(redis: Redis, jobs: list[Job]) -> Iterator[str]:
         wanted = {
             job.id
             for job in jobs
-            if job.check.work_deadline and (job.status is Status.READY) is is_rescue
+            if job.claim.work_deadline and (job.status is Status.READY) is is_rescue
         }
         yield from _differences(f"I18: {key}", wanted, _members(redis, key))
     awaiting_thumbnails = {job.id for job in jobs if job.thumbnails.due_at}
@@ -158,10 +158,10 @@ def _names(redis: Redis, jobs: list[Job]) -> Iterator[str]:
 def _inputs(redis: Redis, jobs: list[Job], stored_objects: StoredObjects) -> Iterator[str]:
     """Each object of an input is named by a record or a note, and each that a record names exists.
 
-    An input that shall be forgotten is, once BFL has it.
+    An input that shall be deleted is, once BFL has it.
     """
     sizes = {key: size for key, size in stored_objects.sizes().items() if _is_input(key)}
-    named = {file.key: file.bytes for job in jobs for file in job.submission.input_files}
+    named = {file.key: file.bytes for job in jobs for file in job.request.input_files}
     noted = {word for note in _members(redis, INPUT_NOTES) for word in note.split(" ")}
     orphans = _members(redis, ORPHANS)
     for key in sizes.keys() - named.keys() - noted - orphans:
@@ -170,8 +170,8 @@ def _inputs(redis: Redis, jobs: list[Job], stored_objects: StoredObjects) -> Ite
         if sizes.get(key) != named[key]:
             yield f"I23: {key} is on record and not there"
     for job in jobs:
-        if job.submission.forgets_input and job.submission.kept_input and job.task_id:
-            yield f"I23: the input of {job.id} is not forgotten"
+        if job.request.deletes_input and job.request.kept_input and job.task_id:
+            yield f"I23: the input of {job.id} is not deleted"
 
 
 def _is_input(key: str) -> bool:
@@ -197,14 +197,14 @@ def _leases(redis: Redis, jobs: list[Job]) -> Iterator[str]:
     now = int(seconds) + int(microseconds) / 1e6
     for job in jobs:
         if (
-            job.check.lease_until
-            and not now - SWEEP_SECONDS < job.check.lease_until <= now + LEASE_SECONDS + 1
+            job.claim.lease_until
+            and not now - SWEEP_SECONDS < job.claim.lease_until <= now + LEASE_SECONDS + 1
         ):
-            yield f"I7: {job.id} has a lease until {job.check.lease_until - now:+.1f} s from now"
+            yield f"I7: {job.id} has a lease until {job.claim.lease_until - now:+.1f} s from now"
         if job.status.terminal and (
-            job.check.lease_until
-            or job.check.work_deadline
-            or job.check.next_check_at
+            job.claim.lease_until
+            or job.claim.work_deadline
+            or job.polling.next_check_at
             or job.delivery.urls
         ):
             yield f"I5: {job.id} is {job.status} and still holds a lease, a wish or a URL"

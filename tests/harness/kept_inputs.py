@@ -18,7 +18,7 @@ def with_input(storage: MediaStorage, job: Job, given: Mapping[str, Any]) -> Job
     files = packed.files(job.id, job.created_at)
     for part, file in zip(packed.parts, files, strict=True):
         part.store(storage, file.key)
-    return job.with_submission(kept_input=packed.values, input_files=files)
+    return job.with_request(kept_input=packed.values, input_files=files)
 
 
 def sent(storage: MediaStorage, job: Job) -> dict[str, Any]:

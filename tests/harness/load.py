@@ -38,7 +38,7 @@ class Load:
 
     def _run(self, over: threading.Event) -> None:
         while not over.wait(self.duplicates / self.per_second):
-            task = self.stack.box.submit(
+            task = self.stack.sandbox.submit(
                 webhook_url=self.webhook_url or self.stack.webhook_url,
                 webhook_secret=self.secret,
                 switches={"seconds": 0.01, "callback": self.duplicates, "format": "mp4"},
@@ -54,7 +54,7 @@ class Load:
         return [task for task in list(self.tasks) if task.webhook_secret == secret]
 
     def attempts(self, task: Task) -> list[int | str]:
-        return [callback.outcome for callback in self.stack.box.task(task.id).callbacks]
+        return [callback.outcome for callback in self.stack.sandbox.task(task.id).callbacks]
 
     def acknowledged(self, tasks: list[Task]) -> bool:
         return all(self.attempts(task).count(200) == self.duplicates for task in tasks)

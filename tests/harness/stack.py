@@ -26,8 +26,8 @@ COMPANIONS = (".json", ".thumb.webp")
 class Stack:
     """A sandbox whose tasks call back to an installation."""
 
-    def __init__(self, box: Sandbox, installation: Installation) -> None:
-        self.box = box
+    def __init__(self, sandbox: Sandbox, installation: Installation) -> None:
+        self.sandbox = sandbox
         self.installation = installation
         self.client: Client = installation.client()
 
@@ -42,30 +42,30 @@ class Stack:
 
         It makes a film unless told otherwise: a thumbnail would cost more than the whole job.
         """
-        return self.box.submit(
+        return self.sandbox.submit(
             model,
             webhook_url=webhook_url or self.webhook_url,
             webhook_secret=self.installation.settings["WEBHOOK_SECRET"],
             switches={"seconds": QUICK_SECONDS, "strict": False, "format": "mp4", **switches},
         )
 
-    def expect(self, task: Task, **body: Any) -> dict[str, Any]:
+    def announce(self, task: Task, **body: Any) -> dict[str, Any]:
         """Announce a task, as the caller of BFL does it."""
         answer = self.client.put_job(task.id, **body)
         answer.raise_for_status()
         job: dict[str, Any] = answer.json()
         return job
 
-    def expected(self, model: str = "flux-2-pro", **switches: Any) -> Task:
+    def announced(self, model: str = "flux-2-pro", **switches: Any) -> Task:
         """A task that its caller has announced and that never calls back."""
         task = self.generate(model, callback="never", **switches)
-        self.expect(task)
+        self.announce(task)
         return task
 
     def finished(self, **switches: Any) -> Task:
         """A task that BFL is done with and has not called back for."""
         task = self.generate(callback="never", **switches)
-        wait_for("BFL is done", lambda: self.box.task(task.id).finished_at)
+        wait_for("BFL is done", lambda: self.sandbox.task(task.id).finished_at)
         return task
 
     def stored(self, task: Task, timeout: float = 20.0) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Stack:
         job = self.client.wait_for(task.id, timeout=timeout)
         assert job["status"] == "stored", job
         for n in range(len(job["media"])):
-            assert self.client.media(job, n) == self.box.picture(task.id, n)
+            assert self.client.media(job, n) == self.sandbox.picture(task.id, n)
         return job
 
     def stored_with_thumbnails(self, task: Task, timeout: float = 20.0) -> dict[str, Any]:
@@ -98,15 +98,15 @@ class Stack:
     # What BFL saw.
 
     def deliveries(self, task: Task) -> list[Delivery]:
-        return self.box.task(task.id).deliveries
+        return self.sandbox.task(task.id).deliveries
 
     def outcomes(self, task: Task, n: int = 1) -> list[int | str]:
         """How the first attempts to call back were answered, once there were `n`."""
-        wait_for(f"{n} callbacks", lambda: len(self.box.task(task.id).callbacks) >= n, 45)
-        return [callback.outcome for callback in self.box.task(task.id).callbacks]
+        wait_for(f"{n} callbacks", lambda: len(self.sandbox.task(task.id).callbacks) >= n, 45)
+        return [callback.outcome for callback in self.sandbox.task(task.id).callbacks]
 
     def polls(self, task: Task) -> list[Request]:
-        asked = [seen for seen in self.box.requests if seen.path == "/v1/get_result"]
+        asked = [seen for seen in self.sandbox.requests if seen.path == "/v1/get_result"]
         return [seen for seen in asked if f"id={task.id}" in seen.target]
 
     def wait_for_download(self, task: Task, nth: int = 1) -> None:
@@ -124,7 +124,7 @@ class Stack:
         def change(kept: Task) -> None:
             kept.switches = replace(kept.switches, **switches)
 
-        self.box._engine.store.change(task.id, change)  # noqa: SLF001 - over HTTP it is per callback
+        self.sandbox._engine.store.change(task.id, change)  # noqa: SLF001 - over HTTP it is per callback
 
     # What is kept.
 
@@ -165,20 +165,20 @@ def without_links(job: dict[str, Any]) -> str:
 @contextmanager
 def stopped_stack(
     directory: Path,
-    sandbox: SandboxSettings | None = None,
+    sandbox_settings: SandboxSettings | None = None,
     bucket: TestBucket | None = None,
     **settings: str,
 ) -> Iterator[Stack]:
     """BFL and Redis are there, nothing of Fluxkeep runs yet."""
     redis = RedisServer(directory / "redis")
     try:
-        with Sandbox(sandbox) as box:
-            installation = Installation(directory, redis, box.url)
+        with Sandbox(sandbox_settings) as sandbox:
+            installation = Installation(directory, redis, sandbox.url)
             if bucket:
                 installation.keep_in(bucket)
             installation.settings |= settings
             try:
-                yield Stack(box, installation)
+                yield Stack(sandbox, installation)
             finally:
                 installation.close()
     finally:
@@ -188,12 +188,12 @@ def stopped_stack(
 @contextmanager
 def running_stack(
     directory: Path,
-    sandbox: SandboxSettings | None = None,
+    sandbox_settings: SandboxSettings | None = None,
     bucket: TestBucket | None = None,
     **settings: str,
 ) -> Iterator[Stack]:
     """Everything runs and is ready."""
-    with stopped_stack(directory, sandbox, bucket, **settings) as stack:
+    with stopped_stack(directory, sandbox_settings, bucket, **settings) as stack:
         stack.installation.start()
         stack.installation.wait_until_ready(path="/readyz")
         yield stack

@@ -12,10 +12,10 @@ from jobs.services import Services
 from jobs.store.job_store import JobStore
 from receiver.app import create_app
 from tests.harness import RedisServer
+from tests.harness.local_worker import KEY, LocalWorker, built
 from tests.harness.parts import Parts
 from tests.harness.required_settings import SECRETS
 from tests.sandbox import Sandbox
-from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def store(parts: Parts) -> JobStore:
 
 
 @pytest.fixture
-def wired(redis: Redis, tmp_path: Path) -> Services:
+def services(redis: Redis, tmp_path: Path) -> Services:
     media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
     return Services(settings.load(SECRETS | media), redis)
 
@@ -46,7 +46,7 @@ def local_worker(
 ) -> Iterator[LocalWorker]:
     """A worker that submits to a sandbox, in the process of the test."""
     settings = {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": KEY, "MAX_ACTIVE": "9"}
-    services = built(redis_server, tmp_path, **settings, **worker_settings)
+    services = built(redis_server, tmp_path, **(settings | worker_settings))
     yield LocalWorker(services, sandbox)
     services.redis.close()
 
@@ -54,6 +54,6 @@ def local_worker(
 @pytest.fixture
 def api(local_worker: LocalWorker) -> FlaskClient:
     """The API over the same services, for an administrator."""
-    client = create_app(local_worker.wired).test_client()
+    client = create_app(local_worker.services).test_client()
     client.environ_base["HTTP_X_KEY"] = "admin-key-of-tests"
     return client

@@ -1,30 +1,27 @@
 """Accepting inputs: full queue and storage, turns, time to arrive; sending what was accepted."""
 
 import base64
-import io
 import json
 import socket
 from pathlib import Path
 from typing import Any
 
-import gevent
 import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
 from jobs.domain import submission
-from jobs.domain.errors import BodyTooLarge, RequestTimeout
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.keys import INPUT_NOTES, INPUT_PREFIX
-from receiver import input_body, request_body
+from receiver import input_body
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.kept_inputs import with_input
+from tests.harness.local_worker import LocalWorker, built
 from tests.harness.raw_server import RawServer
 from tests.sandbox.gradient import gradient
-from tests.system.submitting.local_worker import LocalWorker, built
 
 PICTURE = base64.b64encode(gradient(7)).decode()
 LARGE = base64.b64encode(bytes(400_000)).decode()
@@ -36,12 +33,12 @@ def post(api: FlaskClient, given: dict[str, Any], **headers: str) -> Any:
     return api.post("/api/jobs", json=body, headers=KEY | headers)
 
 
-def objects(wired: Services) -> list[str]:
-    return [found.key for found in wired.storage.list_objects()]
+def objects(services: Services) -> list[str]:
+    return [found.key for found in services.storage.list_objects()]
 
 
-def notes(wired: Services) -> dict[str, float]:
-    found: Any = wired.redis.zrange(INPUT_NOTES, 0, -1, withscores=True)
+def notes(services: Services) -> dict[str, float]:
+    found: Any = services.redis.zrange(INPUT_NOTES, 0, -1, withscores=True)
     return {note.decode(): at for note, at in found}
 
 
@@ -52,17 +49,17 @@ def test_submissions_stop_where_callbacks_still_have_room(
     api: FlaskClient, local_worker: LocalWorker
 ) -> None:
     redis: Redis = local_worker.redis
-    redis.set("ballast", bytes(20_000_000))
+    redis.setrange("ballast", 20_000_000, b"x")  # a long command would count until it is freed
     used = int(redis.info("memory")["used_memory"])
     kept = post(api, {"input_image": PICTURE}, **{"Idempotency-Key": "one"})
-    before = objects(local_worker.wired)
+    before = objects(local_worker.services)
     redis.config_set("maxmemory", used + used // 2)  # more than 60 % is used
     try:
         for n, given in enumerate(({"prompt": "a"}, {"input_image": PICTURE})):
             answer = post(api, given, **{"Idempotency-Key": f"another-{n}"})
             assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_full")
             assert answer.headers["Retry-After"]
-        assert objects(local_worker.wired) == before and notes(local_worker.wired) == {}
+        assert objects(local_worker.services) == before and notes(local_worker.services) == {}
         announced = api.put("/api/jobs/announced", json={"input": {"a": PICTURE}}, headers=KEY)
         assert announced.status_code == 201
         again = post(api, {"input_image": PICTURE}, **{"Idempotency-Key": "one"})
@@ -77,10 +74,10 @@ def test_a_queue_that_is_full_only_for_the_record_leaves_nothing(
     api: FlaskClient, local_worker: LocalWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another submission took the last place while the objects were stored."""
-    monkeypatch.setattr(local_worker.wired.store, "require_room", lambda: None)
-    object.__setattr__(local_worker.wired.store._room, "submissions", 0)  # noqa: SLF001
+    monkeypatch.setattr(local_worker.services.store, "require_room", lambda: None)
+    object.__setattr__(local_worker.services.store._room, "submissions", 0)  # noqa: SLF001
     assert post(api, {"input_image": PICTURE}).status_code == 503
-    assert objects(local_worker.wired) == [] and notes(local_worker.wired) == {}
+    assert objects(local_worker.services) == [] and notes(local_worker.services) == {}
 
 
 # Room in the storage.
@@ -105,12 +102,12 @@ def test_a_full_storage_is_a_full_queue(
         "AWS_ACCESS_KEY_ID": "k",
         "AWS_SECRET_ACCESS_KEY": "s",
     }
-    wired = built(redis_server, tmp_path, **settings)
-    answer = post(create_app(wired).test_client(), {"input_image": PICTURE})
+    services = built(redis_server, tmp_path, **settings)
+    answer = post(create_app(services).test_client(), {"input_image": PICTURE})
     assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_full")
-    assert answer.headers["Retry-After"] and not wired.redis.exists("fluxkeep:jobs:queued")
+    assert answer.headers["Retry-After"] and not services.redis.exists("fluxkeep:jobs:queued")
     server.close()
-    wired.redis.close()
+    services.redis.close()
 
 
 # Turns, and the time to arrive.
@@ -137,40 +134,6 @@ def test_large_bodies_take_turns_and_small_ones_need_none(
     ] * (input_body.TURNS + 1)
 
 
-class SlowStream(io.BytesIO):
-    """Each piece takes a tenth of a second."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        gevent.sleep(0.1)
-        return super().read(size)
-
-
-def arrived(length: int) -> int:
-    environ = {"CONTENT_LENGTH": str(length), "wsgi.input": SlowStream(bytes(length))}
-    return sum(map(len, request_body.pieces(environ, length)))
-
-
-def test_a_longer_body_has_more_time_to_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_body, "ARRIVAL_SECONDS", 0.25)
-    monkeypatch.setattr(request_body, "PIECE_BYTES", 1000)
-    with pytest.raises(RequestTimeout):
-        arrived(6000)
-    monkeypatch.setattr(request_body, "BYTES_PER_SECOND_MIN", 1000)
-    assert arrived(6000) == 6000
-
-
-def test_a_body_of_unknown_length_is_cut_at_the_limit() -> None:
-    environ = {
-        "HTTP_TRANSFER_ENCODING": "chunked",
-        "wsgi.input_terminated": True,
-        "wsgi.input": io.BytesIO(bytes(300_001)),
-    }
-    with pytest.raises(BodyTooLarge):
-        list(request_body.pieces(environ, 300_000))
-    environ["wsgi.input"] = io.BytesIO(bytes(300_000))
-    assert sum(map(len, request_body.pieces(environ, 300_000))) == 300_000
-
-
 # What an earlier version queued.
 
 
@@ -178,7 +141,7 @@ def test_a_request_that_an_earlier_version_queued_is_sent(local_worker: LocalWor
     given = {"prompt": "a", "input_image": PICTURE, "sandbox": {"callback": "never"}}
     local_worker.post_as_earlier("a", json.dumps(given).encode())
     local_worker.work()
-    (task,) = local_worker.box.tasks()
+    (task,) = local_worker.sandbox.tasks()
     assert task.input["input_image"] == PICTURE
     assert not local_worker.redis.exists(INPUT_PREFIX + "a")
 
@@ -192,7 +155,7 @@ def test_a_request_of_an_earlier_version_can_be_replayed(
 ) -> None:
     for job_id in ("known", "gone"):
         local_worker.post_as_earlier(job_id, b'{"prompt": "a"}')
-        local_worker.wired.store.update(job_id, end)
+        local_worker.services.store.update(job_id, end)
     local_worker.redis.delete(f"{INPUT_PREFIX}gone")
     answers = [api.post(f"/api/jobs/{name}/rescues", headers=KEY) for name in ("known", "gone")]
     assert [answer.status_code for answer in answers] == [202, 409]
@@ -202,10 +165,10 @@ def test_a_request_of_an_earlier_version_can_be_replayed(
 
 
 def test_a_storage_that_is_away_requeues_the_job(local_worker: LocalWorker, tmp_path: Path) -> None:
-    created = submission.create("a", "large", local_worker.wired.store.now())
+    created = submission.create("a", "large", local_worker.services.store.now())
     given = {"prompt": "a", "input_image": PICTURE, "sandbox": {"callback": "never"}}
-    job = with_input(local_worker.wired.storage, created, given)
-    local_worker.wired.store.update("a", lambda _job, _now: job, new=True)
+    job = with_input(local_worker.services.storage, created, given)
+    local_worker.services.store.update("a", lambda _job, _now: job, new=True)
     media, aside = tmp_path / "media", tmp_path / "aside"
     media.rename(aside)
     local_worker.work()
@@ -219,10 +182,10 @@ def test_a_storage_that_is_away_requeues_the_job(local_worker: LocalWorker, tmp_
 
 
 def test_an_input_whose_object_is_not_whole_is_not_sent(local_worker: LocalWorker) -> None:
-    created = submission.create("a", "large", local_worker.wired.store.now())
-    job = with_input(local_worker.wired.storage, created, {"input_image": PICTURE})
-    local_worker.wired.store.update("a", lambda _job, _now: job, new=True)
-    local_worker.wired.storage.write(job.submission.input_files[0].key, b"short")
+    created = submission.create("a", "large", local_worker.services.store.now())
+    job = with_input(local_worker.services.storage, created, {"input_image": PICTURE})
+    local_worker.services.store.update("a", lambda _job, _now: job, new=True)
+    local_worker.services.storage.write(job.request.input_files[0].key, b"short")
     local_worker.work()
     failure = local_worker.job("a").error
     assert failure and failure.code == "input_lost" and local_worker.posts() == 0

@@ -12,17 +12,17 @@ from jobs.store.job_store import JobStore
 from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX
 from tests.harness.reports import call_back, load
 from worker import claim as claim_module
-from worker.claim import Claim, Claims
+from worker.claim import Claims, HeldClaim
 
 
-def acquire(store: JobStore) -> Claim:
-    claim = Claim.acquire(store, "job")
+def acquire(store: JobStore) -> HeldClaim:
+    claim = HeldClaim.acquire(store, "job")
     assert claim is not None
     return claim
 
 
 @pytest.fixture
-def claim(store: JobStore) -> Claim:
+def claim(store: JobStore) -> HeldClaim:
     """The claim of a rescue."""
     call_back(store, "job")
     return acquire(store)
@@ -30,27 +30,27 @@ def claim(store: JobStore) -> Claim:
 
 def with_the_lease_over(job: Job | None, now: float) -> Job | None:
     """As the sweep finds it when the lease has run out."""
-    return job and job.with_check(lease_until=now - 1).recheck(now)
+    return job and job.with_claim(lease_until=now - 1).recheck(now)
 
 
 def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: JobStore) -> None:
     call_back(store, "job")
-    quick: list[Claim] = []
+    quick: list[HeldClaim] = []
 
     def slow(job: Job | None, now: float) -> Job | None:
         if not quick:  # between its read and its write
             quick.append(acquire(store))
-        return job.claimed(now) if job and job.check.work_deadline is not None else job
+        return job.claimed(now) if job and job.claim.work_deadline is not None else job
 
     change = store.update("job", slow)
     assert not change.written
-    assert quick[0].commit(Job.renewed).check.rescue_attempts == 1
+    assert quick[0].commit(Job.leased).claim.rescue_attempts == 1
 
 
 # The fence.
 
 
-def test_a_worker_that_was_taken_over_commits_nothing(store: JobStore, claim: Claim) -> None:
+def test_a_worker_that_was_taken_over_commits_nothing(store: JobStore, claim: HeldClaim) -> None:
     def commit_too_late() -> None:
         before = load(store)
         with pytest.raises(ClaimLost):
@@ -61,20 +61,20 @@ def test_a_worker_that_was_taken_over_commits_nothing(store: JobStore, claim: Cl
     commit_too_late()
     quick = acquire(store)
     commit_too_late()
-    assert quick.commit(Job.renewed).check.fencing_token > claim.job.check.fencing_token
+    assert quick.commit(Job.leased).claim.fencing_token > claim.job.claim.fencing_token
 
 
 @pytest.mark.parametrize("end", [Job.give_up, lambda job, now: job.refused(now, "x", "y")])
-def test_what_has_ended_is_not_committed_to(store: JobStore, claim: Claim, end: Any) -> None:
+def test_what_has_ended_is_not_committed_to(store: JobStore, claim: HeldClaim, end: Any) -> None:
     store.update("job", lambda job, now: job and end(job, now))
     with pytest.raises(ClaimLost):
         claim.commit(lambda job, now: job.stored(now, ()))
 
 
-def test_a_forgotten_job_is_not_committed_to(store: JobStore, claim: Claim) -> None:
+def test_a_deleted_job_is_not_committed_to(store: JobStore, claim: HeldClaim) -> None:
     store.delete(claim.job)
     with pytest.raises(ClaimLost):
-        claim.commit(Job.renewed)
+        claim.commit(Job.leased)
     assert store.load("job") is None
 
 
@@ -85,12 +85,12 @@ class Held(NamedTuple):
     """A claim, and those of its process; each check renews the lease if it may."""
 
     claims: Claims
-    claim: Claim
+    claim: HeldClaim
     store: JobStore
 
     @property
     def lease_until(self) -> float | None:
-        return load(self.store).check.lease_until
+        return load(self.store).claim.lease_until
 
 
 @pytest.fixture
@@ -105,48 +105,62 @@ def held(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> Held:
 def test_a_lease_is_renewed_while_its_work_makes_progress(held: Held) -> None:
     first = held.lease_until
     held.claim.report_progress()
-    assert held.claims.check() == [] and not held.claim.is_lost
+    assert held.claims.supervise() == [] and not held.claim.is_lost
     assert first and held.lease_until and held.lease_until > first
 
 
 def test_a_lease_is_not_renewed_when_nothing_moves(held: Held) -> None:
     first = held.lease_until
-    held.claim.allow_silence(-1.0)
-    assert held.claims.check() == [], "its connections are cut, so it may end now"
-    assert held.lease_until == first and held.claim.is_lost
-    held.claim.allow_silence(-claim_module.HUNG_SECONDS - 1)
-    assert held.claims.check() == [held.claim], "only its process can end it"
+    with held.claim.silence(-1.0):
+        assert held.claims.supervise() == [], "its connections are cut, so it may end now"
+        assert held.lease_until == first and held.claim.is_lost
+    with held.claim.silence(-claim_module.HUNG_SECONDS - 1):
+        assert held.claims.supervise() == [held.claim], "only its process can end it"
 
 
 def test_a_claim_is_not_renewed_for_longer_than_its_url_lives_and_a_minute(
-    store: JobStore, claim: Claim, monkeypatch: pytest.MonkeyPatch
+    store: JobStore, claim: HeldClaim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dies_at = claim.job.delivery.expire_at or 0.0
     over = time.monotonic() + dies_at - store.now() + claim_module.AFTER_EXPIRY_SECONDS
     monkeypatch.setattr(claim_module, "PROGRESS_SECONDS", over)
     claim.report_progress()
-    claim.check(over - 1)
+    claim.supervise(over - 1)
     assert not claim.is_lost
-    claim.check(over + 1)
+    claim.supervise(over + 1)
+    assert claim.is_lost
+
+
+def test_a_silent_step_has_its_time_and_its_end_is_progress(claim: HeldClaim) -> None:
+    long = 2 * claim_module.PROGRESS_SECONDS
+    with claim.silence(long):
+        with claim.silence(1.0):
+            pass
+        claim.supervise(time.monotonic() + long - 1)
+        assert not claim.is_lost, "the step around another one goes on"
+    claim.supervise(time.monotonic() + claim_module.PROGRESS_SECONDS - 1)
+    assert not claim.is_lost
+    with claim.silence(long):
+        claim.supervise(time.monotonic() + long + 1)
     assert claim.is_lost
 
 
 def test_a_process_that_was_paused_ends_no_claim_for_the_time_it_missed(held: Held) -> None:
-    held.claim.allow_silence(-60.0)
-    held.claims.checked_at -= 60
-    assert held.claims.check() == [] and not held.claim.is_lost
+    with held.claim.silence(-60.0):
+        held.claims.checked_at -= 60
+        assert held.claims.supervise() == [] and not held.claim.is_lost
 
 
 def test_a_worker_whose_work_is_over_renews_nothing(held: Held) -> None:
     held.claims.remove(held.claim)
     last = held.lease_until
-    held.claims.check()
+    held.claims.supervise()
     assert held.lease_until == last
 
 
 def test_a_worker_learns_that_its_job_was_taken_over(held: Held) -> None:
     held.store.update("job", with_the_lease_over)
-    assert held.claims.check() == [] and held.claim.is_lost
+    assert held.claims.supervise() == [] and held.claim.is_lost
 
 
 def test_a_broken_record_is_put_off_by_the_worker_that_finds_it(
@@ -156,6 +170,6 @@ def test_a_broken_record_is_put_off_by_the_worker_that_finds_it(
     redis.set(RECORD_PREFIX + "broken", b"1 {")
     redis.zadd(PENDING_RESCUES, {"broken": 1.0})
     assert store.most_urgent() == "broken"
-    assert Claim.acquire(store, "broken") is None
+    assert HeldClaim.acquire(store, "broken") is None
     assert store.most_urgent() == "good"
     assert "broken" not in store.due(10).ids

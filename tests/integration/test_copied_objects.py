@@ -1,16 +1,14 @@
 """Objects are copied within the storage, and a storage without room says so."""
 
-import errno
 import os
 from pathlib import Path
 
 import pytest
-from obstore.exceptions import BaseError, PermissionDeniedError
+from obstore.exceptions import BaseError
 
-from jobs.domain.errors import StorageError, StorageFull
+from jobs.domain.errors import StorageError
 from jobs.storage.base import MediaStorage
 from jobs.storage.bucket import BucketStorage
-from jobs.storage.errors import translate_errors
 from jobs.storage.local import LocalStorage
 from jobs.storage.providers import Provider
 from tests.harness.publishing import KEY, LARGE, QUICK, published
@@ -46,30 +44,10 @@ def test_a_copy_outlives_the_object_that_was_copied(store: MediaStorage, key: st
     assert not list(store.staging_directory.path.iterdir())
 
 
-def test_a_directory_shares_the_bytes_of_a_copy(tmp_path: Path) -> None:
-    store = LocalStorage(tmp_path)
-    published(store, b"bytes")
-    store.copy(KEY, SAME_DAY)
-    assert (tmp_path / SAME_DAY).samefile(tmp_path / KEY)
-
-
 def test_an_object_that_is_gone_cannot_be_copied(store: MediaStorage) -> None:
     with pytest.raises(StorageError):
         store.copy(KEY, SAME_DAY)
     assert store.size(SAME_DAY) is None
-
-
-def test_a_volume_without_hard_links_gets_a_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object, **_options: object) -> None:
-        raise OSError(errno.EOPNOTSUPP, "not supported")
-
-    store = LocalStorage(tmp_path)
-    published(store, b"bytes")
-    monkeypatch.setattr(os, "link", refuse)
-    store.copy(KEY, SAME_DAY)
-    assert read(store, SAME_DAY) == b"bytes" and (tmp_path / SAME_DAY).stat().st_nlink == 1
 
 
 def test_a_server_that_cannot_copy_gets_the_bytes_again(
@@ -82,21 +60,3 @@ def test_a_server_that_cannot_copy_gets_the_bytes_again(
     monkeypatch.setattr("obstore.copy", refuse)
     s3.copy(KEY, OTHER_DAY)
     assert read(s3, OTHER_DAY) == b"bytes"
-
-
-@pytest.mark.parametrize(
-    ("error", "is_full"),
-    [
-        (OSError(errno.ENOSPC, ""), True),
-        (OSError(errno.EDQUOT, ""), True),
-        (OSError(errno.EACCES, ""), False),
-        (BaseError("Server returned non-2xx status code: 507 Insufficient Storage"), True),
-        (BaseError("status code: 500 <Code>InternalError</Code>"), False),
-        (PermissionDeniedError("status code: 403 <Code>QuotaExceeded</Code>"), True),
-        (PermissionDeniedError("status code: 403 <Code>AccessDenied</Code>"), False),
-    ],
-)
-def test_a_storage_without_room_is_told_from_a_broken_one(error: Exception, is_full: bool) -> None:
-    with pytest.raises(StorageError) as caught, translate_errors():
-        raise error
-    assert isinstance(caught.value, StorageFull) is is_full

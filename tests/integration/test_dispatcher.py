@@ -8,15 +8,15 @@ import pytest
 
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.record import Request
 from jobs.domain.status import Status
 from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from tests.harness.patience import wait_for
 from tests.harness.reports import load
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
-from worker.claim import Claim
-from worker.dispatcher import Dispatcher
+from worker.claim import HeldClaim
+from worker.dispatcher import JobDispatcher
 from worker.sweep import sweep
 
 POLLS_WAITING = 400
@@ -25,15 +25,15 @@ QUEUE = "rq:queue:fluxkeep"
 
 def queued(worker_env: WorkerEnvironment, job_id: str) -> None:
     def begin(job: Job | None, now: float) -> Job:
-        details = Submission(kept_input={"prompt": "a"})
+        details = Request(kept_input={"prompt": "a"})
         return job or submission.create(job_id, "flux-2-pro", now, details)
 
-    worker_env.wired.store.update(job_id, begin, new=True)
+    worker_env.services.store.update(job_id, begin, new=True)
 
 
 def at_the_same_score(worker_env: WorkerEnvironment) -> None:
     """Give all waiting jobs the same score."""
-    redis: Any = worker_env.wired.redis
+    redis: Any = worker_env.services.redis
     for key in (PENDING_RESCUES, PENDING_POLLS):
         for member in redis.zrange(key, 0, -1):
             redis.zadd(key, {member: 1.0})
@@ -41,11 +41,11 @@ def at_the_same_score(worker_env: WorkerEnvironment) -> None:
 
 def unknown_to_bfl(worker_env: WorkerEnvironment, n: int) -> None:
     """Jobs that are expected, and that BFL is to be asked about at once."""
-    store, timeouts = worker_env.wired.store, worker_env.wired.settings.timeouts
+    store, timeouts = worker_env.services.store, worker_env.services.settings.timeouts
     for number in range(n):
-        begin = partial(Job.expected, f"expected-{number}", timeouts=timeouts)
+        begin = partial(Job.awaited, f"awaited-{number}", timeouts=timeouts)
         store.update(
-            f"expected-{number}",
+            f"awaited-{number}",
             lambda _job, now, begin=begin: begin(now=now).enqueue(now),  # type: ignore[misc]
             new=True,
         )
@@ -58,23 +58,23 @@ def test_a_rescue_comes_before_a_submission_and_a_submission_before_any_poll(
     queued(worker_env, "ours")
     unknown_to_bfl(worker_env, POLLS_WAITING)
     at_the_same_score(worker_env)
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.services)
     assert dispatcher.process_next() and worker_env.job(rescued).status is Status.STORED
-    store = worker_env.wired.store
+    store = worker_env.services.store
     assert load(store, "ours").status is Status.QUEUED
     assert dispatcher.process_next() and load(store, "ours").task_id, "the submission is next"
-    assert worker_env.wired.redis.zcard(PENDING_POLLS) == POLLS_WAITING
+    assert worker_env.services.redis.zcard(PENDING_POLLS) == POLLS_WAITING
     assert dispatcher.process_next()
-    assert worker_env.wired.redis.zcard(PENDING_POLLS) == POLLS_WAITING - 1
+    assert worker_env.services.redis.zcard(PENDING_POLLS) == POLLS_WAITING - 1
 
 
 def test_all_that_waits_is_done_before_the_task_ends_with_one_rq_job_taken_for_each(
     worker_env: WorkerEnvironment,
 ) -> None:
     tasks = [worker_env.ready(life=life) for life in (1000, 2000, 3000)]
-    redis: Any = worker_env.wired.redis
+    redis: Any = worker_env.services.redis
     redis.lpop(QUEUE)  # RQ took the one that calls the dispatcher
-    Dispatcher(worker_env.wired).drain()
+    JobDispatcher(worker_env.services).drain()
     assert {worker_env.job(task).status for task in tasks} == {Status.STORED}
     assert redis.llen(QUEUE) == 0
     assert all(all(worker_env.thumbnails(task)) for task in tasks)
@@ -85,14 +85,14 @@ def test_a_claim_takes_one_rq_job_off_the_list_and_leaves_the_others(
 ) -> None:
     for _ in range(3):
         worker_env.ready()
-    redis: Any = worker_env.wired.redis
+    redis: Any = worker_env.services.redis
     before = redis.llen(QUEUE)
-    assert Dispatcher(worker_env.wired).process_next()
+    assert JobDispatcher(worker_env.services).process_next()
     assert redis.llen(QUEUE) == before - 1
     assert len(redis.keys("rq:job:*")) == before - 1
 
 
-def in_background(dispatcher: Dispatcher) -> threading.Thread:
+def in_background(dispatcher: JobDispatcher) -> threading.Thread:
     draining = threading.Thread(target=dispatcher.drain)
     draining.start()
     return draining
@@ -103,7 +103,7 @@ def slow(worker_env: WorkerEnvironment, n: int) -> list[Task]:
 
 
 def test_each_thread_has_a_rescue_under_way(worker_env: WorkerEnvironment) -> None:
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.services)
     tasks = slow(worker_env, dispatcher.size + 1)
     draining = in_background(dispatcher)
     wait_for("every claim", lambda: len(dispatcher.claims.all()) == dispatcher.size)
@@ -116,7 +116,7 @@ def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(
     worker_env: WorkerEnvironment,
 ) -> None:
     (first,), later = slow(worker_env, 1), worker_env.finished()
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.services)
     draining = in_background(dispatcher)
     wait_for("the slow download", dispatcher.claims.all)
     worker_env.unclear(later)
@@ -129,14 +129,14 @@ def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(
 def test_downloads_that_are_silent_keep_no_other_job_waiting(
     worker_env: WorkerEnvironment,
 ) -> None:
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.services)
     hung = [worker_env.ready(hang=12) for _ in range(2 * dispatcher.size)]
     draining = in_background(dispatcher)
     wait_for("every thread", lambda: len(dispatcher.claims.all()) == dispatcher.size)
     task = worker_env.ready()
     queued(worker_env, "ours")
     wait_for("the rescue", lambda: worker_env.job(task).status is Status.STORED)
-    wait_for("the submission", lambda: load(worker_env.wired.store, "ours").task_id)
+    wait_for("the submission", lambda: load(worker_env.services.store, "ours").task_id)
     assert {worker_env.job(one).status for one in hung} == {Status.READY}
     draining.join()
     assert {worker_env.job(one).status for one in hung} == {Status.STORED}
@@ -146,9 +146,9 @@ def test_one_thread_of_several_is_kept_from_polls_and_submissions(
     worker_env: WorkerEnvironment,
 ) -> None:
     unknown_to_bfl(worker_env, 10)
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.services)
     for number in range(dispatcher.size - 1):
-        claim = Claim.acquire(worker_env.wired.store, f"expected-{number}")
+        claim = HeldClaim.acquire(worker_env.services.store, f"awaited-{number}")
         assert claim
         dispatcher.claims.add(claim)
     assert not dispatcher.process_next(), "the last thread waits for a rescue"
@@ -161,7 +161,7 @@ def test_one_thread_of_several_is_kept_from_polls_and_submissions(
 def test_a_worker_that_is_kept_from_polls_still_rescues(worker_env: WorkerEnvironment) -> None:
     asked, rescued = worker_env.finished(), worker_env.ready()
     worker_env.unclear(asked)
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.services)
     dispatcher.may_poll = lambda: False
     assert dispatcher.process_next() and not dispatcher.process_next()
     assert (worker_env.job(rescued).status, worker_env.polls(asked)) == (Status.STORED, 0)
@@ -180,13 +180,13 @@ def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
     worker_env.die_with(worker_env.claim(task))
     job = worker_env.job(task)
     assert job.status is Status.FAILED and job.error and job.error.code == "poison"
-    timeouts = worker_env.wired.settings.timeouts
-    worker_env.wired.store.update(
-        task.id, lambda job, now: job and submission.reopen(job, now, timeouts)
+    timeouts = worker_env.services.settings.timeouts
+    worker_env.services.store.update(
+        task.id, lambda job, now: job and submission.replay(job, now, timeouts)
     )
     worker_env.die_with(worker_env.claim(task))
     assert worker_env.job(task).status is Status.SUBMITTED, "its workers are counted anew"
-    Dispatcher(worker_env.wired).drain()
+    JobDispatcher(worker_env.services).drain()
     assert worker_env.job(task).status is Status.STORED
 
 
@@ -197,13 +197,13 @@ def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(
     suspects = [worker_env.ready(life=life) for life in (1000, 2000)]
     for task in suspects:
         worker_env.die_with(worker_env.claim(task))
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.services)
     first = worker_env.claim(suspects[0])
     dispatcher.claims.add(first)
     fresh = worker_env.ready(life=3000)
     assert dispatcher.process_next() and not dispatcher.process_next()
     assert worker_env.job(fresh).status is Status.STORED, "it is the only one beside the first"
-    assert worker_env.job(suspects[1]).check.fencing_token < first.job.check.fencing_token
+    assert worker_env.job(suspects[1]).claim.fencing_token < first.job.claim.fencing_token
     dispatcher.claims.remove(first)
     assert dispatcher.process_next() and worker_env.job(suspects[1]).status is Status.STORED
 
@@ -212,17 +212,17 @@ def test_a_job_that_its_worker_gave_back_is_no_poison(worker_env: WorkerEnvironm
     task = worker_env.ready()
     for _ in range(5):
         worker_env.claim(task).commit(lambda job, now: job.back_off(now, 0.0))
-        worker_env.wired.store.update(
-            task.id, lambda job, now: job and job.with_check(next_check_at=now)
+        worker_env.services.store.update(
+            task.id, lambda job, now: job and job.with_polling(next_check_at=now)
         )
-        sweep(worker_env.wired)
+        sweep(worker_env.services)
     assert worker_env.job(task).status is Status.READY
 
 
 def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
     worker_env: WorkerEnvironment,
 ) -> None:
-    dispatcher = Dispatcher(worker_env.wired)
+    dispatcher = JobDispatcher(worker_env.services)
     tasks = [worker_env.ready(size=400_000, drip=20_000) for _ in range(dispatcher.size + 2)]
     draining = in_background(dispatcher)
     wait_for("every download", lambda: len(dispatcher.claims.all()) == dispatcher.size)
@@ -231,6 +231,6 @@ def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
     draining.join(10)
     assert not draining.is_alive()
     assert {worker_env.job(task).status for task in tasks} == {Status.READY}
-    assert [task.id for task in tasks if worker_env.job(task).check.lease_until] == []
-    assert worker_env.wired.redis.zcard(PENDING_RESCUES) == len(tasks)
+    assert [task.id for task in tasks if worker_env.job(task).claim.lease_until] == []
+    assert worker_env.services.redis.zcard(PENDING_RESCUES) == len(tasks)
     assert list((worker_env.media_root / ".staging").iterdir()) == []

@@ -44,7 +44,7 @@ def test_a_bundle_that_breaks_off_is_fetched_again(
     assert worker_env.take(task)
     assert worker_env.downloads(task) == 2
     (file,) = worker_env.job(task).media
-    assert (worker_env.media_root / file.key).read_bytes() == worker_env.box.picture(task.id, 0)
+    assert (worker_env.media_root / file.key).read_bytes() == worker_env.sandbox.picture(task.id, 0)
 
 
 @pytest.mark.parametrize("switches", [{"no_length": True, "no_md5": True}, {"body_base64": ""}])
@@ -54,7 +54,7 @@ def test_a_bundle_of_which_nothing_tells_that_it_is_whole_is_not_stored(
     task = worker_env.ready(samples=0, drafts=1, **switches)
     assert worker_env.take(task)
     assert worker_env.job(task).status is Status.READY
-    assert list(worker_env.wired.storage.list_objects()) == []
+    assert list(worker_env.services.storage.list_objects()) == []
 
 
 @pytest.mark.parametrize("samples", [0, 2])
@@ -77,11 +77,11 @@ def test_a_bundle_over_the_limit_costs_the_job_only_where_it_is_alone(
 def test_a_link_to_a_bundle_is_an_attachment(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready(samples=1, drafts=1)
     assert worker_env.take(task)
-    client = create_app(worker_env.wired).test_client()
+    client = create_app(worker_env.services).test_client()
     job = client.get(f"/api/jobs/{task.id}", headers={"x-key": "admin-key-of-tests"}).get_json()
     url = job["media"][1]["url"]
     with client.get(url[url.index("/media/") :]) as answer:
-        assert answer.data == worker_env.box.picture(task.id, 1)
+        assert answer.data == worker_env.sandbox.picture(task.id, 1)
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
     assert answer.headers["Content-Disposition"].endswith('.bin"')

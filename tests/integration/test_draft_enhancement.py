@@ -8,30 +8,30 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobs import ingest
+from jobs import drafts, ingest
 from jobs.domain.job import Job
 from jobs.domain.report import Report, Role
 from jobs.domain.status import ReportKind, Source, Status
+from tests.harness.local_worker import LocalWorker
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import LocalWorker
 
 
 class Drafts:
     """A draft, stored with its bundle."""
 
     def __init__(self, local_worker: LocalWorker, api: FlaskClient) -> None:
-        self.local_worker, self.wired, self.client = local_worker, local_worker.wired, api
+        self.local_worker, self.services, self.client = local_worker, local_worker.services, api
         switches = {"seconds": 0, "draft_cache": True}
-        asked = {"prompt": "a", "draft": True, "sandbox": switches}
+        asked = {"mode": "t2v", "prompt": "a", "draft": True, "sandbox": switches}
         self.id: str = self.post(asked).get_json()["id"]
         self.sent()
-        task = local_worker.box.tasks()[0]
-        wait_for("BFL is done", lambda: local_worker.box.task(task.id).finished_at)
+        task = local_worker.sandbox.tasks()[0]
+        wait_for("BFL is done", lambda: local_worker.sandbox.task(task.id).finished_at)
         report = Report(task_id=task.id, kind=ReportKind.UNCLEAR, source=Source.CALLBACK)
-        ingest.apply_report(self.wired.store, report, self.wired.settings.timeouts, self.id)
+        ingest.apply_report(self.services.store, report, self.services.settings.timeouts, self.id)
         for _ in range(2):  # a poll, then the rescue
-            process_one(self.wired)
+            process_one(self.services)
 
     @property
     def job(self) -> Job:
@@ -39,21 +39,21 @@ class Drafts:
 
     def bundle(self, n: int) -> bytes:
         files = [file for file in self.job.media if file.role is Role.DRAFT_CACHE]
-        return b"".join(self.wired.storage.read(files[n].key))
+        return b"".join(self.services.storage.read(files[n].key))
 
     def post(self, given: dict[str, Any], model: str = "flux-3-video") -> Any:
         return self.client.post("/api/jobs", json={"model": model, "input": given})
 
     def sent(self) -> dict[str, Any]:
         """Return the body that BFL receives for the waiting job."""
-        process_one(self.wired)
-        posts = [seen for seen in self.local_worker.box.requests if seen.method == "POST"]
+        process_one(self.services)
+        posts = [seen for seen in self.local_worker.sandbox.requests if seen.method == "POST"]
         body: dict[str, Any] = json.loads(posts[-1].body)
         return body
 
     def delete_bundles(self) -> None:
         media = tuple(replace(file, deleted_at=1.0) for file in self.job.media)
-        self.wired.store.update(self.id, lambda job, _now: job and replace(job, media=media))
+        self.services.store.update(self.id, lambda job, _now: job and replace(job, media=media))
 
 
 @pytest.fixture
@@ -79,13 +79,56 @@ def test_where_bfl_cannot_reach_us_the_bundle_goes_as_base64(local: Drafts) -> N
     assert local.local_worker.job(answer.get_json()["id"]).task_id
 
 
-@pytest.mark.parametrize("worker_settings", [{"PUBLIC_URL": "https://keep.example"}])
-def test_where_bfl_reaches_us_it_is_given_a_link_that_works(local: Drafts) -> None:
-    local.post(reference(local))
-    link = local.sent()["draft_cache"]
-    assert link.startswith("https://keep.example/media/")
+PUBLIC = pytest.mark.parametrize("worker_settings", [{"PUBLIC_URL": "https://keep.example"}])
+
+
+def enhanced(local: Drafts) -> tuple[int, dict[str, Any], Job]:
+    """The number of submissions, the last body and the job."""
+    before = local.local_worker.posts()
+    job_id = local.post(reference(local)).get_json()["id"]
+    sent = local.sent()
+    return local.local_worker.posts() - before, sent, local.local_worker.job(job_id)
+
+
+@PUBLIC
+def test_base64_is_sent_also_where_bfl_might_fetch_a_link(local: Drafts) -> None:
+    local.local_worker.sandbox.settings.refused_draft = "url"
+    posts, sent, job = enhanced(local)
+    assert (posts, base64.b64decode(sent["draft_cache"])) == (1, local.bundle(0))
+    assert job.task_id
+
+
+@PUBLIC
+def test_where_bfl_refuses_base64_it_is_given_a_link_that_works(local: Drafts) -> None:
+    local.local_worker.sandbox.settings.refused_draft = "base64"
+    posts, sent, job = enhanced(local)
+    link = sent["draft_cache"]
+    assert posts == 2 and job.task_id and link.startswith("https://keep.example/media/")
     got = local.client.get(link.removeprefix("https://keep.example"), buffered=True)
     assert (got.status_code, got.data) == (200, local.bundle(0))
+
+
+@PUBLIC
+def test_a_bundle_that_is_too_large_for_base64_is_a_link_at_once(
+    local: Drafts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "BASE64_MAX_BYTES", 4)
+    posts, sent, _ = enhanced(local)
+    assert posts == 1 and sent["draft_cache"].startswith("https://keep.example/media/")
+
+
+def test_a_refused_draft_is_sent_once_where_bfl_cannot_reach_us(local: Drafts) -> None:
+    local.local_worker.sandbox.settings.refused_draft = "base64"
+    posts, _, job = enhanced(local)
+    assert posts == 1 and job.error and job.error.code == "invalid_input"
+
+
+@PUBLIC
+def test_a_refusal_of_another_field_is_not_tried_again(local: Drafts) -> None:
+    before = local.local_worker.posts()
+    local.post({"prompt": "not of this mode", **reference(local)})
+    process_one(local.services)
+    assert local.local_worker.posts() == before + 1
 
 
 @pytest.mark.parametrize("value", [{"job": "no-such-job"}, {"job": 5}, {"n": 0}])
@@ -99,7 +142,7 @@ def test_a_reference_that_leads_nowhere_is_refused(local: Drafts, value: Any) ->
 def test_our_own_link_is_a_reference_even_when_it_has_expired(
     local: Drafts, seconds: float
 ) -> None:
-    link = local.wired.links_to(local.job, seconds=seconds)[1]
+    link = local.services.links_to(local.job, seconds=seconds)[1]
     local.post({"mode": "draft_enhance", "draft_cache": link})
     assert base64.b64decode(local.sent()["draft_cache"]) == local.bundle(0)
 
@@ -108,7 +151,7 @@ def test_a_bundle_that_is_deleted_while_the_job_waits_fails_it(local: Drafts) ->
     job_id = local.post(reference(local)).get_json()["id"]
     before = local.local_worker.posts()
     local.delete_bundles()
-    process_one(local.wired)
+    process_one(local.services)
     job = local.local_worker.job(job_id)
     assert job.status is Status.FAILED and job.error and job.error.code == "draft_gone"
     assert local.local_worker.posts() == before

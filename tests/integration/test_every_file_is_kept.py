@@ -27,8 +27,8 @@ def test_every_file_is_stored_in_its_order(worker_env: WorkerEnvironment, shape:
     worker_env.take(task)
     job = worker_env.job(task)
     assert job.status is Status.STORED
-    stored = [b"".join(worker_env.wired.storage.read(file.key)) for file in job.media]
-    assert stored == [worker_env.box.picture(task.id, n) for n in range(task.media_count)]
+    stored = [b"".join(worker_env.services.storage.read(file.key)) for file in job.media]
+    assert stored == [worker_env.sandbox.picture(task.id, n) for n in range(task.media_count)]
     assert [file.role for file in job.media].count(Role.SAMPLE) == SHAPES[shape].get("samples", 1)
 
 
@@ -36,7 +36,7 @@ def test_no_url_of_bfl_stays_on_record(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready(samples=2, others=1)
     worker_env.take(task)
     job = worker_env.job(task)
-    assert worker_env.box.url not in json.dumps(dict(job.result))
+    assert worker_env.sandbox.url not in json.dumps(dict(job.result))
     assert without_media_fields(job.result)["extras"] == [
         {"kind": "depth", "file": {"href": "media:2"}}
     ]
@@ -62,7 +62,7 @@ def _with_url(worker_env: WorkerEnvironment, n: int, url: str, **delivery: Any) 
         urls = job.delivery.urls if job else ()
         return job and job.with_delivery(urls=(*urls[:n], url, *urls[n + 1 :]), **delivery)
 
-    worker_env.wired.store.update(task.id, replaced)
+    worker_env.services.store.update(task.id, replaced)
     return task
 
 
@@ -85,7 +85,7 @@ def test_a_sample_that_is_no_media_does_not_cost_the_others(worker_env: WorkerEn
 
 
 def test_a_sample_whose_url_is_dead_does_not_cost_the_others(worker_env: WorkerEnvironment) -> None:
-    dead = f"{worker_env.box.url}/results/gone/sample.png"
+    dead = f"{worker_env.sandbox.url}/results/gone/sample.png"
     task = _with_url(worker_env, 0, dead, refreshed=True)
     worker_env.take(task)
     _assert_stored_without(worker_env, task, 0, "unavailable")
@@ -97,7 +97,7 @@ def test_the_others_are_fetched_before_a_sample_is_tried_again(
     task = _with_url(worker_env, 0, "https://pictures.example.com/a.png?sig=x")
     worker_env.take(task)
     assert worker_env.job(task).status is Status.READY
-    assert [worker_env.box.picture(task.id, n) for n in (1, 2)] == [
+    assert [worker_env.sandbox.picture(task.id, n) for n in (1, 2)] == [
         file.read_bytes() for file in sorted(worker_env.media_root.rglob("*.jpg"))
     ]
 
@@ -107,8 +107,8 @@ def _assert_stored_without(
 ) -> None:
     job = worker_env.job(task)
     assert job.status is Status.STORED
-    stored = [b"".join(worker_env.wired.storage.read(file.key)) for file in job.media]
+    stored = [b"".join(worker_env.services.storage.read(file.key)) for file in job.media]
     kept = [n for n in range(3) if n != left_out]
-    assert stored == [worker_env.box.picture(task.id, n) for n in kept]
+    assert stored == [worker_env.sandbox.picture(task.id, n) for n in kept]
     skipped = [line.detail for line in job.timeline if line.event == "rescue.file_skipped"]
     assert skipped == [{"file": left_out, "role": "sample", "reason": reason}]

@@ -12,9 +12,9 @@ from jobs.services import Services
 from jobs.store.events import EventPosition
 from jobs.store.search import Search
 from tests.harness import RedisServer
+from tests.harness.local_worker import LocalWorker, submission_body
 from tests.harness.reports import call_back
 from tests.harness.worker_environment import WorkerEnvironment
-from tests.system.submitting.local_worker import LocalWorker, submission_body
 from worker.sweep import sweep
 
 DAY = 86400
@@ -29,49 +29,49 @@ def full(redis_server: RedisServer) -> Iterator[None]:
 
 
 ESSENTIAL: dict[str, Callable[[Services], object]] = {
-    "a heartbeat": lambda wired: wired.metrics.record_heartbeat("worker"),
-    "a storage that refuses": lambda wired: wired.metrics.report_problem("storage", "full"),
-    "a counter": lambda wired: wired.store.increment({"polls": 1}),
-    "an RQ job": lambda wired: wired.store.enqueue(["job"]),
-    "a postponed job": lambda wired: wired.store.postpone("job", 60.0),
-    "an id without a record": lambda wired: wired.store.remove_due("nobody"),
-    "a circuit": lambda wired: wired.submission_queue.open_circuit("*", "no credits", 60.0),
-    "a notification": lambda wired: wired.due.notifications.schedule("job", 1.0),
+    "a heartbeat": lambda services: services.metrics.record_heartbeat("worker"),
+    "a storage that refuses": lambda services: services.metrics.report_problem("storage", "full"),
+    "a counter": lambda services: services.store.increment({"polls": 1}),
+    "an RQ job": lambda services: services.store.enqueue(["job"]),
+    "a postponed job": lambda services: services.store.postpone("job", 60.0),
+    "an id without a record": lambda services: services.store.remove_due("nobody"),
+    "a circuit": lambda services: services.submission_queue.open_circuit("*", "no credits", 60.0),
+    "a notification": lambda services: services.due.notifications.schedule("job", 1.0),
 }
 READS: dict[str, Callable[[Services], object]] = {
-    "a list": lambda wired: wired.listing.page(Search(), 50, None).jobs,
-    "events": lambda wired: wired.events.after(EventPosition(0, 0)).events,
-    "numbers": lambda wired: wired.metrics.totals().jobs,
-    "a comparison": lambda wired: wired.consistency.compare("job")[0],
-    "slots": lambda wired: wired.submission_queue.slot_usage(),
+    "a list": lambda services: services.listing.page(Search(), 50, None).jobs,
+    "events": lambda services: services.events.after(EventPosition(0, 0)).events,
+    "numbers": lambda services: services.metrics.totals().jobs,
+    "a comparison": lambda services: services.consistency.compare("job")[0],
+    "slots": lambda services: services.submission_queue.slot_usage(),
 }
 
 
 @pytest.mark.parametrize("name", ESSENTIAL | READS)
 def test_a_full_redis_takes_what_work_needs_and_answers_what_reads(
-    wired: Services, redis_server: RedisServer, name: str
+    services: Services, redis_server: RedisServer, name: str
 ) -> None:
-    call_back(wired.store, "job", kind=ReportKind.PROGRESS)
+    call_back(services.store, "job", kind=ReportKind.PROGRESS)
     with full(redis_server):
-        (ESSENTIAL | READS)[name](wired)
-        assert READS["a list"](wired)
-        sweep(wired)
+        (ESSENTIAL | READS)[name](services)
+        assert READS["a list"](services)
+        sweep(services)
 
 
 REFUSED: dict[str, Callable[[Services], object]] = {
-    "a job": lambda wired: call_back(wired.store, "new"),
-    "a login": lambda wired: wired.used_logins.add("login", DAY),
-    "the end of a session": lambda wired: wired.ended_sessions.add("session", DAY),
-    "a test": lambda wired: wired.metrics.write_test_key(),
+    "a job": lambda services: call_back(services.store, "new"),
+    "a login": lambda services: services.used_logins.add("login", DAY),
+    "the end of a session": lambda services: services.ended_sessions.add("session", DAY),
+    "a test": lambda services: services.metrics.write_test_key(),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_full_redis_takes_nothing_that_could_grow_without_bound(
-    wired: Services, redis_server: RedisServer, name: str
+    services: Services, redis_server: RedisServer, name: str
 ) -> None:
     with full(redis_server), pytest.raises(StoreUnavailable):
-        REFUSED[name](wired)
+        REFUSED[name](services)
 
 
 def call(api: FlaskClient, task_id: str, status: str = "Pending") -> int:
@@ -103,7 +103,7 @@ def test_a_worker_does_all_its_work_while_redis_is_full(
         worker_env.take(polled, draws=True)
         assert worker_env.job(rescued).status is worker_env.job(polled).status is Status.STORED
         assert None not in worker_env.thumbnails(rescued)
-        assert worker_env.wired.store.due(9).ids == ()
+        assert worker_env.services.store.due(9).ids == ()
 
 
 @pytest.fixture
@@ -115,12 +115,12 @@ def test_submissions_wait_for_bfl_and_are_sent_while_redis_is_full(
     local_worker: LocalWorker, redis_server: RedisServer
 ) -> None:
     local_worker.post("a", "flux-3-image", submission_body())
-    local_worker.box.settings.submit_fault = 429
+    local_worker.sandbox.settings.submit_fault = 429
     with full(redis_server):
         local_worker.work()
         assert local_worker.job("a").status is Status.QUEUED
         assert list(local_worker.circuits()) == ["flux-3-image"]
-    local_worker.box.settings.submit_fault = None
+    local_worker.sandbox.settings.submit_fault = None
     local_worker.close_circuits()
     with full(redis_server):
         local_worker.work()  # half-open, and the model takes no webhook

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 
 from receiver.context import NAME, Parts
 from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
-from tests.system.submitting.local_worker import LocalWorker
+from tests.harness.local_worker import LocalWorker
 
 
 def test_a_request_that_finds_all_places_taken_gets_503_until_one_is_free(

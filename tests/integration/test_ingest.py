@@ -12,7 +12,7 @@ from tests.harness.reports import TIMEOUTS, call_back, load
 
 
 @pytest.mark.parametrize("source", [Source.POLL, Source.REPLAY])
-def test_an_answer_about_a_forgotten_job_does_not_bring_it_back(
+def test_an_answer_about_a_deleted_job_does_not_bring_it_back(
     store: JobStore, source: Source
 ) -> None:
     report = Report(task_id="job", kind=ReportKind.PROGRESS, source=source)
@@ -26,7 +26,7 @@ def submitted(store: JobStore) -> Job:
     """A job that Fluxkeep submitted, and that BFL knows as `task`."""
 
     def begin(_job: Job | None, now: float) -> Job:
-        return Job.expected("task", now, TIMEOUTS, "own").with_submission(queued_at=now)
+        return Job.awaited("task", now, TIMEOUTS, "own").evolve(is_submission=True)
 
     store.update("own", begin, new=True)
     return load(store, "own")

@@ -1,4 +1,4 @@
-"""The sweep deletes objects that no record names, and inputs that are to be forgotten."""
+"""The sweep deletes objects that no record names, and inputs that are to be deleted."""
 
 import base64
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.record import Request
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.commit import REPLAY_SECONDS
@@ -20,19 +20,19 @@ from worker.input_cleanup import delete_unrecorded
 PICTURE = base64.b64encode(gradient(7)).decode()
 
 
-def objects(wired: Services) -> list[str]:
-    return [found.key for found in wired.storage.list_objects()]
+def objects(services: Services) -> list[str]:
+    return [found.key for found in services.storage.list_objects()]
 
 
-def notes(wired: Services) -> dict[str, float]:
-    found: Any = wired.redis.zrange(INPUT_NOTES, 0, -1, withscores=True)
+def notes(services: Services) -> dict[str, float]:
+    found: Any = services.redis.zrange(INPUT_NOTES, 0, -1, withscores=True)
     return {note.decode(): at for note, at in found}
 
 
-def noted(wired: Services) -> str:
+def noted(services: Services) -> str:
     """A note, and objects without a record: their process was killed before it wrote one."""
     job = with_input(
-        wired.storage, submission.create("own", "m", wired.store.now()), {"a": PICTURE}
+        services.storage, submission.create("own", "m", services.store.now()), {"a": PICTURE}
     )
 
     def die(_note: str | None) -> Any:
@@ -41,52 +41,52 @@ def noted(wired: Services) -> str:
     monkey = pytest.MonkeyPatch()
     monkey.setattr(input_storage, "_store", lambda *_: None)  # they are there
     with pytest.raises(SystemExit):
-        input_storage.record(wired, (), job.submission.input_files, die, is_new_id=True)
+        input_storage.record(services, (), job.request.input_files, die, is_new_id=True)
     monkey.undo()
-    (note,) = notes(wired)
+    (note,) = notes(services)
     return note
 
 
-def test_objects_without_a_record_are_deleted_within_an_hour(wired: Services) -> None:
-    note, now = noted(wired), wired.store.now()
-    assert len(objects(wired)) == 1
-    delete_unrecorded(wired, now + input_storage.UNRECORDED_SECONDS - 60)
-    assert len(objects(wired)) == 1 and note in notes(wired)
-    delete_unrecorded(wired, now + input_storage.UNRECORDED_SECONDS + 1)
-    assert objects(wired) == [] and notes(wired) == {}
+def test_objects_without_a_record_are_deleted_within_an_hour(services: Services) -> None:
+    note, now = noted(services), services.store.now()
+    assert len(objects(services)) == 1
+    delete_unrecorded(services, now + input_storage.UNRECORDED_SECONDS - 60)
+    assert len(objects(services)) == 1 and note in notes(services)
+    delete_unrecorded(services, now + input_storage.UNRECORDED_SECONDS + 1)
+    assert objects(services) == [] and notes(services) == {}
 
 
-def test_objects_that_a_record_names_by_then_stay(wired: Services) -> None:
-    note = noted(wired)
-    created = submission.create("own", "m", wired.store.now())
-    job = with_input(wired.storage, created, {"a": PICTURE})
-    wired.store.update("own", lambda _job, _now: job, new=True)
-    assert note in notes(wired)
-    delete_unrecorded(wired, wired.store.now() + 2 * input_storage.UNRECORDED_SECONDS)
-    assert objects(wired) == job.object_keys and notes(wired) == {}
+def test_objects_that_a_record_names_by_then_stay(services: Services) -> None:
+    note = noted(services)
+    created = submission.create("own", "m", services.store.now())
+    job = with_input(services.storage, created, {"a": PICTURE})
+    services.store.update("own", lambda _job, _now: job, new=True)
+    assert note in notes(services)
+    delete_unrecorded(services, services.store.now() + 2 * input_storage.UNRECORDED_SECONDS)
+    assert objects(services) == job.object_keys and notes(services) == {}
 
 
 @pytest.fixture
-def forgetful(wired: Services) -> Services:
-    """A queued job whose input is to be forgotten."""
-    details = Submission(forgets_input=True)
-    created = submission.create("own", "m", wired.store.now(), details)
-    job = with_input(wired.storage, created, {"a": PICTURE, "b": 1})
-    wired.store.update("own", lambda _job, _now: job, new=True)
-    return wired
+def forgetful(services: Services) -> Services:
+    """A queued job whose input is to be deleted."""
+    details = Request(deletes_input=True)
+    created = submission.create("own", "m", services.store.now(), details)
+    job = with_input(services.storage, created, {"a": PICTURE, "b": 1})
+    services.store.update("own", lambda _job, _now: job, new=True)
+    return services
 
 
-def kept(wired: Services) -> Any:
-    job = wired.store.load("own")
+def kept(services: Services) -> Any:
+    job = services.store.load("own")
     assert job is not None
-    return job.submission.kept_input
+    return job.request.kept_input
 
 
 def end(job: Job | None, now: float) -> Job | None:
     return job and job.ended(now, Status.FAILED)
 
 
-def test_an_input_that_bfl_has_is_forgotten(forgetful: Services) -> None:
+def test_an_input_that_bfl_has_is_deleted(forgetful: Services) -> None:
     assert notes(forgetful) == {}
     forgetful.store.update("own", lambda job, _now: job and job.evolve(task_id="task"))
     assert kept(forgetful) == {"a": "input:0", "b": 1}
@@ -94,7 +94,7 @@ def test_an_input_that_bfl_has_is_forgotten(forgetful: Services) -> None:
     assert kept(forgetful) is None and objects(forgetful) == [] and notes(forgetful) == {}
 
 
-def test_an_input_that_bfl_never_had_is_forgotten_after_a_day(forgetful: Services) -> None:
+def test_an_input_that_bfl_never_had_is_deleted_after_a_day(forgetful: Services) -> None:
     forgetful.store.update("own", end)
     now = forgetful.store.now()
     delete_unrecorded(forgetful, now + REPLAY_SECONDS - 60)
@@ -106,6 +106,6 @@ def test_an_input_that_bfl_never_had_is_forgotten_after_a_day(forgetful: Service
 def test_an_input_that_is_replayed_meanwhile_is_still_of_use(forgetful: Services) -> None:
     timeouts = forgetful.settings.timeouts
     forgetful.store.update("own", end)
-    forgetful.store.update("own", lambda job, now: job and submission.reopen(job, now, timeouts))
+    forgetful.store.update("own", lambda job, now: job and submission.replay(job, now, timeouts))
     delete_unrecorded(forgetful, forgetful.store.now() + 2 * REPLAY_SECONDS)
     assert kept(forgetful) and len(objects(forgetful)) == 1

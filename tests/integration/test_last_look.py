@@ -10,7 +10,7 @@ from tests.harness.reports import call_back
 from tests.harness.stored_objects import a_file_in_place_of
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
-from worker.rescue import Rescue
+from worker import rescue
 from worker.sweep import sweep
 
 
@@ -18,35 +18,33 @@ def until_its_deadline(worker_env: WorkerEnvironment, task: Task) -> Job:
     """The job when Redis is back after the deadline of the job, its lease and its URLs."""
 
     def later(job: Job | None, now: float) -> Job | None:
-        gone = f"{worker_env.box.url}/gone/sample.jpeg"
+        gone = f"{worker_env.sandbox.url}/gone/sample.jpeg"
         urls = {"urls": (gone,) * len(job.delivery.urls)} if job else {}
-        past = job and job.evolve(deadline=now - 1).with_check(
-            lease_until=None, next_check_at=now - 1
-        )
+        past = job and job.evolve(deadline=now - 1).unleased(now - 1)
         return past and past.with_delivery(**urls, refreshed=True)
 
-    worker_env.wired.store.update(task.id, later)
-    sweep(worker_env.wired)
+    worker_env.services.store.update(task.id, later)
+    sweep(worker_env.services)
     return worker_env.job(task)
 
 
 def published(worker_env: WorkerEnvironment, task: Task) -> None:
     """A worker publishes all files; Redis is gone before it can commit."""
-    Rescue(worker_env.wired, worker_env.claim(task)).rescue_files()
+    rescue.rescue_files(worker_env.services, worker_env.claim(task))
 
 
 def replay(worker_env: WorkerEnvironment, task: Task) -> None:
-    timeouts = worker_env.wired.settings.timeouts
-    worker_env.wired.store.update(
-        task.id, lambda job, now: job and submission.reopen(job, now, timeouts)
+    timeouts = worker_env.services.settings.timeouts
+    worker_env.services.store.update(
+        task.id, lambda job, now: job and submission.replay(job, now, timeouts)
     )
 
 
 def assert_stored(worker_env: WorkerEnvironment, task: Task, files: int = 1) -> None:
-    job, media = worker_env.job(task), worker_env.wired.storage
+    job, media = worker_env.job(task), worker_env.services.storage
     assert (job.status, len(job.media)) == (Status.STORED, files), job
     for n, file in enumerate(job.media):
-        assert b"".join(media.read(file.key)) == worker_env.box.picture(task.id, n)
+        assert b"".join(media.read(file.key)) == worker_env.sandbox.picture(task.id, n)
     assert worker_env.downloads(task) == files
 
 
@@ -105,7 +103,7 @@ def test_a_replayed_job_of_which_nothing_is_there_is_lost_at_the_last_look(
     worker_env.claim(task)
     until_its_deadline(worker_env, task)
     assert worker_env.take(task)
-    worker_env.box.settings.poll_fault = 404
+    worker_env.sandbox.settings.poll_fault = 404
     replay(worker_env, task)
     assert worker_env.take(task) and worker_env.polls(task) == 2
     assert until_its_deadline(worker_env, task).status is Status.SUBMITTED
@@ -118,6 +116,6 @@ def test_fresh_urls_are_downloaded_even_after_the_deadline(worker_env: WorkerEnv
     url = worker_env.job(task).delivery.urls[0]
     worker_env.claim(task)
     until_its_deadline(worker_env, task)
-    call_back(worker_env.wired.store, task.id, url=url, life=3600.0)
+    call_back(worker_env.services.store, task.id, url=url, life=3600.0)
     assert worker_env.take(task)
     assert worker_env.job(task).status is Status.STORED

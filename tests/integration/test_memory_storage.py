@@ -15,7 +15,7 @@ def test_links_stream_from_a_storage_that_cannot_sign(
     worker_env = WorkerEnvironment.over(redis, sandbox, tmp_path, MEDIA_URL="memory://")
     task = worker_env.ready(size=700_000)
     assert worker_env.take(task)
-    client, key = create_app(worker_env.wired).test_client(), {"x-key": "admin-key-of-tests"}
+    client, key = create_app(worker_env.services).test_client(), {"x-key": "admin-key-of-tests"}
     (file,) = client.get(f"/api/jobs/{task.id}", headers=key).get_json()["media"]
     link = file["url"][file["url"].index("/media/") :]
     picture = sandbox.picture(task.id)
@@ -24,4 +24,4 @@ def test_links_stream_from_a_storage_that_cannot_sign(
     part = client.get(link, headers={"Range": "bytes=600000-600009"})
     assert (part.status_code, part.data) == (206, picture[600_000:600_010])
     assert client.delete(f"/api/jobs/{task.id}", headers=key).status_code == 204
-    assert list(worker_env.wired.storage.list_objects()) == []
+    assert list(worker_env.services.storage.list_objects()) == []

@@ -7,25 +7,22 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobs.bfl import submissions as bfl_submissions
 from jobs.domain.status import Status
 from receiver.app import create_app
-from receiver.checks.bfl import check_regions
-from receiver.checks.context import Context
-from receiver.checks.result import Grade
 from tests.harness import RedisServer
+from tests.harness.local_worker import KEY, LocalWorker, built
 from tests.harness.reports import load
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import KEY, LocalWorker, built
 
-ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details"]
+LICENSES = "licenses/models/flux-dev/usage"
+ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details", LICENSES]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("path", ELSEWHERE)
 def test_the_drop_in_names_bfls_own_host(api: FlaskClient, path: str, method: str) -> None:
     answer = api.open(f"/v1/{path}", method=method, json={"finetune_id": "f"})
-    assert 400 <= answer.status_code < 500
+    assert answer.status_code == 404
     reply = answer.get_json()
     assert (
         f"https://api.bfl.ai/v1/{path}" in reply["message"] and reply["detail"] == reply["message"]
@@ -40,15 +37,10 @@ def test_a_submission_names_bfls_own_host(api: FlaskClient, model: str) -> None:
     assert error["field"] == "model" and "https://api.bfl.ai/v1/" in error["message"]
 
 
-@pytest.mark.parametrize("model", ["finetuned", "my-finetune", "flux-pro-1.1-ultra-finetuned"])
-def test_what_only_sounds_like_it_is_a_model(model: str) -> None:
-    assert bfl_submissions.is_generation(model)
-
-
 def test_an_answer_without_a_task_fails_the_job(local_worker: LocalWorker) -> None:
     """BFL may have more of such paths than anybody knows here."""
     local_worker.post("a", "finetune", {"prompt": "a"})
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     job = local_worker.job("a")
     assert job.status is Status.FAILED and not job.submission.unconfirmed
     assert job.error and job.error.code == "no_task"
@@ -56,59 +48,25 @@ def test_an_answer_without_a_task_fails_the_job(local_worker: LocalWorker) -> No
     assert "https://api.bfl.ai/v1/finetune" in job.error.message
 
 
-# Fine-tuned models and regions.
+# Regions.
 
 
 class Submitting:
     """A web process that submits to the real BFL, which takes nothing here."""
 
     def __init__(self, redis_server: RedisServer, directory: Path, url: str = "global") -> None:
-        self.wired = built(redis_server, directory, BFL_API_KEY=KEY, BFL_API_URL=url)
+        self.services = built(redis_server, directory, BFL_API_KEY=KEY, BFL_API_URL=url)
 
     def post(self, model: str, region: Any = None) -> Any:
         body = {"model": model, "input": {"prompt": "a"}}
         body |= {} if region is None else {"region": region}
         headers = {"x-key": "admin-key-of-tests"}
-        return create_app(self.wired).test_client().post("/api/jobs", json=body, headers=headers)
+        return create_app(self.services).test_client().post("/api/jobs", json=body, headers=headers)
 
 
 @pytest.fixture
 def submitting(redis_server: RedisServer, tmp_path: Path) -> Submitting:
     return Submitting(redis_server, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("model", "region", "warned"),
-    [
-        ("flux-pro-1.1-ultra-finetuned", None, True),
-        ("flux-pro-1.1-ultra-finetuned", "global", True),
-        ("flux-pro-1.1-ultra-finetuned", "eu1", False),
-        ("flux-2-klein-9b-kv-finetuned", None, False),
-        ("flux-pro-1.1-ultra", None, False),
-    ],
-)
-def test_a_fine_tuned_model_on_the_global_host_is_warned_about(
-    submitting: Submitting, model: str, region: str | None, *, warned: bool
-) -> None:
-    job = submitting.post(model, region).get_json()
-    assert ("submission.region_doubtful" in [line["event"] for line in job["timeline"]]) is warned
-
-
-@pytest.mark.parametrize(
-    ("model", "region", "grade"),
-    [
-        ("flux-pro-1.1-ultra-finetuned", None, Grade.WARNING),
-        ("flux-pro-1.1-ultra-finetuned", "us1", Grade.OK),
-        ("flux-2-klein-9b-kv-finetuned", None, Grade.OK),
-        ("flux-2-pro", None, Grade.OK),
-    ],
-)
-def test_doctor_names_fine_tuned_models_that_go_to_the_global_host(
-    submitting: Submitting, model: str, region: str | None, grade: Grade
-) -> None:
-    submitting.post(model, region)
-    (result,) = check_regions(Context(submitting.wired.settings, submitting.wired))
-    assert result.grade is grade and (grade is Grade.OK or model in result.why)
 
 
 REGIONS = {
@@ -122,8 +80,8 @@ REGIONS = {
 
 @pytest.mark.parametrize("region", REGIONS)
 def test_a_job_goes_to_the_region_that_it_names(submitting: Submitting, region: str) -> None:
-    job = load(submitting.wired.store, submitting.post("m", region).get_json()["id"])
-    assert str(submitting.wired.origin_of(job)) == REGIONS[region]
+    job = load(submitting.services.store, submitting.post("m", region).get_json()["id"])
+    assert str(submitting.services.origin_of(job)) == REGIONS[region]
 
 
 @pytest.mark.parametrize("region", ["", "asia", "EU", "https://api.eu.bfl.ai", 1])

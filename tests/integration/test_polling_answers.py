@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.bfl.parsing import polling_urls
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from tests.harness.worker_environment import WorkerEnvironment
@@ -12,7 +11,7 @@ from tests.sandbox import Task
 from worker import poll
 
 
-def expected(
+def awaited(
     worker_env: WorkerEnvironment,
     task: Task,
     *,
@@ -22,16 +21,16 @@ def expected(
     awaits_callback: bool = True,
 ) -> None:
     """A job whose poll is due."""
-    url = f"{worker_env.box.url}/v1/get_result?id={task.id}" if own_host else None
+    url = f"{worker_env.sandbox.url}/v1/get_result?id={task.id}" if own_host else None
 
-    def expect(job: Job | None, now: float) -> Job:
-        known = job or Job.expected(
-            task.id, now - 100, worker_env.wired.settings.timeouts, model=model
+    def begin(job: Job | None, now: float) -> Job:
+        known = job or Job.awaited(
+            task.id, now - 100, worker_env.services.settings.timeouts, model=model
         )
-        polled = known.with_check(polling_url=url, awaits_callback=awaits_callback)
+        polled = known.with_polling(polling_url=url, awaits_callback=awaits_callback)
         return polled.with_submission(origin=origin).enqueue(now)
 
-    worker_env.wired.store.update(task.id, expect, new=True)
+    worker_env.services.store.update(task.id, begin, new=True)
 
 
 def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
@@ -39,7 +38,7 @@ def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
     return worker_env.job(task)
 
 
-@pytest.mark.parametrize("status", [500, 502, 503])
+@pytest.mark.parametrize("status", [400, 402, 422, 500, 502, 503])
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [
@@ -49,13 +48,13 @@ def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
         ("request_moderated", Status.MODERATED),
     ],
 )
-def test_a_failed_task_reported_as_a_server_error_ends_with_bfls_reason(
+def test_a_final_answer_counts_whatever_its_status_code(
     worker_env: WorkerEnvironment, status: int, outcome: str, state: Status
 ) -> None:
     task = worker_env.finished(
         outcome=outcome, failed_status=status, error_text="the model ran dry"
     )
-    expected(worker_env, task)
+    awaited(worker_env, task)
     job = asked(worker_env, task)
     assert job.status is state
     assert job.error is None or "the model ran dry" in job.error.message
@@ -66,24 +65,36 @@ def test_a_server_error_without_a_final_word_is_asked_again(
     worker_env: WorkerEnvironment, fault: str
 ) -> None:
     task = worker_env.finished(**{fault: 1})
-    expected(worker_env, task)
+    awaited(worker_env, task)
     assert asked(worker_env, task).status is Status.SUBMITTED
+
+
+def test_a_refused_poll_keeps_bfls_words(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.finished()
+    awaited(worker_env, task)
+    worker_env.sandbox.settings.change({"poll_fault": 403})
+    job = asked(worker_env, task)
+    words = "BFL refuses the API key: Not authenticated - Invalid Authentication"
+    assert job.status is Status.SUBMITTED and job.timeline[-1].detail["answer"] == words
 
 
 @pytest.fixture
 def a_long_task(worker_env: WorkerEnvironment) -> Task:
     """BFL says that it is pending."""
-    return worker_env.box.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
+    return worker_env.sandbox.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
 
 
 @pytest.mark.parametrize("own_host", [True, False])
 def test_only_pending_on_its_own_host_keeps_a_job_alive(
     worker_env: WorkerEnvironment, a_long_task: Task, own_host: bool
 ) -> None:
-    expected(worker_env, a_long_task, own_host=own_host)
+    awaited(worker_env, a_long_task, own_host=own_host)
     before = worker_env.job(a_long_task)
     job = asked(worker_env, a_long_task)
-    assert (job.check.alive_at is not None, job.deadline > before.deadline) == (own_host, own_host)
+    assert (job.polling.alive_at is not None, job.deadline > before.deadline) == (
+        own_host,
+        own_host,
+    )
 
 
 @pytest.mark.parametrize(("awaits_callback", "least", "most"), [(True, 1500, 1e9), (False, 0, 15)])
@@ -94,44 +105,10 @@ def test_a_poll_that_says_pending_begins_the_grace_anew_unless_no_callback_can_c
     least: float,
     most: float,
 ) -> None:
-    expected(worker_env, a_long_task, model="flux-3-video", awaits_callback=awaits_callback)
-    job, now = asked(worker_env, a_long_task), worker_env.wired.store.now()
-    assert job.check.next_check_at is not None
-    assert least < job.check.next_check_at - now < most
-
-
-# Without a polling URL.
-
-GLOBAL, EU = "https://api.bfl.ai", "https://api.eu.bfl.ai"
-
-
-def hosts(*urls: str) -> list[str]:
-    return [url.removeprefix("https://").partition(".bfl.ai")[0] for url in urls]
-
-
-@pytest.mark.parametrize(
-    ("origin", "region", "found"),
-    [
-        (GLOBAL, None, ["api", "api.eu", "api.us", "api.eu1", "api.us1"]),
-        ("https://api.us1.bfl.ai", None, ["api.us1", "api", "api.eu", "api.us", "api.eu1"]),
-        (EU, "eu", ["api.eu", "api.eu1"]),
-        ("https://api.us1.bfl.ai", "us", ["api.us1", "api.us"]),
-        ("https://api.us7.bfl.ai", "us", ["api.us7", "api.us", "api.us1"]),
-        (
-            "https://gateway.bfl.ai",
-            None,
-            ["gateway", "api", "api.eu", "api.us", "api.eu1", "api.us1"],
-        ),
-    ],
-)
-def test_all_regions_are_asked_the_submit_host_first(
-    origin: str, region: str | None, found: list[str]
-) -> None:
-    assert hosts(*polling_urls(origin, "a", region)) == found
-
-
-def test_the_sandbox_has_no_regions() -> None:
-    assert polling_urls("http://127.0.0.1:9", "a") == ("http://127.0.0.1:9/v1/get_result?id=a",)
+    awaited(worker_env, a_long_task, model="flux-3-video", awaits_callback=awaits_callback)
+    job, now = asked(worker_env, a_long_task), worker_env.services.store.now()
+    assert job.polling.next_check_at is not None
+    assert least < job.polling.next_check_at - now < most
 
 
 @pytest.mark.parametrize(
@@ -141,11 +118,11 @@ def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
     worker_env: WorkerEnvironment, attempts: int, remaining: float, count: int
 ) -> None:
     task = worker_env.finished()
-    expected(worker_env, task, own_host=False, origin=GLOBAL)
+    awaited(worker_env, task, own_host=False, origin="https://api.bfl.ai")
     claim = worker_env.claim(task)
-    now = worker_env.wired.store.now()
+    now = worker_env.services.store.now()
     job = replace(
-        claim.job, deadline=now + remaining, check=replace(claim.job.check, attempts=attempts)
+        claim.job, deadline=now + remaining, polling=replace(claim.job.polling, attempts=attempts)
     )
     everywhere = poll.is_first_or_last(job, now)
-    assert len(poll.polling_urls(worker_env.wired, job, everywhere=everywhere)) == count
+    assert len(poll.polling_urls(worker_env.services, job, everywhere=everywhere)) == count

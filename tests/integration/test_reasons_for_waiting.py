@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from receiver.checks import bfl
+from receiver.checks.context import Context
+from tests.harness.local_worker import LocalWorker
 from tests.harness.worker_environment import process_one
-from tests.system.submitting.local_worker import LocalWorker
 
 
 def polled(api: FlaskClient, job_id: str) -> Any:
@@ -16,8 +18,14 @@ def polled(api: FlaskClient, job_id: str) -> Any:
 @pytest.mark.parametrize(
     ("switches", "reason"),
     [
-        ({"submit_status": 402}, "credits are used up"),
-        ({"submit_status": 403}, "refuses the API key"),
+        ({"submit_status": 401}, "refuses the API key: Not authenticated"),
+        ({"submit_status": 402}, "your BFL project's spending limit, or the key's permission"),
+        ({"submit_status": 403}, "your BFL project's spending limit, or the key's permission"),
+        (
+            {"submit_status": 402, "submit_detail": "Limit of 'ads' reached"},
+            "Limit of 'ads'",
+        ),
+        ({"submit_status": 403, "submit_detail": "Key may not generate"}, "may not generate"),
         ({"submit_status": 429}, "too many tasks"),
         ({"submit_status": 502}, "BFL answered 502"),
         ({"submit_status": 500}, "BFL answered 500"),
@@ -28,9 +36,37 @@ def test_details_name_the_reason(
     local_worker: LocalWorker, api: FlaskClient, switches: dict[str, Any], reason: str
 ) -> None:
     local_worker.post("a", given={"prompt": "a", "sandbox": switches})
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     body = polled(api, "a")
     assert body["status"] == "Pending" and reason in body["details"]["Waiting"][0]
+
+
+@pytest.mark.parametrize(
+    ("status", "account", "reason"),
+    [
+        (402, {"credits": 20.0}, "BFL says that the credits are used up: Insufficient credits"),
+        (403, {"keys": ["another"]}, "BFL refuses the API key: Not authenticated - Invalid"),
+    ],
+)
+def test_without_ample_credits_the_account_is_the_cause(
+    local_worker: LocalWorker, status: int, account: dict[str, Any], reason: str
+) -> None:
+    local_worker.sandbox.settings.change(account)
+    local_worker.post("a", given={"prompt": "a", "sandbox": {"submit_status": status}})
+    process_one(local_worker.services)
+    (circuit,) = local_worker.queue.open_circuits()
+    assert circuit.reason.startswith(reason)
+
+
+def test_doctor_says_where_a_projects_limit_is_changed(local_worker: LocalWorker) -> None:
+    switches = {"submit_status": 402, "submit_detail": "Daily limit of 'ads' reached"}
+    local_worker.post("a", given={"prompt": "a", "sandbox": switches})
+    process_one(local_worker.services)
+    (result,) = bfl.check_submissions(
+        Context(local_worker.services.settings, local_worker.services)
+    )
+    assert not result.ok and "Daily limit of 'ads' reached" in result.why
+    assert "https://dashboard.bfl.ai" in result.why
 
 
 def test_others_of_the_model_wait_for_the_same_reason(
@@ -39,7 +75,7 @@ def test_others_of_the_model_wait_for_the_same_reason(
     fault = {"prompt": "a", "sandbox": {"submit_status": 503}}
     local_worker.post("a", given=fault)
     local_worker.post("b")
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     assert polled(api, "b")["details"] == {"Waiting": ["BFL answered 503"]}
 
 
@@ -48,5 +84,5 @@ def test_there_are_no_details_while_nothing_is_wrong(
 ) -> None:
     local_worker.post("a")
     assert polled(api, "a")["details"] is None
-    process_one(local_worker.wired)
+    process_one(local_worker.services)
     assert polled(api, "a")["details"] is None

@@ -22,7 +22,6 @@ from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox, Task
 from tests.sandbox.formats import JPEGS
 from worker import recovery, rescue
-from worker.rescue import Rescue
 
 
 @pytest.fixture(params=["directory", "bucket"])
@@ -43,26 +42,26 @@ def worker_env(
 def published_by_a_dead_worker(worker_env: WorkerEnvironment, task: Task) -> str:
     """The key of an object whose worker was killed before it committed."""
     claim = worker_env.claim(task)
-    Rescue(worker_env.wired, claim).rescue_files()
+    rescue.rescue_files(worker_env.services, claim)
     worker_env.die_with(claim)
     (key,) = objects(worker_env, task)
-    assert fencing_token_of(key) == claim.job.check.fencing_token
+    assert fencing_token_of(key) == claim.job.claim.fencing_token
     return key
 
 
 def objects(worker_env: WorkerEnvironment, task: Task) -> list[str]:
-    job, media = worker_env.job(task), worker_env.wired.storage
+    job, media = worker_env.job(task), worker_env.services.storage
     found = [one.key for one in media.list_job_objects(job.id, job.created_at)]
     return [key for key in found if kind_of(key) is ObjectKind.MEDIA]
 
 
 def assert_stored(worker_env: WorkerEnvironment, task: Task) -> None:
     """The storage has the files of the record, with their sidecars, and nothing else."""
-    job, media = worker_env.job(task), worker_env.wired.storage
+    job, media = worker_env.job(task), worker_env.services.storage
     assert job.status is Status.STORED
     assert sorted(objects(worker_env, task)) == sorted(file.key for file in job.media)
     for n, file in enumerate(job.media):
-        assert b"".join(media.read(file.key)) == worker_env.box.picture(task.id, n)
+        assert b"".join(media.read(file.key)) == worker_env.sandbox.picture(task.id, n)
         assert b"".join(media.read(sidecar_key(file.key))) == sidecars.render(job)
         assert media.sha256(file.key) == file.sha256
     listed = {one.key for one in media.list_job_objects(job.id, job.created_at)}
@@ -97,7 +96,7 @@ def test_what_is_not_intact_is_downloaded_again_and_deleted(
 ) -> None:
     task = worker_env.ready()
     key = published_by_a_dead_worker(worker_env, task)
-    spoil(worker_env.wired.storage, key)
+    spoil(worker_env.services.storage, key)
     assert worker_env.take(task)
     assert_stored(worker_env, task)
     assert key not in objects(worker_env, task) and worker_env.downloads(task) == 2
@@ -115,7 +114,7 @@ def test_each_file_of_several_is_downloaded_once(worker_env: WorkerEnvironment) 
     loser = threading.Thread(target=lose)
     loser.start()
     with pytest.raises(ClaimLost):
-        Rescue(worker_env.wired, claim).rescue_files()
+        rescue.rescue_files(worker_env.services, claim)
     loser.join()
     worker_env.die_with(claim)
     assert len(objects(worker_env, task)) == 1
@@ -133,7 +132,9 @@ def test_two_workers_that_both_believe_to_own_a_job_leave_one_object(
     worker_env.die_with(late)
     quick = worker_env.claim(task)
     with ThreadPoolExecutor(2) as workers:
-        begun = [workers.submit(rescue.rescue, worker_env.wired, claim) for claim in (late, quick)]
+        begun = [
+            workers.submit(rescue.rescue, worker_env.services, claim) for claim in (late, quick)
+        ]
     assert [type(one.exception()) for one in begun] == [ClaimLost, type(None)]
     assert_stored(worker_env, task)
 
@@ -146,7 +147,7 @@ def test_a_late_worker_deletes_its_own_file_of_a_job_that_has_ended(
     worker_env.die_with(late)
     assert worker_env.take(task)
     with pytest.raises(ClaimLost):
-        rescue.rescue(worker_env.wired, late)
+        rescue.rescue(worker_env.services, late)
     assert_stored(worker_env, task)
     assert worker_env.downloads(task) == 2
 
@@ -159,20 +160,49 @@ def test_a_late_worker_leaves_its_file_to_the_job_that_is_under_way(
     worker_env.die_with(late)
     claim = worker_env.claim(task)
     with pytest.raises(ClaimLost):
-        rescue.rescue(worker_env.wired, late)
+        rescue.rescue(worker_env.services, late)
     assert len(objects(worker_env, task)) == 1
-    rescue.rescue(worker_env.wired, claim)
+    rescue.rescue(worker_env.services, claim)
     assert_stored(worker_env, task)
     assert worker_env.downloads(task) == 1
 
 
-def test_a_late_worker_of_a_forgotten_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
+def test_a_late_worker_leaves_the_sidecars_of_files_that_another_has_stored(
+    worker_env: WorkerEnvironment,
+) -> None:
+    """It published them all, and was stopped before it wrote their final sidecars."""
+    task = worker_env.ready(samples=2)
+    late = worker_env.claim(task)
+    files = rescue.rescue_files(worker_env.services, late)
+    worker_env.die_with(late)
+    assert worker_env.take(task)
+    with pytest.raises(ClaimLost):
+        rescue.store_files(worker_env.services, late, files)
+    assert_stored(worker_env, task)
+    assert worker_env.downloads(task) == 2
+
+
+def test_a_sidecar_has_what_its_caller_says_while_the_job_is_stored(
+    worker_env: WorkerEnvironment,
+) -> None:
     task = worker_env.ready()
     claim = worker_env.claim(task)
-    worker_env.wired.store.delete(claim.job)
+    files = rescue.rescue_files(worker_env.services, claim)
+    details = {"metadata": {"album": "fog"}}
+    worker_env.services.store.update(
+        task.id, lambda job, now: job and job.with_details(now, details)
+    )
+    rescue.store_files(worker_env.services, claim, files)
+    assert_stored(worker_env, task)
+
+
+def test_a_late_worker_of_a_deleted_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
+    task = worker_env.ready()
+    claim = worker_env.claim(task)
+    worker_env.services.store.delete(claim.job)
     with pytest.raises(ClaimLost):
-        rescue.rescue(worker_env.wired, claim)
-    assert list(worker_env.wired.storage.list_objects()) == []
+        rescue.rescue(worker_env.services, claim)
+    assert list(worker_env.services.storage.list_objects()) == []
 
 
 # After Redis was lost.
@@ -180,8 +210,8 @@ def test_a_late_worker_of_a_forgotten_job_leaves_nothing(worker_env: WorkerEnvir
 
 def called_with_a_dead_url(worker_env: WorkerEnvironment, task: Task) -> None:
     """BFL has no fresh one either."""
-    call_back(worker_env.wired.store, task.id, url=f"{worker_env.box.url}/gone/sample.jpeg")
-    worker_env.wired.store.update(
+    call_back(worker_env.services.store, task.id, url=f"{worker_env.sandbox.url}/gone/sample.jpeg")
+    worker_env.services.store.update(
         task.id, lambda job, _now: job and job.with_delivery(refreshed=True)
     )
 
@@ -192,7 +222,7 @@ def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(
     task = worker_env.ready()
     assert worker_env.take(task)
     before = worker_env.job(task)
-    worker_env.wired.redis.flushall()
+    worker_env.services.redis.flushall()
     called_with_a_dead_url(worker_env, task)
     assert worker_env.take(task)
     assert_stored(worker_env, task)
@@ -206,7 +236,7 @@ def test_a_lost_history_repeats_no_name(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready()
     assert worker_env.take(task)
     (before,) = objects(worker_env, task)
-    worker_env.wired.redis.flushall()
+    worker_env.services.redis.flushall()
     worker_env.unclear(task)
     assert worker_env.take(task) and worker_env.take(task)
     assert worker_env.job(task).status is Status.STORED
@@ -220,38 +250,38 @@ def test_what_a_sidecar_says_is_stored_is_deleted_only_with_its_job(
     task = worker_env.ready()
     assert worker_env.take(task)
     job: Job = worker_env.job(task)
-    worker_env.wired.redis.flushall()
-    recovery.delete_superseded(worker_env.wired, job)
-    assert worker_env.wired.storage.size(job.media[0].key) is not None
-    worker_env.wired.store.update(job.id, lambda *_: job, new=True)
-    assert worker_env.wired.store.delete(worker_env.job(task))
-    recovery.delete_superseded(worker_env.wired, job)
-    assert list(worker_env.wired.storage.list_objects()) == []
+    worker_env.services.redis.flushall()
+    recovery.delete_superseded(worker_env.services, job)
+    assert worker_env.services.storage.size(job.media[0].key) is not None
+    worker_env.services.store.update(job.id, lambda *_: job, new=True)
+    assert worker_env.services.store.delete(worker_env.job(task))
+    recovery.delete_superseded(worker_env.services, job)
+    assert list(worker_env.services.storage.list_objects()) == []
 
 
 def test_the_sweep_deletes_what_is_left_when_the_last_worker_dies_too(
     worker_env: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first is killed between a sidecar and its object, the second right after its commit."""
-    task, wired = worker_env.ready(), worker_env.wired
+    task, services = worker_env.ready(), worker_env.services
     left = published_by_a_dead_worker(worker_env, task)
-    wired.storage.delete(left)
-    Rescue(wired, worker_env.claim(task)).run()
-    recovery.delete_left_objects(wired)
-    assert wired.storage.size(sidecar_key(left)) is not None  # a late worker may still be at it
+    services.storage.delete(left)
+    rescue.rescue_and_commit(services, worker_env.claim(task))
+    recovery.delete_left_objects(services)
+    assert services.storage.size(sidecar_key(left)) is not None  # a late worker may still be at it
     monkeypatch.setattr(recovery, "LATE_WORKER_SECONDS", 0.0)
-    recovery.delete_left_objects(wired)
-    assert wired.storage.size(sidecar_key(left)) is None
+    recovery.delete_left_objects(services)
+    assert services.storage.size(sidecar_key(left)) is None
     assert_stored(worker_env, task)
-    assert wired.due.superseded.until(wired.store.now(), 9) == ()
+    assert services.due.superseded.until(services.store.now(), 9) == ()
 
 
 @pytest.mark.parametrize("kills", [0, 1])
 def test_only_a_job_that_had_an_earlier_worker_is_checked_again(
     worker_env: WorkerEnvironment, kills: int
 ) -> None:
-    task, wired = worker_env.ready(), worker_env.wired
+    task, services = worker_env.ready(), worker_env.services
     for _ in range(kills):
         worker_env.die_with(worker_env.claim(task))
     assert worker_env.take(task)
-    assert wired.due.superseded.until(wired.store.now(), 9) == (task.id,) * kills
+    assert services.due.superseded.until(services.store.now(), 9) == (task.id,) * kills

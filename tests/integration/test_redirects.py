@@ -4,9 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from jobs.config.settings import load
 from jobs.domain.status import Status
+from receiver.checks.context import Context
+from receiver.checks.processes import check_rescues
+from receiver.checks.result import Grade
+from tests.harness.doctor_output import NEEDED
+from tests.harness.trap import Trap
 from tests.harness.worker_environment import WorkerEnvironment
-from tests.system.bad_input.trap import Trap
 
 
 @pytest.fixture
@@ -22,11 +27,11 @@ def test_media_after_redirects_are_stored(worker_env: WorkerEnvironment, hops: i
     worker_env.take(task)
     job = worker_env.job(task)
     assert job.status is Status.STORED
-    assert b"".join(worker_env.wired.storage.read(job.media[0].key)) == worker_env.box.picture(
-        task.id
-    )
+    assert b"".join(
+        worker_env.services.storage.read(job.media[0].key)
+    ) == worker_env.sandbox.picture(task.id)
     fetched = [
-        seen for seen in worker_env.box.requests if seen.path.startswith(("/results", "/hop"))
+        seen for seen in worker_env.sandbox.requests if seen.path.startswith(("/results", "/hop"))
     ]
     assert len(fetched) == hops + 1 and not [seen for seen in fetched if seen.has_key]
 
@@ -69,10 +74,22 @@ def test_an_unknown_delivery_host_is_tried_again_while_the_url_lives(
     task = worker_env.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
     worker_env.take(task)
     job = worker_env.job(task)
-    assert job.status is Status.READY and job.check.next_check_at is not None
+    assert job.status is Status.READY and job.polling.next_check_at is not None
     assert "cdn.example.com" in str(job.timeline[-1].detail)
     assert "CANARY" not in str(job.timeline)
     assert worker_env.downloads(task) == 0
+
+
+def test_an_unknown_delivery_host_fails_a_check_with_the_setting_to_paste(
+    worker_env: WorkerEnvironment,
+) -> None:
+    services = worker_env.services
+    settings = load({**NEEDED, "DELIVERY_HOSTS": "media.example.com"})
+    worker_env.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
+    (result,) = check_rescues(Context(settings, services))
+    assert result.grade is Grade.FAILED and "cdn.example.com" in result.why
+    assert "set DELIVERY_HOSTS=media.example.com,cdn.example.com and" in result.remedy
+    assert "CANARY" not in str(result)
 
 
 def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(
@@ -89,7 +106,7 @@ def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(
 def test_a_polling_answer_after_redirects_is_read(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready(poll_redirect_hops=3)
     assert worker_env.job(task).delivery.urls
-    polls = [seen for seen in worker_env.box.requests if seen.path == "/v1/get_result"]
+    polls = [seen for seen in worker_env.sandbox.requests if seen.path == "/v1/get_result"]
     assert len(polls) == 4 and all(seen.has_key for seen in polls)
 
 
@@ -110,4 +127,4 @@ def test_the_key_does_not_follow_a_redirect_to_another_path(worker_env: WorkerEn
     worker_env.unclear(task)
     worker_env.take(task)
     assert worker_env.job(task).status is Status.SUBMITTED
-    assert not [seen for seen in worker_env.box.requests if seen.path == "/v1/credits"]
+    assert not [seen for seen in worker_env.sandbox.requests if seen.path == "/v1/credits"]

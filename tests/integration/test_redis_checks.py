@@ -7,7 +7,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from jobs.config import settings
-from jobs.services import check_durability
+from jobs.services import require_durability
 from receiver.checks import redis as checks
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result
@@ -48,7 +48,7 @@ def test_a_full_redis_needs_memory_and_can_be_released_to(
     assert not result.ok and "callbacks of unknown tasks are refused" in result.why
     assert "more memory" in result.remedy
     durable = settings.load(SECRETS | {"REDIS_URL": redis_server.url, "DURABILITY": "fsync"})
-    check_durability(durable)  # a web process may start
+    require_durability(durable)  # a web process may start
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names(
 ) -> None:
     later = worker_env.ready(life=3000)
     sooner = worker_env.ready(life=30)
-    assert worker_env.wired.store.most_urgent() == sooner.id
+    assert worker_env.services.store.most_urgent() == sooner.id
     assert worker_env.take(later)
     assert (worker_env.job(sooner).status, worker_env.job(later).status) == (
         Status.STORED,
@@ -42,11 +42,11 @@ def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay
     task = worker_env.ready()
 
     def half_there(job: Job | None, _now: float) -> Job | None:
-        nowhere = f"{worker_env.box.url}/results/nowhere/sample.jpeg"
+        nowhere = f"{worker_env.sandbox.url}/results/nowhere/sample.jpeg"
         urls = (*job.delivery.urls, nowhere) if job else ()
         return job and job.with_delivery(urls=urls, roles=(Role.OTHER, Role.SAMPLE))
 
-    worker_env.wired.store.update(task.id, half_there)
+    worker_env.services.store.update(task.id, half_there)
     assert worker_env.take(task)
     assert worker_env.job(task).status is Status.EXPIRED
     assert worker_env.downloads(task) == 1
@@ -61,14 +61,14 @@ def test_a_polling_url_on_record_is_checked_before_the_key_goes_there(
 ) -> None:
     task = worker_env.finished()
     worker_env.unclear(task)
-    elsewhere = f"{worker_env.box.url}/elsewhere?id={task.id}"
+    elsewhere = f"{worker_env.sandbox.url}/elsewhere?id={task.id}"
 
     def bent(job: Job | None, _now: float) -> Job | None:
-        return job and job.with_check(polling_url=elsewhere)
+        return job and job.with_polling(polling_url=elsewhere)
 
-    worker_env.wired.store.update(task.id, bent)
+    worker_env.services.store.update(task.id, bent)
     assert worker_env.take(task)
-    assert [seen.target for seen in worker_env.box.requests] == []
+    assert [seen.target for seen in worker_env.sandbox.requests] == []
     assert worker_env.job(task).status is Status.SUBMITTED
 
 
@@ -80,14 +80,14 @@ def test_bfl_is_not_asked_before_the_time_it_named(
     worker_env.unclear(task)
     worker_env.take(task)
     job = worker_env.job(task)
-    assert job.check.work_deadline is None and job.check.next_check_at is not None
-    assert job.check.next_check_at - worker_env.wired.store.now() == pytest.approx(
+    assert job.claim.work_deadline is None and job.polling.next_check_at is not None
+    assert job.polling.next_check_at - worker_env.services.store.now() == pytest.approx(
         RETRY_AFTER_SECONDS, abs=30
     )
 
 
 def test_a_fresh_url_is_asked_for_once(worker_env: WorkerEnvironment) -> None:
-    worker_env.box.settings.url_life_seconds = 1.0
+    worker_env.sandbox.settings.url_life_seconds = 1.0
     task = worker_env.ready(delivery_status=403)
     first = worker_env.job(task)
     until_dead(worker_env, first)
@@ -106,7 +106,7 @@ def test_a_fresh_url_is_asked_for_once(worker_env: WorkerEnvironment) -> None:
 
 def until_dead(worker_env: WorkerEnvironment, job: Job) -> None:
     dies_at = job.delivery.expire_at or 0.0
-    wait_for("the URL is dead", lambda: worker_env.wired.store.now() > dies_at, 5)
+    wait_for("the URL is dead", lambda: worker_env.services.store.now() > dies_at, 5)
 
 
 # Thumbnails.
@@ -144,37 +144,37 @@ def test_waiting_thumbnails_get_an_rq_job(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()
-    rescue.rescue(worker_env.wired, worker_env.claim(task))  # and then its worker was killed
-    worker_env.wired.redis.delete(worker_env.wired.rq_queue.queue_key)
-    sweep(worker_env.wired)
-    assert worker_env.wired.redis.llen(worker_env.wired.rq_queue.queue_key) == 1
+    rescue.rescue(worker_env.services, worker_env.claim(task))  # and then its worker was killed
+    worker_env.services.redis.delete(worker_env.services.rq_queue.queue_key)
+    sweep(worker_env.services)
+    assert worker_env.services.redis.llen(worker_env.services.rq_queue.queue_key) == 1
     assert not worker_env.take(task, draws=True)
     assert all(worker_env.thumbnails(task))
-    sweep(worker_env.wired)
-    assert worker_env.wired.redis.llen(worker_env.wired.rq_queue.queue_key) == 1
+    sweep(worker_env.services)
+    assert worker_env.services.redis.llen(worker_env.services.rq_queue.queue_key) == 1
 
 
-def test_a_job_that_was_forgotten_meanwhile_gets_no_thumbnail(
+def test_a_job_that_was_deleted_meanwhile_gets_no_thumbnail(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()
-    rescue.rescue(worker_env.wired, worker_env.claim(task))
+    rescue.rescue(worker_env.services, worker_env.claim(task))
     job = worker_env.job(task)
-    worker_env.wired.storage.delete_with_companions(job.media[0].key)
-    worker_env.wired.store.delete(job)
-    thumbnails.store(worker_env.wired, job.id, job.media[0], Thumbnail(b"small", 1, 1))
+    worker_env.services.storage.delete_with_companions(job.media[0].key)
+    worker_env.services.store.delete(job)
+    thumbnails.store(worker_env.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in worker_env.media_root.rglob("*") if path.is_file()] == []
-    assert worker_env.wired.due.thumbnails.until(worker_env.wired.store.now(), 1) == ()
+    assert worker_env.services.due.thumbnails.until(worker_env.services.store.now(), 1) == ()
 
 
 def test_a_job_that_is_stored_and_searched_for_during_its_deletion_leaves_nothing(
     worker_env: WorkerEnvironment,
 ) -> None:
-    task, wired = worker_env.ready(), worker_env.wired
+    task, services = worker_env.ready(), worker_env.services
     seen = worker_env.job(task)
-    rescue.rescue(wired, worker_env.claim(task))
+    rescue.rescue(services, worker_env.claim(task))
     call = {"metadata": {"album": "fog"}, "model": "flux-2-pro"}
-    wired.store.update(seen.id, lambda job, now: job and job.with_details(now, call))
-    delete_job(wired, seen)
+    services.store.update(seen.id, lambda job, now: job and job.with_details(now, call))
+    delete_job(services, seen)
     assert [path for path in worker_env.media_root.rglob("*") if path.is_file()] == []
-    assert wired.redis.keys("fluxkeep:by:*") == wired.redis.keys("fluxkeep:jobs:*") == []
+    assert services.redis.keys("fluxkeep:by:*") == services.redis.keys("fluxkeep:jobs:*") == []

@@ -99,8 +99,8 @@ def test_a_worker_of_rq_runs_the_entries(store: JobStore, queue: Queue) -> None:
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)
     for task_id in ("one", "two"):
-        check = load(store, task_id).check
-        assert (check.rescue_attempts, check.work_deadline, check.lease_until) == (1, None, None)
+        claim = load(store, task_id).claim
+        assert (claim.rescue_attempts, claim.work_deadline, claim.lease_until) == (1, None, None)
     assert len(queue) == 0
     assert queue.failed_job_registry.get_job_ids() == []
 
@@ -111,7 +111,7 @@ def test_an_rq_job_without_work_changes_nothing(store: JobStore, queue: Queue) -
     store.enqueue(["job", "job", "nobody"])
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)
-    assert load(store).check.rescue_attempts == 1
+    assert load(store).claim.rescue_attempts == 1
     assert store.load("nobody") is None
     assert queue.failed_job_registry.get_job_ids() == []
 

@@ -12,8 +12,9 @@ from redis import Connection, ConnectionPool, Redis
 from jobs.domain import submission
 from jobs.domain.errors import ClaimLost
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.record import Request
 from jobs.domain.status import ReportKind, Status
+from jobs.domain.timeouts import CallbackPolicy
 from jobs.store.commit import REPLAY_SECONDS
 from jobs.store.job_store import JobStore
 from jobs.store.keys import INPUT_PREFIX, RECORD_PREFIX
@@ -21,7 +22,7 @@ from jobs.store.search import Search
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from tests.harness.reports import TIMEOUTS, call_back, load
-from worker.claim import Claim
+from worker.claim import HeldClaim
 
 
 class CountingConnection(Connection):
@@ -36,7 +37,7 @@ class CountingConnection(Connection):
 
 def born(store: JobStore, job_id: str, at: float, state: Status = Status.SUBMITTED) -> None:
     """A job with a given time of creation."""
-    job = replace(Job.expected(job_id, at, TIMEOUTS), status=state)
+    job = replace(Job.awaited(job_id, at, TIMEOUTS), status=state)
     store.update(job_id, lambda _job, _now: job, new=True)
 
 
@@ -65,17 +66,17 @@ def test_a_step_that_changes_nothing_writes_nothing(store: JobStore, redis: Redi
     assert redis.get(RECORD_PREFIX + "job") == before
 
 
-def test_a_claim_on_a_forgotten_job_is_not_good_for_its_namesake(store: JobStore) -> None:
+def test_a_claim_on_a_deleted_job_is_not_good_for_its_namesake(store: JobStore) -> None:
     call_back(store, "job")
-    old = Claim.acquire(store, "job")
+    old = HeldClaim.acquire(store, "job")
     assert old
     store.delete(old.job)
-    store.update("job", lambda _job, now: Job.expected("job", now, TIMEOUTS), new=True)
+    store.update("job", lambda _job, now: Job.awaited("job", now, TIMEOUTS), new=True)
     call_back(store, "job")
-    new = Claim.acquire(store, "job")
+    new = HeldClaim.acquire(store, "job")
     assert new
     with pytest.raises(ClaimLost):
-        old.commit(Job.renewed)
+        old.commit(Job.leased)
 
 
 # Round trips.
@@ -147,7 +148,7 @@ def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: 
 def test_the_request_of_an_earlier_version_expires_only_once_its_job_has_ended(
     store: JobStore, redis_server: RedisServer
 ) -> None:
-    key, details = INPUT_PREFIX + "own", Submission(input_bytes=2)
+    key, details = INPUT_PREFIX + "own", Request(input_bytes=2)
     with redis_server.client() as redis:
         redis.set(key, b"{}")
         store.update(
@@ -157,6 +158,6 @@ def test_the_request_of_an_earlier_version_expires_only_once_its_job_has_ended(
         )
         store.update("own", lambda job, now: job and job.with_details(now, {"metadata": {"a": 1}}))
         assert (redis.get(key), redis.ttl(key)) == (b"{}", -1)
-        check = partial(submission.check, timeouts=TIMEOUTS, has_webhook=True)
+        check = partial(submission.recheck, policy=CallbackPolicy(TIMEOUTS, has_webhook=True))
         store.update("own", lambda job, _now: job and check(job, job.deadline))
         assert 0 < int(redis.ttl(key)) <= REPLAY_SECONDS

@@ -11,7 +11,7 @@ from jobs.config import settings
 from jobs.domain.errors import InvalidSettings, StoreUnavailable, UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.status import ReportKind, Status
-from jobs.services import Services, check_durability
+from jobs.services import Services, require_durability
 from jobs.store.job_store import JobStore
 from jobs.store.keys import DUE, PENDING_RESCUES, RECORD_PREFIX
 from jobs.store.search import Search
@@ -37,12 +37,12 @@ def test_a_server_that_cannot_flush_its_disk_is_no_place_for_durability(
     redis: Redis, redis_server: RedisServer
 ) -> None:
     durable = settings.load(SECRETS | {"REDIS_URL": redis_server.url, "DURABILITY": "fsync"})
-    check_durability(durable)
+    require_durability(durable)
     redis.config_set("appendonly", "no")
     with pytest.raises(InvalidSettings, match="a server with appendonly yes"):
-        check_durability(durable)
+        require_durability(durable)
     redis_server.kill()
-    check_durability(durable)  # web processes start without Redis
+    require_durability(durable)  # web processes start without Redis
 
 
 # Memory.
@@ -74,55 +74,55 @@ def test_without_memory_a_known_job_gets_its_report_and_its_work(
 
 
 @pytest.fixture
-def a_broken_record_before_a_good_one(wired: Services, redis: Redis) -> Services:
+def a_broken_record_before_a_good_one(services: Services, redis: Redis) -> Services:
     """Both wait for a worker and are due, the broken one first."""
-    call_back(wired.store, "broken", "good")
+    call_back(services.store, "broken", "good")
     redis.set(RECORD_PREFIX + "broken", b"1 {")
     redis.zadd(DUE, {"broken": 1.0, "good": 2.0})
     redis.zadd(PENDING_RESCUES, {"broken": 1.0})
-    return wired
+    return services
 
 
 def test_a_broken_record_is_postponed_and_the_next_one_checked(
     a_broken_record_before_a_good_one: Services, redis: Redis
 ) -> None:
-    wired = a_broken_record_before_a_good_one
-    sweep(wired)
-    now = wired.store.now()
+    services = a_broken_record_before_a_good_one
+    sweep(services)
+    now = services.store.now()
     assert score(redis, "broken") > now + 60
     assert score(redis, "good") > now
-    assert wired.store.due(10).ids == ()
+    assert services.store.due(10).ids == ()
 
 
 def test_a_broken_record_does_not_keep_the_workers_from_the_others(
     a_broken_record_before_a_good_one: Services,
 ) -> None:
-    wired = a_broken_record_before_a_good_one
-    sweep(wired)
-    assert wired.store.most_urgent() == "good"
+    services = a_broken_record_before_a_good_one
+    sweep(services)
+    assert services.store.most_urgent() == "good"
 
 
 def test_a_broken_record_does_not_hide_the_others_from_a_list(
     a_broken_record_before_a_good_one: Services,
 ) -> None:
-    wired = a_broken_record_before_a_good_one
-    assert [job.id for job in wired.listing.page(Search(), 10, None).jobs] == ["good"]
+    services = a_broken_record_before_a_good_one
+    assert [job.id for job in services.listing.page(Search(), 10, None).jobs] == ["good"]
     with pytest.raises(UnreadableRecord):
-        wired.store.load("broken")
+        services.store.load("broken")
 
 
-def test_a_due_id_without_a_record_is_cleared_away(wired: Services, redis: Redis) -> None:
+def test_a_due_id_without_a_record_is_cleared_away(services: Services, redis: Redis) -> None:
     redis.zadd(DUE, {"nobody": 1.0})
     redis.zadd(PENDING_RESCUES, {"nobody": 1.0})
-    sweep(wired)
+    sweep(services)
     assert redis.zcard(DUE) == redis.zcard(PENDING_RESCUES) == 0
 
 
-# Forgetting.
+# Deletion.
 
 
 @pytest.mark.parametrize("kind", ReportKind)
-def test_a_forgotten_job_leaves_no_trace(
+def test_a_deleted_job_leaves_no_trace(
     parts: Parts, store: JobStore, redis: Redis, kind: ReportKind
 ) -> None:
     call_back(store, "job", kind=kind)
@@ -159,7 +159,7 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda parts: parts.store.due(1),
         lambda parts: parts.store.most_urgent(),
         lambda parts: parts.listing.page(Search(), 1, None),
-        lambda parts: parts.store.delete(Job.expected("job", 0.0, TIMEOUTS)),
+        lambda parts: parts.store.delete(Job.awaited("job", 0.0, TIMEOUTS)),
         lambda parts: parts.store.enqueue(["job"]),
         lambda parts: parts.store.postpone("job", 1.0),
         lambda parts: parts.store.increment({"x": 1}),

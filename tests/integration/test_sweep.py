@@ -13,7 +13,7 @@ from jobs.store.rq_queue import QUEUE_NAME
 from tests.harness.redis_server import RQ_KEYS
 from tests.harness.reports import call_back
 from tests.harness.worker_environment import WorkerEnvironment
-from worker.claim import Claim
+from worker.claim import HeldClaim
 from worker.sweep import sweep
 
 
@@ -27,11 +27,11 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
     error: Exception,
 ) -> None:
     """The job raises an error that nobody foresaw when its deadline has passed."""
-    store, timeouts = worker_env.wired.store, worker_env.wired.settings.timeouts
+    store, timeouts = worker_env.services.store, worker_env.services.settings.timeouts
     for name in ("bad", "good"):
         store.update(
             name,
-            lambda _job, now, name=name: Job.expected(name, now - 7200, timeouts),  # type: ignore[misc]
+            lambda _job, now, name=name: Job.awaited(name, now - 7200, timeouts),  # type: ignore[misc]
             new=True,
         )
 
@@ -43,7 +43,7 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
         return give_up(job, now)
 
     monkeypatch.setattr(Job, "give_up", fail)
-    sweep(worker_env.wired)
+    sweep(worker_env.services)
     good = store.load("good")
     assert good and good.status.terminal
     assert store.due(10).ids == ()
@@ -53,9 +53,9 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
 def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(
     worker_env: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    timeouts = worker_env.wired.settings.timeouts
-    worker_env.wired.store.update(
-        "job", lambda _job, now: Job.expected("job", now - 7200, timeouts), new=True
+    timeouts = worker_env.services.settings.timeouts
+    worker_env.services.store.update(
+        "job", lambda _job, now: Job.awaited("job", now - 7200, timeouts), new=True
     )
 
     def fail(_job: Job, _now: float) -> Job:
@@ -63,21 +63,21 @@ def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(
 
     monkeypatch.setattr(Job, "give_up", fail)
     with pytest.raises(StoreUnavailable):
-        sweep(worker_env.wired)
+        sweep(worker_env.services)
 
 
-def test_the_sweep_writes_the_entries_that_rq_has_lost(wired: Services, redis: Redis) -> None:
-    call_back(wired.store, "one", "two")
+def test_the_sweep_writes_the_entries_that_rq_has_lost(services: Services, redis: Redis) -> None:
+    call_back(services.store, "one", "two")
     for key in redis.scan_iter(RQ_KEYS):
         redis.delete(key)
-    sweep(wired)
+    sweep(services)
     queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
     assert sorted(entry.args[0] for entry in queue.jobs) == ["one", "two"]
 
 
-def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(wired: Services, redis: Redis) -> None:
-    call_back(wired.store, "job")
-    assert Claim.acquire(wired.store, "job") is not None
+def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(services: Services, redis: Redis) -> None:
+    call_back(services.store, "job")
+    assert HeldClaim.acquire(services.store, "job") is not None
     redis.zadd(DUE, {"job": 1.0})
-    sweep(wired)
-    assert wired.store.most_urgent() is None and wired.store.due(10).ids == ()
+    sweep(services)
+    assert services.store.most_urgent() is None and services.store.due(10).ids == ()

@@ -130,13 +130,13 @@ def test_what_cannot_be_read_or_parsed_is_counted(services: Services) -> None:
     assert count(services, Counter.CALLBACK_UNREADABLE) == 1
 
 
-def test_a_deleted_job_is_forgotten(services: Services) -> None:
+def test_a_deleted_job_is_deleted(services: Services) -> None:
     webhook.accept_callback(services, with_secret(PENDING))
     job = services.store.load("task")
     assert job is not None
     services.store.delete(job)
     answer = webhook.accept_callback(services, with_secret(PENDING))
-    assert answer == {"id": "task", "status": "forgotten"}
+    assert answer == {"id": "task", "status": "deleted"}
 
 
 def test_a_token_names_the_job_and_has_its_own_secret(services: Services) -> None:

@@ -39,9 +39,10 @@ def main() -> None:
         # Not an argument: every user of this machine can read a command line.
         webhook_secret=os.environ.get("WEBHOOK_SECRET"),
     )
-    with Sandbox(settings, host=given.host, port=given.port) as box:
+    with Sandbox(settings, host=given.host, port=given.port) as sandbox:
         print(
-            f"BFL sandbox at {box.url} - start Fluxkeep with BFL_SANDBOX_URL={box.url}", flush=True
+            f"BFL sandbox at {sandbox.url} - start Fluxkeep with BFL_SANDBOX_URL={sandbox.url}",
+            flush=True,
         )
         signal.sigwait(stop)
 

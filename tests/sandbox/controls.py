@@ -36,6 +36,9 @@ def _control(engine: Engine, request: Request) -> Answer:  # noqa: PLR0911 - one
         case "PATCH", ["settings"]:
             engine.settings.change(_read_object(request))
             return Answer.json(200, engine.settings.as_json())
+        case "PUT", ["openapi.json"]:
+            engine.publish(request.body)
+            return Answer.json(200, {"models": engine.document.models})
         case "GET", ["requests"]:
             return Answer.json(200, [seen.as_json() for seen in engine.store.requests.copy()])
         case "GET", ["peak"]:

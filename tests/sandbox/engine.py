@@ -4,6 +4,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from threading import Timer
@@ -13,12 +14,14 @@ from weakref import WeakSet
 
 from tests.sandbox import prices, signing
 from tests.sandbox.callback_sender import CallbackRequest, CallbackSender
+from tests.sandbox.document import Document
 from tests.sandbox.errors import Refused, refusal
 from tests.sandbox.links import Link, mint
 from tests.sandbox.observations import Callback
 from tests.sandbox.payloads import final_payload, progress_payload
 from tests.sandbox.settings import Settings, SubmitFault
-from tests.sandbox.submission import Submission
+from tests.sandbox.sizes import picture_size
+from tests.sandbox.submission import Submission, read_submission
 from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
 from tests.sandbox.task_store import TaskStore
@@ -35,6 +38,8 @@ class Engine:
         self._timers = WeakSet[Timer]()
         self._callbacks = CallbackSender(settings, self.store, self._after)
         self.origin = ""  # known once the server listens
+        self.document = Document.shipped()
+        self.published = self.document.public()  # at /openapi.json
         self.default_switches = Switches()  # of submissions that bring none
 
     def stop(self) -> None:
@@ -47,6 +52,13 @@ class Engine:
         self._timers.add(timer)
         timer.start()
 
+    def read(self, model: str, body: Any, *, is_checked: bool = True) -> Submission:
+        """Raises Refused."""
+        strict, any_model = self.settings.strict and is_checked, self.settings.any_model
+        return read_submission(
+            self.document, model, body, strict=strict, any_model=any_model or not is_checked
+        )
+
     def open(self, submission: Submission) -> Task:
         """Create and start a task. Raises Refused."""
         if submission.switches == Switches():
@@ -54,7 +66,7 @@ class Engine:
         switches = submission.switches
         fault = self._fault(submission)
         if isinstance(fault, int):
-            raise Refused(refusal(fault, switches.retry_after))
+            raise Refused(refusal(fault, switches.retry_after, switches.submit_detail))
         task = replace(
             self._task(submission, cut=fault == "cut"), false_error=self._false_error(submission)
         )
@@ -64,6 +76,12 @@ class Engine:
         if switches.outcome != "pending_forever":
             self._after(task.seconds, partial(self._finish, task.id))
         return opened
+
+    def publish(self, body: bytes) -> None:
+        """Answer with this as the document; check bodies by it if it is one."""
+        self.published = body
+        with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            self.document = Document(json.loads(body))
 
     def _fault(self, submission: Submission) -> SubmitFault | None:
         switches = submission.switches
@@ -92,6 +110,8 @@ class Engine:
             webhook_url=submission.webhook_url if own else settings.webhook_url,
             webhook_secret=submission.webhook_secret if own else settings.webhook_secret,
             cost=prices.cost(submission.model),
+            output_format=submission.output_format,
+            pixels=picture_size(submission.model, submission.input),
             created_at=time.time(),
             seconds=seconds,
             cut=cut,

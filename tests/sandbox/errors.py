@@ -36,7 +36,7 @@ def invalid(error: ValidationError, *where: str) -> Answer:
     return Answer.json(422, {"detail": detail})
 
 
-def refusal(status: int, retry_after: float | None = None) -> Answer:
+def refusal(status: int, retry_after: float | None = None, detail: str | None = None) -> Answer:
     """Return BFL's answer with this status."""
     if status == 500:
         return Answer.text(500, b"Internal Server Error", "text/plain; charset=utf-8")
@@ -45,7 +45,7 @@ def refusal(status: int, retry_after: float | None = None) -> Answer:
     if status == 503 and retry_after is None:
         retry_after = 1
     headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
-    return Answer.json(status, _BODIES[status], headers)
+    return Answer.json(status, {"detail": detail} if detail else _BODIES[status], headers)
 
 
 _BODIES: dict[int, dict[str, Any]] = {

@@ -25,31 +25,43 @@ class Noise:
 
 Part = bytes | Noise
 Make = Callable[[Noise], Iterable[bytes]]
-Build = Callable[[str, bytes, int, Make], Iterable[Part]]
+Build = Callable[[bytes, bytes, int, Make], Iterable[Part]]
+Pixels = tuple[int, int] | None  # None for any
 
 
 def measure(parts: Iterable[Part]) -> int:
     return sum(len(part) for part in parts)
 
 
-def _fitted(build: Build) -> Callable[[str, int, Make], tuple[Part, ...]]:
+def _fitted(form: str, build: Build) -> Callable[..., tuple[Part, ...]]:
     """A builder of files of exactly the wanted size, or of the natural one if that is larger."""
 
-    def fit(name: str, size: int, make: Make) -> tuple[Part, ...]:
+    def fit(name: str, size: int, make: Make, pixels: Pixels = None) -> tuple[Part, ...]:
+        base = _picture(form, name, pixels)
         label = f"made by the sandbox for {name} ".encode()
-        natural = tuple(build(name, label, 0, make))
+        natural = tuple(build(base, label, 0, make))
         room = size - measure(natural)
         if room <= 0:
             return natural
         if room < LEAST_FILLER:
-            return tuple(build(name, label.ljust(len(label) + room), 0, make))
-        return tuple(build(name, label, room, make))
+            return tuple(build(base, label.ljust(len(label) + room), 0, make))
+        return tuple(build(base, label, room, make))
 
     return fit
 
 
-def _jpeg(name: str, label: bytes, filler: int, make: Make) -> Iterator[Part]:
-    base = _one_of(JPEGS, name)
+def _picture(form: str, name: str, pixels: Pixels) -> bytes:
+    """The whole file for a name."""
+    number = crc32(name.encode())
+    if form == "mp4":
+        return MP4
+    if pixels:
+        return gradient(number, pixels, form)
+    ready = {"jpeg": JPEGS[number % len(JPEGS)], "webp": WEBP}
+    return ready.get(form) or gradient(number)
+
+
+def _jpeg(base: bytes, label: bytes, filler: int, make: Make) -> Iterator[Part]:
     body = 4 + int.from_bytes(base[4:6], "big")  # behind the JFIF segment
     yield base[:body] + _comment(len(label)) + label + base[body:-2]
     start = 0
@@ -66,8 +78,7 @@ def _comment(length: int) -> bytes:
     return b"\xff\xfe" + (length + 2).to_bytes(2, "big")
 
 
-def _png(name: str, label: bytes, filler: int, make: Make) -> Iterator[Part]:
-    base = gradient(crc32(name.encode()))
+def _png(base: bytes, label: bytes, filler: int, make: Make) -> Iterator[Part]:
     yield base[:-12] + _png_chunk(b"tEXt", b"Comment\0" + label)
     if filler:
         noise = Noise(0, filler - 12)
@@ -88,33 +99,25 @@ def _running_crc(kind: bytes, pieces: Iterable[bytes]) -> int:
     return crc
 
 
-def _webp(name: str, label: bytes, filler: int, make: Make) -> Iterator[Part]:
+def _webp(base: bytes, label: bytes, filler: int, make: Make) -> Iterator[Part]:
     # RIFF chunks are padded to even lengths, so a webp of odd size does not exist.
     label, filler = label + b" " * (len(label) % 2), filler + filler % 2
-    base = WEBP[8:] + b"FKID" + len(label).to_bytes(4, "little") + label
-    yield b"RIFF" + (len(base) + filler).to_bytes(4, "little") + base
+    body = base[8:] + b"FKID" + len(label).to_bytes(4, "little") + label
+    yield b"RIFF" + (len(body) + filler).to_bytes(4, "little") + body
     if filler:
         yield b"FKPD" + (filler - 8).to_bytes(4, "little")
         yield Noise(0, filler - 8)
 
 
-def _mp4(name: str, label: bytes, filler: int, make: Make) -> Iterator[Part]:
-    yield MP4 + (8 + len(label)).to_bytes(4, "big") + b"free" + label
+def _mp4(base: bytes, label: bytes, filler: int, make: Make) -> Iterator[Part]:
+    yield base + (8 + len(label)).to_bytes(4, "big") + b"free" + label
     if filler:
         yield filler.to_bytes(4, "big") + b"free"
         yield Noise(0, filler - 8)
 
 
-def _one_of(files: list[bytes], name: str) -> bytes:
-    return files[crc32(name.encode()) % len(files)]
-
-
 JPEGS = [path.read_bytes() for path in sorted(PICTURES.glob("*.jpeg"))]
 WEBP = (PICTURES / "dawn.webp").read_bytes()
 MP4 = (PICTURES / "dusk.mp4").read_bytes()
-FORMATS = {
-    "jpeg": _fitted(_jpeg),
-    "png": _fitted(_png),
-    "webp": _fitted(_webp),
-    "mp4": _fitted(_mp4),
-}
+_BUILDERS: dict[str, Build] = {"jpeg": _jpeg, "png": _png, "webp": _webp, "mp4": _mp4}
+FORMATS = {form: _fitted(form, build) for form, build in _BUILDERS.items()}

@@ -1,19 +1,19 @@
-"""A pleasant PNG from a number."""
+"""A pleasant picture from a number."""
 
 from functools import lru_cache
 from io import BytesIO
 
 from PIL import Image, ImageOps
 
-SIDE = 512
+SIZE = (512, 512)
 COLOURS = ((0, 30), (70, 70))  # degrees on the colour wheel, and lightness
 
 
-@lru_cache(maxsize=64)
-def gradient(seed: int) -> bytes:
+@lru_cache(maxsize=16)
+def gradient(seed: int, size: tuple[int, int] = SIZE, form: str = "png") -> bytes:
     """Two colours that run into each other; the same seed draws the same picture."""
-    slope = Image.linear_gradient("L").rotate(seed % 4 * 90).resize((SIDE, SIDE))
+    slope = Image.linear_gradient("L").rotate(seed % 4 * 90).resize(size)
     dark, bright = (f"hsl({(seed * 47 + turn) % 360}, 80%, {light}%)" for turn, light in COLOURS)
     file = BytesIO()
-    ImageOps.colorize(slope, dark, bright).save(file, "PNG")
+    ImageOps.colorize(slope, dark, bright).save(file, form)
     return file.getvalue()

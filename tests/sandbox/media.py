@@ -3,10 +3,10 @@
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from hashlib import md5, shake_256
 
-from tests.sandbox.formats import FORMATS, Noise, Part, measure
+from tests.sandbox.formats import FORMATS, Noise, Part, Pixels, measure
 from tests.sandbox.task import Task
 
 BLOCK = 65_536
@@ -53,7 +53,7 @@ def media_of(task: Task, n: int) -> Media:
         return Media(f"{task.id}/{n}", "text/html", (body,))
     if task.switches.drafts and _is_draft(task, n):
         return _bundle(f"{task.id}/{n}", task.switches.size)
-    return _media(f"{task.id}/{n}", task.format, task.switches.size)
+    return _media(f"{task.id}/{n}", task.format, task.switches.size, task.pixels)
 
 
 def _is_draft(task: Task, n: int) -> bool:
@@ -70,10 +70,11 @@ def _literal(task: Task, n: int) -> bytes | None:
     return None if wanted.body is None else wanted.body.encode()
 
 
-@lru_cache(maxsize=256)
-def _media(name: str, form: str, size: int) -> Media:
+@lru_cache(maxsize=64)
+def _media(name: str, form: str, size: int, pixels: Pixels) -> Media:
     content_type = "video/mp4" if form == "mp4" else f"image/{form}"
-    return Media(name, content_type, FORMATS[form](name, size, lambda part: _noise(part, name)))
+    make = partial(_noise, name=name)
+    return Media(name, content_type, FORMATS[form](name, size, make, pixels))
 
 
 def _bundle(name: str, size: int) -> Media:

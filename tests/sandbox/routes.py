@@ -14,6 +14,8 @@ def answer(engine: Engine, request: Request) -> Answer:
     if request.path.startswith("/sandbox/"):
         return control(engine, request)
     engine.store.requests.append(request)
+    if request.path == "/openapi.json":
+        return Answer.text(200, engine.published, "application/json")
     if request.path.startswith(("/results/", "/durable/", "/hop")):
         return deliver(engine, request)
     if not request.path.startswith("/v1/"):

@@ -10,7 +10,6 @@ from tests.sandbox.media import media_of
 from tests.sandbox.observations import Callback, Peak, Request
 from tests.sandbox.server import Server
 from tests.sandbox.settings import Settings
-from tests.sandbox.submission import read_submission
 from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
 
@@ -19,7 +18,7 @@ POLL_SECONDS = 0.02
 
 
 class Sandbox:
-    """A local BFL: `with Sandbox() as box:` runs it on a free port of 127.0.0.1."""
+    """A local BFL: `with Sandbox() as sandbox:` runs it on a free port of 127.0.0.1."""
 
     def __init__(
         self, settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0
@@ -55,11 +54,11 @@ class Sandbox:
         switches: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Task:
-        """Submit a task as `POST /v1/<model>` does, without HTTP and key. Raises Refused."""
+        """Create a task without HTTP, key and checks of its body. Raises Refused."""
         body = {"prompt": prompt, "sandbox": dict(switches or {}), **more}
         webhook = {"webhook_url": webhook_url, "webhook_secret": webhook_secret}
         body |= {name: value for name, value in webhook.items() if value is not None}
-        return self._engine.open(read_submission(model, body, strict=self.settings.strict))
+        return self._engine.open(self._engine.read(model, body, is_checked=False))
 
     def set_default_switches(self, **switches: Any) -> None:
         """Set the switches of submissions that have none, such as those of third-party clients."""
@@ -68,6 +67,10 @@ class Sandbox:
     def reset_default_switches(self) -> None:
         """Remove the default switches."""
         self._engine.default_switches = Switches()
+
+    def publish(self, document: bytes) -> None:
+        """Publish another document at `/openapi.json`, and check bodies by it if it is one."""
+        self._engine.publish(document)
 
     def call_back(self, task_id: str, **switches: Any) -> Callback:
         """Send one more callback when the task has ended, with some switches changed for it."""

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 CHECKED = ConfigDict(extra="forbid", strict=True)
 SubmitFault = Literal[400, 401, 402, 403, 404, 422, 429, 500, 502, 503, "cut"]
-PollFault = Literal[404, 429, 500, 503, "not_found", "html", "pending", "cut"]
+PollFault = Literal[403, 404, 429, 500, 503, "not_found", "html", "pending", "cut"]
 
 
 def _bfl_limits() -> dict[str, int]:
@@ -26,7 +26,9 @@ class Settings:
     keys: Annotated[set[str], Field(strict=False)] = field(default_factory=set)
     submit_fault: SubmitFault | None = None
     poll_fault: PollFault | None = None
-    strict: bool = True  # FLUX 3 refuses fields that it does not know, a webhook among them
+    refused_draft: Literal["base64", "url"] | None = None  # form of a draft that is refused
+    strict: bool = True  # bodies are checked by BFL's document
+    any_model: bool = False  # models that the document does not list are taken, unchecked
     generation_seconds: float = 0.5
     delivery_refuses_keys: bool = (
         True  # the real host ignores them; a test must notice a leaked key

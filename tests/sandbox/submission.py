@@ -1,44 +1,20 @@
-"""Validation of a submission, with the errors of BFL's FastAPI: those of pydantic."""
+"""Validation of a submission: by BFL's document, with the errors of its FastAPI."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from tests.sandbox.answers import Answer
+from tests.sandbox.document import Document
 from tests.sandbox.errors import Refused, invalid, refusal
-from tests.sandbox.models import DRAFT_ENHANCE, accepted_fields
 from tests.sandbox.switches import Switches
 
-BATCH_MAX = 4
-PROMPTLESS = ("flux-tools/", "flux-pro-1.0-expand")
-
-
-class Input(BaseModel):
-    """What BFL checks of each submission; it ignores other fields unless the model is strict."""
-
-    model_config = ConfigDict(strict=True, extra="allow")
-
-    prompt: str
-    width: int | None = Field(None, ge=64)
-    height: int | None = Field(None, ge=64)
-    seed: int | None = None
-    webhook_url: str | None = Field(None, min_length=1, max_length=2083, pattern="^https?://")
-    webhook_secret: str | None = None
-    sandbox: dict[str, Any] = Field(default_factory=dict)
-
-
-class PromptlessInput(Input):
-    """Input of a tool that needs no prompt."""
-
-    prompt: str = ""
-
-
-class EnhanceInput(PromptlessInput):
-    """A draft bundle to finish, as URL or base64."""
-
-    draft_cache: str
+UNKNOWN = "unknown"  # begins the name of a model that nobody lists
+FORMATS = ("jpeg", "png", "webp")
+NOT_AN_OBJECT = {"loc": ["body"], "msg": "Input should be a valid dictionary", "type": "dict_type"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +23,7 @@ class Submission:
 
     model: str
     input: dict[str, Any]
+    output_format: str
     switches: Switches
     webhook_url: str | None
     webhook_secret: str | None
@@ -57,51 +34,37 @@ class Submission:
         return json.dumps([self.model, self.input, repr(self.switches)], sort_keys=True)
 
 
-def read_submission(model: str, body: Any, *, strict: bool = True) -> Submission:
+def read_submission(
+    document: Document, model: str, body: Any, *, strict: bool = True, any_model: bool = False
+) -> Submission:
     """Raises Refused. `strict` applies unless the task's own switch says otherwise."""
-    if model.startswith("unknown"):
+    is_listed = model in document.models
+    if not is_listed and (not any_model or model.startswith(UNKNOWN)):
         raise Refused(refusal(404))
-    try:
-        given = _kind(model, body).model_validate(body)
-    except ValidationError as error:
-        raise Refused(invalid(error)) from None
-    switches = _switches(given.sandbox, body)
-    if strict if switches.strict is None else switches.strict:
-        _refuse_unknown(model, body)
+    if not isinstance(body, dict):
+        raise Refused(Answer.json(422, {"detail": [NOT_AN_OBJECT]}))
+    switches = _switches(body)
     own = ("sandbox", "webhook_url", "webhook_secret")
+    given = {name: value for name, value in body.items() if name != "sandbox"}
+    is_strict = is_listed and (strict if switches.strict is None else switches.strict)
+    if is_strict and (complaints := document.complaints(model, given)):
+        raise Refused(Answer.json(422, {"detail": complaints}))
+    asked = body.get("output_format") or (is_listed and document.default(model, "output_format"))
     return Submission(
         model=model,
         input={name: value for name, value in body.items() if name not in own},
+        output_format=asked if asked in FORMATS else FORMATS[0],
         switches=switches,
-        webhook_url=given.webhook_url,
-        webhook_secret=given.webhook_secret,
+        webhook_url=body.get("webhook_url"),
+        webhook_secret=body.get("webhook_secret"),
     )
 
 
-def _kind(model: str, body: Any) -> type[Input]:
-    if isinstance(body, dict) and body.get("mode") == DRAFT_ENHANCE:
-        return EnhanceInput
-    return PromptlessInput if model.startswith(PROMPTLESS) else Input
-
-
-def _refuse_unknown(model: str, body: Mapping[str, Any]) -> None:
-    """Name all fields at once that a strict model does not know."""
+def _switches(body: Mapping[str, Any]) -> Switches:
+    drafts = {"drafts": 1} if body.get("draft") is True else {}
     try:
-        accepted_fields(model, body)(**{n: v for n, v in body.items() if n != "sandbox"})
-    except ValidationError as error:
-        raise Refused(invalid(error)) from None
-
-
-def _switches(given: dict[str, Any], body: Mapping[str, Any]) -> Switches:
-    try:
-        return Switches(**_files(body) | given)
+        return Switches(**drafts | body.get("sandbox", {}))
     except ValidationError as error:
         raise Refused(invalid(error, "sandbox")) from None
-
-
-def _files(body: Mapping[str, Any]) -> dict[str, int]:
-    """Numbers of videos and of draft bundles that `batch` and `draft` request."""
-    batch = body.get("batch", 1)
-    if not isinstance(batch, int) or not 1 <= batch <= BATCH_MAX:
-        return {}
-    return {"samples": batch, "drafts": batch if body.get("draft") is True else 0}
+    except TypeError:
+        raise Refused(Answer.json(422, {"detail": [NOT_AN_OBJECT]})) from None

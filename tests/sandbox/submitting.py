@@ -7,11 +7,12 @@ from typing import Any
 from tests.sandbox.answers import Answer
 from tests.sandbox.engine import Engine
 from tests.sandbox.errors import Refused, refusal
-from tests.sandbox.models import NON_GENERATION_PATHS
+from tests.sandbox.input_files import DRAFT
 from tests.sandbox.observations import Request
 from tests.sandbox.polling import polling_url
-from tests.sandbox.submission import read_submission
 from tests.sandbox.task import Task
+
+NON_GENERATION_PATHS = ("finetune", "delete_finetune")
 
 
 def submit(engine: Engine, request: Request) -> Answer:
@@ -23,7 +24,9 @@ def submit(engine: Engine, request: Request) -> Answer:
         model = request.path.removeprefix("/v1/")
         if model in NON_GENERATION_PATHS:
             return Answer.json(200, {"message": "Finetune accepted", "finetune_id": "f-1"})
-        task = engine.open(read_submission(model, body, strict=engine.settings.strict))
+        submission = engine.read(model, body)
+        _check_draft(engine, body)
+        task = engine.open(submission)
     except Refused as refused:
         return refused.answer
     if task.cut:
@@ -33,6 +36,14 @@ def submit(engine: Engine, request: Request) -> Answer:
     own_webhook = body.get("webhook_url") is not None
     answer = Answer.json(200, _opened(engine, task, own_webhook=own_webhook))
     return replace(answer, pause=task.switches.submit_hang)
+
+
+def _check_draft(engine: Engine, body: dict[str, Any]) -> None:
+    """Raises Refused."""
+    form = "url" if str(body.get(DRAFT)).startswith("https://") else "base64"
+    if DRAFT in body and form == engine.settings.refused_draft:
+        detail = [{"loc": ["body", DRAFT], "msg": f"no {form}", "type": "value_error"}]
+        raise Refused(Answer.json(422, {"detail": detail}))
 
 
 def _opened(engine: Engine, task: Task, *, own_webhook: bool) -> dict[str, Any]:
@@ -45,7 +56,7 @@ def _opened(engine: Engine, task: Task, *, own_webhook: bool) -> dict[str, Any]:
 
 
 def _cost(task: Task) -> dict[str, float | None]:
-    if task.is_video:
+    if task.is_video or not task.switches.priced:
         return {"cost": None, "input_mp": None, "output_mp": None}
     width, height = (task.input.get(name) or 1024 for name in ("width", "height"))
     return {"cost": task.cost, "input_mp": 0.0, "output_mp": round(width * height / 1e6, 2)}

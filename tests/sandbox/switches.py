@@ -28,13 +28,14 @@ class Switches:
 
     # Submitting
     submit_status: SubmitFault | None = None
+    submit_detail: str | None = None  # BFL's words with it
     submit_times: int | None = None  # only the first n equal submissions fail
     submit_cut: bool = False  # the task is created, the connection closed without an answer
     submit_hang: float = 0.0  # the task is created, the answer delayed by these seconds
     submit_false_error: Literal[429, 500, 502, 503] | None = (
         None  # the task is created, the answer is this error
     )
-    strict: bool | None = None  # whether unknown fields are refused; None: as in the settings
+    strict: bool | None = None  # whether BFL's document is applied; None: as in the settings
     polling_url: bool = True  # False: omitted from answers to submissions with a webhook_url
     retry_after: float | None = None  # sent with 429 and 503; 503 sends 1 by default
 
@@ -65,6 +66,7 @@ class Switches:
     progress_events: int = 0
     event_order: Literal["natural", "shuffled", "reversed"] = "natural"
     cost_in_callback: bool = False
+    priced: bool = True  # False: no answer says what it costs
 
     # Polling: failing polls come in this order; `poll_hang` delays each poll
     poll_404: int = 0
@@ -77,7 +79,7 @@ class Switches:
     poll_hang: float = 0.0
     poll_redirect: str | None = None
     poll_redirect_hops: int = 0
-    failed_status: Literal[500, 502, 503] | None = None  # HTTP status of a failed task's answer
+    failed_status: Literal[400, 402, 422, 500, 502, 503] | None = None  # HTTP status of such a poll
     wrong_cluster: Literal["not_found", "404", "pending"] | None = None
 
     # Delivering: failing deliveries come in this order

@@ -21,6 +21,8 @@ class Task:
     cost: float
     created_at: float
     seconds: float
+    output_format: str = "jpeg"
+    pixels: tuple[int, int] | None = None  # width and height that were asked for
     cut: bool = False  # the answer to its submission is never sent
     false_error: int | None = None  # the error with which its submission is answered
     finished_at: float | None = None
@@ -40,9 +42,7 @@ class Task:
 
     @property
     def format(self) -> str:
-        asked = self.input.get("output_format")
-        default = "mp4" if self.is_video else "jpeg"
-        return self.switches.format or (asked if asked in ("jpeg", "png", "webp") else default)
+        return self.switches.format or ("mp4" if self.is_video else self.output_format)
 
     @property
     def media_count(self) -> int:

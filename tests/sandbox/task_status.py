@@ -41,7 +41,7 @@ def status_body(task: Task, urls: list[str]) -> dict[str, Any]:
     body["details"] = _details(task)
     if task.switches.outcome == "ready":
         body |= {"result": _result(task, urls), "progress": 1.0}
-        body |= {"cost": task.cost} if task.is_video else {}
+        body |= {"cost": task.cost} if task.is_video and task.switches.priced else {}
     return body
 
 

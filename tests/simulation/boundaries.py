@@ -12,7 +12,7 @@ from typing import Any, cast
 import jobs.store.clock
 import jobs.store.rq_queue
 import worker.claim
-import worker.rescue
+import worker.file_rescue
 from jobs.config import settings
 from jobs.domain.job import Job
 from jobs.storage.layout import job_id_of
@@ -75,7 +75,7 @@ def simulated_time(scheduler: Scheduler) -> Iterator[None]:
         time_ns=lambda: int(scheduler.clock() * 1e9),
         sleep=scheduler.sleep,
     )
-    modules: list[Any] = [jobs.store.clock, jobs.store.rq_queue, worker.claim, worker.rescue]
+    modules: list[Any] = [jobs.store.clock, jobs.store.rq_queue, worker.claim, worker.file_rescue]
     before = [module.time for module in modules]
     logging.disable(logging.CRITICAL)
     try:

@@ -10,13 +10,13 @@ from redis.exceptions import RedisError
 from jobs.domain.errors import ReportRefused, StorageError, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.record import Submission
-from jobs.domain.status import REOPENABLE
+from jobs.domain.status import REPLAYABLE
 from receiver import webhook
 from receiver.api import submissions
 from receiver.api.job_actions import delete_job, replay_job
 from tests.simulation.bfl import Task
 from worker import recovery
-from worker.dispatcher import Dispatcher
+from worker.dispatcher import JobDispatcher
 from worker.sweep import sweep
 
 RETRY_SECONDS = 5.0
@@ -36,28 +36,28 @@ def caller(world: Any, task: Task) -> None:
 
 def announcer(world: Any, task_id: str) -> None:
     """PUT /api/jobs/<task>, repeated until it is on record."""
-    wired = world.services()
+    services = world.services()
 
-    def expect(job: Job | None, now: float) -> Job:
-        return job or Job.expected(task_id, now, wired.settings.timeouts)
+    def announce(job: Job | None, now: float) -> Job:
+        return job or Job.awaited(task_id, now, services.settings.timeouts)
 
-    _until_done(world, lambda: wired.store.update(task_id, expect))
+    _until_done(world, lambda: services.store.update(task_id, announce))
 
 
 def submitter(world: Any, job_id: str, model: str) -> None:
     """POST /api/jobs with an idempotency key, repeated until it is on record."""
-    wired = world.services()
+    services = world.services()
     body = submissions.SubmissionBody(model=model, input={"prompt": job_id})
-    _until_done(world, lambda: submissions.enqueue(wired, body, Submission(), job_id))
+    _until_done(world, lambda: submissions.enqueue(services, body, Submission(), job_id))
 
 
 def operator(world: Any) -> None:
     """DELETE /api/jobs/<id>, repeated until it is done."""
-    wired = world.services()
+    services = world.services()
 
     def delete(job_id: str) -> None:
-        if job := wired.store.load(job_id):
-            delete_job(wired, job)
+        if job := services.store.load(job_id):
+            delete_job(services, job)
 
     for job_id in world.job_ids:
         _until_done(world, partial(delete, job_id))
@@ -68,15 +68,15 @@ def operator(world: Any) -> None:
 
 def replayer(world: Any) -> None:
     """POST /api/jobs/<id>/rescues for each job that was not stored, once."""
-    wired = world.services()
+    services = world.services()
     while True:
         world.scheduler.sleep(60.0)
-        reopenable = [job_id for job_id, status in world.terminal.items() if status in REOPENABLE]
-        for job_id in sorted(set(reopenable) - world.replayed):
+        replayable = [job_id for job_id, status in world.terminal.items() if status in REPLAYABLE]
+        for job_id in sorted(set(replayable) - world.replayed):
             world.replayed.add(job_id)
             world.bfl.sent.discard(job_id)  # the operator decides that it may be paid twice
             with suppress(ReportRefused):
-                _until_done(world, partial(replay_job, wired, job_id))
+                _until_done(world, partial(replay_job, services, job_id))
 
 
 def _until_done(world: Any, request: Callable[[], object]) -> None:
@@ -91,12 +91,12 @@ def _until_done(world: Any, request: Callable[[], object]) -> None:
 
 def worker(world: Any) -> None:
     """An RQ worker: each RQ job makes it process all that waits."""
-    wired = world.services()
-    dispatcher, queue = Dispatcher(wired), wired.rq_queue.queue_key
+    services = world.services()
+    dispatcher, queue = JobDispatcher(services), services.rq_queue.queue_key
     while True:
         world.scheduler.wait(lambda: world.redis.data.get(queue.encode()))
         try:
-            wired.redis.lpop(queue)
+            services.redis.lpop(queue)
             dispatcher._has_rq_job = True  # noqa: SLF001 - `drain` without its threads
             while dispatcher.process_next():
                 pass
@@ -105,10 +105,10 @@ def worker(world: Any) -> None:
 
 
 def sweeper(world: Any) -> None:
-    wired = world.services()
+    services = world.services()
     while True:
         pause = RETRY_SECONDS
         with suppress(StoreUnavailable, StorageError):
-            pause = sweep(wired)
-            recovery.delete_left_objects(wired)
+            pause = sweep(services)
+            recovery.delete_left_objects(services)
         world.scheduler.sleep(max(pause, 1.0))

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from jobs import services
 from jobs.domain.errors import StorageError
 from jobs.domain.job import Job
-from jobs.domain.status import REOPENABLE
+from jobs.domain.status import REPLAYABLE
 from jobs.services import Services
 from jobs.storage.layout import companion_keys
 from jobs.store.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
@@ -142,8 +142,8 @@ class World:
         for job in jobs:
             self._check_writer(job)
             before = self.terminal.get(job.id)
-            is_reopened = before in REOPENABLE and job.id in self.replayed
-            if before is not None and before != job.status and not is_reopened:
+            is_replayed = before in REPLAYABLE and job.id in self.replayed
+            if before is not None and before != job.status and not is_replayed:
                 self.violate(f"I5: job {job.id} went from {before} to {job.status}")
             if job.status.terminal:
                 self.terminal[job.id] = job.status
@@ -164,13 +164,13 @@ class World:
     def _check_writer(self, job: Job) -> None:
         """Only the worker with the latest claim may end a job by its own word."""
         token, holder = self._holders.get(job.id, (0, ""))
-        if job.check.fencing_token != token:
-            self._holders[job.id] = job.check.fencing_token, self._writer
-        claimed_at = job.check.fencing_token / 1e6
+        if job.claim.fencing_token != token:
+            self._holders[job.id] = job.claim.fencing_token, self._writer
+        claimed_at = job.claim.fencing_token / 1e6
         died_at = self.scheduler.killed_at.get(holder, 0.0)
         back_at = START + self.faults.outage[1] if self.faults.outage else 0.0
         is_over = self.scheduler.now > max(died_at, back_at) + TAKEN_OVER_SECONDS
-        if job.check.lease_until and died_at >= claimed_at and is_over:
+        if job.claim.lease_until and died_at >= claimed_at and is_over:
             self.violate(f"I7: {holder} died with job {job.id}, and no worker takes it over")
         ends = job.status in ("stored", "expired") and job.id not in self.terminal
         if ends and self._writer.startswith("worker") and self._writer != holder:

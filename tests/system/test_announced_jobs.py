@@ -40,7 +40,7 @@ def test_announcing_before_or_after_the_callback_gives_the_same_job(stack: Stack
     early, late = stack.finished(), stack.finished()
     assert stack.client.put_job(early.id, **facts).status_code == 201
     for task in (early, late):
-        assert stack.box.call_back(task.id).outcome == 200
+        assert stack.sandbox.call_back(task.id).outcome == 200
         stack.stored(task)
     assert stack.client.put_job(late.id, **facts).status_code == 200
     jobs = [stack.stored(task) for task in (early, late)]

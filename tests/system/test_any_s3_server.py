@@ -50,7 +50,7 @@ def streamed(url: str, **headers: str) -> requests.Response:
 def test_a_picture_is_stored_linked_and_deleted(stack: Stack) -> None:
     task = stack.generate(format="jpeg")
     job = stack.stored_with_thumbnails(task)
-    picture = stack.box.picture(task.id)
+    picture = stack.sandbox.picture(task.id)
     assert redirected(link(stack, task)).content == picture
     assert redirected(link(stack, task)).headers["Content-Type"] == "image/jpeg"
     assert streamed(link(stack, task)).content == picture

@@ -11,7 +11,7 @@ from tests.harness.stack import QUICK_SECONDS, Stack
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 
 
-SETTINGS = {"MAX_ACTIVE": "24,busy-model=1"}
+SETTINGS = {"MAX_ACTIVE": "24,flux-dev=1"}
 
 
 def submit(
@@ -64,7 +64,7 @@ def test_ready_comes_only_after_the_media_are_stored(stack: Stack) -> None:
     assert final["status"] == "Ready"
     sample = final["result"]["sample"]
     assert sample.startswith(f"{stack.installation.url}/media/")
-    assert requests.get(sample, timeout=30).content == stack.box.picture(ready["task_id"], 0)
+    assert requests.get(sample, timeout=30).content == stack.sandbox.picture(ready["task_id"], 0)
 
 
 def test_the_result_has_bfls_fields_and_none_that_is_null(stack: Stack) -> None:
@@ -110,7 +110,7 @@ def test_the_sandbox_is_not_sent_to_a_host_that_the_submitter_names(stack: Stack
     headers = {"x-key": KEYS["submit"], "Host": "evil.example:99"}
     url = f"{stack.installation.url}/v1/flux-2-pro"
     job_id = requests.post(url, json=body, headers=headers, timeout=30).json()["id"]
-    task = stack.box.task(stack.client.wait_for(job_id, "submitted", "stored")["task_id"])
+    task = stack.sandbox.task(stack.client.wait_for(job_id, "submitted", "stored")["task_id"])
     assert task.webhook_url and "evil.example" not in task.webhook_url
 
 
@@ -121,11 +121,11 @@ def test_an_unknown_model_is_404(stack: Stack) -> None:
 
 @pytest.mark.parametrize("path", ["..%2fx", "a//b", "flux%0a"])
 def test_a_path_that_is_none_is_refused_and_submits_nothing(stack: Stack, path: str) -> None:
-    before = len(stack.box.tasks())
+    before = len(stack.sandbox.tasks())
     answer = submit(stack, path)
     assert answer.status_code in (404, 422)
     assert answer.json()["detail"]
-    assert len(stack.box.tasks()) == before
+    assert len(stack.sandbox.tasks()) == before
 
 
 @pytest.mark.parametrize("key", ["", "not-a-key"])
@@ -166,22 +166,22 @@ def test_a_body_that_is_no_object_is_refused(stack: Stack, body: bytes) -> None:
 
 
 def test_credits_are_bfls_answer(stack: Stack) -> None:
-    assert stack.client.get("/v1/credits").json() == {"credits": stack.box.settings.credits}
+    assert stack.client.get("/v1/credits").json() == {"credits": stack.sandbox.settings.credits}
 
 
 def test_credits_without_a_good_key_of_ours_blame_us_and_not_the_caller(stack: Stack) -> None:
-    stack.box.settings.keys = {"another"}
+    stack.sandbox.settings.keys = {"another"}
     try:
         answer = stack.client.get("/v1/credits")
     finally:
-        stack.box.settings.keys = set()
+        stack.sandbox.settings.keys = set()
     assert answer.status_code == 502
     assert "this Fluxkeep" in answer.json()["detail"]
 
 
 def test_while_a_model_is_busy_its_jobs_stay_queued(stack: Stack) -> None:
-    slow = submit(stack, "busy-model", sandbox={"seconds": 6.0}).json()
-    next_one = submit(stack, "busy-model").json()
+    slow = submit(stack, "flux-dev", sandbox={"seconds": 6.0}).json()
+    next_one = submit(stack, "flux-dev").json()
     assert next_one["cost"] is None
     assert poll(stack, next_one["id"])["status"] == "Pending"
     assert stack.client.job(next_one["id"])["status"] == "queued"

@@ -62,7 +62,7 @@ def test_nothing_that_comes_after_stored_changes_anything(
 ) -> None:
     task = stack.generate()
     before = stack.stored(task)
-    assert stack.box.call_back(task.id, **bent).outcome == 200
+    assert stack.sandbox.call_back(task.id, **bent).outcome == 200
     assert without_links(stack.client.job(task.id)) == without_links(before)
     assert len(stack.deliveries(task)) == 1
 
@@ -95,7 +95,7 @@ def test_a_failed_job_has_bfls_error(stack: Stack, era: str) -> None:
 def test_a_refused_callback_shows_on_the_timeline_of_a_known_job_alone(stack: Stack) -> None:
     task = stack.generate()
     before = stack.stored(task)
-    assert stack.box.call_back(task.id, auth="wrong", outcome="error").outcome == 401
+    assert stack.sandbox.call_back(task.id, auth="wrong", outcome="error").outcome == 401
     after = stack.client.job(task.id)
     *lines, refused = after["timeline"]
     assert refused["event"] == "callback.refused" and refused["detail"]["reason"]
@@ -108,7 +108,7 @@ def test_each_format_is_recognised_by_its_own_bytes(stack: Stack, form: str) -> 
     file = stack.stored(task)["media"][0]
     kind = "video" if form == "mp4" else "image"
     assert file["content_type"] == f"{kind}/{form}"
-    assert file["bytes"] == len(stack.box.picture(task.id))
+    assert file["bytes"] == len(stack.sandbox.picture(task.id))
     assert file["width"] and file["height"]
     assert (file["duration"] is not None) is (form == "mp4")
     assert [path.suffix for path in stack.objects(task)] == [f".{EXTENSIONS[form]}"]
@@ -123,5 +123,5 @@ def test_a_url_of_any_shape_is_fetched_byte_for_byte_and_never_shown(
     assert "sig=" not in json.dumps(job)
     assert (
         job["result"]["seed"]
-        == json.loads(stack.box.task(task.id).callbacks[0].body)["result"]["seed"]
+        == json.loads(stack.sandbox.task(task.id).callbacks[0].body)["result"]["seed"]
     )

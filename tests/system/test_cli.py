@@ -29,7 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def bytes_at_bfl(stack: Stack, job: dict[str, Any]) -> list[bytes]:
-    return [stack.box.picture(job["task_id"], n) for n in range(len(job["media"]))]
+    return [stack.sandbox.picture(job["task_id"], n) for n in range(len(job["media"]))]
 
 
 # Help.
@@ -75,7 +75,7 @@ def test_values_that_are_json_are_sent_as_json(stack: Stack, shell: CommandLine)
     result = shell.run(*FOX, *(part for one in options for part in ("--input", one)), *quick())
     job = stack.client.wait_for(result.out.strip(), "stored")
     given = {"width": 256, "seed": 42, "name": "NaN", "tag": "7", "say": "hello = world"}
-    assert stack.box.task(job["task_id"]).input == {"prompt": "a fox", **given}
+    assert stack.sandbox.task(job["task_id"]).input == {"prompt": "a fox", **given}
 
 
 def test_a_file_is_sent_as_its_base64(stack: Stack, shell: CommandLine, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_file_is_sent_as_its_base64(stack: Stack, shell: CommandLine, tmp_path
     result = shell.run(*FOX, "--input", f"input_image=@{tmp_path}/fox.png", *quick(), "--wait")
     assert result.code == 0, result
     job = stack.client.job(result.out.split()[0])
-    assert stack.box.task(job["task_id"]).input["input_image"] == b64encode(picture).decode()
+    assert stack.sandbox.task(job["task_id"]).input["input_image"] == b64encode(picture).decode()
     missing = shell.run(*FOX, "--input", f"input_image=@{tmp_path}/no.png")
     assert missing.code == 2 and "no.png: No such file" in missing.words
 
@@ -240,19 +240,19 @@ def test_a_rescue_brings_back_what_can_be_brought_back(stack: Stack, shell: Comm
 
 
 def test_credits_are_shown(stack: Stack, shell: CommandLine) -> None:
-    before, stack.box.settings.credits = stack.box.settings.credits, 1234.5
+    before, stack.sandbox.settings.credits = stack.sandbox.settings.credits, 1234.5
     try:
         assert shell.run("credits") == CommandResult(0, "1,234.50 credits ($12.35)\n", "")
     finally:
-        stack.box.settings.credits = before
+        stack.sandbox.settings.credits = before
 
 
 def test_a_refused_key_is_reported(stack: Stack, shell: CommandLine) -> None:
-    stack.box.settings.keys = {"another"}
+    stack.sandbox.settings.keys = {"another"}
     try:
         result = shell.run("credits")
     finally:
-        stack.box.settings.keys = set()
+        stack.sandbox.settings.keys = set()
     assert result == CommandResult(1, "", "Error: BFL refuses the key in BFL_API_KEY.\n")
 
 

@@ -47,13 +47,13 @@ def test_it_is_called_with_the_stored_media_and_both_headers(stack: Stack, hook:
     job = stack.client.job(reply["id"])
     assert job["status"] == "stored"
     sample = requests.get(call.payload["result"]["sample"], timeout=30)
-    assert sample.content == stack.box.picture(job["task_id"], 0)
+    assert sample.content == stack.sandbox.picture(job["task_id"], 0)
 
 
 def test_bfl_never_sees_the_clients_webhook_or_secret(stack: Stack, hook: Hook) -> None:
     submit(stack, webhook_url=hook.url, webhook_secret=SECRET)
     hook.called()
-    seen = [request.body for request in stack.box.requests if request.path == "/v1/flux-2-pro"]
+    seen = [request.body for request in stack.sandbox.requests if request.path == "/v1/flux-2-pro"]
     assert seen and not [body for body in seen if SECRET.encode() in body or b"/hook" in body]
     assert SECRET not in stack.installation.logs()
 

@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 import requests
 
+from tests.harness.patience import wait_for
+from tests.harness.visitor import Visitor
 from tests.system.submitting.environment import SubmissionEnvironment, running_environment
+
+NONE_UNKEPT = {"count": 0, "jobs": [], "without_price": 0}
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +62,42 @@ def test_a_paid_job_whose_media_expired_is_listed_until_it_is_deleted(
 ) -> None:
     losing = env.stack
     task = losing.generate(life=0.0, resign=False, cost_in_callback=True)
-    losing.expect(task)
+    losing.announce(task)
     assert losing.client.wait_for(task.id)["status"] == "expired"
     found = losing.client.get("/api/costs").json()["paid_and_not_kept"]
-    assert found == {"count": 1, "jobs": [task.id]}
+    assert found == {"count": 1, "jobs": [task.id], "without_price": 0}
     losing.client.request("DELETE", f"/api/jobs/{task.id}")
-    assert losing.client.get("/api/costs").json()["paid_and_not_kept"] == {"count": 0, "jobs": []}
+    assert losing.client.get("/api/costs").json()["paid_and_not_kept"] == NONE_UNKEPT
+
+
+def unpriced(env: SubmissionEnvironment) -> dict[str, int]:
+    found = [cost for day in costs(env)["days"] for cost in day["costs"]]
+    return {one["model"]: one["jobs_without_price"] for one in found if one["jobs_without_price"]}
+
+
+def shown(env: SubmissionEnvironment, text: str) -> None:
+    """Wait for a text on the health page, whose numbers are a second old."""
+    visitor = Visitor(env.stack.installation.url)
+    wait_for(text, lambda: text in visitor.text("/health"))
+
+
+def test_jobs_without_a_price_are_counted_by_model(env: SubmissionEnvironment) -> None:
+    before = total(env)
+    assert unpriced(env) == {}
+    for _ in range(2):
+        env.stored(env.posted("flux-kontext-max", priced=False))
+    env.ended(env.posted("flux-kontext-max", priced=False, outcome="content_moderated"))
+    env.stored(env.posted("flux-3-video", strict=False, priced=False))
+    assert unpriced(env) == {"flux-kontext-max": 2, "flux-3-video": 1}
+    assert total(env) == before
+    shown(env, "Jobs without a price: flux-kontext-max 2")
+
+
+def test_a_lost_job_without_a_price_may_have_been_paid(env: SubmissionEnvironment) -> None:
+    task = env.stack.generate(life=0.0, resign=False)
+    env.stack.announce(task)
+    assert env.client.wait_for(task.id)["status"] == "expired"
+    assert costs(env)["paid_and_not_kept"] == {**NONE_UNKEPT, "without_price": 1}
+    shown(env, "Paid and not kept 0, and 1 without a price")
+    env.client.request("DELETE", f"/api/jobs/{task.id}")
+    assert costs(env)["paid_and_not_kept"] == NONE_UNKEPT

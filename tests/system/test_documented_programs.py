@@ -10,6 +10,7 @@ import pytest
 
 from tests.harness import KEYS, WEBHOOK_SECRET, CommandLine, Process, Stack, foreign, wait_for
 from tests.harness.documents import PAGES, page, under
+from tests.sandbox.formats import JPEGS
 
 # The first test may have to install BFL's SDK and the AI SDK.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -40,7 +41,7 @@ def interpreter(language: str) -> list[str]:
 
 def environment(stack: Stack) -> dict[str, str]:
     """The variables that the pages name."""
-    addresses = {"FLUXKEEP_URL": stack.installation.url, "BFL_URL": stack.box.url}
+    addresses = {"FLUXKEEP_URL": stack.installation.url, "BFL_URL": stack.sandbox.url}
     return foreign.environment() | KEYS_GIVEN | addresses
 
 
@@ -66,24 +67,24 @@ def run(stack: Stack, directory: Path, language: str, program: str, **variables:
 def test_a_program_ends_with_the_picture_in_a_file(
     stack: Stack, tmp_path: Path, way: str, language: str
 ) -> None:
-    before = len(stack.box.tasks())
+    before = len(stack.sandbox.tasks())
     (program,) = under(CLIENTS, way, language)
     (tmp_path / "node_modules").symlink_to(foreign.NODE_MODULES)
     run(stack, tmp_path, language, program)
-    (task,) = stack.box.tasks()[before:]
+    (task,) = stack.sandbox.tasks()[before:]
     assert task.input["prompt"] == "a lighthouse in the fog"
-    assert (tmp_path / "lighthouse.jpeg").read_bytes() == stack.box.picture(task.id)
+    assert (tmp_path / "lighthouse.jpeg").read_bytes() == stack.sandbox.picture(task.id)
     stack.stored(task)
 
 
 def test_an_image_is_edited(stack: Stack, tmp_path: Path) -> None:
-    before = len(stack.box.tasks())
-    (tmp_path / "lighthouse.jpeg").write_bytes(b"\xff\xd8 a picture of a megabyte" * 40_000)
+    before = len(stack.sandbox.tasks())
+    (tmp_path / "lighthouse.jpeg").write_bytes(JPEGS[0] + b" a picture of a megabyte" * 40_000)
     (program,) = under(CLIENTS, "Edit an image", "sh")
     run(stack, tmp_path, "sh", program)
-    wait_for("BFL has it", lambda: len(stack.box.tasks()) > before)
-    (task,) = stack.box.tasks()[before:]
-    assert task.input["input_image"].startswith("/9gg")
+    wait_for("BFL has it", lambda: len(stack.sandbox.tasks()) > before)
+    (task,) = stack.sandbox.tasks()[before:]
+    assert task.input["input_image"].startswith("/9j/")
     stack.client.wait_for(task.id)
 
 
@@ -94,7 +95,7 @@ def test_a_job_is_made_again(stack: Stack, tmp_path: Path) -> None:
     again = json.loads(run(stack, tmp_path, "sh", program, JOB_ID=job_id))
     job = stack.client.wait_for(again["id"])
     assert again["repeats"] == job_id
-    assert stack.box.task(job["task_id"]).input == {"prompt": "a lighthouse", "seed": 43}
+    assert stack.sandbox.task(job["task_id"]).input == {"prompt": "a lighthouse", "seed": 43}
 
 
 def test_a_draft_is_finished_later(stack: Stack, tmp_path: Path) -> None:
@@ -102,10 +103,16 @@ def test_a_draft_is_finished_later(stack: Stack, tmp_path: Path) -> None:
     job_id = run(stack, tmp_path, "sh", f'{draft}\necho "$JOB_ID"').strip()
     job = stack.client.wait_for(job_id, timeout=60)
     assert [file["role"] for file in job["media"]] == ["sample", "draft_cache"]
-    before = len(stack.box.tasks())
+    before = len(stack.sandbox.tasks())
     run(stack, tmp_path, "sh", finish, JOB_ID=job_id)
-    wait_for("BFL has it", lambda: len(stack.box.tasks()) > before)
-    assert stack.box.tasks()[-1].input["mode"] == "draft_enhance"
+    wait_for("BFL has it", lambda: len(stack.sandbox.tasks()) > before)
+    assert stack.sandbox.tasks()[-1].input["mode"] == "draft_enhance"
+
+
+def test_a_failure_is_rehearsed(stack: Stack, tmp_path: Path) -> None:
+    (program,) = under(CLIENTS, "Rehearse failures", "sh")
+    job = stack.client.wait_for(json.loads(run(stack, tmp_path, "sh", program))["id"])
+    assert (job["status"], job["moderation"]["reasons"]) == ("moderated", ["Violence"])
 
 
 def test_every_change_is_streamed(stack: Stack, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def search(archive: Archive) -> int:
 
 def repair(archive: Archive, *, dry_run: bool = False) -> list[str]:
     found = list[str]()
-    for one in objects.check(archive.services):
+    for one in objects.examine(archive.services):
         found.append(f"{one.subject} {one.problem}")
         assert dry_run or (one.repair and one.repair())
     return found
@@ -186,7 +186,7 @@ def test_doctor_shows_the_searches_under_way(archive: Archive) -> None:
 
 def test_neither_a_late_callback_nor_repair_brings_the_job_back(archive: Archive) -> None:
     job, restored = without_record(archive), without_record(archive, 1.0)
-    (finding,) = (one for one in objects.check(archive.services) if restored.media[0].key in one)
+    (finding,) = (one for one in objects.examine(archive.services) if restored.media[0].key in one)
     for each in (job, restored):
         erase(archive, each.id)
         with pytest.raises(UnknownJob):
@@ -206,7 +206,7 @@ def test_the_tombstone_lives_as_long_as_the_search(archive: Archive) -> None:
 def test_a_job_that_was_made_anew_keeps_its_objects(archive: Archive) -> None:
     old = without_record(archive)
     erase(archive, old.id)
-    archive.store.update(old.id, lambda _job, now: Job.expected(old.id, now, TIMEOUTS))
+    archive.store.update(old.id, lambda _job, now: Job.awaited(old.id, now, TIMEOUTS))
     key = object_key(old.id, archive.store.now(), 0, 1, "image/jpeg")
     published(archive.storage, b"new", key)
     search(archive)
@@ -252,5 +252,5 @@ def test_repair_keeps_the_input_of_a_job_that_it_restores(archive: Archive) -> N
         assert [line.partition(" ")[2] for line in found[:1]] == ["has no record"]
         assert not [line for line in found if "input" in line]
     after = archive.job(job)
-    assert after and after.submission.input_files == job.submission.input_files
+    assert after and after.request.input_files == job.request.input_files
     assert len(archive.objects()) == 6

@@ -138,7 +138,7 @@ def test_the_stream_of_an_ended_job_ends_after_a_reset(
     assert [event.name for event in watcher.seen] == ["reset"]
 
 
-def test_a_deleted_job_sends_a_forgotten_event(client: Client, installation: Installation) -> None:
+def test_a_deleted_job_sends_a_deleted_event(client: Client, installation: Installation) -> None:
     client.put_job("job")
     with events_of(installation, "job") as watcher:
         watcher.wait_for(1)
@@ -146,7 +146,7 @@ def test_a_deleted_job_sends_a_forgotten_event(client: Client, installation: Ins
         assert watcher.ended.wait(50)
     assert [(event.name, event.data.get("id")) for event in watcher.seen] == [
         ("job", "job"),
-        ("forgotten", "job"),
+        ("deleted", "job"),
     ]
 
 

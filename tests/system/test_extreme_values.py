@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from tests.harness import KEYS
+from tests.harness.visitor import Visitor
 from tests.system.bad_input.target import TargetServer, new_id, web_alone
-from tests.system.dashboard.visitor import Visitor
 
 HUGE = 1.7976931348623157e308
 NUMBERS = [HUGE, -HUGE, 5e-324, 10**400, True, "1", []]

@@ -31,7 +31,7 @@ def test_a_worker_with_a_hung_rescue_exits_and_its_successor_does_all_the_work(
         (line,) = [line for line in worker.output().splitlines() if "this process exits" in line]
         assert hung.id in line
         with installation.redis.client() as redis:
-            crashes = {job.id: job.check.crashes for job in all_jobs(redis)}
+            crashes = {job.id: job.claim.crashes for job in all_jobs(redis)}
         assert crashes[slow.id] == 0, "it was released, and is not to blame"
         stack.change_switches(slow, drip=None)
         installation.start("worker")

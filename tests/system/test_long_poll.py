@@ -88,7 +88,7 @@ def test_a_job_is_waited_for_by_the_name_that_bfl_gave_it(client: Client) -> Non
     assert timed(client, "unknown", 5)[1].status_code == 404
 
 
-def test_a_job_that_is_forgotten_meanwhile_is_not_waited_for(client: Client) -> None:
+def test_a_job_that_is_deleted_meanwhile_is_not_waited_for(client: Client) -> None:
     client.put_job("job")
     threading.Timer(0.5, client.request, ("DELETE", "/api/jobs/job")).start()
     seconds, answer = timed(client, "job", 30)

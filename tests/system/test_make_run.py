@@ -1,17 +1,31 @@
 """`make run`: a sample is stored, and what the welcome says is true."""
 
+import os
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
+from deploy.dev_settings import DevSettings
+from deploy.local_redis import first_free_port
+from deploy.welcome import message
+from jobs.config.settings import load
 from tests.harness import free_port, processes
 from tests.harness.make_run import Run, copy, running
+from tests.harness.required_settings import REQUIRED
+from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
+
+BUSY = (
+    "Fluxkeep cannot start: port {port} cannot be used; name another, or leave PORT out: "
+    "then the next free one is taken\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +85,15 @@ def test_only_this_user_can_read_the_files_of_a_run(a_run: Run) -> None:
 def test_a_second_run_on_the_same_data_names_the_first(a_run: Run) -> None:
     second = Run(a_run.directory, free_port())
     assert second.process.wait() == 1
-    assert "cannot start: another `make run`" in second.process.output()
+    assert second.process.output() == (
+        "Fluxkeep cannot start: another `make run` works in this folder (process "
+        f"{a_run.process.pid}, {a_run.url}); press Ctrl-C there, or: kill {a_run.process.pid}\n"
+    )
+
+
+def test_doctor_finds_nothing_to_do_beside_a_run(a_run: Run) -> None:
+    result = a_run.command("doctor")
+    assert result.stdout.endswith("\n0 failed, 0 with a warning\n"), result
 
 
 # Before it runs.
@@ -90,9 +112,73 @@ def test_a_busy_port_is_one_line(tmp_path: Path) -> None:
         port = busy.getsockname()[1]
         run = Run(copy(tmp_path), port)
         assert run.process.wait() == 1
-    assert run.process.output() == (
-        f"Fluxkeep cannot start: port {port} cannot be used; name another: make run PORT=8001\n"
+    assert run.process.output() == BUSY.format(port=port)
+
+
+def test_a_busy_port_is_named_before_anything_is_installed(tmp_path: Path) -> None:
+    directory = copy(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        done = made(directory, "run", f"PORT={port}")
+    assert done.stdout == "" and done.stderr.startswith(BUSY.format(port=port))
+    assert not (directory / ".venv/.run").exists()
+
+
+def test_without_a_port_the_next_free_one_is_taken(tmp_path: Path) -> None:
+    usual = first_free_port("127.0.0.1")
+    with (
+        socket.create_server(("127.0.0.1", usual)),
+        running(copy(tmp_path), PORT="") as run,
+    ):
+        url = run.printed(r"Fluxkeep is running at (\S+)")[1]
+        assert int(url.rpartition(":")[2]) > usual
+        assert requests.get(f"{url}/healthz", timeout=10).ok
+        assert run.made()["FLUXKEEP_URL"] == url
+        assert run.command("jobs", "list").returncode == 0
+
+
+def test_a_folder_that_was_moved_gets_a_new_environment(tmp_path: Path) -> None:
+    directory = copy(tmp_path)
+    made(directory, "run", "PORT=none")
+    assert "-m venv" not in made(directory, "--dry-run", "run").stdout
+    moved = directory.rename(tmp_path / "elsewhere")
+    assert "-m venv" in made(moved, "--dry-run", "run").stdout
+
+
+def made(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A `make` that fails, or that only says what it would do."""
+    given = {"PATH": os.environ["PATH"], "PYTHON": sys.executable}
+    return subprocess.run(
+        ["/usr/bin/env", "make", *arguments],
+        cwd=directory,
+        env=given,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+
+
+def test_with_a_key_the_welcome_says_whether_bfl_accepts_it(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    directory, given = copy(tmp_path), {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": "one-key"}
+    for keys, said in (({"one-key"}, "accepted, [0-9]"), ({"another"}, "BFL refuses the API key")):
+        sandbox.settings.keys = keys
+        with running(directory, **given) as run:
+            run.printed(f"BFL key: {said}")
+            assert not [line for line in run.process.output().splitlines() if "Sample" in line]
+
+
+def test_the_welcome_says_which_bfl_it_is_what_it_costs_and_how_results_come(
+    tmp_path: Path,
+) -> None:
+    given = {**REQUIRED, "BFL_API_KEY": "a-key", "MEDIA_URL": f"file://{tmp_path}"}
+    polled = message(DevSettings(load(given), None, None, has_generated_keys=False))
+    assert "https://api.bfl.ai: pictures and videos cost credits" in polled
+    assert "are polled from BFL, because PUBLIC_URL is not set" in polled
+    given["PUBLIC_URL"] = "https://keep.example"
+    called = message(DevSettings(load(given), None, None, has_generated_keys=False))
+    assert "are sent by BFL to https://keep.example/webhooks/bfl" in called
 
 
 def test_a_file_of_settings_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`make run` ends as a whole: by a signal, or because one process ended."""
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -93,9 +94,11 @@ def test_one_signal_stops_everything_and_the_next_run_has_the_same_jobs_keys_and
         assert not [word for word in ("Traceback", "ERROR", "has stopped") if word in output]
         assert run.command("jobs", "list").returncode != 0  # Redis has stopped, too
     with running(directory) as run:
-        run.printed(r"Sample: stored, http")
-        assert job["id"] in {one["id"] for one in run.client().jobs()}
+        run.printed("Ctrl-C stops")
+        assert [one["id"] for one in run.client().jobs()] == [job["id"]]
         assert _without_port(run) == made
+        run.client().wait_for(run.client().submit(prompt="a fox")["id"])
+        assert len(run.client().jobs()) == 2, "no second sample"
 
 
 def _without_port(run: Run) -> dict[str, str]:
@@ -105,14 +108,22 @@ def _without_port(run: Run) -> dict[str, str]:
     return {name: value.replace(url, "") for name, value in run.made().items() if name != "PORT"}
 
 
-def test_data_is_not_opened_twice_after_a_run_was_killed(a_run_to_end: Run) -> None:
+def test_after_a_run_was_killed_the_next_one_says_what_to_stop(a_run_to_end: Run) -> None:
     run = a_run_to_end
     left = run.offspring()
     run.process.kill()
     try:
         second = Run(run.directory, free_port())
         assert second.process.wait() == 1
-        assert "left by one that was killed" in second.process.output()
+        said = re.fullmatch(
+            r"Fluxkeep cannot start: a `make run` that was killed left processes in this folder; "
+            r"stop them: kill ([\d ]+)\n",
+            second.process.output(),
+        )
+        assert said, second.process.output()
+        for pid in said[1].split():
+            processes.send(int(pid), signal.SIGTERM)
+        wait_for("all have ended", lambda: not _in(run.directory), 60)
     finally:
         for pid in left:
             processes.send(pid, signal.SIGKILL)

@@ -18,7 +18,7 @@ SETTINGS = {"CORS_ORIGINS": f"{ORIGIN},http://localhost:3000", "LINK_TTL_MAX": "
 @pytest.fixture(scope="module")
 def task(stack: Stack) -> Task:
     task = stack.generate(format="jpeg")
-    stack.expect(task, model="flux-2-pro", metadata={})
+    stack.announce(task, model="flux-2-pro", metadata={})
     stack.stored(task)
     return task
 

@@ -31,7 +31,7 @@ def link(stack: Stack, task: Task) -> str:
 
 @pytest.fixture(scope="module")
 def picture(stack: Stack, task: Task) -> bytes:
-    return stack.box.picture(task.id)
+    return stack.sandbox.picture(task.id)
 
 
 def media_link(job: dict[str, Any]) -> str:

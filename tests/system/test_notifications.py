@@ -76,7 +76,7 @@ def test_app_and_operator_are_notified_with_the_job_as_the_api_shows_it(
         assert job.pop("input")["prompt"] == "p"  # shown to keys that may submit, and not sent
         ours = {**message["data"], "timeline": job["timeline"], "updated_at": job["updated_at"]}
         assert without_links(ours) == without_links(job)
-        assert stack.client.media(message["data"]) == stack.box.picture(job["task_id"], 0)
+        assert stack.client.media(message["data"]) == stack.sandbox.picture(job["task_id"], 0)
         assert (
             message["timestamp"][:19] <= job["updated_at"][:19] and message["timestamp"][-1] == "Z"
         )
@@ -113,8 +113,8 @@ def test_the_specifications_own_verifier_agrees_in_javascript(stack: Stack, hook
 
 
 def test_a_job_that_its_caller_submitted_is_notified_too(stack: Stack, hook: Hook) -> None:
-    task = stack.expected()
-    stack.expect(task, notify_url=hook.url)
+    task = stack.announced()
+    stack.announce(task, notify_url=hook.url)
     stack.client.callback({"id": task.id, "status": "Error"})
     payload = hook.called().payload
     assert (payload["type"], payload["data"]["id"]) == ("job.failed", task.id)

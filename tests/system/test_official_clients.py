@@ -1,5 +1,6 @@
 """Third-party clients of BFL's API work with only the base URL changed."""
 
+import base64
 import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,11 +11,14 @@ import pytest
 from tests.harness import KEYS, Stack
 from tests.harness.foreign import CLIENTS, Foreign, GenerationRequest
 from tests.sandbox import Sandbox, Task
+from tests.sandbox.formats import MP4
+from tests.sandbox.gradient import gradient
 
 pytestmark = pytest.mark.slow
 
 PYTHON = [client for client in CLIENTS if client.name.startswith("blackforest")]
 JAVASCRIPT = [client for client in CLIENTS if client.name.startswith("ai-sdk")]
+VIDEO_CLIENT = JAVASCRIPT[-1]  # the only one that makes videos
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 every_javascript_client = pytest.mark.parametrize(
     "client", JAVASCRIPT, ids=lambda client: client.name
@@ -54,15 +58,15 @@ def bfl_itself(sandbox: Sandbox) -> Api:
 
 def afterwards(stack: Stack) -> None:
     """Nobody between a client and BFL passes the client's key on."""
-    assert not [seen for seen in stack.box.requests if KEYS["submit"] in str(seen)]
+    assert not [seen for seen in stack.sandbox.requests if KEYS["submit"] in str(seen)]
 
 
 @pytest.fixture
 def fluxkeep(stack: Stack) -> Api:
     """Fluxkeep in front of a sandbox whose delivery hosts refuse API keys."""
-    stack.box.reset_default_switches()
-    stack.box.settings.generation_seconds = GENERATION_SECONDS
-    return Api(stack.installation.url, KEYS["submit"], stack.box, len(stack.box.tasks()))
+    stack.sandbox.reset_default_switches()
+    stack.sandbox.settings.generation_seconds = GENERATION_SECONDS
+    return Api(stack.installation.url, KEYS["submit"], stack.sandbox, len(stack.sandbox.tasks()))
 
 
 @pytest.fixture
@@ -104,6 +108,42 @@ def test_a_strict_model_works_as_any_other(client: Foreign, api: Api) -> None:
     (task,) = api.tasks
     assert outcome["sha256"] == hashlib.sha256(api.bfl.picture(task.id)).hexdigest()
     assert task.webhook_url is None and task.polls
+
+
+VIDEO = "flux-3-video"
+PICTURE, CLIP = (base64.b64encode(body).decode() for body in (gradient(3), MP4))
+
+
+@pytest.mark.parametrize(
+    ("given", "mode", "field"),
+    [
+        ({}, "t2v", "prompt"),
+        ({"image": PICTURE}, "i2v", "keyframes"),
+        ({"clip": CLIP}, "v2v", "start_video"),
+    ],
+    ids=["text", "image", "clip"],
+)
+def test_a_video_arrives_to_the_last_byte(
+    either: Api, given: dict[str, Any], mode: str, field: str
+) -> None:
+    outcome = VIDEO_CLIENT.run(replace(either.request(**given), model=VIDEO))
+    assert "error" not in outcome, outcome
+    (task,) = either.tasks
+    assert task.input["mode"] == mode and task.input[field]
+    assert outcome["sha256"] == hashlib.sha256(either.bfl.picture(task.id)).hexdigest()
+    assert (outcome["kind"], outcome["warnings"]) == ("video/mp4", [])
+
+
+def test_a_draft_is_finished_by_the_link_in_its_result(api: Api) -> None:
+    draft = VIDEO_CLIENT.run(replace(api.request(draft=True), model=VIDEO))
+    bundle = draft["metadata"]["draftCache"]
+    assert urlsplit(bundle).netloc == urlsplit(api.url).netloc
+    outcome = VIDEO_CLIENT.run(replace(api.request(draftCache=bundle), model=VIDEO))
+    assert "error" not in outcome, outcome
+    first, second = api.tasks
+    assert second.input["mode"] == "draft_enhance"
+    assert base64.b64decode(second.input["draft_cache"]) == api.bfl.picture(first.id, 1)
+    assert outcome["sha256"] == hashlib.sha256(api.bfl.picture(second.id)).hexdigest()
 
 
 @every_client

@@ -18,8 +18,8 @@ from tests.harness.notifications import NEW
 from tests.harness.pictures import PICTURES
 from tests.harness.required_settings import SECRETS
 from tests.harness.stack import QUICK_SECONDS
+from tests.harness.visitor import Visitor
 from tests.harness.watcher import Watcher
-from tests.system.dashboard.visitor import Visitor
 
 SETTINGS = {"NOTIFY_SECRET": NEW, "NOTIFY_HOSTS": "*,127.0.0.1", "CALLBACK_GRACE": "1"}
 NAMES = ("origin-canary.example", "127.0.0.9:99")  # only the second is told to a sandbox

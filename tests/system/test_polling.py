@@ -57,10 +57,10 @@ def tasks(stack: Stack) -> dict[str, Task]:
 def _announced(stack: Stack, **switches: Any) -> Task:
     body = {"prompt": "a lighthouse", "sandbox": {"seconds": 0, "callback": "never", **switches}}
     submitted = requests.post(
-        f"{stack.box.url}/v1/flux-2-pro", json=body, headers={"x-key": "caller"}, timeout=30
+        f"{stack.sandbox.url}/v1/flux-2-pro", json=body, headers={"x-key": "caller"}, timeout=30
     ).json()
-    task = stack.box.task(submitted["id"])
-    stack.expect(task, polling_url=submitted["polling_url"])
+    task = stack.sandbox.task(submitted["id"])
+    stack.announce(task, polling_url=submitted["polling_url"])
     return task
 
 
@@ -173,7 +173,7 @@ def test_a_result_without_a_sample_is_settled_by_asking_at_once(stack: Stack) ->
 def test_the_api_key_goes_to_the_api_and_nowhere_else(stack: Stack, tasks: dict[str, Task]) -> None:
     kept(stack, tasks["silent"])
     kept(stack, stack.generate(life=-1))
-    ours = [seen for seen in stack.box.requests if seen.method == "GET"]
+    ours = [seen for seen in stack.sandbox.requests if seen.method == "GET"]
     api = [seen for seen in ours if seen.path in ("/v1/get_result", "/v1/credits")]
     everything_else = [seen for seen in ours if seen not in api]
     assert api and any(seen.path.startswith("/results/") for seen in everything_else)

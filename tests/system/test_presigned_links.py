@@ -39,7 +39,7 @@ def test_the_bytes_come_from_the_bucket_with_their_own_type(stack: Stack, task: 
     head = requests.head(link(stack, task), timeout=30, allow_redirects=True)  # signed as one
     assert (head.status_code, head.content) == (200, b"")
     answer = follow(link(stack, task))
-    assert answer.content == stack.box.picture(task.id)
+    assert answer.content == stack.sandbox.picture(task.id)
     assert answer.headers["Content-Type"] == "image/jpeg"
     assert answer.headers["Content-Disposition"].startswith('inline; filename="')
     assert answer.url.startswith(str(stack.installation.settings["AWS_ENDPOINT_URL"]))
@@ -54,7 +54,7 @@ def test_the_redirect_is_not_cached_and_expires_with_the_link(stack: Stack, task
 
 
 def test_ranges_and_conditions_reach_the_bucket(stack: Stack, task: Task) -> None:
-    picture = stack.box.picture(task.id)
+    picture = stack.sandbox.picture(task.id)
     part = follow(link(stack, task), Range="bytes=10-19")
     assert (part.status_code, part.content) == (206, picture[10:20])
     beyond = follow(link(stack, task), Range="bytes=99999999-")
@@ -66,7 +66,7 @@ def test_ranges_and_conditions_reach_the_bucket(stack: Stack, task: Task) -> Non
 
 def test_a_named_download_is_streamed_instead_of_redirected(stack: Stack, task: Task) -> None:
     answer = ask(f"{link(stack, task)}?download=1")
-    assert (answer.status_code, answer.content) == (200, stack.box.picture(task.id))
+    assert (answer.status_code, answer.content) == (200, stack.sandbox.picture(task.id))
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
 
 
@@ -77,11 +77,11 @@ def test_forged_expired_and_deleted_links_are_not_redirected(stack: Stack, task:
     wait_for("the link has expired", lambda: ask(brief).status_code == 410)
     gone = stack.generate()
     stack.client.wait_for(gone.id, "stored")
-    lost, forgotten = link(stack, gone), link(stack, task)
+    lost, deleted = link(stack, gone), link(stack, task)
     stack.installation.stored_objects.remove(stack.keys(gone)[0])
     assert ask(lost).status_code == 410
     assert stack.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
-    assert ask(forgotten).status_code == 410
+    assert ask(deleted).status_code == 410
     # A thumbnail that was being drawn is deleted by the worker that drew it.
     sizes = stack.installation.stored_objects.sizes
     wait_for("no object of it", lambda: not [key for key in sizes() if task.id in key])

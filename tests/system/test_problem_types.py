@@ -17,7 +17,7 @@ from tests.harness.patience import wait_for
 from tests.harness.stored_objects import a_file_in_place_of
 from tests.harness.wire import Wire, request
 
-SETTINGS = {"MAX_UNCONFIRMED": "2"}
+SETTINGS = {"MAX_ANNOUNCED": "2"}
 LISTED = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", prose(page("docs/api.md")), re.MULTILINE)
 PICTURE = "data:image/png;base64," + "QUJD" * 1000
 SUBMISSION = {"model": "flux-2-pro", "input": {"prompt": "a fox"}}
@@ -34,11 +34,11 @@ def link(stack: Stack) -> str:
 
 
 def wrong_status(stack: Stack) -> Response:
-    return post(stack, f"/api/jobs/{stack.expected().id}/rescues")
+    return post(stack, f"/api/jobs/{stack.announced().id}/rescues")
 
 
 def input_not_kept(stack: Stack) -> Response:
-    return post(stack, f"/api/jobs/{stack.expected().id}/repeats")
+    return post(stack, f"/api/jobs/{stack.announced().id}/repeats")
 
 
 def media_gone(stack: Stack) -> Response:
@@ -62,7 +62,7 @@ def rate_limited(stack: Stack) -> Response:
     return answer
 
 
-def too_many_unconfirmed(stack: Stack) -> Response:
+def too_many_announced(stack: Stack) -> Response:
     return [stack.installation.client("submit").put_job(f"made-up-{n}") for n in range(3)][-1]
 
 
@@ -152,7 +152,7 @@ PROVOKED: dict[str, tuple[Callable[[Stack], Response], str]] = {
     ),
     "idempotency_key_reused": (idempotency_key_reused, "`Idempotency-Key`"),
     "rate_limited": (rate_limited, "Too many wrong keys from your address."),
-    "too_many_unconfirmed": (too_many_unconfirmed, "`MAX_UNCONFIRMED`"),
+    "too_many_announced": (too_many_announced, "`MAX_ANNOUNCED`"),
     "unreadable_record": (unreadable_record, "repair"),
     "queue_full": (queue_full, "`Retry-After`"),
     "storage_unavailable": (storage_unavailable, "The media storage failed"),

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs import services
 from jobs.config import settings
+from jobs.services import for_web
 from jobs.storage.local import LocalStorage
 from receiver import create_app
 from tests.harness import Stack
@@ -39,9 +39,9 @@ def link(stack: Stack) -> str:
 
 def test_a_bucket_is_asked_for_a_range_and_for_nothing_after_it(stack: Stack, link: str) -> None:
     variables = {name: value for name, value in stack.installation.settings.items() if value}
-    wired = services.for_web(settings.load(variables))
-    wired.storage = media = Asked(stack.installation.media)
-    browser = create_app(wired).test_client()
+    services = for_web(settings.load(variables))
+    services.storage = media = Asked(stack.installation.media)
+    browser = create_app(services).test_client()
     answer = browser.get(link.removeprefix(stack.installation.url), headers={"Range": MIDDLE})
     assert answer.status_code == 206 and len(answer.data) == 1_000_000
     assert media.spans == [(9_000_000, 10_000_000)]

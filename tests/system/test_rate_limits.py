@@ -27,7 +27,7 @@ def two_webs(module_installation: Installation) -> Installation:
     here.settings["API_KEYS"] = f"{here.settings['API_KEYS']},{more}"
     here.settings["RATE_LIMIT"] = "9000/minute"
     here.start("web", n=2)
-    here.start("web", n=2, RATE_LIMIT="5/day", MAX_UNCONFIRMED="3")
+    here.start("web", n=2, RATE_LIMIT="5/day", MAX_ANNOUNCED="3")
     return here
 
 
@@ -96,7 +96,7 @@ def test_a_key_announces_only_so_many_jobs_of_which_bfl_has_said_nothing(
     assert [few.put_job(f"made-up-{n}").status_code for n in range(3)] == [201] * 3
     refused = few.put_job("one-more")
     assert refused.status_code == 429 and int(refused.headers["Retry-After"]) > 0
-    assert "MAX_UNCONFIRMED" in refused.json()["detail"]
+    assert "MAX_ANNOUNCED" in refused.json()["detail"]
     assert two_webs.client().find("one-more") is None
     assert two_webs.client().callback({"id": "made-up-0", "status": "Pending"}).ok
     assert few.put_job("one-more").status_code == 201

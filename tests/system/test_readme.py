@@ -52,19 +52,19 @@ def as_json(printed: str) -> Any:
 def test_every_example_of_the_readme_ends_with_a_stored_picture(a_run: Run) -> None:
     scripts = [script for heading in TYPED for script in under(README, heading, "sh")]
     printed = typed(a_run, *scripts)
-    _, task, expected, job, callback, submitted, bfl, command_line = printed
+    _, task, announced, job, callback, submitted, bfl, command_line = printed
     assert as_json(callback) == json.loads(CALLBACK_JSON)
     shown = as_json(job)
     assert shown["status"] == "stored" and shown["id"] == as_json(task)["id"]
     assert shown.keys() == json.loads(JOB_JSON).keys()
     for listed in ("media", "timeline"):
         assert shown[listed][0].keys() == json.loads(JOB_JSON)[listed][0].keys()
-    assert as_json(expected)["metadata"] == {"user": "42"}
+    assert as_json(announced)["metadata"] == {"user": "42"}
     for answer in (submitted, bfl):
         found = a_run.client().wait_for(as_json(answer)["id"], timeout=30)
         assert found["status"] == "stored"
     assert "/media/" in command_line and shown["id"] in command_line
-    assert "0 failed" in command_line
+    assert "0 failed, 0 with a warning" in command_line
 
 
 def test_a_shell_gets_what_the_programs_need(a_run: Run) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from deploy import procfile
 from deploy.procfile import ROOT, environment
 from tests.harness import Client, Installation, Process, RedisServer, processes
 from tests.harness.command_line import CommandLine
@@ -84,11 +83,6 @@ def test_honcho_start_stops_with_the_names_of_what_is_missing_or_nonsense(tmp_pa
         for name in DOCUMENTED:
             assert f"{name}: is missing" in stopped.output()
         assert "LINK_TTL: " in stopped.output() and "a while" not in stopped.output()
-
-
-def test_what_runs_once_is_not_kept_running() -> None:
-    assert list(procfile.entries()) == ["web", "worker", "sweep", "release"]
-    assert list(procfile.commands()) == ["web", "worker", "sweep"]
 
 
 def _is_ready(client: Client) -> bool:

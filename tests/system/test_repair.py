@@ -39,7 +39,7 @@ def key(job: Job) -> str:
     return job.media[0].key
 
 
-def forget_record(archive: Archive, job: Job) -> None:
+def delete_record(archive: Archive, job: Job) -> None:
     archive.store.delete_unchanged(job)
 
 
@@ -57,7 +57,7 @@ def write_note(body: bytes, note: str = "") -> Damage:
 
 def only_the_note(archive: Archive, job: Job) -> None:
     remove_object(archive, job)
-    forget_record(archive, job)
+    delete_record(archive, job)
 
 
 def set_score(name: str, score: float, member: str = "") -> Damage:
@@ -82,7 +82,7 @@ def lost_under_way(archive: Archive, _job: Job) -> None:
 
 NO_OBJECT = "belongs to an object that does not exist"
 DAMAGES: dict[str, tuple[Damage, str]] = {
-    "an object without a record": (forget_record, "has no record"),
+    "an object without a record": (delete_record, "has no record"),
     "a record without its object": (remove_object, "is gone"),
     "no note": (remove_note, "is missing or stale"),
     "a stale note": (write_note(b"{}\n"), "is missing or stale"),
@@ -180,7 +180,7 @@ def test_a_missing_or_changed_thumbnail_is_made_again(
 
 def test_a_restored_job_without_a_thumbnail_gets_one(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
-    forget_record(archive, job)
+    delete_record(archive, job)
     shell.run("repair")
     assert (after := archive.job(job)) and after.thumbnails.due_at is not None
 
@@ -203,7 +203,7 @@ def test_an_object_that_nothing_explains_is_never_deleted(
 ) -> None:
     job = archive.stored()
     remove_note(archive, job)
-    forget_record(archive, job)
+    delete_record(archive, job)
     found = shell.run("repair")
     assert "has no record, and cannot be restored from its sidecar" in found.out
     assert archive.objects() == [key(job)]
@@ -213,7 +213,7 @@ def test_media_that_outlive_their_record_are_no_damage(
     archive: Archive, shell: CommandLine
 ) -> None:
     job = archive.stored(31)
-    forget_record(archive, job)
+    delete_record(archive, job)
     assert shell.run("repair", "--dry-run") == CLEAN
     found = shell.run("repair", RETAIN_MEDIA_DAYS="30.5")
     assert "its retention has ended" in found.out and archive.objects() == []
@@ -253,7 +253,7 @@ def test_what_a_late_worker_left_is_deleted(archive: Archive, shell: CommandLine
     late = archive._published(job, 1)  # noqa: SLF001 - as a worker does that lost its claim
     assert "is not a file of its job" in shell.run("repair").out
     archive.store.update(
-        job.id, lambda job, _now: job and replace(job, check=replace(job.check, fencing_token=2))
+        job.id, lambda job, _now: job and replace(job, claim=replace(job.claim, fencing_token=2))
     )
     assert f"{late.key}: was superseded" in shell.run("repair").out
     assert archive.objects() == sorted([key(job), sidecar_key(key(job))])

@@ -17,16 +17,16 @@ afterwards = Stack.settled
 @pytest.fixture
 def unreachable_bfl(stack: Stack) -> Iterator[None]:
     """BFL knows no task, until the test or its end restores it."""
-    stack.box.settings.poll_fault = 404
+    stack.sandbox.settings.poll_fault = 404
     yield
-    stack.box.settings.poll_fault = None
+    stack.sandbox.settings.poll_fault = None
 
 
 def replay(stack: Stack, task: Task) -> requests.Response:
     return stack.client.request("POST", f"/api/jobs/{task.id}/rescues")
 
 
-def forget(stack: Stack, task: Task) -> requests.Response:
+def delete(stack: Stack, task: Task) -> requests.Response:
     return stack.client.request("DELETE", f"/api/jobs/{task.id}")
 
 
@@ -47,15 +47,15 @@ def test_a_job_that_bfl_did_not_help_is_stored_by_a_replay(
     stack: Stack, end: str, switches: dict[str, Any]
 ) -> None:
     task = stack.generate(**switches)
-    stack.expect(task)
+    stack.announce(task)
     stack.client.wait_for(task.id, end)
-    stack.box.settings.poll_fault = None
+    stack.sandbox.settings.poll_fault = None
     assert_replayed(stack, task)
 
 
 def test_a_failed_job_is_stored_by_a_replay(stack: Stack) -> None:
     task = stack.finished()
-    stack.box.call_back(task.id, outcome="error")
+    stack.sandbox.call_back(task.id, outcome="error")
     stack.client.wait_for(task.id, "failed")
     assert_replayed(stack, task)
 
@@ -76,7 +76,7 @@ def test_a_deleted_job_leaves_nothing(stack: Stack) -> None:
     job = stack.stored(task)
     links = [file["url"] for file in job["media"]]
     assert len(stack.objects(task)) == 2
-    answer = forget(stack, task)
+    answer = delete(stack, task)
     assert (answer.status_code, answer.content) == (204, b"")
     assert stack.objects(task) == []
     assert stack.client.find(task.id) is None
@@ -87,25 +87,25 @@ def test_a_deleted_job_leaves_nothing(stack: Stack) -> None:
         assert left == [f"fluxkeep:tombstone:{task.id}".encode()] and redis.ttl(left[0]) > 0
 
 
-def test_a_late_callback_does_not_bring_a_forgotten_job_back_until_it_is_expected_again(
+def test_a_late_callback_does_not_bring_a_deleted_job_back_until_it_is_announced_again(
     stack: Stack,
 ) -> None:
     task = stack.generate()
     stack.stored(task)
-    assert forget(stack, task).status_code == 204
+    assert delete(stack, task).status_code == 204
     late = stack.client.callback({"id": task.id, "status": "Ready"})
-    assert late.status_code == 200 and late.json() == {"id": task.id, "status": "forgotten"}
+    assert late.status_code == 200 and late.json() == {"id": task.id, "status": "deleted"}
     assert stack.client.find(task.id) is None
-    stack.expect(task)
+    stack.announce(task)
     again = stack.client.callback({"id": task.id, "status": "Ready"})
-    assert again.status_code == 200 and again.json()["status"] != "forgotten"
+    assert again.status_code == 200 and again.json()["status"] != "deleted"
     stack.stored(task)
 
 
 def test_a_job_deleted_during_its_download_leaves_nothing(stack: Stack) -> None:
     task = stack.generate(size=300_000, drip=150_000)
     stack.wait_for_download(task)
-    assert forget(stack, task).status_code == 204
+    assert delete(stack, task).status_code == 204
     wait_for("the download is over", lambda: stack.deliveries(task)[0].over)
     wait_for("the staged file is gone", lambda: stack.staged() == [])
     # What was verified is published at once, and deleted when the commit is refused.

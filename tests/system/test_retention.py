@@ -129,11 +129,11 @@ def test_two_sweepers_at_once_delete_each_job_once(opened: Open) -> None:
 def test_images_of_an_input_are_deleted_with_the_media(opened: Open) -> None:
     archive = opened(**WEEK)
     old, young = (archive.stored(days, given=INPUT) for days in (8, 6))
-    image = young.submission.input_files[0].key
+    image = young.request.input_files[0].key
     clear(archive)
     after = archive.job(old)
-    assert after and after.submission.input_files == ()
-    assert after.submission.kept_input == old.submission.kept_input
+    assert after and after.request.input_files == ()
+    assert after.request.kept_input == old.request.kept_input
     assert archive.job(young) == young and image in archive.objects()
     assert not [key for key in archive.objects() if old.id in key]
     assert sent(archive.storage, young) == INPUT

@@ -37,7 +37,7 @@ SETTINGS = {
 # the table of tests/integration/test_scopes.py.
 @pytest.mark.slow
 def test_the_document_is_true(stack: Stack, tmp_path: Path) -> None:
-    stack.box.settings.generation_seconds = 0.02
+    stack.sandbox.settings.generation_seconds = 0.02
     stack.generate()
     url = f"{stack.installation.url}/openapi.json"
     headers = chain(*(("--header", f"{name}: {value}") for name, value in HEADERS.items()))

@@ -26,7 +26,7 @@ ARRIVING = 250
 
 @pytest.fixture(scope="module")
 def installation(module_installation: Installation) -> Iterator[Installation]:
-    module_installation.start("web", MAX_UNCONFIRMED="5000")
+    module_installation.start("web", MAX_ANNOUNCED="5000")
     yield module_installation
     check(module_installation)
 
@@ -191,7 +191,7 @@ def test_pages_walked_while_jobs_arrive(client: Client) -> None:
 
 
 def job_of(n: int, **facts: Any) -> Job:
-    return replace(Job.expected(f"job-{n}", BEGAN + n, TIMEOUTS), **facts)
+    return replace(Job.awaited(f"job-{n}", BEGAN + n, TIMEOUTS), **facts)
 
 
 def test_a_page_of_a_search_reads_a_bounded_number_of_jobs(redis: Redis) -> None:

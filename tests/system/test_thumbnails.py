@@ -93,7 +93,7 @@ def test_a_thumbnail_is_no_second_end_on_the_event_stream(stack: Stack) -> None:
     assert [event.data["change"] for event in stored] == ["status", "media"]
 
 
-def test_a_forgotten_job_leaves_neither_pictures_nor_thumbnails(stack: Stack) -> None:
+def test_a_deleted_job_leaves_neither_pictures_nor_thumbnails(stack: Stack) -> None:
     task = stack.generate(samples=2, draft_cache=True, **PICTURE)
     link = stack.stored_with_thumbnails(task)["media"][0]["thumbnail_url"]
     assert len([key for key in stack.installation.stored_objects.sizes() if task.id in key]) == 8
@@ -139,7 +139,7 @@ def shown(stack: Stack, task: Task) -> dict[str, Any]:
 
 def test_an_object_is_explained_as_its_user_sees_it(stack: Stack) -> None:
     task = stack.generate(format="jpeg")
-    stack.expect(task, model="flux-2-pro", metadata={"user": "Zoë"})
+    stack.announce(task, model="flux-2-pro", metadata={"user": "Zoë"})
     stack.stored_with_thumbnails(task)
     (note,) = beside(stack, task)
     assert note.pop("format") == 1
@@ -155,7 +155,7 @@ def test_an_object_is_explained_as_its_user_sees_it(stack: Stack) -> None:
 
 def test_nothing_in_it_dies_or_opens_anything(stack: Stack) -> None:
     task = stack.generate()
-    stack.expect(task, metadata={"note": "sample"})
+    stack.announce(task, metadata={"note": "sample"})
     stack.stored_with_thumbnails(task)
     text = json.dumps(beside(stack, task))
     for word in ("sig=", "/media/", "http://", "https://", "canary", "lease", "fencing"):
@@ -165,7 +165,7 @@ def test_nothing_in_it_dies_or_opens_anything(stack: Stack) -> None:
 def test_changes_of_a_stored_job_are_in_its_sidecar(stack: Stack) -> None:
     task = stack.generate()
     stack.stored(task)
-    stack.expect(task, metadata={"album": "fog"}, model="flux-2-pro")
+    stack.announce(task, metadata={"album": "fog"}, model="flux-2-pro")
     (note,) = beside(stack, task)
     assert (note["metadata"], note["model"]) == ({"album": "fog"}, "flux-2-pro")
     stack.settled()

@@ -35,6 +35,8 @@ IMPORTERS = {
     "prometheus_client": ("receiver",),
     "PIL": ("worker.thumbnail_child",),  # a process of its own: a picture can crash a decoder
 }
+# A floor of tests imports what is below it; all else of the tests imports none of the three.
+FLOORS = ("unit", "integration", "system")
 BFL_WORDS = {"Ready", "Pending", "Reasoning", "Generating", "SUCCESS", "Task not found"}
 VAGUE = {"utils", "common", "manager", "helpers", "misc"}
 
@@ -123,6 +125,15 @@ def test_a_package_imports_only_what_its_arrow_points_at() -> None:
         for path in _files(package):
             ours = {name.split(".")[0] for name in _names(path)} & {*ARROWS, "tests"}
             assert ours <= allowed, f"{path} imports {ours - allowed}"
+
+
+def test_no_floor_of_tests_imports_the_one_above() -> None:
+    for path in _files("tests"):
+        floor = path.parts[1]
+        above = FLOORS[FLOORS.index(floor) + 1 :] if floor in FLOORS else FLOORS
+        prefixes = tuple(f"tests.{name}." for name in above)
+        upwards = [name for name in _names(path) if name.startswith(prefixes)]
+        assert not upwards, f"{path} imports {upwards}"
 
 
 def test_the_packages_of_jobs_reach_only_their_own_tier_and_below() -> None:

@@ -39,7 +39,7 @@ def reply_of(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
     """Return a client's reply for a job with this result, and its number of files."""
     message = {"id": "t", "status": "Ready", "result": result}
     job = transition(
-        Job.expected("t", NOW, TIMEOUTS), parse_report(message, "t", Source.POLL), NOW, TIMEOUTS
+        Job.awaited("t", NOW, TIMEOUTS), parse_report(message, "t", Source.POLL), NOW, TIMEOUTS
     )
     media = tuple(
         MediaFile(key=f"{n}.jpg", content_type="image/jpeg", bytes=1, sha256="", role=job.role(n))
@@ -95,7 +95,7 @@ def test_no_url_of_bfl_is_shown_even_without_its_query(bare: str) -> None:
 def test_no_url_of_bfl_is_shown_in_reasons(bare: str) -> None:
     message = {"status": "Content Moderated", "details": {"Moderation Reasons": [f"at {bare}"]}}
     report = parse_report(message, "t", Source.POLL)
-    job = transition(Job.expected("t", NOW, TIMEOUTS), report, NOW, TIMEOUTS)
+    job = transition(Job.awaited("t", NOW, TIMEOUTS), report, NOW, TIMEOUTS)
     assert compat.task(job, [])["details"] == {"Moderation Reasons": ["at (URL removed)"]}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl import parsing
+from jobs.bfl.schema import shipped_document
 from jobs.domain.report import Failure, Moderation, Report, Stage
 from jobs.domain.status import ReportKind, Source
 from jobs.net import strict_json
@@ -160,6 +161,14 @@ def test_a_refusal_names_its_stage_and_its_reasons(
         (now_era("Error", details="out of memory"), Failure("bfl_error", "out of memory")),
         (now_era("Failed", details=["a", "b"]), Failure("bfl_error", "a; b")),
         (now_era("Error", details={"msg": "bad size"}), Failure("bfl_error", "bad size")),
+        (
+            now_era("Error", error="task_failed", details={"error": "no clip"}),
+            Failure("task_failed", "no clip"),
+        ),
+        (
+            now_era("No Card Generated"),
+            Failure("bfl_error", "BFL reported an error: No Card Generated"),
+        ),
         (old_era("FAILED", error="Task failed on GPU"), Failure("bfl_error", "Task failed on GPU")),
         (
             skills_era("Error", error="content_policy_violation", message="No."),
@@ -224,7 +233,23 @@ def test_an_unknown_task_is_recognised(word: str) -> None:
     assert not parsing.is_not_found({"status": "Pending"}) and not parsing.is_not_found({})
 
 
+def test_every_status_of_bfls_document_is_known() -> None:
+    words = shipped_document()["components"]["schemas"]["StatusResponse"]["enum"]
+    assert "No Card Generated" in words
+    for word in words:
+        report = polled(status=word, result=RESULT)
+        is_final = report.kind is not ReportKind.PROGRESS
+        assert is_final or report.is_alive or parsing.is_not_found({"status": word})
+
+
 # Numbers and names.
+
+
+@pytest.mark.parametrize(
+    ("given", "read"), [(0, 0.0), (0.25, 0.25), (1, 1.0), (1.5, 0.015), (42, 0.42), (250, 1.0)]
+)
+def test_a_progress_above_one_is_a_percentage(given: float, read: float) -> None:
+    assert parsed(now_era("processing", progress=given)).progress == read
 
 
 @pytest.mark.parametrize(

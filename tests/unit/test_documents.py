@@ -14,10 +14,11 @@ from jobs.config.settings import Settings
 from jobs.domain.errors import ErrorCode
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
-from tests.harness import settings_page
+from tests.harness import models_page, settings_page
 from tests.harness.documents import PAGES, README, blocks, page, prose
+from tests.sandbox import Switches
 
-README_LINES_MAX = 180
+README_LINES_MAX = 190
 API = page("docs/api.md")
 # Each program or command by the page and heading under which it stands, and the test that runs it.
 RUN = {
@@ -35,9 +36,12 @@ RUN = {
     ("clients.md", "Edit an image"),
     ("clients.md", "Make it again"),
     ("clients.md", "Make a video, and finish a draft later"),
+    ("clients.md", "Rehearse failures"),
     ("api.md", "Watch"),
     ("operate.md", "Is it healthy?"),
     ("operate.md", "Command line"),
+    # tests/system/test_restore_drill.py
+    ("operate.md", "Restore drill"),
     # tests/system/test_documented_receivers.py
     ("api.md", "Notifications"),
 }
@@ -127,6 +131,17 @@ def test_the_page_of_settings_is_what_make_docs_writes() -> None:
 
 def test_the_table_of_errors_is_what_make_docs_writes() -> None:
     assert settings_page.API.read_text() == settings_page.api_page()
+
+
+def test_every_switch_that_is_named_exists() -> None:
+    text = prose(page("docs/clients.md")).partition("## Rehearse failures")[2]
+    rows = re.findall(r"^\| (`.+?) \|", text, re.MULTILINE)
+    named = {name for row in rows for name in CODE.findall(row)}
+    assert len(named) > 20 and named <= Switches.__dataclass_fields__.keys()
+
+
+def test_the_page_of_models_is_what_make_docs_writes() -> None:
+    assert models_page.PAGE.read_text() == models_page.page()
 
 
 def test_the_page_of_settings_describes_each_setting_once() -> None:

@@ -240,10 +240,10 @@ def test_a_full_disk_is_an_error_of_the_storage(host: DeliveryHost, size: int) -
 
 
 def test_memory_stays_flat_however_large_the_body_is(host: DeliveryHost) -> None:
-    box = (8 + BIG_MEBIBYTES * MEBIBYTE).to_bytes(4, "big") + b"mdat"
+    sandbox = (8 + BIG_MEBIBYTES * MEBIBYTE).to_bytes(4, "big") + b"mdat"
 
     def answer(peer: socket.socket) -> None:
-        peer.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + MP4 + box)
+        peer.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + MP4 + sandbox)
         block = memoryview(bytes(MEBIBYTE))
         for _ in range(BIG_MEBIBYTES):
             peer.sendall(block)
@@ -257,7 +257,7 @@ def test_memory_stays_flat_however_large_the_body_is(host: DeliveryHost) -> None
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert got.bytes == len(MP4) + len(box) + BIG_MEBIBYTES * MEBIBYTE
+    assert got.bytes == len(MP4) + len(sandbox) + BIG_MEBIBYTES * MEBIBYTE
     assert peak < FLAT_BYTES
 
 

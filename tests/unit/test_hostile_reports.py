@@ -73,7 +73,7 @@ def test_depth_is_read_or_refused(place: str, depth: int) -> None:
 def check_recorded(report: Report | None) -> None:
     """Check that an accepted report can be recorded, read back and shown."""
     if report is not None:
-        job = transition(Job.expected(report.task_id, 1.0, TIMEOUTS), report, 2.0, TIMEOUTS)
+        job = transition(Job.awaited(report.task_id, 1.0, TIMEOUTS), report, 2.0, TIMEOUTS)
         assert codec.decode(codec.encode(job, job.version)) == job
         assert dumps(base_view(job, []), allow_nan=False).encode()
 

@@ -4,10 +4,14 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import pytest
+
 from deploy.procfile import ROOT
 from tests.harness.documents import page, prose
 
 CITATION = re.compile(r"\bI([1-9][0-9]*)\b")
+# A comment that is nothing but numbers: a reader would have to look them up to know its subject.
+BARE = re.compile(r"(#|--)[ (]*I[1-9][0-9]*([ ,]+I[1-9][0-9]*)*[ ).:]*$", re.MULTILINE)
 DEFINITION = re.compile(r"^\*\*I([1-9][0-9]*)\. [^*]+\.\*\* \S", re.MULTILINE)
 PRODUCT = ("jobs", "receiver", "worker")
 SUFFIXES = (".py", ".lua")
@@ -33,6 +37,16 @@ def test_invariants_are_numbered_in_order() -> None:
 
 def test_the_product_cites_each_invariant_and_no_other() -> None:
     assert cited(PRODUCT) == {*defined()}
+
+
+def test_no_comment_is_a_bare_number() -> None:
+    sources = files((*PRODUCT, "tests"))
+    assert [path for path in sources if BARE.search(path.read_text())] == []
+
+
+@pytest.mark.parametrize("path", ["jobs/__init__.py", "jobs/store/lua/commit.lua"])
+def test_where_the_numbers_are_explained_is_said_where_a_reader_begins(path: str) -> None:
+    assert "docs/correctness.md" in (ROOT / path).read_text()
 
 
 def test_the_checks_and_tests_cite_each_invariant_and_no_other() -> None:

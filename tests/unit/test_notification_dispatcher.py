@@ -15,7 +15,7 @@ from worker.notifications.dispatcher import (
     PER_HOST_THREADS,
     THREADS_MAX,
     Delivery,
-    Dispatcher,
+    NotificationDispatcher,
 )
 
 APP, OWNER = NotificationTarget.APP, NotificationTarget.OWNER
@@ -35,9 +35,9 @@ class Receivers:
 
 
 @contextmanager
-def dispatching() -> Iterator[tuple[Dispatcher, Receivers]]:
+def dispatching() -> Iterator[tuple[NotificationDispatcher, Receivers]]:
     receivers = Receivers()
-    dispatcher = Dispatcher(receivers.deliver)
+    dispatcher = NotificationDispatcher(receivers.deliver)
     try:
         yield dispatcher, receivers
     finally:
@@ -46,7 +46,7 @@ def dispatching() -> Iterator[tuple[Dispatcher, Receivers]]:
 
 
 def submit(
-    dispatcher: Dispatcher,
+    dispatcher: NotificationDispatcher,
     host: str,
     number: int = 1,
     *,
@@ -58,7 +58,9 @@ def submit(
     return sum(dispatcher.submit(Delivery(job_id, to, key, host)) for job_id in ids)
 
 
-def submit_slow(dispatcher: Dispatcher, hosts: int, number: int, key: str = "one") -> int:
+def submit_slow(
+    dispatcher: NotificationDispatcher, hosts: int, number: int, key: str = "one"
+) -> int:
     return sum(submit(dispatcher, f"slow{n}", number, key=key) for n in range(hosts))
 
 
@@ -139,7 +141,7 @@ def test_a_delivery_that_fails_frees_its_place() -> None:
     def fail(_job_id: str, _target: NotificationTarget) -> None:
         raise RuntimeError
 
-    dispatcher = Dispatcher(fail)
+    dispatcher = NotificationDispatcher(fail)
     submit(dispatcher, "a", PER_HOST_PENDING_MAX)
     wait_for("room", lambda: not dispatcher._running)  # noqa: SLF001
     dispatcher.close()

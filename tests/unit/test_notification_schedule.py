@@ -4,26 +4,26 @@ from itertools import pairwise
 
 from jobs.domain import notifications
 from jobs.domain.job import Job
-from jobs.domain.notifications import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, Outcome
+from jobs.domain.notifications import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, DeliveryOutcome
 from jobs.domain.record import ClientWebhook, NotificationTarget
 from jobs.domain.status import Status
 from jobs.store import codec
 from jobs.store.indexes import indexes
 from tests.harness.reports import NOW, TIMEOUTS
 
-DOWN = Outcome("it answered 503")
+DOWN = DeliveryOutcome("it answered 503")
 APP, OWNER, CALLER = NotificationTarget.APP, NotificationTarget.OWNER, NotificationTarget.CALLER
 
 
 def ended(*, owner: bool = False, client_webhook: ClientWebhook | None = None) -> Job:
     """A job with an app to notify, or with a client of BFL's API."""
     notify_url = None if client_webhook else "https://app.example/told"
-    job = Job.expected("abc", NOW - 10, TIMEOUTS).with_notifications(notify_url=notify_url)
+    job = Job.awaited("abc", NOW - 10, TIMEOUTS).with_notifications(notify_url=notify_url)
     job = job.with_submission(client_webhook=client_webhook)
     return notifications.schedule(job, job.ended(NOW, Status.LOST), NOW, owner=owner)
 
 
-def tried(job: Job, outcome: Outcome, to: NotificationTarget = APP) -> Job:
+def tried(job: Job, outcome: DeliveryOutcome, to: NotificationTarget = APP) -> Job:
     """After one more attempt, made when it is due."""
     due = notifications.find(job, to)
     assert due is not None
@@ -68,14 +68,14 @@ def test_a_sender_that_died_is_followed_by_another_with_the_same_id() -> None:
 
 
 def test_a_delivered_notification_leaves_a_timeline_event_only() -> None:
-    notified = tried(ended(), Outcome())
+    notified = tried(ended(), DeliveryOutcome())
     assert (notified.notifications.pending, events(notified)) == ((), ["notification.delivered"])
     assert b"pending" not in codec.encode(notified, 1)
 
 
 def test_targets_fail_and_succeed_independently() -> None:
     job = ended(owner=True)
-    after = tried(tried(job, DOWN), Outcome(), OWNER)
+    after = tried(tried(job, DOWN), DeliveryOutcome(), OWNER)
     assert [one.to for one in after.notifications.pending] == [APP]
     for _ in range(5):
         job = tried(tried(job, DOWN), DOWN, OWNER)
@@ -84,4 +84,4 @@ def test_targets_fail_and_succeed_independently() -> None:
 
 def test_a_job_is_due_for_notification_at_its_earliest_notification() -> None:
     assert indexes(tried(ended(owner=True), DOWN))["fluxkeep:notifications"] == NOW
-    assert "fluxkeep:notifications" not in indexes(tried(ended(), Outcome()))
+    assert "fluxkeep:notifications" not in indexes(tried(ended(), DeliveryOutcome()))

@@ -260,3 +260,16 @@ def test_settings_do_not_show_their_secrets() -> None:
     )
     assert CANARY not in repr(settings) + str(settings) + str(settings.model_dump())
     assert CANARY not in settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        *("sentry.example", "https://sentry.example/1", "https://k@h/x"),
+        *("https://k@h/x1", "https://k@h:port/1", "https://k@h:65536/1", "https://k@h/1?a=b"),
+    ],
+)
+def test_a_dsn_that_is_none_stops_the_start_with_its_name(dsn: str) -> None:
+    with pytest.raises(InvalidSettings, match="SENTRY_DSN") as refused:
+        load({**REQUIRED, "SENTRY_DSN": dsn})
+    assert dsn not in str(refused.value)

@@ -21,7 +21,7 @@ def report(status: str, source: Source = Source.CALLBACK, **more: Any) -> Report
 
 
 def job(model: str | None = None) -> Job:
-    return Job.expected("task", NOW, TIMEOUTS, model=model)
+    return Job.awaited("task", NOW, TIMEOUTS, model=model)
 
 
 @pytest.mark.parametrize("source", [Source.CALLBACK, Source.POLL])
@@ -55,7 +55,7 @@ def test_a_job_that_bfl_calls_pending_for_ever_is_lost_after_a_day_and_says_so()
         known = transition(known, report("Pending", Source.POLL), now, TIMEOUTS).recheck(now)
         now += 1800
         known = known if now < known.deadline else known.recheck(known.deadline)
-    assert known.check.ended_at == NOW + TIMEOUTS.give_up_at_most
+    assert known.ended_at == NOW + TIMEOUTS.give_up_at_most
     assert known.error is not None and known.error.code == "still_pending"
     assert "pending" in known.error.message and "24 hours" in known.error.message
 
@@ -64,7 +64,7 @@ def test_a_job_that_bfl_calls_pending_for_ever_is_lost_after_a_day_and_says_so()
     "model", ["flux-2-klein-4b", "flux-2-pro", "flux-2-max", "flux-3-video", "unknown", None]
 )
 def test_the_grace_before_the_first_poll_follows_the_model(model: str | None) -> None:
-    assert job(model).check.next_check_at == NOW + callback_grace(model)
+    assert job(model).polling.next_check_at == NOW + callback_grace(model)
 
 
 def test_the_grace_of_fast_models_is_seconds_and_of_video_minutes() -> None:
@@ -76,7 +76,7 @@ def test_the_grace_of_fast_models_is_seconds_and_of_video_minutes() -> None:
 
 def test_callback_grace_overrides_the_model() -> None:
     timeouts = Timeouts(callback_grace=7.0, give_up_after=3600.0)
-    assert Job.expected("task", NOW, timeouts, model="flux-3-video").check.next_check_at == NOW + 7
+    assert Job.awaited("task", NOW, timeouts, model="flux-3-video").polling.next_check_at == NOW + 7
 
 
 def test_each_progress_callback_begins_the_grace_anew() -> None:
@@ -84,6 +84,6 @@ def test_each_progress_callback_begins_the_grace_anew() -> None:
     known, now = job("flux-3-video"), NOW
     for n in range(6):  # an hour, a callback every ten minutes
         now = NOW + 600 * (n + 1)
-        assert known.check.next_check_at is not None and known.check.next_check_at > now
+        assert known.polling.next_check_at is not None and known.polling.next_check_at > now
         known = transition(known, report("Generating", progress=n / 10), now, TIMEOUTS)
-        assert known.check.next_check_at == now + grace
+        assert known.polling.next_check_at == now + grace

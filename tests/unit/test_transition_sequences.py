@@ -29,12 +29,12 @@ def _apply(report: Report, job: Job, now: float) -> Job:
 
 
 def _claim(job: Job, now: float) -> Job:
-    return job.claimed(now) if job.check.work_deadline is not None else job
+    return job.claimed(now) if job.claim.work_deadline is not None else job
 
 
 def _held(step: Callable[[Job, float], Job], job: Job, now: float) -> Job:
     """Only a worker that holds the job takes such a step."""
-    return step(job, now) if job.check.lease_until is not None else job
+    return step(job, now) if job.claim.lease_until is not None else job
 
 
 def _back_off(pause: float, firm: bool, job: Job, now: float) -> Job:
@@ -45,7 +45,7 @@ PAUSES = st.floats(0, 4000)
 STEPS = st.one_of(
     REPORTS.map(lambda report: partial(_apply, report)),
     st.sampled_from([Job.recheck, _claim]),
-    st.sampled_from([Job.renewed, Job.release]).map(lambda step: partial(_held, step)),
+    st.sampled_from([Job.leased, Job.release]).map(lambda step: partial(_held, step)),
     st.builds(partial, st.just(_back_off), PAUSES, st.booleans()).map(lambda s: partial(_held, s)),
 )
 DELAYS = st.floats(0, 60) | st.floats(0, 5000)
@@ -54,7 +54,7 @@ WALKS: st.SearchStrategy[Walk] = st.lists(st.tuples(DELAYS, STEPS), min_size=1, 
 
 def walked(walk: Walk) -> list[tuple[float, Job]]:
     """The job after each step, and when that was."""
-    now, job = NOW, Job.expected("job", NOW, TIMEOUTS)
+    now, job = NOW, Job.awaited("job", NOW, TIMEOUTS)
     passed = [(now, job)]
     for delay, step in walk:
         now += delay
@@ -75,15 +75,17 @@ def given_up(job: Job, now: float) -> Job:
 def test_invariants_hold_after_any_sequence_of_steps(walk: Walk) -> None:
     passed = walked(walk)
     for now, job in passed:
-        assert job.check.work_deadline is None or job.check.lease_until is None
+        assert job.claim.work_deadline is None or job.claim.lease_until is None
         assert bool(job.delivery.urls) is (job.status is Status.READY)
         assert given_up(job, now).status.terminal
         if job.status.terminal:
-            assert job.check.next_check_at is job.check.work_deadline is None
-            assert job.check.lease_until is job.delivery.expire_at is None
+            assert job.polling.next_check_at is job.claim.work_deadline is None
+            assert job.claim.lease_until is job.delivery.expire_at is None
         else:
-            assert job.check.next_check_at is not None and job.check.next_check_at <= job.deadline
+            assert (
+                job.polling.next_check_at is not None and job.polling.next_check_at <= job.deadline
+            )
     for (_, before), (_, after) in pairwise(passed):
         assert not before.status.terminal or after is before
-        assert after.check.fencing_token >= before.check.fencing_token
+        assert after.claim.fencing_token >= before.claim.fencing_token
         assert after.deadline >= before.deadline

@@ -8,7 +8,7 @@ import pytest
 from jobs.domain import submission
 from jobs.domain.job import Job
 from jobs.domain.report import Report
-from jobs.domain.status import REOPENABLE, TERMINAL, TRANSITIONS, ReportKind, Source, Status
+from jobs.domain.status import REPLAYABLE, TERMINAL, TRANSITIONS, ReportKind, Source, Status
 from jobs.domain.transitions import transition
 from tests.harness.reports import FRESH_URL, NOW, TIMEOUTS, URL, report_of
 
@@ -35,20 +35,20 @@ def test_no_row_leads_back_to_a_state_that_came_before() -> None:
 
 def test_the_last_five_states_are_terminal() -> None:
     assert list(Status)[-5:] == [state for state in Status if state in TERMINAL]
-    assert REOPENABLE < TERMINAL
+    assert REPLAYABLE < TERMINAL
 
 
 @pytest.mark.parametrize(
     ("state", "kind"), sorted(set(product(Status, ReportKind)) - set(TRANSITIONS))
 )
 def test_a_pair_that_is_not_listed_changes_nothing(state: Status, kind: ReportKind) -> None:
-    job = replace(Job.expected("job", NOW, TIMEOUTS), status=state)
+    job = replace(Job.awaited("job", NOW, TIMEOUTS), status=state)
     assert transition(job, report_of(kind, dies_at=NOW + 9000), NOW + 1, TIMEOUTS) is job
 
 
 @pytest.mark.parametrize("row", sorted(TRANSITIONS))
 def test_a_listed_pair_leads_where_the_table_says(row: tuple[Status, ReportKind]) -> None:
-    job = replace(Job.expected("job", NOW, TIMEOUTS), status=row[0])
+    job = replace(Job.awaited("job", NOW, TIMEOUTS), status=row[0])
     assert transition(job, report_of(row[1]), NOW + 1, TIMEOUTS).status is TRANSITIONS[row]
 
 
@@ -58,11 +58,13 @@ def after_report(job: Job, report: Report) -> Job:
 
 @pytest.fixture
 def a_job_being_rescued() -> Job:
-    ready = after_report(Job.expected("job", NOW, TIMEOUTS), report_of(ReportKind.READY))
+    ready = after_report(Job.awaited("job", NOW, TIMEOUTS), report_of(ReportKind.READY))
     return ready.claimed(NOW + 2)
 
 
-def test_the_same_callback_twice_changes_nothing(a_job_being_rescued: Job) -> None:  # I17
+def test_the_same_callback_twice_changes_nothing(
+    a_job_being_rescued: Job,
+) -> None:  # I17: an old report
     assert after_report(a_job_being_rescued, report_of(ReportKind.READY)) is a_job_being_rescued
 
 
@@ -73,10 +75,10 @@ def test_a_fresh_url_takes_the_job_from_the_worker_that_has_the_old_one(
     fresh = report_of(ReportKind.READY, Source.POLL, FRESH_URL, NOW + 900)
     job = after_report(a_job_being_rescued, fresh)
     assert (job.delivery.urls, job.delivery.refreshed) == ((FRESH_URL,), True)
-    assert (job.check.lease_until, job.check.work_deadline) == (None, NOW + 900)
+    assert (job.claim.lease_until, job.claim.work_deadline) == (None, NOW + 900)
 
 
-@pytest.mark.parametrize("state", sorted(set(Status) - REOPENABLE))
+@pytest.mark.parametrize("state", sorted(set(Status) - REPLAYABLE))
 def test_what_is_stored_refused_or_under_way_is_not_replayed(state: Status) -> None:
-    job = replace(Job.expected("job", NOW, TIMEOUTS), status=state)
-    assert submission.reopen(job, NOW, TIMEOUTS) is job
+    job = replace(Job.awaited("job", NOW, TIMEOUTS), status=state)
+    assert submission.replay(job, NOW, TIMEOUTS) is job

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from mmap import mmap
 
-BOXES_MAX = 64  # in each box; a real film has a few
+BOXES_MAX = 64  # in each box; a real video has a few
 
 Data = bytes | mmap
 _TO_THE_END, _LARGE = 0, 1  # special lengths of a box
@@ -49,7 +49,7 @@ def size(data: Data) -> tuple[int, int] | None:
 
 
 def seconds(data: Data) -> float | None:
-    """Duration by the movie header; None for a fragmented film whose header does not say."""
+    """Duration by the movie header; None for a fragmented video whose header does not say."""
     movie = _child(data, _file_box(data), b"moov")
     header = movie and _child(data, movie, b"mvhd")
     if not movie or not header:

@@ -22,7 +22,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 class Dimensions(NamedTuple):
-    """Size in pixels and duration of a film; None where the file does not say."""
+    """Size in pixels and duration of a video; None where the file does not say."""
 
     width: int | None = None
     height: int | None = None

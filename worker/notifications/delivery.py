@@ -10,7 +10,7 @@ from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.domain import notifications
 from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.domain.job import Job
-from jobs.domain.notifications import Outcome
+from jobs.domain.notifications import DeliveryOutcome
 from jobs.domain.record import NotificationTarget, PendingNotification
 from jobs.domain.timeline import rfc3339
 from jobs.net import http_client
@@ -43,7 +43,9 @@ def deliver(services: Services, job_id: str, to: NotificationTarget) -> bool:
     return True
 
 
-def _record(services: Services, job: Job, claimed: PendingNotification, outcome: Outcome) -> None:
+def _record(
+    services: Services, job: Job, claimed: PendingNotification, outcome: DeliveryOutcome
+) -> None:
     log.info("job %s: %s %s", job.id, claimed.to, outcome.problem or "called")
     jitter = random.uniform(*JITTER)  # noqa: S311 - no secret depends on it
     after = notifications.finish(job, claimed, outcome, services.store.now(), jitter)
@@ -54,7 +56,7 @@ def _record(services: Services, job: Job, claimed: PendingNotification, outcome:
     )
 
 
-def _counter(after: Job, to: NotificationTarget, outcome: Outcome) -> Counter:
+def _counter(after: Job, to: NotificationTarget, outcome: DeliveryOutcome) -> Counter:
     if not outcome.problem:
         return Counter.NOTIFICATION_DELIVERED
     if notifications.find(after, to):
@@ -62,12 +64,12 @@ def _counter(after: Job, to: NotificationTarget, outcome: Outcome) -> Counter:
     return Counter.NOTIFICATION_GIVEN_UP
 
 
-def _send(services: Services, job: Job, notification: PendingNotification) -> Outcome:
+def _send(services: Services, job: Job, notification: PendingNotification) -> DeliveryOutcome:
     """POST a notification; the outcome follows from the status, the body is not read."""
     try:
         endpoint = recipient_of(services, job, notification.to)
     except UrlRefused as error:
-        return Outcome(str(error), final=True)
+        return DeliveryOutcome(str(error), final=True)
     is_caller = notification.to is NotificationTarget.CALLER
     build = _in_bfl_format if is_caller else _as_standard_webhook
     headers, body = build(services, job, notification)
@@ -80,7 +82,7 @@ def _send(services: Services, job: Job, notification: PendingNotification) -> Ou
         ):
             return _outcome(response.status_code, http_client.retry_after(response))
     except (TransferFailed, UrlRefused) as error:
-        return Outcome(str(error))
+        return DeliveryOutcome(str(error))
 
 
 def recipient_of(services: Services, job: Job, to: NotificationTarget) -> NotificationEndpoint:
@@ -123,8 +125,10 @@ def _as_standard_webhook(
     return _JSON | signature, body.encode()
 
 
-def _outcome(status: int, retry_after: float | None) -> Outcome:
+def _outcome(status: int, retry_after: float | None) -> DeliveryOutcome:
     """A redirect is a failure; 410 forbids further attempts."""
     if status // 100 == 2:
-        return Outcome()
-    return Outcome(f"it answered {status}", final=status == GONE, retry_after=retry_after or 0.0)
+        return DeliveryOutcome()
+    return DeliveryOutcome(
+        f"it answered {status}", final=status == GONE, retry_after=retry_after or 0.0
+    )

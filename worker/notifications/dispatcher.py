@@ -46,7 +46,7 @@ def _has_place(one: Delivery, others: Collection[Delivery], most: int, per_host:
     return of_host < per_host and len(of_target) + len(of_key) + of_host < most
 
 
-class Dispatcher:
+class NotificationDispatcher:
     """Deliver each notification in a thread as soon as it has a place."""
 
     def __init__(self, deliver: Callable[[str, NotificationTarget], object]) -> None:
@@ -99,7 +99,7 @@ class Dispatcher:
             thread.join()
 
 
-def dispatch_due(services: Services, dispatcher: Dispatcher) -> float:
+def dispatch_due(services: Services, dispatcher: NotificationDispatcher) -> float:
     """Submit one batch of due notifications; return the seconds until the next one."""
     due = services.due.notifications.until(services.store.now(), BATCH)
     for job_id in due:
@@ -107,7 +107,7 @@ def dispatch_due(services: Services, dispatcher: Dispatcher) -> float:
     return 0.0 if len(due) == BATCH else POLL_SECONDS
 
 
-def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:
+def _dispatch(services: Services, dispatcher: NotificationDispatcher, job_id: str) -> None:
     """Submit the due notifications of a job, and reschedule it in Redis."""
     try:
         job = services.store.load(job_id)
@@ -125,7 +125,7 @@ def _dispatch(services: Services, dispatcher: Dispatcher, job_id: str) -> None:
     for one in pending:
         if one.at <= now:
             host = _host(services, job, one.to)
-            dispatcher.submit(Delivery(job_id, one.to, job.submission.key, host))
+            dispatcher.submit(Delivery(job_id, one.to, job.request.key, host))
 
 
 def _host(services: Services, job: Job, to: NotificationTarget) -> str:

@@ -1,4 +1,5 @@
 -- Write one job record by compare-and-set, together with its index updates, event and counters.
+-- I1, I2 ... are the invariants of docs/correctness.md.
 --
 -- KEYS  1  job record
 --       2  set of the submission queues that are not empty
@@ -24,7 +25,7 @@ local current = found[1]
 
 -- I4: compare and set; the first writer wins, and the loser starts over from that record.
 if version_of(current) ~= next_argument() then return {time, 0, current} end
-for i = 2, #found do  -- I12
+for i = 2, #found do  -- I12: a deleted job stays deleted
   if found[i] then return {time, 4, current} end
 end
 local record, job_id = next_argument(), next_argument()
@@ -39,7 +40,7 @@ if waiting_max >= 0 and is_queue_full(KEYS[3], waiting_max, memory_share) then
   return {time, 3, current}
 end
 
-for _ = 1, next_number() do  -- I14
+for _ = 1, next_number() do  -- I14: no more than each set may hold
   local set, capacity = next_argument(), next_number()
   if not redis.call('ZSCORE', set, job_id) and redis.call('ZCARD', set) >= capacity then
     return {time, 2, current}

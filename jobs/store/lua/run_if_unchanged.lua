@@ -6,7 +6,7 @@
 -- Returns 1, or 0 when the version differs
 -- Needs shared/version.lua, shared/commands.lua
 
-local expected = next_argument()  -- I4
+local expected = next_argument()  -- I4: compare and set
 if expected ~= 'any' and expected ~= version_of(redis.call('GET', KEYS[1])) then return 0 end
 run_commands()
 return 1

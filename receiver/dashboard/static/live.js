@@ -23,7 +23,7 @@ export function watch(watched) {
     if (document.hidden || stream) return;
     const path = watched === "all" ? "/live" : `/live/${encodeURIComponent(watched)}`;
     stream = new EventSource(since ? `${path}?last_event_id=${since}` : path);
-    for (const name of ["job", "forgotten", "reset"]) stream.addEventListener(name, refreshSoon);
+    for (const name of ["job", "deleted", "reset"]) stream.addEventListener(name, refreshSoon);
     if (!since) stream.addEventListener("open", refreshSoon); // for events that were missed
     since = "";
     stream.addEventListener("error", onError);

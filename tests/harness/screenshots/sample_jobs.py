@@ -28,14 +28,14 @@ def start_job(
     """
     if model == VIDEO_MODEL:  # it takes no webhook: another model delivers its video
         switches["format"] = "mp4"
-    task = stack.box.submit(
+    task = stack.sandbox.submit(
         MODEL if model == VIDEO_MODEL else model,
         prompt=prompt,
         webhook_url=stack.webhook_url,
         webhook_secret=stack.installation.settings["WEBHOOK_SECRET"],
         switches={"seconds": 0.02, "strict": False, "cost_in_callback": True, **switches},
     )
-    stack.expect(task, model=model, **(body or {}))
+    stack.announce(task, model=model, **(body or {}))
     return task.id
 
 

@@ -39,6 +39,6 @@ def server(target: TargetServer) -> Iterator[TargetServer]:
 @pytest.fixture
 def job_id(target: TargetServer) -> Iterator[str]:
     """Id of a job that awaits its callback, and still does so after the test."""
-    job_id = target.expected_job()
+    job_id = target.announced_job()
     yield job_id
     assert target.client.job(job_id)["status"] == "submitted"

@@ -49,7 +49,7 @@ class TargetServer:
 
     # What is there.
 
-    def expected_job(self) -> str:
+    def announced_job(self) -> str:
         """Create a job that awaits its callback, and return its id."""
         job_id = new_id()
         assert self.client.put_job(job_id).status_code == 201

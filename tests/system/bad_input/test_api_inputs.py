@@ -89,7 +89,7 @@ IDS = (
 
 
 @pytest.mark.parametrize("job_id", IDS, ids=lambda job_id: job_id[:20])
-def test_an_id_that_cannot_be_is_unknown_and_cannot_be_expected(
+def test_an_id_that_cannot_be_is_unknown_and_cannot_be_announced(
     server: TargetServer, job_id: str
 ) -> None:
     before = server.records()

@@ -82,7 +82,7 @@ def test_an_outdated_report_changes_nothing(
 
 
 def test_a_body_with_two_different_ids_changes_one_job_only(server: TargetServer) -> None:
-    one, other = server.expected_job(), server.expected_job()
+    one, other = server.announced_job(), server.announced_job()
     body = json.dumps({"id": one, "task_id": other, "status": "Error"}).encode()
     assert server.authentic(body).status == 200
     assert server.client.job(one)["status"] == "failed"

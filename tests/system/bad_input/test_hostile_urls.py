@@ -9,8 +9,8 @@ import pytest
 
 from jobs.domain.status import Status
 from tests.harness import Stack, check, stopped_stack, wait_for
+from tests.harness.trap import ELSEWHERE, Trap, spellings
 from tests.system.bad_input.target import new_id
-from tests.system.bad_input.trap import ELSEWHERE, Trap, spellings
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
         Trap() as trap,
     ):
         stack.installation.start()
-        urls = spellings(trap.port, int(stack.box.url.rpartition(":")[2])) | ELSEWHERE
+        urls = spellings(trap.port, int(stack.sandbox.url.rpartition(":")[2])) | ELSEWHERE
         yield Attacked(stack, trap, urls, {name: ready(stack, dead(urls[name])) for name in NAMES})
         check(stack.installation)
         assert trap.visits == []
@@ -91,7 +91,7 @@ def test_an_allowed_name_that_leads_to_a_private_address_is_refused(
 def test_a_hostile_url_among_good_ones_is_left_out(attacked: Attacked, order: int) -> None:
     stack, bad = attacked.stack, f"http://localhost:{attacked.trap.port}/"
     task = stack.finished()
-    asked = stack.box.url + f"/v1/get_result?id={task.id}"
+    asked = stack.sandbox.url + f"/v1/get_result?id={task.id}"
     answer = stack.client.request("GET", asked, headers={"x-key": "any"})
     good = str(answer.json()["result"]["sample"])
     job = stack.client.wait_for(ready(stack, *[good, bad][::order]))
@@ -103,7 +103,7 @@ def test_a_hostile_url_among_good_ones_is_left_out(attacked: Attacked, order: in
 
 def test_a_hostile_url_in_a_polling_answer_is_refused_too(attacked: Attacked) -> None:
     url = f"http://127.0.0.1:{attacked.trap.port}/a.jpeg"
-    task = attacked.stack.expected(sample_url=url)
+    task = attacked.stack.announced(sample_url=url)
     wait_for("BFL is asked", lambda: attacked.stack.polls(task), 30)
     attacked.refused(task.id)
 

@@ -12,7 +12,7 @@ from jobs import services
 from jobs.config import settings
 from receiver import create_app
 from tests.harness import RedisServer
-from tests.system.dashboard.visitor import csrf_token
+from tests.harness.visitor import csrf_token
 
 KEYS = {"read": "read-canary-6f21", "submit": "submit-canary-9b02", "admin": "admin-canary-77d1"}
 COOKIE = "fluxkeep-session"

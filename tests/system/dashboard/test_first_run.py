@@ -7,7 +7,7 @@ import pytest
 from tests.harness import Installation, Stack
 from tests.harness.chromium import Window
 from tests.harness.doctor_output import ALL
-from tests.system.dashboard.visitor import Visitor, log_in, problems_seen, readable
+from tests.harness.visitor import Visitor, log_in, problems_seen, readable
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 from PIL import ImageFont
 
 from tests.harness.chromium import Chromium
+from tests.harness.visitor import log_in
 from tests.system.bad_input.target import web_alone
-from tests.system.dashboard.visitor import log_in
 
 pytestmark = pytest.mark.browser
 

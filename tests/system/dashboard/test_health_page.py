@@ -10,7 +10,7 @@ from jobs.store.clock import Clock
 from jobs.store.submission_queue import SubmissionQueue
 from tests.harness import Stack, wait_for
 from tests.harness.chromium import Window
-from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
+from tests.harness.visitor import Visitor, log_in, problems_seen
 
 NO_CREDITS = "BFL says that the credits are used up"
 

@@ -82,7 +82,7 @@ def test_a_job_appears_and_becomes_a_picture_while_the_page_is_open(
     page.evaluate("window.untouched = true")
     job_id = start_job(stack, prompt="a new arrival", callback="never")
     expect(card(page, job_id).locator(".status")).to_have_text("submitted")
-    stack.box.call_back(job_id)
+    stack.sandbox.call_back(job_id)
     expect(page.locator("#announcements")).to_contain_text("flux-2-pro")
     expect(card(page, job_id).locator(".status")).to_have_text("stored")
     expect(card(page, job_id)).to_contain_text("a new arrival")

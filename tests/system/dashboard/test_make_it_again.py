@@ -10,9 +10,9 @@ from requests import Response
 
 from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
+from tests.harness.visitor import Visitor, log_in, problems_seen
 from tests.sandbox.formats import MP4
 from tests.sandbox.gradient import gradient
-from tests.system.dashboard.visitor import Visitor, log_in, problems_seen
 
 PICTURE, OTHER = gradient(3), gradient(4)
 ROLES = ["sample", "draft_cache"]
@@ -29,13 +29,15 @@ def encoded(body: bytes) -> str:
 
 
 def paste(page: Page, picture: bytes) -> None:
-    before = page.locator("#image-list li").count()
+    before = page.locator(".images li").count()
     page.evaluate(PASTE, encoded(picture))
-    expect(page.locator("#image-list li")).to_have_count(before + 1)
+    expect(page.locator(".images li")).to_have_count(before + 1)
 
 
 def tasks(stack: Stack, prompt: str) -> list[dict[str, object]]:
-    return [dict(task.input) for task in stack.box.tasks() if task.input.get("prompt") == prompt]
+    return [
+        dict(task.input) for task in stack.sandbox.tasks() if task.input.get("prompt") == prompt
+    ]
 
 
 @pytest.mark.browser
@@ -55,7 +57,7 @@ def test_a_pasted_picture_is_edited_used_again_and_compared(stack: Stack, window
     page.get_by_role("link", name="Open the job").click()
     page.get_by_role("link", name="Use again").click()
     expect(page.locator("#prompt")).to_have_value("the same at night")
-    expect(page.locator("#image-list img")).to_have_count(2)
+    expect(page.locator(".images img")).to_have_count(2)
     page.fill("#seed", "8")
     page.click("#submit")
     page.wait_for_selector("#result img")
@@ -84,9 +86,13 @@ def test_the_form_shows_the_fields_of_the_model(stack: Stack, window: Window) ->
     page.locator("#model").press("Tab")
     expect(page.locator("#guidance")).to_be_visible()
     assert (page.input_value("#seed"), page.input_value("#prompt")) == ("5", "kept")
-    page.fill("#model", "flux-pro-1.1-ultra")
+    page.fill("#model", "flux-3-image")
     page.locator("#model").press("Tab")
     page.locator(".shape", has_text="16:9").click()
+    page.fill("#model", "flux-pro-1.1-ultra")
+    page.locator("#model").press("Tab")
+    expect(page.locator("#raw")).to_be_visible()
+    page.fill("#aspect_ratio", "16:9")
     assert problems_seen(window) == []
     page.click("#submit")
     page.wait_for_selector("#result img")
@@ -115,7 +121,7 @@ def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Windo
     page.click("#submit")
     page.wait_for_selector("#result video")
     assert problems_seen(window) == []
-    enhanced = [task for task in stack.box.tasks() if "draft_cache" in task.input]
+    enhanced = [task for task in stack.sandbox.tasks() if "draft_cache" in task.input]
     assert [set(task.input) for task in enhanced] == [{"mode", "draft_cache"}] * 2
 
 
@@ -124,9 +130,11 @@ def test_a_video_is_chosen_for_the_model_that_edits_videos(stack: Stack, window:
     page = log_in(window, stack.installation.url, "/submit", "submit")
     page.fill("#model", "flux-tools/video-edit-v1")
     page.locator("#model").dispatch_event("change")
-    expect(page.locator("#images-medium")).to_have_text("Videos")
-    page.set_input_files("#files", {"name": "a.mp4", "mimeType": "video/mp4", "buffer": MP4})
-    expect(page.locator("#image-list li")).to_contain_text("a.mp4")
+    video = page.locator("[data-control=video]")
+    expect(video.locator("legend")).to_contain_text("Video to edit")
+    choice = {"name": "a.mp4", "mimeType": "video/mp4", "buffer": MP4}
+    video.locator("[type=file]").set_input_files(choice)
+    expect(video.locator("li")).to_contain_text("a.mp4")
     assert problems_seen(window) == []
     page.fill("#prompt", "the same in winter")
     page.click("#submit")
@@ -190,8 +198,8 @@ def test_what_is_refused_stays_in_the_form_with_a_reason(stack: Stack, window: W
     expect(page.locator("#form-error")).to_contain_text("The form is too large")
     assert len(page.locator("#prompt").input_value()) == 300_000
     page.evaluate(PASTE, encoded(b"no picture"))
-    expect(page.locator("#images-problem")).to_contain_text("pasted.png is left out")
-    expect(page.locator("#image-list li")).to_have_count(0)
+    expect(page.locator(".images [role=alert]")).to_contain_text("pasted.png is left out")
+    expect(page.locator(".images li")).to_have_count(0)
 
 
 def test_errors_about_fields_that_the_form_does_not_show_stand_at_other_fields(
@@ -215,7 +223,7 @@ def test_a_form_may_outlive_the_job_and_the_images_that_filled_it(stack: Stack) 
     answer = sent(stack, prompt="alone", repeats="../../nobody")
     job = stack.client.wait_for(answer.headers["Location"].partition("job=")[2].partition("&")[0])
     assert "repeats" not in job
-    gone = sent(stack, prompt="with a picture", repeats=job["id"], **{"kept-0": "1"})
+    gone = sent(stack, prompt="with a picture", repeats=job["id"], input_image="input:0")
     assert gone.status_code == 409 and "were deleted. Add them again." in gone.text
 
 

@@ -14,8 +14,8 @@ from receiver.app import create_app
 from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
 from tests.harness.screenshots.sample_jobs import finish_job
+from tests.harness.visitor import Visitor, csrf_token, log_in, problems_seen, readable
 from tests.sandbox.gradient import gradient
-from tests.system.dashboard.visitor import Visitor, csrf_token, log_in, problems_seen, readable
 
 PICTURE = gradient(3)
 ENCODED = base64.b64encode(PICTURE).decode()
@@ -52,7 +52,7 @@ def test_what_is_filled_in_goes_to_bfl_and_nothing_else(stack: Stack, visitor: V
     filled = {"prompt": HOSTILE, "width": "1024", "height": "768", "seed": "42"}
     job = stack.client.wait_for(job_of(send(visitor, **filled)))
     assert (job["status"], job["model"]) == ("stored", "flux-2-pro")
-    task = stack.box.task(job["task_id"])
+    task = stack.sandbox.task(job["task_id"])
     assert task.input == {"prompt": HOSTILE, "width": 1024, "height": 768, "seed": 42}
 
 
@@ -104,8 +104,8 @@ def test_the_form_is_asked_for_again_when_it_was_sent_with_other_words(visitor: 
         ("model", "", "a path of A-Z a-z 0-9"),
         ("model", "../../v1/credits", "a path of A-Z a-z 0-9"),
         ("model", "x" * 300, "at most 200 characters"),
-        ("prompt", " ", "Describe the picture."),
-        ("width", "-1", "Enter a whole number."),
+        ("prompt", " ", "BFL requires it."),
+        ("width", "1.5", "Enter a whole number."),
         ("height", "1e3", "Enter a whole number."),
         ("seed", "٣", "Enter a whole number."),
     ],
@@ -123,7 +123,7 @@ def test_an_error_is_shown_at_its_field(
 
 @pytest.mark.parametrize(
     ("more", "files"),
-    [("", [("files", ("blurred.png", PICTURE))]), (f'{{"input_image": "{ENCODED}"}}', [])],
+    [("", [("files", ("blurred.png", PICTURE))]), (f'{{"image": "{ENCODED}"}}', [])],
 )
 def test_bfl_decides_whether_an_image_needs_a_prompt(
     stack: Stack, visitor: Visitor, more: str, files: list[Any]
@@ -131,15 +131,16 @@ def test_bfl_decides_whether_an_image_needs_a_prompt(
     filled = {"model": "flux-tools/deblur-v1", "idempotency_key": idempotency_key(visitor)}
     answer = visitor.post("/submit", page="/submit", files=files, more=more, **filled)
     job = stack.client.wait_for(job_of(answer))
-    assert stack.box.task(job["task_id"]).input == {"input_image": ENCODED}
+    assert stack.sandbox.task(job["task_id"]).input == {"image": ENCODED}
 
 
 def test_all_errors_are_shown_at_once_and_no_input_is_lost(visitor: Visitor) -> None:
-    answer = send(visitor, model="a b", width="wide", aspect_ratio="16:9", prompt=HOSTILE)
+    filled = {"model": "flux-3-video", "mode": "v2v", "aspect_ratio": "16:9", "duration": "long"}
+    answer = send(visitor, prompt=HOSTILE, **filled)
     marked = set(re.findall(r'id="(\w+)-error"', answer.text))
-    assert marked == {"form", "model", "width", "aspect_ratio"}
+    assert marked == {"form", "duration", "start_video"}
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in answer.text
-    assert 'value="wide"' in answer.text and 'value="16:9" checked' in answer.text
+    assert 'value="long"' in answer.text and 'value="16:9" checked' in answer.text
 
 
 def test_a_key_that_may_only_read_has_no_form(stack: Stack) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.harness import Stack
-from tests.system.dashboard.visitor import Visitor
+from tests.harness.visitor import Visitor
 
 ENHANCED = "a very detailed fox, in evening light"
 

@@ -77,7 +77,7 @@ def test_an_upgrade_under_load_loses_nothing(
 ) -> None:
     new = tuple({"web", "worker", "sweep"} - {*old})
     with stopped_stack(tmp_path) as stack:
-        stack.box.settings.max_active = 1000
+        stack.sandbox.settings.max_active = 1000
         for code, names in sorted([(previous, old), (procfile.ROOT, new)], key=has_no_web):
             start(stack, code, *names)
         load = Load(stack)

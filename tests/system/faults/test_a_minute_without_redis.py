@@ -48,7 +48,7 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
         staying = installation.start()
         silent = [stack.finished() for _ in range(8)]
         for task in silent:
-            stack.expect(task)
+            stack.announce(task)
         dying = [stack.generate(samples=samples, **DYING) for samples in (1, 2)]
         for task in dying:
             stack.wait_for_download(task, task.media_count)

@@ -148,7 +148,7 @@ def test_a_bucket_that_hangs_delays_no_deadline_and_no_shutdown(
     wire.hang()
     looked_for = stack.generate()  # an earlier claim may have published its file
     time.sleep(3)  # its own deadline passes before the next one's
-    lost = stack.expected(seconds=600)
+    lost = stack.announced(seconds=600)
     assert stack.client.wait_for(lost.id, timeout=40)["status"] == "lost"
     assert stack.client.job(looked_for.id)["status"] == "ready"
     checks = requests.get(f"{installation.url}/readyz", timeout=30).json()["checks"]

@@ -88,7 +88,7 @@ def test_a_wrong_clock_loses_nothing(skewed: Stack) -> None:
     # Longer than the pause between two sweeps: nobody takes it from its worker.
     slow = skewed.generate(size=600_000, drip=100_000)
     called = [skewed.generate() for _ in range(JOBS)] + [slow]
-    silent = [skewed.expected() for _ in range(JOBS)]
+    silent = [skewed.announced() for _ in range(JOBS)]
     for source, tasks in (("callback", called), ("poll", silent)):
         for task in tasks:
             job = skewed.stored(task, STORED_WITHIN_SECONDS)  # its links live for a minute

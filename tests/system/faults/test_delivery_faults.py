@@ -57,7 +57,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         GIVE_UP_AT_MOST=str(GIVE_UP_SECONDS),
         MAX_MEDIA_BYTES="1000000",
     ) as running:
-        running.box.settings.max_active = 1000
+        running.sandbox.settings.max_active = 1000
         running.installation.start("worker", n=5)
         yield running
         running.settled()

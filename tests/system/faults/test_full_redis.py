@@ -29,8 +29,8 @@ def hook() -> Iterator[Hook]:
 
 @pytest.fixture
 def way_to_bfl(env: SubmissionEnvironment) -> Iterator[TcpProxy]:
-    with TcpProxy(int(env.box.url.rpartition(":")[2])) as proxy:
-        env.box._engine.origin = proxy.url  # noqa: SLF001 - its URLs lead through the proxy
+    with TcpProxy(int(env.sandbox.url.rpartition(":")[2])) as proxy:
+        env.sandbox._engine.origin = proxy.url  # noqa: SLF001 - its URLs lead through the proxy
         env.stack.installation.settings["BFL_SANDBOX_URL"] = proxy.url
         yield proxy
 
@@ -76,7 +76,7 @@ def test_everything_is_done_although_redis_stays_full_and_all_processes_are_rest
     queued = [env.posted() for _ in range(JOBS)]
     called = [stack.finished() for _ in range(JOBS)]
     for task in called:
-        stack.expect(task)
+        stack.announce(task)
 
     fill(stack)
     wait_for("an unknown task is refused", lambda: pending(stack.client, uuid4().hex) == 503)
@@ -88,7 +88,7 @@ def test_everything_is_done_although_redis_stays_full_and_all_processes_are_rest
     installation.stop()
     installation.start()
     way_to_bfl.pass_on()
-    assert {env.box.call_back(task.id).outcome for task in called} == {200}
+    assert {env.sandbox.call_back(task.id).outcome for task in called} == {200}
     for task in called:
         stack.stored(task, DONE_WITHIN_SECONDS)
     for job in queued:

@@ -54,7 +54,7 @@ def test_a_killed_sweeper_is_restarted_by_its_supervisor(stack: Stack) -> None:
     (killed,) = installation.sweep
     with installation.supervised():
         killed.kill()
-        task = stack.expected()
+        task = stack.announced()
         assert stack.stored(task)["source"] == "poll"
     (alive,) = installation.sweep
     assert alive.pid != killed.pid
@@ -65,14 +65,14 @@ def test_what_became_due_without_a_sweeper_is_done_by_the_next_one(stack: Stack)
     """The first one was stopped for a while, and goes on beside its successor."""
     installation = stack.installation
     installation.pause("sweep")
-    tasks = [stack.expected() for _ in range(3)]
+    tasks = [stack.announced() for _ in range(3)]
     wait_for("they are overdue", lambda: _overdue(stack) == len(tasks))
     assert all(stack.polls(task) == [] for task in tasks)
     installation.start("sweep")
     for task in tasks:
         assert stack.stored(task)["source"] == "poll"
     installation.resume("sweep")
-    stack.stored(stack.expected())
+    stack.stored(stack.announced())
     stack.settled()
 
 

@@ -64,7 +64,7 @@ def answers(client: Client) -> bool:
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[Platform]:
     with running_stack(tmp_path, CALLBACK_GRACE="600", WEB_CONCURRENCY="2") as stack:
-        stack.box.settings.max_active = 1000
+        stack.sandbox.settings.max_active = 1000
         with TcpProxy(stack.installation.ports[0]) as router:
             load = Load(stack, webhook_url=f"{router.url}/webhooks/bfl", duplicates=TIMES)
             yield Platform(stack, router, load)

@@ -10,8 +10,8 @@ from tests.harness import DEFAULTS, KEYS, Client, wait_for, wait_for_none
 from tests.harness.invariants import awaiting_thumbnails, check
 from tests.harness.load import Load
 from tests.harness.stack import UNFINISHED, Stack, stopped_stack
+from tests.harness.visitor import Visitor
 from tests.sandbox import Settings, Task
-from tests.system.dashboard.visitor import Visitor
 
 pytestmark = pytest.mark.slow
 

@@ -12,10 +12,10 @@ SETTINGS = {"CALLBACK_GRACE": "4"}
 def test_two_of_everything_download_each_picture_once(stack: Stack) -> None:
     installation = stack.installation
     installation.start()
-    stack.box.settings.max_active = 1000
+    stack.sandbox.settings.max_active = 1000
     hooks = [f"{url}/webhooks/bfl" for url in installation.urls]
     assert len(hooks) == len(installation.worker) == len(installation.sweep) == 2
-    silent = [stack.expected() for _ in range(POLLED)]
+    silent = [stack.announced() for _ in range(POLLED)]
     called = [stack.generate(webhook_url=hooks[n % 2], callback=2) for n in range(JOBS - POLLED)]
     for task in called:
         assert stack.stored(task)["source"] == "callback"

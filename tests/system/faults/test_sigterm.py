@@ -37,7 +37,7 @@ def exits(processes: list[Process]) -> list[int]:
 def leased(stack: Stack) -> list[str]:
     """Ids of jobs under a lease whose owner is gone."""
     with stack.installation.redis.client() as redis:
-        return [job.id for job in all_jobs(redis) if job.check.lease_until]
+        return [job.id for job in all_jobs(redis) if job.claim.lease_until]
 
 
 def finished_after_restart(stack: Stack, tasks: list[Task]) -> None:

@@ -11,6 +11,7 @@ import requests
 
 from jobs.store.keys import ACTIVE, CIRCUITS, INPUT_NOTES, QUEUE_PREFIX, QUEUES
 from tests.harness import Client, wait_for
+from tests.harness.smallest_inputs import DOCUMENT, smallest_input
 from tests.harness.stack import QUICK_SECONDS, Stack, stopped_stack
 from tests.sandbox import Request, Settings, Task
 
@@ -19,7 +20,7 @@ class SubmissionEnvironment:
     """Orders to one installation. Each has a prompt of its own, by which BFL's side is found."""
 
     def __init__(self, stack: Stack) -> None:
-        self.stack, self.box, self.client = stack, stack.box, stack.client
+        self.stack, self.sandbox, self.client = stack, stack.sandbox, stack.client
 
     # Handing in.
 
@@ -31,9 +32,11 @@ class SubmissionEnvironment:
         return caller.request("POST", "/api/jobs", data=raw, headers=headers, timeout=60)
 
     def request_body(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
-        """A body with a prompt that nobody else has."""
+        """A body with a prompt that nobody else has, and what else the model requires."""
         asked = {"seconds": QUICK_SECONDS, "format": "mp4", **switches}
-        return {"model": model, "input": {"prompt": f"no. {uuid.uuid4()}", "sandbox": asked}}
+        required = smallest_input(model) if model in DOCUMENT.models else {}
+        own = {"prompt": f"no. {uuid.uuid4()}", "sandbox": asked}
+        return {"model": model, "input": required | own}
 
     def posted(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
         """The job as it was answered, with its request under `body`."""
@@ -50,7 +53,7 @@ class SubmissionEnvironment:
         """The job once it is stored, with the bytes that BFL has."""
         found = self.ended(job, timeout)
         assert found["status"] == "stored", found
-        assert self.client.media(found) == self.box.picture(self.task(job).id)
+        assert self.client.media(found) == self.sandbox.picture(self.task(job).id)
         return found
 
     def submitted(self, job: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +63,7 @@ class SubmissionEnvironment:
 
     def tasks(self, job: dict[str, Any]) -> list[Task]:
         prompt = job["body"]["input"]["prompt"]
-        return [task for task in self.box.tasks() if task.input.get("prompt") == prompt]
+        return [task for task in self.sandbox.tasks() if task.input.get("prompt") == prompt]
 
     def task(self, job: dict[str, Any]) -> Task:
         """The one task of a job, as soon as there is one."""
@@ -70,7 +73,7 @@ class SubmissionEnvironment:
     def requests(self, job: dict[str, Any] | None = None) -> list[Request]:
         """The submissions of this job, or of all, whatever was answered."""
         prompt = job["body"]["input"]["prompt"].encode() if job else b""
-        posts = [seen for seen in self.box.requests if seen.method == "POST"]
+        posts = [seen for seen in self.sandbox.requests if seen.method == "POST"]
         return [seen for seen in posts if prompt in seen.body]
 
     # What Redis holds.
@@ -93,7 +96,7 @@ class SubmissionEnvironment:
             return [str(key) for pattern in patterns for key in redis.scan_iter(pattern)]
 
     def input_notes(self) -> list[Any]:
-        """Inputs whose objects may have no record, or are to be forgotten."""
+        """Inputs whose objects may have no record, or are to be deleted."""
         with self.stack.installation.redis.client() as redis:
             found: Any = redis.zrange(INPUT_NOTES, 0, -1)
         return list(found)

@@ -94,8 +94,8 @@ def everything(redis: Redis) -> Iterator[tuple[bytes, bytes]]:
     """Each key with its value; records of ended jobs are compressed."""
     for key in redis.scan_iter():
         value: Any = redis.get(key) if redis.type(key) == b"string" else None
-        if value and b" x" in value[:24]:
-            value = zlib.decompress(value.partition(b" ")[2])
+        if value and b" 2 x" in value[:24]:
+            value = zlib.decompress(value.split(b" ", 2)[2])
         yield key, value if value is not None else dump(redis, key).encode()
 
 

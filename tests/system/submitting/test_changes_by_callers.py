@@ -6,7 +6,6 @@ import pytest
 
 from tests.sandbox import Task
 from tests.system.submitting.environment import SubmissionEnvironment, send_failure
-from tests.system.submitting.local_worker import LocalWorker
 
 
 @pytest.mark.parametrize(
@@ -24,7 +23,7 @@ def test_an_announcement_sends_a_job_of_ours_nowhere_else(
     by_task = env.client.put_job(before["task_id"], **body)
     assert by_task.status_code == 409
     assert env.client.job(job["id"])["model"] == before["model"]
-    env.box.call_back(env.task(job).id)
+    env.sandbox.call_back(env.task(job).id)
     env.stored(job)
 
 
@@ -47,16 +46,6 @@ def test_an_announcement_names_a_model_that_is_a_path(
     assert [error["field"] for error in answer.json()["errors"]] == ["model"]
 
 
-def test_a_model_that_is_no_path_fails_its_job_and_nothing_is_sent(
-    local_worker: LocalWorker,
-) -> None:
-    local_worker.post("a", model="../../internal")
-    local_worker.work()
-    failure = local_worker.job("a").error
-    assert failure and failure.code == "unknown_model"
-    assert local_worker.posts() == 0
-
-
 def refusals(env: SubmissionEnvironment, job: dict[str, Any]) -> list[str]:
     timeline = env.client.job(job["id"])["timeline"]
     return [str(line["detail"]) for line in timeline if "refused" in line["event"]]
@@ -77,5 +66,5 @@ def test_the_secret_of_an_unconfirmed_job_takes_no_name_of_another(
     assert env.client.job(unconfirmed["id"])["task_id"] is None
     assert "another job" in refusals(env, unconfirmed)[0]
     for job in (other, unconfirmed):
-        env.box.call_back(env.task(job).id)
+        env.sandbox.call_back(env.task(job).id)
         env.stored(job)

@@ -32,7 +32,7 @@ def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
     two_workers: SubmissionEnvironment,
 ) -> None:
     reason = "BFL says that the credits are used up"
-    two_workers.box.settings.change({"submit_fault": 402})
+    two_workers.sandbox.settings.change({"submit_fault": 402})
     seen = len(two_workers.requests())
     jobs = [two_workers.posted("flux-2-pro" if n % 2 else "flux-dev") for n in range(JOBS)]
     wait_for("a pause", two_workers.pauses)
@@ -49,7 +49,7 @@ def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
     wait_for("its outcome", lambda: reason in two_workers.pauses()["*"])
     assert len(two_workers.requests()) - seen == first + 1, "one probe at a time"
 
-    two_workers.box.settings.change({"submit_fault": None})
+    two_workers.sandbox.settings.change({"submit_fault": None})
     wait_for("the probe's pause", lambda: float(two_workers.pauses()["*"].split()[0]) > 2)
     two_workers.end_circuits()
     for job in jobs:
@@ -64,15 +64,15 @@ def _events_of_all(env: SubmissionEnvironment, jobs: list[dict[str, str]]) -> li
 def test_too_many_active_tasks_are_waited_for_and_no_job_loses_its_position(
     two_workers: SubmissionEnvironment,
 ) -> None:
-    two_workers.box.settings.change({"max_active": 1})
+    two_workers.sandbox.settings.change({"max_active": 1})
     jobs = [two_workers.posted(seconds=0.3) for _ in range(2)]
     for job in jobs:
         two_workers.stored(job, 45)
-    two_workers.box.settings.change({"max_active": 24})
+    two_workers.sandbox.settings.change({"max_active": 24})
     tasks = [two_workers.task(job) for job in jobs]
     assert [task.created_at for task in tasks] == sorted(task.created_at for task in tasks)
     assert any("submission.requeued" in events(two_workers.client.job(job["id"])) for job in jobs)
-    assert two_workers.box.peak.refused <= 8
+    assert two_workers.sandbox.peak.refused <= 8
 
 
 def test_bfls_own_pause_is_kept(two_workers: SubmissionEnvironment) -> None:
@@ -99,8 +99,8 @@ def test_without_a_connection_a_job_stays_queued(tmp_path: Path) -> None:
         is_requeued = lambda: "submission.requeued" in events(env.client.job(job["id"]))  # noqa: E731
         wait_for("it is put off", is_requeued)
         assert env.client.job(job["id"])["status"] == "queued"
-        with Sandbox(port=port) as box:
-            env.box = box
+        with Sandbox(port=port) as sandbox:
+            env.sandbox = sandbox
             env.end_circuits()
             env.posted()  # wakes a worker
             env.stored(job)

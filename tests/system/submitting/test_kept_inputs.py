@@ -93,7 +93,7 @@ def test_a_caller_may_bring_the_input_of_its_own_submission(env: SubmissionEnvir
 
 def announced(env: SubmissionEnvironment) -> Task:
     task = env.stack.generate()
-    env.stack.expect(task)
+    env.stack.announce(task)
     env.stack.stored(task)
     return task
 
@@ -117,10 +117,10 @@ def test_nothing_is_kept_where_the_operator_says_so(forgetful: SubmissionEnviron
     forgetful.stored(job)
     assert "input" not in forgetful.client.job(job["id"])
     wait_for_none("its input is deleted", lambda: given_objects(forgetful, job))
-    wait_for_none("and forgotten", forgetful.input_notes)
+    wait_for_none("and its note", forgetful.input_notes)
     with forgetful.stack.installation.redis.client() as redis:
         record: Any = redis.get(f"fluxkeep:job:{job['id']}")
-    assert codec.decode(record).submission.kept_input is None
+    assert codec.decode(record).request.kept_input is None
     task = announced(forgetful)
     assert forgetful.client.put_job(task.id, input={"prompt": "mine"}).status_code == 200
     assert "input" not in forgetful.client.job(task.id)

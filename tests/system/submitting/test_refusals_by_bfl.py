@@ -53,7 +53,7 @@ def test_a_refused_job_is_submitted_again_by_a_replay(env: SubmissionEnvironment
     assert "submission.replayed" in events(env.stored(job))
 
 
-def test_a_refused_job_that_is_forgotten_leaves_nothing(env: SubmissionEnvironment) -> None:
+def test_a_refused_job_that_is_deleted_leaves_nothing(env: SubmissionEnvironment) -> None:
     job = env.posted(submit_status=400)
     env.ended(job)
     assert env.client.request("DELETE", f"/api/jobs/{job['id']}").status_code == 204

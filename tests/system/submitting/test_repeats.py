@@ -6,9 +6,9 @@ from typing import Any
 
 import requests
 
-from receiver.dashboard.again import RELATED_MAX
+from receiver.dashboard.repeats import RELATED_MAX
+from tests.harness.visitor import Visitor
 from tests.sandbox.gradient import gradient
-from tests.system.dashboard.visitor import Visitor
 from tests.system.submitting.environment import SubmissionEnvironment
 
 ENCODED = base64.b64encode(gradient(5)).decode()
@@ -40,7 +40,7 @@ def sent(env: SubmissionEnvironment, job_id: str) -> dict[str, Any]:
     """The input that BFL got for a job, without our webhook."""
     job = env.client.wait_for(job_id)
     assert job["status"] == "stored", job
-    return dict(env.box.task(job["task_id"]).input)
+    return dict(env.sandbox.task(job["task_id"]).input)
 
 
 def test_a_repeat_sends_the_same_input(env: SubmissionEnvironment) -> None:
@@ -118,7 +118,7 @@ def test_an_announced_job_is_repeated_from_the_input_that_it_was_given(
     env: SubmissionEnvironment,
 ) -> None:
     task = env.stack.generate()
-    env.stack.expect(task, model="flux-2-pro", input={"prompt": "mine", "seed": 3})
+    env.stack.announce(task, model="flux-2-pro", input={"prompt": "mine", "seed": 3})
     env.stack.stored(task)
     again = repeat(env, task.id).json()
     assert sent(env, again["id"])["prompt"] == "mine"

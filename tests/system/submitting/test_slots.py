@@ -42,7 +42,7 @@ def flood(env: SubmissionEnvironment, *models: str) -> list[dict[str, Any]]:
 def made(env: SubmissionEnvironment, jobs: list[dict[str, Any]]) -> list[Task]:
     """The tasks of these jobs in the order of BFL's taking them: one each."""
     prompts = {job["body"]["input"]["prompt"] for job in jobs}
-    tasks = [task for task in env.box.tasks() if task.input["prompt"] in prompts]
+    tasks = [task for task in env.sandbox.tasks() if task.input["prompt"] in prompts]
     assert len(tasks) == len(jobs)
     return sorted(tasks, key=lambda task: task.created_at)
 
@@ -61,7 +61,7 @@ def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(
     jobs = flood(three_workers, *[NARROW] * 20, *[WIDE] * (JOBS - 20))
     settled = three_workers.stack.settled(90)
     assert {job.status for job in settled} == {"stored"} and len(settled) == JOBS
-    peak = three_workers.box.peak
+    peak = three_workers.sandbox.peak
     assert peak.peak <= TOTAL_MAX and peak.peak_by_model[NARROW] <= NARROW_MAX
     assert peak.peak == TOTAL_MAX, "no slot stays empty while somebody waits"
     assert peak.refused <= 10  # each is tried again
@@ -94,7 +94,7 @@ def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(
     assert [len(three_workers.requests(job)) for job in hung] == [1] * SENDERS
     assert (
         len(three_workers.requests()) - before
-        == len(jobs) + len(hung) + three_workers.box.peak.refused
+        == len(jobs) + len(hung) + three_workers.sandbox.peak.refused
     )
-    assert three_workers.box.peak.peak <= TOTAL_MAX
+    assert three_workers.sandbox.peak.peak <= TOTAL_MAX
     assert three_workers.queue_keys() == [] and three_workers.input_notes() == []

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.harness.smallest_inputs import PICTURE
 from tests.system.submitting.environment import SubmissionEnvironment, events
 
 PICTURE_BYTES = 15_000_000  # 20 MB as base64
@@ -67,7 +68,7 @@ def test_the_input_reaches_bfl_as_it_was_meant(env: SubmissionEnvironment) -> No
 
 
 def test_a_large_picture_reaches_bfl_byte_for_byte(env: SubmissionEnvironment) -> None:
-    picture = base64.b64encode(os.urandom(PICTURE_BYTES)).decode()
+    picture = base64.b64encode(PICTURE + os.urandom(PICTURE_BYTES)).decode()
     body = env.request_body() | {"metadata": {"n": 1}}
     body["input"]["input_image"] = picture
     answer = env.post(body)

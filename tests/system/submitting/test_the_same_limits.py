@@ -15,7 +15,7 @@ from jobs.request_limits import METADATA_MAX_CHARS, MODEL_MAX_CHARS
 from jobs.storage.layout import input_key, sidecar_key
 from tests.harness import CommandLine
 from tests.harness.archive import Archive
-from tests.system.dashboard.visitor import Visitor, readable
+from tests.harness.visitor import Visitor, readable
 from tests.system.submitting.environment import SubmissionEnvironment, stopped_environment
 
 LIMIT_BYTES = 100_000
@@ -155,7 +155,7 @@ def nested(levels: int) -> dict[str, Any]:
 
 
 def counted(count: int) -> dict[str, Any]:
-    return {f"image_{n}": image(60, n) for n in range(count)}
+    return {"prompt": "a fox"} | {f"image_{n}": image(60, n) for n in range(count)}
 
 
 def metadata_of(length: int) -> dict[str, Any]:

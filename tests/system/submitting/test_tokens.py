@@ -33,7 +33,7 @@ def pair(env: SubmissionEnvironment) -> Iterator[Pair]:
     found = Pair(env)
     yield found
     for task, job in zip((found.a, found.b), found.jobs, strict=True):
-        env.box.call_back(task.id)
+        env.sandbox.call_back(task.id)
         env.ended(job)
 
 

@@ -65,7 +65,7 @@ class Cases:
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
     timeouts = {"CALLBACK_GRACE": str(GRACE_SECONDS), "GIVE_UP_AFTER": str(GIVE_UP_SECONDS)}
-    roomy = Settings(max_active=1000)
+    roomy = Settings(max_active=1000, any_model=True)
     with running_environment(
         tmp_path_factory.mktemp("unconfirmed"), roomy, workers=3, **timeouts
     ) as env:

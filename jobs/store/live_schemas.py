@@ -1,0 +1,72 @@
+"""Schemas of BFL's live document: the last good ones, what changed, and why some were refused."""
+
+import time
+import zlib
+from contextlib import suppress
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from redis import Redis
+
+from jobs.bfl import schema
+from jobs.bfl.schema import Endpoint
+from jobs.domain.errors import StoreUnavailable
+from jobs.store.clock import unavailable
+from jobs.store.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
+
+RETRY_SECONDS = 3600
+MAX_AGE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Schemas:
+    """The models in use; `read_at` is empty where they are those of this release."""
+
+    endpoints: dict[str, Endpoint]
+    read_at: str = ""
+    changes: tuple[str, ...] = ()  # each with its day, the newest first
+    problem: str = ""
+
+
+_JSON = TypeAdapter(Schemas)
+
+
+class LiveSchemas:
+    """The schemas of the installation; compressed they take some 2 kB. Raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis, *, is_live: bool) -> None:
+        self._redis: Any = redis  # its types leave open whether replies are bytes
+        self._is_live = is_live
+        self._endpoints = schema.shipped()
+        self._refresh_at = 0.0
+
+    def endpoints(self) -> schema.Endpoints:
+        """The models as of half a minute ago at most; while Redis is away, as they were."""
+        if time.monotonic() >= self._refresh_at:
+            self._refresh_at = time.monotonic() + MAX_AGE_SECONDS
+            with suppress(StoreUnavailable):
+                self._endpoints = self.load().endpoints
+        return self._endpoints
+
+    def load(self) -> Schemas:
+        """A release may know more than a document that was read before it."""
+        with unavailable():
+            packed = self._redis.get(BFL_SCHEMAS) if self._is_live else None
+        found = Schemas({})
+        if packed:
+            with suppress(ValidationError):  # of another release
+                found = _JSON.validate_json(zlib.decompress(packed))
+        if found.read_at >= schema.shipped_document()["x-as-of"]:
+            return found
+        return Schemas({**schema.shipped()}, problem=found.problem)
+
+    def begin_read(self) -> bool:
+        """Whether the document is to be read now, by this process; if so, not for another hour."""
+        with unavailable():
+            return bool(self._redis.set(BFL_SCHEMAS_READ, "", nx=True, ex=RETRY_SECONDS))
+
+    def save(self, schemas: Schemas, next_read_seconds: int = RETRY_SECONDS) -> None:
+        with unavailable():
+            self._redis.set(BFL_SCHEMAS, zlib.compress(_JSON.dump_json(schemas), 9))
+            self._redis.expire(BFL_SCHEMAS_READ, next_read_seconds)

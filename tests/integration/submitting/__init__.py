@@ -1,0 +1,1 @@
+"""Submissions by one worker in the process of the test."""

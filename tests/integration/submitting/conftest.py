@@ -1,0 +1,10 @@
+"""A worker with few slots."""
+
+import pytest
+
+from tests.harness.local_worker import BASE
+
+
+@pytest.fixture
+def worker_settings() -> dict[str, str]:
+    return {"MAX_ACTIVE": BASE["MAX_ACTIVE"]}

@@ -1,0 +1,45 @@
+"""API keys, configured in plain text or as hashes."""
+
+import hashlib
+
+import pytest
+from pydantic import SecretStr
+
+from jobs.config.api_keys import SCOPES, ApiKey, Scope, find
+from jobs.config.settings import load
+from tests.harness.required_settings import CANARY, REQUIRED, start_error
+
+KEY = "the-app-key-canary-ü"
+HASH = f"sha256${hashlib.sha256(KEY.encode()).hexdigest()}"
+
+
+def found(entries: str, presented: str) -> ApiKey | None:
+    return find(load({**REQUIRED, "API_KEYS": entries}).api_keys, presented)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_key_opens_the_same_whether_it_or_its_hash_is_known(scope: Scope) -> None:
+    for entry in (f"app:{KEY}:{scope}", f"app:{HASH}:{scope}"):
+        known = found(entry, KEY)
+        assert known and known.scope == scope
+
+
+@pytest.mark.parametrize("shown", ["", HASH, HASH.removeprefix("sha256$"), KEY + " ", "other"])
+def test_a_hash_opens_nothing_by_itself(shown: str) -> None:
+    assert found(f"app:{HASH}:admin,b:another-key-of-tests:read", shown) is None
+
+
+@pytest.mark.parametrize("value", ["", "canary", "00", HASH[7:].upper(), HASH[7:] + "0", "g" * 64])
+def test_what_is_no_hash_stops_the_start(value: str) -> None:
+    text = start_error(API_KEYS=f"app:sha256${value}:read")
+    assert text.startswith("API_KEYS: ") and CANARY not in text
+
+
+def test_a_key_and_its_own_hash_are_the_same_key_twice() -> None:
+    assert "twice" in start_error(API_KEYS=f"a:{KEY}:read,b:{HASH}:admin")
+
+
+def test_an_entry_is_read_as_it_was_written() -> None:
+    for key in (ApiKey("app", SecretStr(KEY), "read"), ApiKey.hashed("app", KEY, "submit")):
+        assert ApiKey.parse(key.setting) == key
+    assert KEY not in ApiKey.hashed("app", KEY, "submit").setting

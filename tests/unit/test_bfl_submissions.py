@@ -1,0 +1,57 @@
+"""Submissions: which paths generate, and whose fault a refusal is."""
+
+import json
+from typing import Any
+
+import pytest
+
+from jobs.bfl import submissions as bfl_submissions
+
+
+@pytest.mark.parametrize("model", ["finetuned", "my-finetune", "flux-pro-1.1-ultra-finetuned"])
+def test_what_only_sounds_like_it_is_a_model(model: str) -> None:
+    assert bfl_submissions.is_generation(model)
+
+
+OURS = {"loc": ["body", "webhook_url"], "msg": "Extra inputs are not permitted"}
+THEIRS = {"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}
+
+
+@pytest.mark.parametrize(
+    ("detail", "only_ours"),
+    [
+        ([OURS], True),
+        ([OURS, {"loc": ["body", "webhook_secret"]}], True),
+        ([{"loc": ["webhook_url"]}], True),
+        ([{"loc": "body.webhook_url"}], True),
+        ([{"loc": ["body", "flux-3-image", "webhook_secret"]}], True),
+        ({"loc": ["body", "webhook_url"]}, True),
+        ([OURS, THEIRS], False),
+        ([THEIRS], False),
+        ([], False),
+        ([{}], False),
+        ([OURS, "and more"], False),
+        ("webhook_url is not permitted", False),
+        (None, False),
+        ([{"loc": ["body", "webhook_url", 0]}], True),
+        ([{"loc": [0, None]}], False),
+        ([{"loc": ["body", "webhook_url", "url"]}], True),
+        ([{"loc": "body.webhook_url.url"}], True),
+        ([{"loc": ["body", "my_webhook_url"]}], False),
+    ],
+)
+def test_only_a_complaint_about_nothing_but_the_webhook_is_ours(
+    detail: Any, *, only_ours: bool
+) -> None:
+    assert bfl_submissions.is_webhook_rejected(json.dumps({"detail": detail}).encode()) is only_ours
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'"x"', b"{", b'{"detail": 1e999}'])
+def test_an_answer_that_is_no_object_is_no_complaint_about_the_webhook(body: bytes) -> None:
+    assert not bfl_submissions.is_webhook_rejected(body)
+
+
+def test_a_refusal_is_explained_in_the_words_of_its_details() -> None:
+    answer = {"status": "Error", "details": {"error": "the clip is longer than 15 s"}}
+    failure = bfl_submissions.parse_rejection(422, json.dumps(answer).encode())
+    assert failure.message == "the clip is longer than 15 s"

@@ -1,0 +1,146 @@
+"""Records are read as they were written, and a broken one is called broken."""
+
+import base64
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs.domain.errors import UnreadableRecord
+from jobs.domain.job import Job
+from jobs.domain.record import Claim, ClientWebhook, Delivery, MediaFile, Submission
+from jobs.domain.report import Failure, Moderation, Stage
+from jobs.domain.status import Source, Status
+from jobs.domain.timeline import EventCode, TimelineEvent
+from jobs.store import codec
+
+SHA256 = "0" * 64
+# Written by the version before the parts `polling`, `claim` and `request`.
+EARLIER = json.loads((Path(__file__).parent / "earlier_records.json").read_text())
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+TIMES = st.floats(0, 4e9)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=4,
+)
+OBJECTS = st.dictionaries(TEXT, JSON, max_size=5)
+MEDIA = st.builds(
+    MediaFile,
+    key=TEXT,
+    content_type=st.just("image/png"),
+    bytes=st.integers(0, 2**40),
+    sha256=st.just(SHA256),
+    thumbnail=st.none()
+    | st.just(MediaFile(key="k", content_type="image/webp", bytes=1, sha256=SHA256)),
+    deleted_at=st.none() | TIMES,
+)
+RECORDS = st.builds(
+    Job,
+    id=TEXT,
+    status=st.sampled_from(Status),
+    created_at=TIMES,
+    updated_at=TIMES,
+    deadline=TIMES,
+    task_id=st.none() | TEXT,
+    source=st.none() | st.sampled_from(Source),
+    metadata=OBJECTS,
+    result=OBJECTS,
+    error=st.none() | st.builds(Failure, TEXT, TEXT),
+    moderation=st.none() | st.builds(Moderation, st.sampled_from(get_args(Stage)), st.tuples(TEXT)),
+    media=st.lists(MEDIA, max_size=3).map(tuple),
+    timeline=st.lists(
+        st.builds(TimelineEvent, TIMES, st.sampled_from(EventCode), OBJECTS), max_size=5
+    ).map(tuple),
+    ended_at=st.none() | TIMES,
+    claim=st.builds(Claim, fencing_token=st.integers(0, 1000)),
+    delivery=st.builds(Delivery, urls=st.lists(TEXT, max_size=3).map(tuple)),
+    submission=st.builds(
+        Submission, client_webhook=st.none() | st.builds(ClientWebhook, TEXT, st.none() | TEXT)
+    ),
+)
+RENAMED = {
+    "event='job.expected'": "event='job.announced'",
+    "forgets_input=True": "deletes_input=True",
+}
+
+
+@settings(max_examples=40)
+@given(job=RECORDS, version=st.integers(1, 2**60))
+def test_what_is_written_is_read_again(job: Job, version: int) -> None:
+    record = codec.encode(job, version)
+    assert codec.decode(record) == replace(job, version=version)
+    # What a concurrent writer is compared by is plain to the script in Redis.
+    assert record.partition(b" ")[0] == b"%d" % version
+
+
+@given(rest=st.binary(max_size=200))
+def test_a_broken_record_is_called_broken(rest: bytes) -> None:
+    for start in (b"12 z", b"12 {", b"12 2 {", b"12 2 z", b"", b"z"):
+        with pytest.raises(UnreadableRecord):
+            codec.decode(start + rest)
+
+
+def earlier_record(name: str) -> bytes:
+    text = EARLIER[name]
+    start = "base64:"
+    return base64.b64decode(text[len(start) :]) if text.startswith(start) else text.encode()
+
+
+def document(record: bytes) -> dict[str, Any]:
+    """The JSON of a record of either format."""
+    body = record.partition(b" ")[2].removeprefix(b"2 ")
+    found: dict[str, Any] = json.loads(body if body.startswith(b"{") else zlib.decompress(body))
+    return found
+
+
+def leaves(value: Any, name: str = "") -> Iterator[str]:
+    """Each value in a document with the name of its field."""
+    if isinstance(value, dict):
+        for field, one in value.items():
+            yield from leaves(one, field)
+    elif isinstance(value, list):
+        for one in value:
+            yield from leaves(one, name)
+    else:
+        yield f"{name}={value!r}"
+
+
+@pytest.mark.parametrize("name", EARLIER)
+def test_a_record_of_an_earlier_version_is_read_whole(name: str) -> None:
+    record = earlier_record(name)
+    job = codec.decode(record)
+    after = Counter(leaves(document(codec.encode(job, job.version))))
+    after -= Counter(["is_submission=True"])
+    assert after == Counter(RENAMED.get(leaf, leaf) for leaf in leaves(document(record)))
+    assert codec.decode(codec.encode(job, job.version)) == job
+    assert job.is_submission is (job.id != "task")
+
+
+def test_attempts_of_an_earlier_version_count_for_their_own_part() -> None:
+    polled, unconfirmed = (codec.decode(earlier_record(n)) for n in ("polled", "unconfirmed"))
+    assert (polled.polling.attempts, polled.submission.attempts) == (1, 0)
+    assert (unconfirmed.polling.attempts, unconfirmed.submission.attempts) == (0, 1)
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"check": 1}', b'{"submission": [1]}', b"{}"])
+def test_what_no_version_wrote_is_called_broken(body: bytes) -> None:
+    for record in (b"12 " + body, b"12 2 " + body):
+        with pytest.raises(UnreadableRecord):
+            codec.decode(record)
+
+
+@given(job=RECORDS)
+def test_an_earlier_version_cannot_read_a_part_of_a_record(job: Job) -> None:
+    """It reads `<version> <JSON>`, perhaps compressed, and drops fields that it does not know."""
+    body = codec.encode(job, 1).partition(b" ")[2]
+    assert not body.startswith(b"{")
+    with pytest.raises(zlib.error):
+        zlib.decompress(body)

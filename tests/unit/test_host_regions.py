@@ -1,0 +1,102 @@
+"""Regions of BFL: with one, no URL outside it is followed."""
+
+from collections.abc import Callable
+
+import pytest
+
+from jobs.bfl import submissions as bfl_submissions
+from jobs.bfl.hosts import HostPolicy, region_of
+from jobs.config.settings import load
+from jobs.domain.errors import UrlRefused
+from jobs.domain.report import SubmissionReceipt
+from jobs.net.urls import ParsedUrl
+from tests.harness.required_settings import SECRETS
+
+ORIGINS = {
+    "global": ("https://api.bfl.ai", None),
+    "eu": ("https://api.eu.bfl.ai", "eu"),
+    "US": ("https://api.us.bfl.ai", "us"),
+    "https://api.eu1.bfl.ai": ("https://api.eu1.bfl.ai", "eu"),
+    "https://api.us1.bfl.ai/v1": ("https://api.us1.bfl.ai", "us"),
+}
+EU_API = ("api.eu", "api.eu1", "api.eu2", "api.eu44", "gateway.eu")
+OTHER_API = ("api", "api.eu.us", "api.us.eu", "api.us", "api.us1", "api.us7", "gateway", "api.eus",
+             "api.eu1x", "api.neu")  # fmt: skip
+AZURE = "blob.core.windows.net"
+EU_DELIVERY = ("delivery-eu1.bfl.ai", "delivery.eu2.bfl.ai", "delivery.eu.bfl.ai",
+               "delivery.cdn-eu3.bfl.ai", f"bfldeliveryprodeu4.{AZURE}")  # fmt: skip
+OTHER_DELIVERY = (
+    "delivery.bfl.ai", "delivery-us1.bfl.ai", "delivery.us4.bfl.ai", "delivery.eu-us.bfl.ai",
+    "delivery-eu-us.bfl.ai", "delivery.eu.us4.bfl.ai", "delivery.us-eu1.bfl.ai",
+    "delivery.eus1.bfl.ai", "delivery.eu1a.bfl.ai", "delivery.weu.bfl.ai", f"bfldeliverysc.{AZURE}",
+    f"bfldeliveryscus.{AZURE}", f"bfldeliveryprod.{AZURE}",
+)  # fmt: skip
+LOOK_ALIKES = ("api.eu.bfl.ai.attacker.example", "api-eu.bfl.ai", "eu.api.bfl.ai",
+               "api.eu.bfl.aieu", "api.eu.bflai.eu", "delivery-eu1.bfl.ai.eu")  # fmt: skip
+EU = HostPolicy(region="eu")
+GLOBAL = HostPolicy()
+
+
+def poll(host: str) -> str:
+    return f"https://{host}/v1/get_result?id=a"
+
+
+def sample(host: str) -> str:
+    return f"https://{host}/results/a/sample.jpeg?se=2099-01-01T00%3A00%3A00Z&sig=a"
+
+
+@pytest.mark.parametrize("given", ORIGINS)
+def test_each_name_of_an_api_host_says_its_region(given: str) -> None:
+    settings = load({**SECRETS, "BFL_API_URL": given})
+    assert (str(settings.bfl_origin), settings.region) == ORIGINS[given]
+
+
+POLLING = (EU.validate_polling_url, GLOBAL.validate_polling_url)
+DELIVERY = (EU.validate_delivery_url, GLOBAL.validate_delivery_url)
+INSIDE = [(*POLLING, poll(f"{host}.bfl.ai")) for host in EU_API]
+INSIDE += [(*DELIVERY, sample(host)) for host in EU_DELIVERY]
+OUTSIDE = [(*POLLING, poll(f"{host}.bfl.ai")) for host in OTHER_API]
+OUTSIDE += [(*DELIVERY, sample(host)) for host in OTHER_DELIVERY]
+Validate = Callable[[str], ParsedUrl]
+
+
+@pytest.mark.parametrize(("in_europe", "anywhere", "url"), INSIDE)
+def test_a_url_inside_the_region_is_followed(
+    in_europe: Validate, anywhere: Validate, url: str
+) -> None:
+    assert in_europe(url) == anywhere(url)
+
+
+@pytest.mark.parametrize(("in_europe", "anywhere", "url"), OUTSIDE)
+def test_a_url_outside_the_region_is_refused(
+    in_europe: Validate, anywhere: Validate, url: str
+) -> None:
+    anywhere(url)
+    with pytest.raises(UrlRefused):
+        in_europe(url)
+
+
+@pytest.mark.parametrize("host_policy", [EU, GLOBAL], ids=["eu", "global"])
+@pytest.mark.parametrize("host", LOOK_ALIKES)
+def test_a_look_alike_is_refused_anywhere(host_policy: HostPolicy, host: str) -> None:
+    with pytest.raises(UrlRefused):
+        host_policy.validate_polling_url(poll(host))
+    with pytest.raises(UrlRefused):
+        host_policy.validate_delivery_url(sample(host))
+
+
+def test_what_the_operator_added_may_be_anywhere() -> None:
+    host_policy = HostPolicy(delivery_hosts=("cdn.us.example",), region="eu")
+    assert host_policy.validate_delivery_url(sample("cdn.us.example"))
+
+
+def test_a_host_of_two_regions_is_of_none() -> None:
+    assert region_of("delivery.eu.us4.bfl.ai") is None
+
+
+@pytest.mark.parametrize(("host", "kept"), [("api.eu2", True), ("api.us1", False), ("api", False)])
+def test_a_polling_url_that_leads_out_of_the_region_is_not_kept(host: str, kept: bool) -> None:
+    task = SubmissionReceipt(task_id="a", polling_url=poll(f"{host}.bfl.ai"), cost=1.0)
+    found = bfl_submissions.without_foreign_polling_url(task, EU)
+    assert (found.polling_url is not None) is kept
+    assert (found.task_id, found.cost) == ("a", 1.0)

@@ -1,0 +1,65 @@
+"""NOTIFY_URL, NOTIFY_SECRET and NOTIFY_HOSTS: what they may say."""
+
+import base64
+
+import pytest
+
+from jobs.config.settings import Settings, load
+from jobs.services import build_host_policy
+from tests.harness.required_settings import CANARY, REQUIRED, start_error
+
+
+def secret(size: int = 32, prefix: str = "whsec_") -> str:
+    return prefix + base64.b64encode(b"c" * size).decode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "canary",
+        "whsec_canary!",
+        secret(23),
+        f"{secret()},whsec_canary",
+        "whsk_" + secret(prefix=""),
+    ],
+)
+def test_a_secret_that_some_verifier_could_not_read_stops_the_start(value: str) -> None:
+    text = start_error(NOTIFY_SECRET=value, NOTIFY_URL="https://owner.example/")
+    assert text.startswith("NOTIFY_SECRET: ") and "NOTIFY_URL" not in text
+    assert CANARY not in text and f"{value}," not in f"{text},"
+
+
+def test_what_could_not_be_signed_stops_the_start() -> None:
+    assert start_error(NOTIFY_URL="https://owner.example/").startswith(
+        "NOTIFY_URL: needs NOTIFY_SEC"
+    )
+    assert start_error(NOTIFY_HOSTS="app.example").startswith("NOTIFY_HOSTS: needs NOTIFY_SECRET")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NOTIFY_URL", "canary"),
+        ("NOTIFY_URL", "ftp://canary.example/"),
+        ("NOTIFY_URL", "https://user:canary@owner.example/"),
+        ("NOTIFY_URL", "https://owner.example/#canary"),
+        ("NOTIFY_HOSTS", "https://canary.example"),
+        ("NOTIFY_HOSTS", "*.canary.example"),
+        ("NOTIFY_HOSTS", "good.example,CANARY.example"),
+    ],
+)
+def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) -> None:
+    text = start_error(NOTIFY_SECRET=secret(), **{name: value})
+    assert text.startswith(f"{name}: ") and CANARY not in text.lower()
+
+
+def settings(**values: str) -> Settings:
+    return load({**REQUIRED, **values})
+
+
+def test_hosts_may_be_names_addresses_and_any() -> None:
+    hosts = ("app", "app.example", "10.0.0.1", "[::1]", "*")
+    given = settings(NOTIFY_SECRET=secret(), NOTIFY_HOSTS=",".join(hosts))
+    assert build_host_policy(given).notify_hosts == hosts
+    assert build_host_policy(settings(NOTIFY_SECRET=secret())).notify_hosts == ("*",)
+    assert build_host_policy(settings()).notify_hosts is None

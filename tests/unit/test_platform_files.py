@@ -1,0 +1,203 @@
+"""Platforms understand our files, which repeat the Procfile, the settings and the code."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from importlib import resources
+from itertools import chain
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from deploy import procfile
+from deploy.procfile import ROOT
+from jobs.config.environment import PROVIDER_PREFIXES
+from jobs.config.settings import Settings
+from tests.harness.deploy_files import (
+    DEPLOY,
+    KUBERNETES,
+    copied,
+    let_through,
+    manifests,
+    pods,
+    read,
+)
+
+LINES = procfile.entries()
+RUNNING = procfile.commands()
+
+
+# What others than Fluxkeep read: Python, and deploy/compose.yaml.
+FOREIGN = {"TMPDIR", "REDIS_PASSWORD"}
+Commands = dict[str, list[str]]
+
+
+def split(commands: dict[str, str]) -> Commands:
+    return {name: shlex.split(command) for name, command in commands.items()}
+
+
+CORE = ("v1", "apps/v1", "policy/v1", "networking.k8s.io/v1")
+
+
+def test_compose_understands_its_file() -> None:
+    found = resources.files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json"
+    schema = json.loads(found.read_text())
+    assert complaints(Draft7Validator(schema), read("compose.yaml")) == []
+
+
+def complaints(validator: Any, document: Any) -> list[str]:
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+
+
+@pytest.mark.parametrize("version", ["1.31", "1.34"])
+def test_kubernetes_understands_every_manifest(version: str) -> None:
+    for one in manifests():
+        if one["apiVersion"] in CORE:
+            kubernetes_validate.validate(one, version, strict=True)
+
+
+def test_kustomize_lists_exactly_the_files() -> None:
+    known = read("kubernetes/kustomization.yaml")["resources"]
+    there = {path.name for path in KUBERNETES.glob("*.yaml")} - {"kustomization.yaml"}
+    assert set(known) == there
+    kinds = {one["apiVersion"] for one in manifests()}
+    assert kinds == {*CORE, "keda.sh/v1alpha1"}
+
+
+def of_compose() -> Commands:
+    services = read("compose.yaml")["services"]
+    assert services.keys() - LINES.keys() == {"redis"}
+    return {name: services[name]["command"] for name in LINES}
+
+
+def of_render() -> Commands:
+    services = [one for one in read("render.yaml")["services"] if one["type"] != "keyvalue"]
+    found = {one["name"].removeprefix("fluxkeep-"): one["dockerCommand"] for one in services}
+    release = next(one["preDeployCommand"] for one in services if one["type"] == "web")
+    return split(found | {"release": release})
+
+
+def of_fly() -> Commands:
+    fly = read("fly.toml")
+    assert int(fly["env"]["PORT"]) == fly["http_service"]["internal_port"]
+    return split(fly["processes"] | {"release": fly["deploy"]["release_command"]})
+
+
+def of_railway() -> Commands:
+    deploys = {name: read(f"railway/{name}/railway.json")["deploy"] for name in RUNNING}
+    (release,) = deploys["web"]["preDeployCommand"]
+    found = {name: deploy["startCommand"] for name, deploy in deploys.items()}
+    return split(found | {"release": release})
+
+
+def of_kubernetes() -> Commands:
+    release = pods()["web"]["initContainers"][0]["command"]
+    found = {name: pod["containers"][0]["command"] for name, pod in pods().items()}
+    return found | {"release": release}
+
+
+@pytest.mark.parametrize("commands", [of_compose, of_render, of_fly, of_railway, of_kubernetes])
+def test_a_platform_runs_the_procfile(commands: Callable[[], Commands]) -> None:
+    assert commands() == LINES
+
+
+def test_heroku_sizes_every_process_of_the_procfile() -> None:
+    assert read("app.json")["formation"].keys() == RUNNING.keys()
+
+
+def test_the_image_runs_the_web_process_by_default() -> None:
+    (command,) = re.findall(r"^CMD (\[.+\])$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert yaml.safe_load(command) == LINES["web"]
+
+
+def of_pods() -> Iterator[str]:
+    (made,) = read("kubernetes/kustomization.yaml")["configMapGenerator"]
+    yield from (entry.partition("=")[0] for entry in made["literals"])
+    for pod in pods().values():
+        yield from (entry["name"] for entry in pod["containers"][0].get("env", []))
+
+
+def of_render_groups() -> Iterator[str]:
+    blueprint = read("render.yaml")
+    for one in [*blueprint["services"], *blueprint["envVarGroups"]]:
+        yield from (entry["key"] for entry in one.get("envVars", []) if "key" in entry)
+
+
+VARIABLES: dict[str, Iterable[str]] = {
+    "app.json": read("app.json")["env"],
+    "render.yaml": of_render_groups(),
+    "fly.toml": read("fly.toml")["env"],
+    "compose.yaml": chain(*(read("compose.yaml")["services"][n]["environment"] for n in LINES)),
+    "kubernetes": of_pods(),
+    "env.example": re.findall(r"^#?([A-Z_]+)=", (DEPLOY / "env.example").read_text(), re.MULTILINE),
+}
+
+
+@pytest.mark.parametrize("names", VARIABLES.values(), ids=VARIABLES)
+def test_every_variable_that_is_set_is_one_that_exists(names: Iterable[str]) -> None:
+    known = {name.upper() for name in Settings.model_fields} | FOREIGN
+    unknown = {*names} - known
+    assert not {name for name in unknown if not name.startswith(PROVIDER_PREFIXES)}
+
+
+def test_every_process_on_render_has_what_production_needs() -> None:
+    blueprint = read("render.yaml")
+    shared = {entry["key"] for entry in blueprint["envVarGroups"][0]["envVars"]}
+    needed = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
+    for service in blueprint["services"][1:]:
+        own = {entry["key"] for entry in service["envVars"] if "key" in entry}
+        assert needed | {"REDIS_URL", "MEDIA_URL", "PUBLIC_URL"} <= own | shared, service["name"]
+
+
+def test_every_pod_is_unprivileged_and_writes_only_its_tmp() -> None:
+    for pod in pods().values():
+        assert pod["securityContext"]["runAsNonRoot"] and not pod["automountServiceAccountToken"]
+        for one in [*pod["containers"], *pod.get("initContainers", [])]:
+            assert one["securityContext"] == {
+                "readOnlyRootFilesystem": True,
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert [mount["mountPath"] for mount in one["volumeMounts"]] == ["/tmp"]  # noqa: S108
+            assert one["resources"]["limits"]["memory"]
+
+
+def test_every_process_has_a_disruption_budget() -> None:
+    budgets = [one for one in manifests() if one["kind"] == "PodDisruptionBudget"]
+    assert {one["metadata"]["name"] for one in budgets} == pods().keys()
+
+
+def test_redis_in_compose_keeps_what_it_is_given() -> None:
+    command = " ".join(read("compose.yaml")["services"]["redis"]["command"])
+    for option in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"):
+        assert option in command
+
+
+def test_what_the_image_copies_is_there_and_is_sent() -> None:
+    for source in copied():
+        assert (ROOT / source).exists() and let_through(source), source
+    assert not let_through(".env") and not let_through("var") and not let_through("tests")
+
+
+def test_the_image_has_what_gunicorn_imports() -> None:
+    named = re.findall(r'"deploy\.(\w+)\.', (DEPLOY / "gunicorn.conf.py").read_text())
+    texts = [(ROOT / path).read_text() for path in copied() if path.startswith("deploy/gunicorn")]
+    imported = re.findall(r"^from deploy\.(\w+) import", "\n".join(texts), re.MULTILINE)
+    assert named and {f"deploy/{module}.py" for module in (*named, *imported)} <= set(copied())
+
+
+def test_images_of_others_are_pinned_by_digest() -> None:
+    bases = re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    named = [one["image"] for one in read("compose.yaml")["services"].values()]
+    others = {*bases, *named} - {"fluxkeep"}
+    assert others and not [one for one in others if not re.search("@sha256:[0-9a-f]{64}$", one)]
+    assert len(set(bases)) == 1, "both stages are built on one image"
+
+
+def test_what_runs_once_is_not_kept_running() -> None:
+    assert list(procfile.entries()) == ["web", "worker", "sweep", "release"]
+    assert list(procfile.commands()) == ["web", "worker", "sweep"]

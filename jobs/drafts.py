@@ -60,11 +60,11 @@ def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
 def _find_by_reference(store: JobStore, value: Mapping[str, Any]) -> Bundle:
     job_id, n = value.get("job"), value.get("n", 0)
     if unknown := value.keys() - {"job", "n"}:
-        raise _invalid(f".{min(unknown)}", "no such field: name a job and n")
+        raise _invalid(f".{min(unknown)}", "there is no such field: name a job and n")
     if not isinstance(job_id, str) or not TASK_ID.fullmatch(job_id):
-        raise _invalid(".job", "the id of the job whose draft is to be enhanced")
+        raise _invalid(".job", "give the id of the job whose draft is to be enhanced")
     if type(n) is not int or n < 0:
-        raise _invalid(".n", "a whole number from 0")
+        raise _invalid(".n", "give a whole number from 0")
     job = store.load(job_id)
     if job is None:
         raise _invalid(".job", "no job has this id")

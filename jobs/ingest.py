@@ -68,7 +68,8 @@ def _apply(
 def _require_no_submission(job: Job | None) -> None:
     """Refuse a job that Fluxkeep submitted: it has its own secret (I16). Raises ReportRefused."""
     if job is not None and job.is_submission:
-        raise ReportRefused("the report came to the general address, without this job's own secret")
+        why = "the report came to the general address, without this job's own secret"
+        raise ReportRefused(why, job.id)
 
 
 def _require_own_task(store: JobStore, task_id: str, job_id: str) -> None:
@@ -79,4 +80,4 @@ def _require_own_task(store: JobStore, task_id: str, job_id: str) -> None:
     """
     named = store.load(task_id)
     if named is not None and named.id != job_id:
-        raise ReportRefused("the report names the task of another job")
+        raise ReportRefused("the report names the task of another job", named.id)

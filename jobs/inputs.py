@@ -87,14 +87,14 @@ def require_limits(values: Mapping[str, Any], max_bytes: int) -> None:
     Raises BadRequest if it is nested too deeply, Invalid if it has too many parts, BodyTooLarge.
     """
     if not strict_json.is_shallow(values, DEPTH_MAX):
-        raise BadRequest("the input is nested too deeply")
+        raise BadRequest(f"the input is nested too deeply: {DEPTH_MAX} levels at most")
     parts = list(parts_in(values))
     if len({_name(part) for part in parts}) > FILES_MAX:
         raise too_many_parts()
     size = len(_json(values))
     if size > JSON_MAX_BYTES:
         raise BodyTooLarge(
-            f"an input may have {JSON_MAX_BYTES} bytes of JSON without images and long texts"
+            f"an input may have {JSON_MAX_BYTES:,} bytes of JSON without images and long texts"
         )
     if size + sum(part.json_bytes for part in parts) > max_bytes:
         raise too_large(max_bytes)
@@ -102,7 +102,7 @@ def require_limits(values: Mapping[str, Any], max_bytes: int) -> None:
 
 def too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(
-        f"an input may have {max_bytes} bytes of JSON (MAX_INPUT_BYTES), images as base64 included"
+        f"an input may have {max_bytes:,} bytes of JSON, its images included (MAX_INPUT_BYTES)"
     )
 
 
@@ -144,6 +144,12 @@ def with_parts(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> dict[
         if n < len(files)
     }
     return dict(replace_texts(values, found))
+
+
+def prompt(job: Job) -> str:
+    """The prompt of the kept input if it is a short text; else empty."""
+    given = (job.request.public_input or {}).get("prompt")
+    return given.strip() if isinstance(given, str) and not _REFERENCE.fullmatch(given) else ""
 
 
 def is_complete(job: Job) -> bool:
@@ -221,5 +227,5 @@ def _json(values: Mapping[str, Any]) -> bytes:
 
 def too_many_parts() -> Invalid:
     return Invalid(
-        [{"field": "input", "message": f"may have {FILES_MAX} images and long texts at most"}]
+        [{"field": "input", "message": f"give at most {FILES_MAX} images and long texts"}]
     )

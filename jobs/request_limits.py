@@ -19,14 +19,14 @@ Metadata = Mapping[str, Any]
 def require_model(value: str) -> str:
     """Raises ValueError."""
     if len(value) > MODEL_MAX_CHARS or not models.is_model(value):
-        raise ValueError("a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
+        raise ValueError("give a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
     return value
 
 
 def require_metadata(value: Metadata) -> Metadata:
     """Raises ValueError."""
     if len(json.dumps(value)) > METADATA_MAX_CHARS:
-        raise ValueError(f"may have {METADATA_MAX_CHARS} characters of JSON at most")
+        raise ValueError(f"give at most {METADATA_MAX_CHARS} characters of JSON")
     return value
 
 

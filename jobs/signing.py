@@ -26,6 +26,7 @@ _JSON = json.JSONEncoder(separators=(",", ":"))
 _SIGNATURE = re.compile(rb"[0-9a-f]{64}")
 
 LOGIN_SECONDS = 900
+FORGED_BODY = b"something else"  # what a check signs in place of its body, to be refused
 
 
 def callback_digest(secret: bytes, body: bytes) -> bytes:

@@ -6,7 +6,7 @@ from flask import g, has_request_context, request
 
 from jobs.config import api_keys
 from jobs.config.api_keys import ApiKey, Scope
-from jobs.domain.errors import Forbidden, StoreUnavailable, Unauthorized
+from jobs.domain.errors import Forbidden, StoreUnavailable, Unauthorized, WrongKey
 from receiver import rate_limits
 from receiver.context import services
 
@@ -16,15 +16,17 @@ BEARER, BASIC = "bearer", "basic"
 def authenticate(key: str) -> ApiKey:
     """Return the valid API key, and count the request against its quota.
 
-    Raises Unauthorized, and RateLimited for this key or for wrong keys from the same address.
+    Raises Unauthorized, WrongKey, and RateLimited for this key or for wrong keys from the same
+    address.
     While Redis is down nothing is counted.
     """
     api_key = _find(key)
     if api_key is None:
-        if key:
-            with suppress(StoreUnavailable):
-                rate_limits.count_wrong_key()
-        raise Unauthorized
+        if not key:
+            raise Unauthorized
+        with suppress(StoreUnavailable):
+            rate_limits.count_wrong_key()
+        raise WrongKey
     with suppress(StoreUnavailable):
         rate_limits.count_request(api_key.name)
     return api_key
@@ -34,7 +36,7 @@ def require_scope(scope: Scope) -> None:
     """Raises Unauthorized, RateLimited, and Forbidden for a key without this scope."""
     g.api_key = authenticate(request_key())
     if not g.api_key.has_scope(scope):
-        raise Forbidden(f"this needs a key with scope {scope}")
+        raise Forbidden(f"This needs a key with scope {scope}.")
 
 
 def current_key_name() -> str | None:

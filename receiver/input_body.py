@@ -65,7 +65,9 @@ def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
         yield pieces
         return
     if not _turns.acquire(timeout=TURN_SECONDS):
-        raise TooManyWaiting("too many large requests at once: send it again")
+        raise TooManyWaiting(
+            "Too many large requests come at once. Send it again after `Retry-After`."
+        )
     try:
         # What a process has left that was killed.
         run_in_thread(services().storage.staging_directory.delete_abandoned)

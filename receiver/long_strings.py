@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import IO, Any, AnyStr, cast
 
-from jobs.domain.errors import BadRequest, BodyTooLarge
+from jobs.domain.errors import BadRequest, BodyTooLarge, InvalidJson
 from jobs.domain.media_references import replace_texts, texts
 from jobs.input_parts import Encoding, InputPart
 from jobs.inputs import DATA_URL, FILES_MAX, JSON_MAX_BYTES, too_many_parts
@@ -64,7 +64,7 @@ class LongStringCutter:
                     self._string = None
             at = end + 1
         if len(self._skeleton) > JSON_MAX_BYTES:
-            raise BodyTooLarge(f"a body may have {JSON_MAX_BYTES} bytes without long texts")
+            raise BodyTooLarge(f"a body may have {JSON_MAX_BYTES:,} bytes without long texts")
 
     def _extend_string(self, found: bytes) -> None:
         if isinstance(self._string, bytearray):
@@ -87,7 +87,7 @@ class LongStringCutter:
         fields = strict_json.load_object(bytes(self._skeleton))
         parts = {placeholder: self._part(raw) for placeholder, raw in self._long.items()}
         if sum(text in parts for text in texts(fields)) < len(parts):
-            raise BadRequest("a name in the body is too long")
+            raise BadRequest("A name in the body is too long.")
         return dict(replace_texts(fields, parts))
 
     def _part(self, raw: IO[bytes]) -> InputPart:
@@ -103,7 +103,7 @@ class LongStringCutter:
                     continue
                 raw.truncate(0)
             return InputPart.of_file(encoding, target)
-        raise BadRequest("the body is not strict JSON")
+        raise InvalidJson("A long text in the body is not strict JSON.")
 
 
 _Decoder = Callable[[Iterable[str]], Iterator[bytes]]

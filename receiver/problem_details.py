@@ -1,6 +1,6 @@
 """Error responses: RFC 9457 problem details, or BFL's own error bodies under `/v1`.
 
-`STATUS` maps every error to its HTTP status.
+`problem_types.py` lists them.
 """
 
 import logging
@@ -15,33 +15,14 @@ from werkzeug.exceptions import HTTPException
 from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.domain import errors
-from jobs.domain.errors import FluxkeepError
+from jobs.domain.errors import FluxkeepError, as_sentence
+from receiver.problem_types import PROBLEM_TYPES, UNEXPECTED, ProblemType
 from receiver.schemas.endpoint import JSON, PROBLEM
 
-STATUS: dict[type[FluxkeepError], HTTPStatus] = {
-    errors.BadRequest: HTTPStatus.BAD_REQUEST,
-    errors.InvalidReport: HTTPStatus.BAD_REQUEST,
-    errors.InvalidField: HTTPStatus.BAD_REQUEST,
-    errors.RequestTimeout: HTTPStatus.REQUEST_TIMEOUT,
-    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
-    errors.Forbidden: HTTPStatus.FORBIDDEN,
-    errors.InvalidLink: HTTPStatus.FORBIDDEN,
-    errors.RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.IdempotencyKeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
-    errors.UnknownJob: HTTPStatus.NOT_FOUND,
-    errors.WrongStatus: HTTPStatus.CONFLICT,
-    errors.MediaGone: HTTPStatus.GONE,
-    # After a 503 the sender retries: BFL does, after 1, 5 and 30 s.
-    errors.TooManyWaiting: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.QueueFull: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.StorageError: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.NoFreeSlot: HTTPStatus.SERVICE_UNAVAILABLE,  # its callers handle it
-    errors.StorageFull: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.StorageMisconfigured: HTTPStatus.SERVICE_UNAVAILABLE,
-    errors.UnreadableRecord: HTTPStatus.INTERNAL_SERVER_ERROR,
+STATUS = {
+    error: HTTPStatus(kind.status)
+    for error, kind in PROBLEM_TYPES.items()
+    if issubclass(error, FluxkeepError)
 }
 HEADERS: dict[HTTPStatus, dict[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
@@ -61,28 +42,22 @@ def register(app: Flask) -> None:
 
 
 def _product_error(error: FluxkeepError) -> Response:
-    status = STATUS[type(error)]
-    response = problem(status, str(error), **_fields(error))
+    wrong = getattr(error, "errors", [])
+    detail, default = str(error), errors.message_of(type(error))
+    if isinstance(error, errors.StoreUnavailable | errors.StorageError) and detail != default:
+        detail = f"{default} {as_sentence(detail)}"
+    detail = detail if wrong else as_sentence(detail)
+    response = problem(PROBLEM_TYPES[type(error)], detail, wrong)
     if isinstance(error, errors.RateLimited):
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return response
 
 
-def _fields(error: FluxkeepError) -> dict[str, Any]:
-    """The wrong fields, or a code. BFL's error bodies locate only fields of a body."""
-    under_v1 = request.path.startswith(BFL_PATHS)
-    if isinstance(error, errors.Invalid) or (
-        isinstance(error, errors.InvalidField) and not under_v1
-    ):
-        return {"errors": error.errors}
-    if isinstance(error, errors.QueueFull | errors.StorageFull) and not under_v1:
-        return {"code": error.code}
-    return {}
-
-
 def _http_error(error: HTTPException) -> Response:
     """Errors that werkzeug raises, such as 404 and 405."""
-    response = problem(HTTPStatus(error.code or 500), error.description or "")
+    kind = PROBLEM_TYPES.get(type(error)) or PROBLEM_TYPES[errors.BadRequest]
+    status = HTTPStatus(error.code or kind.status)
+    response = problem(kind._replace(status=status), kind.text or error.description or "")
     for name, value in error.get_headers():  # Allow, Content-Range
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
@@ -96,15 +71,20 @@ def _unexpected_error(error: Exception) -> Response:
         trace = trace.tb_next
     location = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}" if trace else "?"
     log.error("unexpected %s in %s", type(error).__name__, location)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An unexpected error occurred.")
+    return problem(UNEXPECTED, UNEXPECTED.text)
 
 
-def problem(status: HTTPStatus, detail: str, **extra: Any) -> Response:
-    """A problem document; `type` is about:blank, so `title` is the status phrase."""
+def problem(kind: ProblemType, detail: str, wrong: Sequence[Mapping[str, str]] = ()) -> Response:
+    """A problem document; under `/v1` an error of BFL's API."""
+    status = HTTPStatus(kind.status)
+    wrong = [{**one, "message": as_sentence(one["message"])} for one in wrong]
     if request.path.startswith(BFL_PATHS):
-        return _bfl_problem(status, detail, **extra)
-    body = {"title": status.phrase, "status": int(status), "detail": detail, **extra}
-    return _response(body, status, PROBLEM)
+        # BFL's error bodies locate only fields of a body.
+        return _bfl_problem(status, detail, wrong if kind == PROBLEM_TYPES[errors.Invalid] else ())
+    body = {"type": kind.uri, "title": status.phrase, "status": int(status), "code": kind.code}
+    return _response(
+        {**body, "detail": detail, **({"errors": wrong} if wrong else {})}, status, PROBLEM
+    )
 
 
 def _bfl_only_path() -> str | None:
@@ -113,16 +93,14 @@ def _bfl_only_path() -> str | None:
     return path if path.partition("/")[0] in bfl_submissions.BFL_ONLY_PATHS else None
 
 
-def _bfl_problem(
-    status: HTTPStatus, detail: str, errors: Sequence[Mapping[str, str]] = ()
-) -> Response:
+def _bfl_problem(status: HTTPStatus, detail: str, wrong: Sequence[Mapping[str, str]]) -> Response:
     """For clients of BFL's own API: its error bodies, and its 403 for a wrong key."""
     if status is HTTPStatus.UNAUTHORIZED:
         status, detail = HTTPStatus.FORBIDDEN, compat.NOT_AUTHENTICATED
     if status is HTTPStatus.NOT_FOUND:
         path = _bfl_only_path()
         detail = bfl_submissions.explain_no_generation(path) if path else status.phrase
-    body = compat.error(compat.validation_errors(errors) or detail, detail)
+    body = compat.error(compat.validation_errors(wrong) or detail, detail)
     return _response(body, status, JSON)
 
 

@@ -32,25 +32,25 @@ def read_environ(environ: Mapping[str, Any], max_bytes: int) -> bytes:
 
 
 def pieces(
-    environ: Mapping[str, Any], max_bytes: int, too_large: BodyTooLarge | None = None
+    environ: Mapping[str, Any], max_bytes: int, refusal: BodyTooLarge | None = None
 ) -> Iterator[bytes]:
     """The raw body, piece by piece. The time that it may take grows with its length.
 
-    Raises `too_large` at once if the declared length is too long. The iterator raises it too, and
+    Raises `refusal` at once if the declared length is too long. The iterator raises it too, and
     the other errors of `read`.
     """
-    too_large, length = too_large or BodyTooLarge(), declared_length(environ)
+    refusal, length = refusal or too_large(max_bytes), declared_length(environ)
     if length is not None and length > max_bytes:
-        raise too_large
+        raise refusal
     stream: IO[bytes] = environ["wsgi.input"]
     if length is None:
         # One byte more than allowed: werkzeug cuts a chunked body without an error.
         stream = get_input_stream(dict(environ), max_content_length=max_bytes + 1)
-    return _pieces(stream, length, max_bytes, too_large)
+    return _pieces(stream, length, max_bytes, refusal)
 
 
 def _pieces(
-    stream: IO[bytes], length: int | None, max_bytes: int, too_large: BodyTooLarge
+    stream: IO[bytes], length: int | None, max_bytes: int, refusal: BodyTooLarge
 ) -> Iterator[bytes]:
     arrived, seconds = 0, 0.0
     while length is None or arrived < length:
@@ -60,16 +60,20 @@ def _pieces(
             with gevent.Timeout(max(seconds_max - seconds, 0.0), RequestTimeout):
                 piece = bytes(stream.read(min(PIECE_BYTES, (length or max_bytes + 1) - arrived)))
         except (OSError, ValueError, ParseException, WerkzeugBadRequest):
-            raise BadRequest("the body could not be read") from None
+            raise BadRequest("The body could not be read.") from None
         seconds += time.monotonic() - began_at
         arrived += len(piece)
         if arrived > max_bytes:
-            raise too_large
+            raise refusal
         if not piece:
             break
         yield piece
     if length is not None and arrived != length:
-        raise BadRequest("the body is incomplete")
+        raise BadRequest("The body is incomplete.")
+
+
+def too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"This body may have {max_bytes:,} bytes at most.")
 
 
 def declared_length(environ: Mapping[str, Any]) -> int | None:

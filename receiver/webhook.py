@@ -14,11 +14,11 @@ from jobs.bfl import parsing
 from jobs.domain import errors
 from jobs.domain.report import Report
 from jobs.services import Services
-from jobs.signing import CallbackVerifier, is_signature
+from jobs.signing import FORGED_BODY, CallbackVerifier, is_signature
 from jobs.store.metrics import Counter
 from receiver.context import services
 from receiver.openapi import examples
-from receiver.request_body import declared_length, read_environ
+from receiver.request_body import declared_length, read_environ, too_large
 from receiver.schemas.endpoint import JSON, EndpointSpec, ResponseSpec
 from receiver.schemas.responses import CallbackAccepted
 
@@ -37,7 +37,7 @@ _SPEC = EndpointSpec(
     body=parsing.CALLBACK,
     body_example=examples.CALLBACK,
     responses={200: ResponseSpec("The report is on record.", CallbackAccepted)},
-    errors=(errors.Unauthorized, errors.InvalidReport),
+    errors=(errors.WrongSecret, errors.InvalidReport),
     security=("webhookSecret", "webhookSignature"),
 )
 
@@ -65,7 +65,7 @@ def accept_callback(
 ) -> CallbackAccepted:
     """Record the report of an authentic callback before it is answered (I1).
 
-    Raises Unauthorized, BadRequest and its subclasses, and TooManyWaiting or StoreUnavailable
+    Raises WrongSecret, BadRequest and its subclasses, and TooManyWaiting or StoreUnavailable
     (503: BFL sends the callback again).
     """
     verifier, job_id = _verifier_for(services, token)
@@ -99,8 +99,9 @@ def _verify(
     if refusal := verifier.refusal(secret, signature, body):
         claimed = parsing.claimed_task_id(body[:UNVERIFIED_BODY_MAX_BYTES])
         _record_refusal(services, job_id or claimed, refusal)
-        log.info("callback refused: %s", refusal)
-        raise errors.Unauthorized
+        is_check = verifier.refusal(None, signature, FORGED_BODY) is None
+        log.info("callback refused: %s%s", refusal, ", a test by doctor" if is_check else "")
+        raise errors.WrongSecret
     return body
 
 
@@ -110,7 +111,7 @@ def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
     if length is not None and length <= UNVERIFIED_BODY_MAX_BYTES:
         return _read(services, environ, BODY_MAX_BYTES)
     if not _large_bodies.acquire(timeout=LARGE_BODY_WAIT_SECONDS):
-        raise errors.TooManyWaiting("Too many large callbacks at once.")
+        raise errors.TooManyWaiting("Too many large callbacks come at once.")
     try:
         return _read(services, environ, BODY_MAX_BYTES)
     finally:
@@ -120,7 +121,7 @@ def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
 def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
     """A small body without valid authentication; a larger one is not read."""
     if (declared_length(environ) or 0) > BODY_MAX_BYTES:
-        raise errors.BodyTooLarge
+        raise too_large(BODY_MAX_BYTES)
     with suppress(errors.BodyTooLarge):
         return _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
     return b""
@@ -148,8 +149,10 @@ def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAc
     except errors.UnknownJob:
         return {"id": job_id or report.task_id, "status": "deleted"}
     except errors.ReportRefused as error:
-        _record_refusal(services, job_id or report.task_id, str(error))
-        raise errors.Unauthorized from None
+        refused_id = job_id or error.job_id
+        log.info("job %s: callback refused: %s", refused_id, error)
+        _record_refusal(services, refused_id, str(error))
+        raise errors.WrongSecret from None
     log.debug("job %s: callback accepted, %s", job.id, job.status)
     return {"id": job.id, "status": job.status.value}
 

@@ -1,9 +1,11 @@
-"""Errors of Fluxkeep; the docstring is the default message.
+"""Errors of Fluxkeep; the docstring is the default message: what happened, and what to do.
 
-`receiver/problem_details.py` maps errors to HTTP status codes.
+`receiver/problem_types.py` maps errors to HTTP status codes and to codes.
 """
 
 from enum import StrEnum
+
+ERRORS_SHOWN = 3  # wrong fields in the message of one error
 
 
 class ErrorCode(StrEnum):
@@ -33,7 +35,17 @@ class FluxkeepError(Exception):
     """An error of Fluxkeep."""
 
     def __init__(self, detail: str = "") -> None:
-        super().__init__(detail or type(self).__doc__ or "")
+        super().__init__(detail or message_of(type(self)))
+
+
+def message_of(error: type[Exception]) -> str:
+    """The docstring in one line."""
+    return " ".join((error.__doc__ or "").split())
+
+
+def as_sentence(text: str) -> str:
+    """The text with a capital letter and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
 class InvalidSettings(FluxkeepError):
@@ -48,88 +60,114 @@ class InvalidSettings(FluxkeepError):
 
 
 class BadRequest(FluxkeepError):
-    """The request is malformed."""
+    """The request is malformed. Correct what `detail` names."""
+
+
+class InvalidJson(BadRequest):
+    """The body is not strict JSON: one object in UTF-8, each name once. `detail` says where."""
 
 
 class InvalidReport(BadRequest):
-    """The body is not a report from BFL."""
+    """The body is not a report of BFL: it needs the task's `id` and its `status`."""
 
 
 class InvalidField(BadRequest):
-    """A parameter has an invalid value."""
+    """A parameter or header is wrong. `detail` and `errors` name it."""
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
+        super().__init__(f"{field}: {as_sentence(message)}")
         self.errors = [{"field": field, "message": message}]
 
 
 class RequestTimeout(BadRequest):
-    """The body did not arrive in time."""
+    """The body did not arrive in time. Send it again, faster or in smaller requests."""
 
 
 class BodyTooLarge(BadRequest):
-    """The body is too large."""
+    """The body is too large. `detail` names the limit."""
 
 
 class Invalid(BadRequest):
-    """The body is well formed, but a field is invalid."""
+    """A field of the body is wrong. `detail` and `errors` name it."""
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
-        super().__init__()
+        first, more = errors[:ERRORS_SHOWN], len(errors) - ERRORS_SHOWN
+        shown = [f"{one['field']}: {as_sentence(one['message'])}" for one in first]
+        super().__init__(" ".join(shown + [f"And {more} more."] * (more > 0)))
         self.errors = errors
 
 
 class Unauthorized(FluxkeepError):
-    """Authentication is missing or invalid."""
+    """No key: send one as `Authorization: Bearer <key>` or as `x-key: <key>`."""
+
+
+class WrongKey(Unauthorized):
+    """The key in `Authorization: Bearer` or `x-key` is not in `API_KEYS`. Use another."""
+
+
+class WrongSecret(Unauthorized):
+    """The callback is not proven by `WEBHOOK_SECRET`, or by its job's own secret.
+
+    Give BFL `WEBHOOK_SECRET` as the `webhook_secret` of the task.
+    """
 
 
 class Forbidden(FluxkeepError):
-    """The scope of this key does not allow that."""
+    """The scope of this key does not allow that. Use a key with the scope in `detail`."""
 
 
 class InvalidLink(FluxkeepError):
-    """The signature of the link is invalid."""
+    """This link was not signed here, or by an older `SECRET_KEY`. Get the job for a new one."""
 
 
 class UnknownJob(FluxkeepError):
-    """No job has this id."""
+    """No job has this id. It may have been deleted, or it is of another installation."""
 
 
 class WrongStatus(FluxkeepError):
-    """The job's status does not allow that."""
+    """The job's status does not allow that. `detail` says which one does."""
+
+
+class InputNotKept(WrongStatus):
+    """The input of this job is not kept. Submit it with `POST /api/jobs`."""
 
 
 class RateLimited(FluxkeepError):
-    """Too many requests: try again later."""
+    """Too many requests with this key, or wrong keys from your address. Wait for `Retry-After`."""
 
     def __init__(self, detail: str = "", retry_after: float = 1.0) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
 
 
+class TooManyAnnounced(RateLimited):
+    """This key has announced `MAX_ANNOUNCED` jobs that BFL has not confirmed.
+
+    Announce more once BFL confirms them or they end.
+    """
+
+
 class IdempotencyKeyReused(FluxkeepError):
-    """The Idempotency-Key was used for another request."""
+    """The `Idempotency-Key` was used for another request. Take a new one."""
 
 
 class MediaGone(FluxkeepError):
-    """The link has expired, or its media were deleted."""
+    """The link has expired, or its media were deleted. Get the job for new links."""
 
 
 # Errors that may pass: the caller can try again.
 
 
 class TooManyWaiting(FluxkeepError):
-    """This process holds as many long-lived requests as it can."""
+    """As many requests wait or watch as one process can hold. Wait for `Retry-After`."""
 
 
 class StoreUnavailable(FluxkeepError):
-    """Redis does not answer; nothing was recorded."""
+    """Redis does not answer; nothing was recorded. Send it again after `Retry-After`."""
 
 
 class QueueFull(FluxkeepError):
-    """The submission queue is full; nothing was recorded. Try again later."""
-
-    code = "queue_full"
+    """The submission queue is full, or the storage. Send it again after `Retry-After`."""
 
 
 class NoFreeSlot(FluxkeepError):
@@ -137,7 +175,7 @@ class NoFreeSlot(FluxkeepError):
 
 
 class StorageError(FluxkeepError):
-    """The media storage failed."""
+    """The media storage failed; nothing was recorded. Send it again after `Retry-After`."""
 
 
 class StorageMisconfigured(StorageError):
@@ -146,8 +184,6 @@ class StorageMisconfigured(StorageError):
 
 class StorageFull(StorageError):
     """The media storage is full."""
-
-    code = QueueFull.code
 
 
 class TransferFailed(FluxkeepError):
@@ -214,7 +250,7 @@ class InvalidDocument(FluxkeepError):
 
 
 class UnreadableRecord(FluxkeepError):
-    """A record in Redis cannot be read."""
+    """A record in Redis cannot be read. Run `flask --app receiver repair`."""
 
 
 class InputLost(FluxkeepError):
@@ -223,6 +259,10 @@ class InputLost(FluxkeepError):
 
 class ReportRefused(FluxkeepError):
     """The report is not about this job."""
+
+    def __init__(self, detail: str = "", job_id: str | None = None) -> None:
+        super().__init__(detail)
+        self.job_id = job_id  # of the job that it names
 
 
 class ForeignObject(FluxkeepError):

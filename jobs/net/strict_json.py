@@ -5,7 +5,7 @@ import math
 import re
 from typing import Any
 
-from jobs.domain.errors import BadRequest, FluxkeepError
+from jobs.domain.errors import FluxkeepError, InvalidJson
 
 DEPTH_MAX = 32
 VALUES_MAX = 100_000  # ten million take half a minute to parse and block every other request
@@ -15,30 +15,39 @@ LARGE_BYTES, NUMBER_MAX_CHARS = 2**20, 128
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def loads(body: bytes, error: type[FluxkeepError] = BadRequest) -> Any:
+def loads(body: bytes, error: type[FluxkeepError] = InvalidJson) -> Any:
     """Parse a body. Raises `error`."""
     try:
         opened = body.count(b"[") + body.count(b"{")
         if opened + body.count(b",") > VALUES_MAX:
-            raise error("the body holds too many values")
+            raise error(f"The body holds more than {VALUES_MAX:,} values.")
         # json.loads would also accept UTF-16, UTF-32 and a byte order mark.
         text = body.decode("utf-8")
         value = (_STRICT if len(body) <= LARGE_BYTES else _STRICT_LARGE).decode(text)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()  # fails for a lone surrogate
-    except (ValueError, RecursionError):
-        raise error("the body is not strict JSON") from None
+    except (ValueError, RecursionError) as problem:
+        raise error(f"The body is not strict JSON: {_reason(problem)}.") from None
     if opened > DEPTH_MAX and not is_shallow(value, DEPTH_MAX):
-        raise error("the body is nested too deeply")
+        raise error(f"The body is nested too deeply: {DEPTH_MAX} levels at most.")
     return value
 
 
-def load_object(body: bytes, error: type[FluxkeepError] = BadRequest) -> dict[str, Any]:
+def load_object(body: bytes, error: type[FluxkeepError] = InvalidJson) -> dict[str, Any]:
     """Parse a body that is a JSON object. Raises `error`."""
     value = loads(body, error)
     if not isinstance(value, dict):
-        raise error("the body is not a JSON object")
+        raise error("The body is not a JSON object.")
     return value
+
+
+def _reason(problem: Exception) -> str:
+    """What is wrong and where, without any of the text."""
+    if isinstance(problem, json.JSONDecodeError):
+        return f"line {problem.lineno}, column {problem.colno}: {problem.msg}"
+    if isinstance(problem, UnicodeError):
+        return f"byte {getattr(problem, 'start', 0) + 1} is not UTF-8"
+    return "too many levels" if isinstance(problem, RecursionError) else str(problem)
 
 
 def is_shallow(value: Any, levels: int) -> bool:
@@ -50,26 +59,26 @@ def is_shallow(value: Any, levels: int) -> bool:
 
 
 def _refuse_constant(constant: str) -> None:
-    raise ValueError(constant)
+    raise ValueError(f"{constant} is no JSON number")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise ValueError(digits)
+        raise ValueError("a number is too large")
     return number
 
 
 def _short(digits: str) -> str:
     if len(digits) > NUMBER_MAX_CHARS:
-        raise ValueError("too many digits")
+        raise ValueError(f"a number has more than {NUMBER_MAX_CHARS} digits")
     return digits
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("duplicate name")
+        raise ValueError("an object has the same name twice")
     return members
 
 

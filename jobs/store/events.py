@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from operator import attrgetter
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from redis import Redis
 
@@ -18,9 +18,12 @@ from jobs.store.scripts import Command
 EVENTS_MAX = 20_000  # some megabytes, and hours of an ordinary day
 DELETED = "deleted"  # instead of a status
 _DELETED_BEFORE = "forgotten"  # in events of earlier versions
-ID, STATUS = "id", "status"
+ID, STATUS, CHANGE = "id", "status", "change"
 BATCH_MAX = 500
 BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
+
+# `media`: a thumbnail was made, or a file was found deleted.
+ChangeKind = Literal["status", "media", "details"]
 
 POSITION_FORM = r"[0-9]{1,19}-[0-9]{1,19}"
 _DELETED = frozenset({DELETED, _DELETED_BEFORE})
@@ -32,7 +35,13 @@ _public_part = attrgetter(*(one.name for one in fields(Job) if one.name not in P
 def change_event(before: Job | None, after: Job) -> Iterator[Command]:
     """The command that adds an event, if the public part of the job differs."""
     if before is None or _public_part(before) != _public_part(after):
-        yield _event(after.id, after.status)
+        yield (*_event(after.id, after.status), CHANGE, _kind(before, after))
+
+
+def _kind(before: Job | None, after: Job) -> ChangeKind:
+    if before is None or before.status is not after.status:
+        return "status"
+    return "details" if before.media == after.media else "media"
 
 
 def deletion_event(job_id: str) -> Command:
@@ -57,7 +66,7 @@ class EventPosition(NamedTuple):
     def parse(cls, text: str) -> Self:
         """Raises ValueError."""
         if not re.fullmatch(POSITION_FORM, text):
-            raise ValueError("not an id that this API gave out")
+            raise ValueError("give an id that this API gave out")
         milliseconds, _, number = text.partition("-")
         return cls(int(milliseconds), int(number))
 
@@ -68,6 +77,7 @@ class Event(NamedTuple):
     position: EventPosition
     job_id: str
     status: str
+    change: ChangeKind = "details"
 
     @property
     def is_deleted(self) -> bool:
@@ -117,7 +127,7 @@ class Events:
             pipe.xrange(EVENTS, count=1)
             pipe.xrevrange(EVENTS, count=1)
             found, length, oldest, newest = pipe.execute()
-        events = _read(found)
+        events = list(_read(found))
         # A shorter stream was never cut. An end before the position: Redis lost its data.
         is_cut = length >= EVENTS_MAX and position < _position(oldest[0][0])
         is_lost = bool(newest) and _position(newest[0][0]) < position
@@ -125,11 +135,11 @@ class Events:
         return EventBatch(events, not (is_cut or is_lost), events[-1].position if events else end)
 
 
-def _read(entries: Iterable[Any]) -> list[Event]:
-    return [
-        Event(_position(name), fields[ID.encode()].decode(), fields[STATUS.encode()].decode())
-        for name, fields in entries
-    ]
+def _read(entries: Iterable[Any]) -> Iterator[Event]:
+    """An event of an earlier version does not say what changed."""
+    for name, found in entries:
+        given = {key.decode(): value.decode() for key, value in found.items()}
+        yield Event(_position(name), given[ID], given[STATUS], given.get(CHANGE, "details"))
 
 
 def _position(name: bytes) -> EventPosition:

@@ -12,12 +12,13 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store import codec, scripts
 from jobs.store.clock import unavailable
-from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX
+from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX, TASK_PREFIX
 from jobs.store.search import Group, Search
 
 # A page ends after so many jobs, matching or not, so that its cost is bounded.
 JOBS_READ_MAX = 1000
 STRIDE = 250
+SCANNED = 5000  # keys for each answer
 # Of those that workers would take next, and of the oldest ones: jobs at risk are among them.
 EXPIRING_READ_MAX = 50
 
@@ -56,6 +57,15 @@ class JobListing:
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._read_sets_script = redis.register_script(scripts.read("read_sets"))
+
+    def ids(self, prefix: str) -> list[str]:
+        """Jobs whose id or task id begins so. The cost follows the number of keys."""
+        with unavailable():
+            own = self._redis.scan_iter(f"{RECORD_PREFIX}{prefix}*", count=SCANNED)
+            found = {key.decode().removeprefix(RECORD_PREFIX) for key in own}
+            by_task = list(self._redis.scan_iter(f"{TASK_PREFIX}{prefix}*", count=SCANNED))
+            named = self._redis.mget(by_task) if by_task else []
+        return sorted(found | {job_id.decode() for job_id in named if job_id})
 
     def page(self, search: Search, limit: int, before: Position | None) -> Page:
         """Up to `limit` jobs that fit, newest first, older than the position `before`.

@@ -16,7 +16,7 @@ from jobs.domain.timeline import EventCode
 from jobs.storage.layout import day_of
 from jobs.store.commit import Change
 from jobs.views import JobView
-from receiver import input_body, input_storage
+from receiver import input_body, input_storage, request_body
 from receiver.api.job_actions import delete_or_erase, load_job, replay_job
 from receiver.api.long_poll import wait_for_end
 from receiver.context import part, services
@@ -24,17 +24,13 @@ from receiver.feed.broker import Broker
 from receiver.openapi import examples
 from receiver.schemas.bodies import Announcement, validate_with_input
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
-from receiver.schemas.formats import format_cursor
+from receiver.schemas.formats import NO_ID, format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
 from receiver.schemas.responses import JobPage
 from receiver.thread_pool import run_in_thread
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
-TOO_MANY_ANNOUNCED = (
-    "This key has announced MAX_ANNOUNCED jobs that BFL has not confirmed; "
-    "announce more once BFL confirms them or they end."
-)
 ANNOUNCED_RETRY_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
@@ -50,16 +46,16 @@ log = logging.getLogger(__name__)
         200: ResponseSpec("The existing job.", JobView),
         201: ResponseSpec("The new job.", JobView),
     },
-    errors=(errors.WrongStatus, errors.RateLimited, errors.StorageError),
+    errors=(errors.WrongStatus, errors.TooManyAnnounced, errors.StorageError),
 )
 def expect_job(job_id: str) -> ResponseReturnValue:
     """Announce a job. Its caller submitted it to BFL; the callback may have come first."""
     if not parsing.TASK_ID.fullmatch(job_id):
-        raise errors.InvalidField("task_id", "1 to 128 of A-Z a-z 0-9 _ -")
+        raise errors.InvalidField("task_id", NO_ID)
     with input_body.received(default=b"{}") as received:
         body = validate_with_input(Announcement, received.fields)
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
-            raise errors.BodyTooLarge
+            raise request_body.too_large(input_body.FURTHER_MAX_BYTES)
         change = _record(job_id, body)
     log.info("job %s: announced, %s", change.after.id, change.after.status)
     if change.after.status is Status.STORED:
@@ -68,7 +64,10 @@ def expect_job(job_id: str) -> ResponseReturnValue:
 
 
 def _record(job_id: str, body: Announcement) -> Change[Job]:
-    """Record a new job, or what the body adds to a known one. Raises WrongStatus, RateLimited."""
+    """Record a new job, or what the body adds to a known one.
+
+    Raises WrongStatus, TooManyAnnounced.
+    """
     details, store = body.given(), services().store
     known = store.load(job_id)
     own_id, created_at = (known.id, known.created_at) if known else (job_id, store.now())
@@ -81,7 +80,7 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
     def merge(job: Job | None, now: float) -> Job:
         before = job or _announced(job_id, now, details.get("model")).evolve(created_at=created_at)
         if before.is_submission and body.input is not None:
-            raise errors.WrongStatus("Fluxkeep submits this job itself: it has its input")
+            raise errors.WrongStatus("Fluxkeep submits this job itself, and has its input")
         _require_fixed_fields(before, details)
         after = before.with_details(now, details)
         if not is_stored or after.request.kept_input is not None:
@@ -96,7 +95,7 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
     try:
         return input_storage.record(services(), packed.parts, files, write, is_new_id=False)
     except errors.NoFreeSlot:
-        raise errors.RateLimited(TOO_MANY_ANNOUNCED, ANNOUNCED_RETRY_SECONDS) from None
+        raise errors.TooManyAnnounced(retry_after=ANNOUNCED_RETRY_SECONDS) from None
 
 
 def _announced(job_id: str, now: float, model: str | None) -> Job:

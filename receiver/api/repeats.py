@@ -21,8 +21,6 @@ from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_wit
 from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
 from receiver.thread_pool import run_in_thread
 
-NOT_KEPT = "the input of this job is not kept, so that it cannot be repeated"
-
 blueprint = Blueprint("repeats", __name__, url_prefix="/api/jobs")
 
 
@@ -50,7 +48,7 @@ class RepeatBody(BaseModel):
     responses={202: ResponseSpec("The new job.", JobView)},
     errors=(
         errors.UnknownJob,
-        errors.WrongStatus,
+        errors.InputNotKept,
         errors.IdempotencyKeyReused,
         errors.QueueFull,
         errors.StorageError,
@@ -71,11 +69,11 @@ def repeat_job(job_id: str) -> ResponseReturnValue:
 
 
 def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a submission that repeats a job. Raises WrongStatus, StorageError."""
+    """The fields of a submission that repeats a job. Raises InputNotKept, StorageError."""
     is_kept = job.request.public_input is not None
     known = run_in_thread(inputs.load, services.storage, job) if is_kept else None
     if known is None:
-        raise errors.WrongStatus(NOT_KEPT)
+        raise errors.InputNotKept
     merged = {**known, **(changes.get("input") or {})}
     metadata = changes.get("metadata")
     return {

@@ -66,9 +66,10 @@ class SubmissionBody(BaseModel):
     input: Annotated[dict[str, JsonValue], AfterValidator(_refuse_webhook)]
     metadata: Metadata = None
     notify_url: NotifyUrl = None
-    region: Annotated[Region, Field(description="BFL's region; BFL_API_URL decides if absent")] = (
-        None
-    )
+    region: Annotated[
+        Region,
+        Field(description="BFL_API_URL decides if absent; `eu1` and `us1` are BFL's older hosts"),
+    ] = None
 
 
 @blueprint.post("")
@@ -187,7 +188,7 @@ def enqueue_once(
     """
     if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
         raise errors.InvalidField(
-            "Idempotency-Key", "1 to 255 printable ASCII characters without spaces"
+            "Idempotency-Key", "give 1 to 255 printable ASCII characters without spaces"
         )
     details = replace(details, request_digest=digest[:32])
     job_id, is_known = _idempotent_job_id(services, key)

@@ -15,7 +15,7 @@ from jobs.config.settings import Settings
 from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl, parse
-from jobs.signing import callback_digest
+from jobs.signing import FORGED_BODY, callback_digest
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
@@ -43,7 +43,7 @@ def _try_callbacks(address: ParsedUrl, settings: Settings) -> Result:
     secret = settings.webhook_secret[0].get_secret_value().encode()
     try:
         signed = _post(address, callback_digest(secret, BODY))
-        forged = _post(address, callback_digest(secret, b"something else"))
+        forged = _post(address, callback_digest(secret, FORGED_BODY))
     except UrlRefused:
         why = f"{address.origin} leads to an address that is not on the internet"
         return failed(NAME, why, "Give it a public address, or BFL cannot call.")

@@ -31,20 +31,20 @@ def _public_url(settings: Settings) -> Iterator[Result]:
         return
     remedy = "Set it to the public https address of the web process."
     if not settings.public_url:
-        why = "is not set: jobs submitted here get no callbacks and are polled"
+        why = "not set, so jobs submitted here get no callbacks and are polled"
         yield warning("PUBLIC_URL", why, remedy)
         return
     origin = parse(settings.public_url).origin
     if origin.is_loopback:
-        yield warning("PUBLIC_URL", "is a loopback address, which BFL cannot call", remedy)
+        yield warning("PUBLIC_URL", "a loopback address, which BFL cannot call", remedy)
     elif origin.scheme != "https":
-        yield warning("PUBLIC_URL", "is not an https address; BFL calls no others", remedy)
+        yield warning("PUBLIC_URL", "not an https address; BFL calls no others", remedy)
 
 
 def _defaults(settings: Settings) -> Iterator[Result]:
     if "redis_url" not in settings.model_fields_set:
-        why = "is not set: a Redis on this machine without a password is used"
+        why = "not set, so a Redis on this machine without a password is used"
         yield warning("REDIS_URL", why, "Set it to the URL of your Redis.")
     if "media_url" not in settings.model_fields_set:
-        why = "is not set: media are stored in var/media of the working directory"
+        why = "not set, so media are stored in var/media of the working directory"
         yield warning("MEDIA_URL", why, "Set it to persistent storage that all processes share.")

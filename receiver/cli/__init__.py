@@ -1,6 +1,9 @@
 """Command line: `flask --app receiver <command>`."""
 
+import sys
+
 import click
+from click.core import ParameterSource
 from flask import Flask
 from flask.cli import FlaskGroup, routes_command, run_command, shell_command
 
@@ -8,10 +11,15 @@ from receiver.cli.credits import credits_left
 from receiver.cli.doctor import doctor
 from receiver.cli.jobs import jobs
 from receiver.cli.keys import keys
+from receiver.cli.login import login
 from receiver.cli.repair import repair
 from receiver.cli.submit import submit
 
-COMMANDS: tuple[click.Command, ...] = (submit, jobs, credits_left, keys, doctor, repair)
+COMMANDS: tuple[click.Command, ...] = (submit, jobs, credits_left, keys, login, doctor, repair)
+HELP = """Fluxkeep keeps the media of jobs at BFL's FLUX API.
+
+The commands need the settings of its processes; after `make run` they find them in var/run.env.
+"""
 # Flask's own commands work but are not listed: its development server is not for Fluxkeep.
 HIDDEN: tuple[click.Command, ...] = (run_command, shell_command, routes_command)
 
@@ -21,6 +29,19 @@ def install(app: Flask) -> None:
         app.cli.add_command(command)
     for command in HIDDEN:
         command.hidden = True
+    _begin_help_with_fluxkeep()
+
+
+def _begin_help_with_fluxkeep() -> None:
+    """Flask writes the beginning of its help before it asks an application for its commands."""
+    context = click.get_current_context(silent=True)
+    if context and is_listing_commands() and context.command.help != HELP:
+        context.command.help = HELP
+        option = context.command.get_help_option(context)
+        is_asked = option and context.get_parameter_source(option.name or "")
+        if is_asked is ParameterSource.COMMANDLINE:
+            click.echo(context.get_help())
+            sys.exit()
 
 
 def is_listing_commands() -> bool:

@@ -5,9 +5,12 @@ from typing import Any
 
 import click
 
+from jobs.bfl.parsing import TASK_ID
 from jobs.config import settings
-from jobs.domain.errors import FluxkeepError, Invalid, InvalidSettings
+from jobs.domain.errors import BadRequest, FluxkeepError, InvalidSettings, as_sentence
 from jobs.services import Services, for_web
+
+PREFIX_MIN_CHARS = 4
 
 
 class Command(click.Command):
@@ -25,14 +28,36 @@ def sentence(error: FluxkeepError) -> str:
     """The message of an error for the terminal."""
     if isinstance(error, InvalidSettings):
         return f"{error}. See: flask --app receiver doctor"
-    if isinstance(error, Invalid):
-        return "; ".join(f"{field['field']}: {field['message']}" for field in error.errors)
-    return str(error)
+    return str(error) if getattr(error, "errors", None) else as_sentence(str(error))
 
 
 def services() -> Services:
     """Raises InvalidSettings."""
     return for_web(settings.load())
+
+
+def pairs(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, str]:
+    """Parse options of the form `name=value`."""
+    found = [text.partition("=") for text in texts]
+    for text, (name, equals, _) in zip(texts, found, strict=True):
+        if not (name and equals):
+            raise click.BadParameter(f"{text!r} is not name=value")
+    return {name: value for name, _, value in found}
+
+
+def full_id(services: Services, text: str) -> str:
+    """The id of the only job whose id or task id begins so; the text itself if there is none.
+
+    Raises BadRequest when there are several.
+    """
+    if len(text) < PREFIX_MIN_CHARS or not TASK_ID.fullmatch(text) or services.store.load(text):
+        return text
+    found = services.listing.ids(text)
+    if len(found) > 1:
+        raise BadRequest(f"{len(found)} jobs have an id that begins with {text}: give more of it.")
+    return found[0] if found else text
 
 
 def example(command: str) -> str:

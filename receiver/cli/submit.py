@@ -1,7 +1,9 @@
 """`submit`: submit a job as `POST /api/jobs` does, and wait until it has ended."""
 
+import base64
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,22 +17,11 @@ from jobs.net import strict_json
 from jobs.services import Services
 from receiver.api.job_actions import load_job
 from receiver.api.submissions import SubmissionBody, enqueue
-from receiver.cli.command import Command, example, plain, services
+from receiver.cli.command import Command, example, pairs, plain, services
 from receiver.schemas.bodies import validate_body
 
 INTERRUPTED = 130  # exit status after Ctrl-C (128 + SIGINT)
 POLL_SECONDS = 0.5
-
-
-def _pairs(
-    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
-) -> dict[str, str]:
-    """Parse `name=value`."""
-    pairs = [text.partition("=") for text in texts]
-    for text, (name, equals, _) in zip(texts, pairs, strict=True):
-        if not (name and equals):
-            raise click.BadParameter(f"{text!r} is not name=value")
-    return {name: value for name, _, value in pairs}
 
 
 @click.command(
@@ -39,9 +30,13 @@ def _pairs(
 @click.option("--model", required=True, help="BFL's name of the model, as in flux-2-pro.")
 @click.option("--prompt", help="The prompt.")
 @click.option(
-    "--input", "fields", multiple=True, callback=_pairs, help="name=value: any field of the input."
+    "--input",
+    "fields",
+    multiple=True,
+    callback=pairs,
+    help="name=value or name=@file: any field of the input.",
 )
-@click.option("--metadata", multiple=True, callback=_pairs, help="name=value, kept with the job.")
+@click.option("--metadata", multiple=True, callback=pairs, help="name=value, kept with the job.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
 def submit(
     model: str,
@@ -80,7 +75,12 @@ def submit(
 
 
 def _value(text: str) -> Any:
-    """The value as JSON if it is valid JSON (width=1024), else the text itself."""
+    """The base64 of a file for @path, the value as JSON if it is that, else the text itself."""
+    if text.startswith("@"):
+        try:
+            return base64.b64encode(Path(text[1:]).read_bytes()).decode()
+        except OSError as error:
+            raise click.BadParameter(f"{text[1:]}: {error.strerror}") from None
     try:
         return strict_json.loads(text.encode("utf-8", "surrogateescape"))
     except BadRequest:

@@ -1,8 +1,9 @@
-"""`GET /docs`: the OpenAPI document as a page, public and without scripts."""
+"""`GET /docs`: the OpenAPI document as a page; `/docs/errors`: problem types. Both are public."""
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
+from receiver import problem_types
 from receiver.openapi.document import current_document
 
 blueprint = Blueprint("docs", __name__)
@@ -17,3 +18,8 @@ def show() -> ResponseReturnValue:
         for method, operation in methods.items()
     ]
     return render_template("docs.html", document=document, operations=operations)
+
+
+@blueprint.get(problem_types.PAGE)
+def show_errors() -> ResponseReturnValue:
+    return render_template("errors.html", problem_types=problem_types.listing())

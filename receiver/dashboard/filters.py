@@ -85,7 +85,8 @@ def percent(share: float) -> str:
 
 def code_spans(text: str) -> Markup:
     """HTML of a text of the OpenAPI document, with its `code` in backticks as elements."""
-    return Markup(_CODE_SPAN.sub(r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped
+    # On Python 3.11 `re.sub` of a Markup escapes what it inserts.
+    return Markup(_CODE_SPAN.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped
 
 
 def as_json(value: Any) -> str:

@@ -26,7 +26,6 @@ TABS: Mapping[str, list[Status]] = {
     **{status.capitalize(): [status] for status in Status if status.terminal},
 }
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")
 
 blueprint = Blueprint("gallery", __name__)
@@ -107,9 +106,7 @@ def _normalize(name: str, value: str) -> Iterator[tuple[str, str]]:
 
 
 def _utc_time(text: str) -> str:
-    """RFC 3339 for the day or minute of a date field; any other text is left as it is."""
-    if _DAY.fullmatch(text):
-        return f"{text}T00:00:00Z"
+    """RFC 3339 for the minute of a date field; any other text is left as it is."""
     return f"{text}:00Z" if _MINUTE.fullmatch(text) else text
 
 

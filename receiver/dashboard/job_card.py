@@ -6,11 +6,12 @@ from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
-from jobs import views
+from jobs import inputs, views
 from jobs.domain.job import Job
 from jobs.domain.report import Role
 from jobs.domain.status import REPLAYABLE, Status
 from jobs.services import Services
+from receiver.dashboard import session
 from receiver.dashboard.next_steps import NextStep, next_steps
 
 # Media links stay the same within a step, so that browsers can cache what they lead to.
@@ -68,6 +69,7 @@ class JobCard:
 
     record: Job
     json: Mapping[str, Any]
+    shows_input: bool = False  # as the API shows it to keys of scope `submit`
 
     @property
     def id(self) -> str:
@@ -79,7 +81,9 @@ class JobCard:
 
     @property
     def prompt(self) -> str:
-        prompt = self.record.result.get("prompt")
+        """The caller's; else BFL's, which may be an enhanced one."""
+        given = inputs.prompt(self.record) if self.shows_input else ""
+        prompt = given or self.record.result.get("prompt")
         return prompt.strip() if isinstance(prompt, str) else ""
 
     @property
@@ -138,7 +142,9 @@ def cards(services: Services, jobs: list[Job]) -> list[JobCard]:
     now = services.store.now()
     link_ttl = _rounded_ttl(now, services.settings.link_ttl)
     found = views.job_views(services, jobs, link_ttl)
-    return [JobCard(job, json) for job, json in zip(jobs, found, strict=True)]
+    visitor = session.current_visitor()
+    shows_input = visitor is not None and visitor.has_scope("submit")
+    return [JobCard(job, json, shows_input) for job, json in zip(jobs, found, strict=True)]
 
 
 def _rounded_ttl(now: float, link_ttl: float) -> float:

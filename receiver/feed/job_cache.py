@@ -57,8 +57,11 @@ def _message(event: Event, jobs: dict[str, JobView]) -> str:
         deleted: DeletedJob = {"id": event.job_id}
         return message("deleted", deleted, event.position)
     job = jobs.get(event.job_id)
-    # A job that was deleted meanwhile has a later event for that.
-    return message("job", job, event.position) if job else ""
+    if job is None:  # deleted meanwhile: a later event says so
+        return ""
+    # A job that has moved on is shown as it is now, and the event of that status follows.
+    change = event.change if event.status == job["status"] else "details"
+    return message("job", {**job, "change": change}, event.position)
 
 
 def message(name: str, data: object, position: EventPosition | None = None) -> str:

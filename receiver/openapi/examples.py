@@ -97,7 +97,7 @@ id: 1795255200000-0
 
 event: job
 id: 1795255203000-0
-data: {"id":"5c1f9a52-4f0b-4c55-9d0e-2f6a1f6a7c11","status":"stored",…}
+data: {"id":"5c1f9a52-4f0b-4c55-9d0e-2f6a1f6a7c11","status":"stored",…,"change":"status"}
 
 : still here
 """

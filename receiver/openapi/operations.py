@@ -9,14 +9,14 @@ from typing import Any
 from jobs.bfl import compat
 from jobs.domain import errors
 from jobs.domain.errors import FluxkeepError
-from jobs.views import JobView
 from receiver.feed.sse import NAMES
 from receiver.openapi import examples, parameters
 from receiver.openapi.schemas import Schema, Schemas, query_parameters
-from receiver.problem_details import BFL_PATHS, STATUS
+from receiver.problem_details import BFL_PATHS
+from receiver.problem_types import PROBLEM_TYPES
 from receiver.schemas import endpoint
 from receiver.schemas.query import METADATA, Query
-from receiver.schemas.responses import DeletedJob, Problem, Reset
+from receiver.schemas.responses import DeletedJob, JobEvent, Problem, Reset
 
 Responses = dict[str, Schema]  # by status
 
@@ -111,7 +111,7 @@ def _response(status: int | str, spec: endpoint.ResponseSpec, schemas: Schemas) 
 
 def _event(schemas: Schemas) -> Schema:
     """Schema of one event: validators read a stream event by event."""
-    kinds = [schemas.of(kind) for kind in (JobView, DeletedJob, Reset)]
+    kinds = [schemas.of(kind) for kind in (JobEvent, DeletedJob, Reset)]
     data = {"contentMediaType": endpoint.JSON, "contentSchema": {"anyOf": kinds}}
     return {
         "type": "object",
@@ -132,9 +132,10 @@ def _refusals(
         content = {endpoint.PROBLEM: {"schema": schemas.of(Problem)}}
     descriptions = defaultdict[int, list[str]](list)
     for error in dict.fromkeys(_raised_by(spec, has_input=has_input)):
-        is_wrong_key = STATUS[error] is HTTPStatus.UNAUTHORIZED
-        status = HTTPStatus.FORBIDDEN if as_bfl and is_wrong_key else STATUS[error]
-        descriptions[status].append(error.__doc__ or "")
+        status, code, _ = PROBLEM_TYPES[error]
+        is_wrong_key = status == HTTPStatus.UNAUTHORIZED
+        text = errors.message_of(error) if as_bfl else f"`{code}`: {errors.message_of(error)}"
+        descriptions[HTTPStatus.FORBIDDEN if as_bfl and is_wrong_key else status].append(text)
     return {
         str(int(status)): {"description": " ".join(dict.fromkeys(texts)), "content": content}
         for status, texts in descriptions.items()
@@ -145,9 +146,10 @@ def _raised_by(spec: endpoint.EndpointSpec, *, has_input: bool) -> Iterator[type
     """Errors of a view, and those that a key, a body, a parameter or Redis can raise."""
     yield from spec.errors
     if spec.scope:
-        yield from (errors.Unauthorized, errors.Forbidden, errors.RateLimited)
+        yield from (errors.Unauthorized, errors.WrongKey, errors.Forbidden, errors.RateLimited)
     if spec.body:
-        yield from (errors.BadRequest, errors.RequestTimeout, errors.BodyTooLarge)
+        yield from (errors.BadRequest, errors.InvalidJson)
+        yield from (errors.RequestTimeout, errors.BodyTooLarge)
     if isinstance(spec.body, type):
         yield errors.Invalid
     if has_input:

@@ -14,8 +14,9 @@ INTRODUCTION = """\
 Fluxkeep stores the media of jobs at BFL's FLUX API. Times are RFC 3339 in UTC. Job ids are 1 to 128
 of `A-Z a-z 0-9 _ -`.
 
-Errors are problem details (RFC 9457); under `/v1` they have BFL's own shape. Besides the responses
-of each operation, any path can answer 404, 405 with `Allow`, and 400 or 431 to a malformed request.
+Errors are problem details (RFC 9457); `/docs/errors` lists their codes. Under `/v1` they have BFL's
+own shape. Besides the responses of each operation, any path can answer 404, 405 with `Allow`, and
+400 or 431 to a malformed request.
 `GET` implies `HEAD`; `OPTIONS` lists the allowed methods.
 """
 

@@ -1,6 +1,8 @@
 """JSON request bodies: parsing and validation."""
 
+import re
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
@@ -61,6 +63,22 @@ PollingUrl = Annotated[
 ]
 
 
+# In place of pydantic's words.
+_MESSAGES = {
+    "missing": "this is required",
+    "extra_forbidden": "there is no such field here",
+    "dict_type": "give a JSON object",
+    "string_type": "give a text",
+}
+_PYDANTIC_WORDS = re.compile("^(Input|String|Dictionary)(?= should)")
+
+
+@cache
+def _fields_of_models() -> frozenset[str]:
+    modes = (mode for one in schema.shipped().values() for mode in one.modes.values())
+    return frozenset(name for mode in modes for name in mode.fields)
+
+
 class Announcement(BaseModel):
     """Body of `PUT /api/jobs/<task_id>`: details of a job that the caller submitted to BFL."""
 
@@ -107,4 +125,7 @@ def validate(model: type[Model], value: dict[str, Any]) -> Model:
 def field_error(problem: Any) -> dict[str, str]:
     """One of pydantic's errors as `field` and `message`."""
     field = ".".join(str(part) for part in problem["loc"])
-    return {"field": field, "message": problem["msg"].removeprefix("Value error, ")}
+    message = _MESSAGES.get(problem["type"]) or _PYDANTIC_WORDS.sub("it", problem["msg"])
+    if problem["type"] == "extra_forbidden" and field in _fields_of_models():
+        message = "it belongs inside `input`"
+    return {"field": field, "message": message.removeprefix("Value error, ")}

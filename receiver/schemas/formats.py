@@ -14,7 +14,9 @@ from jobs.store.listing import Position
 UNIX_TIME = r"[0-9]{1,11}(\.[0-9]{1,9})?"
 # The creation time as a big-endian double in hex: a first digit above 6 is no time.
 CURSOR = r"[0-6][0-9a-f]{15}[A-Za-z0-9_-]{1,128}"
+DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 IDEMPOTENCY_KEY = r"[\x21-\x7e]{1,255}"
+NO_ID = "give 1 to 128 of A-Z a-z 0-9 _ -"
 
 # `fromisoformat` accepts more. A plus that was not escaped arrives in a query as a space.
 _RFC_3339 = re.compile(
@@ -36,14 +38,16 @@ POLLING_URL = rf"https://(api|gateway)(\.[a-z0-9-]{{1,63}})*\.bfl\.ai(:443)?/v1/
 
 
 def parse_time(text: str) -> float:
-    """Parse RFC 3339 or unix seconds to unix seconds. Raises ValueError."""
+    """Parse RFC 3339, a day in UTC, or unix seconds to unix seconds. Raises ValueError."""
+    if re.fullmatch(DAY, text):
+        text += "T00:00:00Z"
     if re.fullmatch(UNIX_TIME, text):
         return float(text)
     if match := _RFC_3339.fullmatch(text):
         with suppress(ValueError):
             moment, offset = match.groups()
             return datetime.fromisoformat(moment + offset.upper().replace(" ", "+")).timestamp()
-    raise ValueError("a time as 2026-01-31T12:00:00Z or in unix seconds")
+    raise ValueError("give a time as 2026-01-31T12:00:00Z, a day as 2026-01-31, or unix seconds")
 
 
 def format_cursor(position: Position) -> str:
@@ -54,7 +58,7 @@ def format_cursor(position: Position) -> str:
 def parse_cursor(text: str) -> Position:
     """Raises ValueError."""
     if not re.fullmatch(CURSOR, text):
-        raise ValueError("not a cursor of this API")
+        raise ValueError("give the `next_cursor` of a page as it is")
     (created_at,) = _DOUBLE.unpack(bytes.fromhex(text[:_CURSOR_TIME_DIGITS]))
     return Position(created_at, text[_CURSOR_TIME_DIGITS:])
 

@@ -52,6 +52,11 @@ class Query(BaseModel):
             values = list(dict.fromkeys(found)) if name in cls.repeated else found
             if name in cls.model_fields or cls.model_config["extra"] == "forbid":
                 _collect(given, name, values, cls.model_fields)
+        return cls.parse(given)
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Self:
+        """Parse texts by name. Raises InvalidField with the name of the parameter."""
         try:
             return cls.model_validate(given)
         except ValidationError as error:
@@ -65,7 +70,7 @@ def _collect(
     if group == METADATA and dot and METADATA in known:
         given.setdefault(METADATA, {})[key] = _single(name, values)
     elif name not in known or name == METADATA:
-        raise InvalidField(name[:NAME_MAX_CHARS], "no such parameter")
+        raise InvalidField(name[:NAME_MAX_CHARS], "there is no such parameter here")
     else:
         repeats = get_origin(known[name].annotation) is list
         given[name] = values if repeats else _single(name, values)
@@ -73,7 +78,7 @@ def _collect(
 
 def _single(name: str, values: list[str]) -> str:
     if len(values) > 1:
-        raise InvalidField(name[:NAME_MAX_CHARS], "only once")
+        raise InvalidField(name[:NAME_MAX_CHARS], "give it only once")
     return values[0]
 
 
@@ -97,12 +102,14 @@ def _matching(pattern: str, message: str) -> BeforeValidator:
 
 
 PageSize = Annotated[
-    int, Field(ge=1, le=PAGE_MAX), _matching("[0-9]{1,3}", f"a whole number from 1 to {PAGE_MAX}")
+    int,
+    Field(ge=1, le=PAGE_MAX),
+    _matching("[0-9]{1,3}", f"give a whole number from 1 to {PAGE_MAX}"),
 ]
 LinkSeconds = Annotated[
     int,
     Field(ge=1),
-    _matching(f"[0-9]{{1,{LINK_TTL_DIGITS}}}", "a whole number of seconds"),
+    _matching(f"[0-9]{{1,{LINK_TTL_DIGITS}}}", "give a whole number of seconds"),
     json_schema(maximum=int(Settings.model_fields["link_ttl_max"].default)),
 ]
 # A number as in JSON.
@@ -111,11 +118,18 @@ Seconds = Annotated[
     Field(ge=0, le=WAIT_MAX_SECONDS),
     _matching(
         r"-?[0-9]{1,2}(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?",
-        f"seconds from 0 to {WAIT_MAX_SECONDS:g}",
+        f"give seconds from 0 to {WAIT_MAX_SECONDS:g}",
     ),
 ]
 _TimeText = Annotated[
-    str, json_schema(anyOf=[{"format": "date-time"}, {"pattern": anchored(formats.UNIX_TIME)}])
+    str,
+    json_schema(
+        anyOf=[
+            {"format": "date-time"},
+            {"format": "date"},
+            {"pattern": anchored(formats.UNIX_TIME)},
+        ]
+    ),
 ]
 Time = Annotated[float, PlainValidator(formats.parse_time, _TimeText)]
 Cursor = Annotated[
@@ -128,7 +142,7 @@ EventId = Annotated[
 ]
 TaskId = Annotated[
     str,
-    _matching(parsing.TASK_ID.pattern, "1 to 128 of A-Z a-z 0-9 _ -"),
+    _matching(parsing.TASK_ID.pattern, formats.NO_ID),
     documented_pattern(parsing.TASK_ID.pattern),
 ]
 Filters = Annotated[
@@ -157,7 +171,7 @@ class LinksQuery(Query):
             return settings.link_ttl
         most = max(settings.link_ttl, settings.link_ttl_max)
         if self.link_ttl > most:
-            raise InvalidField("link_ttl", f"a whole number of seconds from 1 to {most:.0f}")
+            raise InvalidField("link_ttl", f"give a whole number of seconds from 1 to {most:.0f}")
         return self.link_ttl
 
 
@@ -165,10 +179,16 @@ class ListQuery(LinksQuery):
     """Filters of the job list; a job must match all of them."""
 
     status: list[Status] = Field(default_factory=list, description="any of these; may be repeated")
-    model: str | None = Field(default=None, min_length=1, max_length=MODEL_MAX_CHARS)
+    model: str | None = Field(
+        default=None, min_length=1, max_length=MODEL_MAX_CHARS, description="its name at BFL"
+    )
     source: Source | None = Field(default=None, description="where the final report came from")
-    since: Time | None = Field(default=None, description="created then or later: RFC 3339 or unix")
-    until: Time | None = Field(default=None, description="created before: RFC 3339 or unix")
+    since: Time | None = Field(
+        default=None, description="created then or later: RFC 3339, unix, or a day (UTC)"
+    )
+    until: Time | None = Field(
+        default=None, description="created before: RFC 3339, unix, or a day (UTC)"
+    )
     repeats: str | None = Field(
         default=None, pattern=anchored(parsing.TASK_ID.pattern), description="repeats of this job"
     )

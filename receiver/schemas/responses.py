@@ -5,7 +5,9 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from jobs.store.events import ChangeKind
 from jobs.views import JobView
+from receiver.problem_types import PAGE, listing
 
 
 class JobPage(TypedDict):
@@ -13,6 +15,14 @@ class JobPage(TypedDict):
 
     jobs: list[JobView]
     next_cursor: Annotated[str | None, Field(description="opaque; null at the end of the list")]
+
+
+class JobEvent(JobView):
+    """Data of a `job` event: the job, and what changed."""
+
+    change: Annotated[
+        NotRequired[ChangeKind], Field(description="absent where a stream of one job begins")
+    ]
 
 
 class DeletedJob(TypedDict):
@@ -49,13 +59,14 @@ class WrongField(TypedDict):
 
 
 class Problem(TypedDict):
-    """Problem details (RFC 9457); `type` is about:blank."""
+    """Problem details (RFC 9457)."""
 
+    type: Annotated[str, Field(description=f"`{PAGE}#` and the code")]
     title: str
     status: int
-    detail: str
+    code: Annotated[str, Field(json_schema_extra={"enum": [kind.code for kind in listing()]})]
+    detail: Annotated[str, Field(description="what is wrong and where, for people")]
     errors: NotRequired[list[WrongField]]
-    code: NotRequired[Annotated[str, Field(description="`queue_full`: send it again later")]]
 
 
 class Relayed(TypedDict):

@@ -1,4 +1,4 @@
-"""`make docs`: write docs/settings.md from the settings' own types, defaults and descriptions."""
+"""`make docs`: write docs/settings.md from the settings, and the table of errors in docs/api.md."""
 
 import sys
 from collections.abc import Callable
@@ -12,7 +12,10 @@ from jobs.config.fields import SettingGroup
 from jobs.config.limits import ConcurrencyLimits, RateLimit
 from jobs.config.settings import Settings
 from jobs.config.values import TrustedProxies
+from receiver.problem_types import listing
 
+API = ROOT / "docs/api.md"
+TABLE_HEAD = "| status | `code` | meaning, and what to do |\n|---|---|---|\n"
 PAGE = ROOT / "docs/settings.md"
 # Read by libraries: the heading under which each stands, its name, default and description.
 FOREIGN = (
@@ -80,8 +83,16 @@ def _text(value: Any) -> str:
     return "" if value is None else write(value)
 
 
+def api_page() -> str:
+    """docs/api.md with the errors that the code lists."""
+    before, head, rest = API.read_text().partition(TABLE_HEAD)
+    rows = [f"| {kind.status} | `{kind.code}` | {text} |\n" for kind, text in listing().items()]
+    return before + head + "".join(rows) + rest[rest.index("\n\n") + 1 :]
+
+
 def main() -> int:
     PAGE.write_text(page())
+    API.write_text(api_page())
     return 0
 
 

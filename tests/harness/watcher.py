@@ -51,6 +51,16 @@ class Watcher:
         jobs = (event.data for event in self.seen if event.name == "job")
         return [job["status"] for job in jobs if job["id"] == job_id]
 
+    def wait_for_job(self, job_id: str, status: str, change: str) -> list[Seen]:
+        """The events of a job in this status, once one of them has this change."""
+
+        def found() -> list[Seen]:
+            jobs = [event for event in self.seen if event.name == "job"]
+            return [one for one in jobs if (one.data["id"], one.data["status"]) == (job_id, status)]
+
+        wait_for(change, lambda: any(event.data.get("change") == change for event in found()))
+        return [event for event in found() if event.data["change"] != "details"]
+
     def close(self) -> None:
         if not self.ended.is_set():
             self.answer.raw.shutdown()  # else closing waits for the reader, and it for a heartbeat

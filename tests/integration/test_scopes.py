@@ -25,6 +25,7 @@ OPEN = {
     "/metrics",
     "/openapi.json",
     "/docs",
+    "/docs/errors",
     "/login",
     "/assets/<version>/<path:name>",
 }

@@ -9,6 +9,7 @@ import pytest
 
 from jobs.domain import submission
 from jobs.domain.errors import BodyTooLarge, InvalidReport, TooManyWaiting, Unauthorized
+from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.signing import callback_digest
 from jobs.store.keys import COUNTERS
@@ -50,6 +51,20 @@ def count(services: Services, counter: Counter) -> int:
 def refusals(services: Services, job_id: str) -> list[str]:
     (events,) = services.refused_callbacks.latest([job_id])
     return [event.detail["reason"] for event in events]
+
+
+def test_a_callback_without_the_secret_of_its_job_is_shown_and_logged(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    def submitted(_job: object, now: float) -> Job:
+        return submission.create("ours", "flux-2-pro", now).evolve(task_id="task")
+
+    services.store.update("ours", submitted, new=True)
+    with caplog.at_level("INFO"), pytest.raises(Unauthorized):
+        webhook.accept_callback(services, with_secret(PENDING))
+    (reason,) = refusals(services, "ours")
+    assert "general address" in reason
+    assert f"job ours: callback refused: {reason}" in caplog.text
 
 
 def test_a_callback_is_on_record_when_it_is_answered(services: Services) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from tests.harness import Stack, free_port, stopped_stack, wait_for
 from tests.harness.command_line import FOX, CommandLine, CommandResult, quick
+from tests.harness.pictures import png
 
 GROUPS = ("submit", "jobs", "credits", "doctor", "repair")
 COMMANDS = (*GROUPS, "jobs list", "jobs show", "jobs rescue")
@@ -36,7 +38,8 @@ def bytes_at_bfl(stack: Stack, job: dict[str, Any]) -> list[bytes]:
 def test_the_help_lists_what_fluxkeep_can_do_and_nothing_else(shell: CommandLine) -> None:
     result = shell.run("--help")
     listed = re.findall(r"^  (\w+)  ", result.out.partition("Commands:")[2], re.MULTILINE)
-    assert listed == ["credits", "doctor", "jobs", "keys", "repair", "submit"]
+    assert listed == ["credits", "doctor", "jobs", "keys", "login", "repair", "submit"]
+    assert result.out.partition("\n\n")[2].lstrip().startswith("Fluxkeep ")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -73,6 +76,17 @@ def test_values_that_are_json_are_sent_as_json(stack: Stack, shell: CommandLine)
     job = stack.client.wait_for(result.out.strip(), "stored")
     given = {"width": 256, "seed": 42, "name": "NaN", "tag": "7", "say": "hello = world"}
     assert stack.sandbox.task(job["task_id"]).input == {"prompt": "a fox", **given}
+
+
+def test_a_file_is_sent_as_its_base64(stack: Stack, shell: CommandLine, tmp_path: Path) -> None:
+    picture = png(8, 8)
+    (tmp_path / "fox.png").write_bytes(picture)
+    result = shell.run(*FOX, "--input", f"input_image=@{tmp_path}/fox.png", *quick(), "--wait")
+    assert result.code == 0, result
+    job = stack.client.job(result.out.split()[0])
+    assert stack.sandbox.task(job["task_id"]).input["input_image"] == b64encode(picture).decode()
+    missing = shell.run(*FOX, "--input", f"input_image=@{tmp_path}/no.png")
+    assert missing.code == 2 and "no.png: No such file" in missing.words
 
 
 def test_waiting_ends_with_links_to_every_byte(stack: Stack, shell: CommandLine) -> None:
@@ -114,10 +128,14 @@ def test_a_job_that_ends_badly_is_an_error_with_its_reason(
     [
         (["--model", "flux-2-pro"], 2, "Give the input"),
         (["--prompt", "a fox"], 2, "Missing option '--model'"),
-        (["--model", "../x", "--prompt", "a fox"], 1, "model: a path of"),
+        (["--model", "../x", "--prompt", "a fox"], 1, "model: Give a path of"),
         (["--model", "flux-2-pro", "--input", "width"], 2, "'width' is not name=value"),
         (["--model", "flux-2-pro", "--input", "=1"], 2, "is not name=value"),
-        (["--model", "m", "--prompt", "a", "--metadata", f"a={'b' * 9000}"], 1, "metadata: may"),
+        (
+            ["--model", "m", "--prompt", "a", "--metadata", f"a={'b' * 9000}"],
+            1,
+            "metadata: Give at most",
+        ),
     ],
 )
 def test_a_mistake_is_explained_and_makes_no_job(
@@ -132,7 +150,7 @@ def test_a_mistake_is_explained_and_makes_no_job(
 def test_without_redis_nothing_is_promised(shell: CommandLine) -> None:
     result = shell.run(*FOX, REDIS_URL=f"redis://:canary@127.0.0.1:{free_port()}/0")
     assert (result.code, result.out) == (1, "")
-    assert result.err == "Error: Redis: ConnectionError\n"
+    assert result.err == "Error: Redis: ConnectionError.\n"
 
 
 # Jobs.
@@ -148,6 +166,20 @@ def test_a_job_is_shown_by_either_of_its_ids_as_the_api_shows_it(
         assert {**shown, "media": None} == {**job, "media": None}
         assert stack.client.get(shown["media"][0]["url"]).content == stack.client.media(job)
         assert "\x1b" not in result.out and "sig=" not in result.out
+
+
+def test_the_beginning_of_an_id_is_enough_while_it_is_unique(
+    stack: Stack, shell: CommandLine
+) -> None:
+    job = stack.client.wait_for(shell.submitted(), "stored")
+    for job_id in (job["id"], job["task_id"]):
+        assert json.loads(shell.run("jobs", "show", job_id[:12]).out)["id"] == job["id"]
+    for name in ("alike-1", "alike-2"):
+        stack.client.put_job(name).raise_for_status()
+    several = shell.run("jobs", "delete", "alike")
+    assert several.code == 1 and "2 jobs have an id that begins with alike" in several.err
+    assert shell.run("jobs", "delete", "alike-1").out == "alike-1  deleted\n"
+    assert shell.run("jobs", "delete", "alike").out == "alike-2  deleted\n"
 
 
 @pytest.mark.parametrize("command", ["show", "rescue"])
@@ -168,8 +200,28 @@ def test_jobs_are_listed_newest_first(stack: Stack, shell: CommandLine) -> None:
     failed = json.loads(shell.run("jobs", "list", "--status", "failed", "--json").out)
     assert failed and {job["status"] for job in failed} == {"failed"}
     empty = shell.run("jobs", "list", "--status", "lost").out
-    assert empty.split() == ["id", "status", "model", "created"]
+    assert empty.split() == ["id", "status", "model", "created", "prompt"]
     assert shell.run("jobs", "list", "--status", "done").code == 2
+
+
+def test_jobs_are_listed_with_their_prompts_by_the_filters_of_the_api(
+    stack: Stack, shell: CommandLine
+) -> None:
+    job_id = shell.submitted("--metadata", "user=only", "--input", "prompt_upsampling=true")
+    stack.client.wait_for(job_id, "stored")
+    listed = shell.run("jobs", "list", "--metadata", "user=only", "--model", "flux-2-pro")
+    _, line = listed.out.splitlines()
+    assert line.startswith(job_id) and line.endswith("  a fox")
+    assert len(shell.run("jobs", "list", "--since", "2999-01-01").out.splitlines()) == 1
+    wrong = shell.run("jobs", "list", "--until", "tomorrow")
+    assert wrong.code == 1 and "until: Give a time" in wrong.err
+
+
+def test_a_login_link_works_once(stack: Stack, shell: CommandLine) -> None:
+    link = shell.run("login", "--name", "submiter").out.strip()
+    first, second = (stack.installation.client("").request("GET", link) for _ in range(2))
+    assert (first.status_code, second.status_code) == (303, 403)
+    assert shell.run("login", "--name", "nobody").code == 2
 
 
 def test_a_rescue_brings_back_what_can_be_brought_back(stack: Stack, shell: CommandLine) -> None:
@@ -179,7 +231,7 @@ def test_a_rescue_brings_back_what_can_be_brought_back(stack: Stack, shell: Comm
     result = shell.run("jobs", "rescue", good, job_id)
     assert result.code == 1
     assert result.out == f"{job_id}  queued\n"
-    assert result.err.startswith(f"{good}  only a job that failed")
+    assert result.err.startswith(f"{good}  Only a job that failed")
     assert stack.client.wait_for(job_id, "stored")["media"]
     assert shell.run("jobs", "rescue").code == 2
 
@@ -201,14 +253,14 @@ def test_a_refused_key_is_reported(stack: Stack, shell: CommandLine) -> None:
         result = shell.run("credits")
     finally:
         stack.sandbox.settings.keys = set()
-    assert result == CommandResult(1, "", "Error: BFL refuses the key in BFL_API_KEY\n")
+    assert result == CommandResult(1, "", "Error: BFL refuses the key in BFL_API_KEY.\n")
 
 
 def test_a_missing_key_and_an_unreachable_bfl_are_errors(shell: CommandLine) -> None:
     missing = shell.run("credits", BFL_API_KEY=None, BFL_SANDBOX_URL=None)
     assert missing.code == 1 and "BFL_API_KEY is not set" in missing.err
     nobody = shell.run("credits", BFL_SANDBOX_URL=f"http://127.0.0.1:{free_port()}")
-    assert nobody.code == 1 and "no answer from http://127.0.0.1:" in nobody.err
+    assert nobody.code == 1 and "No answer from http://127.0.0.1:" in nobody.err
 
 
 # Waiting.

@@ -153,6 +153,7 @@ def test_the_trial_callbacks_are_counted_as_what_they_are(stack: Stack, shell: C
     before = counted("malformed"), counted("unauthorized")
     shell.run("doctor")
     assert (counted("malformed"), counted("unauthorized")) == (before[0] + 1, before[1] + 1)
+    assert "callback refused: wrong signature, a test by doctor" in stack.installation.logs("web")
 
 
 def test_another_server_at_public_url_is_found(stack: Stack, shell: CommandLine) -> None:

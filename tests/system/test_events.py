@@ -67,7 +67,8 @@ def test_every_change_is_an_event_with_the_whole_job(
     assert (headers["Cache-Control"], headers["X-Accel-Buffering"]) == ("no-store", "no")
     assert [event.data["status"] for event in seen] == ["submitted", "submitted", "failed"]
     assert {event.name for event in seen} == {"job"}
-    assert seen[-1].data == client.job("job")
+    assert [event.data["change"] for event in seen] == ["status", "details", "status"]
+    assert seen[-1].data == {**client.job("job"), "change": "status"}
 
 
 def test_a_stream_begins_with_the_current_job_and_ends_with_it(

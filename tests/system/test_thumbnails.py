@@ -10,8 +10,9 @@ import pytest
 import requests
 from PIL import Image, ImageStat
 
-from tests.harness import Stack
+from tests.harness import KEYS, Stack
 from tests.harness.pictures import png
+from tests.harness.watcher import Watcher
 from tests.sandbox import Task
 
 STORAGES = ("directory", "bucket")
@@ -83,6 +84,13 @@ def test_all_samples_and_the_draft_cache_are_kept_with_their_roles(stack: Stack)
 
 
 # What goes with what.
+
+
+def test_a_thumbnail_is_no_second_end_on_the_event_stream(stack: Stack) -> None:
+    with Watcher(f"{stack.installation.url}/api/events", KEYS["read"]) as watcher:
+        job = stack.stored_with_thumbnails(stack.generate(**PICTURE))
+        stored = watcher.wait_for_job(job["id"], "stored", "media")
+    assert [event.data["change"] for event in stored] == ["status", "media"]
 
 
 def test_a_deleted_job_leaves_neither_pictures_nor_thumbnails(stack: Stack) -> None:

@@ -16,6 +16,7 @@ import receiver
 from jobs.domain import errors
 from jobs.domain.errors import FluxkeepError, QueueFull
 from receiver import problem_details
+from receiver.problem_types import PROBLEM_TYPES
 
 # Where they are raised somebody catches them, or they stop the start: no view lets them through.
 CAUGHT = {
@@ -86,10 +87,10 @@ def test_everything_a_view_can_raise_has_a_row() -> None:
 def test_the_docstring_of_every_error_is_its_message() -> None:
     for name, error in all_errors().items():
         assert error.__doc__, name
-        if error in (errors.InvalidField, errors.UnknownHost):
+        if error in (errors.Invalid, errors.InvalidField, errors.UnknownHost):
             continue  # their messages name the field or the host
-        made = error([]) if error is errors.Invalid else error()
-        assert str(made) == error.__doc__
+        made = error()
+        assert str(made) == " ".join(error.__doc__.split())
         assert "\n" not in str(made)
 
 
@@ -122,15 +123,20 @@ def test_each_row_becomes_a_problem_document(
     assert answer.content_type == "application/problem+json"
     document = answer.get_json()
     assert (document["status"], document["title"]) == (status, status.phrase)
-    sentences = {errors.Invalid: error.__doc__, errors.InvalidField: "limit: too large"}
-    assert document["detail"] == sentences.get(error, "the sentence")
+    code = PROBLEM_TYPES[error].code
+    assert (document["code"], document["type"]) == (code, f"/docs/errors#{code}")
+    sentences = {errors.Invalid: "model: Too long.", errors.InvalidField: "limit: Too large."}
+    expected = sentences.get(error, "The sentence.")
+    if issubclass(error, errors.StoreUnavailable | errors.StorageError):
+        expected = f"{errors.message_of(error)} The sentence."
+    assert document["detail"] == expected
 
 
 def test_invalid_fields_are_named(an_app_whose_views_fail: FlaskClient) -> None:
     answer = an_app_whose_views_fail.get("/Invalid")
-    assert answer.get_json()["errors"] == [{"field": "model", "message": "too long"}]
+    assert answer.get_json()["errors"] == [{"field": "model", "message": "Too long."}]
     answer = an_app_whose_views_fail.get("/InvalidField")
-    assert answer.get_json()["errors"] == [{"field": "limit", "message": "too large"}]
+    assert answer.get_json()["errors"] == [{"field": "limit", "message": "Too large."}]
 
 
 def test_headers_say_how_to_come_in_and_when_to_try_again(

@@ -94,6 +94,14 @@ def test_the_same_idempotency_key_repeats_once(env: SubmissionEnvironment) -> No
     assert other.status_code == 422
 
 
+def test_a_job_with_an_image_is_repeated_at_once(env: SubmissionEnvironment) -> None:
+    for _ in range(5):
+        job = env.client.submit(prompt="an edit", input_image=ENCODED)
+        again = repeat(env, job["id"])
+        assert again.status_code == 202, again.text
+    assert sent(env, again.json()["id"])["input_image"] == ENCODED
+
+
 def test_what_cannot_be_repeated_says_why(env: SubmissionEnvironment) -> None:
     assert repeat(env, "no-such-job").status_code == 404
     task = env.stack.generate()

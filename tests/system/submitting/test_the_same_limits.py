@@ -168,7 +168,7 @@ LIMITS: dict[str, tuple[Request, Request, str]] = {
     "bytes": (
         PLAIN | {"input": sized(LIMIT_BYTES)},
         PLAIN | {"input": sized(LIMIT_BYTES + 1)},
-        f"{LIMIT_BYTES} bytes of JSON (MAX_INPUT_BYTES)",
+        f"{LIMIT_BYTES:,} bytes of JSON, its images included (MAX_INPUT_BYTES)",
     ),
     "depth": (
         PLAIN | {"input": nested(DEPTH_MAX)},

@@ -1,0 +1,86 @@
+"""Problem types (RFC 9457): the one list of errors with their statuses and codes.
+
+The docstring of an error says what happened and what to do. `/docs/errors` and the table in
+docs/api.md (by `make docs`) show the list.
+"""
+
+from typing import NamedTuple
+
+from werkzeug import exceptions
+
+from jobs.domain import errors
+
+PAGE = "/docs/errors"
+
+
+class ProblemType(NamedTuple):
+    """Status and code; the text only of an error that is not Fluxkeep's own."""
+
+    status: int
+    code: str
+    text: str = ""
+
+    @property
+    def uri(self) -> str:
+        return f"{PAGE}#{self.code}"
+
+
+UNEXPECTED = ProblemType(500, "internal_error", "An unexpected error occurred. The log has more.")
+PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
+    errors.BadRequest: ProblemType(400, "bad_request"),
+    errors.InvalidJson: ProblemType(400, "invalid_json"),
+    errors.InvalidField: ProblemType(400, "invalid_parameter"),
+    errors.InvalidReport: ProblemType(400, "invalid_report"),
+    errors.Unauthorized: ProblemType(401, "no_key"),
+    errors.WrongKey: ProblemType(401, "wrong_key"),
+    errors.WrongSecret: ProblemType(401, "wrong_webhook_secret"),
+    errors.Forbidden: ProblemType(403, "forbidden"),
+    errors.InvalidLink: ProblemType(403, "invalid_link"),
+    errors.UnknownJob: ProblemType(404, "unknown_job"),
+    exceptions.NotFound: ProblemType(
+        404, "not_found", "There is nothing at this path. `/docs` lists every path."
+    ),
+    exceptions.MethodNotAllowed: ProblemType(
+        405, "method_not_allowed", "This path takes only the methods that `Allow` lists."
+    ),
+    errors.RequestTimeout: ProblemType(408, "request_timeout"),
+    errors.WrongStatus: ProblemType(409, "wrong_status"),
+    errors.InputNotKept: ProblemType(409, "input_not_kept"),
+    errors.MediaGone: ProblemType(410, "media_gone"),
+    exceptions.PreconditionFailed: ProblemType(
+        412, "precondition_failed", "The file has another ETag than `If-Match` names."
+    ),
+    errors.BodyTooLarge: ProblemType(413, "body_too_large"),
+    exceptions.RequestedRangeNotSatisfiable: ProblemType(
+        416,
+        "range_not_satisfiable",
+        "The range begins after the end: `Content-Range` has the size.",
+    ),
+    errors.Invalid: ProblemType(422, "invalid_field"),
+    errors.IdempotencyKeyReused: ProblemType(422, "idempotency_key_reused"),
+    errors.RateLimited: ProblemType(429, "rate_limited"),
+    errors.TooManyAnnounced: ProblemType(429, "too_many_announced"),
+    errors.UnreadableRecord: ProblemType(500, "unreadable_record"),
+    exceptions.InternalServerError: UNEXPECTED,
+    # After a 503 the sender retries: BFL does, after 1, 5 and 30 s.
+    errors.TooManyWaiting: ProblemType(503, "too_many_waiting"),
+    errors.StoreUnavailable: ProblemType(503, "redis_unavailable"),
+    errors.QueueFull: ProblemType(503, "queue_full"),
+    errors.StorageFull: ProblemType(503, "queue_full"),
+    errors.StorageError: ProblemType(503, "storage_unavailable"),
+    errors.StorageMisconfigured: ProblemType(503, "storage_unavailable"),
+    errors.NoFreeSlot: ProblemType(503, "too_many_waiting"),  # its callers handle it
+}
+
+
+def meaning(error: type[Exception]) -> str:
+    """What happened and what to do, with backticks around code."""
+    return PROBLEM_TYPES[error].text or errors.message_of(error)
+
+
+def listing() -> dict[ProblemType, str]:
+    """The meaning of each type; of two errors with one code the first one's."""
+    first: dict[str, type[Exception]] = {}
+    for error, kind in PROBLEM_TYPES.items():
+        first.setdefault(kind.code, error)
+    return {PROBLEM_TYPES[error]: meaning(error) for error in first.values()}

@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from jobs import inputs
-from jobs.bfl.results import without_media_fields
+from jobs.bfl.result_files import without_media_fields
 from jobs.domain.job import Job
 from jobs.domain.record import MediaFile, Sha256, Size
 from jobs.domain.report import Role, Stage

@@ -9,7 +9,7 @@ from receiver.checks.redis import MEMORY
 from receiver.checks.result import Grade, Result
 from receiver.context import part
 from receiver.metrics import MetricsText
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.responses import Readiness
 
 blueprint = Blueprint("health", __name__)

@@ -23,7 +23,7 @@ from jobs.views import file_name
 from receiver import cors, range_requests
 from receiver.auth import has_key
 from receiver.context import services
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.query import Query
 from receiver.schemas.responses import Problem
 from receiver.thread_pool import run_in_thread

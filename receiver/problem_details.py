@@ -17,7 +17,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.domain import errors
 from jobs.domain.errors import FluxkeepError, as_sentence
 from receiver.problem_types import PROBLEM_TYPES, UNEXPECTED, ProblemType
-from receiver.schemas.endpoint import JSON, PROBLEM
+from receiver.schemas.endpoint_spec import JSON, PROBLEM
 
 STATUS = {
     error: HTTPStatus(kind.status)

@@ -19,7 +19,7 @@ from jobs.store.metrics import Counter
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.request_body import declared_length, read_environ, too_large
-from receiver.schemas.endpoint import JSON, EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import JSON, EndpointSpec, ResponseSpec
 from receiver.schemas.responses import CallbackAccepted
 
 PATH = "/webhooks/bfl"

@@ -27,7 +27,7 @@ from jobs.services import Services
 from jobs.storage.layout import file_number_of, sidecar_key
 from jobs.store.commit import NO_COUNTS
 from jobs.store.metrics import LIFE_LEFT, TIME_TO_STORED
-from worker import poll, recovery
+from worker import poll, published_objects
 from worker.backoff import backoff_seconds
 from worker.claim import HeldClaim
 from worker.file_rescue import STORAGE_SECONDS, Published, rescue_file
@@ -56,11 +56,11 @@ def rescue(services: Services, claim: HeldClaim) -> None:
     try:
         rescue_and_commit(services, claim)
     except (ClaimLost, UnknownJob):
-        recovery.delete_superseded(services, claim.job)
+        published_objects.delete_superseded(services, claim.job)
         raise
     job = claim.job
     if job.status.terminal and (job.status is not Status.STORED or job.claim.rescue_attempts > 1):
-        recovery.delete_superseded(services, job)
+        published_objects.delete_superseded(services, job)
 
 
 def rescue_and_commit(services: Services, claim: HeldClaim) -> None:
@@ -122,7 +122,7 @@ def rescue_files(services: Services, claim: HeldClaim) -> RescuedFiles:
 
 def _find_published(services: Services, claim: HeldClaim) -> dict[int, Published]:
     with claim.silence(STORAGE_SECONDS):
-        found = recovery.find_files(services.storage, claim.job)
+        found = published_objects.find_files(services.storage, claim.job)
     return {n: Published(file) for n, file in found.items()}
 
 
@@ -193,7 +193,7 @@ def _look_once_more(services: Services, claim: HeldClaim) -> None:
         _give_up(services, claim, Job.give_up)
         return
     with claim.silence(STORAGE_SECONDS):
-        stored = recovery.find_stored(services.storage, job)
+        stored = published_objects.find_stored(services.storage, job)
     if stored:
         files = {file_number_of(file.key): Published(file) for file in stored.present_media}
         claim.commit(partial(_recovered, result=stored.result))

@@ -10,7 +10,7 @@ from functools import partial
 from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
 from jobs.services import Services
-from worker import background, bfl_schemas, erasure, input_cleanup, recovery, startup
+from worker import background, bfl_schemas, erasure, input_cleanup, published_objects, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
 from worker.notifications import delivery
@@ -37,7 +37,9 @@ def main() -> int:
     notifications = NotificationDispatcher(partial(delivery.deliver, services))
     retention = RetentionCleanup(services)
     threads = [
-        background.start(partial(recovery.delete_left_objects, services), stop, "superseded"),
+        background.start(
+            partial(published_objects.delete_left_objects, services), stop, "superseded"
+        ),
         background.start(
             partial(dispatch_due, services, notifications),
             stop,

@@ -24,7 +24,7 @@ from receiver.api.submissions import SubmissionBody
 from receiver.context import services
 from receiver.openapi import examples
 from receiver.schemas.bodies import Url, accepted_by, validate, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import PUBLIC_URL, anchored, documented_pattern
 from receiver.schemas.query import Query, TaskId
 from receiver.schemas.responses import Relayed

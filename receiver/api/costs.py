@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from jobs.store.costs import DAYS_MAX, DayView
 from receiver.context import services
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.query import Query
 
 DAYS_DEFAULT = 30

@@ -6,13 +6,13 @@ from flask.typing import ResponseReturnValue
 from jobs.domain.errors import FluxkeepError, TooManyWaiting, UnknownJob
 from jobs.domain.job import Job
 from jobs.store.events import EventPosition
-from receiver.api.job_actions import load_job
 from receiver.auth import current_key_name
 from receiver.context import part, services
 from receiver.feed.broker import Broker
 from receiver.feed.job_cache import JobCache
 from receiver.feed.sse import EventStream
-from receiver.schemas.endpoint import STREAM, EndpointSpec, ResponseSpec
+from receiver.job_actions import load_job
+from receiver.schemas.endpoint_spec import STREAM, EndpointSpec, ResponseSpec
 from receiver.schemas.query import EventsQuery
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -17,13 +17,13 @@ from jobs.storage.layout import day_of
 from jobs.store.commit import Change
 from jobs.views import JobView
 from receiver import input_body, input_storage, request_body
-from receiver.api.job_actions import delete_or_erase, load_job, replay_job
 from receiver.api.long_poll import wait_for_end
 from receiver.context import part, services
 from receiver.feed.broker import Broker
+from receiver.job_actions import delete_or_erase, load_job, replay_job
 from receiver.openapi import examples
 from receiver.schemas.bodies import Announcement, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import NO_ID, format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
 from receiver.schemas.responses import JobPage

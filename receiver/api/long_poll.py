@@ -4,10 +4,10 @@ import time
 
 from jobs.domain.job import Job
 from jobs.services import Services
-from receiver.api.job_actions import load_job
 from receiver.auth import current_key_name
 from receiver.feed.broker import Broker, Subscriber
 from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket
+from receiver.job_actions import load_job
 
 
 def wait_for_end(services: Services, broker: Broker, job_id: str, seconds: float) -> Job:

@@ -13,12 +13,12 @@ from jobs.domain.record import Submission
 from jobs.services import Services
 from jobs.views import JobView
 from receiver import input_body
-from receiver.api.job_actions import load_job
 from receiver.api.submissions import Region, SubmissionBody, enqueue_request
 from receiver.context import services
+from receiver.job_actions import load_job
 from receiver.openapi import examples
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.thread_pool import run_in_thread
 
 blueprint = Blueprint("repeats", __name__, url_prefix="/api/jobs")

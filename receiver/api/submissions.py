@@ -27,7 +27,7 @@ from receiver.auth import current_key_name, request_key
 from receiver.context import reader_origin, services
 from receiver.openapi import examples
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import IDEMPOTENCY_KEY
 
 IDEMPOTENCY_SECONDS = 86400.0

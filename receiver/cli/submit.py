@@ -15,9 +15,9 @@ from jobs.domain.record import Submission
 from jobs.domain.status import Status
 from jobs.net import strict_json
 from jobs.services import Services
-from receiver.api.job_actions import load_job
 from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.cli.command import Command, example, pairs, plain, services
+from receiver.job_actions import load_job
 from receiver.schemas.bodies import validate_body
 
 INTERRUPTED = 130  # exit status after Ctrl-C (128 + SIGINT)

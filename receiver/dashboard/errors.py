@@ -6,7 +6,7 @@ from flask import Flask, Response, make_response, render_template, request
 
 from receiver.dashboard import navigation
 from receiver.dashboard.security_headers import SecurityHeaders
-from receiver.schemas.endpoint import PROBLEM
+from receiver.schemas.endpoint_spec import PROBLEM
 
 API_PATHS = ("/api/", "/v1/", "/webhooks/")
 

@@ -11,7 +11,6 @@ from flask.typing import ResponseReturnValue
 
 from jobs import inputs
 from jobs.domain.job import Job
-from receiver.api.job_actions import delete_job, load_job, replay_job
 from receiver.api.repeats import repeat_fields
 from receiver.context import services
 from receiver.dashboard import event_stream, forms, session
@@ -19,6 +18,7 @@ from receiver.dashboard.access import requires_scope
 from receiver.dashboard.job_card import card, cards
 from receiver.dashboard.repeats import related_jobs
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
+from receiver.job_actions import delete_job, load_job, replay_job
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
 

@@ -9,10 +9,10 @@ from jobs.domain.errors import FluxkeepError
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.search import Search
-from receiver.api.job_actions import load_job
 from receiver.dashboard.forms import FORM_MAX_BYTES
 from receiver.dashboard.input_form import InputForm
 from receiver.dashboard.job_card import path_of
+from receiver.job_actions import load_job
 from receiver.thread_pool import run_in_thread
 
 RELATED_MAX = 24

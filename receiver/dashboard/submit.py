@@ -31,7 +31,6 @@ from jobs.domain.timeouts import typical_seconds
 from jobs.input_parts import InputPart
 from jobs.net import strict_json
 from receiver import rate_limits
-from receiver.api.job_actions import load_job
 from receiver.api.submissions import SubmissionBody, enqueue_once
 from receiver.context import services
 from receiver.dashboard import event_stream, forms, session
@@ -39,6 +38,7 @@ from receiver.dashboard.access import requires_scope
 from receiver.dashboard.input_form import Errors, InputForm, as_text
 from receiver.dashboard.job_card import JobCard, card
 from receiver.dashboard.repeats import fields_of, kept_images
+from receiver.job_actions import load_job
 from receiver.problem_details import STATUS
 from receiver.schemas.bodies import validate_with_input
 from receiver.thread_pool import run_in_thread

@@ -7,7 +7,7 @@ from flask import Blueprint, Flask, Response, current_app, jsonify
 from receiver.context import services
 from receiver.openapi import operations, parameters
 from receiver.openapi.schemas import Schema, Schemas
-from receiver.schemas.endpoint import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 
 VERSION = "0.1.0"
 TAGS = {  # the blueprints of each, in the order of the document

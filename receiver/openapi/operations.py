@@ -14,7 +14,15 @@ from receiver.openapi import examples, parameters
 from receiver.openapi.schemas import Schema, Schemas, query_parameters
 from receiver.problem_details import BFL_PATHS
 from receiver.problem_types import PROBLEM_TYPES
-from receiver.schemas import endpoint
+from receiver.schemas.endpoint_spec import (
+    JSON,
+    PROBLEM,
+    STREAM,
+    BodyType,
+    EndpointSpec,
+    ResponseSpec,
+    spec_of,
+)
 from receiver.schemas.query import METADATA, Query
 from receiver.schemas.responses import DeletedJob, JobEvent, Problem, Reset
 
@@ -29,7 +37,7 @@ def path(rule: str) -> str:
 
 
 def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Schema:
-    spec = endpoint.spec_of(view)
+    spec = spec_of(view)
     found = list(_parameters(rule, spec))
     has_input = any(parameter["in"] != "path" for parameter in found)
     as_bfl = rule.startswith(BFL_PATHS)
@@ -51,7 +59,7 @@ def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Sc
     return operation
 
 
-def _parameters(rule: str, spec: endpoint.EndpointSpec) -> Iterator[Schema]:
+def _parameters(rule: str, spec: EndpointSpec) -> Iterator[Schema]:
     for name in _VARIABLE.findall(rule):
         yield {"name": name, "in": "path", "required": True, **parameters.PATH[name]}
     if spec.query:
@@ -72,20 +80,20 @@ def _query(model: type[Query]) -> Iterator[Schema]:
         yield parameter
 
 
-def _security(spec: endpoint.EndpointSpec) -> list[dict[str, list[str]]]:
+def _security(spec: EndpointSpec) -> list[dict[str, list[str]]]:
     """Alternatives, each sufficient by itself; a key comes with its scope."""
     if spec.scope:
         return [{name: [spec.scope]} for name in parameters.KEYS]
     return [{name: []} for name in spec.security]
 
 
-def _body(spec: endpoint.EndpointSpec, body: endpoint.BodyType, schemas: Schemas) -> Schema:
+def _body(spec: EndpointSpec, body: BodyType, schemas: Schemas) -> Schema:
     schema = schemas.of(body, "validation") if isinstance(body, type) else dict(body)
-    content = {endpoint.JSON: {"schema": schema, "example": spec.body_example}}
+    content = {JSON: {"schema": schema, "example": spec.body_example}}
     return {"required": spec.is_body_required, "content": content}
 
 
-def _responses(spec: endpoint.EndpointSpec, schemas: Schemas, refusals: Responses) -> Responses:
+def _responses(spec: EndpointSpec, schemas: Schemas, refusals: Responses) -> Responses:
     described = {
         str(status): _response(status, one, schemas) for status, one in spec.responses.items()
     }
@@ -93,26 +101,26 @@ def _responses(spec: endpoint.EndpointSpec, schemas: Schemas, refusals: Response
     return dict(sorted((refusals | too_long | described).items()))
 
 
-def _response(status: int | str, spec: endpoint.ResponseSpec, schemas: Schemas) -> Schema:
+def _response(status: int | str, spec: ResponseSpec, schemas: Schemas) -> Schema:
     """Description, and the schemas and examples of its bodies by media type."""
     content: dict[str, Schema] = {}
     if spec.body_type is not None:
-        described = content[endpoint.PROBLEM if spec.body_type is Problem else endpoint.JSON] = {
+        described = content[PROBLEM if spec.body_type is Problem else JSON] = {
             "schema": schemas.of(spec.body_type)
         }
         if example := examples.RESPONSES.get((status, spec.body_type)):
             described["example"] = example
     for media_type in spec.content_types:
         content[media_type] = {"schema": {"type": "string"}}
-    if endpoint.STREAM in content:
-        content[endpoint.STREAM] = {"schema": _event(schemas), "example": examples.STREAM}
+    if STREAM in content:
+        content[STREAM] = {"schema": _event(schemas), "example": examples.STREAM}
     return {"description": spec.description, **({"content": content} if content else {})}
 
 
 def _event(schemas: Schemas) -> Schema:
     """Schema of one event: validators read a stream event by event."""
     kinds = [schemas.of(kind) for kind in (JobEvent, DeletedJob, Reset)]
-    data = {"contentMediaType": endpoint.JSON, "contentSchema": {"anyOf": kinds}}
+    data = {"contentMediaType": JSON, "contentSchema": {"anyOf": kinds}}
     return {
         "type": "object",
         "properties": {
@@ -123,13 +131,11 @@ def _event(schemas: Schemas) -> Schema:
     }
 
 
-def _refusals(
-    spec: endpoint.EndpointSpec, schemas: Schemas, *, has_input: bool, as_bfl: bool
-) -> Responses:
+def _refusals(spec: EndpointSpec, schemas: Schemas, *, has_input: bool, as_bfl: bool) -> Responses:
     """Error responses by status. The docstring of an error is its description."""
-    content = {endpoint.JSON: {"schema": schemas.of(compat.BflError)}}
+    content = {JSON: {"schema": schemas.of(compat.BflError)}}
     if not as_bfl:
-        content = {endpoint.PROBLEM: {"schema": schemas.of(Problem)}}
+        content = {PROBLEM: {"schema": schemas.of(Problem)}}
     descriptions = defaultdict[int, list[str]](list)
     for error in dict.fromkeys(_raised_by(spec, has_input=has_input)):
         status, code, _ = PROBLEM_TYPES[error]
@@ -142,7 +148,7 @@ def _refusals(
     }
 
 
-def _raised_by(spec: endpoint.EndpointSpec, *, has_input: bool) -> Iterator[type[FluxkeepError]]:
+def _raised_by(spec: EndpointSpec, *, has_input: bool) -> Iterator[type[FluxkeepError]]:
     """Errors of a view, and those that a key, a body, a parameter or Redis can raise."""
     yield from spec.errors
     if spec.scope:

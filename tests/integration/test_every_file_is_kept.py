@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl.results import without_media_fields
+from jobs.bfl.result_files import without_media_fields
 from jobs.domain.job import Job
 from jobs.domain.report import Role
 from jobs.domain.status import Status

@@ -7,7 +7,7 @@ import pytest
 from jobs.domain.job import Job
 from jobs.domain.report import Role
 from jobs.domain.status import Status
-from receiver.api.job_actions import delete_job
+from receiver.job_actions import delete_job
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import WorkerEnvironment
 from worker import rescue, thumbnails

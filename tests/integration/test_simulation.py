@@ -18,7 +18,7 @@ from tests.simulation.faults import Faults
 from tests.simulation.redis_model import Flaws
 from tests.simulation.scheduler import Chooser
 from tests.simulation.world import World
-from worker import recovery
+from worker import published_objects
 
 VERSION_CHECK = b"if version_of(current) ~= next_argument() then return {time, 0, current} end"
 CAPACITY_CHECK = (
@@ -129,7 +129,7 @@ PROTECTIONS = {
     "the deletion of superseded objects": Protection(
         "I9",
         SITUATIONS["a download longer than a lease"],
-        patch=(recovery, "_delete_superseded", lambda _services, _job: None),
+        patch=(published_objects, "_delete_superseded", lambda _services, _job: None),
     ),
     "the record of what is sent": Protection(
         "I13",

@@ -27,7 +27,7 @@ from tests.mutation.operators import Mutant, mutants
 
 # The quick tests that run the mutated code in their own process.
 INTEGRATION = (
-    *("ingest", "store", "claim", "dispatcher", "rescue", "recovery", "sweep"),
+    *("ingest", "store", "claim", "dispatcher", "rescue", "published_objects", "sweep"),
     *("rate_limiter", "rq_queue", "refused_callbacks", "store_faults", "reasons_for_waiting"),
     *("simulation", "draft_bundles", "codec"),
     *("polling_answers", "expiring_urls", "every_file_is_kept", "strict_models", "webhook"),

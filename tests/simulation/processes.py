@@ -13,9 +13,9 @@ from jobs.domain.record import Submission
 from jobs.domain.status import REPLAYABLE
 from receiver import webhook
 from receiver.api import submissions
-from receiver.api.job_actions import delete_job, replay_job
+from receiver.job_actions import delete_job, replay_job
 from tests.simulation.bfl import Task
-from worker import recovery
+from worker import published_objects
 from worker.dispatcher import JobDispatcher
 from worker.sweep import sweep
 
@@ -110,5 +110,5 @@ def sweeper(world: Any) -> None:
         pause = RETRY_SECONDS
         with suppress(StoreUnavailable, StorageError):
             pause = sweep(services)
-            recovery.delete_left_objects(services)
+            published_objects.delete_left_objects(services)
         world.scheduler.sleep(max(pause, 1.0))

@@ -17,9 +17,9 @@ from jobs.services import Services
 from jobs.storage.layout import companion_keys, object_key, sidecar_key
 from jobs.store import erasures
 from jobs.store.erasures import ERASURES_MAX
-from receiver.api.job_actions import delete_or_erase
 from receiver.checks.context import Context
 from receiver.checks.processes import check_sweep
+from receiver.job_actions import delete_or_erase
 from receiver.repair import objects
 from tests.harness import RedisServer
 from tests.harness.archive import DAY_SECONDS, TIMEOUTS, Archive

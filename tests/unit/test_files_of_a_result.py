@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl import parsing, results
+from jobs.bfl import parsing, result_files
 from jobs.domain import media_references
 from jobs.domain.report import URL_LIFE_MAX_SECONDS, Report
 from jobs.domain.status import ReportKind
@@ -102,9 +102,9 @@ def test_a_url_in_an_unknown_place_does_not_shorten_the_life_of_the_others() -> 
 
 
 def test_files_beyond_the_cap_are_counted() -> None:
-    many = [url(f"{n}.png") for n in range(results.FILES_MAX + 3)]
+    many = [url(f"{n}.png") for n in range(result_files.FILES_MAX + 3)]
     report = report_of({"samples": many})
-    assert (list(report.urls), report.left_out) == (many[: results.FILES_MAX], 3)
+    assert (list(report.urls), report.left_out) == (many[: result_files.FILES_MAX], 3)
 
 
 def test_an_expiry_in_the_year_9999_is_brought_down_to_a_week() -> None:
@@ -120,10 +120,10 @@ def test_progress_is_a_fraction(given: Any, read: float | None) -> None:
 
 def test_a_result_that_is_cut_keeps_its_media_fields() -> None:
     media = {"sample": A, "samples": [{"url": A, "seed": 1}]}
-    shown = report_of(media | {"prompt": "a" * results.RESULT_MAX_BYTES}).result
+    shown = report_of(media | {"prompt": "a" * result_files.RESULT_MAX_BYTES}).result
     marked = {"sample": "media:0", "samples": [{"url": "media:0", "seed": 1}]}
     assert shown == marked | {"truncated": True}
-    long = {"samples": [{"url": A, "caption": "a" * results.RESULT_MAX_BYTES}]}
+    long = {"samples": [{"url": A, "caption": "a" * result_files.RESULT_MAX_BYTES}]}
     assert report_of(long).result == {"truncated": True}
 
 
@@ -132,13 +132,13 @@ def test_a_result_that_is_cut_keeps_its_media_fields() -> None:
 
 def test_the_status_api_shows_a_result_without_plain_media_fields() -> None:
     result = {"sample": A, "samples": [A, B], "draft_caches": [C], "seed": 42, "mask": E}
-    shown = results.without_media_fields(report_of(result).result)
+    shown = result_files.without_media_fields(report_of(result).result)
     assert shown == {"seed": 42, "mask": "media:3"}
 
 
 def test_facts_about_each_sample_are_shown() -> None:
     result = {"samples": [{"url": A, "seed": 1}, {"url": B, "seed": 2}]}
-    shown = results.without_media_fields(report_of(result).result)
+    shown = result_files.without_media_fields(report_of(result).result)
     assert shown == {"samples": [{"url": "media:0", "seed": 1}, {"url": "media:1", "seed": 2}]}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from jobs.bfl.results import expires_at, is_signed_url, strip_signatures
+from jobs.bfl.result_files import expires_at, is_signed_url, strip_signatures
 
 URL = "https://delivery.eu2.bfl.ai/a.png?se=2026-08-15T19%3A22%3A20Z&sig=CANARY%2Fx"
 BARE = "https://delivery.eu2.bfl.ai/a.png"

@@ -21,7 +21,7 @@ from tests.harness.invariants import STAGED_SECONDS, SWEEP_SECONDS
 from tests.harness.patience import wait_for
 from tests.harness.replication import ReplicatedRedis
 from tests.sandbox import Sandbox, Task
-from worker.recovery import LATE_WORKER_SECONDS
+from worker.published_objects import LATE_WORKER_SECONDS
 
 SETTINGS = {"CALLBACK_GRACE": "2", "GIVE_UP_AFTER": "3600", "DURABILITY": "replica"}
 UNFINISHED = (Status.QUEUED, Status.SUBMITTED, Status.READY)

@@ -21,7 +21,7 @@ from tests.harness.reports import call_back
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox, Task
 from tests.sandbox.formats import JPEGS
-from worker import recovery, rescue
+from worker import published_objects, rescue
 
 
 @pytest.fixture(params=["directory", "bucket"])
@@ -251,11 +251,11 @@ def test_what_a_sidecar_says_is_stored_is_deleted_only_with_its_job(
     assert worker_env.take(task)
     job: Job = worker_env.job(task)
     worker_env.services.redis.flushall()
-    recovery.delete_superseded(worker_env.services, job)
+    published_objects.delete_superseded(worker_env.services, job)
     assert worker_env.services.storage.size(job.media[0].key) is not None
     worker_env.services.store.update(job.id, lambda *_: job, new=True)
     assert worker_env.services.store.delete(worker_env.job(task))
-    recovery.delete_superseded(worker_env.services, job)
+    published_objects.delete_superseded(worker_env.services, job)
     assert list(worker_env.services.storage.list_objects()) == []
 
 
@@ -267,10 +267,10 @@ def test_the_sweep_deletes_what_is_left_when_the_last_worker_dies_too(
     left = published_by_a_dead_worker(worker_env, task)
     services.storage.delete(left)
     rescue.rescue_and_commit(services, worker_env.claim(task))
-    recovery.delete_left_objects(services)
+    published_objects.delete_left_objects(services)
     assert services.storage.size(sidecar_key(left)) is not None  # a late worker may still be at it
-    monkeypatch.setattr(recovery, "LATE_WORKER_SECONDS", 0.0)
-    recovery.delete_left_objects(services)
+    monkeypatch.setattr(published_objects, "LATE_WORKER_SECONDS", 0.0)
+    published_objects.delete_left_objects(services)
     assert services.storage.size(sidecar_key(left)) is None
     assert_stored(worker_env, task)
     assert services.due.superseded.until(services.store.now(), 9) == ()

@@ -29,9 +29,9 @@ from tests.mutation.operators import Mutant, mutants
 INTEGRATION = (
     *("ingest", "store", "claim", "dispatcher", "rescue", "published_objects", "sweep"),
     *("rate_limiter", "rq_queue", "refused_callbacks", "store_faults", "reasons_for_waiting"),
-    *("simulation", "draft_bundles", "codec"),
+    *("simulation", "draft_bundles", "accepting_inputs"),
     *("polling_answers", "expiring_urls", "every_file_is_kept", "strict_models", "webhook"),
-    *("draft_enhancement", "kept_inputs", "login_links", "memory_storage", "scopes"),
+    *("draft_enhancement", "last_look", "login_links", "memory_storage", "scopes"),
     *("non_generation_endpoints", "redirects"),
 )
 TESTS = ("tests/unit", *(f"tests/integration/test_{name}.py" for name in INTEGRATION))
@@ -43,9 +43,9 @@ OPTIONS = (
 )
 TESTS_SECONDS = 15.0  # of tests for one mutant
 HANGS_SECONDS = 300
-PYTHON = (*(f"jobs/{path.name}" for path in sorted((ROOT / "jobs").glob("*.py"))),)
+PYTHON = sorted([*(ROOT / "jobs").glob("*.py"), *(ROOT / "jobs/domain").glob("*.py")])
 TARGETS = (
-    *(path for path in PYTHON if path != "jobs/__init__.py"),
+    *(str(path.relative_to(ROOT)) for path in PYTHON if path.name != "__init__.py"),
     "jobs/store/commit.py",
     "receiver/webhook.py",
     *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "jobs/store/lua").rglob("*.lua"))),

@@ -79,6 +79,12 @@ def test_every_program_and_command_is_run_by_a_test() -> None:
     assert shown == RUN
 
 
+def test_the_index_lists_every_page() -> None:
+    index = page("docs/README.md")
+    listed = {(index.parent / link.partition("#")[0]).resolve() for link in links(index)}
+    assert {path for path in PAGES if path != index} <= listed
+
+
 def test_every_block_has_a_language_that_is_checked() -> None:
     languages = {one.language for path in PAGES for one in blocks(path)}
     assert languages <= {"sh", "python", "js", "json", "mermaid"}

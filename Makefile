@@ -52,7 +52,7 @@ mutants: $(VENV)/.dev ## Run the quick tests against generated mutants; list tho
 screenshots: $(VENV)/.dev ## Take the images of the dashboard that README.md and docs/ show
 	@$(BIN)/python -m tests.harness.screenshots
 
-docs: $(VENV)/.dev ## Write docs/settings.md and docs/models.md
+docs: $(VENV)/.dev ## Write docs/settings.md, docs/models.md, and the errors in docs/api.md
 	@$(BIN)/python -m tests.harness.settings_page
 	@$(BIN)/python -m tests.harness.models_page
 

@@ -16,7 +16,7 @@ from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.domain import errors
 from jobs.domain.errors import FluxkeepError, as_sentence
-from receiver.problem_types import PROBLEM_TYPES, UNEXPECTED, ProblemType
+from receiver.problem_types import PAGE, PROBLEM_TYPES, UNEXPECTED, ProblemType
 from receiver.schemas.endpoint_spec import JSON, PROBLEM
 
 STATUS = {
@@ -81,10 +81,9 @@ def problem(kind: ProblemType, detail: str, wrong: Sequence[Mapping[str, str]] =
     if request.path.startswith(BFL_PATHS):
         # BFL's error bodies locate only fields of a body.
         return _bfl_problem(status, detail, wrong if kind == PROBLEM_TYPES[errors.Invalid] else ())
-    body = {"type": kind.uri, "title": status.phrase, "status": int(status), "code": kind.code}
-    return _response(
-        {**body, "detail": detail, **({"errors": wrong} if wrong else {})}, status, PROBLEM
-    )
+    uri, title = f"{PAGE}#{kind.code}", status.phrase
+    body = {"type": uri, "title": title, "status": kind.status, "code": kind.code, "detail": detail}
+    return _response(body | ({"errors": wrong} if wrong else {}), status, PROBLEM)
 
 
 def _bfl_only_path() -> str | None:

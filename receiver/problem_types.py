@@ -20,10 +20,6 @@ class ProblemType(NamedTuple):
     code: str
     text: str = ""
 
-    @property
-    def uri(self) -> str:
-        return f"{PAGE}#{self.code}"
-
 
 UNEXPECTED = ProblemType(500, "internal_error", "An unexpected error occurred. The log has more.")
 PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
@@ -63,24 +59,16 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     errors.UnreadableRecord: ProblemType(500, "unreadable_record"),
     exceptions.InternalServerError: UNEXPECTED,
     # After a 503 the sender retries: BFL does, after 1, 5 and 30 s.
+    errors.NoFreeSlot: ProblemType(503, "too_many_waiting"),  # its callers handle it
     errors.TooManyWaiting: ProblemType(503, "too_many_waiting"),
     errors.StoreUnavailable: ProblemType(503, "redis_unavailable"),
-    errors.QueueFull: ProblemType(503, "queue_full"),
     errors.StorageFull: ProblemType(503, "queue_full"),
-    errors.StorageError: ProblemType(503, "storage_unavailable"),
+    errors.QueueFull: ProblemType(503, "queue_full"),
     errors.StorageMisconfigured: ProblemType(503, "storage_unavailable"),
-    errors.NoFreeSlot: ProblemType(503, "too_many_waiting"),  # its callers handle it
+    errors.StorageError: ProblemType(503, "storage_unavailable"),
 }
 
 
-def meaning(error: type[Exception]) -> str:
-    """What happened and what to do, with backticks around code."""
-    return PROBLEM_TYPES[error].text or errors.message_of(error)
-
-
 def listing() -> dict[ProblemType, str]:
-    """The meaning of each type; of two errors with one code the first one's."""
-    first: dict[str, type[Exception]] = {}
-    for error, kind in PROBLEM_TYPES.items():
-        first.setdefault(kind.code, error)
-    return {PROBLEM_TYPES[error]: meaning(error) for error in first.values()}
+    """What happened and what to do, by type; of two errors with one code the last one says it."""
+    return {kind: kind.text or errors.message_of(error) for error, kind in PROBLEM_TYPES.items()}

@@ -43,7 +43,7 @@ def _require_room(status: RateStatus) -> None:
     if status.retry_after_seconds > 0:
         blocked = status.is_blocked_address
         kind = "wrong keys from your address" if blocked else "requests with this key"
-        raise RateLimited(f"Too many {kind}. Wait for `Retry-After`.", status.retry_after_seconds)
+        raise RateLimited(f"Too many {kind}: come again later.", status.retry_after_seconds)
 
 
 def _network(text: str) -> str:

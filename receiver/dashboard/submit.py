@@ -23,6 +23,7 @@ from jobs.domain.errors import (
     InvalidField,
     UnknownJob,
     WrongStatus,
+    as_sentence,
 )
 from jobs.domain.job import Job
 from jobs.domain.media_references import replace_texts
@@ -77,7 +78,7 @@ def send() -> ResponseReturnValue:
     except (IdempotencyKeyReused, InvalidField):
         return _page(fields | {IDEMPOTENCY_FIELD: ""}, {"": _FORM_CHANGED}), 409
     except FluxkeepError as error:
-        return _page(fields, {"": str(error)}), STATUS[type(error)]
+        return _page(fields, {"": as_sentence(str(error))}), STATUS[type(error)]
     return redirect(f"/submit?{urlencode({'job': job.id, **_public(fields)})}", 303)
 
 

@@ -121,15 +121,10 @@ Seconds = Annotated[
         f"give seconds from 0 to {WAIT_MAX_SECONDS:g}",
     ),
 ]
+_DATES = ({"format": "date-time"}, {"format": "date"})
 _TimeText = Annotated[
     str,
-    json_schema(
-        anyOf=[
-            {"format": "date-time"},
-            {"format": "date"},
-            {"pattern": anchored(formats.UNIX_TIME)},
-        ]
-    ),
+    json_schema(anyOf=[*_DATES, {"pattern": anchored(formats.UNIX_TIME)}]),
 ]
 Time = Annotated[float, PlainValidator(formats.parse_time, _TimeText)]
 Cursor = Annotated[

@@ -151,7 +151,7 @@ PROVOKED: dict[str, tuple[Callable[[Stack], Response], str]] = {
         "prompt: It belongs inside `input`.",
     ),
     "idempotency_key_reused": (idempotency_key_reused, "`Idempotency-Key`"),
-    "rate_limited": (rate_limited, "Too many wrong keys from your address."),
+    "rate_limited": (rate_limited, "Too many wrong keys from your address: come again later."),
     "too_many_announced": (too_many_announced, "`MAX_ANNOUNCED`"),
     "unreadable_record": (unreadable_record, "repair"),
     "queue_full": (queue_full, "`Retry-After`"),

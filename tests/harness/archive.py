@@ -105,11 +105,13 @@ class Archive:
         return sorted(found.key for found in self.storage.list_objects())
 
     def keys(self) -> list[str]:
-        """Every key of Redis that grows with the jobs; RQ's entries end by themselves."""
+        """Every key of Redis that grows with the jobs; RQ's entries end by themselves.
+
+        A day's costs are sums that name no job.
+        """
         found = (key.decode() for key in self.redis.scan_iter("fluxkeep:*"))
-        return sorted(
-            key for key in found if not key.startswith(("fluxkeep:counters", "fluxkeep:events"))
-        )
+        bounded = ("fluxkeep:counters", "fluxkeep:events", "fluxkeep:costs:")
+        return sorted(key for key in found if not key.startswith(bounded))
 
 
 def events(job: Job | None) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from jobs.domain.job import Job
 from tests.harness.client import Client
 from tests.harness.installation import Installation
-from tests.harness.invariants import awaiting_thumbnails, check
+from tests.harness.invariants import assert_invariants, awaiting_thumbnails
 from tests.harness.patience import wait_for, wait_for_none
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import TestBucket
@@ -153,7 +153,7 @@ class Stack:
             wait_for_none("every thumbnail is made", self.awaiting_thumbnails, timeout)
         if idle:  # what killed workers staged is deleted once it is a minute old
             wait_for("no file is staged", lambda: not self._staged_objects(), 90)
-        return check(self.installation, idle=idle)
+        return assert_invariants(self.installation, idle=idle)
 
 
 def without_links(job: dict[str, Any]) -> str:

@@ -6,36 +6,37 @@ from typing import Any
 import pytest
 import requests
 
-from tests.system.submitting.environment import SubmissionEnvironment, running_environment
+from tests.harness import Stack
+from tests.system.submitting.environment import running_environment
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
+def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_environment(tmp_path_factory.mktemp("costs")) as opened:
         yield opened
 
 
-def credits_left(env: SubmissionEnvironment) -> float:
+def credits_left(env: Stack) -> float:
     return float(env.client.get("/v1/credits").json()["credits"])
 
 
-def costs(env: SubmissionEnvironment) -> dict[str, Any]:
+def costs(env: Stack) -> dict[str, Any]:
     answer = env.client.get("/api/costs", days=2)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
 
 
-def total(env: SubmissionEnvironment) -> float:
+def total(env: Stack) -> float:
     return sum(float(day["credits"]) for day in costs(env)["days"])
 
 
-def test_the_costs_of_a_day_equal_what_bfl_charged(env: SubmissionEnvironment) -> None:
+def test_the_costs_of_a_day_equal_what_bfl_charged(env: Stack) -> None:
     before = credits_left(env)
     for model in ("flux-2-pro", "flux-2-pro", "flux-2-max", "flux-2-klein-4b"):
-        env.stored(env.posted(model))
+        env.stored_job(env.posted(model))
     film = env.posted("flux-3-video", strict=False)  # quoted with null, settled at the end
-    env.stored(film)
+    env.stored_job(film)
     refused = env.posted(submit_status=422)
     env.ended(refused)
     assert total(env) == pytest.approx(before - credits_left(env))
@@ -46,21 +47,18 @@ def test_the_costs_of_a_day_equal_what_bfl_charged(env: SubmissionEnvironment) -
     assert total(env) == pytest.approx(before - credits_left(env))
 
 
-def test_metrics_show_the_costs_of_today(env: SubmissionEnvironment) -> None:
-    env.stored(env.posted("flux-2-flex"))
-    page = requests.get(f"{env.stack.installation.url}/metrics", timeout=30).text
+def test_metrics_show_the_costs_of_today(env: Stack) -> None:
+    env.stored_job(env.posted("flux-2-flex"))
+    page = requests.get(f"{env.installation.url}/metrics", timeout=30).text
     assert 'fluxkeep_credits_today{key="submiter",model="flux-2-flex"} 5.0' in page
     assert "fluxkeep_paid_and_not_kept_jobs 0.0" in page
 
 
-def test_a_paid_job_whose_media_expired_is_listed_until_it_is_deleted(
-    env: SubmissionEnvironment,
-) -> None:
-    losing = env.stack
-    task = losing.generate(life=0.0, resign=False, cost_in_callback=True)
-    losing.expect(task)
-    assert losing.client.wait_for(task.id)["status"] == "expired"
-    found = losing.client.get("/api/costs").json()["paid_and_not_kept"]
+def test_a_paid_job_whose_media_expired_is_listed_until_it_is_deleted(env: Stack) -> None:
+    task = env.generate(life=0.0, resign=False, cost_in_callback=True)
+    env.expect(task)
+    assert env.client.wait_for(task.id)["status"] == "expired"
+    found = env.client.get("/api/costs").json()["paid_and_not_kept"]
     assert found == {"count": 1, "jobs": [task.id]}
-    losing.client.request("DELETE", f"/api/jobs/{task.id}")
-    assert losing.client.get("/api/costs").json()["paid_and_not_kept"] == {"count": 0, "jobs": []}
+    env.client.request("DELETE", f"/api/jobs/{task.id}")
+    assert env.client.get("/api/costs").json()["paid_and_not_kept"] == {"count": 0, "jobs": []}

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from tests.harness.local_worker import LocalWorker
-from tests.harness.worker_environment import process_one
+from tests.harness.worker_environment import WorkerEnvironment, process_one
 
 
 def polled(api: FlaskClient, job_id: str) -> Any:
@@ -25,7 +24,7 @@ def polled(api: FlaskClient, job_id: str) -> Any:
     ],
 )
 def test_details_name_the_reason(
-    local_worker: LocalWorker, api: FlaskClient, switches: dict[str, Any], reason: str
+    local_worker: WorkerEnvironment, api: FlaskClient, switches: dict[str, Any], reason: str
 ) -> None:
     local_worker.post("a", given={"prompt": "a", "sandbox": switches})
     process_one(local_worker.services)
@@ -34,7 +33,7 @@ def test_details_name_the_reason(
 
 
 def test_others_of_the_model_wait_for_the_same_reason(
-    local_worker: LocalWorker, api: FlaskClient
+    local_worker: WorkerEnvironment, api: FlaskClient
 ) -> None:
     fault = {"prompt": "a", "sandbox": {"submit_status": 503}}
     local_worker.post("a", given=fault)
@@ -44,7 +43,7 @@ def test_others_of_the_model_wait_for_the_same_reason(
 
 
 def test_there_are_no_details_while_nothing_is_wrong(
-    local_worker: LocalWorker, api: FlaskClient
+    local_worker: WorkerEnvironment, api: FlaskClient
 ) -> None:
     local_worker.post("a")
     assert polled(api, "a")["details"] is None

@@ -3,7 +3,8 @@
 from tests.harness.client import Client
 from tests.harness.command_line import CommandLine
 from tests.harness.installation import DEFAULTS, KEYS, WEBHOOK_SECRET, Installation
-from tests.harness.invariants import all_jobs, check
+from tests.harness.installation_state import all_jobs
+from tests.harness.invariants import assert_invariants
 from tests.harness.patience import SLOWEST, wait_for, wait_for_none
 from tests.harness.ports import free_port
 from tests.harness.process import Process
@@ -28,7 +29,7 @@ __all__ = [
     "TcpProxy",
     "TestBucket",
     "all_jobs",
-    "check",
+    "assert_invariants",
     "free_port",
     "running_stack",
     "stopped_stack",

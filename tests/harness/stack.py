@@ -2,19 +2,24 @@
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from jobs.domain.job import Job
+from jobs.store.keys import ACTIVE, CIRCUITS, INPUT_NOTES, QUEUE_PREFIX, QUEUES
 from tests.harness.client import Client
 from tests.harness.installation import Installation
-from tests.harness.invariants import awaiting_thumbnails, check
+from tests.harness.invariants import assert_invariants, awaiting_thumbnails
 from tests.harness.patience import wait_for, wait_for_none
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import TestBucket
+from tests.harness.smallest_inputs import DOCUMENT, smallest_input
 from tests.sandbox import Delivery, Request, Sandbox, Task
 from tests.sandbox import Settings as SandboxSettings
 
@@ -153,7 +158,84 @@ class Stack:
             wait_for_none("every thumbnail is made", self.awaiting_thumbnails, timeout)
         if idle:  # what killed workers staged is deleted once it is a minute old
             wait_for("no file is staged", lambda: not self._staged_objects(), 90)
-        return check(self.installation, idle=idle)
+        return assert_invariants(self.installation, idle=idle)
+
+    # Submissions. Each has a prompt of its own, by which BFL's side is found.
+
+    def post(self, body: Any, *, key: str | None = None, scope: str = "submit") -> Any:
+        """The answer to `POST /api/jobs`; `key` is the Idempotency-Key."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
+        caller = self.installation.client(scope)
+        return caller.request("POST", "/api/jobs", data=raw, headers=headers, timeout=60)
+
+    def request_body(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
+        """A body with a prompt that nobody else has, and what else the model requires."""
+        asked = {"seconds": QUICK_SECONDS, "format": "mp4", **switches}
+        required = smallest_input(model) if model in DOCUMENT.models else {}
+        own = {"prompt": f"no. {uuid.uuid4()}", "sandbox": asked}
+        return {"model": model, "input": required | own}
+
+    def posted(self, model: str = "flux-2-pro", **switches: Any) -> dict[str, Any]:
+        """The job as it was answered, with its request under `body`."""
+        body = self.request_body(model, **switches)
+        answer = self.post(body)
+        assert answer.status_code == requests.codes.accepted, answer.text
+        job: dict[str, Any] = answer.json()
+        return job | {"body": body}
+
+    def ended(self, job: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
+        return self.client.wait_for(job["id"], timeout=timeout)
+
+    def stored_job(self, job: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
+        """The job once it is stored, with the bytes that BFL has."""
+        found = self.ended(job, timeout)
+        assert found["status"] == "stored", found
+        assert self.client.media(found) == self.sandbox.picture(self.task(job).id)
+        return found
+
+    def submitted(self, job: dict[str, Any]) -> dict[str, Any]:
+        return self.client.wait_for(job["id"], "submitted")
+
+    def tasks(self, job: dict[str, Any]) -> list[Task]:
+        prompt = job["body"]["input"]["prompt"]
+        return [task for task in self.sandbox.tasks() if task.input.get("prompt") == prompt]
+
+    def task(self, job: dict[str, Any]) -> Task:
+        """The one task of a job, as soon as there is one."""
+        (task,) = wait_for("BFL has it", lambda: self.tasks(job))
+        return task
+
+    def requests(self, job: dict[str, Any] | None = None) -> list[Request]:
+        """The submissions of this job, or of all, whatever was answered."""
+        prompt = job["body"]["input"]["prompt"].encode() if job else b""
+        posts = [seen for seen in self.sandbox.requests if seen.method == "POST"]
+        return [seen for seen in posts if prompt in seen.body]
+
+    # What Redis holds.
+
+    def pauses(self) -> dict[str, str]:
+        with self.installation.redis.client() as redis:
+            found: Any = redis.hgetall(CIRCUITS)
+        return {scope.decode(): value.decode() for scope, value in found.items()}
+
+    def end_circuits(self) -> None:
+        """Their time is over; whoever goes next is the probe."""
+        with self.installation.redis.client() as redis:
+            for scope, value in self.pauses().items():
+                redis.hset(CIRCUITS, scope, f"1.000 {value.partition(' ')[2]}")
+
+    def queue_keys(self) -> list[str]:
+        """Keys that only unfinished submissions may need."""
+        with self.installation.redis.client() as redis:
+            patterns = (f"{ACTIVE}*", f"{QUEUE_PREFIX}*", QUEUES)
+            return [str(key) for pattern in patterns for key in redis.scan_iter(pattern)]
+
+    def input_notes(self) -> list[Any]:
+        """Inputs whose objects may have no record, or are to be deleted."""
+        with self.installation.redis.client() as redis:
+            found: Any = redis.zrange(INPUT_NOTES, 0, -1)
+        return list(found)
 
 
 def without_links(job: dict[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """A worker in the process of a test, against a sandbox of BFL."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -7,13 +9,16 @@ from redis import Redis
 
 from jobs import ingest
 from jobs.config import settings
+from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.record import MediaFile, Request
 from jobs.domain.report import Report
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.services import Services
 from jobs.storage.local import LocalStorage
+from jobs.store.keys import CIRCUITS, INPUT_PREFIX
 from tests.harness.patience import wait_for
+from tests.harness.redis_server import RedisServer
 from tests.harness.required_settings import SECRETS
 from tests.sandbox import Sandbox, Task
 from worker import poll
@@ -27,11 +32,19 @@ def process_one(services: Services) -> bool:
     return JobDispatcher(services).process_next()
 
 
+BASE = {**SECRETS, "MAX_ACTIVE": "2,small=1", "WORKER_CONCURRENCY": "1"}
+KEY = "bfl-key-canary-71f0"
+INPUT: dict[str, Any] = {"prompt": "a", "sandbox": {"callback": "never", "seconds": 0}}
+
+
 class WorkerEnvironment:
     """Where a worker does its turns."""
 
     def __init__(self, services: Services, sandbox: Sandbox) -> None:
         self.services, self.sandbox = services, sandbox
+        sandbox.settings.any_model = True  # "small" and "large"
+        self.redis: Any = services.redis
+        self.queue = services.submission_queue
 
     @classmethod
     def over(cls, redis: Redis, sandbox: Sandbox, directory: Path, **extra: str) -> Self:
@@ -76,18 +89,24 @@ class WorkerEnvironment:
         assert claim is not None
         return claim
 
-    def take(self, _task: Task, *, draws: bool = False) -> bool:
-        """One piece of work, and with `draws` the thumbnails, when nothing else waits."""
-        found = process_one(self.services)
+    def work(self, times: int = 1, *, draws: bool = False) -> bool:
+        """Pieces of work; with `draws` also the thumbnails, when nothing else waits.
+
+        Returns whether the last piece was there to do.
+        """
+        found = False
+        for _ in range(times):
+            found = process_one(self.services)
         dispatcher = JobDispatcher(self.services)
         while draws and dispatcher.make_thumbnails():
             pass
         return found
 
-    def job(self, task: Task) -> Job:
-        job = self.services.store.load(task.id)
-        assert job is not None
-        return job
+    def job(self, job: Task | str) -> Job:
+        """A job by its id, or that of a task."""
+        found = self.services.store.load(job if isinstance(job, str) else job.id)
+        assert found is not None
+        return found
 
     def polls(self, task: Task) -> int:
         return self.sandbox.task(task.id).polls
@@ -106,3 +125,69 @@ class WorkerEnvironment:
 
     def thumbnails(self, task: Task) -> list[MediaFile | None]:
         return [file.thumbnail for file in self.job(task).media]
+
+    # Submissions.
+
+    def post(self, job_id: str, model: str = "large", given: Mapping[str, Any] = INPUT) -> None:
+        def begin(job: Job | None, now: float) -> Job:
+            return job or submission.create(job_id, model, now, Request(kept_input=given))
+
+        self.services.store.update(job_id, begin, new=True)
+
+    def post_as_earlier(self, job_id: str, request: bytes) -> None:
+        """As a version did it whose queue held the requests themselves."""
+
+        def begin(job: Job | None, now: float) -> Job:
+            details = Request(input_bytes=len(request))
+            return job or submission.create(job_id, "large", now, details)
+
+        self.redis.set(INPUT_PREFIX + job_id, request)
+        self.services.store.update(job_id, begin, new=True)
+
+    def lose_input(self, job_id: str) -> None:
+        """The storage has lost the only object of its input."""
+        lost = MediaFile(key="gone", content_type="image/png", bytes=1, sha256="0" * 64)
+
+        def name(job: Job | None, _now: float) -> Job | None:
+            return job and job.with_request(kept_input={"a": "input:0"}, input_files=(lost,))
+
+        self.services.store.update(job_id, name)
+
+    def admit(self) -> HeldClaim:
+        found = self.queue.next()
+        claim = HeldClaim.admit(self.services, found) if found else None
+        assert claim
+        return claim
+
+    def next(self) -> str | None:
+        found = self.queue.next(peek=True)
+        return found.job_id if found else None
+
+    def rq_jobs(self) -> int:
+        return int(self.redis.llen(self.services.rq_queue.queue_key))
+
+    def without_rq_jobs(self) -> None:
+        self.redis.delete(self.services.rq_queue.queue_key)
+
+    def circuits(self) -> dict[str, float]:
+        """Remaining seconds of the open circuits, by scope."""
+        now = self.services.store.now()
+        return {circuit.scope: circuit.until - now for circuit in self.queue.open_circuits()}
+
+    def close_circuits(self) -> None:
+        """Their time is over; the next job is a probe."""
+        for circuit in self.queue.open_circuits():
+            rest = json.dumps([circuit.since, circuit.attempts, circuit.reason])
+            self.redis.hset(CIRCUITS, circuit.scope, f"1.000 {rest}")
+
+    def posts(self) -> int:
+        return len([seen for seen in self.sandbox.requests if seen.method == "POST"])
+
+
+def built(redis_server: RedisServer, tmp_path: Path, **more: str) -> Services:
+    media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
+    return Services(settings.load(BASE | media | more), redis_server.client())
+
+
+def submission_body(**switches: Any) -> dict[str, Any]:
+    return {"prompt": "a", "sandbox": {"callback": "never", **switches}}

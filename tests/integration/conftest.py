@@ -12,9 +12,9 @@ from jobs.services import Services
 from jobs.store.job_store import JobStore
 from receiver.app import create_app
 from tests.harness import RedisServer
-from tests.harness.local_worker import KEY, LocalWorker, built
 from tests.harness.parts import Parts
 from tests.harness.required_settings import SECRETS
+from tests.harness.worker_environment import KEY, WorkerEnvironment, built
 from tests.sandbox import Sandbox
 
 
@@ -43,16 +43,16 @@ def worker_settings() -> dict[str, str]:
 @pytest.fixture
 def local_worker(
     redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox, worker_settings: dict[str, str]
-) -> Iterator[LocalWorker]:
+) -> Iterator[WorkerEnvironment]:
     """A worker that submits to a sandbox, in the process of the test."""
     settings = {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": KEY, "MAX_ACTIVE": "9"}
     services = built(redis_server, tmp_path, **(settings | worker_settings))
-    yield LocalWorker(services, sandbox)
+    yield WorkerEnvironment(services, sandbox)
     services.redis.close()
 
 
 @pytest.fixture
-def api(local_worker: LocalWorker) -> FlaskClient:
+def api(local_worker: WorkerEnvironment) -> FlaskClient:
     """The API over the same services, for an administrator."""
     client = create_app(local_worker.services).test_client()
     client.environ_base["HTTP_X_KEY"] = "admin-key-of-tests"

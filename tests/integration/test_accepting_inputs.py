@@ -19,8 +19,8 @@ from receiver import input_body
 from receiver.app import create_app
 from tests.harness import RedisServer
 from tests.harness.kept_inputs import with_input
-from tests.harness.local_worker import LocalWorker, built
 from tests.harness.raw_server import RawServer
+from tests.harness.worker_environment import WorkerEnvironment, built
 from tests.sandbox.gradient import gradient
 
 PICTURE = base64.b64encode(gradient(7)).decode()
@@ -46,7 +46,7 @@ def notes(services: Services) -> dict[str, float]:
 
 
 def test_submissions_stop_where_callbacks_still_have_room(
-    api: FlaskClient, local_worker: LocalWorker
+    api: FlaskClient, local_worker: WorkerEnvironment
 ) -> None:
     redis: Redis = local_worker.redis
     redis.setrange("ballast", 20_000_000, b"x")  # a long command would count until it is freed
@@ -71,7 +71,7 @@ def test_submissions_stop_where_callbacks_still_have_room(
 
 
 def test_a_queue_that_is_full_only_for_the_record_leaves_nothing(
-    api: FlaskClient, local_worker: LocalWorker, monkeypatch: pytest.MonkeyPatch
+    api: FlaskClient, local_worker: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another submission took the last place while the objects were stored."""
     monkeypatch.setattr(local_worker.services.store, "require_room", lambda: None)
@@ -137,7 +137,7 @@ def test_large_bodies_take_turns_and_small_ones_need_none(
 # What an earlier version queued.
 
 
-def test_a_request_that_an_earlier_version_queued_is_sent(local_worker: LocalWorker) -> None:
+def test_a_request_that_an_earlier_version_queued_is_sent(local_worker: WorkerEnvironment) -> None:
     given = {"prompt": "a", "input_image": PICTURE, "sandbox": {"callback": "never"}}
     local_worker.post_as_earlier("a", json.dumps(given).encode())
     local_worker.work()
@@ -151,7 +151,7 @@ def end(job: Job | None, now: float) -> Job | None:
 
 
 def test_a_request_of_an_earlier_version_can_be_replayed(
-    local_worker: LocalWorker, api: FlaskClient
+    local_worker: WorkerEnvironment, api: FlaskClient
 ) -> None:
     for job_id in ("known", "gone"):
         local_worker.post_as_earlier(job_id, b'{"prompt": "a"}')
@@ -164,7 +164,9 @@ def test_a_request_of_an_earlier_version_can_be_replayed(
 # What the worker does without the storage.
 
 
-def test_a_storage_that_is_away_requeues_the_job(local_worker: LocalWorker, tmp_path: Path) -> None:
+def test_a_storage_that_is_away_requeues_the_job(
+    local_worker: WorkerEnvironment, tmp_path: Path
+) -> None:
     created = submission.create("a", "large", local_worker.services.store.now())
     given = {"prompt": "a", "input_image": PICTURE, "sandbox": {"callback": "never"}}
     job = with_input(local_worker.services.storage, created, given)
@@ -181,7 +183,7 @@ def test_a_storage_that_is_away_requeues_the_job(local_worker: LocalWorker, tmp_
     assert local_worker.job("a").task_id and local_worker.posts() == 1
 
 
-def test_an_input_whose_object_is_not_whole_is_not_sent(local_worker: LocalWorker) -> None:
+def test_an_input_whose_object_is_not_whole_is_not_sent(local_worker: WorkerEnvironment) -> None:
     created = submission.create("a", "large", local_worker.services.store.now())
     job = with_input(local_worker.services.storage, created, {"input_image": PICTURE})
     local_worker.services.store.update("a", lambda _job, _now: job, new=True)

@@ -14,8 +14,7 @@ from jobs.store.live_schemas import LiveSchemas, Schemas
 from receiver.checks import bfl as bfl_checks
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result
-from tests.harness.local_worker import LocalWorker
-from tests.harness.worker_environment import process_one
+from tests.harness.worker_environment import WorkerEnvironment, process_one
 from tests.sandbox.document import Document
 from tests.unit.test_bfl_schema import HOSTILE
 from worker.bfl_schemas import CHECK_SECONDS, read_if_due
@@ -39,7 +38,7 @@ def with_news() -> dict[str, Any]:
     return changed
 
 
-def publish(local_worker: LocalWorker, changed: Any) -> None:
+def publish(local_worker: WorkerEnvironment, changed: Any) -> None:
     body = changed if isinstance(changed, bytes) else json.dumps(changed).encode()
     local_worker.sandbox.publish(body)
 
@@ -50,7 +49,7 @@ def read(services: Services) -> None:
     assert read_if_due(services) == CHECK_SECONDS
 
 
-def another(local_worker: LocalWorker) -> LiveSchemas:
+def another(local_worker: WorkerEnvironment) -> LiveSchemas:
     """Those of another process."""
     return LiveSchemas(local_worker.services.redis, is_live=True)
 
@@ -68,7 +67,7 @@ def without(*models: str) -> dict[str, Any]:
 
 
 def test_a_new_model_and_a_renamed_field_are_in_use_after_one_reading(
-    local_worker: LocalWorker,
+    local_worker: WorkerEnvironment,
 ) -> None:
     services = local_worker.services
     publish(local_worker, with_news())
@@ -83,14 +82,14 @@ def test_a_new_model_and_a_renamed_field_are_in_use_after_one_reading(
     assert shown.grade is Grade.OK and "flux-9 is new" in shown.why
 
 
-def test_models_that_bfl_describes_elsewhere_stay(local_worker: LocalWorker) -> None:
+def test_models_that_bfl_describes_elsewhere_stay(local_worker: WorkerEnvironment) -> None:
     read(local_worker.services)
     found = local_worker.services.schemas.load()
     assert found.endpoints == schema.shipped() and found.read_at
     assert "flux-2-klein-9b-finetuned" in found.endpoints
 
 
-def test_no_key_is_sent_and_one_reading_a_day_is_enough(local_worker: LocalWorker) -> None:
+def test_no_key_is_sent_and_one_reading_a_day_is_enough(local_worker: WorkerEnvironment) -> None:
     for _ in range(3):
         read_if_due(local_worker.services)
     (seen,) = [one for one in local_worker.sandbox.requests if one.path == "/openapi.json"]
@@ -98,13 +97,13 @@ def test_no_key_is_sent_and_one_reading_a_day_is_enough(local_worker: LocalWorke
     assert 86_000 < local_worker.redis.ttl(BFL_SCHEMAS_READ) <= DAY
 
 
-def test_a_failed_reading_is_repeated_within_the_hour(local_worker: LocalWorker) -> None:
+def test_a_failed_reading_is_repeated_within_the_hour(local_worker: WorkerEnvironment) -> None:
     publish(local_worker, b"{")
     read(local_worker.services)
     assert 3500 < local_worker.redis.ttl(BFL_SCHEMAS_READ) <= 3600
 
 
-def test_what_redis_holds_is_small(local_worker: LocalWorker) -> None:
+def test_what_redis_holds_is_small(local_worker: WorkerEnvironment) -> None:
     described = with_news()
     for one in described["components"]["schemas"].values():
         one["description"] = "A long text of BFL. " * 500
@@ -125,7 +124,9 @@ WRONG: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("body", WRONG.values(), ids=WRONG)
-def test_a_wrong_document_changes_nothing_and_is_told(local_worker: LocalWorker, body: Any) -> None:
+def test_a_wrong_document_changes_nothing_and_is_told(
+    local_worker: WorkerEnvironment, body: Any
+) -> None:
     services = local_worker.services
     publish(local_worker, with_news())
     read(services)
@@ -142,7 +143,7 @@ def test_a_wrong_document_changes_nothing_and_is_told(local_worker: LocalWorker,
     assert checked(services).grade is Grade.OK
 
 
-def test_a_model_that_was_used_this_week_cannot_be_lost(local_worker: LocalWorker) -> None:
+def test_a_model_that_was_used_this_week_cannot_be_lost(local_worker: WorkerEnvironment) -> None:
     services = local_worker.services
     local_worker.post("a", "flux-dev")
     process_one(services)
@@ -155,7 +156,7 @@ def test_a_model_that_was_used_this_week_cannot_be_lost(local_worker: LocalWorke
     assert "flux-dev" not in found.endpoints and "flux-dev is gone" in found.changes[0]
 
 
-def test_bfl_away_or_refusing_changes_nothing(local_worker: LocalWorker) -> None:
+def test_bfl_away_or_refusing_changes_nothing(local_worker: WorkerEnvironment) -> None:
     services = local_worker.services
     local_worker.sandbox.stop()
     read(services)
@@ -163,7 +164,7 @@ def test_bfl_away_or_refusing_changes_nothing(local_worker: LocalWorker) -> None
     assert found.endpoints == schema.shipped() and found.problem
 
 
-def test_without_redis_the_models_stay_as_they_were(local_worker: LocalWorker) -> None:
+def test_without_redis_the_models_stay_as_they_were(local_worker: WorkerEnvironment) -> None:
     services = local_worker.services
     publish(local_worker, with_news())
     read(services)
@@ -175,7 +176,7 @@ def test_without_redis_the_models_stay_as_they_were(local_worker: LocalWorker) -
 
 
 @pytest.mark.parametrize("worker_settings", [{"BFL_OPENAPI": "no"}])
-def test_it_can_be_switched_off(local_worker: LocalWorker) -> None:
+def test_it_can_be_switched_off(local_worker: WorkerEnvironment) -> None:
     services = local_worker.services
     another(local_worker).save(Schemas({}, read_at="2999-01-01", problem="of before"))
     assert services.schemas.load() == Schemas(schema.shipped())

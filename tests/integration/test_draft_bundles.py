@@ -25,7 +25,7 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_a_bundle_is_kept_as_it_is(worker_env: WorkerEnvironment, body: str) -> None:
     task = worker_env.ready(samples=0, drafts=1, body_base64=body, no_md5=True)
-    assert worker_env.take(task)
+    assert worker_env.work()
     job = worker_env.job(task)
     (file,) = job.media
     whole = base64.b64decode(body)
@@ -41,7 +41,7 @@ def test_a_bundle_that_breaks_off_is_fetched_again(
     worker_env: WorkerEnvironment, fault: dict[str, int]
 ) -> None:
     task = worker_env.ready(samples=0, drafts=1, **fault)
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert worker_env.downloads(task) == 2
     (file,) = worker_env.job(task).media
     assert (worker_env.media_root / file.key).read_bytes() == worker_env.sandbox.picture(task.id, 0)
@@ -52,7 +52,7 @@ def test_a_bundle_of_which_nothing_tells_that_it_is_whole_is_not_stored(
     worker_env: WorkerEnvironment, switches: dict[str, object]
 ) -> None:
     task = worker_env.ready(samples=0, drafts=1, **switches)
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert worker_env.job(task).status is Status.READY
     assert list(worker_env.services.storage.list_objects()) == []
 
@@ -65,7 +65,7 @@ def test_a_bundle_over_the_limit_costs_the_job_only_where_it_is_alone(
     with redis_server.client() as redis:
         worker_env = WorkerEnvironment.over(redis, sandbox, tmp_path, MAX_MEDIA_BYTES="50000")
         task = worker_env.ready(samples=samples, drafts=1, draft_body="x" * 50_001)
-        assert worker_env.take(task)
+        assert worker_env.work()
         job = worker_env.job(task)
         assert job.status is (Status.STORED if samples else Status.FAILED)
         assert [file.role for file in job.media] == [Role.SAMPLE] * samples
@@ -76,7 +76,7 @@ def test_a_bundle_over_the_limit_costs_the_job_only_where_it_is_alone(
 
 def test_a_link_to_a_bundle_is_an_attachment(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready(samples=1, drafts=1)
-    assert worker_env.take(task)
+    assert worker_env.work()
     client = create_app(worker_env.services).test_client()
     job = client.get(f"/api/jobs/{task.id}", headers={"x-key": "admin-key-of-tests"}).get_json()
     url = job["media"][1]["url"]

@@ -12,15 +12,14 @@ from jobs import drafts, ingest
 from jobs.domain.job import Job
 from jobs.domain.report import Report, Role
 from jobs.domain.status import ReportKind, Source, Status
-from tests.harness.local_worker import LocalWorker
 from tests.harness.patience import wait_for
-from tests.harness.worker_environment import process_one
+from tests.harness.worker_environment import WorkerEnvironment, process_one
 
 
 class Drafts:
     """A draft, stored with its bundle."""
 
-    def __init__(self, local_worker: LocalWorker, api: FlaskClient) -> None:
+    def __init__(self, local_worker: WorkerEnvironment, api: FlaskClient) -> None:
         self.local_worker, self.services, self.client = local_worker, local_worker.services, api
         switches = {"seconds": 0, "draft_cache": True}
         asked = {"mode": "t2v", "prompt": "a", "draft": True, "sandbox": switches}
@@ -57,7 +56,7 @@ class Drafts:
 
 
 @pytest.fixture
-def local(local_worker: LocalWorker, api: FlaskClient) -> Drafts:
+def local(local_worker: WorkerEnvironment, api: FlaskClient) -> Drafts:
     """BFL cannot fetch anything here."""
     return Drafts(local_worker, api)
 

@@ -24,7 +24,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_file_is_stored_in_its_order(worker_env: WorkerEnvironment, shape: str) -> None:
     task = worker_env.ready(**SHAPES[shape])
-    worker_env.take(task)
+    worker_env.work()
     job = worker_env.job(task)
     assert job.status is Status.STORED
     stored = [b"".join(worker_env.services.storage.read(file.key)) for file in job.media]
@@ -34,7 +34,7 @@ def test_every_file_is_stored_in_its_order(worker_env: WorkerEnvironment, shape:
 
 def test_no_url_of_bfl_stays_on_record(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready(samples=2, others=1)
-    worker_env.take(task)
+    worker_env.work()
     job = worker_env.job(task)
     assert worker_env.sandbox.url not in json.dumps(dict(job.result))
     assert without_media_fields(job.result)["extras"] == [
@@ -47,7 +47,7 @@ def test_a_foreign_url_in_an_unknown_place_does_not_cost_the_samples(
 ) -> None:
     foreign = "https://callers.example/mine.png?se=2020-01-01T00%3A00%3A00Z&sig=a"
     task = worker_env.ready(samples=2, others=1, extra_result={"input_image": foreign})
-    worker_env.take(task)
+    worker_env.work()
     job = worker_env.job(task)
     assert (job.status, len(job.media)) == (Status.STORED, 3)
     assert "rescue.file_skipped" in [moment.event for moment in job.timeline]
@@ -72,22 +72,22 @@ def test_a_sample_that_is_refused_does_not_cost_the_others(
     worker_env: WorkerEnvironment, n: int, url: str
 ) -> None:
     task = _with_url(worker_env, n, url)
-    worker_env.take(task)
+    worker_env.work()
     _assert_stored_without(worker_env, task, n, "refused_url")
 
 
 def test_a_sample_that_is_no_media_does_not_cost_the_others(worker_env: WorkerEnvironment) -> None:
     page = worker_env.ready(body="<html>" * 99, no_md5=True)
     task = _with_url(worker_env, 0, worker_env.job(page).delivery.urls[0])
-    worker_env.take(page)
-    worker_env.take(task)
+    worker_env.work()
+    worker_env.work()
     _assert_stored_without(worker_env, task, 0, "not_media")
 
 
 def test_a_sample_whose_url_is_dead_does_not_cost_the_others(worker_env: WorkerEnvironment) -> None:
     dead = f"{worker_env.sandbox.url}/results/gone/sample.png"
     task = _with_url(worker_env, 0, dead, refreshed=True)
-    worker_env.take(task)
+    worker_env.work()
     _assert_stored_without(worker_env, task, 0, "unavailable")
 
 
@@ -95,7 +95,7 @@ def test_the_others_are_fetched_before_a_sample_is_tried_again(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = _with_url(worker_env, 0, "https://pictures.example.com/a.png?sig=x")
-    worker_env.take(task)
+    worker_env.work()
     assert worker_env.job(task).status is Status.READY
     assert [worker_env.sandbox.picture(task.id, n) for n in (1, 2)] == [
         file.read_bytes() for file in sorted(worker_env.media_root.rglob("*.jpg"))

@@ -12,9 +12,8 @@ from jobs.services import Services
 from jobs.store.events import EventPosition
 from jobs.store.search import Search
 from tests.harness import RedisServer
-from tests.harness.local_worker import LocalWorker, submission_body
 from tests.harness.reports import call_back
-from tests.harness.worker_environment import WorkerEnvironment
+from tests.harness.worker_environment import WorkerEnvironment, submission_body
 from worker.sweep import sweep
 
 DAY = 86400
@@ -98,9 +97,9 @@ def test_a_worker_does_all_its_work_while_redis_is_full(
     rescued, polled = worker_env.ready(format="jpeg"), worker_env.finished()
     worker_env.unclear(polled)
     with full(redis_server):
-        worker_env.take(rescued)
-        worker_env.take(polled)
-        worker_env.take(polled, draws=True)
+        worker_env.work()
+        worker_env.work()
+        worker_env.work(draws=True)
         assert worker_env.job(rescued).status is worker_env.job(polled).status is Status.STORED
         assert None not in worker_env.thumbnails(rescued)
         assert worker_env.services.store.due(9).ids == ()
@@ -112,7 +111,7 @@ def worker_settings() -> dict[str, str]:
 
 
 def test_submissions_wait_for_bfl_and_are_sent_while_redis_is_full(
-    local_worker: LocalWorker, redis_server: RedisServer
+    local_worker: WorkerEnvironment, redis_server: RedisServer
 ) -> None:
     local_worker.post("a", "flux-3-image", submission_body())
     local_worker.sandbox.settings.submit_fault = 429

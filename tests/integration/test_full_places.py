@@ -6,11 +6,11 @@ from flask.testing import FlaskClient
 
 from receiver.context import NAME, Parts
 from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
-from tests.harness.local_worker import LocalWorker
+from tests.harness.worker_environment import WorkerEnvironment
 
 
 def test_a_request_that_finds_all_places_taken_gets_503_until_one_is_free(
-    api: FlaskClient, local_worker: LocalWorker
+    api: FlaskClient, local_worker: WorkerEnvironment
 ) -> None:
     local_worker.post("job")
     parts: Parts = api.application.extensions[NAME]

@@ -55,7 +55,7 @@ def test_what_was_published_before_the_deadline_is_stored_after_it(
     task = worker_env.ready(samples=samples)
     published(worker_env, task)
     assert until_its_deadline(worker_env, task).status is Status.READY
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert_stored(worker_env, task, samples)
 
 
@@ -65,7 +65,7 @@ def test_a_job_of_which_nothing_was_published_expires_at_the_last_look(
     task = worker_env.ready()
     worker_env.claim(task)
     until_its_deadline(worker_env, task)
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert worker_env.job(task).status is Status.EXPIRED
     assert worker_env.downloads(task) == 0
 
@@ -83,14 +83,14 @@ def test_without_a_storage_the_sweep_ends_the_job_and_a_replay_stores_it_without
     until_its_deadline(worker_env, task)
     polls = worker_env.polls(task)
     with a_file_in_place_of(worker_env.media_root):
-        assert worker_env.take(task)
+        assert worker_env.work()
         assert worker_env.job(task).status is Status.READY
         assert until_its_deadline(worker_env, task).status is Status.EXPIRED
         replay(worker_env, task)
-        assert worker_env.take(task)
+        assert worker_env.work()
         assert worker_env.job(task).status is Status.SUBMITTED
         assert until_its_deadline(worker_env, task).status is Status.SUBMITTED
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert_stored(worker_env, task)
     assert worker_env.polls(task) == polls
     assert "rescue.recovered" in events(worker_env.job(task))
@@ -102,12 +102,12 @@ def test_a_replayed_job_of_which_nothing_is_there_is_lost_at_the_last_look(
     task = worker_env.ready()
     worker_env.claim(task)
     until_its_deadline(worker_env, task)
-    assert worker_env.take(task)
+    assert worker_env.work()
     worker_env.sandbox.settings.poll_fault = 404
     replay(worker_env, task)
-    assert worker_env.take(task) and worker_env.polls(task) == 2
+    assert worker_env.work() and worker_env.polls(task) == 2
     assert until_its_deadline(worker_env, task).status is Status.SUBMITTED
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert worker_env.job(task).status is Status.LOST
 
 
@@ -117,5 +117,5 @@ def test_fresh_urls_are_downloaded_even_after_the_deadline(worker_env: WorkerEnv
     worker_env.claim(task)
     until_its_deadline(worker_env, task)
     call_back(worker_env.services.store, task.id, url=url, life=3600.0)
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert worker_env.job(task).status is Status.STORED

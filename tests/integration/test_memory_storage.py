@@ -14,7 +14,7 @@ def test_links_stream_from_a_storage_that_cannot_sign(
 ) -> None:
     worker_env = WorkerEnvironment.over(redis, sandbox, tmp_path, MEDIA_URL="memory://")
     task = worker_env.ready(size=700_000)
-    assert worker_env.take(task)
+    assert worker_env.work()
     client, key = create_app(worker_env.services).test_client(), {"x-key": "admin-key-of-tests"}
     (file,) = client.get(f"/api/jobs/{task.id}", headers=key).get_json()["media"]
     link = file["url"][file["url"].index("/media/") :]

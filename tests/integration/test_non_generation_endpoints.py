@@ -10,9 +10,8 @@ from flask.testing import FlaskClient
 from jobs.domain.status import Status
 from receiver.app import create_app
 from tests.harness import RedisServer
-from tests.harness.local_worker import KEY, LocalWorker, built
 from tests.harness.reports import load
-from tests.harness.worker_environment import process_one
+from tests.harness.worker_environment import KEY, WorkerEnvironment, built, process_one
 
 LICENSES = "licenses/models/flux-dev/usage"
 ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details", LICENSES]
@@ -37,7 +36,7 @@ def test_a_submission_names_bfls_own_host(api: FlaskClient, model: str) -> None:
     assert error["field"] == "model" and "https://api.bfl.ai/v1/" in error["message"]
 
 
-def test_an_answer_without_a_task_fails_the_job(local_worker: LocalWorker) -> None:
+def test_an_answer_without_a_task_fails_the_job(local_worker: WorkerEnvironment) -> None:
     """BFL may have more of such paths than anybody knows here."""
     local_worker.post("a", "finetune", {"prompt": "a"})
     process_one(local_worker.services)

@@ -34,7 +34,7 @@ def awaited(
 
 
 def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
-    worker_env.take(task)
+    worker_env.work()
     return worker_env.job(task)
 
 

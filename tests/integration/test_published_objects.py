@@ -75,7 +75,7 @@ def test_what_a_dead_worker_published_is_recovered_without_a_download(
 ) -> None:
     task = worker_env.ready()
     key = published_by_a_dead_worker(worker_env, task)
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert_stored(worker_env, task)
     assert objects(worker_env, task) == [key] and worker_env.downloads(task) == 1
 
@@ -97,7 +97,7 @@ def test_what_is_not_intact_is_downloaded_again_and_deleted(
     task = worker_env.ready()
     key = published_by_a_dead_worker(worker_env, task)
     spoil(worker_env.services.storage, key)
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert_stored(worker_env, task)
     assert key not in objects(worker_env, task) and worker_env.downloads(task) == 2
 
@@ -118,7 +118,7 @@ def test_each_file_of_several_is_downloaded_once(worker_env: WorkerEnvironment) 
     loser.join()
     worker_env.die_with(claim)
     assert len(objects(worker_env, task)) == 1
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert_stored(worker_env, task)
     assert len({fencing_token_of(key) for key in objects(worker_env, task)}) == 2
     assert worker_env.downloads(task) == 3
@@ -145,7 +145,7 @@ def test_a_late_worker_deletes_its_own_file_of_a_job_that_has_ended(
     task = worker_env.ready()
     late = worker_env.claim(task)
     worker_env.die_with(late)
-    assert worker_env.take(task)
+    assert worker_env.work()
     with pytest.raises(ClaimLost):
         rescue.rescue(worker_env.services, late)
     assert_stored(worker_env, task)
@@ -175,7 +175,7 @@ def test_a_late_worker_leaves_the_sidecars_of_files_that_another_has_stored(
     late = worker_env.claim(task)
     files = rescue.rescue_files(worker_env.services, late)
     worker_env.die_with(late)
-    assert worker_env.take(task)
+    assert worker_env.work()
     with pytest.raises(ClaimLost):
         rescue.store_files(worker_env.services, late, files)
     assert_stored(worker_env, task)
@@ -220,11 +220,11 @@ def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()
-    assert worker_env.take(task)
+    assert worker_env.work()
     before = worker_env.job(task)
     worker_env.services.redis.flushall()
     called_with_a_dead_url(worker_env, task)
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert_stored(worker_env, task)
     after = worker_env.job(task)
     assert [file.sha256 for file in after.media] == [file.sha256 for file in before.media]
@@ -234,11 +234,11 @@ def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(
 def test_a_lost_history_repeats_no_name(worker_env: WorkerEnvironment) -> None:
     """The fencing token comes from the clock of Redis: nothing that was stored is overwritten."""
     task = worker_env.ready()
-    assert worker_env.take(task)
+    assert worker_env.work()
     (before,) = objects(worker_env, task)
     worker_env.services.redis.flushall()
     worker_env.unclear(task)
-    assert worker_env.take(task) and worker_env.take(task)
+    assert worker_env.work() and worker_env.work()
     assert worker_env.job(task).status is Status.STORED
     (file,) = worker_env.job(task).media
     assert {before} < set(objects(worker_env, task)) and file.key != before
@@ -248,7 +248,7 @@ def test_what_a_sidecar_says_is_stored_is_deleted_only_with_its_job(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()
-    assert worker_env.take(task)
+    assert worker_env.work()
     job: Job = worker_env.job(task)
     worker_env.services.redis.flushall()
     published_objects.delete_superseded(worker_env.services, job)
@@ -283,5 +283,5 @@ def test_only_a_job_that_had_an_earlier_worker_is_checked_again(
     task, services = worker_env.ready(), worker_env.services
     for _ in range(kills):
         worker_env.die_with(worker_env.claim(task))
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert services.due.superseded.until(services.store.now(), 9) == (task.id,) * kills

@@ -7,8 +7,7 @@ from flask.testing import FlaskClient
 
 from receiver.checks import bfl
 from receiver.checks.context import Context
-from tests.harness.local_worker import LocalWorker
-from tests.harness.worker_environment import process_one
+from tests.harness.worker_environment import WorkerEnvironment, process_one
 
 
 def polled(api: FlaskClient, job_id: str) -> Any:
@@ -33,7 +32,7 @@ def polled(api: FlaskClient, job_id: str) -> Any:
     ],
 )
 def test_details_name_the_reason(
-    local_worker: LocalWorker, api: FlaskClient, switches: dict[str, Any], reason: str
+    local_worker: WorkerEnvironment, api: FlaskClient, switches: dict[str, Any], reason: str
 ) -> None:
     local_worker.post("a", given={"prompt": "a", "sandbox": switches})
     process_one(local_worker.services)
@@ -49,7 +48,7 @@ def test_details_name_the_reason(
     ],
 )
 def test_without_ample_credits_the_account_is_the_cause(
-    local_worker: LocalWorker, status: int, account: dict[str, Any], reason: str
+    local_worker: WorkerEnvironment, status: int, account: dict[str, Any], reason: str
 ) -> None:
     local_worker.sandbox.settings.change(account)
     local_worker.post("a", given={"prompt": "a", "sandbox": {"submit_status": status}})
@@ -58,7 +57,7 @@ def test_without_ample_credits_the_account_is_the_cause(
     assert circuit.reason.startswith(reason)
 
 
-def test_doctor_says_where_a_projects_limit_is_changed(local_worker: LocalWorker) -> None:
+def test_doctor_says_where_a_projects_limit_is_changed(local_worker: WorkerEnvironment) -> None:
     switches = {"submit_status": 402, "submit_detail": "Daily limit of 'ads' reached"}
     local_worker.post("a", given={"prompt": "a", "sandbox": switches})
     process_one(local_worker.services)
@@ -70,7 +69,7 @@ def test_doctor_says_where_a_projects_limit_is_changed(local_worker: LocalWorker
 
 
 def test_others_of_the_model_wait_for_the_same_reason(
-    local_worker: LocalWorker, api: FlaskClient
+    local_worker: WorkerEnvironment, api: FlaskClient
 ) -> None:
     fault = {"prompt": "a", "sandbox": {"submit_status": 503}}
     local_worker.post("a", given=fault)
@@ -80,7 +79,7 @@ def test_others_of_the_model_wait_for_the_same_reason(
 
 
 def test_there_are_no_details_while_nothing_is_wrong(
-    local_worker: LocalWorker, api: FlaskClient
+    local_worker: WorkerEnvironment, api: FlaskClient
 ) -> None:
     local_worker.post("a")
     assert polled(api, "a")["details"] is None

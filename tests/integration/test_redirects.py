@@ -24,7 +24,7 @@ def trap() -> Iterator[Trap]:
 @pytest.mark.parametrize("hops", [1, 3])
 def test_media_after_redirects_are_stored(worker_env: WorkerEnvironment, hops: int) -> None:
     task = worker_env.ready(redirect_hops=hops)
-    worker_env.take(task)
+    worker_env.work()
     job = worker_env.job(task)
     assert job.status is Status.STORED
     assert b"".join(
@@ -38,7 +38,7 @@ def test_media_after_redirects_are_stored(worker_env: WorkerEnvironment, hops: i
 
 def test_a_fourth_redirect_is_a_failed_try(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready(redirect_hops=4)
-    worker_env.take(task)
+    worker_env.work()
     assert worker_env.job(task).status is Status.READY
     assert "there are more than 3 redirects" in str(worker_env.job(task).timeline)
 
@@ -61,7 +61,7 @@ def test_a_hop_that_is_refused_is_a_failed_try_and_a_line_on_the_timeline(
     worker_env: WorkerEnvironment, trap: Trap, location: str
 ) -> None:
     task = worker_env.ready(redirect=location.format(port=trap.port))
-    worker_env.take(task)
+    worker_env.work()
     job = worker_env.job(task)
     assert job.status is Status.READY
     assert job.timeline[-1].event == "rescue.retried" and "redirect" in str(job.timeline[-1].detail)
@@ -72,7 +72,7 @@ def test_an_unknown_delivery_host_is_tried_again_while_the_url_lives(
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
-    worker_env.take(task)
+    worker_env.work()
     job = worker_env.job(task)
     assert job.status is Status.READY and job.polling.next_check_at is not None
     assert "cdn.example.com" in str(job.timeline[-1].detail)
@@ -97,7 +97,7 @@ def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(
 ) -> None:
     dead = "https://cdn.example.com/a.jpeg?se=2020-01-01T00%3A00%3A00Z&sig=a"
     task = worker_env.ready(sample_url=dead)
-    worker_env.take(task)
+    worker_env.work()
     job = worker_env.job(task)
     assert job.status is Status.EXPIRED
     assert job.error is not None and "cdn.example.com" in job.error.message
@@ -116,7 +116,7 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(
 ) -> None:
     task = worker_env.finished(poll_redirect=f"http://127.0.0.1:{trap.port}{path}")
     worker_env.unclear(task)
-    worker_env.take(task)
+    worker_env.work()
     job = worker_env.job(task)
     assert job.status is Status.SUBMITTED and "redirect" in str(job.timeline[-1].detail)
     assert trap.visits == []
@@ -125,6 +125,6 @@ def test_the_key_does_not_follow_a_redirect_to_another_host(
 def test_the_key_does_not_follow_a_redirect_to_another_path(worker_env: WorkerEnvironment) -> None:
     task = worker_env.finished(poll_redirect="/v1/credits")
     worker_env.unclear(task)
-    worker_env.take(task)
+    worker_env.work()
     assert worker_env.job(task).status is Status.SUBMITTED
     assert not [seen for seen in worker_env.sandbox.requests if seen.path == "/v1/credits"]

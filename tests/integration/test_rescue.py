@@ -26,7 +26,7 @@ def test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names(
     later = worker_env.ready(life=3000)
     sooner = worker_env.ready(life=30)
     assert worker_env.services.store.most_urgent() == sooner.id
-    assert worker_env.take(later)
+    assert worker_env.work()
     assert (worker_env.job(sooner).status, worker_env.job(later).status) == (
         Status.STORED,
         Status.READY,
@@ -47,7 +47,7 @@ def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay
         return job and job.with_delivery(urls=urls, roles=(Role.OTHER, Role.SAMPLE))
 
     worker_env.services.store.update(task.id, half_there)
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert worker_env.job(task).status is Status.EXPIRED
     assert worker_env.downloads(task) == 1
     assert list(worker_env.media_root.rglob("*.jpg")) == []
@@ -67,7 +67,7 @@ def test_a_polling_url_on_record_is_checked_before_the_key_goes_there(
         return job and job.with_polling(polling_url=elsewhere)
 
     worker_env.services.store.update(task.id, bent)
-    assert worker_env.take(task)
+    assert worker_env.work()
     assert [seen.target for seen in worker_env.sandbox.requests] == []
     assert worker_env.job(task).status is Status.SUBMITTED
 
@@ -78,7 +78,7 @@ def test_bfl_is_not_asked_before_the_time_it_named(
 ) -> None:
     task = worker_env.finished(**{fault: 1, "retry_after": RETRY_AFTER_SECONDS})
     worker_env.unclear(task)
-    worker_env.take(task)
+    worker_env.work()
     job = worker_env.job(task)
     assert job.claim.work_deadline is None and job.polling.next_check_at is not None
     assert job.polling.next_check_at - worker_env.services.store.now() == pytest.approx(
@@ -91,7 +91,7 @@ def test_a_fresh_url_is_asked_for_once(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready(delivery_status=403)
     first = worker_env.job(task)
     until_dead(worker_env, first)
-    worker_env.take(task)
+    worker_env.work()
     second = worker_env.job(task)
     assert (
         second.status is Status.READY
@@ -99,7 +99,7 @@ def test_a_fresh_url_is_asked_for_once(worker_env: WorkerEnvironment) -> None:
         and second.delivery.refreshed
     )
     until_dead(worker_env, second)
-    worker_env.take(task)
+    worker_env.work()
     assert worker_env.job(task).status is Status.EXPIRED
     assert (worker_env.polls(task), worker_env.downloads(task)) == (2, 2)
 
@@ -115,9 +115,9 @@ def until_dead(worker_env: WorkerEnvironment, job: Job) -> None:
 def test_thumbnails_wait_until_no_job_does(worker_env: WorkerEnvironment) -> None:
     later = worker_env.ready(life=3000)
     sooner = worker_env.ready(life=30)
-    assert worker_env.take(later, draws=True)
+    assert worker_env.work(draws=True)
     assert worker_env.thumbnails(sooner) == [None] and worker_env.job(later).status is Status.READY
-    assert worker_env.take(later, draws=True)
+    assert worker_env.work(draws=True)
     assert all(worker_env.thumbnails(sooner)) and all(worker_env.thumbnails(later))
 
 
@@ -132,11 +132,11 @@ def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
         return make(path, content_type)
 
     monkeypatch.setattr(thumbnails, "make", make_slowly)
-    worker_env.take(many, draws=True)
+    worker_env.work(draws=True)
     assert [bool(one) for one in worker_env.thumbnails(many)] == [True, False, False]
     monkeypatch.setattr(thumbnails, "make", make)
-    worker_env.take(many, draws=True)
-    worker_env.take(many, draws=True)
+    worker_env.work(draws=True)
+    worker_env.work(draws=True)
     assert all(worker_env.thumbnails(many)) and worker_env.job(many).thumbnails.due_at is None
 
 
@@ -148,7 +148,7 @@ def test_waiting_thumbnails_get_an_rq_job(
     worker_env.services.redis.delete(worker_env.services.rq_queue.queue_key)
     sweep(worker_env.services)
     assert worker_env.services.redis.llen(worker_env.services.rq_queue.queue_key) == 1
-    assert not worker_env.take(task, draws=True)
+    assert not worker_env.work(draws=True)
     assert all(worker_env.thumbnails(task))
     sweep(worker_env.services)
     assert worker_env.services.redis.llen(worker_env.services.rq_queue.queue_key) == 1

@@ -8,9 +8,8 @@ import pytest
 
 from jobs.bfl import submissions as bfl_submissions
 from jobs.domain.status import Status
-from tests.harness.local_worker import LocalWorker
 from tests.harness.smallest_inputs import PICTURE, smallest_input
-from tests.harness.worker_environment import process_one
+from tests.harness.worker_environment import WorkerEnvironment, process_one
 
 STRICT = ["flux-3-image", "flux-3-video", "flux-tools/video-edit-v1"]
 PUBLIC = "https://keep.example"
@@ -26,7 +25,7 @@ def asked(model: str, **fields: Any) -> dict[str, Any]:
 
 
 def submit(
-    local_worker: LocalWorker, job_id: str, model: str, **fields: Any
+    local_worker: WorkerEnvironment, job_id: str, model: str, **fields: Any
 ) -> list[dict[str, Any]]:
     """Submit the job and return the body that BFL received."""
     before = local_worker.posts()
@@ -38,7 +37,7 @@ def submit(
 
 @pytest.mark.parametrize("model", STRICT)
 def test_a_strict_model_is_submitted_to_once_more_without_a_webhook(
-    local_worker: LocalWorker, model: str
+    local_worker: WorkerEnvironment, model: str
 ) -> None:
     first, second = submit(local_worker, "a", model)
     assert set(first) - set(second) == {"webhook_url", "webhook_secret"}
@@ -48,7 +47,7 @@ def test_a_strict_model_is_submitted_to_once_more_without_a_webhook(
     assert job.polling.next_check_at and job.polling.next_check_at < now + grace / 2, "polled"
 
 
-def test_a_strict_model_is_remembered_for_a_day(local_worker: LocalWorker) -> None:
+def test_a_strict_model_is_remembered_for_a_day(local_worker: WorkerEnvironment) -> None:
     submit(local_worker, "a", "flux-3-image")
     (only,) = submit(local_worker, "b", "flux-3-image")
     assert "webhook_url" not in only and local_worker.job("b").task_id
@@ -58,7 +57,7 @@ def test_a_strict_model_is_remembered_for_a_day(local_worker: LocalWorker) -> No
     assert len(submit(local_worker, "c", "flux-3-image")) == 2
 
 
-def test_other_models_keep_their_webhook(local_worker: LocalWorker) -> None:
+def test_other_models_keep_their_webhook(local_worker: WorkerEnvironment) -> None:
     submit(local_worker, "a", "flux-3-image")
     (sent,) = submit(local_worker, "b", "flux-2-pro")
     assert sent["webhook_url"].startswith(f"{PUBLIC}/webhooks/bfl/") and sent["webhook_secret"]
@@ -66,7 +65,7 @@ def test_other_models_keep_their_webhook(local_worker: LocalWorker) -> None:
 
 @pytest.mark.parametrize("fields", [{"seed": 7}, {"width": 64, "height": 64}, {"whatever": None}])
 def test_a_422_about_the_callers_own_field_is_the_callers(
-    local_worker: LocalWorker, fields: dict[str, Any]
+    local_worker: WorkerEnvironment, fields: dict[str, Any]
 ) -> None:
     sent = submit(local_worker, "a", "flux-3-image", **fields)
     job = local_worker.job("a")
@@ -77,7 +76,7 @@ def test_a_422_about_the_callers_own_field_is_the_callers(
     assert "webhook" not in said + job.error.message, "only its own mistakes are told"
 
 
-def test_a_refusal_never_repeats_the_secret_of_our_webhook(local_worker: LocalWorker) -> None:
+def test_a_refusal_never_repeats_the_secret_of_our_webhook(local_worker: WorkerEnvironment) -> None:
     submit(local_worker, "a", "flux-3-image", seed=7)
     assert local_worker.services.tokens.secret("a") not in repr(local_worker.job("a"))
     body = {"prompt": 5, "webhook_secret": "canary"}
@@ -87,7 +86,7 @@ def test_a_refusal_never_repeats_the_secret_of_our_webhook(local_worker: LocalWo
 
 
 def test_the_rest_of_an_input_reaches_a_strict_model_as_it_was_meant(
-    local_worker: LocalWorker,
+    local_worker: WorkerEnvironment,
 ) -> None:
     images = [base64.b64encode(PICTURE).decode()]
     fields = {"aspect_ratio": "16:9", "images": images, "resolution": "2k"}

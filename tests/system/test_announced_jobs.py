@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.harness import KEYS, Stack, check, without_links
+from tests.harness import KEYS, Stack, assert_invariants, without_links
 
 MODEL = "flux-2-pro"
 METADATA = {"order": 7, "tags": ["a", "b"], "umlaut": "ä"}
@@ -17,7 +17,7 @@ SETTINGS = {"CALLBACK_GRACE": "600"}
 
 
 def afterwards(stack: Stack) -> None:
-    check(stack.installation)
+    assert_invariants(stack.installation)
 
 
 @pytest.fixture

@@ -6,40 +6,41 @@ from typing import Any
 import pytest
 import requests
 
+from tests.harness import Stack
 from tests.harness.patience import wait_for
 from tests.harness.visitor import Visitor
-from tests.system.submitting.environment import SubmissionEnvironment, running_environment
+from tests.system.submitting.environment import running_environment
 
 NONE_UNKEPT = {"count": 0, "jobs": [], "without_price": 0}
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
+def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_environment(tmp_path_factory.mktemp("costs")) as opened:
         yield opened
 
 
-def credits_left(env: SubmissionEnvironment) -> float:
+def credits_left(env: Stack) -> float:
     return float(env.client.get("/v1/credits").json()["credits"])
 
 
-def costs(env: SubmissionEnvironment) -> dict[str, Any]:
+def costs(env: Stack) -> dict[str, Any]:
     answer = env.client.get("/api/costs", days=2)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found
 
 
-def total(env: SubmissionEnvironment) -> float:
+def total(env: Stack) -> float:
     return sum(float(day["credits"]) for day in costs(env)["days"])
 
 
-def test_the_costs_of_a_day_equal_what_bfl_charged(env: SubmissionEnvironment) -> None:
+def test_the_costs_of_a_day_equal_what_bfl_charged(env: Stack) -> None:
     before = credits_left(env)
     for model in ("flux-2-pro", "flux-2-pro", "flux-2-max", "flux-2-klein-4b"):
-        env.stored(env.posted(model))
+        env.stored_job(env.posted(model))
     film = env.posted("flux-3-video", strict=False)  # quoted with null, settled at the end
-    env.stored(film)
+    env.stored_job(film)
     refused = env.posted(submit_status=422)
     env.ended(refused)
     assert total(env) == pytest.approx(before - credits_left(env))
@@ -50,52 +51,49 @@ def test_the_costs_of_a_day_equal_what_bfl_charged(env: SubmissionEnvironment) -
     assert total(env) == pytest.approx(before - credits_left(env))
 
 
-def test_metrics_show_the_costs_of_today(env: SubmissionEnvironment) -> None:
-    env.stored(env.posted("flux-2-flex"))
-    page = requests.get(f"{env.stack.installation.url}/metrics", timeout=30).text
+def test_metrics_show_the_costs_of_today(env: Stack) -> None:
+    env.stored_job(env.posted("flux-2-flex"))
+    page = requests.get(f"{env.installation.url}/metrics", timeout=30).text
     assert 'fluxkeep_credits_today{key="submiter",model="flux-2-flex"} 5.0' in page
     assert "fluxkeep_paid_and_not_kept_jobs 0.0" in page
 
 
-def test_a_paid_job_whose_media_expired_is_listed_until_it_is_deleted(
-    env: SubmissionEnvironment,
-) -> None:
-    losing = env.stack
-    task = losing.generate(life=0.0, resign=False, cost_in_callback=True)
-    losing.announce(task)
-    assert losing.client.wait_for(task.id)["status"] == "expired"
-    found = losing.client.get("/api/costs").json()["paid_and_not_kept"]
+def test_a_paid_job_whose_media_expired_is_listed_until_it_is_deleted(env: Stack) -> None:
+    task = env.generate(life=0.0, resign=False, cost_in_callback=True)
+    env.announce(task)
+    assert env.client.wait_for(task.id)["status"] == "expired"
+    found = env.client.get("/api/costs").json()["paid_and_not_kept"]
     assert found == {"count": 1, "jobs": [task.id], "without_price": 0}
-    losing.client.request("DELETE", f"/api/jobs/{task.id}")
-    assert losing.client.get("/api/costs").json()["paid_and_not_kept"] == NONE_UNKEPT
+    env.client.request("DELETE", f"/api/jobs/{task.id}")
+    assert env.client.get("/api/costs").json()["paid_and_not_kept"] == NONE_UNKEPT
 
 
-def unpriced(env: SubmissionEnvironment) -> dict[str, int]:
+def unpriced(env: Stack) -> dict[str, int]:
     found = [cost for day in costs(env)["days"] for cost in day["costs"]]
     return {one["model"]: one["jobs_without_price"] for one in found if one["jobs_without_price"]}
 
 
-def shown(env: SubmissionEnvironment, text: str) -> None:
+def shown(env: Stack, text: str) -> None:
     """Wait for a text on the health page, whose numbers are a second old."""
-    visitor = Visitor(env.stack.installation.url)
+    visitor = Visitor(env.installation.url)
     wait_for(text, lambda: text in visitor.text("/health"))
 
 
-def test_jobs_without_a_price_are_counted_by_model(env: SubmissionEnvironment) -> None:
+def test_jobs_without_a_price_are_counted_by_model(env: Stack) -> None:
     before = total(env)
     assert unpriced(env) == {}
     for _ in range(2):
-        env.stored(env.posted("flux-kontext-max", priced=False))
+        env.stored_job(env.posted("flux-kontext-max", priced=False))
     env.ended(env.posted("flux-kontext-max", priced=False, outcome="content_moderated"))
-    env.stored(env.posted("flux-3-video", strict=False, priced=False))
+    env.stored_job(env.posted("flux-3-video", strict=False, priced=False))
     assert unpriced(env) == {"flux-kontext-max": 2, "flux-3-video": 1}
     assert total(env) == before
     shown(env, "Jobs without a price: flux-kontext-max 2")
 
 
-def test_a_lost_job_without_a_price_may_have_been_paid(env: SubmissionEnvironment) -> None:
-    task = env.stack.generate(life=0.0, resign=False)
-    env.stack.announce(task)
+def test_a_lost_job_without_a_price_may_have_been_paid(env: Stack) -> None:
+    task = env.generate(life=0.0, resign=False)
+    env.announce(task)
     assert env.client.wait_for(task.id)["status"] == "expired"
     assert costs(env)["paid_and_not_kept"] == {**NONE_UNKEPT, "without_price": 1}
     shown(env, "Paid and not kept 0, and 1 without a price")

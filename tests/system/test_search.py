@@ -15,7 +15,7 @@ from jobs.domain.status import Source
 from jobs.domain.timeouts import Timeouts
 from jobs.store.listing import JOBS_READ_MAX
 from jobs.store.search import Search
-from tests.harness import Client, Installation, check, stock
+from tests.harness import Client, Installation, assert_invariants, stock
 from tests.harness.parts import Parts
 
 TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
@@ -28,7 +28,7 @@ ARRIVING = 250
 def installation(module_installation: Installation) -> Iterator[Installation]:
     module_installation.start("web", MAX_ANNOUNCED="5000")
     yield module_installation
-    check(module_installation)
+    assert_invariants(module_installation)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ TRIPLICATE = 3
 
 def check(installation: Installation, sandbox: Sandbox, tasks: list[Task], report: Report) -> None:
     """Compare records and objects with what BFL has. Raises AssertionError."""
-    jobs = {job.id: job for job in invariants.check(installation, idle=True)}
+    jobs = {job.id: job for job in invariants.assert_invariants(installation, idle=True)}
     lost = [task.id for task in tasks if task.id not in jobs]
     assert not lost, f"I1: {len(lost)} of {len(tasks)} jobs have no record: {lost[:5]}"
     assert len(jobs) == len(tasks), "I2: there are records of jobs that nobody submitted"

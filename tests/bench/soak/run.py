@@ -17,7 +17,8 @@ from tests.bench.soak import faults
 from tests.bench.soak.check import TRIPLICATE, check
 from tests.bench.soak.plan import Plan, Report
 from tests.harness import Installation, invariants
-from tests.harness.invariants import STAGED_SECONDS, SWEEP_SECONDS
+from tests.harness.invariants import SWEEP_SECONDS
+from tests.harness.object_checks import STAGED_SECONDS
 from tests.harness.patience import wait_for
 from tests.harness.replication import ReplicatedRedis
 from tests.sandbox import Sandbox, Task

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.harness.local_worker import BASE
+from tests.harness.worker_environment import BASE
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ import pytest
 from jobs.store.submission_queue import ALL_MODELS
 from receiver.checks import bfl
 from receiver.checks.context import Context
-from tests.harness.local_worker import LocalWorker, submission_body
+from tests.harness.worker_environment import WorkerEnvironment, submission_body
 
 each_refusal = pytest.mark.parametrize("status", [401, 402, 403])
 
 
 @each_refusal
 def test_a_refusal_of_one_model_leaves_the_others_going(
-    local_worker: LocalWorker, status: int
+    local_worker: WorkerEnvironment, status: int
 ) -> None:
     local_worker.post("a", "dear", submission_body(submit_status=status))
     local_worker.post("b", "cheap", submission_body())
@@ -27,7 +27,7 @@ def test_a_refusal_of_one_model_leaves_the_others_going(
 
 @each_refusal
 def test_a_job_that_alone_is_refused_blocks_no_later_job(
-    local_worker: LocalWorker, status: int
+    local_worker: WorkerEnvironment, status: int
 ) -> None:
     local_worker.post("a", given=submission_body(submit_status=status))
     local_worker.post("b", given=submission_body())
@@ -40,7 +40,7 @@ def test_a_job_that_alone_is_refused_blocks_no_later_job(
 
 @each_refusal
 def test_a_refusal_of_the_account_pauses_everything_and_keeps_the_order(
-    local_worker: LocalWorker, status: int
+    local_worker: WorkerEnvironment, status: int
 ) -> None:
     local_worker.sandbox.settings.change({"submit_fault": status})
     for job_id in "ab":
@@ -51,7 +51,7 @@ def test_a_refusal_of_the_account_pauses_everything_and_keeps_the_order(
     assert local_worker.next() == "a"
 
 
-def test_where_it_is_not_clear_the_next_probe_is_another(local_worker: LocalWorker) -> None:
+def test_where_it_is_not_clear_the_next_probe_is_another(local_worker: WorkerEnvironment) -> None:
     """A few credits are left: enough for a picture, and not for a video."""
     local_worker.sandbox.settings.change({"credits": 20.0})
     local_worker.post("a", "video", submission_body(submit_status=402))

@@ -13,14 +13,13 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.keys import QUEUE_PREFIX, RECORD_PREFIX
 from tests.harness import RedisServer, TcpProxy
-from tests.harness.local_worker import BASE, KEY, LocalWorker, built
 from tests.harness.tripwire import Tripwire
-from tests.harness.worker_environment import process_one
+from tests.harness.worker_environment import BASE, KEY, WorkerEnvironment, built, process_one
 from tests.sandbox import Sandbox
 
 
 def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_queue(
-    local_worker: LocalWorker,
+    local_worker: WorkerEnvironment,
 ) -> None:
     for job_id in "abc":
         local_worker.post(job_id)
@@ -38,7 +37,7 @@ def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_queue(
     assert local_worker.rq_jobs() == 2
 
 
-def test_each_that_is_submitted_calls_the_next(local_worker: LocalWorker) -> None:
+def test_each_that_is_submitted_calls_the_next(local_worker: WorkerEnvironment) -> None:
     for job_id in "abc":
         local_worker.post(job_id)
     local_worker.without_rq_jobs()
@@ -50,7 +49,7 @@ def test_each_that_is_submitted_calls_the_next(local_worker: LocalWorker) -> Non
 
 
 def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
-    local_worker: LocalWorker, redis_server: RedisServer, tmp_path: Path
+    local_worker: WorkerEnvironment, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     local_worker.post("a")
     with Tripwire(redis_server.port) as wire:
@@ -81,7 +80,7 @@ def test_without_a_key_nothing_is_sent_to_bfl(
     redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox
 ) -> None:
     services = built(redis_server, tmp_path)
-    local_worker = LocalWorker(services, sandbox)
+    local_worker = WorkerEnvironment(services, sandbox)
     with pytest.raises(ConnectionFailed, match="BFL_API_KEY"):
         services.bfl.submit(services.bfl.origin, "flux-2-pro", b"{}", 5.0)
     local_worker.post("a")
@@ -92,7 +91,7 @@ def test_without_a_key_nothing_is_sent_to_bfl(
 
 
 def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(
-    local_worker: LocalWorker,
+    local_worker: WorkerEnvironment,
 ) -> None:
     late = b'{"prompt": "a", "sandbox": {"submit_hang": 5}}'
     with pytest.raises(TransferFailed) as caught:
@@ -100,7 +99,7 @@ def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(
     assert not isinstance(caught.value, ConnectionFailed)
 
 
-def test_an_input_that_is_gone_fails_the_job(local_worker: LocalWorker) -> None:
+def test_an_input_that_is_gone_fails_the_job(local_worker: WorkerEnvironment) -> None:
     local_worker.post("a")
     local_worker.lose_input("a")
     local_worker.work()
@@ -108,7 +107,7 @@ def test_an_input_that_is_gone_fails_the_job(local_worker: LocalWorker) -> None:
     assert failure and failure.code == "input_lost" and local_worker.posts() == 0
 
 
-def test_only_the_key_of_the_operator_goes_to_bfl(local_worker: LocalWorker) -> None:
+def test_only_the_key_of_the_operator_goes_to_bfl(local_worker: WorkerEnvironment) -> None:
     local_worker.post("a")
     local_worker.work()
     (seen,) = local_worker.sandbox.requests
@@ -119,7 +118,7 @@ def test_only_the_key_of_the_operator_goes_to_bfl(local_worker: LocalWorker) -> 
 # The head of a queue.
 
 
-def test_a_late_worker_does_not_remove_a_requeued_job(local_worker: LocalWorker) -> None:
+def test_a_late_worker_does_not_remove_a_requeued_job(local_worker: WorkerEnvironment) -> None:
     local_worker.post("a")
     claim = local_worker.admit()
     seen = local_worker.job("a").version  # what the late one sees: another worker has it
@@ -128,14 +127,14 @@ def test_a_late_worker_does_not_remove_a_requeued_job(local_worker: LocalWorker)
     assert local_worker.next() == "a"
 
 
-def test_a_queue_entry_without_a_record_blocks_no_other(local_worker: LocalWorker) -> None:
+def test_a_queue_entry_without_a_record_blocks_no_other(local_worker: WorkerEnvironment) -> None:
     local_worker.redis.zadd(f"{QUEUE_PREFIX}large", {"ghost": 1.0})
     local_worker.post("a")
     local_worker.work()
     assert local_worker.job("a").status is Status.SUBMITTED
 
 
-def test_an_unreadable_record_blocks_no_other_job(local_worker: LocalWorker) -> None:
+def test_an_unreadable_record_blocks_no_other_job(local_worker: WorkerEnvironment) -> None:
     local_worker.post("broken")
     local_worker.redis.set(f"{RECORD_PREFIX}broken", "1 {")
     local_worker.post("a")
@@ -144,7 +143,7 @@ def test_an_unreadable_record_blocks_no_other_job(local_worker: LocalWorker) -> 
 
 
 def test_a_model_that_is_no_path_fails_its_job_and_nothing_is_sent(
-    local_worker: LocalWorker,
+    local_worker: WorkerEnvironment,
 ) -> None:
     local_worker.post("a", model="../../internal")
     local_worker.work()

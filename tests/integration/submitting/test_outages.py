@@ -17,7 +17,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.submission_queue import ALL_MODELS
 from tests.harness import RedisServer, wait_for
-from tests.harness.local_worker import LocalWorker, built, submission_body
+from tests.harness.worker_environment import WorkerEnvironment, built, submission_body
 from tests.sandbox import Sandbox
 from worker.submit import BACKOFF_MIN_SECONDS
 from worker.sweep import sweep, sweep_job
@@ -30,7 +30,7 @@ OUTAGES: list[dict[str, Any]] = [
 ]
 
 
-def later(local_worker: LocalWorker, job_id: str, seconds: float, **claim: Any) -> None:
+def later(local_worker: WorkerEnvironment, job_id: str, seconds: float, **claim: Any) -> None:
     """So much time passes for one job, and the sweep looks at it."""
 
     def age(job: Job | None, now: float) -> Job | None:
@@ -44,7 +44,7 @@ def later(local_worker: LocalWorker, job_id: str, seconds: float, **claim: Any) 
 
 @pytest.mark.parametrize("outage", OUTAGES, ids=str)
 def test_an_outage_pauses_the_model_and_only_one_job_is_unconfirmed(
-    local_worker: LocalWorker, outage: dict[str, Any]
+    local_worker: WorkerEnvironment, outage: dict[str, Any]
 ) -> None:
     for job_id in "abc":
         local_worker.post(job_id, given=submission_body(**outage))
@@ -55,7 +55,7 @@ def test_an_outage_pauses_the_model_and_only_one_job_is_unconfirmed(
 
 
 def test_a_job_that_always_gets_a_500_holds_the_others_up_for_seconds_only(
-    local_worker: LocalWorker,
+    local_worker: WorkerEnvironment,
 ) -> None:
     local_worker.post("poisoned", "small", submission_body(submit_status=500))
     local_worker.post("next", "small", submission_body())
@@ -67,7 +67,7 @@ def test_a_job_that_always_gets_a_500_holds_the_others_up_for_seconds_only(
     assert local_worker.job("next").task_id and local_worker.circuits() == {}
 
 
-def test_an_outage_uses_up_none_of_a_jobs_tries(local_worker: LocalWorker) -> None:
+def test_an_outage_uses_up_none_of_a_jobs_tries(local_worker: WorkerEnvironment) -> None:
     local_worker.post("a", given=submission_body(submit_status=503))
     before = local_worker.job("a")
     local_worker.work()
@@ -80,7 +80,7 @@ def test_an_outage_uses_up_none_of_a_jobs_tries(local_worker: LocalWorker) -> No
 
 @pytest.mark.parametrize("outage", [OUTAGES[1] | {"retry_after": 2}, OUTAGES[2]], ids=str)
 def test_a_probe_without_success_does_not_make_a_short_pause_long(
-    local_worker: LocalWorker, outage: dict[str, Any]
+    local_worker: WorkerEnvironment, outage: dict[str, Any]
 ) -> None:
     local_worker.post("a", given=submission_body(**outage))
     local_worker.queue.open_circuit("large", "busy", -1.0)
@@ -91,7 +91,7 @@ def test_a_probe_without_success_does_not_make_a_short_pause_long(
     assert local_worker.circuits()["large"] < SOON_SECONDS
 
 
-def test_a_probe_that_was_never_sent_lets_the_next_one_go(local_worker: LocalWorker) -> None:
+def test_a_probe_that_was_never_sent_lets_the_next_one_go(local_worker: WorkerEnvironment) -> None:
     for job_id in "ab":
         local_worker.post(job_id)
     local_worker.lose_input("a")
@@ -100,7 +100,9 @@ def test_a_probe_that_was_never_sent_lets_the_next_one_go(local_worker: LocalWor
     assert local_worker.job("a").status is Status.FAILED and local_worker.next() == "b"
 
 
-def test_the_sweep_closes_a_circuit_that_no_job_could_probe(local_worker: LocalWorker) -> None:
+def test_the_sweep_closes_a_circuit_that_no_job_could_probe(
+    local_worker: WorkerEnvironment,
+) -> None:
     local_worker.post("a", "large")
     for scope in ("large", "small"):
         local_worker.queue.open_circuit(scope, "no", -2.0)
@@ -108,7 +110,7 @@ def test_the_sweep_closes_a_circuit_that_no_job_could_probe(local_worker: LocalW
     assert set(local_worker.circuits()) == {"large"}
 
 
-def test_a_request_that_never_left_is_requeued_last(local_worker: LocalWorker) -> None:
+def test_a_request_that_never_left_is_requeued_last(local_worker: WorkerEnvironment) -> None:
     local_worker.post_as_earlier("a", b"no json")
     local_worker.post("b", given=submission_body())
     local_worker.work()
@@ -125,8 +127,8 @@ def test_a_request_that_never_left_is_requeued_last(local_worker: LocalWorker) -
 
 @pytest.fixture
 def unreachable(
-    local_worker: LocalWorker, redis_server: RedisServer, tmp_path: Path
-) -> LocalWorker:
+    local_worker: WorkerEnvironment, redis_server: RedisServer, tmp_path: Path
+) -> WorkerEnvironment:
     """A worker without PUBLIC_URL."""
     local_worker.services.settings = built(redis_server, tmp_path).settings
     assert not local_worker.services.settings.bfl_reaches_us
@@ -134,7 +136,7 @@ def unreachable(
 
 
 def test_without_a_webhook_an_unanswered_submission_fails_after_the_grace(
-    unreachable: LocalWorker,
+    unreachable: WorkerEnvironment,
 ) -> None:
     unreachable.post("a", given=submission_body(submit_cut=True))
     unreachable.work()
@@ -145,7 +147,7 @@ def test_without_a_webhook_an_unanswered_submission_fails_after_the_grace(
 
 
 def test_without_a_webhook_the_job_of_a_dead_worker_ends_after_the_grace(
-    unreachable: LocalWorker,
+    unreachable: WorkerEnvironment,
 ) -> None:
     unreachable.post("a")
     unreachable.admit()
@@ -155,7 +157,7 @@ def test_without_a_webhook_the_job_of_a_dead_worker_ends_after_the_grace(
 
 
 def test_a_task_that_cannot_be_put_on_record_is_named_in_the_log(
-    local_worker: LocalWorker, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    local_worker: WorkerEnvironment, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Redis goes away between BFL's taking the task and its answer."""
     local_worker.post("a", given=submission_body(submit_hang=1.5))
@@ -179,7 +181,7 @@ def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(
     services = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url)
     # The settings refuse such a key; it stands for whatever we may get wrong ourselves.
     services.bfl = BflClient(SecretStr("ключ"), services.host_policy, services.bfl.origin)
-    local_worker = LocalWorker(services, sandbox)
+    local_worker = WorkerEnvironment(services, sandbox)
     local_worker.post("a")
     local_worker.work()
     job = local_worker.job("a")

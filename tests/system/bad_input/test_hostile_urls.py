@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from jobs.domain.status import Status
-from tests.harness import Stack, check, stopped_stack, wait_for
+from tests.harness import Stack, assert_invariants, stopped_stack, wait_for
 from tests.harness.trap import ELSEWHERE, Trap, spellings
 from tests.system.bad_input.target import new_id
 
@@ -54,7 +54,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
         stack.installation.start()
         urls = spellings(trap.port, int(stack.sandbox.url.rpartition(":")[2])) | ELSEWHERE
         yield Attacked(stack, trap, urls, {name: ready(stack, dead(urls[name])) for name in NAMES})
-        check(stack.installation)
+        assert_invariants(stack.installation)
         assert trap.visits == []
 
 

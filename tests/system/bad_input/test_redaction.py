@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from jobs.store.codec import decode
-from tests.harness import check
+from tests.harness import assert_invariants
 from tests.harness.wire import exchange
 from tests.system.bad_input.storm import Storm
 from tests.system.bad_input.target import TargetServer, web_alone
@@ -60,7 +60,7 @@ def test_no_secret_of_ours_is_in_a_record(storm: Storm) -> None:
 
 def test_after_all_requests_the_invariants_hold(storm: Storm) -> None:
     """Among them: no secret is in a log or in a key of RQ."""
-    check(storm.target.installation)
+    assert_invariants(storm.target.installation)
 
 
 # A head that cannot be read may hold a secret as well as one that can.

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.harness import S3Server, Stack, TcpProxy, TestBucket, check, stopped_stack, wait_for
+from tests.harness import (
+    S3Server,
+    Stack,
+    TcpProxy,
+    TestBucket,
+    assert_invariants,
+    stopped_stack,
+    wait_for,
+)
 from tests.harness.tripwire import Tripwire
 from tests.sandbox import Task
 
@@ -69,7 +77,7 @@ def test_jobs_of_killed_workers_end_with_one_whole_object(stack: Stack, wire: Tc
     stack.stored(published, STORED_WITHIN_SECONDS)
     assert len(stack.deliveries(published)) == 1, "it was not fetched again"
     # What its dead worker had staged is dropped a minute after it was written.
-    check(installation)
+    assert_invariants(installation)
 
 
 def killed_before_the_commit(stack: Stack) -> Task:

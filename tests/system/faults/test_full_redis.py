@@ -11,7 +11,7 @@ import pytest
 from tests.harness import Client, Stack, TcpProxy, wait_for
 from tests.harness.hook import Hook
 from tests.harness.notifications import NEW
-from tests.system.submitting.environment import SubmissionEnvironment, stopped_environment
+from tests.system.submitting.environment import stopped_environment
 
 ROOM_BYTES = 300_000
 FILLER = {"text": "x" * 1500}
@@ -28,28 +28,28 @@ def hook() -> Iterator[Hook]:
 
 
 @pytest.fixture
-def way_to_bfl(env: SubmissionEnvironment) -> Iterator[TcpProxy]:
+def way_to_bfl(env: Stack) -> Iterator[TcpProxy]:
     with TcpProxy(int(env.sandbox.url.rpartition(":")[2])) as proxy:
         env.sandbox._engine.origin = proxy.url  # noqa: SLF001 - its URLs lead through the proxy
-        env.stack.installation.settings["BFL_SANDBOX_URL"] = proxy.url
+        env.installation.settings["BFL_SANDBOX_URL"] = proxy.url
         yield proxy
 
 
 @pytest.fixture
-def env(tmp_path: Path, hook: Hook) -> Iterator[SubmissionEnvironment]:
+def env(tmp_path: Path, hook: Hook) -> Iterator[Stack]:
     with stopped_environment(tmp_path, NOTIFY_URL=hook.url, NOTIFY_SECRET=NEW) as stopped:
         yield stopped
 
 
-def fill(stack: Stack) -> None:
+def fill(env: Stack) -> None:
     """Announce jobs until Redis refuses them for good."""
-    redis = stack.installation.redis
+    redis = env.installation.redis
     with redis.client() as client:
         used: Any = client.info("memory")
         redis.set_maxmemory(used["used_memory"] + ROOM_BYTES)
     refused = 0
     for n in range(FILLERS_MAX):
-        status = stack.client.put_job(f"filler-{n}", metadata=FILLER).status_code
+        status = env.client.put_job(f"filler-{n}", metadata=FILLER).status_code
         assert status in (201, 503)
         refused = refused + 1 if status == 503 else 0
         if refused == IN_A_ROW:
@@ -57,8 +57,8 @@ def fill(stack: Stack) -> None:
     raise AssertionError("Redis is never full")
 
 
-def readiness(stack: Stack) -> dict[str, str]:
-    checks: dict[str, str] = stack.client.get("/readyz").json()["checks"]
+def readiness(env: Stack) -> dict[str, str]:
+    checks: dict[str, str] = env.client.get("/readyz").json()["checks"]
     return checks
 
 
@@ -67,22 +67,22 @@ def pending(client: Client, task_id: str) -> int:
 
 
 def test_everything_is_done_although_redis_stays_full_and_all_processes_are_restarted(
-    env: SubmissionEnvironment, way_to_bfl: TcpProxy, hook: Hook
+    env: Stack, way_to_bfl: TcpProxy, hook: Hook
 ) -> None:
-    stack, installation = env.stack, env.stack.installation
+    installation = env.installation
     installation.start()
     installation.wait_until_ready(path="/readyz")
     way_to_bfl.refuse()
     queued = [env.posted() for _ in range(JOBS)]
-    called = [stack.finished() for _ in range(JOBS)]
+    called = [env.finished() for _ in range(JOBS)]
     for task in called:
-        stack.announce(task)
+        env.announce(task)
 
-    fill(stack)
-    wait_for("an unknown task is refused", lambda: pending(stack.client, uuid4().hex) == 503)
-    assert {pending(stack.client, task.id) for task in called} == {200}
-    assert stack.client.jobs(status="queued", limit=200)
-    wait_for("it is named", lambda: "of maxmemory" in readiness(stack)["redis_memory"])
+    fill(env)
+    wait_for("an unknown task is refused", lambda: pending(env.client, uuid4().hex) == 503)
+    assert {pending(env.client, task.id) for task in called} == {200}
+    assert env.client.jobs(status="queued", limit=200)
+    wait_for("it is named", lambda: "of maxmemory" in readiness(env)["redis_memory"])
 
     installation.redis.set_maxmemory(1)  # what is freed from now on makes no room
     installation.stop()
@@ -90,14 +90,14 @@ def test_everything_is_done_although_redis_stays_full_and_all_processes_are_rest
     way_to_bfl.pass_on()
     assert {env.sandbox.call_back(task.id).outcome for task in called} == {200}
     for task in called:
-        stack.stored(task, DONE_WITHIN_SECONDS)
+        env.stored(task, DONE_WITHIN_SECONDS)
     for job in queued:
-        env.stored(job, DONE_WITHIN_SECONDS)
+        env.stored_job(job, DONE_WITHIN_SECONDS)
     hook.called(2 * JOBS)
-    assert pending(stack.client, "unknown") == 503, "it is still full"
+    assert pending(env.client, "unknown") == 503, "it is still full"
 
     assert [process.stop() for process in installation.worker] == [0], "it works without RQ"
     installation.start("worker")
     installation.redis.set_maxmemory(0)
-    assert pending(stack.client, "unknown") == 200
-    wait_for("RQ works again", lambda: "fluxkeep_workers 1.0" in stack.client.get("/metrics").text)
+    assert pending(env.client, "unknown") == 200
+    wait_for("RQ works again", lambda: "fluxkeep_workers 1.0" in env.client.get("/metrics").text)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from jobs.domain.job import Job
 from tests.harness import TestBucket, processes
-from tests.harness.invariants import check
+from tests.harness.invariants import assert_invariants
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
 from tests.harness.pictures import encoded
@@ -77,7 +77,7 @@ def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(stack: Stack
     before = stack.stored(task)
     assert before["media"][0]["thumbnail_url"] is None
     assert [key for key in installation.stored_objects.sizes() if key.endswith(".thumb.webp")]
-    check(installation)
+    assert_invariants(installation)
     time_passes(stack, task)
     installation.start("worker")
     after = stack.stored_with_thumbnails(task)
@@ -95,7 +95,7 @@ def test_sigterm_while_a_thumbnail_is_made_ends_the_worker_at_once_and_cleanly(
     stack.stored(task)
     assert not any(map(is_drawing, worker.offspring()))
     assert stack.awaiting_thumbnails() == [task.id], "the next one may try"
-    check(stack.installation, idle=True)
+    assert_invariants(stack.installation, idle=True)
 
 
 def test_a_picture_that_cannot_be_drawn_is_given_up_and_the_next_one_drawn(stack: Stack) -> None:

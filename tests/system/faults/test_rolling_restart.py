@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.client import Client
-from tests.harness.invariants import check
+from tests.harness.invariants import assert_invariants
 from tests.harness.load import CALLBACKS_PER_SECOND, Load
 from tests.harness.patience import wait_for
 from tests.harness.ports import free_port
@@ -84,4 +84,4 @@ def test_a_rolling_restart_costs_no_callback_and_no_job(platform: Platform) -> N
     for task in load.tasks:
         assert stack.stored(task, 60)["source"] == "callback"
         assert len(stack.objects(task)) == len(stack.deliveries(task)) == 1
-    assert len(check(stack.installation)) == len(load.tasks)
+    assert len(assert_invariants(stack.installation)) == len(load.tasks)

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.harness import DEFAULTS, KEYS, Client, wait_for, wait_for_none
-from tests.harness.invariants import awaiting_thumbnails, check
+from tests.harness.invariants import assert_invariants, awaiting_thumbnails
 from tests.harness.load import Load
 from tests.harness.stack import UNFINISHED, Stack, stopped_stack
 from tests.harness.visitor import Visitor
@@ -127,7 +127,7 @@ def assert_every_job_is_stored(stack: Stack, load: Load) -> None:
     wait_for_none("every job ends", lambda: user.jobs(status=UNFINISHED, limit=200), 60)
     wait_for_none("every thumbnail is made", lambda: awaiting_thumbnails(installation), 60)
     installation.settings |= BOTH  # so that both are looked for
-    jobs = check(installation, idle=True)
+    jobs = assert_invariants(installation, idle=True)
     assert {job.status for job in jobs} == {"stored"}
     assert {job.id for job in jobs} == {task.id for task in load.tasks}
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.harness import Stack
 from tests.sandbox import Settings
-from tests.system.submitting.environment import SubmissionEnvironment, running_environment
+from tests.system.submitting.environment import running_environment
 
 
 @pytest.fixture(scope="package")
-def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
+def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One installation for all tests that leave it as they find it."""
     roomy = Settings(max_active=1000)
     with running_environment(

@@ -13,12 +13,12 @@ import pytest
 import requests
 
 from jobs.store.keys import INPUT_NOTES
-from tests.harness import Installation, TcpProxy, all_jobs, wait_for
+from tests.harness import Installation, Stack, TcpProxy, all_jobs, wait_for
 from tests.harness.invariants import dump
 from tests.harness.stored_objects import a_file_in_place_of
 from tests.harness.visitor import Visitor
 from tests.sandbox.gradient import gradient
-from tests.system.submitting.environment import SubmissionEnvironment, stopped_environment
+from tests.system.submitting.environment import stopped_environment
 
 AT_ONCE = 6
 ROUNDS = 4
@@ -28,25 +28,25 @@ PICTURE = base64.b64encode(gradient(11)).decode()
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
+def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Nobody works: what was accepted waits."""
     with stopped_environment(tmp_path_factory.mktemp("accepted"), WEB_CONCURRENCY="2") as env:
-        env.stack.installation.start("web")
+        env.installation.start("web")
         yield env
 
 
-def recorded(env: SubmissionEnvironment) -> set[str]:
+def recorded(env: Stack) -> set[str]:
     """The keys of all objects of inputs that records name."""
-    with env.stack.installation.redis.client() as redis:
+    with env.installation.redis.client() as redis:
         return {file.key for job in all_jobs(redis) for file in job.request.input_files}
 
 
-def stored(env: SubmissionEnvironment) -> set[str]:
-    return set(env.stack.installation.stored_objects.sizes())
+def stored(env: Stack) -> set[str]:
+    return set(env.installation.stored_objects.sizes())
 
 
-def delete_all(env: SubmissionEnvironment) -> None:
-    with env.stack.installation.redis.client() as redis:
+def delete_all(env: Stack) -> None:
+    with env.installation.redis.client() as redis:
         ids = [job.id for job in all_jobs(redis)]
     for job_id in ids:
         assert env.client.request("DELETE", f"/api/jobs/{job_id}").status_code == 204
@@ -56,8 +56,8 @@ def delete_all(env: SubmissionEnvironment) -> None:
 # Nothing long is in Redis.
 
 
-def every_door(env: SubmissionEnvironment) -> list[requests.Response]:
-    caller = env.stack.installation.client("submit")
+def every_door(env: Stack) -> list[requests.Response]:
+    caller = env.installation.client("submit")
     given = {"prompt": LONG, "input_image": PICTURE, "many": ["canary"] * 2000}
     body = {"model": MODEL, "input": given}
     first = caller.request("POST", "/api/jobs", json=body)
@@ -68,14 +68,14 @@ def every_door(env: SubmissionEnvironment) -> list[requests.Response]:
         caller.request("POST", f"/v1/{MODEL}", json=given),
         caller.request("POST", f"/api/jobs/{first.json()['id']}/repeats", json={}),
         caller.put_job(str(uuid.uuid4()), input=given),
-        Visitor(env.stack.installation.url).post("/submit", page="/submit", files=files, **form),
+        Visitor(env.installation.url).post("/submit", page="/submit", files=files, **form),
     ]
 
 
-def test_no_image_and_no_long_text_is_ever_in_redis(env: SubmissionEnvironment) -> None:
+def test_no_image_and_no_long_text_is_ever_in_redis(env: Stack) -> None:
     assert [answer.status_code for answer in every_door(env)] == [202, 200, 202, 201, 303]
     canaries = (LONG[:100], PICTURE[:100], base64.b64encode(gradient(12)).decode()[:100])
-    with env.stack.installation.redis.client() as redis:
+    with env.installation.redis.client() as redis:
         values = [dump(redis, key) for key in redis.scan_iter("*")]
     jobs = [value for value in values if "canary" in value or "input:" in value]
     assert not [value[:200] for value in jobs if any(canary in value for canary in canaries)]
@@ -104,16 +104,16 @@ def with_images(n: int) -> dict[str, Any]:
     return {"prompt": f"no. {n}", "input_image": PICTURE, "input_image_2": own}
 
 
-def post_form(env: SubmissionEnvironment, key: str, n: int) -> requests.Response:
-    visitor = Visitor(env.stack.installation.url)
+def post_form(env: Stack, key: str, n: int) -> requests.Response:
+    visitor = Visitor(env.installation.url)
     files = [("files", ("a.png", gradient(11))), ("files", ("b.png", gradient(20 + n)))]
     fields = {"model": MODEL, "prompt": f"no. {n}", "idempotency_key": key}
     return visitor.post("/submit", page="/submit", files=files, **fields)
 
 
-def senders(env: SubmissionEnvironment, key: str) -> dict[str, Callable[[int], requests.Response]]:
+def senders(env: Stack, key: str) -> dict[str, Callable[[int], requests.Response]]:
     """Requests for one job, by their door; the n-th has other images than the others."""
-    caller = env.stack.installation.client("submit")
+    caller = env.installation.client("submit")
     headers = {"Idempotency-Key": key}
 
     def repeats(n: int) -> requests.Response:
@@ -133,9 +133,7 @@ def senders(env: SubmissionEnvironment, key: str) -> dict[str, Callable[[int], r
 
 
 @pytest.mark.parametrize("door", ["POST", "PUT", "repeats", "form", "v1"])
-def test_of_two_at_once_the_first_stays_and_the_others_leave_nothing(
-    env: SubmissionEnvironment, door: str
-) -> None:
+def test_of_two_at_once_the_first_stays_and_the_others_leave_nothing(env: Stack, door: str) -> None:
     for _ in range(ROUNDS):
         key = str(uuid.uuid4())
         if door == "repeats":
@@ -148,7 +146,7 @@ def test_of_two_at_once_the_first_stays_and_the_others_leave_nothing(
         delete_all(env)
 
 
-def test_equal_requests_at_once_share_their_objects(env: SubmissionEnvironment) -> None:
+def test_equal_requests_at_once_share_their_objects(env: Stack) -> None:
     key = str(uuid.uuid4())
     answers = at_once(lambda _n: env.post({"model": MODEL, "input": with_images(0)}, key=key))
     assert {answer.status_code for answer in answers} == {202}
@@ -157,9 +155,7 @@ def test_equal_requests_at_once_share_their_objects(env: SubmissionEnvironment) 
     delete_all(env)
 
 
-def test_a_job_that_is_deleted_and_announced_at_once_leaves_nothing(
-    env: SubmissionEnvironment,
-) -> None:
+def test_a_job_that_is_deleted_and_announced_at_once_leaves_nothing(env: Stack) -> None:
     for n in range(ROUNDS):
         task_id = str(uuid.uuid4())
         env.client.put_job(task_id, metadata={"n": n})
@@ -178,9 +174,9 @@ def test_a_job_that_is_deleted_and_announced_at_once_leaves_nothing(
 # Without a storage.
 
 
-def test_without_the_storage_only_small_values_are_accepted(env: SubmissionEnvironment) -> None:
+def test_without_the_storage_only_small_values_are_accepted(env: Stack) -> None:
     before = len(env.client.jobs())
-    with a_file_in_place_of(env.stack.installation.media):
+    with a_file_in_place_of(env.installation.media):
         assert env.post({"model": MODEL, "input": {"prompt": "small"}}).status_code == 202
         large = {"model": MODEL, "input": {"prompt": LONG}}
         answers = [

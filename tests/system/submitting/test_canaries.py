@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.harness import CommandLine, wait_for
+from tests.harness import CommandLine, Stack, wait_for
 from tests.harness.archive import Archive
 from tests.harness.invariants import dump
 from tests.harness.stack import stopped_stack
 from tests.sandbox import Settings
 from tests.sandbox.gradient import gradient
-from tests.system.submitting.environment import SubmissionEnvironment
 from worker.cleanup import RetentionCleanup
 
 SLOW_SECONDS = 600.0
@@ -29,7 +28,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", params=["directory", "bucket"])
 def env(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SubmissionEnvironment]:
+) -> Iterator[Stack]:
     bucket = None
     if request.param == "bucket":
         bucket = request.getfixturevalue("s3_server").bucket(f"keep-{uuid.uuid4()}")
@@ -38,13 +37,13 @@ def env(
         stack.installation.settings["PUBLIC_URL"] = stack.installation.url
         stack.installation.start()
         stack.installation.wait_until_ready(path="/readyz")
-        yield SubmissionEnvironment(stack)
+        yield stack
 
 
 class Given:
     """What a person gives: a canary in the prompt, in an image and in the metadata."""
 
-    def __init__(self, env: SubmissionEnvironment, *, is_long: bool) -> None:
+    def __init__(self, env: Stack, *, is_long: bool) -> None:
         self.env, self.name = env, f"canary-{uuid.uuid4().hex}"
         self.picture = gradient(5) + self.name.encode() * 9
         self.encoded = base64.b64encode(self.picture).decode()
@@ -66,7 +65,7 @@ class Given:
 
     def put(self, status: str, **switches: Any) -> str:
         """The id of a task that its caller submitted, announced with its input."""
-        task = self.env.stack.generate(**switches)
+        task = self.env.generate(**switches)
         brought = {"prompt": self.prompt, "input_image": self.encoded}
         answer = self.env.client.put_job(task.id, input=brought, metadata={"who": self.name})
         assert answer.status_code in (200, 201), answer.text
@@ -75,7 +74,7 @@ class Given:
 
     def places(self) -> list[str]:
         """Where a canary is: names of keys, objects, staged files and logs."""
-        installation = self.env.stack.installation
+        installation = self.env.installation
         texts = [self.name.encode(), self.encoded[-200:-100].encode()]
         with installation.redis.client() as redis:
             found = {f"Redis {key!r}": key + body for key, body in everything(redis)}
@@ -105,13 +104,13 @@ def staged(directory: Path) -> list[Path]:
 
 
 def queued(given: Given) -> str:
-    given.env.stack.installation.stop("worker")
+    given.env.installation.stop("worker")
     return given.post("queued")
 
 
 def stored(given: Given) -> str:
     job_id = given.post("stored")
-    wait_for("its thumbnail", lambda: job_id not in given.env.stack.awaiting_thumbnails())
+    wait_for("its thumbnail", lambda: job_id not in given.env.awaiting_thumbnails())
     return job_id
 
 
@@ -142,8 +141,8 @@ def by_a_client_of_bfl(given: Given) -> str:
 def after_retention(given: Given) -> str:
     """Its record is gone, its media stay."""
     job_id = stored(given)
-    settings = given.env.stack.installation.settings | {"RETAIN_JOBS_DAYS": "0.000001"}
-    archive = Archive.over(given.env.stack.installation.redis, settings)
+    settings = given.env.installation.settings | {"RETAIN_JOBS_DAYS": "0.000001"}
+    archive = Archive.over(given.env.installation.redis, settings)
     cleanup = RetentionCleanup(archive.services)
     wait_for("the record is gone", lambda: cleanup.step() and archive.store.load(job_id) is None)
     return job_id
@@ -152,10 +151,8 @@ def after_retention(given: Given) -> str:
 def after_a_loss(given: Given) -> str:
     """Redis lost its record, and has no tombstone of it."""
     job_id = given.put("stored", format="jpeg")
-    archive = Archive.over(
-        given.env.stack.installation.redis, given.env.stack.installation.settings
-    )
-    wait_for("its thumbnail", lambda: job_id not in given.env.stack.awaiting_thumbnails())
+    archive = Archive.over(given.env.installation.redis, given.env.installation.settings)
+    wait_for("its thumbnail", lambda: job_id not in given.env.awaiting_thumbnails())
     assert (job := archive.store.load(job_id)) and archive.store.delete_unchanged(job)
     return job_id
 
@@ -186,21 +183,21 @@ def delete(given: Given, job_id: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("age", [*WITH_RECORD, *WITHOUT_RECORD])
-def test_nothing_that_was_given_is_left(env: SubmissionEnvironment, age: str) -> None:
+def test_nothing_that_was_given_is_left(env: Stack, age: str) -> None:
     ages = [*WITH_RECORD, *WITHOUT_RECORD]
     given = Given(env, is_long=bool(ages.index(age) % 2))
     job_id = {**WITH_RECORD, **WITHOUT_RECORD}[age](given)
     assert given.places(), "the canaries are where they should be before"
     delete(given, job_id, 204 if age in WITH_RECORD else 202)
-    if not env.stack.installation.worker:
-        env.stack.installation.start("worker")
+    if not env.installation.worker:
+        env.installation.start("worker")
     wait_for("nothing is left", lambda: not given.places(), 45)
-    assert not [key for key in env.stack.installation.stored_objects.sizes() if job_id in key]
+    assert not [key for key in env.installation.stored_objects.sizes() if job_id in key]
     assert env.client.find(job_id) is None
 
 
-def test_the_command_line_deletes_with_and_without_a_record(env: SubmissionEnvironment) -> None:
-    given, shell = Given(env, is_long=True), CommandLine(env.stack.installation)
+def test_the_command_line_deletes_with_and_without_a_record(env: Stack) -> None:
+    given, shell = Given(env, is_long=True), CommandLine(env.installation)
     ids = after_a_loss(given), given.post("stored")
     result = shell.run("jobs", "delete", *ids, "not/an/id")
     assert result.code == 1 and "No job has this id" in result.err

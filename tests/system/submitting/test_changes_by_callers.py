@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.harness import Stack
 from tests.sandbox import Task
-from tests.system.submitting.environment import SubmissionEnvironment, send_failure
+from tests.system.submitting.environment import send_failure
 
 
 @pytest.mark.parametrize(
@@ -13,9 +14,7 @@ from tests.system.submitting.environment import SubmissionEnvironment, send_fail
     [{"model": "flux-2-max"}, {"polling_url": "https://api.bfl.ai/v1/get_result?id=other"}],
     ids=str,
 )
-def test_an_announcement_sends_a_job_of_ours_nowhere_else(
-    env: SubmissionEnvironment, body: dict[str, Any]
-) -> None:
+def test_an_announcement_sends_a_job_of_ours_nowhere_else(env: Stack, body: dict[str, Any]) -> None:
     job = env.posted(callback="never")
     before = env.submitted(job)
     refused = env.client.put_job(job["id"], **body)
@@ -24,37 +23,31 @@ def test_an_announcement_sends_a_job_of_ours_nowhere_else(
     assert by_task.status_code == 409
     assert env.client.job(job["id"])["model"] == before["model"]
     env.sandbox.call_back(env.task(job).id)
-    env.stored(job)
+    env.stored_job(job)
 
 
-def test_what_is_the_callers_own_can_be_announced_of_a_job_of_ours(
-    env: SubmissionEnvironment,
-) -> None:
+def test_what_is_the_callers_own_can_be_announced_of_a_job_of_ours(env: Stack) -> None:
     job = env.posted()
     changes = {"model": "flux-2-pro", "metadata": {"a": 1}}
     answer = env.client.put_job(job["id"], **changes)
     assert (answer.status_code, answer.json()["metadata"]) == (200, {"a": 1})
-    env.stored(job)
+    env.stored_job(job)
 
 
 @pytest.mark.parametrize("model", ["../../internal", "a//b", "/a", "a/"])
-def test_an_announcement_names_a_model_that_is_a_path(
-    env: SubmissionEnvironment, model: str
-) -> None:
+def test_an_announcement_names_a_model_that_is_a_path(env: Stack, model: str) -> None:
     answer = env.client.put_job("nobodys-task", model=model)
     assert answer.status_code == 422
     assert [error["field"] for error in answer.json()["errors"]] == ["model"]
 
 
-def refusals(env: SubmissionEnvironment, job: dict[str, Any]) -> list[str]:
+def refusals(env: Stack, job: dict[str, Any]) -> list[str]:
     timeline = env.client.job(job["id"])["timeline"]
     return [str(line["detail"]) for line in timeline if "refused" in line["event"]]
 
 
 @pytest.mark.parametrize("named", ["the task of another job", "the id of another job"])
-def test_the_secret_of_an_unconfirmed_job_takes_no_name_of_another(
-    env: SubmissionEnvironment, named: str
-) -> None:
+def test_the_secret_of_an_unconfirmed_job_takes_no_name_of_another(env: Stack, named: str) -> None:
     unconfirmed = env.posted(submit_hang=60, callback="never")
     other = env.posted(callback="never")
     task_id = env.submitted(other)["task_id"]
@@ -67,4 +60,4 @@ def test_the_secret_of_an_unconfirmed_job_takes_no_name_of_another(
     assert "another job" in refusals(env, unconfirmed)[0]
     for job in (other, unconfirmed):
         env.sandbox.call_back(env.task(job).id)
-        env.stored(job)
+        env.stored_job(job)

@@ -5,14 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import free_port, wait_for
+from tests.harness import Stack, free_port, wait_for
 from tests.sandbox import Sandbox, Settings
-from tests.system.submitting.environment import (
-    SubmissionEnvironment,
-    events,
-    running_environment,
-    stopped_environment,
-)
+from tests.system.submitting.environment import events, running_environment, stopped_environment
 
 JOBS = 4
 
@@ -20,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_environment(
         tmp_path_factory.mktemp("bank"), Settings(), workers=2, WORKER_CONCURRENCY="1"
     ) as env:
@@ -29,7 +24,7 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission
 
 # tests/system/submitting/test_account.py has the other refusals.
 def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
-    two_workers: SubmissionEnvironment,
+    two_workers: Stack,
 ) -> None:
     reason = "BFL says that the credits are used up"
     two_workers.sandbox.settings.change({"submit_fault": 402})
@@ -53,21 +48,21 @@ def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
     wait_for("the probe's pause", lambda: float(two_workers.pauses()["*"].split()[0]) > 2)
     two_workers.end_circuits()
     for job in jobs:
-        two_workers.stored(job)
+        two_workers.stored_job(job)
     assert two_workers.pauses() == {} and two_workers.queue_keys() == []
 
 
-def _events_of_all(env: SubmissionEnvironment, jobs: list[dict[str, str]]) -> list[str]:
+def _events_of_all(env: Stack, jobs: list[dict[str, str]]) -> list[str]:
     return [what for job in jobs for what in events(env.client.job(job["id"]))]
 
 
 def test_too_many_active_tasks_are_waited_for_and_no_job_loses_its_position(
-    two_workers: SubmissionEnvironment,
+    two_workers: Stack,
 ) -> None:
     two_workers.sandbox.settings.change({"max_active": 1})
     jobs = [two_workers.posted(seconds=0.3) for _ in range(2)]
     for job in jobs:
-        two_workers.stored(job, 45)
+        two_workers.stored_job(job, 45)
     two_workers.sandbox.settings.change({"max_active": 24})
     tasks = [two_workers.task(job) for job in jobs]
     assert [task.created_at for task in tasks] == sorted(task.created_at for task in tasks)
@@ -75,24 +70,24 @@ def test_too_many_active_tasks_are_waited_for_and_no_job_loses_its_position(
     assert two_workers.sandbox.peak.refused <= 8
 
 
-def test_bfls_own_pause_is_kept(two_workers: SubmissionEnvironment) -> None:
+def test_bfls_own_pause_is_kept(two_workers: Stack) -> None:
     job = two_workers.posted(submit_status=429, submit_times=1, retry_after=300)
     wait_for("a pause", two_workers.pauses)
-    with two_workers.stack.installation.redis.client() as redis:
+    with two_workers.installation.redis.client() as redis:
         now = int(redis.time()[0])
     assert float(two_workers.pauses()["flux-2-pro"].split()[0]) > now + 250
     other = two_workers.posted("flux-dev")
-    two_workers.stored(other)
+    two_workers.stored_job(other)
     assert two_workers.client.job(job["id"])["status"] == "queued"
     two_workers.end_circuits()
     two_workers.posted("flux-dev")  # wakes a worker
-    two_workers.stored(job)
+    two_workers.stored_job(job)
 
 
 def test_without_a_connection_a_job_stays_queued(tmp_path: Path) -> None:
     port = free_port()
     with stopped_environment(tmp_path) as env:
-        installation = env.stack.installation
+        installation = env.installation
         installation.settings["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
         installation.start()
         job = env.posted()
@@ -103,5 +98,5 @@ def test_without_a_connection_a_job_stays_queued(tmp_path: Path) -> None:
             env.sandbox = sandbox
             env.end_circuits()
             env.posted()  # wakes a worker
-            env.stored(job)
+            env.stored_job(job)
             assert len(env.requests(job)) == 1

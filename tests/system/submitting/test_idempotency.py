@@ -5,9 +5,8 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from jobs.domain.job import Job
-from tests.harness import DEFAULTS
+from tests.harness import DEFAULTS, Stack
 from tests.harness.parts import Parts
-from tests.system.submitting.environment import SubmissionEnvironment
 
 DAY_SECONDS = 86400.0
 AT_ONCE = 8
@@ -17,62 +16,62 @@ def fresh_key() -> str:
     return f"key-{uuid.uuid4()}"
 
 
-def age(env: SubmissionEnvironment, job_id: str, seconds: float) -> None:
+def age(env: Stack, job_id: str, seconds: float) -> None:
     """The job was made so long ago."""
 
     def step(job: Job | None, now: float) -> Job | None:
         return job.with_details(now, {"created_at": now - seconds}) if job else None
 
-    with env.stack.installation.redis.client() as redis:
+    with env.installation.redis.client() as redis:
         Parts.over(redis).store.update(job_id, step)
 
 
-def test_the_same_order_again_is_answered_with_the_first_job(env: SubmissionEnvironment) -> None:
+def test_the_same_order_again_is_answered_with_the_first_job(env: Stack) -> None:
     key, body = fresh_key(), env.request_body()
     first, again = (env.post(body, key=key) for _ in range(2))
     assert (first.status_code, again.status_code) == (202, 202)
     assert first.json()["id"] == again.json()["id"]
-    env.stored(first.json() | {"body": body})
+    env.stored_job(first.json() | {"body": body})
     late = env.post(body, key=key)
     assert late.status_code == 202 and late.json()["id"] == first.json()["id"]
     assert len(env.requests({"body": body})) == 1
 
 
-def test_another_order_under_the_same_key_is_refused(env: SubmissionEnvironment) -> None:
+def test_another_order_under_the_same_key_is_refused(env: Stack) -> None:
     key, body, other = fresh_key(), env.request_body(), env.request_body()
     first = env.post(body, key=key)
     refused = env.post(other, key=key)
     assert refused.status_code == 422
     assert "Idempotency-Key" in refused.json()["detail"]
-    env.stored(first.json() | {"body": body})
+    env.stored_job(first.json() | {"body": body})
     assert env.requests({"body": other}) == []
 
 
-def test_equal_orders_at_the_same_moment_make_one_job(env: SubmissionEnvironment) -> None:
+def test_equal_orders_at_the_same_moment_make_one_job(env: Stack) -> None:
     key, body = fresh_key(), env.request_body()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(lambda _: env.post(body, key=key), range(AT_ONCE)))
     assert {answer.status_code for answer in answers} == {202}
     (job_id,) = {answer.json()["id"] for answer in answers}
-    env.stored({"id": job_id, "body": body})
+    env.stored_job({"id": job_id, "body": body})
     assert len(env.requests({"body": body})) == 1
 
 
-def test_a_key_is_free_again_after_a_day(env: SubmissionEnvironment) -> None:
+def test_a_key_is_free_again_after_a_day(env: Stack) -> None:
     key, body, other = fresh_key(), env.request_body(), env.request_body()
     first = env.post(body, key=key).json()
-    env.stored(first | {"body": body})
+    env.stored_job(first | {"body": body})
     age(env, first["id"], DAY_SECONDS - 60)
     assert env.post(other, key=key).status_code == 422
     age(env, first["id"], DAY_SECONDS + 1)
     second = env.post(other, key=key)
     assert second.status_code == 202 and second.json()["id"] != first["id"]
     assert env.post(other, key=key).json()["id"] == second.json()["id"]
-    env.stored(second.json() | {"body": other})
+    env.stored_job(second.json() | {"body": other})
 
 
-def test_the_same_input_for_another_model_is_another_order(env: SubmissionEnvironment) -> None:
-    caller, given = env.stack.installation.client("submit"), env.request_body()["input"]
+def test_the_same_input_for_another_model_is_another_order(env: Stack) -> None:
+    caller, given = env.installation.client("submit"), env.request_body()["input"]
     headers = {"Idempotency-Key": fresh_key()}
     first, again, other = (
         caller.request("POST", f"/v1/{model}", json=given, headers=headers)
@@ -80,13 +79,11 @@ def test_the_same_input_for_another_model_is_another_order(env: SubmissionEnviro
     )
     assert (first.status_code, again.status_code, other.status_code) == (200, 200, 422)
     assert first.json()["id"] == again.json()["id"]
-    env.stored({"id": first.json()["id"], "body": {"input": given}})
+    env.stored_job({"id": first.json()["id"], "body": {"input": given}})
 
 
-def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(
-    env: SubmissionEnvironment,
-) -> None:
-    installation, key, body = env.stack.installation, fresh_key(), env.request_body()
+def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(env: Stack) -> None:
+    installation, key, body = env.installation, fresh_key(), env.request_body()
     first = env.post(body, key=key).json()
     (rotated,) = installation.start("web", SECRET_KEY=f"new-one,{DEFAULTS['SECRET_KEY']}")
     try:
@@ -98,4 +95,4 @@ def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(
         rotated.stop()
         del installation.ports[1:]
     assert again.json()["id"] == first["id"]
-    env.stored(first | {"body": body})
+    env.stored_job(first | {"body": body})

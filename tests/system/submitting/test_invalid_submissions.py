@@ -5,9 +5,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.harness import KEYS
+from tests.harness import KEYS, Stack
 from tests.harness.wire import Wire, request
-from tests.system.submitting.environment import SubmissionEnvironment
 
 HOSTILE_MODELS = ("a/../b", "", "a//b", "/a", "a%2fb", "a?x=1", "a\\..\\b", "a\r\nx-key: b", "a\0b",
                   "flux-\uff12-pro", "a" * 201)  # fmt: skip
@@ -31,7 +30,7 @@ def fields(answer: Any) -> list[str]:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _nothing_is_submitted(env: SubmissionEnvironment) -> Any:
+def _nothing_is_submitted(env: Stack) -> Any:
     """No job is made of any of these."""
     before = {job["id"] for job in env.client.jobs(limit=200)}
     yield
@@ -39,9 +38,7 @@ def _nothing_is_submitted(env: SubmissionEnvironment) -> Any:
 
 
 @pytest.mark.parametrize("model", HOSTILE_MODELS, ids=lambda model: repr(model[:20]))
-def test_a_model_that_is_no_path_of_plain_names_is_refused(
-    env: SubmissionEnvironment, model: str
-) -> None:
+def test_a_model_that_is_no_path_of_plain_names_is_refused(env: Stack, model: str) -> None:
     answer = env.post({"model": model, "input": {}})
     assert answer.status_code == 422, answer.text
     assert fields(answer) == ["model"]
@@ -49,7 +46,7 @@ def test_a_model_that_is_no_path_of_plain_names_is_refused(
 
 @pytest.mark.parametrize(("body", "status", "field"), WRONG_BODIES.values(), ids=WRONG_BODIES)
 def test_a_wrong_body_is_refused_with_the_name_of_its_field(
-    env: SubmissionEnvironment, body: bytes, status: int, field: str
+    env: Stack, body: bytes, status: int, field: str
 ) -> None:
     answer = env.post(body)
     assert answer.status_code == status, answer.text
@@ -57,9 +54,9 @@ def test_a_wrong_body_is_refused_with_the_name_of_its_field(
     assert not field or fields(answer) == [field]
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_comes(env: SubmissionEnvironment) -> None:
+def test_a_body_that_is_too_large_is_refused_before_it_comes(env: Stack) -> None:
     key, too_long = ("x-key", KEYS["submit"]), str(289 * 2**20)
-    port = urlsplit(env.stack.installation.url).port or 0
+    port = urlsplit(env.installation.url).port or 0
     with Wire(port) as wire:
         wire.send(request([key], b"{", target="/api/jobs", length=too_long))
         answer = wire.answer()
@@ -67,7 +64,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_comes(env: SubmissionEnvi
 
 
 @pytest.mark.parametrize("key", ["a b", "a" * 256, "é", "a\tb"])
-def test_an_idempotency_key_that_is_none_is_refused(env: SubmissionEnvironment, key: str) -> None:
+def test_an_idempotency_key_that_is_none_is_refused(env: Stack, key: str) -> None:
     answer = env.post(env.request_body(), key=key.encode().decode("latin-1"))
     assert answer.status_code == 400
     assert "Idempotency-Key" in answer.json()["detail"]

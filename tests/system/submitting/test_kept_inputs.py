@@ -9,20 +9,20 @@ import pytest
 import requests
 
 from jobs.store import codec
-from tests.harness import wait_for_none
+from tests.harness import Stack, wait_for_none
 from tests.sandbox import Task
 from tests.sandbox.gradient import gradient
-from tests.system.submitting.environment import SubmissionEnvironment, running_environment
+from tests.system.submitting.environment import running_environment
 
 PICTURE = gradient(3)
 ENCODED = base64.b64encode(PICTURE).decode()
 
 
-def given_objects(env: SubmissionEnvironment, job: dict[str, Any]) -> list[str]:
+def given_objects(env: Stack, job: dict[str, Any]) -> list[str]:
     return [key for key in objects(env, job["id"]) if "-input-" in key]
 
 
-def with_picture(env: SubmissionEnvironment) -> dict[str, Any]:
+def with_picture(env: Stack) -> dict[str, Any]:
     body = env.request_body()
     body["input"] |= {"input_image": ENCODED, "seed": 7}
     answer = env.post(body)
@@ -30,24 +30,22 @@ def with_picture(env: SubmissionEnvironment) -> dict[str, Any]:
     return {**answer.json(), "body": body}
 
 
-def objects(env: SubmissionEnvironment, job_id: str) -> list[str]:
-    return [key for key in env.stack.installation.stored_objects.sizes() if job_id in key]
+def objects(env: Stack, job_id: str) -> list[str]:
+    return [key for key in env.installation.stored_objects.sizes() if job_id in key]
 
 
-def test_a_prompt_is_kept_and_shown_to_the_submit_scope(env: SubmissionEnvironment) -> None:
+def test_a_prompt_is_kept_and_shown_to_the_submit_scope(env: Stack) -> None:
     job = env.posted()
-    env.stored(job)
-    installation = env.stack.installation
+    env.stored_job(job)
+    installation = env.installation
     assert installation.client("submit").job(job["id"])["input"] == job["body"]["input"]
     assert "input" not in installation.client("read").job(job["id"])
     assert "input" not in installation.client("submit").jobs()[0]
 
 
-def test_a_picture_is_kept_beside_the_media_and_served_by_a_link(
-    env: SubmissionEnvironment,
-) -> None:
+def test_a_picture_is_kept_beside_the_media_and_served_by_a_link(env: Stack) -> None:
     job = with_picture(env)
-    env.stored(job)
+    env.stored_job(job)
     assert env.task(job).input["input_image"] == ENCODED
     shown = env.client.job(job["id"])
     given = job["body"]["input"]
@@ -57,23 +55,23 @@ def test_a_picture_is_kept_beside_the_media_and_served_by_a_link(
     (key,) = [key for key in objects(env, job["id"]) if "-input-" in key]
     assert key.endswith(".png")
     (sidecar,) = [key for key in objects(env, job["id"]) if key.endswith(".json")]
-    described = json.loads(env.stack.installation.stored_objects.read(sidecar))
+    described = json.loads(env.installation.stored_objects.read(sidecar))
     assert described["input"] == {**given, "input_image": "input:0"}
     assert [(file["key"], file["role"]) for file in described["input_files"]] == [(key, "input")]
-    with env.stack.installation.redis.client() as redis:
+    with env.installation.redis.client() as redis:
         record: Any = redis.get(f"fluxkeep:job:{job['id']}")
     assert record and len(record) < 4096 and env.input_notes() == []
 
 
-def test_the_input_is_deleted_with_its_job(env: SubmissionEnvironment) -> None:
+def test_the_input_is_deleted_with_its_job(env: Stack) -> None:
     job = with_picture(env)
-    env.stored(job)
+    env.stored_job(job)
     assert len(objects(env, job["id"])) == 3
     assert env.client.request("DELETE", f"/api/jobs/{job['id']}").status_code == 204
     assert objects(env, job["id"]) == []
 
 
-def test_the_input_of_a_refused_submission_is_kept(env: SubmissionEnvironment) -> None:
+def test_the_input_of_a_refused_submission_is_kept(env: Stack) -> None:
     body = env.request_body()
     body["input"] |= {"input_image": ENCODED, "width": 1}
     job = env.post(body).json()
@@ -81,7 +79,7 @@ def test_the_input_of_a_refused_submission_is_kept(env: SubmissionEnvironment) -
     assert env.client.job(job["id"])["input"]["width"] == 1
 
 
-def test_a_caller_may_bring_the_input_of_its_own_submission(env: SubmissionEnvironment) -> None:
+def test_a_caller_may_bring_the_input_of_its_own_submission(env: Stack) -> None:
     task = announced(env)
     given = {"prompt": "mine", "webhook_secret": "canary-7", "input_image": ENCODED}
     assert env.client.put_job(task.id, input=given).status_code == 200
@@ -91,14 +89,14 @@ def test_a_caller_may_bring_the_input_of_its_own_submission(env: SubmissionEnvir
     assert env.client.media({"media": [{"url": shown["input_image"]}]}) == PICTURE
 
 
-def announced(env: SubmissionEnvironment) -> Task:
-    task = env.stack.generate()
-    env.stack.announce(task)
-    env.stack.stored(task)
+def announced(env: Stack) -> Task:
+    task = env.generate()
+    env.announce(task)
+    env.stored(task)
     return task
 
 
-def test_the_input_of_our_own_submission_cannot_be_replaced(env: SubmissionEnvironment) -> None:
+def test_the_input_of_our_own_submission_cannot_be_replaced(env: Stack) -> None:
     job = env.posted()
     assert env.client.put_job(job["id"], input={"prompt": "another"}).status_code == 409
     env.ended(job)
@@ -106,19 +104,19 @@ def test_the_input_of_our_own_submission_cannot_be_replaced(env: SubmissionEnvir
 
 
 @pytest.fixture(scope="module")
-def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
+def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     directory = tmp_path_factory.mktemp("forgetful")
     with running_environment(directory, KEEP_INPUTS="no") as opened:
         yield opened
 
 
-def test_nothing_is_kept_where_the_operator_says_so(forgetful: SubmissionEnvironment) -> None:
+def test_nothing_is_kept_where_the_operator_says_so(forgetful: Stack) -> None:
     job = with_picture(forgetful)
-    forgetful.stored(job)
+    forgetful.stored_job(job)
     assert "input" not in forgetful.client.job(job["id"])
     wait_for_none("its input is deleted", lambda: given_objects(forgetful, job))
     wait_for_none("and its note", forgetful.input_notes)
-    with forgetful.stack.installation.redis.client() as redis:
+    with forgetful.installation.redis.client() as redis:
         record: Any = redis.get(f"fluxkeep:job:{job['id']}")
     assert codec.decode(record).request.kept_input is None
     task = announced(forgetful)

@@ -8,16 +8,16 @@ import pytest
 
 from jobs import services
 from jobs.store import commit
-from tests.harness import wait_for
-from tests.system.submitting.environment import SubmissionEnvironment, stopped_environment
+from tests.harness import Stack, wait_for
+from tests.system.submitting.environment import stopped_environment
 
 LONGER_THAN_THE_WEB_WAITS = services.WEB_TIMEOUT_SECONDS + 0.3
 
 
 @pytest.fixture
-def env(tmp_path: Path) -> Iterator[SubmissionEnvironment]:
+def env(tmp_path: Path) -> Iterator[Stack]:
     with stopped_environment(tmp_path) as opened:
-        opened.stack.installation.start("web")
+        opened.installation.start("web")
         yield opened
 
 
@@ -26,10 +26,8 @@ def test_redis_is_given_less_time_for_a_new_job_than_its_caller_waits() -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/jobs", "/v1/flux-2-pro"])
-def test_what_was_answered_with_503_is_not_submitted_later(
-    env: SubmissionEnvironment, path: str
-) -> None:
-    redis, caller = env.stack.installation.redis, env.stack.installation.client("submit")
+def test_what_was_answered_with_503_is_not_submitted_later(env: Stack, path: str) -> None:
+    redis, caller = env.installation.redis, env.installation.client("submit")
     body = env.request_body()
     env.post(env.request_body())  # the web process has its connection and knows the time
     redis.pause()

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.submitting.environment import SubmissionEnvironment, events
+from tests.harness import Stack
+from tests.system.submitting.environment import events
 
 SECONDS = 10.0
 
@@ -18,7 +19,7 @@ SECONDS = 10.0
     ],
 )
 def test_a_refusal_fails_the_job_with_bfls_words(
-    env: SubmissionEnvironment, status: int, code: str, message: str
+    env: Stack, status: int, code: str, message: str
 ) -> None:
     job = env.posted(submit_status=status)
     failed = env.ended(job, SECONDS)
@@ -37,7 +38,7 @@ def test_a_refusal_fails_the_job_with_bfls_words(
     ],
 )
 def test_the_field_that_bfl_does_not_like_is_named(
-    env: SubmissionEnvironment, wrong: dict[str, Any], message: str
+    env: Stack, wrong: dict[str, Any], message: str
 ) -> None:
     body = env.request_body()
     body["input"] |= wrong
@@ -45,19 +46,19 @@ def test_the_field_that_bfl_does_not_like_is_named(
     assert failed["status"] == "failed" and failed["error"]["message"] == message
 
 
-def test_a_refused_job_is_submitted_again_by_a_replay(env: SubmissionEnvironment) -> None:
+def test_a_refused_job_is_submitted_again_by_a_replay(env: Stack) -> None:
     job = env.posted(submit_status=422, submit_times=1)
     assert env.ended(job)["status"] == "failed"
     answer = env.client.request("POST", f"/api/jobs/{job['id']}/rescues")
     assert answer.status_code == 202 and answer.json()["status"] == "queued"
-    assert "submission.replayed" in events(env.stored(job))
+    assert "submission.replayed" in events(env.stored_job(job))
 
 
-def test_a_refused_job_that_is_deleted_leaves_nothing(env: SubmissionEnvironment) -> None:
+def test_a_refused_job_that_is_deleted_leaves_nothing(env: Stack) -> None:
     job = env.posted(submit_status=400)
     env.ended(job)
     assert env.client.request("DELETE", f"/api/jobs/{job['id']}").status_code == 204
     assert env.client.find(job["id"]) is None
-    with env.stack.installation.redis.client() as redis:
+    with env.installation.redis.client() as redis:
         left = [key for key in redis.scan_iter("fluxkeep:*") if job["id"].encode() in key]
     assert left == [f"fluxkeep:tombstone:{job['id']}".encode()], "but that it was deleted"

@@ -7,43 +7,43 @@ from typing import Any
 import requests
 
 from receiver.dashboard.repeats import RELATED_MAX
+from tests.harness import Stack
 from tests.harness.visitor import Visitor
 from tests.sandbox.gradient import gradient
-from tests.system.submitting.environment import SubmissionEnvironment
 
 ENCODED = base64.b64encode(gradient(5)).decode()
 
 
 def repeat(
-    env: SubmissionEnvironment,
+    env: Stack,
     job_id: str,
     body: dict[str, Any] | None = None,
     key: str | None = None,
     scope: str = "submit",
 ) -> requests.Response:
     headers = {"Idempotency-Key": key} if key else {}
-    caller = env.stack.installation.client(scope)
+    caller = env.installation.client(scope)
     return caller.request("POST", f"/api/jobs/{job_id}/repeats", json=body or {}, headers=headers)
 
 
-def original(env: SubmissionEnvironment) -> dict[str, Any]:
+def original(env: Stack) -> dict[str, Any]:
     body = env.request_body() | {"metadata": {"album": "fog"}}
     body["input"] |= {"input_image": ENCODED, "seed": 7}
     answer = env.post(body)
     assert answer.status_code == 202, answer.text
     job = {**answer.json(), "body": body}
-    env.stored(job)
+    env.stored_job(job)
     return job
 
 
-def sent(env: SubmissionEnvironment, job_id: str) -> dict[str, Any]:
+def sent(env: Stack, job_id: str) -> dict[str, Any]:
     """The input that BFL got for a job, without our webhook."""
     job = env.client.wait_for(job_id)
     assert job["status"] == "stored", job
     return dict(env.sandbox.task(job["task_id"]).input)
 
 
-def test_a_repeat_sends_the_same_input(env: SubmissionEnvironment) -> None:
+def test_a_repeat_sends_the_same_input(env: Stack) -> None:
     job = original(env)
     answer = repeat(env, job["id"])
     assert answer.status_code == 202, answer.text
@@ -55,7 +55,7 @@ def test_a_repeat_sends_the_same_input(env: SubmissionEnvironment) -> None:
     assert sent(env, again["id"]) == sent(env, job["id"])
 
 
-def test_changes_replace_values_and_null_removes_one(env: SubmissionEnvironment) -> None:
+def test_changes_replace_values_and_null_removes_one(env: Stack) -> None:
     job = original(env)
     changes = {"model": "flux-2-max", "input": {"seed": 8, "input_image": None}, "metadata": {}}
     again = repeat(env, job["id"], changes).json()
@@ -66,7 +66,7 @@ def test_changes_replace_values_and_null_removes_one(env: SubmissionEnvironment)
     assert again["metadata"] == {}
 
 
-def test_repeats_are_listed_by_the_job_that_they_repeat(env: SubmissionEnvironment) -> None:
+def test_repeats_are_listed_by_the_job_that_they_repeat(env: Stack) -> None:
     job = original(env)
     ids = {repeat(env, job["id"], {"input": {"seed": n}}).json()["id"] for n in range(3)}
     assert {found["id"] for found in env.client.jobs(repeats=job["id"])} == ids
@@ -74,18 +74,18 @@ def test_repeats_are_listed_by_the_job_that_they_repeat(env: SubmissionEnvironme
         sent(env, job_id)
 
 
-def test_a_job_stands_among_its_variants_however_many_there_are(env: SubmissionEnvironment) -> None:
+def test_a_job_stands_among_its_variants_however_many_there_are(env: Stack) -> None:
     job = original(env)
     ids = [repeat(env, job["id"]).json()["id"] for _ in range(RELATED_MAX + 1)]
     for job_id in ids:
         sent(env, job_id)
-    page = Visitor(env.stack.installation.url).get(f"/jobs/{job['id']}").text
+    page = Visitor(env.installation.url).get(f"/jobs/{job['id']}").text
     assert len(re.findall(r'">Variant\s', page)) == 1 + RELATED_MAX
     assert len(re.findall(r"<li[^>]*aria-current", page)) == 1
     assert f"/jobs/{ids[0]}" not in page and f"/jobs/{ids[-1]}" in page
 
 
-def test_the_same_idempotency_key_repeats_once(env: SubmissionEnvironment) -> None:
+def test_the_same_idempotency_key_repeats_once(env: Stack) -> None:
     job = original(env)
     first, second = (repeat(env, job["id"], key="again-1").json() for _ in range(2))
     assert first["id"] == second["id"]
@@ -94,7 +94,7 @@ def test_the_same_idempotency_key_repeats_once(env: SubmissionEnvironment) -> No
     assert other.status_code == 422
 
 
-def test_a_job_with_an_image_is_repeated_at_once(env: SubmissionEnvironment) -> None:
+def test_a_job_with_an_image_is_repeated_at_once(env: Stack) -> None:
     for _ in range(5):
         job = env.client.submit(prompt="an edit", input_image=ENCODED)
         again = repeat(env, job["id"])
@@ -102,10 +102,10 @@ def test_a_job_with_an_image_is_repeated_at_once(env: SubmissionEnvironment) -> 
     assert sent(env, again.json()["id"])["input_image"] == ENCODED
 
 
-def test_what_cannot_be_repeated_says_why(env: SubmissionEnvironment) -> None:
+def test_what_cannot_be_repeated_says_why(env: Stack) -> None:
     assert repeat(env, "no-such-job").status_code == 404
-    task = env.stack.generate()
-    env.stack.stored(task)
+    task = env.generate()
+    env.stored(task)
     answer = repeat(env, task.id)
     assert answer.status_code == 409 and "is not kept" in answer.json()["detail"]
     job = original(env)
@@ -114,11 +114,9 @@ def test_what_cannot_be_repeated_says_why(env: SubmissionEnvironment) -> None:
     assert wrong.status_code == 422 and "notify_url" in wrong.text
 
 
-def test_an_announced_job_is_repeated_from_the_input_that_it_was_given(
-    env: SubmissionEnvironment,
-) -> None:
-    task = env.stack.generate()
-    env.stack.announce(task, model="flux-2-pro", input={"prompt": "mine", "seed": 3})
-    env.stack.stored(task)
+def test_an_announced_job_is_repeated_from_the_input_that_it_was_given(env: Stack) -> None:
+    task = env.generate()
+    env.announce(task, model="flux-2-pro", input={"prompt": "mine", "seed": 3})
+    env.stored(task)
     again = repeat(env, task.id).json()
     assert sent(env, again["id"])["prompt"] == "mine"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.harness import wait_for
+from tests.harness import Stack, wait_for
 from tests.sandbox import Settings, Task
-from tests.system.submitting.environment import SubmissionEnvironment, running_environment
+from tests.system.submitting.environment import running_environment
 
 JOBS, AT_ONCE = 100, 8
 TOTAL_MAX, NARROW_MAX = 24, 6  # what both sides hold by default
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def three_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
+def three_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     usual = Settings(generation_seconds=GENERATION_SECONDS)
     with running_environment(
         tmp_path_factory.mktemp("hall"), usual, workers=WORKERS, WORKER_CONCURRENCY="1"
@@ -33,13 +33,13 @@ def three_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submissi
         yield env
 
 
-def flood(env: SubmissionEnvironment, *models: str) -> list[dict[str, Any]]:
+def flood(env: Stack, *models: str) -> list[dict[str, Any]]:
     """All of them handed in at once, the first model first."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(lambda model: env.posted(model, seconds=None), models))
 
 
-def made(env: SubmissionEnvironment, jobs: list[dict[str, Any]]) -> list[Task]:
+def made(env: Stack, jobs: list[dict[str, Any]]) -> list[Task]:
     """The tasks of these jobs in the order of BFL's taking them: one each."""
     prompts = {job["body"]["input"]["prompt"] for job in jobs}
     tasks = [task for task in env.sandbox.tasks() if task.input["prompt"] in prompts]
@@ -47,7 +47,7 @@ def made(env: SubmissionEnvironment, jobs: list[dict[str, Any]]) -> list[Task]:
     return sorted(tasks, key=lambda task: task.created_at)
 
 
-def displacement(env: SubmissionEnvironment, jobs: list[dict[str, Any]]) -> int:
+def displacement(env: Stack, jobs: list[dict[str, Any]]) -> int:
     """By how many places anybody's turn differs from the order of handing in."""
     known = sorted((env.client.job(job["id"])["created_at"], n) for n, job in enumerate(jobs))
     queue = [jobs[n]["body"]["input"]["prompt"] for _, n in known]
@@ -55,11 +55,9 @@ def displacement(env: SubmissionEnvironment, jobs: list[dict[str, Any]]) -> int:
     return max(abs(queue.index(prompt) - n) for n, prompt in enumerate(served))
 
 
-def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(
-    three_workers: SubmissionEnvironment,
-) -> None:
+def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(three_workers: Stack) -> None:
     jobs = flood(three_workers, *[NARROW] * 20, *[WIDE] * (JOBS - 20))
-    settled = three_workers.stack.settled(90)
+    settled = three_workers.settled(90)
     assert {job.status for job in settled} == {"stored"} and len(settled) == JOBS
     peak = three_workers.sandbox.peak
     assert peak.peak <= TOTAL_MAX and peak.peak_by_model[NARROW] <= NARROW_MAX
@@ -77,7 +75,7 @@ def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(
 
 
 def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(
-    three_workers: SubmissionEnvironment,
+    three_workers: Stack,
 ) -> None:
     """Two workers wait for BFL's answer to tasks that it has made; all three are killed."""
     before = len(three_workers.requests())
@@ -85,11 +83,11 @@ def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(
     jobs = flood(three_workers, *[WIDE] * 30)
     wait_for("the workers hang", lambda: all(three_workers.tasks(job) for job in hung))
     youngest = max(task.created_at for job in hung for task in three_workers.tasks(job))
-    for worker in three_workers.stack.installation.worker:
+    for worker in three_workers.installation.worker:
         worker.kill_all()
     assert time.time() < youngest + HANG_SECONDS, "else BFL had answered"
-    three_workers.stack.installation.start("worker", n=WORKERS)
-    settled = three_workers.stack.settled(90, idle=False)
+    three_workers.installation.start("worker", n=WORKERS)
+    settled = three_workers.settled(90, idle=False)
     assert {job.status for job in settled} == {"stored"}
     assert [len(three_workers.requests(job)) for job in hung] == [1] * SENDERS
     assert (

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from jobs.domain.timeline import EventCode
-from tests.harness import all_jobs, wait_for
+from tests.harness import Stack, all_jobs, wait_for
 from tests.sandbox import Settings
-from tests.system.submitting.environment import SubmissionEnvironment, events, stopped_environment
+from tests.system.submitting.environment import events, stopped_environment
 
 ROUNDS = 8
 JOBS_IN_A_ROUND = 10
@@ -19,8 +19,8 @@ LATER_IN_EACH_ROUND_SECONDS = 0.025
 pytestmark = pytest.mark.slow
 
 
-def marked_as_sent(env: SubmissionEnvironment) -> list[str]:
-    with env.stack.installation.redis.client() as redis:
+def marked_as_sent(env: Stack) -> list[str]:
+    with env.installation.redis.client() as redis:
         return [
             job.id
             for job in all_jobs(redis)
@@ -28,14 +28,14 @@ def marked_as_sent(env: SubmissionEnvironment) -> list[str]:
         ]
 
 
-def submits_more(env: SubmissionEnvironment, seen: int) -> bool:
+def submits_more(env: Stack, seen: int) -> bool:
     return len(env.requests()) > seen
 
 
 def test_a_stop_at_any_moment_leaves_each_submission_queued_or_confirmed(tmp_path: Path) -> None:
     roomy = Settings(max_active=1000)
     with stopped_environment(tmp_path, roomy, MAX_ACTIVE="1000") as env:
-        installation, jobs = env.stack.installation, []
+        installation, jobs = env.installation, []
         installation.start("web", "sweep")
         for n in range(ROUNDS):
             jobs += [env.posted(submit_hang=ANSWER_SECONDS) for _ in range(JOBS_IN_A_ROUND)]
@@ -48,6 +48,6 @@ def test_a_stop_at_any_moment_leaves_each_submission_queued_or_confirmed(tmp_pat
             assert marked_as_sent(env) == []
         installation.start("worker")
         for job in jobs:
-            stored = env.stored(job)
+            stored = env.stored_job(job)
             assert len(env.requests(job)) == 1
             assert EventCode.SUBMISSION_UNCONFIRMED not in events(stored)

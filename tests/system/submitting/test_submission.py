@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.harness import Stack
 from tests.harness.smallest_inputs import PICTURE
-from tests.system.submitting.environment import SubmissionEnvironment, events
+from tests.system.submitting.environment import events
 
 PICTURE_BYTES = 15_000_000  # 20 MB as base64
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
@@ -20,7 +21,7 @@ def ordered(raw: bytes) -> list[Any]:
     return [pair for pair in found if pair[0] not in WEBHOOK_FIELDS]
 
 
-def arrived(env: SubmissionEnvironment, body: bytes, marker: bytes) -> bytes:
+def arrived(env: Stack, body: bytes, marker: bytes) -> bytes:
     """Hand in a body, and what BFL got once the job has ended."""
     answer = env.post(body)
     assert answer.status_code == 202, answer.text
@@ -29,12 +30,12 @@ def arrived(env: SubmissionEnvironment, body: bytes, marker: bytes) -> bytes:
     return seen.body
 
 
-def test_a_job_is_queued_then_submitted_then_stored(env: SubmissionEnvironment) -> None:
+def test_a_job_is_queued_then_submitted_then_stored(env: Stack) -> None:
     job = env.posted(seconds=0.5)
     assert (job["status"], job["task_id"], job["model"]) == ("queued", None, "flux-2-pro")
     submitted = env.submitted(job)
     assert submitted["task_id"] == env.task(job).id != job["id"]
-    stored = env.stored(job)
+    stored = env.stored_job(job)
     assert events(stored) == [
         "submission.queued",
         "submission.sent",
@@ -45,18 +46,16 @@ def test_a_job_is_queued_then_submitted_then_stored(env: SubmissionEnvironment) 
     assert stored["source"] == "callback" and stored["cost"] == 3.0
 
 
-def test_a_job_has_its_address_its_metadata_and_the_path_of_its_model(
-    env: SubmissionEnvironment,
-) -> None:
+def test_a_job_has_its_address_its_metadata_and_the_path_of_its_model(env: Stack) -> None:
     body = env.request_body("flux-tools/vto-v2") | {"metadata": {"customer": "é", "n": [1, 2.0]}}
     answer = env.post(body)
     assert answer.headers["Location"] == f"/api/jobs/{answer.json()['id']}"
-    job = env.stored(answer.json() | {"body": body})
+    job = env.stored_job(answer.json() | {"body": body})
     assert job["metadata"] == {"customer": "é", "n": [1, 2.0]}
     assert env.task({"body": body}).model == "flux-tools/vto-v2"
 
 
-def test_the_input_reaches_bfl_as_it_was_meant(env: SubmissionEnvironment) -> None:
+def test_the_input_reaches_bfl_as_it_was_meant(env: Stack) -> None:
     text = (
         '{"z": 1, "a": 1.0, "big": 123456789012345678901234567890, "small": 1e-07, "minus": -0.0,'
         ' "prompt": "untouched \\u00e9 \\ud83d\\ude00 \\u2028 \\" \\\\ \\u0000", "none": null,'
@@ -67,12 +66,12 @@ def test_the_input_reaches_bfl_as_it_was_meant(env: SubmissionEnvironment) -> No
     assert repr(ordered(raw)) == repr(ordered(text.encode()))
 
 
-def test_a_large_picture_reaches_bfl_byte_for_byte(env: SubmissionEnvironment) -> None:
+def test_a_large_picture_reaches_bfl_byte_for_byte(env: Stack) -> None:
     picture = base64.b64encode(PICTURE + os.urandom(PICTURE_BYTES)).decode()
     body = env.request_body() | {"metadata": {"n": 1}}
     body["input"]["input_image"] = picture
     answer = env.post(body)
-    job = env.stored(answer.json() | {"body": body})
+    job = env.stored_job(answer.json() | {"body": body})
     assert env.tasks({"body": body})[0].input["input_image"] == picture
     assert job["metadata"] == {"n": 1} and picture[:100] not in json.dumps(job)
 
@@ -80,7 +79,7 @@ def test_a_large_picture_reaches_bfl_byte_for_byte(env: SubmissionEnvironment) -
 @pytest.mark.parametrize("own", ["https://attacker.example/hook", "", None, 5])
 @pytest.mark.parametrize("name", WEBHOOK_FIELDS)
 def test_a_webhook_of_the_callers_is_refused_and_notify_url_is_named(
-    env: SubmissionEnvironment, name: str, own: Any
+    env: Stack, name: str, own: Any
 ) -> None:
     body = env.request_body()
     body["input"] |= {name: own}
@@ -91,14 +90,14 @@ def test_a_webhook_of_the_callers_is_refused_and_notify_url_is_named(
     assert not env.requests({"body": body})
 
 
-def test_each_job_has_a_token_and_a_secret_of_its_own(env: SubmissionEnvironment) -> None:
+def test_each_job_has_a_token_and_a_secret_of_its_own(env: Stack) -> None:
     jobs = [env.posted() for _ in range(2)]
     one, two = (env.task(job) for job in jobs)
     assert one.webhook_url != two.webhook_url and one.webhook_secret != two.webhook_secret
     assert len(one.webhook_secret or "") >= 32
     for job in jobs:
-        env.stored(job)
+        env.stored_job(job)
 
 
-def test_a_job_whose_model_lives_in_one_region_is_stored(env: SubmissionEnvironment) -> None:
-    env.stored(env.posted("flux-pro-1.1-ultra-finetuned"))
+def test_a_job_whose_model_lives_in_one_region_is_stored(env: Stack) -> None:
+    env.stored_job(env.posted("flux-pro-1.1-ultra-finetuned"))

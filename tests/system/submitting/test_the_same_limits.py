@@ -13,42 +13,42 @@ from jobs.input_parts import InputPart
 from jobs.inputs import DEPTH_MAX, FILES_MAX
 from jobs.request_limits import METADATA_MAX_CHARS, MODEL_MAX_CHARS
 from jobs.storage.layout import input_key, sidecar_key
-from tests.harness import CommandLine
+from tests.harness import CommandLine, Stack
 from tests.harness.archive import Archive
 from tests.harness.visitor import Visitor, readable
-from tests.system.submitting.environment import SubmissionEnvironment, stopped_environment
+from tests.system.submitting.environment import stopped_environment
 
 LIMIT_BYTES = 100_000
 MODEL = "flux-2-pro"
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SubmissionEnvironment]:
+def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Nobody works: what was accepted waits."""
     directory = tmp_path_factory.mktemp("limits")
     with stopped_environment(directory, MAX_INPUT_BYTES=str(LIMIT_BYTES)) as env:
-        env.stack.installation.start("web")
+        env.installation.start("web")
         yield env
 
 
 Request = Mapping[str, Any]  # of `POST /api/jobs`
-Door = Callable[[SubmissionEnvironment, Request], str]  # returns why it was refused
+Door = Callable[[Stack, Request], str]  # returns why it was refused
 
 
-def api(env: SubmissionEnvironment, asked: Request) -> str:
+def api(env: Stack, asked: Request) -> str:
     answer = env.post(asked)
     return "" if answer.status_code == 202 else answer.text
 
 
-def drop_in(env: SubmissionEnvironment, asked: Request) -> str:
+def drop_in(env: Stack, asked: Request) -> str:
     """`POST /v1/<model>`; its webhook is the client's own."""
-    caller = env.stack.installation.client("submit")
+    caller = env.installation.client("submit")
     answer = caller.request("POST", f"/v1/{asked['model']}", json=asked["input"])
     return "" if answer.status_code == 200 else answer.text
 
 
-def form(env: SubmissionEnvironment, asked: Request) -> str:
-    visitor = Visitor(env.stack.installation.url, "submit")
+def form(env: Stack, asked: Request) -> str:
+    visitor = Visitor(env.installation.url, "submit")
     fields = {name: json.dumps(asked.get(name, {})) for name in ("metadata",)}
     answer = visitor.post(
         "/submit",
@@ -62,40 +62,40 @@ def form(env: SubmissionEnvironment, asked: Request) -> str:
     return "" if answer.status_code == 303 else readable(answer.text)
 
 
-def repeat(env: SubmissionEnvironment, asked: Request) -> str:
+def repeat(env: Stack, asked: Request) -> str:
     """Half of the input comes from the job that is repeated."""
     names = list(asked["input"])
     before = {name: asked["input"][name] for name in names[: len(names) // 2]}
     after = {name: asked["input"][name] for name in names[len(names) // 2 :]}
     job = env.post({"model": MODEL, "input": before})
     assert job.status_code == 202, job.text
-    caller = env.stack.installation.client("submit")
+    caller = env.installation.client("submit")
     path = f"/api/jobs/{job.json()['id']}/repeats"
     answer = caller.request("POST", path, json={**asked, "input": after})
     return "" if answer.status_code == 202 else answer.text
 
 
-def command(env: SubmissionEnvironment, asked: Request) -> str:
+def command(env: Stack, asked: Request) -> str:
     pairs = [("--input", f"{name}={json.dumps(value)}") for name, value in asked["input"].items()]
     named = [("--metadata", f"{name}={value}") for name, value in asked.get("metadata", {}).items()]
     words = [word for pair in (*pairs, *named) for word in pair]
-    result = CommandLine(env.stack.installation).run("submit", "--model", asked["model"], *words)
+    result = CommandLine(env.installation).run("submit", "--model", asked["model"], *words)
     return "" if result.code == 0 else result.words
 
 
-def announcement(env: SubmissionEnvironment, asked: Request) -> str:
-    caller = env.stack.installation.client("submit")
+def announcement(env: Stack, asked: Request) -> str:
+    caller = env.installation.client("submit")
     answer = caller.put_job(str(uuid.uuid4()), **asked)
     return "" if answer.status_code == 201 else answer.text
 
 
-def restored(env: SubmissionEnvironment, asked: Request) -> str:
+def restored(env: Stack, asked: Request) -> str:
     """A sidecar that says so, after a loss of Redis."""
     return restored_from(env, asked, {})
 
 
-def restored_from(env: SubmissionEnvironment, asked: Request, more: Mapping[str, Any]) -> str:
-    installation = env.stack.installation
+def restored_from(env: Stack, asked: Request, more: Mapping[str, Any]) -> str:
+    installation = env.installation
     archive = Archive.over(installation.redis, installation.settings)
     job = archive.stored(given={"prompt": "a"})
     key = sidecar_key(job.media[0].key)
@@ -201,7 +201,7 @@ ELSEWHERE = {
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("limit", LIMITS)
-def test_each_door_has_the_same_limits(env: SubmissionEnvironment, door: str, limit: str) -> None:
+def test_each_door_has_the_same_limits(env: Stack, door: str, limit: str) -> None:
     if (door, limit) in ELSEWHERE:
         pytest.skip(ELSEWHERE[door, limit])
     accepted, refused, why = LIMITS[limit]
@@ -211,18 +211,18 @@ def test_each_door_has_the_same_limits(env: SubmissionEnvironment, door: str, li
 
 
 @pytest.mark.parametrize("door", ["POST /api/jobs", "the form", "repeats", "the command line"])
-def test_a_webhook_in_the_input_is_refused(env: SubmissionEnvironment, door: str) -> None:
+def test_a_webhook_in_the_input_is_refused(env: Stack, door: str) -> None:
     given = {"prompt": "a fox", "webhook_url": "https://app.example"}
     assert "notify_url" in DOORS[door](env, PLAIN | {"input": given})
 
 
-def test_a_restore_takes_no_webhook(env: SubmissionEnvironment) -> None:
+def test_a_restore_takes_no_webhook(env: Stack) -> None:
     assert restored_from(env, PLAIN, {"prompt": "a fox"}) == ""
     assert restored_from(env, PLAIN, {"webhook_secret": "s"})
 
 
-def test_repeats_of_repeats_do_not_grow_beyond_the_limit(env: SubmissionEnvironment) -> None:
-    caller = env.stack.installation.client("submit")
+def test_repeats_of_repeats_do_not_grow_beyond_the_limit(env: Stack) -> None:
+    caller = env.installation.client("submit")
     job = env.post(PLAIN).json()
     answers = []
     for n in range(4):
@@ -233,9 +233,7 @@ def test_repeats_of_repeats_do_not_grow_beyond_the_limit(env: SubmissionEnvironm
     assert "MAX_INPUT_BYTES" in answers[-1].text
 
 
-def test_a_sidecar_that_names_one_object_again_and_again_costs_nothing(
-    env: SubmissionEnvironment,
-) -> None:
+def test_a_sidecar_that_names_one_object_again_and_again_costs_nothing(env: Stack) -> None:
     """Three hundred references: what they stand for counts, not what they are."""
     picture = image(30_000)
     many = {"images": [picture] * 300}

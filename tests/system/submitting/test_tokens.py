@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.harness import DEFAULTS
+from tests.harness import DEFAULTS, Stack
 from tests.sandbox import Task
-from tests.system.submitting.environment import SubmissionEnvironment, send_failure
+from tests.system.submitting.environment import send_failure
 
 OLD_KEY = str(DEFAULTS["SECRET_KEY"])
 NEW_KEY = "rotated-signing-key-canary-93e0"
@@ -17,7 +17,7 @@ NEW_KEY = "rotated-signing-key-canary-93e0"
 class Pair:
     """Two jobs that are at BFL; what was leaked is tried on the other."""
 
-    def __init__(self, env: SubmissionEnvironment) -> None:
+    def __init__(self, env: Stack) -> None:
         self.env = env
         self.jobs = [env.posted(callback="never") for _ in range(2)]
         for job in self.jobs:
@@ -29,7 +29,7 @@ class Pair:
 
 
 @pytest.fixture
-def pair(env: SubmissionEnvironment) -> Iterator[Pair]:
+def pair(env: Stack) -> Iterator[Pair]:
     found = Pair(env)
     yield found
     for task, job in zip((found.a, found.b), found.jobs, strict=True):
@@ -39,7 +39,7 @@ def pair(env: SubmissionEnvironment) -> Iterator[Pair]:
 
 @pytest.mark.parametrize("auth", ["secret", "signature"])
 def test_only_its_own_secret_at_its_own_address_proves_a_callback(pair: Pair, auth: str) -> None:
-    shared, general = str(DEFAULTS["WEBHOOK_SECRET"]), pair.env.stack.webhook_url
+    shared, general = str(DEFAULTS["WEBHOOK_SECRET"]), pair.env.webhook_url
     for url, secret, task in (
         (pair.b.webhook_url, pair.a.webhook_secret, pair.b),
         (pair.a.webhook_url, shared, pair.a),
@@ -77,7 +77,7 @@ def test_a_forged_token_is_refused_like_everything_that_proves_nothing(
 ) -> None:
     assert pair.a.webhook_url
     answer = send_failure(forged(pair.a.webhook_url)[name], pair.a.webhook_secret, pair.a)
-    plain = send_failure(pair.env.stack.webhook_url, "wrong", pair.a)
+    plain = send_failure(pair.env.webhook_url, "wrong", pair.a)
     wrong = send_failure(pair.a.webhook_url, "wrong", pair.a)
     assert (answer.status_code, answer.content) == (401, plain.content)
     assert (wrong.status_code, wrong.content) == (401, plain.content)
@@ -87,7 +87,7 @@ def test_a_forged_token_is_refused_like_everything_that_proves_nothing(
 def test_the_token_and_the_secret_are_never_shown(pair: Pair) -> None:
     env = pair.env
     shown = json.dumps([env.client.job(job["id"]) for job in pair.jobs])
-    text = shown + env.stack.installation.logs()
+    text = shown + env.installation.logs()
     for task in (pair.a, pair.b):
         token = (task.webhook_url or "").rpartition("/")[2]
         assert token not in text and str(task.webhook_secret) not in text
@@ -96,8 +96,8 @@ def test_the_token_and_the_secret_are_never_shown(pair: Pair) -> None:
 class Doors:
     """The same installation with the new key beside the old one, and with the new one alone."""
 
-    def __init__(self, env: SubmissionEnvironment) -> None:
-        installation = env.stack.installation
+    def __init__(self, env: Stack) -> None:
+        installation = env.installation
         installation.start("web", SECRET_KEY=f"{NEW_KEY},{OLD_KEY}")
         installation.start("web", SECRET_KEY=NEW_KEY)
         installation.start("web", CALLBACK_ACCELERATOR="off")
@@ -109,8 +109,8 @@ class Doors:
 
 
 @pytest.fixture(scope="module")
-def doors(env: SubmissionEnvironment) -> Iterator[Doors]:
-    installation = env.stack.installation
+def doors(env: Stack) -> Iterator[Doors]:
+    installation = env.installation
     yield Doors(env)
     for process in installation.web[1:]:
         process.stop()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.harness import Stack
 from tests.sandbox import Settings
-from tests.system.submitting.environment import SubmissionEnvironment, events, running_environment
+from tests.system.submitting.environment import events, running_environment
 
 GRACE_SECONDS, GIVE_UP_SECONDS = 1.5, 7.0
 FALSE_ERROR: dict[str, Any] = {"submit_false_error": 500}
@@ -46,7 +47,7 @@ pytestmark = pytest.mark.slow
 class Cases:
     """One job a case."""
 
-    def __init__(self, env: SubmissionEnvironment) -> None:
+    def __init__(self, env: Stack) -> None:
         self.env = env
         # Each with a model of its own: an outage of one holds up the others of its model.
         models = [f"flux-{n}" for n in range(len(CASES))]
@@ -126,5 +127,5 @@ def test_a_job_submitted_twice_is_stored_once(cases: Cases) -> None:
 def test_in_the_end_the_queue_is_empty(cases: Cases) -> None:
     for case in CASES:
         cases.ended(case)
-    cases.env.stack.settled(30)
+    cases.env.settled(30)
     assert cases.env.queue_keys() == []

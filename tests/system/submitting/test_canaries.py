@@ -195,7 +195,8 @@ def test_nothing_that_was_given_is_left(env: SubmissionEnvironment, age: str) ->
     if not env.stack.installation.worker:
         env.stack.installation.start("worker")
     wait_for("nothing is left", lambda: not given.places(), 45)
-    assert not [key for key in env.stack.installation.stored_objects.sizes() if job_id in key]
+    objects = env.stack.installation.stored_objects  # a thumbnail may be drawn as its job goes
+    wait_for("no object", lambda: not [key for key in objects.sizes() if job_id in key])
     assert env.client.find(job_id) is None
 
 

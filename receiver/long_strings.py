@@ -84,6 +84,8 @@ class LongStringCutter:
 
         Raises BadRequest, StorageError.
         """
+        if self._string is not None:
+            raise InvalidJson("The body is not strict JSON: it ends inside a text.")
         fields = strict_json.load_object(bytes(self._skeleton))
         parts = {placeholder: self._part(raw) for placeholder, raw in self._long.items()}
         if sum(text in parts for text in texts(fields)) < len(parts):

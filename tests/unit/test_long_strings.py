@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobs.domain.errors import BadRequest, BodyTooLarge, Invalid
@@ -78,6 +78,7 @@ def test_whatever_was_cut_means_the_same(
 
 
 @pytest.mark.usefixtures("cuts_early")
+@example(body=b'{}"')
 @given(body=st.binary(max_size=200) | st.text('"\\u0dD8{}:,a', max_size=200).map(str.encode))
 def test_what_is_no_json_is_refused_as_if_it_were_whole(
     staging: StagingDirectory, body: bytes

@@ -3,11 +3,14 @@
 import json
 import threading
 import time
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 from tests.harness.patience import wait_for
 from tests.harness.ports import free_port
+
+POLL_SECONDS = 0.02  # how soon a stop is noticed
 
 
 class Call(NamedTuple):
@@ -69,7 +72,8 @@ class Hook:
                     return  # a caller that was killed
 
         self._server = _Server(("127.0.0.1", self.port), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        serve = partial(self._server.serve_forever, POLL_SECONDS)
+        threading.Thread(target=serve, daemon=True).start()
 
     @property
     def url(self) -> str:

@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 from jobs.bfl.client import BflClient
 from jobs.bfl.hosts import HostPolicy, api_origin
-from jobs.config.limits import QueueCapacity
+from jobs.config.quotas import QueueCapacity
 from jobs.config.settings import Settings
 from jobs.domain.job import Job
 from jobs.net.urls import Origin, parse

@@ -13,7 +13,7 @@ from jobs.domain.errors import TooManyWaiting
 from jobs.net import strict_json
 from receiver import request_body
 from receiver.context import services
-from receiver.long_strings import LongStringCutter
+from receiver.long_string_cutter import LongStringCutter
 from receiver.thread_pool import run_in_thread
 
 SMALL_BYTES = 256 * 1024

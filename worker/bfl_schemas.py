@@ -8,8 +8,8 @@ import logging
 from dataclasses import replace
 
 from jobs.bfl import models
-from jobs.bfl.changes import differences
 from jobs.bfl.schema import Endpoints, read_endpoints
+from jobs.bfl.schema_changes import differences
 from jobs.domain.errors import BflUnavailable, InvalidDocument
 from jobs.domain.timeline import rfc3339
 from jobs.net import strict_json

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from jobs.bfl.hosts import ANY_HOST
 from jobs.config import values
 from jobs.config.api_keys import ApiKey
-from jobs.config.limits import DEFAULT_RATE, ConcurrencyLimits, RateLimit
+from jobs.config.quotas import DEFAULT_RATE, ConcurrencyLimits, RateLimit
 from jobs.config.redis_url import RedisUrl
 from jobs.domain.timeouts import GIVE_UP_AT_MOST_SECONDS
 from jobs.net.urls import PORT_MAX, Origin, parse_loopback_origin

@@ -7,7 +7,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from jobs.config.limits import ConcurrencyLimits, QueueCapacity
+from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain.job import Job
 from jobs.domain.record import MediaFile
 from jobs.domain.status import Status

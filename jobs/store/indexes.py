@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from jobs.config.limits import ConcurrencyLimits, QueueCapacity
+from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store import keys

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 from redis.commands.core import Script
 
-from jobs.config.limits import ConcurrencyLimits, QueueCapacity
+from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain import notifications
 from jobs.domain.errors import NoFreeSlot, QueueFull, StoreUnavailable, UnknownJob
 from jobs.domain.job import Job

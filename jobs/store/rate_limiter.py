@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from jobs.config.limits import RateLimit
+from jobs.config.quotas import RateLimit
 from jobs.store import scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import unavailable

@@ -20,7 +20,7 @@ class RefusedCallbacks:
         self._batching = batching
         register = batching.redis.register_script
         self._record_script = register(scripts.read("record_refused_callback"))
-        self._latest_script = register(scripts.read("refused_callbacks"))
+        self._latest_script = register(scripts.read("read_refused_callbacks"))
 
     def record(self, job_id: str | None, reason: str) -> None:
         """Count a refused callback, and store the reason if its job is known."""

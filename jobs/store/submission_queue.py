@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from jobs.config.limits import ConcurrencyLimits
+from jobs.config.quotas import ConcurrencyLimits
 from jobs.store import indexes, scripts
 from jobs.store.clock import Clock, unavailable
 from jobs.store.keys import ACTIVE, CIRCUITS, IN_FLIGHT, QUEUE_PREFIX, QUEUES

@@ -5,7 +5,7 @@ from typing import Self
 
 from redis import Redis
 
-from jobs.config.limits import ConcurrencyLimits, QueueCapacity
+from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock
 from jobs.store.job_store import JobStore

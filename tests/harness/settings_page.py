@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from deploy.procfile import ROOT
 from jobs.config.fields import SettingGroup
-from jobs.config.limits import ConcurrencyLimits, RateLimit
+from jobs.config.quotas import ConcurrencyLimits, RateLimit
 from jobs.config.settings import Settings
 from jobs.config.values import TrustedProxies
 from receiver.problem_types import listing

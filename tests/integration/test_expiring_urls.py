@@ -2,7 +2,7 @@
 
 from redis import Redis
 
-from jobs.config.limits import ConcurrencyLimits
+from jobs.config.quotas import ConcurrencyLimits
 from jobs.domain.submission import create
 from jobs.store.clock import Clock
 from jobs.store.job_store import JobStore

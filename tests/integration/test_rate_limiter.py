@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
-from jobs.config.limits import RateLimit
+from jobs.config.quotas import RateLimit
 from jobs.domain.errors import StoreUnavailable
 from jobs.store.batching import Batching
 from jobs.store.rate_limiter import RateLimiter

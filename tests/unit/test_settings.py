@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from jobs.config.limits import DEFAULT_RATE, RateLimit
+from jobs.config.quotas import DEFAULT_RATE, RateLimit
 from jobs.config.settings import SECRET_MIN_CHARS, Settings, load
 from jobs.config.values import TrustedProxies
 from jobs.domain.errors import FluxkeepError, InvalidSettings

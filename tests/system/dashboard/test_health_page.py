@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from jobs.config.limits import ConcurrencyLimits
+from jobs.config.quotas import ConcurrencyLimits
 from jobs.store.clock import Clock
 from jobs.store.submission_queue import SubmissionQueue
 from tests.harness import Stack, wait_for

@@ -17,8 +17,8 @@ from jobs.input_parts import InputPart, JsonBody, parts_in
 from jobs.inputs import FILES_MAX, JSON_MAX_BYTES
 from jobs.net import strict_json
 from jobs.storage.staging import StagingDirectory
-from receiver import long_strings
-from receiver.long_strings import LongStringCutter
+from receiver import long_string_cutter
+from receiver.long_string_cutter import LongStringCutter
 
 SHORT_BYTES = 40  # a string is long from here on in some tests
 OpenFile = Callable[[], IO[bytes]]
@@ -37,8 +37,8 @@ def open_file(staging: StagingDirectory) -> Iterator[OpenFile]:
 
 @pytest.fixture
 def cuts_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long_strings, "LONG_BYTES", SHORT_BYTES)
-    monkeypatch.setattr(long_strings, "PIECE_BYTES", 7)
+    monkeypatch.setattr(long_string_cutter, "LONG_BYTES", SHORT_BYTES)
+    monkeypatch.setattr(long_string_cutter, "PIECE_BYTES", 7)
 
 
 def cut(open_file: OpenFile, body: bytes, size: int = 64 * 1024) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def test_a_long_text_that_is_no_json_string_is_refused(
 def test_two_pieces_of_base64_after_one_another_are_text(open_file: OpenFile) -> None:
     """The padding of the first ends with the first piece."""
     text = base64.b64encode(bytes(49_151)).decode() + image(300)[1]
-    assert text.index("=") == long_strings.PIECE_BYTES - 1
+    assert text.index("=") == long_string_cutter.PIECE_BYTES - 1
     part = cut(open_file, json.dumps({"a": text}).encode())["a"]
     assert part.encoding == "text" and part.source.read_text() == text
 

@@ -151,7 +151,8 @@ def test_a_job_that_gets_no_final_word_is_lost_at_its_deadline(
 ) -> None:
     job = ended(stack, tasks[situation])
     assert (job["status"], job["error"]["code"]) == ("lost", code)
-    assert seconds_between(job["created_at"], job["deadline"]) == seconds
+    # Each time is rounded to a millisecond by itself.
+    assert abs(seconds_between(job["created_at"], job["deadline"]) - seconds) < 0.0015
     assert 0 <= seconds_between(job["deadline"], job["updated_at"]) <= SWEEP_SECONDS + LATE_SECONDS
     asked = len(stack.polls(tasks[situation]))
     assert 2 <= asked <= 10, "it is asked again, but not without a pause"

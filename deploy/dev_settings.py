@@ -70,7 +70,7 @@ def locked_data_directory() -> Iterator[int]:
 
 
 def _holder(words: list[str]) -> str:
-    """Who holds the lock, by the words of its file, and how to end that."""
+    """The holder of the lock by the words of its file, and how to end it."""
     if len(words) < 2:
         return "another `make run` is starting in this folder"
     launcher, url, *started = words

@@ -56,7 +56,7 @@ class Welcome(threading.Thread):
         )
 
     def _bfl_key(self) -> str:
-        """What BFL says of the key; asking costs nothing."""
+        """BFL's answer about the key; asking costs nothing."""
         try:
             answer = self._send("GET", "/v1/credits")
             body = answer.json()

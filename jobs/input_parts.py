@@ -127,7 +127,7 @@ def opened(storage: MediaStorage, values: Any) -> Iterator[Mapping[InputPart, IO
 
 
 def _encoded(part: InputPart, file: IO[bytes]) -> Iterator[bytes]:
-    """What stands between the quotes of a JSON string."""
+    """The content of a JSON string, without its quotes."""
     file.seek(0)
     pieces = iter(partial(file.read, READ_BYTES), b"")
     if part.encoding == "input":

@@ -70,5 +70,5 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
 
 
 def listing() -> dict[ProblemType, str]:
-    """What happened and what to do, by type; of two errors with one code the last one says it."""
+    """The cause and the remedy by type; of two errors with one code the last one says it."""
     return {kind: kind.text or errors.message_of(error) for error, kind in PROBLEM_TYPES.items()}

@@ -54,7 +54,7 @@ def is_model(name: str) -> bool:
 
 
 def purpose(model: str) -> str:
-    """What a model is for, in words; empty where we do not know."""
+    """The purpose of a model in words; empty where we do not know."""
     return next((text for prefix, text in PURPOSES.items() if model.startswith(prefix)), "")
 
 

@@ -32,7 +32,7 @@ STRICT = ConfigDict(strict=True)
 
 
 class Kind(StrEnum):
-    """What is put into a field: a type of JSON or a file."""
+    """The kind of value that a field takes: a type of JSON or a file."""
 
     TEXT = "string"
     INTEGER = "integer"
@@ -186,7 +186,7 @@ class _Reader:
         )
 
     def _alternatives(self, node: Any) -> Iterator[Any]:
-        """What a node may be, through references and unions. Raises InvalidDocument."""
+        """The schemas of a node, through references and unions. Raises InvalidDocument."""
         waiting = [node]
         while waiting:
             one = waiting.pop()

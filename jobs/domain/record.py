@@ -143,7 +143,7 @@ class Submission(Evolving):
 
 @dataclass(frozen=True, kw_only=True)
 class Request(Evolving):
-    """What was asked of BFL and by whom, of any job whose request is known."""
+    """The request to BFL and its author, of any job whose request is known."""
 
     key: str | None = None  # name of the API key that submitted or announced it
     announced_by: str | None = None  # the same key, until BFL has confirmed an announced job

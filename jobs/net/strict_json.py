@@ -42,7 +42,7 @@ def load_object(body: bytes, error: type[FluxkeepError] = InvalidJson) -> dict[s
 
 
 def _reason(problem: Exception) -> str:
-    """What is wrong and where, without any of the text."""
+    """Say what is wrong and where, without any of the text."""
     if isinstance(problem, json.JSONDecodeError):
         return f"line {problem.lineno}, column {problem.colno}: {problem.msg}"
     if isinstance(problem, UnicodeError):

@@ -131,7 +131,7 @@ def _input_form(fields: Mapping[str, str]) -> InputForm:
 
 
 def _public(fields: Mapping[str, str]) -> dict[str, str]:
-    """What may stand in a URL to fill the form again: proxies log URLs."""
+    """The fields that a URL may have to fill the form again: proxies log URLs."""
     form = _input_form(fields)
     kinds = {name: field.kind for name, field in form.fields.items()}
     public = {"model", form.selector, *(name for name in kinds if kinds[name] in PUBLIC_KINDS)}

@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -112,6 +112,9 @@ class Archive:
         found = (key.decode() for key in self.redis.scan_iter("fluxkeep:*"))
         bounded = ("fluxkeep:counters", "fluxkeep:events", "fluxkeep:costs:")
         return sorted(key for key in found if not key.startswith(bounded))
+
+
+Open = Callable[..., Archive]
 
 
 def events(job: Job | None) -> list[str]:

@@ -1,11 +1,13 @@
 """The product as it runs for one module of tests, its command line, and a browser."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from tests.harness import CommandLine, Installation, RedisServer, Stack, running_stack
+from tests.harness.archive import Archive, Open
 from tests.harness.chromium import Chromium, Window
 
 
@@ -28,6 +30,19 @@ def stack(
     with running_stack(tmp_path_factory.mktemp("stack"), None, bucket, **settings) as running:
         yield running
         getattr(request.module, "afterwards", lambda _: None)(running)
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def opened(
+    request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path: Path, temporary: Path
+) -> Open:
+    """An archive over one Redis and one storage, with the settings of one process."""
+    assert temporary.exists()
+    if request.param == "bucket":
+        where = request.getfixturevalue("bucket").settings
+    else:
+        where = {"MEDIA_URL": (tmp_path / "media").as_uri()}
+    return lambda **settings: Archive.over(redis_server, where | settings)
 
 
 @pytest.fixture(scope="module")

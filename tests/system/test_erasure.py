@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from receiver.checks.processes import check_sweep
 from receiver.job_actions import delete_or_erase
 from receiver.repair import objects
 from tests.harness import RedisServer
-from tests.harness.archive import DAY_SECONDS, TIMEOUTS, Archive
+from tests.harness.archive import DAY_SECONDS, TIMEOUTS, Archive, Open
 from tests.harness.publishing import published
 from tests.harness.reports import report_of
 from tests.harness.stored_objects import a_file_in_place_of
@@ -32,20 +31,6 @@ from worker.cleanup import RetentionCleanup
 IMAGE = b"\xff\xd8\xff" + bytes(range(256)) * 10
 INPUT = {"prompt": "canary-prompt " * 300, "seed": 7, "input_image": b64encode(IMAGE).decode()}
 DAYS = 120
-Open = Callable[..., Archive]
-
-
-@pytest.fixture(params=["directory", "bucket"])
-def opened(
-    request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path: Path, temporary: Path
-) -> Open:
-    """An archive over one Redis and one storage, with the settings of one process."""
-    assert temporary.exists()
-    if request.param == "bucket":
-        where = request.getfixturevalue("bucket").settings
-    else:
-        where = {"MEDIA_URL": (tmp_path / "media").as_uri()}
-    return lambda **settings: Archive.over(redis_server, where | settings)
 
 
 @pytest.fixture

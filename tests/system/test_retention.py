@@ -15,27 +15,13 @@ from jobs.domain.job import Job
 from jobs.domain.record import Notifications
 from jobs.storage.layout import companion_keys
 from tests.harness import RedisServer, S3Server, TcpProxy, running_stack, wait_for
-from tests.harness.archive import Archive, events
+from tests.harness.archive import Archive, Open, events
 from tests.harness.kept_inputs import sent
 from worker.cleanup import BATCH, RetentionCleanup
 
 WEEK = {"RETAIN_MEDIA_DAYS": "7", "RETAIN_JOBS_DAYS": "30"}
 IMAGE = b"\xff\xd8\xff" + bytes(range(256)) * 10
 INPUT = {"prompt": "add fog", "input_image": b64encode(IMAGE).decode()}
-Open = Callable[..., Archive]
-
-
-@pytest.fixture(params=["directory", "bucket"])
-def opened(
-    request: pytest.FixtureRequest, redis_server: RedisServer, tmp_path: Path, temporary: Path
-) -> Open:
-    """An archive over one Redis and one storage, with the settings of one process."""
-    assert temporary.exists()
-    if request.param == "bucket":
-        where = request.getfixturevalue("bucket").settings
-    else:
-        where = {"MEDIA_URL": (tmp_path / "media").as_uri()}
-    return lambda **settings: Archive.over(redis_server, where | settings)
 
 
 def clear(archive: Archive) -> None:
@@ -59,7 +45,9 @@ def test_media_go_when_their_time_is_over_and_the_job_says_so(opened: Open) -> N
     assert archive.objects() == sorted((kept.key, *companion_keys(kept.key)[:1]))
 
 
-def test_records_go_when_their_time_is_over_and_nothing_is_left_of_them(opened: Open) -> None:
+def test_records_go_when_their_time_is_over_and_nothing_is_left_of_them(
+    opened: Open,
+) -> None:
     archive = opened(**WEEK)
     before = archive.keys()
     jobs = [archive.stored(31), archive.failed(31), archive.stored(40, files=3)]

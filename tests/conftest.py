@@ -16,6 +16,7 @@ from jobs.storage.providers import Provider, RequestLimits
 from tests.harness import (
     Client,
     Installation,
+    PostgresServer,
     RedisServer,
     S3Server,
     TestBucket,
@@ -68,6 +69,21 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
     """A client of the real Redis."""
     with redis_server.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL; each test takes a database of its own."""
+    server = PostgresServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of an empty database. What a test does to the server is undone after it."""
+    with postgres_server.database() as name:
+        yield postgres_server.url(name)
 
 
 @pytest.fixture(scope="session")

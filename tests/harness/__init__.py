@@ -7,6 +7,7 @@ from tests.harness.installation_state import all_jobs
 from tests.harness.invariants import assert_invariants
 from tests.harness.patience import SLOWEST, wait_for, wait_for_none
 from tests.harness.ports import free_port
+from tests.harness.postgres_server import PostgresServer
 from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import RcloneServer, S3Server, TestBucket
@@ -21,6 +22,7 @@ __all__ = [
     "Client",
     "CommandLine",
     "Installation",
+    "PostgresServer",
     "Process",
     "RcloneServer",
     "RedisServer",

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -16,9 +17,16 @@ _SETPRIV = shutil.which("setpriv")
 
 
 def launch(
-    command: Sequence[str], output: IO[bytes] | int, environment: Mapping[str, str], directory: Path
+    command: Sequence[str],
+    output: IO[bytes] | int,
+    environment: Mapping[str, str],
+    directory: Path,
+    user: str | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a command; on Linux it is killed when the thread that called this is gone."""
+    """Start a command; on Linux it is killed when the thread that called this is gone.
+
+    Root may name another user, who has no groups but its own.
+    """
     tied = [_SETPRIV, "--pdeathsig", "KILL"] if _SETPRIV else []
     return subprocess.Popen(
         [*tied, *command],
@@ -28,6 +36,9 @@ def launch(
         env=dict(environment),
         cwd=directory,
         start_new_session=True,
+        user=user,
+        group=pwd.getpwnam(user).pw_gid if user else None,
+        extra_groups=[] if user else None,
     )
 
 

@@ -5,12 +5,15 @@ from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from receiver.checks import ReadinessResults
+from receiver.checks.archive import ARCHIVE, DATABASE
 from receiver.checks.redis import MEMORY
 from receiver.checks.result import Grade, Result
 from receiver.context import part
 from receiver.metrics import MetricsText
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.responses import Readiness
+
+SHOWN_WARNINGS = (MEMORY, DATABASE, ARCHIVE)
 
 blueprint = Blueprint("health", __name__)
 
@@ -42,7 +45,7 @@ def is_ready() -> ResponseReturnValue:
 
 def _is_shown(result: Result) -> bool:
     """Warnings about settings are not public: this endpoint needs no key."""
-    return not result.ok or (result.name == MEMORY and result.grade is Grade.WARNING)
+    return not result.ok or (result.name in SHOWN_WARNINGS and result.grade is Grade.WARNING)
 
 
 @blueprint.get("/metrics")

@@ -1,14 +1,13 @@
 """The rows of the archive: put, read by id, listed, and deleted."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from jobs.archive import rows
-from jobs.archive.database import BadRow, Database, Transaction
-from jobs.archive.postgres import PostgresDatabase
+from jobs.archive.database import BadRow, Database, Runner, Transaction
 from jobs.archive.rows import Row
-from jobs.archive.sqlite import Runner, SqliteDatabase
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.listing import Position
@@ -31,10 +30,14 @@ class Version(NamedTuple):
 
 
 class State(NamedTuple):
-    """When rows were written last, and up to which microsecond rows of deleted jobs are gone."""
+    """When rows were written last, and up to which microsecond rows of deleted jobs are gone.
+
+    `schema` is the version of the tables.
+    """
 
     last_pass: float
     deletions_until: float
+    schema: int
 
 
 class Archive:
@@ -42,6 +45,10 @@ class Archive:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @property
+    def database_name(self) -> str:
+        return self._database.name
 
     def close(self) -> None:
         self._database.close()
@@ -180,7 +187,13 @@ class Archive:
 
     def state(self) -> State:
         found = dict(self._database.transact(lambda run: run("SELECT name, value FROM state")))
-        return State(found.get(LAST_PASS, 0.0), found.get(NOTED, 0.0))
+        schema = int(found["schema"])
+        return State(found.get(LAST_PASS, 0.0), found.get(NOTED, 0.0), schema)
+
+    def size(self) -> int:
+        """Bytes of the whole database."""
+        sql = self._database.size_sql
+        return int(self._database.transact(lambda run: run(sql))[0][0])
 
     def note_deletions(self, day: int, until: float) -> None:
         """Note up to which microsecond rows of deleted jobs are gone, as of a day."""
@@ -197,11 +210,19 @@ class Archive:
 
 
 def open_archive(url: str, connections: int, in_thread: Runner) -> Archive:
-    """The archive of a DATABASE_URL; nothing is connected yet. `in_thread` is for SQLite."""
-    if url.startswith(SQLITE):
-        path = unquote(url.removeprefix(SQLITE))
-        return Archive(SqliteDatabase(path, connections, in_thread))
-    return Archive(PostgresDatabase(url, connections))
+    """The archive of a DATABASE_URL; nothing is connected yet. `in_thread` is for SQLite.
+
+    Only the database in use loads its library.
+    """
+    if (path := sqlite_path(url)) is not None:
+        module = import_module("jobs.archive.sqlite")
+        return Archive(module.SqliteDatabase(path, connections, in_thread))
+    return Archive(import_module("jobs.archive.postgres").PostgresDatabase(url, connections))
+
+
+def sqlite_path(url: str) -> str | None:
+    """The file of a DATABASE_URL; None if it leads to a server."""
+    return unquote(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
 
 
 def _query(search: Search, limit: int, before: Position | None) -> tuple[str, list[Any]]:

@@ -61,6 +61,7 @@ class Counter(StrEnum):
     NOTIFICATION_DELIVERED = "notification_delivered"
     NOTIFICATION_POSTPONED = "notification_postponed"
     NOTIFICATION_GIVEN_UP = "notification_given_up"
+    EVICTED = "evicted"
 
 
 def report_counter(source: Source, kind: ReportKind | None) -> str:
@@ -78,20 +79,29 @@ class Totals(NamedTuple):
 
     counts: Mapping[str, int]
     jobs: Mapping[Status, int]
+    archived: int  # of these jobs those that only the archive has
     due: int
     overdue: int
     waiting: int  # for a worker
     rq_jobs: int  # in RQ's queue
     notifications: int  # jobs with notifications to send
 
+    @property
+    def hot(self) -> int:
+        """Jobs with a record in Redis."""
+        return sum(self.jobs.values()) - self.archived
+
 
 class Metrics:
     """Counters, queue lengths and heartbeats. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, clock: Clock, rq_queue: RqQueue) -> None:
+    def __init__(
+        self, redis: Redis, clock: Clock, rq_queue: RqQueue, *, has_archive: bool = False
+    ) -> None:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
         self._rq_queue = rq_queue
+        self._has_archive = has_archive
 
     def totals(self) -> Totals:
         """All counters, jobs by status, and lengths of the queues."""
@@ -106,10 +116,18 @@ class Metrics:
             pipe.zcard(keys.PENDING_POLLS)
             pipe.llen(self._rq_queue.queue_key)
             pipe.zcard(keys.NOTIFICATIONS)
-            counts, *jobs, due, overdue, rescues, polls, rq_jobs, notifications = pipe.execute()
+            pipe.zrange(keys.COLD, 0, -1, withscores=True)
+            counts, *jobs, due, overdue, rescues, polls, rq_jobs, notifications, cold = (
+                pipe.execute()
+            )
+        found = {name.decode(): int(number) for name, number in cold} if self._has_archive else {}
+        archived = [max(found.get(status, 0), 0) for status in Status]
         return Totals(
             counts={name.decode(): int(value) for name, value in counts.items()},
-            jobs=dict(zip(Status, jobs, strict=True)),
+            jobs={
+                status: hot + cold for status, hot, cold in zip(Status, jobs, archived, strict=True)
+            },
+            archived=sum(archived),
             due=due,
             overdue=overdue,
             waiting=rescues + polls,
@@ -163,6 +181,12 @@ class Metrics:
                 return dict(self._redis.info())
         except StoreUnavailable:
             return {}
+
+    def bytes_per_job(self, totals: Totals) -> float:
+        """Memory of Redis for each job with a record; 0 without one, or without INFO."""
+        info = self.info()
+        used = info.get("used_memory", 0) - info.get("used_memory_startup", 0)
+        return float(used / totals.hot) if totals.hot else 0.0
 
     def memory_used_ratio(self) -> float:
         """Share of maxmemory in use; 0 without a limit, or where a provider forbids INFO."""

@@ -7,6 +7,7 @@ from click.core import ParameterSource
 from flask import Flask
 from flask.cli import FlaskGroup, routes_command, run_command, shell_command
 
+from receiver.cli.archive import archive
 from receiver.cli.credits import credits_left
 from receiver.cli.doctor import doctor
 from receiver.cli.jobs import jobs
@@ -15,7 +16,16 @@ from receiver.cli.login import login
 from receiver.cli.repair import repair
 from receiver.cli.submit import submit
 
-COMMANDS: tuple[click.Command, ...] = (submit, jobs, credits_left, keys, login, doctor, repair)
+COMMANDS: tuple[click.Command, ...] = (
+    submit,
+    jobs,
+    archive,
+    credits_left,
+    keys,
+    login,
+    doctor,
+    repair,
+)
 HELP = """Fluxkeep keeps the media of jobs at BFL's FLUX API.
 
 The commands need the settings of its processes; after `make run` they find them in var/run.env.

@@ -11,8 +11,8 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from jobs.domain.errors import ArchiveUnavailable, StoreUnavailable
 from jobs.archive.archive import Archive
+from jobs.domain.errors import ArchiveUnavailable, StoreUnavailable
 from jobs.domain.status import TERMINAL, ReportKind, Source
 from jobs.services import Services
 from jobs.store import metrics

@@ -1,19 +1,16 @@
 """The rows of the archive: put, read by id, listed, and deleted."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import import_module
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 from jobs.archive import rows
-from jobs.archive.database import BadRow, Database, Runner, Transaction
+from jobs.archive.database import BadRow, Database, Transaction
 from jobs.archive.rows import Row
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.listing import Position
 from jobs.store.search import Search
 
-SQLITE = "sqlite:///"
 ROW_NUMBER_TRIES = 4
 FACETS_AT_ONCE = 5000  # SQLite takes 32,766 parameters
 LAST_CHARACTER = "\x7f"  # behind all that ids are made of
@@ -207,22 +204,6 @@ class Archive:
         """The note of a day or of the latest before it; 0 without one."""
         sql = "SELECT coalesce(max(until), 0) FROM deletion_notes WHERE day <= ?"
         return float(self._database.transact(lambda run: run(sql, [day]))[0][0])
-
-
-def open_archive(url: str, connections: int, in_thread: Runner) -> Archive:
-    """The archive of a DATABASE_URL; nothing is connected yet. `in_thread` is for SQLite.
-
-    Only the database in use loads its library.
-    """
-    if (path := sqlite_path(url)) is not None:
-        module = import_module("jobs.archive.sqlite")
-        return Archive(module.SqliteDatabase(path, connections, in_thread))
-    return Archive(import_module("jobs.archive.postgres").PostgresDatabase(url, connections))
-
-
-def sqlite_path(url: str) -> str | None:
-    """The file of a DATABASE_URL; None if it leads to a server."""
-    return unquote(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else None
 
 
 def _query(search: Search, limit: int, before: Position | None) -> tuple[str, list[Any]]:

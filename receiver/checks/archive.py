@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobs.archive import schema
-from jobs.archive.archive import Archive, sqlite_path
+from jobs.archive.archive import Archive
+from jobs.archive.databases import sqlite_path
 from jobs.config.settings import Settings
 from jobs.domain.errors import ArchiveUnavailable
 from jobs.services import Services
@@ -75,12 +76,12 @@ def network_filesystem(settings: Settings) -> str | None:
     return kind if kind.startswith(NETWORK_FILESYSTEMS) else None
 
 
-def filesystem(path: Path, mounts: Path = MOUNTS) -> str:
+def filesystem(path: Path) -> str:
     """The type of the file system of a path; empty where Linux does not say it."""
     absolute = path.absolute()
     try:
         device = next(one for one in (absolute, *absolute.parents) if one.exists()).stat().st_dev
-        lines = mounts.read_text().splitlines()
+        lines = MOUNTS.read_text().splitlines()
     except OSError:
         return ""
     number = f"{os.major(device)}:{os.minor(device)}"

@@ -168,7 +168,7 @@ def _processes(services: Services, totals: metrics.Totals) -> Iterator[Metric]:
     ratio = services.metrics.memory_used_ratio()
     text = "Share of Redis's maxmemory that is in use; 0 without a limit."
     yield _gauge("redis_memory_used_ratio", text, ratio)
-    text = "Memory of Redis for each job that has a record there."
+    text = "Memory of Redis for each job there; no sample under 1,000 jobs."
     yield _gauge("redis_bytes_per_job", text, services.metrics.bytes_per_job(totals))
     yield _gauge("storage_refuses", "1 if the storage refused a write this minute.", refuses)
 

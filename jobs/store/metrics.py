@@ -17,6 +17,7 @@ from jobs.store.scripts import write_essential
 
 TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps
+JOBS_MEASURED = 1000
 # Labels in Prometheus.
 NO_SOURCE = "none"  # no final report
 OLD_REPORT = "old"  # a duplicate or late one
@@ -182,11 +183,11 @@ class Metrics:
         except StoreUnavailable:
             return {}
 
-    def bytes_per_job(self, totals: Totals) -> float:
-        """Memory of Redis for each job with a record; 0 without one, or without INFO."""
-        info = self.info()
-        used = info.get("used_memory", 0) - info.get("used_memory_startup", 0)
-        return float(used / totals.hot) if totals.hot else 0.0
+    def bytes_per_job(self, totals: Totals) -> float | None:
+        """Memory of Redis for each job there; None for few jobs: other data would count more."""
+        if totals.hot < JOBS_MEASURED:
+            return None
+        return float(self.info().get("used_memory_dataset", 0) / totals.hot)
 
     def memory_used_ratio(self) -> float:
         """Share of maxmemory in use; 0 without a limit, or where a provider forbids INFO."""

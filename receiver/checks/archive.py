@@ -100,8 +100,9 @@ def check_archive(context: Context) -> Iterator[Result]:
         yield warning(ARCHIVE, why, _LATE)
         return
     totals = services.metrics.totals()
-    size = f" of {services.metrics.bytes_per_job(totals):,.0f} bytes" if totals.hot else ""
-    why = f"is not late; {totals.archived:,} jobs only there, {totals.hot:,} in Redis{size}"
+    size = services.metrics.bytes_per_job(totals)
+    each = f", {size:,.0f} bytes each" if size else ""
+    why = f"is not late; {totals.archived:,} jobs only there, {totals.hot:,} in Redis{each}"
     yield ok(ARCHIVE, why)
 
 

@@ -1,23 +1,23 @@
 """Stored draft bundles as input: `{"draft_cache": {"job": "<id>", "n": 0}}` enhances a draft.
 
-So does our own link to a bundle, which a client of BFL's API got with a draft, expired or not. The
-queue stores the reference. The worker replaces it by the bytes, or by a link, when it submits.
+So does our own link to a bundle, which a client of BFL's API got with a draft, expired or not. It
+is looked up when the job is accepted, as a worker knows nothing of archived jobs. The worker
+replaces it by the bytes, or by a link, when it submits.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobs.bfl.parsing import TASK_ID
+from jobs.catalog import Catalog
 from jobs.domain.errors import Invalid, InvalidLink
-from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.record import DraftBundle
 from jobs.domain.report import Role
 from jobs.input_parts import InputPart, base64_bytes
 from jobs.net.ip import is_internal_host
 from jobs.net.urls import URL_MAX_CHARS, parse
 from jobs.services import Services
 from jobs.signing import LinkSigner, MediaLink
-from jobs.store.job_store import JobStore
 
 FIELD = "draft_cache"
 MODE = {"mode": "draft_enhance"}  # the only mode of flux-3-video that takes a bundle
@@ -25,27 +25,16 @@ BASE64_MAX_BYTES = 128 * 2**20
 LINK_MIN_SECONDS = 3600.0  # BFL fetches the bundle after the task has begun
 
 
-class Bundle(NamedTuple):
-    """A stored bundle: its job, and its position among the job's files."""
-
-    job: Job
-    position: int
-
-    @property
-    def file(self) -> MediaFile:
-        return self.job.media[self.position]
-
-
-def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
+def find(services: Services, given: Mapping[str, Any]) -> DraftBundle | None:
     """Find the bundle that an input refers to; None when it refers to none.
 
     Raises Invalid when there is no such bundle, and StoreUnavailable.
     """
     value = given.get(FIELD)
     if isinstance(value, dict):
-        bundle = _find_by_reference(services.store, value)
+        bundle = _find_by_reference(services.catalog, value)
     elif isinstance(value, str) and (link := _read_link(services.links, value)):
-        bundle = _find_by_link(services.store, link)
+        bundle = _find_by_link(services.catalog, link)
     else:
         return None
     if bundle.file.deleted_at is not None:
@@ -57,7 +46,7 @@ def find(services: Services, given: Mapping[str, Any]) -> Bundle | None:
     return bundle
 
 
-def _find_by_reference(store: JobStore, value: Mapping[str, Any]) -> Bundle:
+def _find_by_reference(catalog: Catalog, value: Mapping[str, Any]) -> DraftBundle:
     job_id, n = value.get("job"), value.get("n", 0)
     if unknown := value.keys() - {"job", "n"}:
         raise _invalid(f".{min(unknown)}", "there is no such field: name a job and n")
@@ -65,13 +54,13 @@ def _find_by_reference(store: JobStore, value: Mapping[str, Any]) -> Bundle:
         raise _invalid(".job", "give the id of the job whose draft is to be enhanced")
     if type(n) is not int or n < 0:
         raise _invalid(".n", "give a whole number from 0")
-    job = store.load(job_id)
+    job = catalog.load(job_id)
     if job is None:
         raise _invalid(".job", "no job has this id")
     found = [at for at, file in enumerate(job.media) if file.role is Role.DRAFT_CACHE]
     if n >= len(found):
         raise _invalid(".n", f"the job has {len(found)} draft bundles, counted from 0")
-    return Bundle(job, found[n])
+    return DraftBundle(job.id, found[n], job.media[found[n]])
 
 
 def _read_link(links: LinkSigner, text: str) -> MediaLink | None:
@@ -85,23 +74,25 @@ def _read_link(links: LinkSigner, text: str) -> MediaLink | None:
         return None
 
 
-def _find_by_link(store: JobStore, link: MediaLink) -> Bundle:
-    job = store.load(link.job_id)
+def _find_by_link(catalog: Catalog, link: MediaLink) -> DraftBundle:
+    job = catalog.load(link.job_id)
     file = job.media[link.n] if job and link.n < len(job.media) else None
     if job is None or file is None:
         raise _invalid("", "the job of this link was deleted")
     if file.role is not Role.DRAFT_CACHE or link.thumbnail or link.is_input:
         raise _invalid("", "this link leads to no draft bundle")
-    return Bundle(job, link.n)
+    return DraftBundle(job.id, link.n, file)
 
 
-def insert(services: Services, given: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+def insert(
+    services: Services, given: dict[str, Any], bundle: DraftBundle | None
+) -> tuple[dict[str, Any], str | None]:
     """Replace the reference by the bytes of the bundle; also give a link to it, if BFL can use it.
 
     Base64 is BFL's primary form: a link is sent for a bundle that is too large for it, and where
     BFL refuses base64. Raises Invalid when the bundle is gone, StorageError and StoreUnavailable.
     """
-    bundle = find(services, given)
+    bundle = bundle or find(services, given)  # an earlier version did not look it up
     if bundle is None:
         return given, None
     if services.storage.size(bundle.file.key) is None:
@@ -109,7 +100,9 @@ def insert(services: Services, given: dict[str, Any]) -> tuple[dict[str, Any], s
     link = None
     if is_reachable(services.settings.public_url):
         seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
-        link = services.links_to(bundle.job, seconds=seconds)[bundle.position]
+        expires = int(services.store.now() + seconds)
+        token = services.links.sign(MediaLink(bundle.job_id, bundle.position, expires))
+        link = f"{services.base_url()}/media/{token}"
     if base64_bytes(bundle.file.bytes) > BASE64_MAX_BYTES:
         return MODE | given | {FIELD: link}, None
     return MODE | given | {FIELD: InputPart.of_object("input", bundle.file)}, link

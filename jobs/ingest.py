@@ -3,12 +3,13 @@
 from functools import partial
 
 from jobs.domain import submission
-from jobs.domain.errors import ReportRefused, UnknownJob
+from jobs.domain.errors import Evicted, ReportRefused, UnknownJob
 from jobs.domain.job import Job
 from jobs.domain.report import Report
 from jobs.domain.status import Source
 from jobs.domain.timeouts import Timeouts
 from jobs.domain.transitions import transition
+from jobs.store.commit import CommitOptions
 from jobs.store.job_store import JobStore
 from jobs.store.metrics import report_counter
 
@@ -20,19 +21,25 @@ def apply_report(
 
     A callback to the general address has no `job_id`: its job has the id of the task. It creates a
     job for an unknown task, because it proves that the task exists.
-    Raises UnknownJob when the job was deleted, ReportRefused when the report is about a task of
-    another job, StoreUnavailable when nothing was recorded.
+    Raises UnknownJob when the job was deleted, Evicted when only the archive has it, ReportRefused
+    when the report is about a task of another job, StoreUnavailable when nothing was recorded.
     """
     is_general = report.source is Source.CALLBACK and job_id is None
     step = partial(_apply, store=store, report=report, timeouts=timeouts, job_id=job_id)
     counts = {report_counter(report.source, report.kind): 1}
     try:
         change = store.update(
-            job_id or report.task_id, step, counts=counts, new=is_general, unless_deleted=True
+            job_id or report.task_id,
+            step,
+            CommitOptions(counts, unless_deleted=True),
+            new=is_general,
         )
     except UnknownJob:
         if is_general:
             _require_no_submission(store.load(report.task_id))
+        raise
+    except Evicted:
+        store.increment({report_counter(report.source, None): 1})
         raise
     if not change.written:
         store.increment({report_counter(report.source, None): 1})

@@ -9,8 +9,11 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from jobs.archive.archive import Archive, open_archive
+from jobs.archive.sqlite import Runner
 from jobs.bfl.client import BflClient
 from jobs.bfl.hosts import HostPolicy, api_origin
+from jobs.catalog import Catalog
 from jobs.config.quotas import QueueCapacity
 from jobs.config.settings import Settings
 from jobs.domain.job import Job
@@ -27,7 +30,8 @@ from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
 from jobs.store.durability import Durability
 from jobs.store.events import Events
-from jobs.store.job_store import JobStore
+from jobs.store.evictions import Evictions
+from jobs.store.job_store import Followers, JobStore
 from jobs.store.listing import JobListing
 from jobs.store.live_schemas import LiveSchemas
 from jobs.store.metrics import Metrics
@@ -43,6 +47,7 @@ WEB_RETRIES = 1
 WEB_BACKOFF = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
 BACKGROUND_TIMEOUT_SECONDS = 20.0
 BACKGROUND_RETRIES = 40
+WEB_DATABASE_CONNECTIONS = 3
 BACKGROUND_BACKOFF = ExponentialWithJitterBackoff(cap=2, base=0.1)
 
 
@@ -56,6 +61,7 @@ class Services:
         limits: RequestLimits = BACKGROUND_LIMITS,
         level: Durability = Durability.MEMORY,
         pause: Callable[[], object] = lambda: None,
+        in_thread: Runner | None = None,
     ) -> None:
         clock, batching = Clock(redis), Batching(redis, level, pause)
         self.settings = settings
@@ -69,7 +75,7 @@ class Services:
             clock,
             settings.max_active,
             QueueCapacity(announced=settings.max_announced),
-            notifies_owner=settings.notify_url is not None,
+            Followers(settings.notify_url is not None, settings.database_url is not None),
         )
         self.submission_queue = SubmissionQueue(
             redis,
@@ -83,6 +89,9 @@ class Services:
         self.used_logins = UsedLogins(redis)
         self.ended_sessions = EndedSessions(redis)
         self.listing = JobListing(redis)
+        self.archive = build_archive(settings, in_thread)
+        self.evictions = Evictions(batching, self.store)
+        self.catalog = Catalog(self.store, self.listing, self.evictions, self.archive)
         self.events = Events(redis)
         self.metrics = Metrics(redis, clock, self.rq_queue)
         self.costs = Costs(redis, clock)
@@ -152,13 +161,27 @@ def build_bfl_client(settings: Settings) -> BflClient:
     return BflClient(settings.bfl_api_key, build_host_policy(settings), settings.bfl_origin)
 
 
-def for_web(settings: Settings, pause: Callable[[], object] = lambda: None) -> Services:
+def build_archive(settings: Settings, in_thread: Runner | None) -> Archive | None:
+    """The archive of DATABASE_URL, if it is set. Its first call connects."""
+    if settings.database_url is None:
+        return None
+    connections = WEB_DATABASE_CONNECTIONS if in_thread else 1
+    url = settings.database_url.get_secret_value()
+    return open_archive(url, connections, in_thread or (lambda call: call()))
+
+
+def for_web(
+    settings: Settings,
+    pause: Callable[[], object] = lambda: None,
+    in_thread: Runner | None = None,
+) -> Services:
     """Services that fail fast: BFL repeats a callback that was answered with 503.
 
-    `pause` lets other requests run before a round trip to Redis. Raises InvalidSettings.
+    `pause` lets other requests run before a round trip to Redis, `in_thread` lets them run while
+    a database in a file is read. Raises InvalidSettings.
     """
     redis, level = redis_for_web(settings), Durability(settings.durability)
-    return _with_open_storage(Services(settings, redis, WEB_LIMITS, level, pause))
+    return _with_open_storage(Services(settings, redis, WEB_LIMITS, level, pause, in_thread))
 
 
 def _with_open_storage(services: Services) -> Services:

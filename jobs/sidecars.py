@@ -63,7 +63,7 @@ def update(
     previous, written = None, b""
     for _ in range(RACES_MAX):
         job = store.load(job_id)
-        if job is None and previous:
+        if job is None and previous and not store.tombstone(job_id):
             run(partial(_delete, media, previous))
         if job is None or job.status is not Status.STORED or render(job) == written:
             return

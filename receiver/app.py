@@ -15,6 +15,7 @@ from jobs.services import Services, for_web
 from receiver import cli, context, dashboard, health, media, problem_details, state, webhook
 from receiver.api import bfl_compat, costs, events, jobs, repeats, submissions
 from receiver.openapi import document as openapi
+from receiver.thread_pool import run_in_database_thread
 
 # gunicorn's exit status for a failed boot; after any other it starts the worker again for ever.
 BOOT_FAILED = 3
@@ -64,7 +65,7 @@ def _services_from_environment() -> Services:
     try:
         loaded = settings.load()
         observability.configure(loaded, "web")
-        return for_web(loaded, pause=gevent.sleep)
+        return for_web(loaded, gevent.sleep, run_in_database_thread)
     except FluxkeepError as error:
         sys.stderr.write(f"Fluxkeep cannot start: {error}\n")
         sys.exit(BOOT_FAILED)

@@ -14,7 +14,7 @@ from receiver.thread_pool import run_in_thread
 
 def load_job(services: Services, job_id: str) -> Job:
     """Load a job by its own id or by BFL's. Raises UnknownJob."""
-    job = services.store.load(job_id) if parsing.TASK_ID.fullmatch(job_id) else None
+    job = services.catalog.load(job_id) if parsing.TASK_ID.fullmatch(job_id) else None
     if job is None:
         raise UnknownJob
     return job
@@ -26,7 +26,7 @@ def replay_job(services: Services, job_id: str) -> Job:
     if known.task_id is None and not _has_input(services, known):
         raise WrongStatus("BFL never accepted this job, and its input was deleted")
     replay = partial(submission.replay, timeouts=services.settings.timeouts)
-    change = services.store.change(known.id, replay)
+    change = services.catalog.change(known.id, replay)
     if not change.written or change.after is None:
         raise WrongStatus("only a job that failed, expired or was lost can be replayed")
     return change.after
@@ -45,7 +45,7 @@ def delete_or_erase(services: Services, job_id: str) -> bool:
     """
     if not parsing.TASK_ID.fullmatch(job_id):
         raise UnknownJob
-    while (job := services.store.load(job_id)) is None:
+    while (job := services.catalog.recall(job_id)) is None:
         if erasures.begin(services.store, services.due.erasures, job_id):
             return False
     delete_job(services, job)
@@ -58,7 +58,10 @@ def delete_job(services: Services, job: Job) -> None:
     Raises UnknownJob when another request deleted it meanwhile.
     """
     while not _delete_unchanged(services, job):  # it may have been stored meanwhile
-        job = load_job(services, job.id)
+        known = services.catalog.recall(job.id)
+        if known is None:
+            raise UnknownJob
+        job = known
     # A running rescue may have published an object; without the record it cannot commit.
     run_in_thread(
         services.storage.delete_superseded,

@@ -12,13 +12,13 @@ from flask.typing import ResponseReturnValue
 from pydantic import ConfigDict, Field
 from werkzeug.exceptions import HTTPException
 
+from jobs.catalog import Catalog
 from jobs.domain.errors import InvalidLink, MediaGone, StorageError
 from jobs.domain.job import Job
 from jobs.domain.record import MediaFile
 from jobs.signing import MediaLink
 from jobs.storage.base import MediaStorage, Verb
 from jobs.storage.layout import EXTENSIONS, OPAQUE
-from jobs.store.job_store import JobStore
 from jobs.views import file_name
 from receiver import cors, range_requests
 from receiver.auth import has_key
@@ -71,7 +71,7 @@ def get_media(token: str) -> ResponseReturnValue:
     """Fetch a file. Range and conditional requests work; the ETag is its SHA-256."""
     store, media = services().store, services().storage
     link = services().links.read(token, store.now())
-    job, file = _load_file(store, link)
+    job, file = _load_file(services().catalog, link)
     seconds = int(link.expires - store.now())
     if redirection := _redirect(media, file, seconds):
         return redirection
@@ -86,8 +86,8 @@ def get_media(token: str) -> ResponseReturnValue:
     return response
 
 
-def _load_file(store: JobStore, link: MediaLink) -> tuple[Job, MediaFile]:
-    job = store.load(link.job_id, exactly=True)
+def _load_file(catalog: Catalog, link: MediaLink) -> tuple[Job, MediaFile]:
+    job = catalog.load(link.job_id, exactly=True)
     files = (job.request.input_files if link.is_input else job.media) if job else ()
     if job is None or not 0 <= link.n < len(files) or files[link.n].deleted_at is not None:
         raise MediaGone("the media were deleted")

@@ -62,6 +62,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     errors.NoFreeSlot: ProblemType(503, "too_many_waiting"),  # its callers handle it
     errors.TooManyWaiting: ProblemType(503, "too_many_waiting"),
     errors.StoreUnavailable: ProblemType(503, "redis_unavailable"),
+    errors.ArchiveUnavailable: ProblemType(503, "archive_unavailable"),
     errors.StorageFull: ProblemType(503, "queue_full"),
     errors.QueueFull: ProblemType(503, "queue_full"),
     errors.StorageMisconfigured: ProblemType(503, "storage_unavailable"),

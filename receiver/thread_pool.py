@@ -8,6 +8,7 @@ from gevent.threadpool import ThreadPool
 
 THREADS = 32
 STORING_THREADS = 4
+DATABASE_THREADS = 3
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -16,6 +17,11 @@ T = TypeVar("T")
 def run_in_storing_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """As `run_in_thread`, for uploads to a bucket, each of which buffers megabytes."""
     return _apply(_pool(STORING_THREADS), partial(call, *args, **kwargs))
+
+
+def run_in_database_thread(call: Callable[[], T]) -> T:
+    """As `run_in_thread`, for a database in a file."""
+    return _apply(_pool(DATABASE_THREADS), call)
 
 
 def run_in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -148,6 +148,8 @@ def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAc
         job = ingest.apply_report(services.store, report, services.settings.timeouts, job_id)
     except errors.UnknownJob:
         return {"id": job_id or report.task_id, "status": "deleted"}
+    except errors.Evicted as error:
+        return {"id": job_id or report.task_id, "status": error.status}
     except errors.ReportRefused as error:
         refused_id = job_id or error.job_id
         log.info("job %s: callback refused: %s", refused_id, error)

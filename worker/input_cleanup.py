@@ -31,7 +31,7 @@ def delete_unrecorded(services: Services, now: float) -> None:
 
 def _process(services: Services, note: str) -> None:
     job_id, *keys = note.split(" ")
-    job = services.store.load(job_id, exactly=True)
+    job = services.catalog.load(job_id, exactly=True)
     is_of_use = job and job.task_id is None and not job.status.terminal  # replayed meanwhile
     deletes = job and job.request.deletes_input and not is_of_use
     named = job.object_keys if job and not deletes else ()

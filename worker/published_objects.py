@@ -61,9 +61,12 @@ def _delete_superseded(services: Services, job: Job) -> None:
     media, after = services.storage, services.store.load(job.id, exactly=True)
     if after is not None and not after.status.terminal:
         return
+    tombstone = None if after else services.store.tombstone(job.id)
+    if tombstone:  # only the archive knows which of them are the job's
+        return
     named = {file.key for file in after.present_media} if after else set[str]()
     is_stored = after and after.status is Status.STORED
-    if not is_stored and not (after is None and services.store.is_deleted(job.id)):
+    if not is_stored and tombstone is None:
         # A replay or a restore may still need objects that were stored before.
         named |= {key for key in _object_keys(media, job) if sidecars.is_stored(media, key)}
     media.delete_superseded(job.id, job.created_at, job.claim.fencing_token, named)

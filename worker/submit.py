@@ -84,7 +84,9 @@ def _readable_input(
     Raises InputLost, Invalid when the draft is gone, StorageError.
     """
     with claim.silence(LEAST_SECONDS):  # a bucket may be slow
-        given, draft_link = drafts.insert(services, _load_input(services, claim.job))
+        given, draft_link = drafts.insert(
+            services, _load_input(services, claim.job), claim.job.request.draft
+        )
     size = sum(part.size_bytes for part in parts_in(given))
     with (
         claim.silence(LEAST_SECONDS + size / BYTES_PER_SECOND),

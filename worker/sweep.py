@@ -11,6 +11,7 @@ from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
 from jobs.services import Services
 from worker import background, bfl_schemas, erasure, input_cleanup, published_objects, startup
+from worker.archiving import Archiving
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
 from worker.notifications import delivery
@@ -36,7 +37,11 @@ def main() -> int:
         signal.signal(number, begin_shutdown)
     notifications = NotificationDispatcher(partial(delivery.deliver, services))
     retention = RetentionCleanup(services)
-    threads = [
+    threads = []
+    if services.archive:
+        archiving = Archiving(services, services.archive)
+        threads.append(background.start(archiving.run_pass, stop, "archive"))
+    threads += [
         background.start(
             partial(published_objects.delete_left_objects, services), stop, "superseded"
         ),

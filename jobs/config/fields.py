@@ -124,6 +124,13 @@ class ProcessSettings(SettingGroup):
     """Where a callback or request must be on record before it gets a 2xx: in the `memory` of
     Redis, on its disk (`fsync`, needs Redis or Valkey 7.2) or on a `replica`. 503 when that is
     not reached within 2 s."""
+    database_url: Annotated[SecretStr | None, values.DATABASE_URL] = None
+    """Database of ended jobs: `sqlite:///path` (one machine, a local disk) or `postgres://`. Then
+    records leave Redis and are kept, with the prompts, for ever unless RETAIN_JOBS_DAYS says
+    otherwise. If not set, Redis keeps the records, for 30 days."""
+    hot_days: Annotated[float, Field(ge=0, le=100 * 366, allow_inf_nan=False)] = 2.0
+    """Days that a job stays in Redis after its row was written. More than the time between two
+    backups of the database: what a restored one lacks is then written again."""
     worker_concurrency: int = Field(4, ge=1, le=100)
     """Jobs that one worker process works on at once, each in a thread; a download that has been
     silent for 3 s does not count."""
@@ -156,7 +163,7 @@ class MediaSettings(SettingGroup):
     stay."""
     retain_jobs_days: values.Days = 30.0
     """Days from the end of a job until its record is deleted; `forever` or empty keeps all. What
-    people gave goes with it, the media stay."""
+    people gave goes with it, the media stay. With DATABASE_URL the default is `forever`."""
 
 
 class NotificationSettings(SettingGroup):

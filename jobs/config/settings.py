@@ -73,7 +73,9 @@ class Settings(
         return CallbackPolicy(self.timeouts, has_webhook=self.bfl_reaches_us)
 
     def cutoffs(self, now: float) -> Cutoffs:
-        return Cutoffs.of(now, self.retain_media_days, self.retain_jobs_days)
+        is_default = "retain_jobs_days" not in self.model_fields_set
+        jobs_days = None if is_default and self.database_url else self.retain_jobs_days
+        return Cutoffs.of(now, self.retain_media_days, jobs_days)
 
     @property
     def redis(self) -> RedisUrl:

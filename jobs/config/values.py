@@ -18,6 +18,7 @@ from jobs.signing import is_notification_secret
 ANY = "*"
 
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/:\s]+(?::([0-9]{1,5}))?(?:/[^\s?#]*)?/[0-9]+")
+_DATABASE = re.compile(r"sqlite:///[^?#]+|postgres(ql)?://\S+")
 _STORAGE = re.compile(r"(file:///|memory://$|(s3|gs|az)://[^/?#@]+(/|$))")
 _CORS_ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
@@ -125,6 +126,9 @@ PUBLIC_URL = require(
     "must be an http or https URL without user, query or fragment",
 )
 NOTIFY_URL = require(_is_url, "must be a plain http or https URL, its host in lower case")
+DATABASE_URL = require(
+    _DATABASE.fullmatch, "must be sqlite:/// and a path, or begin with postgres:// or postgresql://"
+)
 STORAGE_URL = require(
     _STORAGE.match, "must be file:///…, s3://, gs:// or az:// with a bucket, or memory://"
 )

@@ -166,6 +166,10 @@ class StoreUnavailable(FluxkeepError):
     """Redis does not answer; nothing was recorded. Send it again after `Retry-After`."""
 
 
+class ArchiveUnavailable(StoreUnavailable):
+    """The database of ended jobs does not answer. Send it again after `Retry-After`."""
+
+
 class QueueFull(FluxkeepError):
     """The submission queue is full, or the storage. Send it again after `Retry-After`."""
 
@@ -251,6 +255,14 @@ class InvalidDocument(FluxkeepError):
 
 class UnreadableRecord(FluxkeepError):
     """A record in Redis cannot be read. Run `flask --app receiver repair`."""
+
+
+class Evicted(FluxkeepError):
+    """The job has ended, and only the archive has its record."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__()
+        self.status = status
 
 
 class InputLost(FluxkeepError):

@@ -52,6 +52,15 @@ class MediaFile:
 
 
 @dataclass(frozen=True, slots=True)
+class DraftBundle:
+    """A stored draft that an input refers to: its file, and the job whose n-th file it is."""
+
+    job_id: str
+    position: int
+    file: MediaFile
+
+
+@dataclass(frozen=True, slots=True)
 class ClientWebhook:
     """The webhook of a client of BFL's API, called in BFL's format."""
 
@@ -154,6 +163,7 @@ class Request(Evolving):
     region: str | None = None  # the region of BFL that the caller named
     base_url: str | None = None  # our own origin as a sandbox reaches it
     repeats: str | None = None  # the job whose input was submitted again
+    draft: DraftBundle | None = None  # that `draft_cache` of the input names
 
     @property
     def public_input(self) -> Mapping[str, Any] | None:

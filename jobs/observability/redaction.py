@@ -58,5 +58,7 @@ def _secrets(settings: Settings) -> Iterator[str]:
     yield redis.password or ""
     asked = parse_qs(redis.query)
     yield from (one for name in _REDIS_PASSWORDS for one in asked.get(name, ()))
+    if settings.database_url:
+        yield urlsplit(settings.database_url.get_secret_value()).password or ""
     if settings.sentry_dsn:
         yield urlsplit(settings.sentry_dsn.get_secret_value()).username or ""

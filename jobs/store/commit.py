@@ -22,6 +22,7 @@ CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
 SUBMISSION_LATE_SECONDS = 1.5
 TOMBSTONE_SECONDS = 8 * 86400  # as long as BFL could still call about the job
+ARCHIVE_SECONDS = 60.0  # after the last write: thumbnails and notifications make one row
 # An input that is to be deleted, and that BFL did not take, can be sent again for so long.
 REPLAY_SECONDS = 86400
 ANY_VERSION = "any"
@@ -37,6 +38,7 @@ class CommitOutcome(IntEnum):
     NO_FREE_SLOT = 2
     QUEUE_FULL = 3
     DELETED = 4
+    EVICTED = 5
 
 
 After = TypeVar("After", bound=Job | None)
@@ -58,12 +60,17 @@ class CommitOptions(NamedTuple):
 
     `counts` are increments of counters, `input_note` is removed because the record names its
     objects, `unless_deleted` forbids to make a deleted job anew, `takes_rq_job` removes one RQ job.
+    A new job is refused while there is a record of one of its `rivals`.
     """
 
     counts: Mapping[str, int] = NO_COUNTS
     input_note: str | None = None
     unless_deleted: bool = False
     takes_rq_job: bool = False
+    rivals: tuple[str, ...] = ()
+
+
+NO_OPTIONS = CommitOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +80,17 @@ class Commit:
     before: Job | None
     after: Job
     options: CommitOptions
+    archives: bool
 
     def keys(self) -> list[str]:
         """KEYS of the script."""
-        names = [keys.RECORD_PREFIX + self.after.id, keys.QUEUES, WAITING]
-        if self.options.unless_deleted and not self.before:
-            names += [keys.TOMBSTONE_PREFIX + name for name in _ids(self.after)]
+        names = [keys.RECORD_PREFIX + self.after.id, keys.QUEUES, WAITING, keys.DELETIONS]
+        if self.before:
+            return names
+        names += _tombstones(self.after)
+        if self.options.unless_deleted:
             names.append(keys.TASK_PREFIX + self.after.id)  # another job with this task id
-        return names
+        return [*names, *(keys.RECORD_PREFIX + rival for rival in self.options.rivals)]
 
     def arguments(
         self, now: float, limits: ConcurrencyLimits, room: QueueCapacity, rq_queue: RqQueue
@@ -95,6 +105,8 @@ class Commit:
             self.before.version if self.before else 0,
             codec.encode(self.after, self.after.version),
             self.after.id,
+            0 if self.before else len(_ids(self.after)),
+            int(self.options.unless_deleted),
             now,
             *self._request_limits(room),
             *_flat_items(limited),
@@ -126,6 +138,7 @@ class Commit:
             *self._input_notes(),
             *self._removed_tombstone(),
             *self._superseded(),
+            *self._archive_due(),
             *events.change_event(self.before, self.after),
         ]
 
@@ -167,6 +180,18 @@ class Commit:
         own = 1 if self.after.status is Status.STORED else 0
         if ends and self.after.claim.rescue_attempts > own:
             yield "ZADD", keys.SUPERSEDED, self.after.end, self.after.id
+
+    def _archive_due(self) -> Iterable[Command]:
+        """Have the sweep write an ended job to the archive; a replayed one has not ended."""
+        if self.archives and self.after.status.terminal:
+            yield (
+                "ZADD",
+                keys.ARCHIVE_DUE,
+                self.after.version / 1e6 + ARCHIVE_SECONDS,
+                self.after.id,
+            )
+        elif self.archives and self.before and self.before.status.terminal:
+            yield "ZREM", keys.ARCHIVE_DUE, self.after.id
 
     def _rq_arguments(self, rq_queue: RqQueue) -> tuple[int | str, ...]:
         needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
@@ -218,17 +243,33 @@ def _flat_items(mapping: Mapping[str, float]) -> list[Any]:
 
 def deletion(job: Job) -> list[Command]:
     """The commands that delete a record and all keys of its job."""
-    # In whatever state it is: every index that it may be in is cleared.
-    prefixes = (keys.RECORD_PREFIX, keys.REFUSED_CALLBACKS_PREFIX, keys.INPUT_PREFIX)
+    prefixes = (keys.REFUSED_CALLBACKS_PREFIX, keys.INPUT_PREFIX)
+    left = (keys.UNKEPT, keys.UNKEPT_UNPRICED)
     return [
-        *(("ZREM", key, job.id) for key in every(job)),
+        *removal(job),
+        *(("ZREM", key, job.id) for key in left),
         *(("DEL", prefix + job.id) for prefix in prefixes),
+    ]
+
+
+def removal(job: Job) -> list[Command]:
+    """The commands that remove a record and its indexes; what the job is known by else stays."""
+    # In whatever state it is: every index that it may be in is cleared.
+    sets = (*every(job), keys.ARCHIVE_DUE)
+    return [
+        *(("ZREM", key, job.id) for key in sets if key not in (keys.UNKEPT, keys.UNKEPT_UNPRICED)),
+        ("DEL", keys.RECORD_PREFIX + job.id),
         *(("DEL", keys.TASK_PREFIX + task_id) for task_id in aliases(job)),
     ]
 
 
-def tombstones(job: Job) -> list[Command]:
-    """The commands that prevent later callbacks from making a deleted job anew (I12)."""
-    return [
-        ("SET", keys.TOMBSTONE_PREFIX + name, "", "EX", TOMBSTONE_SECONDS) for name in _ids(job)
-    ]
+def tombstones(job: Job, status: str = "") -> list[Command]:
+    """The commands that prevent later callbacks from making a job anew (I12).
+
+    With a status the job is not deleted: the archive has it.
+    """
+    return [("SET", name, status, "EX", TOMBSTONE_SECONDS) for name in _tombstones(job)]
+
+
+def _tombstones(job: Job) -> list[str]:
+    return [keys.TOMBSTONE_PREFIX + name for name in _ids(job)]

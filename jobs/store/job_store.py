@@ -8,12 +8,26 @@ from redis.commands.core import Script
 
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain import notifications
-from jobs.domain.errors import NoFreeSlot, QueueFull, StoreUnavailable, UnknownJob
+from jobs.domain.errors import (
+    Evicted,
+    NoFreeSlot,
+    QueueFull,
+    StoreUnavailable,
+    UnknownJob,
+)
 from jobs.domain.job import Job
 from jobs.store import codec, commit, events, keys, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable
-from jobs.store.commit import NO_COUNTS, After, Change, Commit, CommitOptions, CommitOutcome
+from jobs.store.commit import (
+    NO_COUNTS,
+    NO_OPTIONS,
+    After,
+    Change,
+    Commit,
+    CommitOptions,
+    CommitOutcome,
+)
 from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import Command, write_essential
 
@@ -46,6 +60,16 @@ class Due:
     next_at: float | None
 
 
+class Followers(NamedTuple):
+    """What is told of a job's end: the operator's URL, the archive."""
+
+    owner: bool = False
+    archive: bool = False
+
+
+NO_FOLLOWERS = Followers()
+
+
 class JobStore:
     """The job records. Every method raises StoreUnavailable while Redis does not answer."""
 
@@ -56,15 +80,14 @@ class JobStore:
         clock: Clock,
         limits: ConcurrencyLimits,
         room: QueueCapacity,
-        *,
-        notifies_owner: bool,
+        followers: Followers = NO_FOLLOWERS,
     ) -> None:
         self._redis: Any = batching.redis  # its types leave open whether replies are bytes
         self._rq_queue = rq_queue
         self._clock = clock
         self._limits = limits
         self._room = room
-        self._notifies_owner = notifies_owner
+        self._followers = followers
         self._batching = batching
         register = self._redis.register_script
         self._commit_script = register(scripts.read("commit", rq=rq_queue.lua))
@@ -102,27 +125,24 @@ class JobStore:
         self,
         job_id: str,
         step: Step[After],
+        options: CommitOptions = NO_OPTIONS,
         *,
-        counts: Mapping[str, int] = NO_COUNTS,
         new: bool = False,
-        input_note: str | None = None,
-        unless_deleted: bool = False,
     ) -> Change[After]:
         """Apply a pure step to a job and write the result, again when another writer was first.
 
         A step that returns its own argument writes nothing. With `new` the first try assumes
-        that there is no record, which saves a read. `input_note` is removed when the job is
-        written. Raises NoFreeSlot, QueueFull for a new submission when too many wait or Redis is
-        too full, and UnknownJob when the step would make a deleted job anew (`unless_deleted`).
+        that there is no record, which saves a read. Raises NoFreeSlot, QueueFull for a new
+        submission when too many wait or Redis is too full, UnknownJob when the options forbid to
+        make the job, and Evicted when only the archive has it.
         """
-        before = None if new else self.load(job_id)
-        return self._update(before, step, CommitOptions(counts, input_note, unless_deleted))
+        return self._update(None if new else self.load(job_id), step, options)
 
     def change(
         self, job_id: str, step: Callable[[Job, float], Job], counts: Mapping[str, int] = NO_COUNTS
     ) -> Change[Job | None]:
         """Update a job that exists; without a record nothing is written and both jobs are None."""
-        return self.update(job_id, lambda job, now: job and step(job, now), counts=counts)
+        return self.update(job_id, lambda job, now: job and step(job, now), CommitOptions(counts))
 
     def update_from(
         self,
@@ -147,10 +167,12 @@ class JobStore:
             if after is before or after is None:  # I17: an old report is not written
                 self._await_durability(before)
                 return Change(before, cast(After, before))
-            changed = notifications.schedule(before, after, now, owner=self._notifies_owner)
+            changed = notifications.schedule(before, after, now, owner=self._followers.owner)
             # I4: from the clock, so that a record that Redis has lost never had the same version.
             version = max(changed.version + 1, int(now * 1e6))
-            planned = Commit(before, changed.evolve(version=version), options)
+            planned = Commit(
+                before, changed.evolve(version=version), options, self._followers.archive
+            )
             written, current = self._commit(planned, now)
             if written:
                 return Change(before, cast(After, planned.after))
@@ -167,6 +189,8 @@ class JobStore:
         )
         if outcome in _ERRORS:
             raise _ERRORS[outcome]
+        if outcome == CommitOutcome.EVICTED:
+            raise Evicted(current.decode())
         return outcome == CommitOutcome.WRITTEN, codec.decode(current) if current else None
 
     def require_room(self) -> None:
@@ -212,12 +236,16 @@ class JobStore:
 
     def _delete(self, job: Job, commands: Sequence[Command]) -> bool:
         every = [*commit.deletion(job), *commands, events.deletion_event(job.id)]
+        if self._followers.archive:  # its row does not count from now on
+            at = max(int(self.now() * 1e6), job.version)
+            every.append(("ZADD", keys.DELETIONS, at, job.id))
         return self.run_if_unchanged(job.id, job.version, every)
 
-    def is_deleted(self, job_id: str) -> bool:
-        """Whether a job was deleted on request, and not lost with Redis."""
+    def tombstone(self, job_id: str) -> str | None:
+        """Empty for a deleted job, the status of one that only the archive has, or None."""
         with unavailable():
-            return bool(self._redis.exists(keys.TOMBSTONE_PREFIX + job_id))
+            found = self._redis.get(keys.TOMBSTONE_PREFIX + job_id)
+        return None if found is None else found.decode()
 
     def most_urgent(self) -> str | None:
         """The id of the job whose work comes first, or None when none is pending."""

@@ -8,7 +8,8 @@ and times are unix seconds of the Redis clock.
 RECORD_PREFIX = "fluxkeep:job:"  # + job id: its record
 TASK_PREFIX = "fluxkeep:task:"  # + BFL's task id: the id of its job
 INPUT_PREFIX = "fluxkeep:input:"  # + job id: its request, written by earlier versions
-TOMBSTONE_PREFIX = "fluxkeep:tombstone:"  # + id of a deleted job or of its task
+# + id of a job or of its task: empty if it was deleted, its status if only the archive has it
+TOMBSTONE_PREFIX = "fluxkeep:tombstone:"
 STRICT_MODEL_PREFIX = "fluxkeep:strict_model:"  # + model whose input takes no webhook
 PROBLEM_PREFIX = "fluxkeep:problem:"  # + component: why it failed a moment ago
 RATE_PREFIX = "fluxkeep:rate:"  # + quota and key name: when the whole quota is back
@@ -48,6 +49,11 @@ ENDED_MEDIA = "fluxkeep:ended:media"  # jobs with media
 ORPHANS = "fluxkeep:orphans"  # object keys whose job record is gone
 ERASURES = "fluxkeep:erasures"  # jobs deleted without a record, by the next day to search
 SUPERSEDED = "fluxkeep:superseded"  # jobs of which an earlier worker may have left objects
+
+# Sorted sets for the archive
+ARCHIVE_DUE = "fluxkeep:archive_due"  # ended jobs, by when the sweep looks at them next
+DELETIONS = "fluxkeep:deletions"  # deleted jobs, by the microsecond: their rows do not count
+COLD = "fluxkeep:cold"  # numbers of the jobs that only the archive has, by status; COLD_NEWEST
 
 # Sorted set by the time at which to look: job id and keys of objects of its input, with spaces
 INPUT_NOTES = "fluxkeep:input_notes"  # no record may name them, or their job may be done with them

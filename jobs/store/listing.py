@@ -34,10 +34,14 @@ _END = Position(float("-inf"), "")
 
 
 class Page(NamedTuple):
-    """Jobs, and the position after which the list continues; None at its end."""
+    """Jobs, and the position after which the list continues; None at its end.
+
+    `is_cut`: it ends here because the archive is away.
+    """
 
     jobs: list[Job]
     last: Position | None
+    is_cut: bool = False
 
 
 Bound = float | str  # of a sorted set's scores, as Redis reads it

@@ -136,7 +136,7 @@ def bfl_result() -> ResponseReturnValue:
     """Poll as at BFL. By the job's own id or BFL's."""
     task_id = ResultQuery.read().id
     try:
-        job = services().store.load(task_id)
+        job = services().catalog.load(task_id)
     except errors.StoreUnavailable:
         return _poll_response(compat.pending_task(task_id))
     if job is None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, g
@@ -14,7 +15,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 from jobs.storage.layout import day_of
-from jobs.store.commit import Change
+from jobs.store.commit import Change, CommitOptions
 from jobs.views import JobView
 from receiver import input_body, input_storage, request_body
 from receiver.api.long_poll import wait_for_end
@@ -69,7 +70,10 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
     Raises WrongStatus, TooManyAnnounced.
     """
     details, store = body.given(), services().store
-    known = store.load(job_id)
+    try:
+        known = services().catalog.recall(job_id)
+    except errors.ArchiveUnavailable:  # unless Redis knows that only the archive has it
+        known = None
     own_id, created_at = (known.id, known.created_at) if known else (job_id, store.now())
     packed = inputs.pack(body.input or {}, services().settings.max_input_bytes)
     is_kept = body.input is not None and services().settings.keep_inputs
@@ -90,7 +94,9 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
         return after.with_request(kept_input=packed.values, input_files=files)
 
     def write(note: str | None) -> Change[Job]:
-        return store.update(own_id, merge, new=known is None, input_note=note)
+        options = CommitOptions(input_note=note)
+        update = partial(store.update, own_id, merge, options, new=known is None)
+        return services().catalog.recalling(own_id, update)
 
     try:
         return input_storage.record(services(), packed.parts, files, write, is_new_id=False)
@@ -154,7 +160,7 @@ def list_jobs() -> JobPage:
     """List and search. Newest first; new jobs do not shift the pages of a cursor."""
     query = ListQuery.read()
     link_seconds = query.link_seconds(services().settings)
-    page = services().listing.page(query.search(), query.limit, query.cursor)
+    page = services().catalog.page(query.search(), query.limit, query.cursor)
     return {
         "jobs": views.job_views(services(), page.jobs, link_seconds),
         "next_cursor": format_cursor(page.last) if page.last else None,

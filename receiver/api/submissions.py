@@ -3,6 +3,7 @@
 import logging
 import re
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -16,11 +17,12 @@ from jobs.bfl.hosts import API_HOSTS, region_of
 from jobs.domain import errors, submission
 from jobs.domain.job import Job
 from jobs.domain.record import Request, Submission
+from jobs.domain.retention import DAY_SECONDS
 from jobs.domain.timeline import EventCode
 from jobs.net.urls import parse
 from jobs.services import Services
 from jobs.signing import idempotent_id
-from jobs.store.commit import Change
+from jobs.store.commit import Change, CommitOptions
 from jobs.views import JobView
 from receiver import input_body, input_storage
 from receiver.auth import current_key_name, request_key
@@ -31,7 +33,7 @@ from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import IDEMPOTENCY_KEY
 
 IDEMPOTENCY_SECONDS = 86400.0
-REUSES_MAX = 400  # days; a record is deleted before
+TRIES_MAX = 3
 
 IdempotencyKey = tuple[str, str]  # API key (or session), and Idempotency-Key header
 
@@ -102,7 +104,7 @@ def enqueue_request(
     """
     key = request.headers.get("Idempotency-Key")
     if key is None:
-        return enqueue(services, body, details, repeats=repeats)
+        return enqueue(services, body, details, repeats)
     return enqueue_once(services, body, details, (request_key(), key), digest, repeats)
 
 
@@ -110,13 +112,15 @@ def enqueue(
     services: Services,
     body: SubmissionBody,
     details: Submission,
-    job_id: str | None = None,
     repeats: str | None = None,
+    job_id: str | None = None,
+    rivals: tuple[str, ...] = (),
 ) -> Job:
     """Store its input, and record and queue a new job, or return the job with this id.
 
-    Raises Invalid for a region that BFL_API_URL excludes and for a missing draft, what
-    `inputs.require_limits` raises, QueueFull, StorageError and StoreUnavailable.
+    Raises UnknownJob if there is one of its `rivals`, Invalid for a region that BFL_API_URL
+    excludes and for a missing draft, what `inputs.require_limits` raises, QueueFull, StorageError
+    and StoreUnavailable.
     """
     _require_region(services, body.region)
     draft = drafts.find(services, body.input)
@@ -133,6 +137,7 @@ def enqueue(
         input_files=files,
         deletes_input=not services.settings.keep_inputs,
         key=current_key_name(),
+        draft=draft,
     )
 
     def create(job: Job | None, now: float) -> Job:
@@ -141,14 +146,15 @@ def enqueue(
         new = submission.create(own_id, body.model, now, asked, body.metadata, body.notify_url)
         if draft:
             event = EventCode.SUBMISSION_DRAFT_REFERENCED
-            new = new.with_event(now, event, job=draft.job.id, file=draft.position)
+            new = new.with_event(now, event, job=draft.job_id, file=draft.position)
         # The keys of the objects begin with the day of its creation.
         return new.evolve(created_at=created_at).with_submission(
             client_webhook=details.client_webhook, request_digest=details.request_digest
         )
 
     def write(note: str | None) -> Change[Job]:
-        return services.store.update(own_id, create, new=True, input_note=note)
+        options = CommitOptions(input_note=note, rivals=rivals)
+        return services.store.update(own_id, create, options, new=True)
 
     change = input_storage.record(services, packed.parts, files, write, is_new_id=job_id is None)
     if change.written:
@@ -191,29 +197,37 @@ def enqueue_once(
             "Idempotency-Key", "give 1 to 255 printable ASCII characters without spaces"
         )
     details = replace(details, request_digest=digest[:32])
-    job_id, is_known = _idempotent_job_id(services, key)
-    known = services.store.update(job_id, lambda job, _now: job).after if is_known else None
-    job = known or enqueue(services, body, details, job_id, repeats)
-    if job.submission.request_digest != details.request_digest:
-        raise errors.IdempotencyKeyReused
-    return job
+    for _ in range(TRIES_MAX):
+        job = _find_job(services, key)
+        if job is None:
+            with suppress(errors.UnknownJob):  # the same request came first, on another day
+                today, *others = _ids(services, services.settings.secret_key[0], key)
+                job = enqueue(services, body, details, repeats, today, tuple(others))
+        if job and job.submission.request_digest != details.request_digest:
+            raise errors.IdempotencyKeyReused
+        if job:
+            return job
+    raise errors.StoreUnavailable("a job of this Idempotency-Key comes and goes")
 
 
-def _idempotent_job_id(services: Services, key: IdempotencyKey) -> tuple[str, bool]:
-    """Derive the job's id from the key and its holder, and whether there is such a job.
+def _find_job(services: Services, key: IdempotencyKey) -> Job | None:
+    """The job that this key created within a day, durably.
 
-    Concurrent requests create one job. Older SECRET_KEYs are tried, too, to find a job that was
-    created before a rotation.
+    Older SECRET_KEYs are tried, too, to find a job that was created before a rotation.
     """
-    candidates = [_find_id(services, secret, key) for secret in services.settings.secret_key]
-    return next((found for found in candidates if found[1]), candidates[0])
+    secrets = services.settings.secret_key
+    ids = [job_id for secret in secrets for job_id in _ids(services, secret, key)]
+    created_after = services.store.now() - IDEMPOTENCY_SECONDS
+    for job in services.catalog.load_many(ids, or_new=True).values():
+        if job and job.created_at > created_after:
+            return services.store.update(job.id, lambda known, _now: known).after or job
+    return None
 
 
-def _find_id(services: Services, secret: SecretStr, key: IdempotencyKey) -> tuple[str, bool]:
-    """The id of the job that this key created within a day, and True; else the next free id."""
-    for reuse in range(REUSES_MAX):
-        job_id = idempotent_id(secret, *key, str(reuse))
-        known = services.store.load(job_id)
-        if known is None or services.store.now() < known.created_at + IDEMPOTENCY_SECONDS:
-            return job_id, known is not None
-    raise errors.IdempotencyKeyReused("this Idempotency-Key was used too often")
+def _ids(services: Services, secret: SecretStr, key: IdempotencyKey) -> list[str]:
+    """The ids of the jobs of a key: of today, and of the days around it.
+
+    Concurrent requests create one job, also at midnight.
+    """
+    today = int(services.store.now() // DAY_SECONDS)
+    return [idempotent_id(secret, *key, str(day)) for day in (today, today - 1, today + 1)]

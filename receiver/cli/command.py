@@ -52,9 +52,9 @@ def full_id(services: Services, text: str) -> str:
 
     Raises BadRequest when there are several.
     """
-    if len(text) < PREFIX_MIN_CHARS or not TASK_ID.fullmatch(text) or services.store.load(text):
+    if len(text) < PREFIX_MIN_CHARS or not TASK_ID.fullmatch(text) or services.catalog.load(text):
         return text
-    found = services.listing.ids(text)
+    found = services.catalog.ids(text)
     if len(found) > 1:
         raise BadRequest(f"{len(found)} jobs have an id that begins with {text}: give more of it.")
     return found[0] if found else text

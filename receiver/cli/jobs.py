@@ -52,7 +52,7 @@ def list_jobs(
     given = {name: text for name, text in filters.items() if text is not None}
     query = ListQuery.parse({"status": list(status), "metadata": metadata, **given})
     built = services()
-    page = built.listing.page(query.search(), limit, None)
+    page = built.catalog.page(query.search(), limit, None)
     found = views.job_views(built, page.jobs)
     if as_json:
         click.echo(json.dumps(found, indent=2))

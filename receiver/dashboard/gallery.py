@@ -70,7 +70,7 @@ def show() -> ResponseReturnValue:
         return redirect(f"/?{urlencode(normalized)}".rstrip("?"), 303)
     query = GalleryQuery.read()
     event_stream.begin_page()
-    page = services().listing.page(query.search(), query.limit, query.cursor)
+    page = services().catalog.page(query.search(), query.limit, query.cursor)
     if not (page.jobs or page.last or query.cursor or query.is_filtered):
         return start.page()
     return render_template(

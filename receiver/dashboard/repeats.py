@@ -62,11 +62,11 @@ def related_jobs(services: Services, job: Job) -> list[Job]:
     Of the repeats the newest are shown.
     """
     original = job.request.repeats
-    parent = services.store.load(original, exactly=True) if original else None
+    parent = services.catalog.load(original, exactly=True) if original else None
     own = {one.id: one for one in (parent, job) if one}
     repeats: dict[str, Job] = {}
     for job_id in filter(None, (original, job.id)):
-        page = services.listing.page(Search(repeats=job_id), RELATED_MAX, None)
+        page = services.catalog.page(Search(repeats=job_id), RELATED_MAX, None)
         repeats |= {one.id: one for one in page.jobs if one.id not in own}
     oldest_first = attrgetter("created_at")
     newest = sorted(repeats.values(), key=oldest_first)[-RELATED_MAX:]

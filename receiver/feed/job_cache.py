@@ -3,9 +3,10 @@
 import json
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 from jobs import views
-from jobs.domain.errors import StoreUnavailable
+from jobs.domain.errors import ArchiveUnavailable, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.events import Event, EventPosition
@@ -42,6 +43,10 @@ class JobCache:
     def _render(self, events: Sequence[Event], base_url: str) -> None:
         ids = list(dict.fromkeys(event.job_id for event in events if not event.is_deleted))
         jobs = self._services.listing.load_jobs(ids)
+        if missing := [job_id for job_id in ids if job_id not in jobs]:
+            with suppress(ArchiveUnavailable):  # what changes now is in Redis
+                found = self._services.catalog.load_many(missing)
+                jobs |= {job_id: job for job_id, job in found.items() if job}
         rendered = views.job_views(self._services, list(jobs.values()), base_url=base_url)
         by_id = dict(zip(jobs, rendered, strict=True))
         self._cached |= {(base_url, event): _message(event, by_id) for event in events}

@@ -25,7 +25,7 @@ def examine_records(services: Services) -> Iterator[Finding]:
 def examine_members(services: Services) -> Iterator[Finding]:
     """Find members of a sorted set that have no record or do not belong there."""
     for key, ids in services.consistency.members():
-        known = services.consistency.load_jobs(ids)
+        known = services.catalog.load_many(ids)
         for job_id in ids:
             job = known.get(job_id)
             if job_id not in known:
@@ -42,7 +42,7 @@ def examine_members(services: Services) -> Iterator[Finding]:
 def examine_task_ids(services: Services) -> Iterator[Finding]:
     """Find task ids of BFL that lead to no record or to that of another task."""
     for page in services.consistency.task_ids():
-        known = services.consistency.load_jobs(page.values())
+        known = services.catalog.load_many(page.values())
         for task_id, job_id in page.items():
             job = known.get(job_id)
             if job_id not in known:

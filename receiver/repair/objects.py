@@ -10,12 +10,13 @@ from itertools import islice
 
 from jobs import request_limits, sidecars
 from jobs.domain import retention, thumbnails
-from jobs.domain.errors import ForeignObject, UnknownJob
+from jobs.domain.errors import Evicted, ForeignObject, UnknownJob
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE
 from jobs.services import Services
 from jobs.storage import layout
 from jobs.storage.base import ListedObject
+from jobs.store.commit import CommitOptions
 from receiver.repair import Finding
 
 PAGE_SIZE = 200
@@ -45,7 +46,7 @@ def examine(services: Services) -> Iterator[Finding]:
 
 def _examine_page(services: Services, page: list[ListedObject]) -> Iterator[Finding]:
     ours = [found for found in page if layout.kind_of(found.key)]
-    known = services.consistency.load_jobs(layout.job_id_of(found.key) for found in ours)
+    known = services.catalog.load_many(layout.job_id_of(found.key) for found in ours)
     for found in ours:
         job_id = layout.job_id_of(found.key)
         job = known.get(job_id)
@@ -77,7 +78,7 @@ def _examine_input(services: Services, key: str, job: Job | None) -> Iterator[Fi
 
 def _delete(services: Services, key: str) -> bool:
     """Delete an object and its companions, unless a record lists it by now."""
-    job = services.store.load(layout.job_id_of(key), exactly=True)
+    job = services.catalog.load(layout.job_id_of(key), exactly=True)
     if job and (not job.status.terminal or key in job.object_keys):
         return False
     services.storage.delete_with_companions(key)
@@ -96,7 +97,7 @@ def _examine_companion(services: Services, key: str, job: Job | None) -> Iterato
 
 def _is_orphan(services: Services, key: str) -> bool:
     """Whether there is no object, and no active job that could publish one."""
-    job = services.store.load(layout.job_id_of(key), exactly=True)
+    job = services.catalog.load(layout.job_id_of(key), exactly=True)
     if services.storage.size(key) is None or (job and not job.status.terminal):
         return False
     return all(services.storage.size(each) is None for each in layout.possible_object_keys(key))
@@ -111,11 +112,11 @@ def _remove_orphan(services: Services, key: str) -> bool:
 
 def _examine_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     """An object without a record: restore the record unless its retention has ended."""
-    if services.storage.size(key) is None or services.store.load(
+    if services.storage.size(key) is None or services.catalog.load(
         layout.job_id_of(key), exactly=True
     ):
         return  # deleted, or recorded, since it was listed
-    if services.store.is_deleted(layout.job_id_of(key)):
+    if services.store.tombstone(layout.job_id_of(key)) == "":
         yield Finding(key, "belongs to a deleted job", partial(_delete, services, key))
         return
     try:
@@ -159,14 +160,16 @@ def _restore(services: Services, job: Job) -> bool:
 
     # Not by `load`, which would find another job that has this id as its task id.
     try:
-        return services.store.update(job.id, create, new=True, unless_deleted=True).written
-    except UnknownJob:  # deleted since it was listed (I12)
+        return services.store.update(
+            job.id, create, CommitOptions(unless_deleted=True), new=True
+        ).written
+    except (Evicted, UnknownJob):  # archived, or deleted since it was listed (I12)
         return False
 
 
 def _without_foreign_task_id(services: Services, job: Job) -> Job:
     """Drop the task id if another job has it: a sidecar may name any task."""
-    owner = services.store.load(job.task_id) if job.task_id else None
+    owner = services.catalog.load(job.task_id) if job.task_id else None
     return job if owner is None or owner.id == job.id else replace(job, task_id=None)
 
 

@@ -29,6 +29,6 @@ class Parts:
         clock = Clock(redis)
         rq_queue, batching = RqQueue(redis), Batching(redis)
         limits, room = ConcurrencyLimits(), QueueCapacity()
-        store = JobStore(batching, rq_queue, clock, limits, room, notifies_owner=False)
+        store = JobStore(batching, rq_queue, clock, limits, room)
         metrics = Metrics(redis, clock, rq_queue)
         return cls(store, JobListing(redis), metrics, RefusedCallbacks(batching))

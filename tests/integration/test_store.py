@@ -118,7 +118,8 @@ def pages(parts: Parts, limit: int, meanwhile: int = 0) -> list[list[str]]:
     found: list[list[str]] = []
     position = None
     while True:
-        jobs, position = parts.listing.page(Search(), limit, position)
+        page = parts.listing.page(Search(), limit, position)
+        jobs, position = page.jobs, page.last
         found.append([job.id for job in jobs])
         if position is None:
             return found

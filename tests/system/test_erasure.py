@@ -158,7 +158,7 @@ def test_a_number_of_searches_is_the_most(archive: Archive) -> None:
         erase(archive, f"job-{n}")
     with pytest.raises(QueueFull):
         erase(archive, "one-more")
-    assert not archive.store.is_deleted("one-more")
+    assert archive.store.tombstone("one-more") is None
 
 
 def test_doctor_shows_the_searches_under_way(archive: Archive) -> None:
@@ -196,7 +196,7 @@ def test_a_job_that_was_made_anew_keeps_its_objects(archive: Archive) -> None:
     published(archive.storage, b"new", key)
     search(archive)
     assert archive.objects() == [key]
-    assert not archive.store.is_deleted(old.id)
+    assert archive.store.tombstone(old.id) is None
 
 
 # Without an erasure: inputs go with their record.

@@ -17,7 +17,14 @@ ARROWS = {
 }
 # Inside `jobs`, from the lowest: a package imports only packages of its own tier and below.
 # The modules at the root have no tier.
-TIERS = ({"domain"}, {"net"}, {"bfl", "storage"}, {"config"}, {"store", "observability"})
+TIERS = (
+    {"domain"},
+    {"net"},
+    {"bfl", "storage"},
+    {"config"},
+    {"store", "observability"},
+    {"archive"},
+)
 # Libraries that only these packages may import, so that each can be replaced in one place.
 IMPORTERS = {
     "flask": ("receiver",),
@@ -27,6 +34,7 @@ IMPORTERS = {
     "rq": ("jobs.store", "worker"),
     "redis": ("jobs.store", "jobs.services", "worker", "deploy"),
     "hiredis": ("jobs.store",),
+    "sqlite3": ("jobs.archive",),
     "obstore": ("jobs.storage",),
     "gevent": ("receiver", "deploy"),
     "itsdangerous": ("jobs.signing",),

@@ -4,8 +4,11 @@
 -- KEYS  1  job record
 --       2  set of the submission queues that are not empty
 --       3  sorted set of the submissions that wait
---       4, keys that must not exist: tombstones, and another job's task alias
+--       4  deletions, by microsecond
+--       5, of a new job: its tombstones, then keys that must not exist: another job's task alias,
+--          the record of a job that is this one under another id
 -- ARGV  expected version ("0": no record), new record, job id,
+--       number of tombstones, 1 if a deleted job must not be made anew,
 --       writer's time, tolerated difference from Redis time in seconds,
 --       most waiting submissions (-1: this commit adds none), share of Redis's memory for them,
 --       count, then capacity limits: sorted set, capacity
@@ -16,19 +19,26 @@
 --       1 if the job newly needs a worker, 1 if it gave back its slot, 1 if an RQ job was claimed,
 --       RQ job id, RFC 3339 time (only when a worker is needed or a slot was given back)
 -- Returns {Redis time, outcome, current record or false}; outcome is
---       0 conflict or clock difference, 1 written, 2 no free slot, 3 queue full, 4 deleted
+--       0 conflict or clock difference, 1 written, 2 no free slot, 3 queue full, 4 deleted,
+--       5 only the archive has the job: its status instead of the record
 -- Needs shared/version.lua, shared/commands.lua, shared/rq.lua, shared/queue.lua
 
 local time = redis.call('TIME')
-local found = redis.call('MGET', KEYS[1], unpack(KEYS, 4))
+local found = redis.call('MGET', KEYS[1], unpack(KEYS, 5))
 local current = found[1]
 
 -- I4: compare and set; the first writer wins, and the loser starts over from that record.
 if version_of(current) ~= next_argument() then return {time, 0, current} end
-for i = 2, #found do  -- I12: a deleted job stays deleted
-  if found[i] then return {time, 4, current} end
-end
 local record, job_id = next_argument(), next_argument()
+local tombstones, stays_deleted = next_number(), next_argument() == '1'
+for i = 2, #found do  -- I12: a deleted job stays deleted
+  local is_tombstone = i <= tombstones + 1
+  if found[i] and is_tombstone and found[i] ~= '' then return {time, 5, found[i]} end
+  if found[i] and (stays_deleted or not is_tombstone) then return {time, 4, current} end
+end
+-- The row of a deleted job does not count: a job made anew must have a later version.
+local deleted = not current and redis.call('ZSCORE', KEYS[4], job_id)
+if deleted and tonumber(deleted) >= tonumber(version_of(record)) then return {time, 0, false} end
 
 -- After a suspend the writer's clock is wrong, and its deadlines would already be over. A writer
 -- that is this late has also answered 503 to its caller, so nothing may happen any more.

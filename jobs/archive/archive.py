@@ -1,0 +1,281 @@
+"""The rows of the archive: put, read by id, listed, and deleted."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from jobs.archive import rows
+from jobs.archive.database import BadRow, Database, Transaction
+from jobs.archive.postgres import PostgresDatabase
+from jobs.archive.rows import Row
+from jobs.archive.sqlite import Runner, SqliteDatabase
+from jobs.domain.job import Job
+from jobs.domain.status import Status
+from jobs.store.listing import Position
+from jobs.store.search import Search
+
+SQLITE = "sqlite:///"
+ROW_NUMBER_TRIES = 4
+FACETS_AT_ONCE = 5000  # SQLite takes 32,766 parameters
+LAST_CHARACTER = "\x7f"  # behind all that ids are made of
+
+LAST_PASS, NOTED = "last_pass", "deletions_until"
+
+
+class Version(NamedTuple):
+    """What the sweep compares with a record."""
+
+    version: int
+    status: str
+    archived_at: float
+
+
+class State(NamedTuple):
+    """When rows were written last, and up to which microsecond rows of deleted jobs are gone."""
+
+    last_pass: float
+    deletions_until: float
+
+
+class Archive:
+    """Raises ArchiveUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # One job.
+
+    def get(self, name: str, *, exactly: bool = False) -> Row | None:
+        """The row of a job by its own id, else by BFL's task id."""
+        found = self._select("jobs.id = ?", [name])
+        if not found and not exactly:
+            found = self._select("jobs.task_id = ? ORDER BY created_at DESC LIMIT 1", [name])
+        return found[0] if found else None
+
+    def get_many(self, job_ids: Sequence[str]) -> list[Row]:
+        return self._select(f"jobs.id IN ({_marks(job_ids)})", job_ids) if job_ids else []
+
+    def versions(self, job_ids: Sequence[str]) -> dict[str, Version]:
+        """What is known of these jobs."""
+        sql = f"SELECT id, version, status, archived_at FROM jobs WHERE id IN ({_marks(job_ids)})"
+        found = self._database.transact(lambda run: run(sql, job_ids)) if job_ids else []
+        return {job_id: Version(*rest) for job_id, *rest in found}
+
+    def ids(self, prefix: str) -> set[str]:
+        """Jobs whose id or task id begins so."""
+        bounds = [prefix, prefix + LAST_CHARACTER]
+        sql = (
+            "SELECT id FROM jobs WHERE id >= ? AND id < ? "
+            "UNION SELECT id FROM jobs WHERE task_id >= ? AND task_id < ? LIMIT 10"
+        )
+        found = self._database.transact(lambda run: run(sql, [*bounds, *bounds]))
+        return {job_id for (job_id,) in found}
+
+    def _select(self, where: str, parameters: Sequence[Any]) -> list[Row]:
+        sql = f"SELECT {rows.READ_COLUMNS} FROM jobs WHERE {where}"
+        return list(map(rows.read, self._database.transact(lambda run: run(sql, parameters))))
+
+    # Lists.
+
+    def page(self, search: Search, limit: int, before: Position | None) -> list[Row]:
+        """Up to so many jobs that may match, newest first, older than a position."""
+        sql, parameters = _query(search, limit, before)
+        return list(map(rows.read, self._database.transact(lambda run: run(sql, parameters))))
+
+    def counts(self) -> dict[Status, int]:
+        """Jobs by status; reads an index of the whole table."""
+        sql = "SELECT status, count(*) FROM jobs GROUP BY status"
+        return {Status(status): n for status, n in self._database.transact(lambda run: run(sql))}
+
+    def due_for_deletion(
+        self, cutoff: float, limit: int, after: tuple[float, str], *, with_objects: bool
+    ) -> list[Row]:
+        """Jobs that ended by then, the earliest first, from behind a time and an id."""
+        condition = "has_objects = 1 AND " if with_objects else ""
+        return self._select(
+            f"{condition}ended_at <= ? AND (ended_at, id) > (?, ?) ORDER BY ended_at, id LIMIT ?",
+            [cutoff, *after, limit],
+        )
+
+    # Writes.
+
+    def put(self, jobs: Iterable[Job], now: float, mark: float | None = None) -> list[str]:
+        """Write rows in one transaction; the ids of those that the database refuses.
+
+        A row stays if its version is not older, and if it says `stored` and the new one does not.
+        `mark` notes the time of this pass.
+        """
+        ordered = sorted(jobs, key=lambda job: job.id)
+        try:
+            self._put(ordered, now, mark)
+        except BadRow:
+            if len(ordered) == 1:
+                return [] if self._put_with_other_number(ordered[0], now) else [ordered[0].id]
+            middle = len(ordered) // 2
+            return self.put(ordered[:middle], now, mark) + self.put(ordered[middle:], now, mark)
+        return []
+
+    def _put_with_other_number(self, job: Job, now: float) -> bool:
+        for attempt in range(1, ROW_NUMBER_TRIES * self._database.has_row_numbers):
+            try:
+                self._put([job], now, None, attempt)
+            except BadRow:
+                continue
+            return True
+        return False
+
+    def _put(self, jobs: Sequence[Job], now: float, mark: float | None, attempt: int = 0) -> None:
+        names: tuple[str, ...] = rows.COLUMNS
+        found: list[tuple[Any, ...]] = list(_values(jobs, now))
+        if self._database.has_row_numbers:
+            names = ("number", *names)
+            found = [
+                (rows.row_number(job, attempt), *row) for job, row in zip(jobs, found, strict=True)
+            ]
+        changed = ", ".join(f"{name} = excluded.{name}" for name in rows.COLUMNS[1:])
+        sql = (
+            f"INSERT INTO jobs ({', '.join(names)}) VALUES {_tuples(found)} "
+            f"ON CONFLICT (id) DO UPDATE SET {changed} WHERE excluded.version > jobs.version "
+            "AND (jobs.status <> 'stored' OR excluded.status = 'stored') RETURNING id"
+        )
+
+        def work(run: Transaction) -> None:
+            written = {job_id for (job_id,) in run(sql, _flat(found))} if found else set()
+            _put_facets(run, [job for job in jobs if job.id in written])
+            if mark is not None:
+                _set_state(run, LAST_PASS, mark)
+
+        self._database.transact(work, writes=True)
+
+    def replace(self, job: Job, version: int, now: float) -> bool:
+        """Write a changed row if it still has the version that was read."""
+        changed = ", ".join(f"{name} = ?" for name in rows.COLUMNS[1:])
+        sql = f"UPDATE jobs SET {changed} WHERE id = ? AND version = ? RETURNING id"
+        parameters = [*rows.values(job, now)[1:], job.id, version]
+        return bool(self._database.transact(lambda run: run(sql, parameters), writes=True))
+
+    def delete_unchanged(self, job_id: str, version: int) -> bool:
+        return bool(self.delete([(job_id, version)]))
+
+    def delete(self, entries: Sequence[tuple[str, int]], noted: float | None = None) -> int:
+        """Delete rows whose version is not greater; the number. `noted` is for `State`."""
+
+        def work(run: Transaction) -> int:
+            deleted = 0
+            for job_id, version in entries:
+                sql = "DELETE FROM jobs WHERE id = ? AND version <= ? RETURNING id"
+                if run(sql, [job_id, version]):
+                    run("DELETE FROM facets WHERE id = ?", [job_id])
+                    deleted += 1
+            if noted is not None:
+                _set_state(run, NOTED, noted)
+            return deleted
+
+        return self._database.transact(work, writes=True)
+
+    # State.
+
+    def state(self) -> State:
+        found = dict(self._database.transact(lambda run: run("SELECT name, value FROM state")))
+        return State(found.get(LAST_PASS, 0.0), found.get(NOTED, 0.0))
+
+    def note_deletions(self, day: int, until: float) -> None:
+        """Note up to which microsecond rows of deleted jobs are gone, as of a day."""
+        sql = (
+            "INSERT INTO deletion_notes (day, until) VALUES (?, ?) "
+            "ON CONFLICT (day) DO UPDATE SET until = excluded.until"
+        )
+        self._database.transact(lambda run: run(sql, [day, until]), writes=True)
+
+    def noted_deletions(self, day: int) -> float:
+        """The note of a day or of the latest before it; 0 without one."""
+        sql = "SELECT coalesce(max(until), 0) FROM deletion_notes WHERE day <= ?"
+        return float(self._database.transact(lambda run: run(sql, [day]))[0][0])
+
+
+def open_archive(url: str, connections: int, in_thread: Runner) -> Archive:
+    """The archive of a DATABASE_URL; nothing is connected yet. `in_thread` is for SQLite."""
+    if url.startswith(SQLITE):
+        path = unquote(url.removeprefix(SQLITE))
+        return Archive(SqliteDatabase(path, connections, in_thread))
+    return Archive(PostgresDatabase(url, connections))
+
+
+def _query(search: Search, limit: int, before: Position | None) -> tuple[str, list[Any]]:
+    """The rows of a search. Several statuses are read one by one: each follows its own index."""
+    parts = [_part(search, status, before) for status in search.statuses or (None,)]
+    if len(parts) == 1:
+        sql, parameters = parts[0]
+        return f"{sql} LIMIT ?", [*parameters, limit]
+    texts = [f"SELECT * FROM ({sql} LIMIT ?) AS part_{n}" for n, (sql, _) in enumerate(parts)]
+    whole = f"SELECT * FROM ({' UNION ALL '.join(texts)}) AS found"
+    values = [one for _, parameters in parts for one in (*parameters, limit)]
+    return f"{whole} ORDER BY created_at DESC, id DESC LIMIT ?", [*values, limit]
+
+
+def _part(search: Search, status: Status | None, before: Position | None) -> tuple[str, list[Any]]:
+    conditions = list(_conditions(search, status))
+    wanted = [rows.metadata_facet(*pair) for pair in search.metadata]
+    if search.repeats is not None:
+        wanted.append(rows.repeats_facet(search.repeats))
+    table, at = "jobs", "jobs"
+    if wanted:  # the first leads, in the order of the list
+        table, at = "facets JOIN jobs ON jobs.id = facets.id", "facets"
+        conditions.append(("facets.facet = ?", [wanted[0]]))
+    for facet in wanted[1:]:
+        same = "other.facet = ? AND other.created_at = facets.created_at AND other.id = facets.id"
+        conditions.append((f"EXISTS (SELECT 1 FROM facets AS other WHERE {same})", [facet]))
+    if before is not None:
+        conditions.append((f"({at}.created_at, {at}.id) < (?, ?)", [*before]))
+    if search.since is not None:
+        conditions.append((f"{at}.created_at >= ?", [search.since]))
+    if search.until is not None:
+        conditions.append((f"{at}.created_at < ?", [search.until]))
+    where = f" WHERE {' AND '.join(text for text, _ in conditions)}" if conditions else ""
+    order = f" ORDER BY {at}.created_at DESC, {at}.id DESC"
+    sql = f"SELECT {rows.READ_COLUMNS} FROM {table}{where}{order}"
+    return sql, [one for _, parameters in conditions for one in parameters]
+
+
+def _conditions(search: Search, status: Status | None) -> Iterator[tuple[str, list[Any]]]:
+    wanted = {"status": status, "model": search.model, "source": search.source}
+    for name, value in wanted.items():
+        if value is not None:
+            yield f"jobs.{name} = ?", [str(value)]
+
+
+def _values(jobs: Iterable[Job], now: float) -> Iterator[tuple[Any, ...]]:
+    """Raises BadRow."""
+    try:
+        yield from (rows.values(job, now) for job in jobs)
+    except (ValueError, TypeError) as error:
+        raise BadRow(type(error).__name__) from None
+
+
+def _put_facets(run: Transaction, jobs: Sequence[Job]) -> None:
+    if jobs:
+        run(f"DELETE FROM facets WHERE id IN ({_marks(jobs)})", [job.id for job in jobs])
+    found = sorted({(facet, job.created_at, job.id) for job in jobs for facet in rows.facets(job)})
+    for first in range(0, len(found), FACETS_AT_ONCE):
+        some = found[first : first + FACETS_AT_ONCE]
+        run(f"INSERT INTO facets (facet, created_at, id) VALUES {_tuples(some)}", _flat(some))
+
+
+def _set_state(run: Transaction, name: str, value: float) -> None:
+    run(
+        "INSERT INTO state (name, value) VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        [name, value],
+    )
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _tuples(found: Sequence[Sequence[Any]]) -> str:
+    return ", ".join([f"({_marks(found[0])})"] * len(found))
+
+
+def _flat(found: Sequence[Sequence[Any]]) -> list[Any]:
+    return [one for row in found for one in row]

@@ -1,0 +1,134 @@
+"""A PostgreSQL database, also behind PgBouncer in transaction mode: no state of a session."""
+
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cached_property
+from importlib import import_module
+from typing import Any, NamedTuple, TypeVar
+
+from jobs.archive import schema
+from jobs.archive.database import (
+    QUERY_SECONDS,
+    BadRow,
+    ConnectionLost,
+    Database,
+    Work,
+    require_no_newer_schema,
+)
+from jobs.domain.errors import ArchiveUnavailable
+from jobs.net.watchdog import Exchange
+
+CONNECT_SECONDS = 2
+SILENCE_MILLISECONDS = 5000
+EXCHANGE_SECONDS = QUERY_SECONDS + 1  # a server that hangs does not cut its queries itself
+MIGRATION_LOCK = 0x666C7578  # "flux": one process changes the tables
+_LIMITS = f"SET LOCAL statement_timeout = {int(QUERY_SECONDS * 1000)}"
+_TYPES = schema.POSTGRES_TYPES | {"row_number": ""}
+
+T = TypeVar("T")
+
+
+class _Connection(NamedTuple):
+    postgres: Any  # psycopg is imported only when it is needed
+    socket: socket.socket  # a duplicate, by which a silent server is left
+    version: int  # of the tables
+
+
+class PostgresDatabase(Database):
+    """Raises what `Database` raises. psycopg is loaded by the first connection."""
+
+    has_row_numbers = False
+
+    def __init__(self, url: str, connections: int) -> None:
+        super().__init__(connections)
+        self._url = url
+
+    @cached_property
+    def _psycopg(self) -> Any:
+        return import_module("psycopg")
+
+    def _open(self) -> _Connection:
+        try:
+            opened = self._psycopg.connect(
+                self._url,
+                connect_timeout=CONNECT_SECONDS,
+                tcp_user_timeout=SILENCE_MILLISECONDS,
+                prepare_threshold=None,
+                application_name="fluxkeep",
+            )
+            duplicate = socket.socket(fileno=os.dup(opened.fileno()))
+            with Exchange(EXCHANGE_SECONDS) as exchange:
+                exchange.add(duplicate)
+                return _Connection(opened, duplicate, _migrate(opened))
+        except (self._psycopg.Error, OSError) as error:
+            raise ConnectionLost(_name(error)) from None
+
+    def _run(self, connection: _Connection, work: Work[T], *, writes: bool) -> T:
+        if writes:
+            require_no_newer_schema(connection.version)
+        postgres = connection.postgres
+
+        def execute(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+            cursor = postgres.execute(sql.replace("?", "%s"), parameters)
+            has_rows = sql.startswith(("SELECT", "WITH")) or "RETURNING" in sql
+            return cursor.fetchall() if has_rows else []  # a write does not wait for its answer
+
+        try:
+            with Exchange(EXCHANGE_SECONDS) as exchange:
+                exchange.add(connection.socket)
+                with postgres.pipeline():
+                    postgres.execute(_LIMITS)  # on its way together with what comes next
+                    answer = work(execute)
+                postgres.commit()
+        except self._psycopg.Error as error:
+            self._roll_back(postgres)
+            raise self._translated(error, postgres) from None
+        except BaseException:
+            self._roll_back(postgres)
+            raise
+        return answer
+
+    def _roll_back(self, postgres: Any) -> None:
+        with suppress(self._psycopg.Error):
+            postgres.rollback()
+
+    def _translated(self, error: Exception, postgres: Any) -> Exception:
+        if isinstance(error, self._psycopg.errors.QueryCanceled):
+            return ArchiveUnavailable("database: a query took too long")
+        if not postgres.closed and isinstance(
+            error, self._psycopg.DataError | self._psycopg.IntegrityError
+        ):
+            return BadRow(_name(error))
+        return ConnectionLost(_name(error))
+
+    def _close(self, connection: _Connection) -> None:
+        connection.socket.close()
+        connection.postgres.close()
+
+
+def _migrate(opened: Any) -> int:
+    """Bring the tables up to date; the version that they have."""
+    with opened.transaction():
+        if (version := _version(opened)) >= schema.VERSION:
+            return version
+        opened.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        schema.migrate(opened.execute, _version(opened), _TYPES)  # another may have been first
+        opened.execute(
+            "CREATE OR REPLACE VIEW jobs_for_people AS SELECT id, task_id, status, model, key, "
+            "to_timestamp(created_at) AS created_at, to_timestamp(ended_at) AS ended_at, "
+            "cost, seed, words, metadata FROM jobs"
+        )
+    return schema.VERSION
+
+
+def _version(opened: Any) -> int:
+    if opened.execute("SELECT to_regclass('state')").fetchone()[0] is None:
+        return 0
+    return int(opened.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()[0])
+
+
+def _name(error: Exception) -> str:
+    """Without the message, which may hold a host or a value."""
+    return type(error).__name__

@@ -1,0 +1,143 @@
+"""Rows of ended jobs: the columns that are derived from a record."""
+
+import json
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from jobs import inputs
+from jobs.domain.job import Job
+from jobs.domain.status import Source, Status
+from jobs.store import codec
+from jobs.store.search import as_text
+
+WORDS_MAX_CHARS = 8192
+SEED_MAX = 2**63
+ROW_NUMBERS = 1024  # for jobs of one microsecond
+
+COLUMNS = (
+    "id",
+    "task_id",
+    "status",
+    "model",
+    "key",
+    "source",
+    "repeats",
+    "created_at",
+    "ended_at",
+    "cost",
+    "seed",
+    "has_objects",
+    "words",
+    "metadata",
+    "version",
+    "archived_at",
+    "record",
+)
+
+
+class Row(NamedTuple):
+    """A job of the archive, as its row has it."""
+
+    job: Job
+    archived_at: float
+
+
+def values(job: Job, archived_at: float) -> tuple[Any, ...]:
+    """The values of a job's columns."""
+    return (
+        job.id,
+        job.task_id,
+        job.status.value,
+        _clean(job.model),
+        _clean(job.request.key),
+        job.source and job.source.value,
+        job.request.repeats,
+        job.created_at,
+        job.end,
+        job.cost,
+        _seed(job),
+        int(bool(job.object_keys)),
+        _clean(words(job)),
+        _clean(json.dumps(dict(job.metadata), ensure_ascii=False)),
+        job.version,
+        archived_at,
+        codec.encode(job, job.version),
+    )
+
+
+def row_number(job: Job, attempt: int) -> int:
+    """A number that follows the time of creation; another one at each attempt."""
+    return int(job.created_at * 1e6) * ROW_NUMBERS + (hash_of(job.id) + attempt) % ROW_NUMBERS
+
+
+def words(job: Job) -> str:
+    """The caller's prompt and BFL's."""
+    rewritten = job.result.get("prompt")
+    texts = dict.fromkeys((inputs.prompt(job), rewritten if isinstance(rewritten, str) else ""))
+    return "\n".join(filter(None, texts))[:WORDS_MAX_CHARS]
+
+
+def _seed(job: Job) -> int | None:
+    given = job.result.get("seed", (job.request.public_input or {}).get("seed"))
+    return given if type(given) is int and -SEED_MAX <= given < SEED_MAX else None
+
+
+def _clean(text: str | None) -> str | None:
+    """Without what a text of PostgreSQL cannot hold: NUL, and half a surrogate pair."""
+    return text and text.replace("\0", "").encode("utf-8", "ignore").decode()
+
+
+def facets(job: Job) -> Iterator[int]:
+    """Hashes of what a job is found by, besides the columns. Its record is compared afterwards."""
+    for name, value in job.metadata.items():
+        if (text := as_text(value)) is not None:
+            yield metadata_facet(name, text)
+    if job.request.repeats:
+        yield repeats_facet(job.request.repeats)
+    for file in job.media:
+        yield hash_of(f"sha256\n{file.sha256}")
+
+
+def metadata_facet(name: str, text: str) -> int:
+    return hash_of(f"metadata\n{name}={text}")
+
+
+def repeats_facet(job_id: str) -> int:
+    return hash_of(f"repeats\n{job_id}")
+
+
+def hash_of(text: str) -> int:
+    """64 bits, signed."""
+    found = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(found, "big", signed=True)
+
+
+_READ = ("record", "archived_at", *COLUMNS[:12], "metadata", "version")
+READ_COLUMNS = ", ".join(f"jobs.{name}" for name in _READ)
+
+
+def read(found: tuple[Any, ...]) -> Row:
+    """A row; one whose record cannot be read is shown by its columns."""
+    record, archived_at, *rest = found
+    job = codec.decode_if_readable(bytes(record)) or _from_columns(
+        dict(zip(_READ[2:], rest, strict=True))
+    )
+    return Row(job, archived_at)
+
+
+def _from_columns(found: dict[str, Any]) -> Job:
+    return Job(
+        id=found["id"],
+        task_id=found["task_id"],
+        status=Status(found["status"]),
+        model=found["model"],
+        source=found["source"] and Source(found["source"]),
+        created_at=found["created_at"],
+        updated_at=found["ended_at"],
+        deadline=found["ended_at"],
+        ended_at=found["ended_at"],
+        cost=found["cost"],
+        metadata=json.loads(found["metadata"]),
+        version=found["version"],
+    )

@@ -1,0 +1,150 @@
+"""An SQLite database in a file that web and sweep share. Its calls block: `in_thread` runs them."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from jobs.archive import schema
+from jobs.archive.database import (
+    QUERY_SECONDS,
+    BadRow,
+    ConnectionLost,
+    Database,
+    Work,
+    require_no_newer_schema,
+)
+from jobs.domain.errors import ArchiveUnavailable
+
+STEPS = 10_000  # of SQLite's machine, between two looks at the time
+
+_SETTINGS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",
+    f"PRAGMA busy_timeout = {int(QUERY_SECONDS * 1000)}",
+)
+# Their rows begin with a number that follows the time, so that a search by words finds the newest
+# first.
+_TYPES = schema.SQLITE_TYPES | {"row_number": "number INTEGER PRIMARY KEY,"}
+
+T = TypeVar("T")
+Runner = Callable[[Callable[[], Any]], Any]
+
+
+class _Connection(NamedTuple):
+    sqlite: sqlite3.Connection
+    file: tuple[int, int]  # device and inode
+    version: int  # of the tables
+
+
+class SqliteDatabase(Database):
+    """Raises what `Database` raises."""
+
+    has_row_numbers = True
+
+    def __init__(self, path: str, connections: int, in_thread: Runner) -> None:
+        super().__init__(connections)
+        self._path, self._in_thread = Path(path).absolute(), in_thread
+
+    def _open(self) -> _Connection:
+        return self._in_thread(self._connect)  # type: ignore[no-any-return]
+
+    def _connect(self) -> _Connection:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))  # for this user alone
+            opened = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            for setting in _SETTINGS:
+                opened.execute(setting)
+            return _Connection(opened, _identity(self._path), _migrate(opened))
+        except sqlite3.Error as error:
+            raise ConnectionLost(_name(error)) from None
+        except OSError as error:
+            raise ConnectionLost(error.strerror or "OSError") from None
+
+    def _run(self, connection: _Connection, work: Work[T], *, writes: bool) -> T:
+        return self._in_thread(lambda: self._run_here(connection, work, writes))  # type: ignore[no-any-return]
+
+    def _run_here(self, connection: _Connection, work: Work[T], writes: bool) -> T:
+        if writes:
+            require_no_newer_schema(connection.version)
+        sqlite, ends_at = connection.sqlite, time.monotonic() + QUERY_SECONDS
+        sqlite.set_progress_handler(lambda: time.monotonic() > ends_at, STEPS)
+
+        def execute(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+            return sqlite.execute(sql, parameters).fetchall()
+
+        try:
+            self._require_same_file(connection)
+            sqlite.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            answer = work(execute)
+            sqlite.execute("COMMIT")
+        except sqlite3.Error as error:
+            _roll_back(sqlite)
+            raise _translated(error) from None
+        except OSError as error:
+            raise ConnectionLost(error.strerror or "OSError") from None
+        except (OverflowError, UnicodeError) as error:
+            _roll_back(sqlite)
+            raise BadRow(type(error).__name__) from None
+        except BaseException:
+            _roll_back(sqlite)
+            raise
+        return answer
+
+    def _require_same_file(self, connection: _Connection) -> None:
+        """Raises ConnectionLost where a backup has replaced the file."""
+        if _identity(self._path) != connection.file:
+            raise ConnectionLost("the file was replaced")
+
+    def _close(self, connection: _Connection) -> None:
+        with suppress(sqlite3.Error):
+            connection.sqlite.close()
+
+
+def _migrate(opened: sqlite3.Connection) -> int:
+    """Bring the tables up to date; the version that they have."""
+    if (version := _version(opened)) >= schema.VERSION:
+        return version
+    opened.execute("BEGIN IMMEDIATE")
+    try:
+        schema.migrate(opened.execute, _version(opened), _TYPES)  # another may have been first
+        opened.execute("COMMIT")
+    except BaseException:
+        _roll_back(opened)
+        raise
+    return schema.VERSION
+
+
+def _version(opened: sqlite3.Connection) -> int:
+    if not opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchall():
+        return 0
+    return int(opened.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()[0])
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _roll_back(sqlite: sqlite3.Connection) -> None:
+    sqlite.set_progress_handler(None, 0)
+    with suppress(sqlite3.Error):
+        sqlite.execute("ROLLBACK")
+
+
+def _translated(error: sqlite3.Error) -> Exception:
+    if isinstance(error, sqlite3.DataError | sqlite3.IntegrityError | sqlite3.InterfaceError):
+        return BadRow(_name(error))
+    if error.sqlite_errorcode in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY):
+        return ArchiveUnavailable("database: a query took too long")
+    return ConnectionLost(_name(error))
+
+
+def _name(error: sqlite3.Error) -> str:
+    """Without the message, which may hold a path or a value."""
+    return getattr(error, "sqlite_errorname", type(error).__name__)

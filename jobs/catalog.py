@@ -1,0 +1,172 @@
+"""Jobs wherever they are: the only module that knows both Redis and the archive.
+
+Redis is the truth about a job for as long as it has its record. Without a database there is only
+Redis. Methods raise StoreUnavailable, and ArchiveUnavailable where the archive is needed.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from jobs.archive.archive import Archive
+from jobs.archive.rows import Row
+from jobs.domain.errors import ArchiveUnavailable, Evicted
+from jobs.domain.job import Job
+from jobs.domain.status import TERMINAL
+from jobs.store import codec
+from jobs.store.commit import Change
+from jobs.store.evictions import Evictions
+from jobs.store.job_store import JobStore
+from jobs.store.listing import JobListing, Page, Position
+from jobs.store.search import Search
+
+ROUNDS_MAX = 4  # of reading both, for one page
+_END = Position(-math.inf, "")
+
+After = TypeVar("After", bound=Job | None)
+
+
+class Catalog:
+    """Reads, recalls and changes jobs."""
+
+    def __init__(
+        self, store: JobStore, listing: JobListing, evictions: Evictions, archive: Archive | None
+    ) -> None:
+        self._store = store
+        self._listing = listing
+        self._evictions = evictions
+        self._archive = archive
+
+    def load(self, job_id: str, *, exactly: bool = False) -> Job | None:
+        """Load a job by its id or (unless `exactly`) its task id; None if there is none."""
+        job = self._store.load(job_id, exactly=exactly)
+        if job or not self._archive:
+            return job
+        row = self._archive.get(job_id, exactly=exactly)
+        return self._current([row]).get(row.job.id) if row else None
+
+    def load_many(self, job_ids: Iterable[str], *, or_new: bool = False) -> dict[str, Job | None]:
+        """Load jobs by their ids; None stands for an unreadable record.
+
+        With `or_new` ids that Redis has never heard of are new while the database is away.
+        """
+        known = self._evictions.look_up(list(dict.fromkeys(job_ids)))
+        hot = {
+            name: codec.decode_if_readable(one.record) for name, one in known.items() if one.record
+        }
+        missing = [name for name in known if name not in hot]
+        if not (self._archive and missing):
+            return hot
+        try:
+            return {**hot, **self._current(self._archive.get_many(missing))}
+        except ArchiveUnavailable:
+            if not or_new or any(known[name].tombstone for name in missing):
+                raise
+            return hot
+
+    def _current(self, rows: Sequence[Row]) -> dict[str, Job]:
+        """The jobs of rows: as Redis has them, if it does; without those that were deleted."""
+        known = self._evictions.look_up([row.job.id for row in rows])
+        found = {}
+        for row in rows:
+            job, one = row.job, known[row.job.id]
+            if one.record is not None:
+                if hot := codec.decode_if_readable(one.record):
+                    found[job.id] = hot
+            elif not one.hides(job.version):
+                found[job.id] = job
+        return found
+
+    # Lists.
+
+    def page(self, search: Search, limit: int, before: Position | None) -> Page:
+        """Up to `limit` jobs that fit, newest first, older than the position `before`.
+
+        A page that is not full can have a successor. Read are Redis, then rows, then Redis: a job
+        that is evicted or recalled meanwhile is in one of them. While the database is away a page
+        ends at the newest of the jobs that only the archive has.
+        """
+        if not self._archive or (search.statuses and TERMINAL.isdisjoint(search.statuses)):
+            return self._listing.page(search, limit, before)
+        found = Page([], before)
+        for _ in range(ROUNDS_MAX):
+            try:
+                more = self._round(self._archive, search, limit - len(found.jobs), found.last)
+            except ArchiveUnavailable:
+                if not found.jobs:
+                    raise
+                return found._replace(is_cut=True)
+            found = Page(found.jobs + more.jobs, more.last, more.is_cut)
+            if len(found.jobs) == limit or found.last is None or found.is_cut:
+                break
+        return found
+
+    def _round(self, archive: Archive, search: Search, limit: int, before: Position | None) -> Page:
+        """Jobs in a row, and the position up to which none is missing."""
+        hot = self._listing.page(search, limit, before)
+        cold = self._evictions.cold()  # read last: what was evicted meanwhile is in both
+        newest = cold.newest if cold else math.inf
+        if newest == 0 or (hot.last and hot.last.created_at > newest):
+            return hot
+        try:
+            rows = archive.page(search, limit + 1, before)
+        except ArchiveUnavailable:
+            newer = [job for job in hot.jobs if job.created_at > newest]
+            if not newer:
+                raise
+            return Page(newer, _position(newer[-1]), is_cut=True)
+        return self._merged(hot, rows, search, limit)
+
+    def _merged(self, hot: Page, rows: Sequence[Row], search: Search, limit: int) -> Page:
+        jobs = {job.id: job for job in hot.jobs}
+        current = self._current([row for row in rows if row.job.id not in jobs])
+        jobs |= {name: job for name, job in current.items() if search.matches(job)}
+        ordered = sorted(jobs.values(), key=_position, reverse=True)
+        # Behind the nearer end of what was read in full, jobs could be missing.
+        rows_end = _position(rows[-1].job) if len(rows) > limit else _END
+        end = max(hot.last or _END, rows_end)
+        complete = [job for job in ordered if _position(job) >= end]
+        if len(complete) > limit or (complete and len(complete) == limit and end == _END):
+            return Page(complete[:limit], _position(complete[limit - 1]))
+        return Page(complete, None if end == _END else end)
+
+    def ids(self, prefix: str) -> list[str]:
+        """Jobs whose id or task id begins so."""
+        found = set(self._listing.ids(prefix))
+        if self._archive:
+            found |= self.load_many(self._archive.ids(prefix) - found).keys()
+        return sorted(found)
+
+    # Changes.
+
+    def recall(self, job_id: str) -> Job | None:
+        """Load a job by either id to change it: one that only the archive has gets a record."""
+        job = self._store.load(job_id)
+        if job or not self._archive:
+            return job
+        row = self._archive.get(job_id)
+        if row is None or not self._evictions.recall(row.job):
+            return None
+        return self._store.load(row.job.id, exactly=True)
+
+    def change(self, job_id: str, step: Callable[[Job, float], Job]) -> Change[Job | None]:
+        """Change a job by its own id; without one nothing is written and both are None."""
+        change = self._store.change(job_id, step)
+        if change.before is None and self.recall(job_id):
+            return self._store.change(job_id, step)
+        return change
+
+    def recalling(self, job_id: str, write: Callable[[], Change[After]]) -> Change[After]:
+        """Call `write`, and again with the record of a job that only the archive has."""
+        try:
+            return write()
+        except Evicted:
+            self.recall(job_id)
+        try:
+            return write()
+        except Evicted:
+            raise ArchiveUnavailable("the archive, which has this job, does not give it") from None
+
+
+def _position(job: Job) -> Position:
+    return Position(job.created_at, job.id)

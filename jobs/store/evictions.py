@@ -1,0 +1,181 @@
+"""Ended jobs between Redis and the archive: what is due, evicted, recalled and deleted."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jobs.domain.job import Job
+from jobs.domain.status import TERMINAL, Status
+from jobs.store import codec, commit, keys, scripts
+from jobs.store.batching import Batching
+from jobs.store.clock import unavailable
+from jobs.store.indexes import indexes
+from jobs.store.job_store import JobStore
+from jobs.store.scripts import Command, write_essential
+
+NEWEST = "newest"  # the creation time of the newest job that only the archive has
+LAST_PASS = "last_pass"  # noqa: S105 - when the sweep wrote rows last: an older Redis knows an older time
+SCANNED = 500
+
+
+class Known(NamedTuple):
+    """What Redis knows of a job; `deleted_at` is in microseconds, as versions are."""
+
+    record: bytes | None
+    tombstone: str | None
+    deleted_at: int | None
+
+    def hides(self, version: int) -> bool:
+        """Whether a row of this version does not count, because its job was deleted."""
+        return self.deleted_at is not None and self.deleted_at >= version
+
+
+class Cold(NamedTuple):
+    """Jobs that only the archive has, by status, and the creation time of the newest."""
+
+    jobs: Mapping[Status, int]
+    newest: float
+    last_pass: float
+
+
+class Evictions:
+    """Raises StoreUnavailable."""
+
+    def __init__(self, batching: Batching, store: JobStore) -> None:
+        self._redis: Any = batching.redis  # its types leave open whether replies are bytes
+        self._store = store
+        register = self._redis.register_script
+        self._look_up_script = register(scripts.read("look_up"))
+        self._recall_script = register(scripts.read("recall"))
+        self._reschedule_script = register(scripts.read("reschedule"))
+
+    def look_up(self, job_ids: Sequence[str]) -> dict[str, Known]:
+        """What Redis knows of these jobs at one moment."""
+        arguments = [keys.RECORD_PREFIX, keys.TOMBSTONE_PREFIX, *job_ids]
+        with unavailable():
+            found = self._look_up_script(keys=[keys.DELETIONS], args=arguments) if job_ids else []
+        return {
+            job_id: Known(
+                record,
+                None if tombstone is None else tombstone.decode(),
+                None if deleted is None else int(float(deleted)),
+            )
+            for job_id, (record, tombstone, deleted) in zip(job_ids, found, strict=True)
+        }
+
+    # Between Redis and the archive.
+
+    def evict(self, job: Job) -> bool:
+        """Delete the record of an archived job unless it has changed. It is no deletion: no event.
+
+        What is kept for a time beside the record stays, and the job counts as archived.
+        """
+        commands: list[Command] = [
+            *commit.removal(job),
+            *commit.tombstones(job, job.status.value),
+            ("ZADD", keys.COLD, "INCR", 1, job.status.value),
+            ("ZADD", keys.COLD, "GT", job.created_at, NEWEST),
+        ]
+        return self._store.run_if_unchanged(job.id, job.version, commands)
+
+    def recall(self, job: Job) -> bool:
+        """Write the record of a job of the archive, so that it can be changed; False if deleted.
+
+        The job is not new: no event, no count, no cost, no notification.
+        """
+        version = max(job.version + 1, int(self._store.now() * 1e6))
+        due_at = version / 1e6 + commit.ARCHIVE_SECONDS
+        commands: list[Command] = [
+            ("SET", keys.RECORD_PREFIX + job.id, codec.encode(job, version)),
+            *(("ZADD", key, at, job.id) for key, at in indexes(job).items()),
+            *(("SET", keys.TASK_PREFIX + task_id, job.id) for task_id in commit.aliases(job)),
+            *(("DEL", keys.TOMBSTONE_PREFIX + name) for name in (job.id, *commit.aliases(job))),
+            ("ZADD", keys.COLD, "XX", "INCR", -1, job.status.value),
+            ("ZADD", keys.ARCHIVE_DUE, due_at, job.id),
+        ]
+        names = [keys.RECORD_PREFIX + job.id, keys.TOMBSTONE_PREFIX + job.id, keys.DELETIONS]
+        arguments = [job.id, job.version, *scripts.flat(commands)]
+        with unavailable():
+            return bool(self._recall_script(keys=names, args=arguments))
+
+    def leave(self, job: Job) -> None:
+        """Note that the archive has an evicted job no more: its retention is over."""
+        gone: list[Command] = [("ZREM", key, job.id) for key in (keys.UNKEPT, keys.UNKEPT_UNPRICED)]
+        gone.append(("ZADD", keys.COLD, "XX", "INCR", -1, job.status.value))
+        self._store.run_if_unchanged(job.id, 0, gone)
+
+    # What the sweep looks at.
+
+    def due(self, at: float, limit: int) -> list[tuple[str, float]]:
+        """Ended jobs to look at by then, the earliest first, and when each was due."""
+        with unavailable():
+            found = self._redis.zrangebyscore(
+                keys.ARCHIVE_DUE, "-inf", at, 0, limit, withscores=True
+            )
+        return [(name.decode(), score) for name, score in found]
+
+    def reschedule(self, changes: Iterable[tuple[str, float, float | None]]) -> None:
+        """Set when jobs are looked at next (id, score that was read, new score or None)."""
+        arguments = [
+            part
+            for name, read, new in changes
+            for part in (name, f"{read:.17g}", "" if new is None else f"{new:.17g}")
+        ]
+        with unavailable():
+            self._reschedule_script(keys=[keys.ARCHIVE_DUE], args=arguments)
+
+    def scan_ended(self) -> Iterator[list[str]]:
+        """Every ended job with a record, page by page; some may come twice."""
+        for key in (keys.ENDED, keys.ENDED_MEDIA):
+            cursor: int | None = None
+            while cursor != 0:  # which comes with the last page
+                with unavailable():
+                    cursor, rows = self._redis.zscan(key, cursor or 0, count=SCANNED)
+                yield [member.decode() for member, _ in rows]
+
+    def schedule(self, job_ids: Iterable[str], at: float, *, only_new: bool) -> None:
+        """Have the sweep look at jobs by then; `only_new`: unless it is to do so at any time."""
+        flag = "NX" if only_new else "LT"
+        commands = [("ZADD", keys.ARCHIVE_DUE, flag, at, job_id) for job_id in job_ids]
+        if commands:
+            with unavailable():
+                write_essential(self._redis, *commands)
+
+    # Deletions, which the rows follow.
+
+    def deletions(self, since: float) -> list[tuple[str, int]]:
+        """Deleted jobs with the microsecond of their deletion, from `since` on."""
+        with unavailable():
+            found = self._redis.zrangebyscore(keys.DELETIONS, since, "+inf", withscores=True)
+        return [(name.decode(), int(at)) for name, at in found]
+
+    def drop_deletions(self, until: float) -> None:
+        """Drop what no row and no backup of the database needs any more."""
+        with unavailable():
+            self._redis.zremrangebyscore(keys.DELETIONS, "-inf", until)
+
+    # Numbers of the jobs that only the archive has.
+
+    def cold(self) -> Cold | None:
+        """None when Redis has lost them."""
+        with unavailable():
+            found = dict(self._redis.zrange(keys.COLD, 0, -1, withscores=True))
+        jobs = {status: int(found.get(status.encode(), 0)) for status in TERMINAL}
+        newest, last_pass = found.get(NEWEST.encode()), found.get(LAST_PASS.encode())
+        if newest is None or last_pass is None:
+            return None
+        return Cold(jobs, newest, last_pass)
+
+    def end_pass(self, at: float) -> None:
+        """Note when rows were written, as the database does with the rows."""
+        with unavailable():
+            write_essential(self._redis, ("ZADD", keys.COLD, "XX", "GT", at, LAST_PASS))
+
+    def recount(self, jobs: Mapping[Status, int], newest: float, at: float) -> None:
+        """Set the numbers after Redis has lost them, or has come back older."""
+        entries: list[tuple[str, float]] = [*jobs.items(), (NEWEST, newest), (LAST_PASS, at)]
+        with unavailable():
+            write_essential(
+                self._redis,
+                ("DEL", keys.COLD),
+                *(("ZADD", keys.COLD, number, name) for name, number in entries),
+            )

@@ -1,0 +1,73 @@
+"""An installation with an archive, in the process of a test: the passes of its sweep by hand."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from jobs.archive.archive import Archive
+from jobs.domain.job import Job
+from jobs.services import Services
+from jobs.store.keys import RECORD_PREFIX
+from jobs.store.listing import Position
+from jobs.store.search import Search
+from tests.bench import stored_jobs
+from tests.harness.stock import put_in
+from worker.archiving import Archiving
+
+PASSES = 4  # one writes the rows, the next evicts
+
+
+def stored_job(n: int = 0, **changes: Any) -> Job:
+    """A stored job that nothing is due for."""
+    return replace(stored_jobs.stored(n), version=7, **changes)
+
+
+class Archived:
+    """Services with a database."""
+
+    def __init__(self, services: Services) -> None:
+        assert services.archive is not None
+        self.services = services
+        self.archive: Archive = services.archive
+        self.catalog = services.catalog
+        self.redis: Any = services.redis
+        self.sweep = Archiving(services, services.archive)
+
+    def put(self, *jobs: Job) -> None:
+        """Write records, as an installation without a database had them."""
+        put_in(self.redis, jobs)
+        self.sweep = Archiving(self.services, self.archive)  # which looks for them as it starts
+
+    def pass_over(self, passes: int = PASSES) -> None:
+        """The sweep's passes, a minute after the last write."""
+        for _ in range(passes):
+            self.services.evictions.schedule(self._ended(), 0.0, only_new=False)
+            self.sweep.run_pass()
+
+    def _ended(self) -> list[str]:
+        return [job_id for page in self.services.evictions.scan_ended() for job_id in page]
+
+    def evict(self, *jobs: Job) -> None:
+        """Jobs that only the archive has."""
+        self.put(*jobs)
+        self.pass_over()
+        assert not self.hot(job.id for job in jobs)
+
+    def hot(self, ids: Iterable[str]) -> set[str]:
+        """Those that have a record in Redis."""
+        return {job_id for job_id in ids if self.redis.exists(RECORD_PREFIX + job_id)}
+
+    def walk(self, search: Search = Search(), limit: int = 7) -> list[str]:  # noqa: B008 - frozen
+        """The ids of all pages of a list."""
+        found: list[str] = []
+        position: Position | None = None
+        while True:
+            page = self.catalog.page(search, limit, position)
+            found += [job.id for job in page.jobs]
+            position = page.last
+            if position is None:
+                return found
+
+
+def newest_first(jobs: Sequence[Job]) -> list[str]:
+    return [job.id for job in sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)]

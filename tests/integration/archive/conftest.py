@@ -1,0 +1,46 @@
+"""Services with a database, SQLite and PostgreSQL, whose sweep archives and evicts at once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from jobs.config import settings
+from jobs.services import Services
+from tests.harness import PostgresServer
+from tests.harness.archived import Archived
+from tests.harness.required_settings import SECRETS
+
+NOW = {"HOT_DAYS": "0", "BFL_SANDBOX_URL": "http://127.0.0.1:9"}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A new database of each kind."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            yield f"sqlite:///{tmp_path}/archive.db"
+        else:
+            server: PostgresServer = request.getfixturevalue("postgres_server")
+            yield server.url(stack.enter_context(server.database()))
+
+
+Build = Callable[..., Archived]
+
+
+@pytest.fixture
+def build(redis: Redis, tmp_path: Path, database_url: str) -> Build:
+    """Builds services over the same Redis and database, with more settings."""
+
+    def make(**more: str) -> Archived:
+        given = {"DATABASE_URL": database_url, "MEDIA_URL": (tmp_path / "media").as_uri()}
+        return Archived(Services(settings.load(SECRETS | given | NOW | more), redis))
+
+    return make
+
+
+@pytest.fixture
+def archived(build: Build) -> Archived:
+    return build()

@@ -1,0 +1,156 @@
+"""The way of ended jobs into the archive, and out of Redis once their rows were read back.
+
+Each step may be interrupted anywhere, run twice, or run by two sweeps at once.
+"""
+
+import logging
+from collections.abc import Iterator
+
+from jobs.archive.archive import Archive, State, Version
+from jobs.domain.job import Job
+from jobs.domain.retention import DAY_SECONDS
+from jobs.domain.status import Status
+from jobs.domain.submission import UNCONFIRMED_CODES
+from jobs.services import Services
+from jobs.store import codec
+from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
+from jobs.store.listing import Position
+from jobs.store.search import Search
+
+BATCH = 500
+POLL_SECONDS = 2.0
+BAD_RECORD_SECONDS = 3600.0
+NOT_READY_SECONDS = 600.0  # of a job with notifications or thumbnails to come
+# No request, pass or upload of a sidecar is older; an Idempotency-Key is known for a day.
+ARCHIVED_LEAST_SECONDS = 600.0
+CREATED_LEAST_SECONDS = DAY_SECONDS
+# A deletion may be on record a moment later than one that was counted before it.
+DELETION_OVERLAP = 60_000_000  # microseconds
+BACKUP_DAYS = 8  # the age of a backup of the database that deletions are repeated for
+
+log = logging.getLogger(__name__)
+
+
+class Archiving:
+    """The passes of one sweep. Raises ArchiveUnavailable and StoreUnavailable."""
+
+    def __init__(self, services: Services, archive: Archive) -> None:
+        self._services, self._archive = services, archive
+        self._evictions = services.evictions
+        self._unseen = self._evictions.scan_ended()  # pages, when the process starts
+        self._day = 0  # of the last note about deletions
+
+    def run_pass(self) -> float:
+        """Look at the jobs that are due; return the seconds until the next pass."""
+        now, state = self._services.store.now(), self._archive.state()
+        self._follow_deletions(now, state)
+        self._follow_losses(now, state)
+        self._evictions.schedule(next(self._unseen, ()), now, only_new=True)
+        due = dict(self._evictions.due(now, BATCH))
+        if due:
+            self._archive_jobs(due, now)
+        return 0.0 if len(due) == BATCH else POLL_SECONDS
+
+    # Deletions, which rows follow.
+
+    def _follow_deletions(self, now: float, state: State) -> None:
+        """Delete rows of deleted jobs; once more where a backup of the database came back."""
+        deleted = self._evictions.deletions(state.deletions_until - DELETION_OVERLAP)
+        if deleted:
+            self._archive.delete(deleted, noted=now * 1e6)
+        day = int(now // DAY_SECONDS)
+        if day == self._day:
+            return
+        self._archive.note_deletions(day, now * 1e6 - DELETION_OVERLAP)
+        if until := self._archive.noted_deletions(day - BACKUP_DAYS):
+            self._archive.delete([one for one in self._evictions.deletions(0) if one[1] <= until])
+            self._evictions.drop_deletions(until)
+        self._day = day
+
+    # What was lost.
+
+    def _follow_losses(self, now: float, state: State) -> None:
+        """Count anew, and look at every job, when Redis or the database lost data."""
+        cold = self._evictions.cold()
+        if cold and abs(cold.last_pass - state.last_pass) <= ARCHIVE_SECONDS:
+            return
+        log.info("the archive and Redis are of different times: all ended jobs are compared")
+        counts = dict.fromkeys(Status, 0) | self._archive.counts()
+        for job_ids in self._evictions.scan_ended():
+            for row in self._archive.versions(job_ids).values():
+                counts[Status(row.status)] -= 1
+            self._evictions.schedule(job_ids, now, only_new=False)
+        self._evictions.recount(counts, self._newest_cold(), state.last_pass)
+
+    def _newest_cold(self) -> float:
+        """The creation time of the newest job that only the archive has; 0 without one."""
+        position: Position | None = None
+        while found := self._archive.page(Search(), BATCH, position):
+            jobs = {row.job.id: row.job for row in found}
+            known = self._evictions.look_up([*jobs])
+            for job in jobs.values():
+                if known[job.id].record is None and not known[job.id].hides(job.version):
+                    return job.created_at
+            position = Position(found[-1].job.created_at, found[-1].job.id)
+        return 0.0
+
+    # Jobs that are due.
+
+    def _archive_jobs(self, due: dict[str, float], now: float) -> None:
+        known, rows = self._evictions.look_up([*due]), self._archive.versions([*due])
+        new, next_looks = list[Job](), dict[str, float | None]()
+        for job_id in due:
+            row = rows.get(job_id)
+            if row and known[job_id].hides(row.version):
+                row = None
+            record = known[job_id].record
+            job = codec.decode_if_readable(record) if record else None
+            if job is None:  # gone, or unreadable: doctor names it
+                next_looks[job_id] = now + BAD_RECORD_SECONDS if record else None
+            elif not job.status.terminal:
+                next_looks[job_id] = None
+            elif row is None or _is_newer(job, row):
+                new.append(job)
+            elif (at := self._evict_at(job, row, now)) > now:
+                next_looks[job_id] = at
+            else:
+                self._evictions.evict(job)
+        next_looks |= self._put(new, now)
+        self._evictions.reschedule((name, due[name], at) for name, at in next_looks.items())
+
+    def _put(self, jobs: list[Job], now: float) -> Iterator[tuple[str, float]]:
+        if not jobs:
+            return
+        refused = set(self._archive.put(jobs, now, now))
+        self._evictions.end_pass(now)
+        for job in jobs:
+            row = Version(job.version, job.status.value, now)
+            if job.id in refused:
+                log.error("job %s: the database refuses its row; Redis keeps it", job.id)
+                yield job.id, now + BAD_RECORD_SECONDS
+            else:
+                yield job.id, max(self._evict_at(job, row, now), now)
+
+    def _evict_at(self, job: Job, row: Version, now: float) -> float:
+        """When the record may leave Redis."""
+        if row.status == Status.STORED and job.status is not Status.STORED:
+            return now  # Redis came back older
+        waits = job.notifications.pending or job.thumbnails.due_at is not None
+        if waits or job.id in self._services.due.superseded:
+            return now + NOT_READY_SECONDS
+        settings = self._services.settings
+        at = row.archived_at + settings.hot_days * DAY_SECONDS
+        if settings.has_sandbox:  # so that an eviction can be tried
+            return at
+        at = max(at, row.archived_at + ARCHIVED_LEAST_SECONDS)
+        at = max(at, job.created_at + CREATED_LEAST_SECONDS)
+        code = job.error.code if job.error else None
+        if job.is_submission and job.task_id is None and code in UNCONFIRMED_CODES:
+            at = max(at, job.end + TOMBSTONE_SECONDS)  # BFL may have a task, and call
+        return at
+
+
+def _is_newer(job: Job, row: Version) -> bool:
+    """Whether a record says more than a row: what was stored once stays so."""
+    is_lesser = row.status == Status.STORED and job.status is not Status.STORED
+    return job.version > row.version and not is_lesser

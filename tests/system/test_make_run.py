@@ -97,7 +97,7 @@ def test_doctor_finds_nothing_to_do_beside_a_run(a_run: Run) -> None:
 
 
 def test_ended_jobs_are_kept_beside_the_other_data_of_a_run(a_run: Run) -> None:
-    assert a_run.made()["DATABASE_URL"] == f"sqlite://{a_run.directory}/var/archive.db"
+    assert a_run.made()["DATABASE_URL"] == f"sqlite:///{a_run.directory}/var/archive.db"
 
 
 # Before it runs.
@@ -107,7 +107,7 @@ def test_ended_jobs_are_kept_beside_the_other_data_of_a_run(a_run: Run) -> None:
 def test_a_run_makes_no_database_where_one_or_a_redis_is_given(
     tmp_path: Path, redis_server: RedisServer, name: str
 ) -> None:
-    given = {"DATABASE_URL": f"sqlite://{tmp_path}/own.db", "REDIS_URL": redis_server.url}
+    given = {"DATABASE_URL": f"sqlite:///{tmp_path}/own.db", "REDIS_URL": redis_server.url}
     with running(copy(tmp_path), **{name: given[name]}) as run:
         run.printed("Ctrl-C stops")
         assert "DATABASE_URL" not in run.made()

@@ -43,6 +43,9 @@ class Archive:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def close(self) -> None:
+        self._database.close()
+
     # One job.
 
     def get(self, name: str, *, exactly: bool = False) -> Row | None:

@@ -81,6 +81,13 @@ class Database(ABC):
         finally:
             self._free.put(connection)
 
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        for _ in range(self._free.qsize()):
+            if connection := self._free.get():
+                self._close(connection)
+            self._free.put(None)
+
     def _begin_outage(self, why: str) -> None:
         if not self._problem:
             log.warning("database: %s", why)

@@ -19,7 +19,7 @@ POSTGRES_TYPES = {
 _TABLES = (
     """CREATE TABLE jobs (
         {row_number}
-        id {id} NOT NULL PRIMARY KEY,
+        id {id} NOT NULL UNIQUE,
         task_id {id},
         status text NOT NULL,
         model text,

@@ -1,7 +1,6 @@
 """Services with a database, SQLite and PostgreSQL, whose sweep archives and evicts at once."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from redis import Redis
 
 from jobs.config import settings
 from jobs.services import Services
-from tests.harness import PostgresServer
 from tests.harness.archived import Archived
 from tests.harness.required_settings import SECRETS
 
@@ -17,28 +15,30 @@ NOW = {"HOT_DAYS": "0", "BFL_SANDBOX_URL": "http://127.0.0.1:9"}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A new database of each kind."""
-    with ExitStack() as stack:
-        if request.param == "sqlite":
-            yield f"sqlite:///{tmp_path}/archive.db"
-        else:
-            server: PostgresServer = request.getfixturevalue("postgres_server")
-            yield server.url(stack.enter_context(server.database()))
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/archive.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 Build = Callable[..., Archived]
 
 
 @pytest.fixture
-def build(redis: Redis, tmp_path: Path, database_url: str) -> Build:
+def build(redis: Redis, tmp_path: Path, database_url: str) -> Iterator[Build]:
     """Builds services over the same Redis and database, with more settings."""
+    built: list[Archived] = []
 
     def make(**more: str) -> Archived:
         given = {"DATABASE_URL": database_url, "MEDIA_URL": (tmp_path / "media").as_uri()}
-        return Archived(Services(settings.load(SECRETS | given | NOW | more), redis))
+        built.append(Archived(Services(settings.load(SECRETS | given | NOW | more), redis)))
+        return built[-1]
 
-    return make
+    yield make
+    for each in built:
+        each.archive.close()
 
 
 @pytest.fixture

@@ -25,13 +25,14 @@ from jobs.storage.providers import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
 from jobs.store import durability
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock, LoggedRetry
+from jobs.store.commit import Followers
 from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
 from jobs.store.durability import Durability
 from jobs.store.events import Events
 from jobs.store.evictions import Evictions
-from jobs.store.job_store import Followers, JobStore
+from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.live_schemas import LiveSchemas
 from jobs.store.metrics import Metrics

@@ -277,7 +277,7 @@ def _marks(values: Sequence[Any]) -> str:
 
 
 def _tuples(found: Sequence[Sequence[Any]]) -> str:
-    return ", ".join([f"({_marks(found[0])})"] * len(found))
+    return ", ".join(f"({_marks(row)})" for row in found)
 
 
 def _flat(found: Sequence[Sequence[Any]]) -> list[Any]:

@@ -260,7 +260,7 @@ class UnreadableRecord(FluxkeepError):
 class Evicted(FluxkeepError):
     """The job has ended, and only the archive has its record."""
 
-    def __init__(self, status: str) -> None:
+    def __init__(self, status: str = "") -> None:
         super().__init__()
         self.status = status
 

@@ -41,6 +41,14 @@ class CommitOutcome(IntEnum):
     EVICTED = 5
 
 
+class Followers(NamedTuple):
+    """What follows a job's end: a notification of the operator's URL, a row in the archive."""
+
+    owner: bool = False
+    archive: bool = False
+
+
+NO_FOLLOWERS = Followers()
 After = TypeVar("After", bound=Job | None)
 
 

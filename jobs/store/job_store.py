@@ -7,26 +7,21 @@ from typing import Any, NamedTuple, cast
 from redis.commands.core import Script
 
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
-from jobs.domain import notifications
-from jobs.domain.errors import (
-    Evicted,
-    NoFreeSlot,
-    QueueFull,
-    StoreUnavailable,
-    UnknownJob,
-)
+from jobs.domain import errors, notifications
 from jobs.domain.job import Job
 from jobs.store import codec, commit, events, keys, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock, unavailable
 from jobs.store.commit import (
     NO_COUNTS,
+    NO_FOLLOWERS,
     NO_OPTIONS,
     After,
     Change,
     Commit,
     CommitOptions,
     CommitOutcome,
+    Followers,
 )
 from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import Command, write_essential
@@ -35,9 +30,9 @@ RACES_MAX = 100
 SUBMISSION_TRIES = 3  # there are no races for a new job: Redis is too slow
 
 _ERRORS = {
-    CommitOutcome.NO_FREE_SLOT: NoFreeSlot,
-    CommitOutcome.QUEUE_FULL: QueueFull,
-    CommitOutcome.DELETED: UnknownJob,
+    CommitOutcome.NO_FREE_SLOT: errors.NoFreeSlot,
+    CommitOutcome.QUEUE_FULL: errors.QueueFull,
+    CommitOutcome.DELETED: errors.UnknownJob,
 }
 Step = Callable[[Job | None, float], After]
 
@@ -58,16 +53,6 @@ class Due:
     without_rq_job: tuple[str, ...]
     rq_jobs: int  # length of RQ's queue
     next_at: float | None
-
-
-class Followers(NamedTuple):
-    """What is told of a job's end: the operator's URL, the archive."""
-
-    owner: bool = False
-    archive: bool = False
-
-
-NO_FOLLOWERS = Followers()
 
 
 class JobStore:
@@ -180,7 +165,7 @@ class JobStore:
             before = current
             if planned.is_new_submission and before is None and tries + 1 >= SUBMISSION_TRIES:
                 break
-        raise StoreUnavailable("a record changes faster than it can be written")
+        raise errors.StoreUnavailable("a record changes faster than it can be written")
 
     def _commit(self, planned: Commit, now: float) -> tuple[bool, Job | None]:
         arguments = planned.arguments(now, self._limits, self._room, self._rq_queue)
@@ -190,7 +175,7 @@ class JobStore:
         if outcome in _ERRORS:
             raise _ERRORS[outcome]
         if outcome == CommitOutcome.EVICTED:
-            raise Evicted(current.decode())
+            raise errors.Evicted(current.decode())
         return outcome == CommitOutcome.WRITTEN, codec.decode(current) if current else None
 
     def require_room(self) -> None:
@@ -199,7 +184,7 @@ class JobStore:
         with unavailable():
             is_full = self._queue_full_script(keys=[commit.WAITING], args=arguments)
         if is_full:
-            raise QueueFull
+            raise errors.QueueFull
 
     def _await_durability(self, job: Job | None) -> None:
         """Wait until a record that was found is durable, before the caller relies on it.
@@ -209,7 +194,7 @@ class JobStore:
         if not (self._batching.commits.waits_for_durability and job):
             return
         if not self.run_if_unchanged(job.id, job.version, [("SET", keys.BARRIER, "")]):
-            raise StoreUnavailable("a record changed while it was confirmed")
+            raise errors.StoreUnavailable("a record changed while it was confirmed")
 
     def run_if_unchanged(
         self, job_id: str, version: int | str, commands: Sequence[Command]

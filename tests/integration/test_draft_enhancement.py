@@ -51,6 +51,8 @@ class Drafts:
         return body
 
     def delete_bundles(self) -> None:
+        for file in self.job.media:
+            self.services.storage.delete(file.key)
         media = tuple(replace(file, deleted_at=1.0) for file in self.job.media)
         self.services.store.update(self.id, lambda job, _now: job and replace(job, media=media))
 

@@ -48,7 +48,7 @@ def submitter(world: Any, job_id: str, model: str) -> None:
     """POST /api/jobs with an idempotency key, repeated until it is on record."""
     services = world.services()
     body = submissions.SubmissionBody(model=model, input={"prompt": job_id})
-    _until_done(world, lambda: submissions.enqueue(services, body, Submission(), job_id))
+    _until_done(world, lambda: submissions.enqueue(services, body, Submission(), job_id=job_id))
 
 
 def operator(world: Any) -> None:

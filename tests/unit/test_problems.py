@@ -21,6 +21,7 @@ from receiver.problem_types import PROBLEM_TYPES
 # Where they are raised somebody catches them, or they stop the start: no view lets them through.
 CAUGHT = {
     errors.InvalidSettings,
+    errors.Evicted,
     errors.UrlRefused,
     errors.UnknownHost,
     errors.ReportRefused,

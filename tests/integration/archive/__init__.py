@@ -1,0 +1,1 @@
+"""The archive, in the process of a test, on SQLite and PostgreSQL."""

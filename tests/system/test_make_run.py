@@ -15,7 +15,7 @@ from deploy.dev_settings import DevSettings
 from deploy.local_redis import first_free_port
 from deploy.welcome import message
 from jobs.config.settings import load
-from tests.harness import free_port, processes
+from tests.harness import RedisServer, free_port, processes
 from tests.harness.make_run import Run, copy, running
 from tests.harness.required_settings import REQUIRED
 from tests.sandbox import Sandbox
@@ -96,7 +96,22 @@ def test_doctor_finds_nothing_to_do_beside_a_run(a_run: Run) -> None:
     assert result.stdout.endswith("\n0 failed, 0 with a warning\n"), result
 
 
+def test_ended_jobs_are_kept_beside_the_other_data_of_a_run(a_run: Run) -> None:
+    assert a_run.made()["DATABASE_URL"] == f"sqlite:///{a_run.directory}/var/archive.db"
+
+
 # Before it runs.
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_a_run_makes_no_database_where_one_or_a_redis_is_given(
+    tmp_path: Path, redis_server: RedisServer, name: str
+) -> None:
+    given = {"DATABASE_URL": f"sqlite:///{tmp_path}/own.db", "REDIS_URL": redis_server.url}
+    with running(copy(tmp_path), **{name: given[name]}) as run:
+        run.printed("Ctrl-C stops")
+        assert "DATABASE_URL" not in run.made()
+        assert not (run.directory / "var/archive.db").exists()
 
 
 def test_it_listens_elsewhere_when_asked(tmp_path: Path) -> None:

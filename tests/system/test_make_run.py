@@ -130,13 +130,18 @@ def test_a_busy_port_is_one_line(tmp_path: Path) -> None:
     assert run.process.output() == BUSY.format(port=port)
 
 
-def test_a_busy_port_is_named_before_anything_is_installed(tmp_path: Path) -> None:
+def test_a_busy_port_is_named_before_any_installation_and_a_moved_folder_gets_a_new_one(
+    tmp_path: Path,
+) -> None:
     directory = copy(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         done = made(directory, "run", f"PORT={port}")
     assert done.stdout == "" and done.stderr.startswith(BUSY.format(port=port))
     assert not (directory / ".venv/.run").exists()
+    assert "-m venv" not in made(directory, "--dry-run", "run").stdout
+    moved = directory.rename(tmp_path / "elsewhere")
+    assert "-m venv" in made(moved, "--dry-run", "run").stdout
 
 
 def test_without_a_port_the_next_free_one_is_taken(tmp_path: Path) -> None:
@@ -150,14 +155,6 @@ def test_without_a_port_the_next_free_one_is_taken(tmp_path: Path) -> None:
         assert requests.get(f"{url}/healthz", timeout=10).ok
         assert run.made()["FLUXKEEP_URL"] == url
         assert run.command("jobs", "list").returncode == 0
-
-
-def test_a_folder_that_was_moved_gets_a_new_environment(tmp_path: Path) -> None:
-    directory = copy(tmp_path)
-    made(directory, "run", "PORT=none")
-    assert "-m venv" not in made(directory, "--dry-run", "run").stdout
-    moved = directory.rename(tmp_path / "elsewhere")
-    assert "-m venv" in made(moved, "--dry-run", "run").stdout
 
 
 def made(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -23,8 +23,13 @@ from tests.sandbox.gradient import gradient
 ENCODED = base64.b64encode(gradient(7)).decode()
 DOT = base64.b64encode(b"GIF89a\x01\x00\x01\x00\x00\x00\x00;").decode()
 TEXT = st.text(max_size=9) | st.sampled_from(["input:0", "json:0"])
+LONG_TEXT = st.builds(
+    lambda text, length: (text * length)[:length],
+    st.text(min_size=1, max_size=9),
+    st.integers(2049, 2060),
+)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | TEXT | st.text(min_size=2049, max_size=2060),
+    st.none() | st.booleans() | st.integers(-9, 9) | TEXT | LONG_TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner),
     max_leaves=8,
 )

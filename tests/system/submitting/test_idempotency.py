@@ -99,6 +99,7 @@ def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(env: Stack) ->
         raw, headers = json.dumps(body).encode(), {"Idempotency-Key": key}
         again = caller.request("POST", "/api/jobs", data=raw, headers=headers)
     finally:
+        installation.hang_up()
         rotated.stop()
         del installation.ports[1:]
     assert again.json()["id"] == first["id"]

@@ -10,13 +10,7 @@ from pydantic import SecretStr
 from jobs.bfl import parsing
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.models import is_model
-from jobs.domain.errors import (
-    BflUnavailable,
-    ConnectionFailed,
-    InvalidReport,
-    TransferFailed,
-    UrlRefused,
-)
+from jobs.domain import errors
 from jobs.net import http_client
 from jobs.net.http_client import Body
 from jobs.net.urls import Origin, ParsedUrl
@@ -83,24 +77,24 @@ class BflClient:
                 session, allow(url), seconds=ANSWER_SECONDS, allow=allow, headers=headers
             ) as response:
                 return _read(response)
-        except (TransferFailed, UrlRefused) as error:
-            raise BflUnavailable(str(error)) from None
+        except (errors.TransferFailed, errors.UrlRefused) as error:
+            raise errors.BflUnavailable(str(error)) from None
 
     def credits(self) -> BflResponse:
         """GET the account's credits. Raises BflUnavailable."""
         try:
             return self._call(ParsedUrl(self.origin, "/v1/credits"))
-        except (TransferFailed, UrlRefused) as error:
-            raise BflUnavailable(str(error)) from None
+        except (errors.TransferFailed, errors.UrlRefused) as error:
+            raise errors.BflUnavailable(str(error)) from None
 
     def openapi(self) -> bytes:
         """GET BFL's OpenAPI document, without the key. Raises BflUnavailable."""
         try:
             answer = self._call(ParsedUrl(self.origin, OPENAPI))
-        except (TransferFailed, UrlRefused) as error:
-            raise BflUnavailable(str(error)) from None
+        except (errors.TransferFailed, errors.UrlRefused) as error:
+            raise errors.BflUnavailable(str(error)) from None
         if not answer.is_ok:
-            raise BflUnavailable(f"BFL answered {answer.status}")
+            raise errors.BflUnavailable(f"BFL answered {answer.status}")
         return answer.body
 
     def account_status(self) -> AccountStatus:
@@ -110,7 +104,7 @@ class BflClient:
             if answer.is_key_refused:
                 return AccountStatus.BAD
             left = parsing.credits_left(answer.body)
-        except (BflUnavailable, InvalidReport):
+        except (errors.BflUnavailable, errors.InvalidReport):
             return AccountStatus.UNCLEAR
         if left <= 0:
             return AccountStatus.BAD
@@ -126,8 +120,8 @@ class BflClient:
             return UNKNOWN_MODEL
         try:
             return self._call(ParsedUrl(origin, f"/v1/{model}"), body, seconds)
-        except (UrlRefused, BflUnavailable) as error:
-            raise ConnectionFailed(str(error)) from None
+        except (errors.UrlRefused, errors.BflUnavailable) as error:
+            raise errors.ConnectionFailed(str(error)) from None
 
     def _call(
         self, address: ParsedUrl, body: Body | None = None, seconds: float = ANSWER_SECONDS
@@ -147,7 +141,7 @@ class BflClient:
         if address.target == OPENAPI:  # public
             return {}
         if self._key is None and address.origin != self._host_policy.sandbox:
-            raise BflUnavailable("BFL_API_KEY is not set, so BFL cannot be called")
+            raise errors.BflUnavailable("BFL_API_KEY is not set, so BFL cannot be called")
         return {"x-key": self._key.get_secret_value() if self._key else ANY_KEY}
 
 

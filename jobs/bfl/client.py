@@ -1,5 +1,6 @@
 """HTTP client of BFL's API; requests carry the operator's key."""
 
+from contextlib import suppress
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import NamedTuple
@@ -82,17 +83,22 @@ class BflClient:
 
     def credits(self) -> BflResponse:
         """GET the account's credits. Raises BflUnavailable."""
-        try:
-            return self._call(ParsedUrl(self.origin, "/v1/credits"))
-        except (errors.TransferFailed, errors.UrlRefused) as error:
-            raise errors.BflUnavailable(str(error)) from None
+        return self._get("/v1/credits")
+
+    def credits_left(self) -> float:
+        """Raises BflKeyRefused and BflUnavailable, with the reason for the operator."""
+        answer = self.credits()
+        if answer.is_key_refused:
+            raise errors.BflKeyRefused
+        if not answer.is_ok:
+            raise errors.BflUnavailable(f"BFL answered {answer.status}")
+        with suppress(errors.InvalidReport):
+            return parsing.credits_left(answer.body)
+        raise errors.BflUnavailable("BFL's answer has no credits")
 
     def openapi(self) -> bytes:
         """GET BFL's OpenAPI document, without the key. Raises BflUnavailable."""
-        try:
-            answer = self._call(ParsedUrl(self.origin, OPENAPI))
-        except (errors.TransferFailed, errors.UrlRefused) as error:
-            raise errors.BflUnavailable(str(error)) from None
+        answer = self._get(OPENAPI)
         if not answer.is_ok:
             raise errors.BflUnavailable(f"BFL answered {answer.status}")
         return answer.body
@@ -100,16 +106,14 @@ class BflClient:
     def account_status(self) -> AccountStatus:
         """Request the credits before one refusal blocks all submissions."""
         try:
-            answer = self.credits()
-            if answer.is_key_refused:
-                return AccountStatus.BAD
-            left = parsing.credits_left(answer.body)
-        except (errors.BflUnavailable, errors.InvalidReport):
-            return AccountStatus.UNCLEAR
-        if left <= 0:
+            left = self.credits_left()
+        except errors.BflKeyRefused:
             return AccountStatus.BAD
-        is_ample = answer.is_ok and left >= AMPLE_CREDITS
-        return AccountStatus.GOOD if is_ample else AccountStatus.UNCLEAR
+        except errors.BflUnavailable:
+            return AccountStatus.UNCLEAR
+        if left >= AMPLE_CREDITS:
+            return AccountStatus.GOOD
+        return AccountStatus.UNCLEAR if left > 0 else AccountStatus.BAD
 
     def submit(self, origin: Origin, model: str, body: Body, seconds: float) -> BflResponse:
         """POST a submission to one of BFL's hosts.
@@ -122,6 +126,12 @@ class BflClient:
             return self._call(ParsedUrl(origin, f"/v1/{model}"), body, seconds)
         except (errors.UrlRefused, errors.BflUnavailable) as error:
             raise errors.ConnectionFailed(str(error)) from None
+
+    def _get(self, path: str) -> BflResponse:
+        try:
+            return self._call(ParsedUrl(self.origin, path))
+        except (errors.TransferFailed, errors.UrlRefused) as error:
+            raise errors.BflUnavailable(f"no answer from {self.origin}: {error}") from None
 
     def _call(
         self, address: ParsedUrl, body: Body | None = None, seconds: float = ANSWER_SECONDS

@@ -149,8 +149,10 @@ def _refusals(spec: EndpointSpec, schemas: Schemas, *, has_input: bool, as_bfl: 
 
 
 def _raised_by(spec: EndpointSpec, *, has_input: bool) -> Iterator[type[FluxkeepError]]:
-    """Errors of a view, and those that a key, a body, a parameter or Redis can raise."""
+    """Errors of a view, and those that its key, headers, body, parameters or Redis can raise."""
     yield from spec.errors
+    if "Idempotency-Key" in spec.headers:
+        yield errors.IdempotencyKeyReused
     if spec.scope:
         yield from (errors.Unauthorized, errors.WrongKey, errors.Forbidden, errors.RateLimited)
     if spec.body:

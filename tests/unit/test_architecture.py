@@ -9,6 +9,7 @@ from pathlib import Path
 from deploy.procfile import ROOT
 
 LINES_MAX = 300
+COLUMNS_MAX = 120  # of templates, styles and scripts
 ARROWS = {
     "jobs": {"jobs"},
     "receiver": {"jobs", "receiver"},
@@ -190,6 +191,13 @@ def test_no_file_is_long_or_vaguely_named() -> None:
     long = [path for path in ALL if len((ROOT / path).read_text().splitlines()) > LINES_MAX]
     assert not long
     assert not [path for path in ALL if path.stem in VAGUE]
+
+
+def test_no_line_of_a_page_is_long() -> None:
+    pages = (ROOT / "receiver/dashboard").rglob("*.*")
+    for path in (path for path in pages if path.suffix in (".html", ".css", ".js")):
+        long = [line for line in path.read_text().splitlines() if len(line) > COLUMNS_MAX]
+        assert not long, f"{path}: {long[0]}"
 
 
 def test_nothing_is_sent_to_redis_within_multi() -> None:

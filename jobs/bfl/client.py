@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from jobs.bfl import parsing
 from jobs.bfl.hosts import HostPolicy
-from jobs.bfl.models import is_model
+from jobs.bfl.model_names import is_model
 from jobs.domain import errors
 from jobs.net import http_client
 from jobs.net.http_client import Body

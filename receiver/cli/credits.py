@@ -4,7 +4,7 @@ import click
 
 from jobs.config import settings
 from jobs.services import build_bfl_client
-from receiver.account import Balance
+from receiver.bfl_account import Balance
 from receiver.cli.command import Command, example
 
 

@@ -13,7 +13,7 @@ from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from jobs import inputs
-from jobs.bfl import models
+from jobs.bfl import model_names
 from jobs.bfl.schema import Kind
 from jobs.domain import errors
 from jobs.domain.job import Job
@@ -169,18 +169,18 @@ def _load(original: Job | None, text: str) -> InputPart | None:
 
 def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) -> str:
     event_stream.begin_page()
-    model = fields.get("model") or models.DEFAULT
+    model = fields.get("model") or model_names.DEFAULT
     form, original = _input_form({**fields, "model": model}), fields.get("repeats", "")
     return render_template(
         "submit.html",
         values={**fields, "model": model},
         errors=_placed(messages or {}, form),
         idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
-        models=sorted(services().schemas.endpoints(), key=models.rank),
-        purpose=models.purpose(model),
+        models=sorted(services().schemas.endpoints(), key=model_names.rank),
+        purpose=model_names.purpose(model),
         seconds=typical_seconds(model),
-        is_preview=model.endswith(models.PREVIEW),
-        label=models.label,
+        is_preview=model.endswith(model_names.PREVIEW),
+        label=model_names.label,
         as_text=as_text,
         choices_of=lambda field: [as_text(one) for one in field.choices],
         input_form=form,

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from jobs import drafts, inputs
 from jobs.bfl import submissions as bfl_submissions
-from jobs.bfl.client import AccountStatus, BflResponse
+from jobs.bfl.client import BflResponse
 from jobs.bfl.submissions import Webhook
 from jobs.domain import errors, submission
 from jobs.domain.job import Job
@@ -32,6 +32,8 @@ BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with images
 BACKOFF_MIN_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
 
+# With this many credits, a 402 concerns an expensive model or prompt, not the account.
+AMPLE_CREDITS = 100.0
 BUSY = "BFL says that too many tasks are active"
 ACCEPTED = range(200, 300)
 CLIENT_ERRORS = range(400, 500)
@@ -195,14 +197,22 @@ class Attempt:
 
         The job goes last, so that another one probes next, unless the account is the cause.
         """
-        standing = self._services.bfl.account_status()
-        is_good = standing is AccountStatus.GOOD
+        left = self._credits_left()
+        is_good = left is not None and left >= AMPLE_CREDITS
         reason = bfl_submissions.explain_account_refusal(
             answer.status, answer.body, has_credits=is_good
         )
-        scope = self._model if is_good else ALL_MODELS
-        is_last = standing is not AccountStatus.BAD
-        self._requeue(scope, reason, HALF_OPEN_SECONDS, last=is_last)
+        scope, is_empty = self._model if is_good else ALL_MODELS, left is not None and left <= 0
+        self._requeue(scope, reason, HALF_OPEN_SECONDS, last=not is_empty)
+
+    def _credits_left(self) -> float | None:
+        """None if BFL does not say; a key that it refuses has none."""
+        try:
+            return self._services.bfl.credits_left()
+        except errors.BflKeyRefused:
+            return 0.0
+        except errors.BflUnavailable:
+            return None
 
     def _commit_unconfirmed(
         self, step: Callable[..., Job], reason: str, retry_after: float | None = None

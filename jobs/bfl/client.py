@@ -1,7 +1,6 @@
 """HTTP client of BFL's API; requests carry the operator's key."""
 
 from contextlib import suppress
-from enum import Enum, auto
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -19,8 +18,6 @@ from jobs.net.urls import Origin, ParsedUrl
 ANSWER_SECONDS = 10.0
 ANSWER_MAX_BYTES = 1_048_576
 RETRY_AFTER_MAX_SECONDS = 3600.0
-# With this many credits, a 402 concerns an expensive model or prompt, not the account.
-AMPLE_CREDITS = 100.0
 OPENAPI = "/openapi.json"
 ANY_KEY = "any"  # a sandbox accepts any key that is not empty
 
@@ -49,14 +46,6 @@ class BflResponse(NamedTuple):
 UNKNOWN_MODEL = BflResponse(
     HTTPStatus.NOT_FOUND, None, b'{"detail": "the model is not a path of plain names"}'
 )
-
-
-class AccountStatus(Enum):
-    """Status of the account after a 401, 402 or 403, derived from its credits."""
-
-    GOOD = auto()  # the refusal concerns one model
-    BAD = auto()  # it concerns all submissions
-    UNCLEAR = auto()
 
 
 class BflClient:
@@ -102,18 +91,6 @@ class BflClient:
         if not answer.is_ok:
             raise errors.BflUnavailable(f"BFL answered {answer.status}")
         return answer.body
-
-    def account_status(self) -> AccountStatus:
-        """Request the credits before one refusal blocks all submissions."""
-        try:
-            left = self.credits_left()
-        except errors.BflKeyRefused:
-            return AccountStatus.BAD
-        except errors.BflUnavailable:
-            return AccountStatus.UNCLEAR
-        if left >= AMPLE_CREDITS:
-            return AccountStatus.GOOD
-        return AccountStatus.UNCLEAR if left > 0 else AccountStatus.BAD
 
     def submit(self, origin: Origin, model: str, body: Body, seconds: float) -> BflResponse:
         """POST a submission to one of BFL's hosts.

@@ -34,7 +34,7 @@ IMPORTERS = {
     "standardwebhooks": ("jobs.signing",),
     "dotenv": ("jobs.config",),
     "prometheus_client": ("receiver",),
-    "PIL": ("worker.thumbnail_child",),  # a process of its own: a picture can crash a decoder
+    "PIL": ("worker.thumbnail_child",),  # a process of its own: an image can crash a decoder
 }
 # A floor of tests imports what is below it; all else of the tests imports none of the three.
 FLOORS = ("unit", "integration", "system")

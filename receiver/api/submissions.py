@@ -81,7 +81,7 @@ class SubmissionBody(BaseModel):
     body=SubmissionBody,
     body_example=examples.SUBMISSION,
     responses={202: ResponseSpec("The queued job.", JobView)},
-    errors=(errors.IdempotencyKeyReused, errors.QueueFull, errors.StorageError),
+    errors=(errors.QueueFull, errors.StorageError),
 )
 def submit_job() -> ResponseReturnValue:
     """Submit to BFL. A repeated `Idempotency-Key` returns the same job."""

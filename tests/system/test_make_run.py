@@ -174,7 +174,7 @@ def test_with_a_key_the_welcome_says_whether_bfl_accepts_it(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     directory, given = copy(tmp_path), {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": "one-key"}
-    for keys, said in (({"one-key"}, "accepted, [0-9]"), ({"another"}, "BFL refuses the API key")):
+    for keys, said in (({"one-key"}, "accepted, [0-9]"), ({"another"}, "BFL refuses the key")):
         sandbox.settings.keys = keys
         with running(directory, **given) as run:
             run.printed(f"BFL key: {said}")

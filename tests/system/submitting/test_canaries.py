@@ -47,8 +47,8 @@ class Given:
 
     def __init__(self, env: Stack, *, is_long: bool) -> None:
         self.env, self.name = env, f"canary-{uuid.uuid4().hex}"
-        self.picture = gradient(5) + self.name.encode() * 9
-        self.encoded = base64.b64encode(self.picture).decode()
+        self.image = gradient(5) + self.name.encode() * 9
+        self.encoded = base64.b64encode(self.image).decode()
         self.prompt = f"{self.name} " * (99 if is_long else 1)
 
     def input(self, **switches: Any) -> dict[str, Any]:

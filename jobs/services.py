@@ -9,9 +9,8 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from jobs.archive.archive import Archive
+from jobs.archive.archive import Archive, open_archive
 from jobs.archive.database import Runner
-from jobs.archive.databases import open_database
 from jobs.bfl.client import BflClient
 from jobs.bfl.hosts import HostPolicy, api_origin
 from jobs.catalog import Catalog
@@ -171,7 +170,7 @@ def build_archive(settings: Settings, in_thread: Runner | None) -> Archive | Non
         return None
     connections = WEB_DATABASE_CONNECTIONS if in_thread else 1
     url = settings.database_url.get_secret_value()
-    return Archive(open_database(url, connections, in_thread or (lambda call: call())))
+    return open_archive(url, connections, in_thread or (lambda call: call()))
 
 
 def for_web(

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from jobs import inputs
+from jobs import words
 from jobs.domain.job import Job
 from jobs.domain.status import Source, Status
 from jobs.store import codec
 from jobs.store.search import as_text
 
-WORDS_MAX_CHARS = 8192
 SEED_MAX = 2**63
 ROW_NUMBERS = 1024  # for jobs of one microsecond
 
@@ -58,7 +57,7 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
         job.cost,
         _seed(job),
         int(bool(job.object_keys)),
-        _clean(words(job)),
+        words.of_job(job),
         _clean(json.dumps(dict(job.metadata), ensure_ascii=False)),
         job.version,
         archived_at,
@@ -68,14 +67,11 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
 
 def row_number(job: Job, attempt: int) -> int:
     """A number that follows the time of creation; another one at each attempt."""
-    return int(job.created_at * 1e6) * ROW_NUMBERS + (hash_of(job.id) + attempt) % ROW_NUMBERS
+    return microsecond(job.created_at) * ROW_NUMBERS + (hash_of(job.id) + attempt) % ROW_NUMBERS
 
 
-def words(job: Job) -> str:
-    """The caller's prompt and BFL's."""
-    rewritten = job.result.get("prompt")
-    texts = dict.fromkeys((inputs.prompt(job), rewritten if isinstance(rewritten, str) else ""))
-    return "\n".join(filter(None, texts))[:WORDS_MAX_CHARS]
+def microsecond(at: float) -> int:
+    return int(at * 1e6)
 
 
 def _seed(job: Job) -> int | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from jobs import words
 from jobs.domain.job import Job
 from jobs.domain.status import Source, Status
 from jobs.store import keys
@@ -68,6 +69,7 @@ class Search:
     until: float | None = None
     repeats: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
+    words: str | None = None  # as somebody typed them
 
     def groups(self) -> list[Group]:
         """Groups of sorted sets; a matching job is in at least one set of each group."""
@@ -97,4 +99,5 @@ class Search:
                 name in job.metadata and as_text(job.metadata[name]) == text
                 for name, text in self.metadata
             )
+            and (self.words is None or words.matches(job, self.words))
         )

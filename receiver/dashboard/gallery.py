@@ -101,14 +101,9 @@ def _normalize(name: str, value: str) -> Iterator[tuple[str, str]]:
         key, _, text = value.partition("=")
         yield f"{METADATA}.{key.strip()}", text.strip()
     elif name in ("since", "until"):
-        yield name, _utc_time(value)
+        yield name, f"{value}:00Z" if _MINUTE.fullmatch(value) else value  # of a date field
     else:
         yield name, value
-
-
-def _utc_time(text: str) -> str:
-    """RFC 3339 for the minute of a date field; any other text is left as it is."""
-    return f"{text}:00Z" if _MINUTE.fullmatch(text) else text
 
 
 def _tabs(query: GalleryQuery) -> Iterator[Tab]:

@@ -139,18 +139,13 @@ def card(services: Services, job: Job) -> JobCard:
 
 
 def cards(services: Services, jobs: list[Job]) -> list[JobCard]:
-    now = services.store.now()
-    link_ttl = _rounded_ttl(now, services.settings.link_ttl)
-    found = views.job_views(services, jobs, link_ttl)
+    now, link_ttl = services.store.now(), services.settings.link_ttl
+    # Links expire at a full step of the clock: all pages within a step sign the same ones.
+    step = min(LINK_STEP_SECONDS, link_ttl / 2)
+    found = views.job_views(services, jobs, (now + link_ttl) // step * step - now + 0.5)
     visitor = session.current_visitor()
     shows_input = visitor is not None and visitor.has_scope("submit")
     return [JobCard(job, json, shows_input) for job, json in zip(jobs, found, strict=True)]
-
-
-def _rounded_ttl(now: float, link_ttl: float) -> float:
-    """Seconds until a full step of the clock: all pages within a step sign the same links."""
-    step = min(LINK_STEP_SECONDS, link_ttl / 2)
-    return (now + link_ttl) // step * step - now + 0.5
 
 
 def path_of(url: str) -> str:

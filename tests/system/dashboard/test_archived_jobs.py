@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from jobs.store.keys import ARCHIVE_DUE, RECORD_PREFIX
 from tests.harness import Stack, running_stack, wait_for
 from tests.harness.chromium import Window
-from tests.harness.screenshots.sample_jobs import store_picture
+from tests.harness.screenshots.sample_jobs import store_image
 from tests.harness.visitor import Visitor, log_in, problems_seen
 
 pytestmark = pytest.mark.browser
@@ -26,10 +26,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Iterator[
     settings = {"DATABASE_URL": f"sqlite:///{database}", "HOT_DAYS": "0"}
     with running_stack(tmp_path_factory.mktemp("stack"), None, None, **settings) as running:
         for n in range(2):
-            store_picture(running, n, 832, 1216)
+            store_image(running, n, 832, 1216)
         wait_for("no thumbnail is due", lambda: not running.awaiting_thumbnails(), 60)
         wait_for("evictions", lambda: not hot(running), 60)
-        store_picture(running, 2, 1216, 832)
+        store_image(running, 2, 1216, 832)
         yield running
 
 

@@ -30,10 +30,7 @@ class Version(NamedTuple):
 
 
 class State(NamedTuple):
-    """When rows were written last, and up to which microsecond rows of deleted jobs are gone.
-
-    `schema` is the version of the tables.
-    """
+    """Time of the last write, microsecond up to which deletions are done, version of the tables."""
 
     last_pass: float
     deletions_until: float

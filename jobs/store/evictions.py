@@ -25,8 +25,10 @@ class Known(NamedTuple):
     deleted_at: int | None
 
     def hides(self, version: int) -> bool:
-        """Whether a row of this version does not count, because its job was deleted."""
-        return self.deleted_at is not None and self.deleted_at >= version
+        """Whether a row of this version does not count, because its job was deleted (I27)."""
+        if self.deleted_at is None:
+            return self.tombstone == ""  # deleted by a process that knows of no archive
+        return self.deleted_at >= version
 
 
 class Cold(NamedTuple):

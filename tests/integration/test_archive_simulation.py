@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from jobs import catalog
 from jobs.catalog import Catalog
 from jobs.domain.job import Job
 from jobs.store import commit, evictions
-from jobs.store.evictions import Cold, Evictions
+from jobs.store.evictions import Evictions
 from tests.simulation import exploration
 from tests.simulation.archive_world import ArchiveFaults, ArchiveWorld
 from tests.simulation.faults import Faults
@@ -68,11 +67,7 @@ class Protection:
     patch: tuple[Any, str, Any] | None = None
 
 
-real_evict, real_tombstones = Evictions.evict, commit.tombstones
-
-
-def evict_any_version(self: Evictions, job: Job) -> bool:
-    return real_evict(self, job.evolve(version=commit.ANY_VERSION))
+real_tombstones = commit.tombstones
 
 
 def tombstones_of_deletions(job: Job, status: str = "") -> list[Any]:
@@ -83,15 +78,12 @@ def recall_as_a_new_job(self: Evictions, job: Job) -> bool:
     options = commit.CommitOptions()
     step: Callable[[Job | None, float], Job] = lambda known, _now: known or job  # noqa: E731
     self._redis.delete(*commit.Commit(None, job, options, archives=True).keys()[4:])
-    return self._store.update(job.id, step, options).written
+    written: bool = self._store.update(job.id, step, options).written
+    return written
 
 
 def rows_alone(_self: Catalog, rows: Any) -> dict[str, Job]:
     return {row.job.id: row.job for row in rows}
-
-
-def nothing_cold(_self: Evictions) -> Cold:
-    return Cold({}, 1.0, 1.0)
 
 
 def newer_by_version(job: Job, row: Any) -> bool:
@@ -104,9 +96,6 @@ PROTECTIONS = {
     "the set of ended jobs": Protection(
         ("I30",), situation(), Flaws(lost_keys=b"fluxkeep:archive_due")
     ),
-    "the version check of an eviction": Protection(
-        ("I28",), situation(), patch=(Evictions, "evict", evict_any_version)
-    ),
     "the comparison of record and row": Protection(
         ("I28",), situation(), patch=(archiving, "_is_newer", lambda _job, _row: False)
     ),
@@ -118,21 +107,6 @@ PROTECTIONS = {
     ),
     "the look at deletions": Protection(
         ("I27",), situation(), patch=(evictions.Known, "hides", lambda *_: False)
-    ),
-    "recall's look at the record": Protection(
-        ("I28", "I29"),
-        situation(),
-        Flaws(lua=(b"if redis.call('EXISTS', KEYS[1]) == 1 then return 1 end", b"")),
-    ),
-    "recall's look at deletions": Protection(
-        ("I27",),
-        situation(),
-        Flaws(lua=(b"if deleted and tonumber(deleted) >= version then return 0 end", b"")),
-    ),
-    "the order of a row's versions": Protection(
-        ("I28",),
-        SITUATIONS["processes that stop for three days"],
-        sql=("excluded.version > jobs.version AND ", ""),
     ),
     "a stored row": Protection(
         ("I26",),
@@ -152,14 +126,6 @@ PROTECTIONS = {
     ),
     "the second look at Redis": Protection(
         ("I24", "I25", "I27"), situation(), patch=(Catalog, "_current", rows_alone)
-    ),
-    "the newest archived job": Protection(
-        ("I31",), situation(), patch=(Evictions, "cold", nothing_cold)
-    ),
-    "the end of what was read in full": Protection(
-        ("I31",),
-        situation(),
-        patch=(catalog, "max", lambda *_: catalog._END),  # noqa: SLF001 - of the merge
     ),
     "a recall that is no new job": Protection(
         ("I33",), situation(), patch=(Evictions, "recall", recall_as_a_new_job)

@@ -36,7 +36,10 @@ class ArchiveModel:
         """All rows by id."""
         if self._read_at != self.writes:
             found = self.sqlite.execute(_SELECT).fetchall()
-            self._rows = {name: RawRow(*rest, decode(record)) for name, *rest, record in found}
+            self._rows = {
+                name: RawRow(version, status, at, decode(record))
+                for name, version, status, at, record in found
+            }
             self._read_at = self.writes
         return self._rows
 
@@ -91,5 +94,3 @@ class SimulatedDatabase(SqliteDatabase):
 
     def _close(self, connection: Any) -> None:
         """The other processes use it too."""
-
-

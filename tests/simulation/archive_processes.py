@@ -2,13 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 from flask import Flask, g
 from redis.exceptions import RedisError
 
-from jobs.domain.errors import ReportRefused, StorageError, StoreUnavailable, UnknownJob, WrongStatus
+from jobs.domain.errors import (
+    ReportRefused,
+    StorageError,
+    StoreUnavailable,
+    UnknownJob,
+    WrongStatus,
+)
 from jobs.domain.status import Status
 from jobs.store.listing import Position
 from jobs.store.search import Search
@@ -28,7 +35,7 @@ HOUR = 3600.0
 IDLE_SECONDS = 6 * HOUR  # of a sweep that nothing is due for
 LATE_CALLBACKS = (0.0, 30.0, 20 * HOUR, 50 * HOUR, 100 * HOUR, 160 * HOUR)
 PAUSES = (20 * HOUR, 60.0, 5 * HOUR, 27 * HOUR, 49 * HOUR, 73 * HOUR)
-PAGE = 2
+PAGE = 1
 TRIES = 20
 _DUE, _SUPERSEDED = b"fluxkeep:due", b"fluxkeep:superseded"
 
@@ -97,7 +104,7 @@ def announcer(world: Any, job_id: str) -> None:
 
 def _put(world: Any, job_id: str, edit: int | None) -> None:
     before = world.epochs[job_id]
-    metadata = None if edit is None else {"edit": edit}
+    metadata: Any = None if edit is None else {"edit": edit}
     with web(world):
         change = api._record(job_id, Announcement(metadata=metadata))  # noqa: SLF001 - past its JSON
     if world.epochs[job_id] == before:
@@ -125,7 +132,7 @@ def editor(world: Any) -> None:
         if world.is_redis_older and job_id not in world.readable:
             continue
         with world.announcement(job_id), suppress(WrongStatus):
-            until_done(world, lambda job_id=job_id, edit=edit: _put(world, job_id, edit))
+            until_done(world, partial(_put, world, job_id, edit))
 
 
 def replayer(world: Any) -> None:
@@ -136,7 +143,7 @@ def replayer(world: Any) -> None:
         job_id = world.choose_job()
         world.replayed.add(job_id)
         with suppress(UnknownJob, WrongStatus, ReportRefused):
-            until_done(world, lambda job_id=job_id: replay_job(services, job_id))
+            until_done(world, partial(replay_job, services, job_id))
 
 
 def deleter(world: Any) -> None:
@@ -148,7 +155,7 @@ def deleter(world: Any) -> None:
             continue
         job_id = world.choose_job()
         with world.deletion(job_id), suppress(UnknownJob):
-            until_done(world, lambda job_id=job_id: delete_or_erase(services, job_id))
+            until_done(world, partial(delete_or_erase, services, job_id))
 
 
 def reader(world: Any) -> None:
@@ -213,7 +220,7 @@ class Seen:
         self.is_complete = True
 
     def _is_stable(self, job_id: str) -> bool:
-        return (
+        return bool(
             self._world.restores == self._restores
             and self._world.epochs[job_id] == self._epochs[job_id]
         )

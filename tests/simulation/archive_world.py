@@ -41,7 +41,13 @@ class ArchiveFaults:
     database_lost: bool = False
     redis_days: float | None = None  # the age of a snapshot that Redis comes back with
     redis_lost: bool = False
-    fault_days: tuple[float, ...] = (3.1, 2.05, 2.5, 4.2, 6.3)  # one of them: backup, snapshot, loss
+    fault_days: tuple[float, ...] = (
+        3.1,
+        2.05,
+        2.5,
+        4.2,
+        6.3,
+    )  # one of them: backup, snapshot, loss
     stall_seconds: float = 65.0
 
 
@@ -72,8 +78,8 @@ class ArchiveWorld(World):
         self._errors = self.archive_faults.errors
         self._observed: tuple[int, int] = (-1, -1)
         self._commands, self._objects_at, self._objects_deleted = 0, 0, 0
-        execute = self.redis.execute
-        self.redis.execute = lambda words: self._execute(execute, words)  # type: ignore[method-assign]
+        execute: Any = self.redis.execute
+        self.redis.execute = lambda words: self._execute(execute, words)  # type: ignore[assignment, method-assign]
 
     # Parts of one process.
 
@@ -105,7 +111,7 @@ class ArchiveWorld(World):
         self._away.append((self.scheduler.now, self.scheduler.now + seconds))
 
     def begin_restore(self) -> None:
-        """Redis or the database comes back older; what it had decides what is checked from now on."""
+        """Redis or the database comes back older: what it had is checked from now on."""
         self.restores += 1
         self._observed = (-1, -1)
         self._stored.clear()
@@ -172,6 +178,9 @@ class ArchiveWorld(World):
         for name in +self._deleting:
             self._forget(name)
             self._observed = seen
+        if self.is_redis_older:  # I26: a lesser record goes, and the stored row is seen again
+            for name in self._stored:
+                self.terminal.pop(name, None)
         super()._observe()
         found = self.jobs_anywhere()
         for name in self.readable - found.keys():

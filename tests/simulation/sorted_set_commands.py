@@ -101,9 +101,7 @@ class SortedSetCommands(RedisData):
         return _flat(_limited(pairs, words), with_scores=b"WITHSCORES" in words)
 
 
-def _limited(
-    pairs: list[tuple[bytes, float]], words: list[bytes]
-) -> list[tuple[bytes, float]]:
+def _limited(pairs: list[tuple[bytes, float]], words: list[bytes]) -> list[tuple[bytes, float]]:
     if b"LIMIT" not in words:
         return pairs
     offset, count = map(int, words[words.index(b"LIMIT") + 1 :][:2])

@@ -133,7 +133,7 @@ class Archiving:
                 yield job.id, max(self._evict_at(job, row, now), now)
 
     def _evict_at(self, job: Job, row: Version, now: float) -> float:
-        """When the record may leave Redis."""
+        """When the record may leave Redis: I24, a restored backup may lack a late row."""
         if row.status == Status.STORED and job.status is not Status.STORED:
             return now  # Redis came back older
         waits = job.notifications.pending or job.thumbnails.due_at is not None
@@ -152,6 +152,6 @@ class Archiving:
 
 
 def _is_newer(job: Job, row: Version) -> bool:
-    """Whether a record says more than a row: what was stored once stays so."""
+    """Whether a record says more than a row: what was stored once stays so (I26)."""
     is_lesser = row.status == Status.STORED and job.status is not Status.STORED
     return job.version > row.version and not is_lesser

@@ -108,7 +108,7 @@ class Archive:
     def put(self, jobs: Iterable[Job], now: float, mark: float | None = None) -> list[str]:
         """Write rows in one transaction; the ids of those that the database refuses.
 
-        A row stays if its version is not older, and if it says `stored` and the new one does not.
+        A row stays if its version is not older, or it is `stored` and the new one is not (I26).
         `mark` notes the time of this pass.
         """
         ordered = sorted(jobs, key=lambda job: job.id)

@@ -27,8 +27,10 @@ class Known(NamedTuple):
     deleted_at: int | None
 
     def hides(self, version: int) -> bool:
-        """Whether a row of this version does not count, because its job was deleted."""
-        return self.deleted_at is not None and self.deleted_at >= version
+        """Whether a row of this version does not count, because its job was deleted (I27)."""
+        if self.deleted_at is None:
+            return self.tombstone == ""  # deleted by a process that knows of no archive
+        return self.deleted_at >= version
 
 
 class Cold(NamedTuple):
@@ -67,7 +69,7 @@ class Evictions:
     # Between Redis and the archive.
 
     def evict(self, job: Job) -> bool:
-        """Delete the record of an archived job unless it has changed. It is no deletion: no event.
+        """Delete the record of an archived job unless it has changed (I28). No deletion: no event.
 
         What is kept for a time beside the record stays, and the job counts as archived.
         """
@@ -83,7 +85,7 @@ class Evictions:
     def recall(self, job: Job) -> bool:
         """Write the record of a job of the archive, so that it can be changed; False if deleted.
 
-        The job is not new: no event, no count, no cost, no notification.
+        The job is not new (I33): no event, no count, no cost, no notification.
         """
         version = max(job.version + 1, int(self._store.now() * 1e6))
         due_at = version / 1e6 + commit.ARCHIVE_SECONDS

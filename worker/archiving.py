@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from jobs.archive.archive import Archive, State, Version
 from jobs.domain.job import Job
 from jobs.domain.retention import DAY_SECONDS
-from jobs.domain.status import Status
+from jobs.domain.status import TERMINAL, Status
 from jobs.domain.submission import UNCONFIRMED_CODES
 from jobs.services import Services
 from jobs.store import codec
@@ -77,8 +77,9 @@ class Archiving:
         cold = self._evictions.cold()
         if cold and abs(cold.last_pass - state.last_pass) <= ARCHIVE_SECONDS:
             return
-        log.info("the archive and Redis are of different times: all ended jobs are compared")
-        counts = dict.fromkeys(Status, 0) | self._archive.counts()
+        if cold or state.last_pass:
+            log.warning("Redis or the database lost data: all ended jobs are compared")
+        counts = dict.fromkeys(TERMINAL, 0) | self._archive.counts()
         for job_ids in self._evictions.scan_ended():
             for row in self._archive.versions(job_ids).values():
                 counts[Status(row.status)] -= 1

@@ -5,7 +5,7 @@ from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from jobs.archive import rows
+from jobs.archive import queries, rows
 from jobs.archive.database import BadRow, Database, Transaction
 from jobs.archive.postgres import PostgresDatabase
 from jobs.archive.rows import Row
@@ -16,7 +16,7 @@ from jobs.store.listing import Position
 from jobs.store.search import Search
 
 SQLITE = "sqlite:///"
-ROW_NUMBER_TRIES = 12  # the last is for two million jobs of one microsecond
+ROW_NUMBER_TRIES = 64  # of 1024 for each microsecond
 # Of one transaction, which has five seconds. SQLite takes 32,766 parameters.
 FACETS_MAX = 5000
 LAST_CHARACTER = "\x7f"  # behind all that ids are made of
@@ -84,8 +84,11 @@ class Archive:
 
     def page(self, search: Search, limit: int, before: Position | None) -> list[Row]:
         """Up to so many jobs that may match, newest first, older than a position."""
-        sql, parameters = _query(search, limit, before)
-        return list(map(rows.read, self._database.transact(lambda run: run(sql, parameters))))
+        numbers = self._database.has_row_numbers
+        found = self._database.transact(
+            lambda run: queries.page(run, search, limit, before, has_numbers=numbers)
+        )
+        return list(map(rows.read, found))
 
     def counts(self) -> dict[Status, int]:
         """Jobs by status; reads an index of the whole table."""
@@ -216,49 +219,6 @@ def open_archive(url: str, connections: int, in_thread: Runner) -> Archive:
         path = unquote(url.removeprefix(SQLITE))
         return Archive(SqliteDatabase(path, connections, in_thread))
     return Archive(PostgresDatabase(url, connections))
-
-
-def _query(search: Search, limit: int, before: Position | None) -> tuple[str, list[Any]]:
-    """The rows of a search. Several statuses are read one by one: each follows its own index."""
-    parts = [_part(search, status, before) for status in search.statuses or (None,)]
-    if len(parts) == 1:
-        sql, parameters = parts[0]
-        return f"{sql} LIMIT ?", [*parameters, limit]
-    texts = [f"SELECT * FROM ({sql} LIMIT ?) AS part_{n}" for n, (sql, _) in enumerate(parts)]
-    whole = f"SELECT * FROM ({' UNION ALL '.join(texts)}) AS found"
-    values = [one for _, parameters in parts for one in (*parameters, limit)]
-    return f"{whole} ORDER BY created_at DESC, id DESC LIMIT ?", [*values, limit]
-
-
-def _part(search: Search, status: Status | None, before: Position | None) -> tuple[str, list[Any]]:
-    conditions = list(_conditions(search, status))
-    wanted = [rows.metadata_facet(*pair) for pair in search.metadata]
-    if search.repeats is not None:
-        wanted.append(rows.repeats_facet(search.repeats))
-    table, at = "jobs", "jobs"
-    if wanted:  # the first leads, in the order of the list
-        table, at = "facets JOIN jobs ON jobs.id = facets.id", "facets"
-        conditions.append(("facets.facet = ?", [wanted[0]]))
-    for facet in wanted[1:]:
-        same = "other.facet = ? AND other.created_at = facets.created_at AND other.id = facets.id"
-        conditions.append((f"EXISTS (SELECT 1 FROM facets AS other WHERE {same})", [facet]))
-    if before is not None:
-        conditions.append((f"({at}.created_at, {at}.id) < (?, ?)", [*before]))
-    if search.since is not None:
-        conditions.append((f"{at}.created_at >= ?", [search.since]))
-    if search.until is not None:
-        conditions.append((f"{at}.created_at < ?", [search.until]))
-    where = f" WHERE {' AND '.join(text for text, _ in conditions)}" if conditions else ""
-    order = f" ORDER BY {at}.created_at DESC, {at}.id DESC"
-    sql = f"SELECT {rows.READ_COLUMNS} FROM {table}{where}{order}"
-    return sql, [one for _, parameters in conditions for one in parameters]
-
-
-def _conditions(search: Search, status: Status | None) -> Iterator[tuple[str, list[Any]]]:
-    wanted = {"status": status, "model": search.model, "source": search.source}
-    for name, value in wanted.items():
-        if value is not None:
-            yield f"jobs.{name} = ?", [rows.clean(str(value))]
 
 
 def _values(jobs: Iterable[Job], now: float) -> Iterator[tuple[Any, ...]]:

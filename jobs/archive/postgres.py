@@ -114,7 +114,9 @@ def _migrate(opened: Any) -> int:
         if (version := _version(opened)) >= schema.VERSION:
             return version
         opened.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
-        schema.migrate(opened.execute, _version(opened), _TYPES)  # another may have been first
+        schema.migrate(
+            opened.execute, _version(opened), _TYPES, schema.POSTGRES_WORDS
+        )  # another may have been first
         opened.execute(
             "CREATE OR REPLACE VIEW jobs_for_people AS SELECT id, task_id, status, model, key, "
             "to_timestamp(created_at) AS created_at, to_timestamp(ended_at) AS ended_at, "

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from jobs import inputs
+from jobs import words
 from jobs.domain.job import Job
 from jobs.domain.status import Source, Status
 from jobs.store import codec
-from jobs.store.search import as_text
+from jobs.store.search import as_text, seed_of
 
-WORDS_MAX_CHARS = 8192
 SEED_MAX = 2**63
 ROW_NUMBERS = 1024  # for jobs of one microsecond
 
@@ -59,7 +58,7 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
         job.cost,
         _seed(job),
         int(bool(job.object_keys)),
-        clean(words(job)),
+        words.of_job(job),
         clean(json.dumps(dict(job.metadata), ensure_ascii=False)),
         job.version,
         archived_at,
@@ -68,21 +67,17 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
 
 
 def row_number(job: Job, attempt: int) -> int:
-    """A number that follows the time of creation, at each attempt to twice as many microseconds."""
-    places = ROW_NUMBERS << attempt
-    return int(job.created_at * 1e6) * ROW_NUMBERS + hash_of(f"{attempt} {job.id}") % places
+    """A number that follows the time of creation; another one at each attempt."""
+    return microsecond(job.created_at) * ROW_NUMBERS + (hash_of(job.id) + attempt) % ROW_NUMBERS
 
 
-def words(job: Job) -> str:
-    """The caller's prompt and BFL's."""
-    rewritten = job.result.get("prompt")
-    texts = dict.fromkeys((inputs.prompt(job), rewritten if isinstance(rewritten, str) else ""))
-    return "\n".join(filter(None, texts))[:WORDS_MAX_CHARS]
+def microsecond(at: float) -> int:
+    return int(at * 1e6)
 
 
 def _seed(job: Job) -> int | None:
-    given = job.result.get("seed", (job.request.public_input or {}).get("seed"))
-    return given if type(given) is int and -SEED_MAX <= given < SEED_MAX else None
+    seed = seed_of(job)
+    return seed if seed is not None and -SEED_MAX <= seed < SEED_MAX else None
 
 
 def clean(text: str | None) -> str | None:
@@ -94,19 +89,17 @@ def facets(job: Job) -> Iterator[int]:
     """Hashes of what a job is found by, besides the columns. Its record is compared afterwards."""
     for name, value in job.metadata.items():
         if (text := as_text(value)) is not None:
-            yield metadata_facet(name, text)
+            yield facet("metadata", f"{name}={text}")
     if job.request.repeats:
-        yield repeats_facet(job.request.repeats)
+        yield facet("repeats", job.request.repeats)
+    if (seed := seed_of(job)) is not None:
+        yield facet("seed", str(seed))
     for file in job.media:
-        yield hash_of(f"sha256\n{file.sha256}")
+        yield facet("sha256", file.sha256)
 
 
-def metadata_facet(name: str, text: str) -> int:
-    return hash_of(f"metadata\n{name}={text}")
-
-
-def repeats_facet(job_id: str) -> int:
-    return hash_of(f"repeats\n{job_id}")
+def facet(kind: str, text: str) -> int:
+    return hash_of(f"{kind}\n{text}")
 
 
 def hash_of(text: str) -> int:

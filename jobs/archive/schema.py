@@ -3,7 +3,7 @@
 A row is for years: columns are only added, and all but `record` may be derived again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 VERSION = 1
@@ -31,7 +31,7 @@ _TABLES = (
         cost {float},
         seed {number},
         has_objects {number} NOT NULL,
-        words text NOT NULL,
+        words {id} NOT NULL,
         metadata text NOT NULL,
         version {number} NOT NULL,
         archived_at {float} NOT NULL,
@@ -55,14 +55,33 @@ _TABLES = (
     "CREATE TABLE deletion_notes (day {number} NOT NULL PRIMARY KEY, until {float} NOT NULL)",
     "CREATE TABLE state (name text NOT NULL PRIMARY KEY, value {float} NOT NULL)",
 )
+# `words` are folded: all that is no space is part of a word, to both.
+POSTGRES_WORDS = ("CREATE INDEX jobs_by_words ON jobs USING gin (string_to_array(words, ' '))",)
+_OLD_WORDS = (
+    "INSERT INTO jobs_words (jobs_words, rowid, words) VALUES ('delete', old.number, old.words)"
+)
+_NEW_WORDS = "INSERT INTO jobs_words (rowid, words) VALUES (new.number, new.words)"
+_WORDS_TABLE = """CREATE VIRTUAL TABLE jobs_words USING fts5 (
+    words, content = 'jobs', content_rowid = 'number', tokenize = 'ascii', detail = none,
+    columnsize = 0
+)"""
+_CHANGE = "AFTER UPDATE OF words ON jobs WHEN old.words <> new.words"
+SQLITE_WORDS = (
+    _WORDS_TABLE,
+    f"CREATE TRIGGER words_are_new AFTER INSERT ON jobs BEGIN {_NEW_WORDS}; END",
+    f"CREATE TRIGGER words_are_gone AFTER DELETE ON jobs BEGIN {_OLD_WORDS}; END",
+    f"CREATE TRIGGER words_are_others {_CHANGE} BEGIN {_OLD_WORDS}; {_NEW_WORDS}; END",
+)
 
 
 def migrate(
-    execute: Callable[[str], Any], version: int, types: dict[str, str], **more: str
+    execute: Callable[[str], Any], version: int, types: dict[str, str], words: Sequence[str]
 ) -> None:
     """Bring the tables from a version (0: there are none) to the present one."""
     if version < 1:
         for text in _TABLES:
-            execute(text.format(**types, **more))
+            execute(text.format(**types))
+        for text in words:
+            execute(text)
     execute("DELETE FROM state WHERE name = 'schema'")
     execute(f"INSERT INTO state (name, value) VALUES ('schema', {VERSION})")

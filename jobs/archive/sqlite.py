@@ -112,7 +112,9 @@ def _migrate(opened: sqlite3.Connection) -> int:
         return version
     opened.execute("BEGIN IMMEDIATE")
     try:
-        schema.migrate(opened.execute, _version(opened), _TYPES)  # another may have been first
+        schema.migrate(
+            opened.execute, _version(opened), _TYPES, schema.SQLITE_WORDS
+        )  # another may have been first
         opened.execute("COMMIT")
     except BaseException:
         _roll_back(opened)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jobs.domain.errors import InvalidSettings, StoreUnavailable
 from jobs.services import Services
-from receiver.account import Account
+from receiver.bfl_account import Account
 from receiver.checks import bfl, outgoing, processes, public_url, redis, settings, storage
 from receiver.checks.context import Context
 from receiver.checks.result import Result, warning

@@ -7,7 +7,7 @@ from jobs.config.settings import Settings
 from jobs.services import Services, build_bfl_client, build_storage, redis_for_web
 from jobs.storage.base import MediaStorage
 from jobs.storage.providers import WEB_LIMITS
-from receiver.account import Account, Balance
+from receiver.bfl_account import Account, Balance
 
 
 class Context:

@@ -18,7 +18,7 @@ from receiver.schemas.query import PAGE_MAX, ListQuery
 LIST_DEFAULT = 20
 DELETED = {True: "deleted", False: "has no record; the storage is searched for its objects"}
 COLUMN_WIDTHS = {"id": 36, "status": 9, "model": 20, "created_at": 24, "prompt": 50}
-FILTERS = ("model", "source", "since", "until", "repeats")
+FILTERS = ("q", "model", "source", "since", "until", "repeats", "seed", "sha256", "key")
 
 
 def _filters(command: Callable[..., None]) -> Callable[..., None]:

@@ -16,7 +16,7 @@ from tests.integration.archive.conftest import Build
 from worker.cleanup import RetentionCleanup
 from worker.retention_of_rows import RetentionOfRows
 
-ROWS_OF_ONE_MICROSECOND = 1100
+ROWS_OF_ONE_MICROSECOND = 400
 
 
 def make_unreadable(archived: Archived, job: Job) -> None:
@@ -80,8 +80,8 @@ def test_texts_that_a_database_cannot_hold_are_archived_and_searched(archived: A
         stored_job(2, result={"seed": 2**70, "prompt": "a\0b"}),
         stored_job(3, result={"seed": True, "prompt": 5}),
         replace(stored_job(4), created_at=7.2e9, id="_-"),
-        replace(stored_job(5), created_at=-5.5, id="-" * 128),
-        replace(stored_job(6), created_at=0.0, id="A"),
+        replace(stored_job(5), created_at=0.0, id="-" * 128),
+        replace(stored_job(6), created_at=1e-6, id="A"),
         stored_job(7, metadata={str(i): "é" * 5 for i in range(500)}),
     ]
     archived.evict(*jobs)
@@ -94,6 +94,8 @@ def test_texts_that_a_database_cannot_hold_are_archived_and_searched(archived: A
     assert archived.walk(Search(metadata=(("\0", "\0"),))) == [jobs[0].id]
     assert archived.walk(Search(metadata=(("%s", "?"),))) == [jobs[0].id]
     assert archived.walk(Search(repeats="\0")) == []
+    assert archived.walk(Search(key="\0")) == archived.walk(Search(sha256="\0")) == []
+    assert archived.walk(Search(words="b\0")) == [jobs[2].id]
     assert archived.walk(Search(model="x" * 100_000)) == []
 
 

@@ -1,0 +1,76 @@
+"""Words of prompts, and searches by them: the same in Redis and in each database.
+
+A text is folded once, here: databases see words of letters and digits with a space between them,
+and never what somebody typed.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from unicodedata import category, combining, normalize
+
+from jobs import inputs
+from jobs.domain.job import Job
+
+TEXT_MAX_CHARS = 8192
+WORD_MAX_CHARS = 64  # an index of PostgreSQL refuses words of 2,700 bytes
+_CACHED = 0x3000  # code points
+_FIRST_SYMBOL = 0x2600  # of those that are pictures: emoji
+# Scripts that put no space between words, and pictures: each character is a word.
+_ALONE = re.compile(
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2600-\u27bf\u3040-\u30ff\u3400-\u9fff"
+    "\uf900-\ufaff\U0001f000-\U0001faff\U00020000-\U0003ffff])"
+)
+_VARIANTS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # as a picture, or as a letter
+_QUOTED = re.compile('["“”„]([^"“”„]*)["“”„]?')
+
+
+class _Letters(dict[int, str]):
+    """What stands for a character: itself in a word, nothing for an accent, else a space."""
+
+    def __missing__(self, code: int) -> str:
+        character, kind = chr(code), category(chr(code))
+        is_symbol = kind == "So" and code >= _FIRST_SYMBOL
+        found = character if kind[0] in "LNM" or is_symbol else " "
+        found = "" if combining(character) else found
+        if code < _CACHED:
+            self[code] = found
+        return found
+
+
+_LETTERS = _Letters()
+
+
+def of_job(job: Job) -> str:
+    """The words of the caller's prompt and BFL's, folded."""
+    rewritten = job.result.get("prompt")
+    texts = dict.fromkeys((inputs.prompt(job), rewritten if isinstance(rewritten, str) else ""))
+    return fold("\n".join(filter(None, texts))[:TEXT_MAX_CHARS])
+
+
+def fold(text: str) -> str:
+    """Words without case and accents, with one space between them."""
+    spaced = _ALONE.sub(r" \1 ", _without_accents(text))
+    return " ".join(word[:WORD_MAX_CHARS] for word in spaced.split())
+
+
+def _without_accents(text: str) -> str:
+    decomposed = normalize("NFKD", _VARIANTS.sub("", text))
+    return normalize("NFC", normalize("NFKD", decomposed.casefold()).translate(_LETTERS))
+
+
+@lru_cache(maxsize=64)  # of one list it is asked for each job
+def phrases(query: str) -> tuple[str, ...]:
+    """What must all be in a text, folded: words, and quoted ones in a row. Any query is valid."""
+    return tuple(dict.fromkeys(filter(None, _phrases(query))))
+
+
+def _phrases(query: str) -> Iterator[str]:
+    yield from (fold(found[1]) for found in _QUOTED.finditer(query))
+    yield from map(fold, _without_accents(_QUOTED.sub(" ", query)).split())
+
+
+def matches(job: Job, query: str) -> bool:
+    """Whether all words and phrases are in a job's prompts."""
+    text = f" {of_job(job)} "
+    return all(f" {phrase} " in text for phrase in phrases(query))

@@ -9,6 +9,7 @@ import pytest
 from jobs.archive.archive import open_archive
 from jobs.domain.errors import ArchiveUnavailable
 from tests.harness import PostgresServer, wait_for
+from tests.harness.dns import FakeResolver
 
 
 def test_callers_who_wait_for_a_connection_do_not_try_a_database_that_has_failed() -> None:
@@ -27,6 +28,18 @@ def test_callers_who_wait_for_a_connection_do_not_try_a_database_that_has_failed
         with pytest.raises(BlockingIOError):  # nobody else has connected
             silent.accept()
     accepted[0].close()
+
+
+def test_the_name_of_a_host_is_looked_up_where_gevent_waits(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libpq asks a resolver of its own, in C: all requests of a web process would wait for it."""
+    resolver = FakeResolver("database.test", ["127.0.0.2", "127.0.0.1"])
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    url = postgres_url.replace("127.0.0.1", "database.test")
+    archive = open_archive(url, 1, lambda call: call())
+    assert archive.get("unknown") is None and resolver.asked == 1
+    archive.close()
 
 
 def test_a_host_has_a_name_and_a_password_any_character(postgres_server: PostgresServer) -> None:

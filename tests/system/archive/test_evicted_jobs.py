@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import requests
 
+from jobs.archive.archive import open_archive
 from tests.harness import Stack
 from tests.system.archive.outages import ArchivingStack
 
@@ -124,3 +125,16 @@ def test_evicted_jobs_are_changed_and_no_id_is_given_out_twice(
     assert client.find(jobs["keyed"]["id"]) is None
     assert client.get(link).status_code == requests.codes.gone
     assert jobs["keyed"]["id"] not in [job["id"] for job in client.jobs(limit=200)]
+
+
+def test_a_row_that_the_database_has_lost_makes_no_second_job(archiving: ArchivingStack) -> None:
+    stack, body = archiving.stack, archiving.stack.request_body()
+    job = stack.ended(stack.post(body, key="lost-1").json())
+    archiving.evict()
+    archive = open_archive(
+        stack.installation.settings["DATABASE_URL"] or "", 1, lambda call: call()
+    )
+    assert archive.delete([(job["id"], 10**17)]) == 1
+    archive.close()
+    for answer in (stack.post(body, key="lost-1"), stack.client.put_job(job["id"])):
+        assert answer.json()["code"] == "archive_unavailable", answer.text

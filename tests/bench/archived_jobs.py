@@ -41,7 +41,7 @@ class Features(NamedTuple):
 
 
 def features(n: int, size: int) -> Features:
-    random = Random(n)  # noqa: S311 - the same at each call
+    random = Random(n)
     chance, age = random.random(), 1 - n / size
     status = "lost" if n % 1000 == 1 else "moderated" if chance < 0.03 else "stored"
     model = OLD_MODEL if age > 0.9 else RARE_MODEL if n % 1000 == 2 else "flux-2-pro"
@@ -57,13 +57,14 @@ def features(n: int, size: int) -> Features:
 
 def word_of(random: Random) -> str:
     """Some words are in every second prompt, most of them in a few."""
-    words, weights = _vocabulary()
+    words, weights = vocabulary()
     return words[bisect(weights, random.random() * weights[-1])]
 
 
 @cache
-def _vocabulary() -> tuple[list[str], list[float]]:
-    random = Random(0)  # noqa: S311
+def vocabulary() -> tuple[list[str], list[float]]:
+    """Words, and the weights of each with all before it."""
+    random = Random(0)
     words = ["".join(random.choices(_SYLLABLES, k=4)) for _ in range(VOCABULARY)]
     return words, list(accumulate(1 / (n + 10) for n in range(VOCABULARY)))
 

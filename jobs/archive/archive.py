@@ -16,7 +16,7 @@ from jobs.store.search import Search
 
 SQLITE = "sqlite:///"
 ROW_NUMBER_TRIES = 4
-FACETS_AT_ONCE = 5000  # SQLite takes 32,766 parameters
+FACETS_AT_ONCE = 1000  # a statement takes memory for each value
 LAST_CHARACTER = "\x7f"  # behind all that ids are made of
 
 LAST_PASS, NOTED = "last_pass", "deletions_until"

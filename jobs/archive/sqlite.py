@@ -59,7 +59,7 @@ class SqliteDatabase(Database):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))  # for this user alone
             opened = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, cached_statements=4
+                self._path, isolation_level=None, check_same_thread=False, cached_statements=0
             )
             for setting in _SETTINGS:
                 opened.execute(setting)

@@ -93,6 +93,11 @@ def prepare() -> DevSettings:
     redis = LocalRedis.at(VAR / "redis", saved.get("REDIS_URL", "")) if has_redis else None
     has_sandbox = not is_set(given, "BFL_API_KEY") and not is_set(given, "BFL_SANDBOX_URL")
     generated = _generate(saved, redis, has_sandbox=has_sandbox)
+    # Not beside a Redis that is given: its jobs would be taken out of it, into a file here.
+    if redis and not is_set(given, "DATABASE_URL"):
+        generated["DATABASE_URL"] = (
+            (VAR / "archive.db").as_uri().replace("file://", "sqlite:///", 1)
+        )
     generated["PORT"] = str(first_free_port(given.get("LISTEN_HOST") or LOOPBACK))
     generated |= {name: given[name] for name in SAVED if given.get(name)}
     missing = {name: value for name, value in generated.items() if not is_set(given, name)}

@@ -112,15 +112,11 @@ class Worker(GeventWorker):
             gevent.sleep(0)
 
     def handle_error(self, _request: Any, client: socket.socket, _address: Any, error: Any) -> None:
-        status = _status(error)
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        if isinstance(error, errors.ParseException):
+            status = STATUS.get(type(error), HTTPStatus.BAD_REQUEST)
         log.warning("request failed with %s: %s", type(error).__name__, status)
         try:
             util.write_error(client, status.value, status.phrase, "")
         except OSError:
             log.debug("the client has disconnected")
-
-
-def _status(error: Exception) -> HTTPStatus:
-    if not isinstance(error, errors.ParseException):
-        return HTTPStatus.INTERNAL_SERVER_ERROR
-    return STATUS.get(type(error), HTTPStatus.BAD_REQUEST)

@@ -6,6 +6,8 @@ from typing import Any
 import requests
 
 from deploy.dev_settings import DevSettings
+from jobs.domain.errors import BflUnavailable
+from jobs.services import build_bfl_client
 from jobs.signing import LOGIN_SECONDS, LoginSigner
 
 MODEL = "flux-2-pro"
@@ -58,25 +60,18 @@ class Welcome(threading.Thread):
     def _bfl_key(self) -> str:
         """BFL's answer about the key; asking costs nothing."""
         try:
-            answer = self._send("GET", "/v1/credits")
-            body = answer.json()
-            said = (
-                f"accepted, {body['credits']:,.10g} credits left" if answer.ok else body["message"]
-            )
-        except (requests.RequestException, KeyError, TypeError, ValueError):
-            said = "not checked, because the answer of BFL is not clear"
-        return f"BFL key: {said}"
+            left = build_bfl_client(self._dev.settings).credits_left()
+        except BflUnavailable as error:
+            return f"BFL key: {error}"
+        return f"BFL key: accepted, {left:,.10g} credits left"
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self._send(method, path, body)
-        answer.raise_for_status()
-        return answer.json()
-
-    def _send(self, method: str, path: str, body: Any = None) -> requests.Response:
         headers = {"x-key": self._dev.key("submit")}
         url = self._dev.url + path
         timeout = SAMPLE_SECONDS + TIMEOUT_SECONDS
-        return requests.request(method, url, json=body, headers=headers, timeout=timeout)
+        answer = requests.request(method, url, json=body, headers=headers, timeout=timeout)
+        answer.raise_for_status()
+        return answer.json()
 
 
 def message(dev: DevSettings) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jobs import inputs
-from jobs.bfl import models
+from jobs.bfl import model_names
 from jobs.bfl.submissions import without_webhook
 from jobs.domain.errors import BadRequest, ForeignObject, Invalid
 from jobs.domain.job import Job
@@ -18,7 +18,7 @@ Metadata = Mapping[str, Any]
 
 def require_model(value: str) -> str:
     """Raises ValueError."""
-    if len(value) > MODEL_MAX_CHARS or not models.is_model(value):
+    if len(value) > MODEL_MAX_CHARS or not model_names.is_model(value):
         raise ValueError("give a path of A-Z a-z 0-9 . _ - segments, as in flux-tools/vto-v2")
     return value
 

@@ -86,19 +86,14 @@ def problem(kind: ProblemType, detail: str, wrong: Sequence[Mapping[str, str]] =
     return _response(body | ({"errors": wrong} if wrong else {}), status, PROBLEM)
 
 
-def _bfl_only_path() -> str | None:
-    """The path under `/v1` of a request that only BFL itself can answer."""
-    path = request.path.removeprefix(BFL_PATHS)
-    return path if path.partition("/")[0] in bfl_submissions.BFL_ONLY_PATHS else None
-
-
 def _bfl_problem(status: HTTPStatus, detail: str, wrong: Sequence[Mapping[str, str]]) -> Response:
     """For clients of BFL's own API: its error bodies, and its 403 for a wrong key."""
     if status is HTTPStatus.UNAUTHORIZED:
         status, detail = HTTPStatus.FORBIDDEN, compat.NOT_AUTHENTICATED
     if status is HTTPStatus.NOT_FOUND:
-        path = _bfl_only_path()
-        detail = bfl_submissions.explain_no_generation(path) if path else status.phrase
+        path = request.path.removeprefix(BFL_PATHS)
+        is_bfl_only = path.partition("/")[0] in bfl_submissions.BFL_ONLY_PATHS
+        detail = bfl_submissions.explain_no_generation(path) if is_bfl_only else status.phrase
     body = compat.error(compat.validation_errors(wrong) or detail, detail)
     return _response(body, status, JSON)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from jobs.services import Services
 from receiver import checks, metrics
-from receiver.account import Account
+from receiver.bfl_account import Account
 from receiver.dashboard import health
 from receiver.feed.broker import Broker
 from receiver.feed.job_cache import JobCache

@@ -26,6 +26,8 @@ from tests.harness import (
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox
 
+SLOW_UNTIL = 0.5  # of the other files
+
 
 def pytest_sessionstart() -> None:
     """Make tests independent of the shell and the directory that they are started in."""
@@ -39,9 +41,15 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first: else one of them begins when all other workers are done."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Spread the files with slow tests, which mostly wait, among the first of the others.
+
+    Together they would leave processors idle; at the end one would be left to a single worker.
+    """
+    slow = list(dict.fromkeys(item.path for item in items if item.get_closest_marker("slow")))
+    quick = list(dict.fromkeys(item.path for item in items if item.path not in slow))
+    places = {path: n * SLOW_UNTIL / len(slow) for n, path in enumerate(slow)}
+    places |= {path: n / len(quick) for n, path in enumerate(quick)}
+    items.sort(key=lambda item: places[item.path])
     if missing := prometheus.missing():
         for item in items:
             if item.get_closest_marker("prometheus"):

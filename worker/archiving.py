@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from jobs.archive.archive import Archive, State, Version
 from jobs.domain.job import Job
 from jobs.domain.retention import DAY_SECONDS
-from jobs.domain.status import Status
+from jobs.domain.status import TERMINAL, Status
 from jobs.domain.submission import UNCONFIRMED_CODES
 from jobs.services import Services
 from jobs.store import codec
 from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
+from jobs.store.evictions import BAD_RECORD_SECONDS
 from jobs.store.listing import Position
 from jobs.store.search import Search
 
 BATCH = 500
 POLL_SECONDS = 2.0
-BAD_RECORD_SECONDS = 3600.0
 NOT_READY_SECONDS = 600.0  # of a job with notifications or thumbnails to come
 # No request, pass or upload of a sidecar is older; an Idempotency-Key is known for a day.
 ARCHIVED_LEAST_SECONDS = 600.0
@@ -74,8 +74,9 @@ class Archiving:
         cold = self._evictions.cold()
         if cold and abs(cold.last_pass - state.last_pass) <= ARCHIVE_SECONDS:
             return
-        log.info("the archive and Redis are of different times: all ended jobs are compared")
-        counts = dict.fromkeys(Status, 0) | self._archive.counts()
+        if cold or state.last_pass:
+            log.warning("Redis or the database lost data: all ended jobs are compared")
+        counts = dict.fromkeys(TERMINAL, 0) | self._archive.counts()
         for job_ids in self._evictions.scan_ended():
             for row in self._archive.versions(job_ids).values():
                 counts[Status(row.status)] -= 1
@@ -132,7 +133,7 @@ class Archiving:
                 yield job.id, max(self._evict_at(job, row, now), now)
 
     def _evict_at(self, job: Job, row: Version, now: float) -> float:
-        """When the record may leave Redis."""
+        """When the record may leave Redis: I24, a restored backup may lack a late row."""
         if row.status == Status.STORED and job.status is not Status.STORED:
             return now  # Redis came back older
         waits = job.notifications.pending or job.thumbnails.due_at is not None
@@ -151,6 +152,6 @@ class Archiving:
 
 
 def _is_newer(job: Job, row: Version) -> bool:
-    """Whether a record says more than a row: what was stored once stays so."""
+    """Whether a record says more than a row: what was stored once stays so (I26)."""
     is_lesser = row.status == Status.STORED and job.status is not Status.STORED
     return job.version > row.version and not is_lesser

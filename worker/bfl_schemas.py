@@ -7,7 +7,7 @@ changes nothing.
 import logging
 from dataclasses import replace
 
-from jobs.bfl import models
+from jobs.bfl import model_names
 from jobs.bfl.schema import Endpoints, read_endpoints
 from jobs.bfl.schema_changes import differences
 from jobs.domain.errors import BflUnavailable, InvalidDocument
@@ -58,6 +58,6 @@ def _check_models(services: Services, known: Endpoints, found: Endpoints) -> Non
     since, listing = services.store.now() - IN_USE_SECONDS, services.listing
     recent = {model: Search(model=model, since=since) for model in lost}
     in_use = [model for model in recent if listing.page(recent[model], 1, None).jobs]
-    if models.DEFAULT in lost or in_use or len(lost) > LOST_MAX * len(known):
+    if model_names.DEFAULT in lost or in_use or len(lost) > LOST_MAX * len(known):
         names = ", ".join(sorted(lost)[:5])
         raise InvalidDocument(f"it lacks {len(lost)} models, some of them in use: {names}")

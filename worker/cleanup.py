@@ -12,6 +12,7 @@ from jobs.domain.errors import StorageError, UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.retention import Cutoffs, input_deleted, media_deleted
 from jobs.services import Services
+from jobs.storage.base import MediaStorage
 from jobs.storage.layout import companion_keys, job_id_of
 
 POLL_SECONDS = 5.0
@@ -93,9 +94,7 @@ def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
 
 def _delete_media(services: Services, job: Job) -> Job | None:
     """Delete the objects first: as long as the record names them, deletion is tried again."""
-    for file in job.present_media:
-        services.storage.delete_with_companions(file.key)
-    _delete_input(services, job)
+    delete_objects(services.storage, job)
     change = services.store.change(job.id, media_deleted)
     for file in job.present_media:  # a concurrent change may have rewritten the sidecars
         for key in companion_keys(file.key):
@@ -104,18 +103,29 @@ def _delete_media(services: Services, job: Job) -> Job | None:
     return change.after
 
 
-def _delete_input(services: Services, job: Job) -> None:
+def delete_objects(media: MediaStorage, job: Job) -> None:
+    """Delete a job's media and the objects of its input."""
+    for file in job.present_media:
+        media.delete_with_companions(file.key)
+    _delete_input(media, job)
+
+
+def _delete_input(media: MediaStorage, job: Job) -> None:
     for file in job.request.input_files:
-        services.storage.delete(file.key)
+        media.delete(file.key)
+
+
+def strip(services: Services, job: Job) -> list[str]:
+    """Delete the input; the sidecars of media that stay lose it first. The keys that expire."""
+    _delete_input(services.storage, job)
+    if job.present_media and (bare := input_deleted(job)) != job:
+        sidecars.rewrite(services.storage, bare)
+    is_finite = services.settings.retain_media_days is not None
+    return [file.key for file in job.present_media] if is_finite else []
 
 
 def _delete_record(services: Services, job: Job) -> bool:
-    """Delete the input, then the record. The sidecars of media that stay lose the input first."""
-    finite = services.settings.retain_media_days is not None
-    left = [file.key for file in job.present_media] if finite else []
-    _delete_input(services, job)
-    if job.present_media and (bare := input_deleted(job)) != job:
-        sidecars.rewrite(services.storage, bare)
+    left = strip(services, job)
     is_deleted = services.store.delete_unchanged(job, left)
     if is_deleted:
         log.info("job %s: its record was deleted: its retention is over", job.id)

@@ -7,18 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from jobs import ingest, sidecars
-from jobs.domain.errors import (
-    BflUnavailable,
-    ClaimLost,
-    ErrorCode,
-    MediaRefused,
-    StorageError,
-    StoreUnavailable,
-    TransferFailed,
-    UnknownHost,
-    UnknownJob,
-    UrlExpired,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.report import Role
 from jobs.domain.status import ReportKind, Status
@@ -35,7 +24,7 @@ from worker.file_rescue import STORAGE_SECONDS, Published, rescue_file
 BACKOFF_MIN_SECONDS = 2.0
 BACKOFF_MAX_SECONDS = 30.0
 
-FileError = TransferFailed | MediaRefused | UrlExpired
+FileError = errors.TransferFailed | errors.MediaRefused | errors.UrlExpired
 Step = Callable[[Job, float], Job]
 
 log = logging.getLogger(__name__)
@@ -45,7 +34,7 @@ class RescuedFiles(NamedTuple):
     """The files of a job by their numbers: published, or left out with an error code."""
 
     published: Mapping[int, Published]
-    left_out: Mapping[int, ErrorCode]
+    left_out: Mapping[int, errors.ErrorCode]
 
 
 def rescue(services: Services, claim: HeldClaim) -> None:
@@ -55,7 +44,7 @@ def rescue(services: Services, claim: HeldClaim) -> None:
     """
     try:
         rescue_and_commit(services, claim)
-    except (ClaimLost, UnknownJob):
+    except (errors.ClaimLost, errors.UnknownJob):
         published_objects.delete_superseded(services, claim.job)
         raise
     job = claim.job
@@ -70,7 +59,7 @@ def rescue_and_commit(services: Services, claim: HeldClaim) -> None:
             _rescue_or_explain(services, claim)
         else:
             _look_once_more(services, claim)
-    except StorageError as error:
+    except errors.StorageError as error:
         services.metrics.report_problem("storage", str(error))
         _back_off(claim, f"storage: {error}")
 
@@ -78,14 +67,14 @@ def rescue_and_commit(services: Services, claim: HeldClaim) -> None:
 def _rescue_or_explain(services: Services, claim: HeldClaim) -> None:
     try:
         files = rescue_files(services, claim)
-    except UrlExpired as error:
+    except errors.UrlExpired as error:
         _refresh_urls(services, claim, str(error))
-    except (UnknownHost, TransferFailed) as error:
+    except (errors.UnknownHost, errors.TransferFailed) as error:
         if services.store.now() < (claim.job.delivery.expire_at or 0.0):
             _back_off(claim, str(error))  # the URLs live (I21)
         else:
             _refresh_urls(services, claim, str(error))
-    except MediaRefused as error:
+    except errors.MediaRefused as error:
         _give_up(services, claim, partial(Job.refused, code=error.code, message=str(error)))
     else:
         now, delivery = services.store.now(), claim.job.delivery
@@ -108,13 +97,13 @@ def rescue_files(services: Services, claim: HeldClaim) -> RescuedFiles:
         if n not in published:
             try:
                 published[n] = rescue_file(services, claim, n, published)
-            except (TransferFailed, MediaRefused, UrlExpired) as error:
+            except (errors.TransferFailed, errors.MediaRefused, errors.UrlExpired) as error:
                 if _is_final(error, job.role(n)):
                     refused[n] = error
                 else:
                     passing.append(error)
     if passing:  # fresh URLs are requested once, so after all else was fetched
-        raise min(passing, key=lambda error: isinstance(error, UrlExpired))
+        raise min(passing, key=lambda error: isinstance(error, errors.UrlExpired))
     if refused and not _is_worth_storing(job, published):
         raise next(iter(refused.values()))
     return RescuedFiles(published, {n: error.code for n, error in refused.items()})
@@ -131,9 +120,9 @@ def _is_final(error: FileError, role: Role) -> bool:
 
     A fresh URL is requested for samples and bundles only.
     """
-    if isinstance(error, UrlExpired | UnknownHost):
+    if isinstance(error, errors.UrlExpired | errors.UnknownHost):
         return role is Role.OTHER
-    return isinstance(error, MediaRefused)
+    return isinstance(error, errors.MediaRefused)
 
 
 def _is_worth_storing(job: Job, files: Collection[int]) -> bool:
@@ -157,7 +146,7 @@ def store_files(
     claim.commit(lambda job, _now: _stored(job, at, files), counts)
     log.info("job %s: stored", claim.job.id)
     if sidecars.render(claim.job) != sidecar:  # its metadata changed meanwhile
-        with suppress(StoreUnavailable, StorageError):
+        with suppress(errors.StoreUnavailable, errors.StorageError):
             sidecars.update(services.store, services.storage, claim.job.id)
 
 
@@ -176,7 +165,7 @@ def _refresh_urls(services: Services, claim: HeldClaim, reason: str) -> None:
         if not job.delivery.refreshed:
             with claim.silence(poll.ALL_HOSTS_SECONDS):
                 report = poll.fetch_report(services, job)
-    except BflUnavailable as error:
+    except errors.BflUnavailable as error:
         _back_off(claim, f"{reason}; {error}", error.retry_after or 0.0)
         return
     if report and report.kind is ReportKind.READY and report.urls != job.delivery.urls:
@@ -209,10 +198,9 @@ def _give_up(services: Services, claim: HeldClaim, end: Step) -> None:
     job, found = claim.job, _find_published(services, claim)
     if _is_worth_storing(job, found):
         missing = sorted(set(range(len(job.delivery.urls))) - found.keys())
+        left_out = dict.fromkeys(missing, errors.ErrorCode.UNAVAILABLE)
         claim.commit(partial(_recovered, result=job.result))
-        store_files(
-            services, claim, RescuedFiles(found, dict.fromkeys(missing, ErrorCode.UNAVAILABLE))
-        )
+        store_files(services, claim, RescuedFiles(found, left_out))
     else:
         claim.commit(end)
 

@@ -13,19 +13,9 @@ from typing import IO, Any
 
 from jobs import drafts, inputs
 from jobs.bfl import submissions as bfl_submissions
-from jobs.bfl.client import AccountStatus, BflResponse
+from jobs.bfl.client import BflResponse
 from jobs.bfl.submissions import Webhook
-from jobs.domain import submission
-from jobs.domain.errors import (
-    ConnectionFailed,
-    ErrorCode,
-    InputLost,
-    Invalid,
-    InvalidReport,
-    StorageError,
-    StoreUnavailable,
-    TransferFailed,
-)
+from jobs.domain import errors, submission
 from jobs.domain.job import Job
 from jobs.domain.report import Failure, SubmissionReceipt
 from jobs.input_parts import InputPart, JsonBody, opened, parts_in
@@ -42,6 +32,8 @@ BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with images
 BACKOFF_MIN_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
 
+# With this many credits, a 402 concerns an expensive model or prompt, not the account.
+AMPLE_CREDITS = 100.0
 BUSY = "BFL says that too many tasks are active"
 ACCEPTED = range(200, 300)
 CLIENT_ERRORS = range(400, 500)
@@ -59,11 +51,11 @@ def submit_job(services: Services, claim: HeldClaim) -> None:
     try:
         with _readable_input(services, claim) as (given, draft_link, files):
             attempt.send(given, draft_link, files)
-    except InputLost as error:
-        attempt.refuse_unsent(Failure(ErrorCode.INPUT_LOST, str(error)))
-    except Invalid as error:
-        attempt.refuse_unsent(Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
-    except StorageError as error:
+    except errors.InputLost as error:
+        attempt.refuse_unsent(Failure(errors.ErrorCode.INPUT_LOST, str(error)))
+    except errors.Invalid as error:
+        attempt.refuse_unsent(Failure(errors.ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
+    except errors.StorageError as error:
         attempt.requeue_last(f"the input cannot be read: {error}")
     # While a circuit was open, RQ jobs were used up: the next submission may have none.
     if found := services.submission_queue.next(peek=True):
@@ -102,7 +94,7 @@ def _load_input(services: Services, job: Job) -> dict[str, Any]:
     else:
         given = inputs.load(services.storage, job)
     if given is None:
-        raise InputLost
+        raise errors.InputLost
     return given
 
 
@@ -127,9 +119,9 @@ class Attempt:
         """POST the input, and record the outcome."""
         try:
             answer = self._post(given, draft_link, files)
-        except ConnectionFailed as error:
+        except errors.ConnectionFailed as error:
             self._requeue(ALL_MODELS, f"BFL cannot be reached: {error}")
-        except TransferFailed as error:
+        except errors.TransferFailed as error:
             reason = f"no answer from BFL: {error}"
             self._commit_unconfirmed(submission.await_confirmation, reason)
         else:
@@ -146,7 +138,7 @@ class Attempt:
         if answer.status not in CLIENT_ERRORS:
             return answer
         if self._policy.has_webhook and bfl_submissions.is_webhook_rejected(answer.body):
-            with suppress(StoreUnavailable):  # then the next submission finds it out again
+            with suppress(errors.StoreUnavailable):  # then the next submission finds it out again
                 self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
             self._policy = replace(self._policy, has_webhook=False)
             return self._post(given, draft_link, files)
@@ -185,7 +177,7 @@ class Attempt:
     def _accept(self, answer: BflResponse) -> None:
         try:
             task = bfl_submissions.parse_accepted(answer.body)
-        except InvalidReport:
+        except errors.InvalidReport:
             self._refuse(bfl_submissions.missing_task_failure(self._model))
             return
         self._record(bfl_submissions.without_foreign_polling_url(task, self._services.host_policy))
@@ -207,14 +199,22 @@ class Attempt:
 
         The job goes last, so that another one probes next, unless the account is the cause.
         """
-        standing = self._services.bfl.account_status()
-        is_good = standing is AccountStatus.GOOD
+        left = self._credits_left()
+        is_good = left is not None and left >= AMPLE_CREDITS
         reason = bfl_submissions.explain_account_refusal(
             answer.status, answer.body, has_credits=is_good
         )
-        scope = self._model if is_good else ALL_MODELS
-        is_last = standing is not AccountStatus.BAD
-        self._requeue(scope, reason, HALF_OPEN_SECONDS, last=is_last)
+        scope, is_empty = self._model if is_good else ALL_MODELS, left is not None and left <= 0
+        self._requeue(scope, reason, HALF_OPEN_SECONDS, last=not is_empty)
+
+    def _credits_left(self) -> float | None:
+        """None if BFL does not say; a key that it refuses has none."""
+        try:
+            return self._services.bfl.credits_left()
+        except errors.BflKeyRefused:
+            return 0.0
+        except errors.BflUnavailable:
+            return None
 
     def _commit_unconfirmed(
         self, step: Callable[..., Job], reason: str, retry_after: float | None = None

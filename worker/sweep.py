@@ -16,6 +16,7 @@ from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
 from worker.notifications import delivery
 from worker.notifications.dispatcher import NotificationDispatcher, dispatch_due
+from worker.retention_of_rows import RetentionOfRows
 from worker.shutdown import exit_in_time
 
 SWEEP_EVERY_SECONDS = 5.0
@@ -40,7 +41,9 @@ def main() -> int:
     threads = []
     if services.archive:
         archiving = Archiving(services, services.archive)
+        retention_of_rows = RetentionOfRows(services, services.archive)
         threads.append(background.start(archiving.run_pass, stop, "archive"))
+        threads.append(background.start(retention_of_rows.run_batch, stop, "rows"))
     threads += [
         background.start(
             partial(published_objects.delete_left_objects, services), stop, "superseded"

@@ -74,12 +74,13 @@ def page(
 
 
 def _conditions(search: Search) -> list[_Condition]:
-    facets = [rows.metadata_facet(*pair) for pair in search.metadata]
-    if search.repeats is not None:
-        facets.append(rows.repeats_facet(search.repeats))
-    found = [_Condition("facets", "facet", (facet,)) for facet in facets]
-    if search.model is not None:
-        found.append(_Condition("jobs", "model", (search.model,)))
+    named = [("metadata", f"{name}={text}") for name, text in search.metadata]
+    named += [("repeats", search.repeats)] if search.repeats is not None else []
+    named += [("seed", str(search.seed))] if search.seed is not None else []
+    named += [("sha256", search.sha256)] if search.sha256 is not None else []
+    found = [_Condition("facets", "facet", (rows.facet(*one),)) for one in named]
+    columns = (("model", search.model), ("key", search.key))
+    found += [_Condition("jobs", name, (text,)) for name, text in columns if text is not None]
     if search.statuses:
         found.append(_Condition("jobs", "status", tuple(map(str, search.statuses))))
     return found

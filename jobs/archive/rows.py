@@ -9,7 +9,7 @@ from jobs import words
 from jobs.domain.job import Job
 from jobs.domain.status import Source, Status
 from jobs.store import codec
-from jobs.store.search import as_text
+from jobs.store.search import as_text, seed_of
 
 SEED_MAX = 2**63
 ROW_NUMBERS = 1024  # for jobs of one microsecond
@@ -75,8 +75,8 @@ def microsecond(at: float) -> int:
 
 
 def _seed(job: Job) -> int | None:
-    given = job.result.get("seed", (job.request.public_input or {}).get("seed"))
-    return given if type(given) is int and -SEED_MAX <= given < SEED_MAX else None
+    seed = seed_of(job)
+    return seed if seed is not None and -SEED_MAX <= seed < SEED_MAX else None
 
 
 def _clean(text: str | None) -> str | None:
@@ -88,19 +88,17 @@ def facets(job: Job) -> Iterator[int]:
     """Hashes of what a job is found by, besides the columns. Its record is compared afterwards."""
     for name, value in job.metadata.items():
         if (text := as_text(value)) is not None:
-            yield metadata_facet(name, text)
+            yield facet("metadata", f"{name}={text}")
     if job.request.repeats:
-        yield repeats_facet(job.request.repeats)
+        yield facet("repeats", job.request.repeats)
+    if (seed := seed_of(job)) is not None:
+        yield facet("seed", str(seed))
     for file in job.media:
-        yield hash_of(f"sha256\n{file.sha256}")
+        yield facet("sha256", file.sha256)
 
 
-def metadata_facet(name: str, text: str) -> int:
-    return hash_of(f"metadata\n{name}={text}")
-
-
-def repeats_facet(job_id: str) -> int:
-    return hash_of(f"repeats\n{job_id}")
+def facet(kind: str, text: str) -> int:
+    return hash_of(f"{kind}\n{text}")
 
 
 def hash_of(text: str) -> int:

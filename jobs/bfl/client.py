@@ -1,6 +1,6 @@
 """HTTP client of BFL's API; requests carry the operator's key."""
 
-from enum import Enum, auto
+from contextlib import suppress
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -9,14 +9,8 @@ from pydantic import SecretStr
 
 from jobs.bfl import parsing
 from jobs.bfl.hosts import HostPolicy
-from jobs.bfl.models import is_model
-from jobs.domain.errors import (
-    BflUnavailable,
-    ConnectionFailed,
-    InvalidReport,
-    TransferFailed,
-    UrlRefused,
-)
+from jobs.bfl.model_names import is_model
+from jobs.domain import errors
 from jobs.net import http_client
 from jobs.net.http_client import Body
 from jobs.net.urls import Origin, ParsedUrl
@@ -24,8 +18,6 @@ from jobs.net.urls import Origin, ParsedUrl
 ANSWER_SECONDS = 10.0
 ANSWER_MAX_BYTES = 1_048_576
 RETRY_AFTER_MAX_SECONDS = 3600.0
-# With this many credits, a 402 concerns an expensive model or prompt, not the account.
-AMPLE_CREDITS = 100.0
 OPENAPI = "/openapi.json"
 ANY_KEY = "any"  # a sandbox accepts any key that is not empty
 
@@ -56,14 +48,6 @@ UNKNOWN_MODEL = BflResponse(
 )
 
 
-class AccountStatus(Enum):
-    """Status of the account after a 401, 402 or 403, derived from its credits."""
-
-    GOOD = auto()  # the refusal concerns one model
-    BAD = auto()  # it concerns all submissions
-    UNCLEAR = auto()
-
-
 class BflClient:
     """Client with the operator's key, which is sent to BFL's API hosts only."""
 
@@ -83,39 +67,30 @@ class BflClient:
                 session, allow(url), seconds=ANSWER_SECONDS, allow=allow, headers=headers
             ) as response:
                 return _read(response)
-        except (TransferFailed, UrlRefused) as error:
-            raise BflUnavailable(str(error)) from None
+        except (errors.TransferFailed, errors.UrlRefused) as error:
+            raise errors.BflUnavailable(str(error)) from None
 
     def credits(self) -> BflResponse:
         """GET the account's credits. Raises BflUnavailable."""
-        try:
-            return self._call(ParsedUrl(self.origin, "/v1/credits"))
-        except (TransferFailed, UrlRefused) as error:
-            raise BflUnavailable(str(error)) from None
+        return self._get("/v1/credits")
+
+    def credits_left(self) -> float:
+        """Raises BflKeyRefused and BflUnavailable, with the reason for the operator."""
+        answer = self.credits()
+        if answer.is_key_refused:
+            raise errors.BflKeyRefused
+        if not answer.is_ok:
+            raise errors.BflUnavailable(f"BFL answered {answer.status}")
+        with suppress(errors.InvalidReport):
+            return parsing.credits_left(answer.body)
+        raise errors.BflUnavailable("BFL's answer has no credits")
 
     def openapi(self) -> bytes:
         """GET BFL's OpenAPI document, without the key. Raises BflUnavailable."""
-        try:
-            answer = self._call(ParsedUrl(self.origin, OPENAPI))
-        except (TransferFailed, UrlRefused) as error:
-            raise BflUnavailable(str(error)) from None
+        answer = self._get(OPENAPI)
         if not answer.is_ok:
-            raise BflUnavailable(f"BFL answered {answer.status}")
+            raise errors.BflUnavailable(f"BFL answered {answer.status}")
         return answer.body
-
-    def account_status(self) -> AccountStatus:
-        """Request the credits before one refusal blocks all submissions."""
-        try:
-            answer = self.credits()
-            if answer.is_key_refused:
-                return AccountStatus.BAD
-            left = parsing.credits_left(answer.body)
-        except (BflUnavailable, InvalidReport):
-            return AccountStatus.UNCLEAR
-        if left <= 0:
-            return AccountStatus.BAD
-        is_ample = answer.is_ok and left >= AMPLE_CREDITS
-        return AccountStatus.GOOD if is_ample else AccountStatus.UNCLEAR
 
     def submit(self, origin: Origin, model: str, body: Body, seconds: float) -> BflResponse:
         """POST a submission to one of BFL's hosts.
@@ -126,8 +101,14 @@ class BflClient:
             return UNKNOWN_MODEL
         try:
             return self._call(ParsedUrl(origin, f"/v1/{model}"), body, seconds)
-        except (UrlRefused, BflUnavailable) as error:
-            raise ConnectionFailed(str(error)) from None
+        except (errors.UrlRefused, errors.BflUnavailable) as error:
+            raise errors.ConnectionFailed(str(error)) from None
+
+    def _get(self, path: str) -> BflResponse:
+        try:
+            return self._call(ParsedUrl(self.origin, path))
+        except (errors.TransferFailed, errors.UrlRefused) as error:
+            raise errors.BflUnavailable(f"no answer from {self.origin}: {error}") from None
 
     def _call(
         self, address: ParsedUrl, body: Body | None = None, seconds: float = ANSWER_SECONDS
@@ -147,7 +128,7 @@ class BflClient:
         if address.target == OPENAPI:  # public
             return {}
         if self._key is None and address.origin != self._host_policy.sandbox:
-            raise BflUnavailable("BFL_API_KEY is not set, so BFL cannot be called")
+            raise errors.BflUnavailable("BFL_API_KEY is not set, so BFL cannot be called")
         return {"x-key": self._key.get_secret_value() if self._key else ANY_KEY}
 
 

@@ -105,7 +105,9 @@ def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask
     body["progress"] = job.progress
     body["details"] = _details(job, waiting)
     if job.status is Status.STORED:
-        body["result"] = _result(job, links)
+        result = _media_fields(job, links) | _without_bfl_urls_in(with_links(job.result, links))
+        # Unknown values are left out.
+        body["result"] = {name: value for name, value in result.items() if value is not None}
     if job.cost is not None:
         body["cost"] = job.cost
     if job.error and job.status.terminal and job.status is not Status.STORED:
@@ -138,12 +140,6 @@ def _status(job: Job) -> str:
     if job.status is Status.MODERATED and job.moderation:
         return "Request Moderated" if job.moderation.stage == "request" else "Content Moderated"
     return _STATUS.get(job.status, "Pending")
-
-
-def _result(job: Job, links: Sequence[str]) -> dict[str, Any]:
-    """BFL's result with our links in place of its URLs; unknown values are left out."""
-    result = _media_fields(job, links) | _without_bfl_urls_in(with_links(job.result, links))
-    return {name: value for name, value in result.items() if value is not None}
 
 
 def _without_bfl_urls_in(value: Any) -> Any:

@@ -7,17 +7,8 @@ import re
 from typing import NamedTuple
 
 from jobs.domain.errors import UnknownHost, UrlRefused
+from jobs.net import urls
 from jobs.net.ip import is_internal_host
-from jobs.net.urls import (
-    AddressScope,
-    NotificationEndpoint,
-    Origin,
-    ParsedUrl,
-    is_public_name,
-    matches_host_pattern,
-    parse,
-    parse_origin,
-)
 
 ANY_HOST = "*"
 GLOBAL_HOST = "api.bfl.ai"
@@ -45,31 +36,31 @@ _POLL_PATH = "/v1/get_result"
 class HostPolicy(NamedTuple):
     """Hosts that this installation connects to: BFL's, the operator's, and a sandbox."""
 
-    sandbox: Origin | None = None
+    sandbox: urls.Origin | None = None
     delivery_hosts: tuple[str, ...] = ()
     region: str | None = None  # "eu" or "us": jobs stay in that region
     notify_hosts: tuple[str, ...] | None = None  # None without NOTIFY_SECRET
-    notify_url: ParsedUrl | None = None
+    notify_url: urls.ParsedUrl | None = None
 
-    def validate_polling_url(self, url: str) -> ParsedUrl:
+    def validate_polling_url(self, url: str) -> urls.ParsedUrl:
         """Parse a polling URL. Raises UrlRefused unless it is one of BFL's."""
-        address = parse(url)
+        address = urls.parse(url)
         is_bfl = _is_api(address.origin) and self._is_in_region(address.origin.host)
         if not (is_bfl or self._is_sandbox(address)) or address.path != _POLL_PATH:
             raise UrlRefused("the polling URL is not one of BFL's")
         return address
 
-    def validate_delivery_url(self, url: str) -> ParsedUrl:
+    def validate_delivery_url(self, url: str) -> urls.ParsedUrl:
         """Parse a delivery URL.
 
         Raises UnknownHost for a host that an operator may allow, else UrlRefused.
         """
-        address = parse(url)
+        address = urls.parse(url)
         is_https, host = address.origin.is_https, address.origin.host
-        is_named = any(matches_host_pattern(pattern, host) for pattern in self.delivery_hosts)
+        is_named = any(urls.matches_host_pattern(pattern, host) for pattern in self.delivery_hosts)
         if self._is_sandbox(address) or (is_https and is_named):
             return address
-        if not is_https or not is_public_name(host):
+        if not is_https or not urls.is_public_name(host):
             raise UrlRefused("the delivery URL is not an https one of a public host")
         if not _BFL_DELIVERY.fullmatch(host):
             raise UnknownHost(host, "is not known to be BFL's")
@@ -77,48 +68,48 @@ class HostPolicy(NamedTuple):
             raise UnknownHost(host, f"is not in the region {self.region}")
         return address
 
-    def client_webhook_endpoint(self, url: str) -> NotificationEndpoint:
+    def client_webhook_endpoint(self, url: str) -> urls.NotificationEndpoint:
         """Parse a client's webhook URL. Raises UrlRefused unless it is https and may be public.
 
         With a sandbox, which is for development, plain http on loopback is allowed.
         """
-        address = parse(url)
+        address = urls.parse(url)
         inside = self.sandbox is not None and address.origin.is_loopback
         if address.origin.scheme == "http" and inside:
-            return NotificationEndpoint(address, AddressScope.LOOPBACK)
+            return urls.NotificationEndpoint(address, urls.AddressScope.LOOPBACK)
         if address.origin.scheme != "https":
             raise UrlRefused("the URL is not an https one")
         if is_internal_host(address.origin.host):
             raise UrlRefused("the URL's host is not a public one")
-        return NotificationEndpoint(address, AddressScope.PUBLIC)
+        return urls.NotificationEndpoint(address, urls.AddressScope.PUBLIC)
 
-    def notify_url_endpoint(self, url: str) -> NotificationEndpoint:
+    def notify_url_endpoint(self, url: str) -> urls.NotificationEndpoint:
         """Parse a job's `notify_url`. Raises UrlRefused unless NOTIFY_HOSTS allows it.
 
         Hosts in NOTIFY_HOSTS may be private; plain http goes to private addresses only.
         """
         if self.notify_hosts is None:
             raise UrlRefused("nobody can be notified: this Fluxkeep has no NOTIFY_SECRET")
-        address = parse(url)
+        address = urls.parse(url)
         if address.origin.host in self.notify_hosts:
             https = address.origin.scheme == "https"
-            return NotificationEndpoint(
-                address, AddressScope.PUBLIC_OR_PRIVATE if https else AddressScope.PRIVATE
+            return urls.NotificationEndpoint(
+                address, urls.AddressScope.PUBLIC_OR_PRIVATE if https else urls.AddressScope.PRIVATE
             )
         if ANY_HOST not in self.notify_hosts:
             raise UrlRefused("the URL does not lead to a host that NOTIFY_HOSTS names")
         return self.client_webhook_endpoint(url)
 
-    def operator_endpoint(self) -> NotificationEndpoint:
+    def operator_endpoint(self) -> urls.NotificationEndpoint:
         """Return NOTIFY_URL as an endpoint. Raises UrlRefused when it is not set."""
         if self.notify_url is None or self.notify_hosts is None:
             raise UrlRefused("there is no NOTIFY_URL any more")
-        return NotificationEndpoint(self.notify_url, AddressScope.PUBLIC_OR_PRIVATE)
+        return urls.NotificationEndpoint(self.notify_url, urls.AddressScope.PUBLIC_OR_PRIVATE)
 
     def _is_in_region(self, host: str) -> bool:
         return self.region is None or regions(host) == {self.region}
 
-    def _is_sandbox(self, address: ParsedUrl) -> bool:
+    def _is_sandbox(self, address: urls.ParsedUrl) -> bool:
         return self.sandbox is not None and address.origin == self.sandbox
 
 
@@ -133,18 +124,18 @@ def region_of(host: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _is_api(origin: Origin) -> bool:
+def _is_api(origin: urls.Origin) -> bool:
     return origin.is_https and _BFL_API.fullmatch(origin.host) is not None
 
 
-def api_origin(text: str, sandbox: Origin | None = None) -> Origin:
+def api_origin(text: str, sandbox: urls.Origin | None = None) -> urls.Origin:
     """Parse the name of a region, or the URL of a BFL API host or of the sandbox.
 
     Raises ValueError for any other.
     """
     host = API_HOSTS.get(text.lower())
     try:
-        origin = parse_origin(f"https://{host}" if host else text)
+        origin = urls.parse_origin(f"https://{host}" if host else text)
     except ValueError:
         raise ValueError(_NO_API) from None
     if origin != sandbox and not _is_api(origin):

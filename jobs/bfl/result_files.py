@@ -55,12 +55,6 @@ class ResultFiles(NamedTuple):
 
 def find_files(result: Mapping[str, Any]) -> ResultFiles:
     """Find the files of a result: samples, then draft bundles, then other signed URLs."""
-    found = _find(result)
-    urls = tuple(found)
-    return ResultFiles(urls[:FILES_MAX], tuple(found.values())[:FILES_MAX], urls[FILES_MAX:])
-
-
-def _find(result: Mapping[str, Any]) -> dict[str, Role]:
     found: dict[str, Role] = {}
     for name, role in _ROLES.items():
         for url in _urls(result[name]) if name in result else ():
@@ -68,7 +62,8 @@ def _find(result: Mapping[str, Any]) -> dict[str, Role]:
     for text in texts(result):
         if text not in found and is_signed_url(text):
             found[text] = Role.OTHER
-    return found
+    urls = tuple(found)
+    return ResultFiles(urls[:FILES_MAX], tuple(found.values())[:FILES_MAX], urls[FILES_MAX:])
 
 
 def _urls(value: Any) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from jobs.bfl.models import MODEL
+from jobs.bfl.model_names import MODEL
 from jobs.domain.errors import InvalidDocument
 from jobs.net import strict_json
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from jobs.bfl.models import is_model
+from jobs.bfl.model_names import is_model
 from jobs.config.values import split_list
 
 ACTIVE_MAX = 100_000

@@ -208,6 +208,10 @@ class BflUnavailable(FluxkeepError):
         self.retry_after = retry_after
 
 
+class BflKeyRefused(BflUnavailable):
+    """BFL refuses the key in BFL_API_KEY."""
+
+
 # Errors that stay: another attempt has the same end.
 
 

@@ -115,12 +115,13 @@ def _delivery(job: Job, report: Report, now: float, timeouts: Timeouts) -> dict[
     """The rescue may last until the URL expires, at most GIVE_UP_AT_MOST."""
     expire_at = report.expires_at(now)
     until = min(expire_at + FINAL_POLL_SECONDS, now + timeouts.give_up_at_most)
+    is_refresh = bool(job.delivery.urls) and report.source is not Source.CALLBACK
     delivery = Delivery(
         urls=report.urls,
         roles=report.roles,
         expire_at=expire_at,
         ready_at=now,
-        refreshed=job.delivery.refreshed or _is_refresh(job, report),
+        refreshed=job.delivery.refreshed or is_refresh,
     )
     return {
         "progress": 1.0,
@@ -128,7 +129,3 @@ def _delivery(job: Job, report: Report, now: float, timeouts: Timeouts) -> dict[
         "delivery": delivery,
         "submission": job.submission.evolve(slot=False),
     }
-
-
-def _is_refresh(job: Job, report: Report) -> bool:
-    return bool(job.delivery.urls) and report.source is not Source.CALLBACK

@@ -2,9 +2,16 @@
 
 import ipaddress
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
-def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+
+def _networks(text: str) -> Networks:
     return tuple(map(ipaddress.ip_network, text.split()))
+
+
+def _is_in(networks: Networks, address: Address) -> bool:
+    return any(address in network for network in networks)
 
 
 # Global for `ipaddress` of some Python versions, but special in IANA's registries: protocol
@@ -16,18 +23,9 @@ _SPECIAL = _networks(
 
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # IANA has assigned nothing else
 
-# Clouds serve machine credentials at these and at link-local addresses, which _PRIVATE lacks.
-_METADATA = frozenset(
-    map(
-        ipaddress.ip_address,
-        (
-            "100.100.100.200",  # Alibaba
-            "fd00:42::42",  # Scaleway
-            "fd00:ec2::254",  # Amazon
-            "fd20:ce::254",  # Google
-        ),
-    )
-)
+# Clouds serve machine credentials at these (of Alibaba, Scaleway, Amazon and Google) and at
+# link-local addresses, which _PRIVATE lacks.
+_METADATA = _networks("100.100.100.200 fd00:42::42 fd00:ec2::254 fd20:ce::254")
 
 _PRIVATE = _networks(
     "10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 172.16.0.0/12 192.168.0.0/16 ::1/128 fc00::/7"
@@ -41,16 +39,16 @@ def is_public(text: str) -> bool:
         return False
     if address.version == 6 and address not in _GLOBAL_UNICAST:
         return False
-    return not any(address in network for network in _SPECIAL)
+    return not _is_in(_SPECIAL, address)
 
 
 def is_private(text: str) -> bool:
     """Whether an address belongs to a private network or this machine, and serves no metadata."""
     address = _unmapped(text)
-    return address not in _METADATA and any(address in network for network in _PRIVATE)
+    return _is_in(_PRIVATE, address) and not _is_in(_METADATA, address)
 
 
-def _unmapped(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _unmapped(text: str) -> Address:
     address = ipaddress.ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address

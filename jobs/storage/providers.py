@@ -84,13 +84,11 @@ class Provider:
         try:
             return from_url(self._url, config=cast(Any, self._config), **options)
         except (BaseError, ValueError, OSError) as error:
-            raise InvalidSettings(f"MEDIA_URL: {self._describe(error)}") from None
-
-    def _describe(self, error: Exception) -> str:
-        """Describe obstore's error, unless it quotes a value that may be secret."""
-        why = str(error).partition("\n")[0]
-        quotes = any(str(value) in why for value in self._config.values())
-        return f"the bucket cannot be used{'' if quotes else f': {why}'}"
+            why = str(error).partition("\n")[0]
+            # It may quote a value that is secret.
+            is_quoting = any(str(value) in why for value in self._config.values())
+            reason = "" if is_quoting else f": {why}"
+            raise InvalidSettings(f"MEDIA_URL: the bucket cannot be used{reason}") from None
 
 
 def _config(scheme: str, variables: Mapping[str, str]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class JobListing:
         """The group with the fewest jobs, and whether all of its jobs match the search."""
         groups = search.groups()
         if len(groups) == 1:
-            return groups[0], not (search.metadata or search.words)
+            return groups[0], search.is_indexed
         newest, oldest = _bounds(search, before)
         with self._redis.pipeline(transaction=False) as pipe:
             for key in (key for group in groups for key in group):

@@ -40,7 +40,8 @@ class RqQueue:
 
     def arguments(self) -> tuple[str, str]:
         """Arguments of the Lua function `add_rq_job`: a new RQ job id, and the time."""
-        return os.urandom(16).hex(), _now()
+        now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="microseconds")
+        return os.urandom(16).hex(), now.replace("+00:00", "Z")
 
     def _lua(self) -> str:
         """`lua/shared/rq.lua` with the names and values that the installed RQ uses."""
@@ -81,8 +82,3 @@ class RqQueue:
 def _escape(text: str) -> str:
     """Escape plain ASCII for a quoted Lua string."""
     return text.replace("\\", "\\\\").replace("'", "\\'")
-
-
-def _now() -> str:
-    now = datetime.fromtimestamp(time.time(), UTC)
-    return now.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -48,6 +48,12 @@ def possible_facets(job: Job) -> Iterator[str]:
     yield keys.BY_UNINDEXED
 
 
+def seed_of(job: Job) -> int | None:
+    """The seed that BFL took, else the caller's."""
+    found = job.result.get("seed", (job.request.public_input or {}).get("seed"))
+    return found if type(found) is int else None
+
+
 def as_text(value: Any) -> str | None:
     """A scalar as search text: a string unchanged, others as JSON; None for lists and objects."""
     if isinstance(value, str):
@@ -70,6 +76,15 @@ class Search:
     repeats: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
     words: str | None = None  # as somebody typed them
+    seed: int | None = None
+    sha256: str | None = None  # of a file of the result
+    key: str | None = None  # name of the API key
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether Redis has an index for each of the conditions."""
+        others = (self.words, self.seed, self.sha256, self.key)
+        return not self.metadata and others == (None,) * len(others)
 
     def groups(self) -> list[Group]:
         """Groups of sorted sets; a matching job is in at least one set of each group."""
@@ -99,5 +114,8 @@ class Search:
                 name in job.metadata and as_text(job.metadata[name]) == text
                 for name, text in self.metadata
             )
+            and self.seed in (None, seed_of(job))
+            and self.sha256 in (None, *(file.sha256 for file in job.media))
+            and self.key in (None, job.request.key)
             and (self.words is None or words.matches(job, self.words))
         )

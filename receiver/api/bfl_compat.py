@@ -92,7 +92,7 @@ REFUSALS: Mapping[int | str, ResponseSpec] = {
         200: ResponseSpec("The task.", compat.BflSubmission),
         **REFUSALS,
     },
-    errors=(errors.IdempotencyKeyReused, errors.QueueFull, errors.StorageError),
+    errors=(errors.QueueFull, errors.StorageError),
 )
 def bfl_submit(model: str) -> ResponseReturnValue:
     """Submit as to BFL. A refusal is relayed if it comes at once."""

@@ -46,13 +46,7 @@ class RepeatBody(BaseModel):
     body_example=examples.REPEAT,
     is_body_required=False,
     responses={202: ResponseSpec("The new job.", JobView)},
-    errors=(
-        errors.UnknownJob,
-        errors.InputNotKept,
-        errors.IdempotencyKeyReused,
-        errors.QueueFull,
-        errors.StorageError,
-    ),
+    errors=(errors.UnknownJob, errors.InputNotKept, errors.QueueFull, errors.StorageError),
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:
     """Submit a job's input again. Model, metadata and region stay, but for what is given."""

@@ -81,7 +81,7 @@ class SubmissionBody(BaseModel):
     body=SubmissionBody,
     body_example=examples.SUBMISSION,
     responses={202: ResponseSpec("The queued job.", JobView)},
-    errors=(errors.IdempotencyKeyReused, errors.QueueFull, errors.StorageError),
+    errors=(errors.QueueFull, errors.StorageError),
 )
 def submit_job() -> ResponseReturnValue:
     """Submit to BFL. A repeated `Idempotency-Key` returns the same job."""
@@ -198,11 +198,11 @@ def enqueue_once(
         )
     details = replace(details, request_digest=digest[:32])
     for _ in range(TRIES_MAX):
-        job = _find_job(services, key)
+        job, others = _find_job(services, key)
         if job is None:
             with suppress(errors.UnknownJob):  # the same request came first, on another day
-                today, *others = _ids(services, services.settings.secret_key[0], key)
-                job = enqueue(services, body, details, repeats, today, tuple(others))
+                today = _ids(services, services.settings.secret_key[0], key)[0]
+                job = enqueue(services, body, details, repeats, today, others)
         if job and job.submission.request_digest != details.request_digest:
             raise errors.IdempotencyKeyReused
         if job:
@@ -210,18 +210,19 @@ def enqueue_once(
     raise errors.StoreUnavailable("a job of this Idempotency-Key comes and goes")
 
 
-def _find_job(services: Services, key: IdempotencyKey) -> Job | None:
-    """The job that this key created within a day, durably.
+def _find_job(services: Services, key: IdempotencyKey) -> tuple[Job | None, tuple[str, ...]]:
+    """The job that this key created within a day, durably; and ids that it must not get meanwhile.
 
     Older SECRET_KEYs are tried, too, to find a job that was created before a rotation.
     """
     secrets = services.settings.secret_key
     ids = [job_id for secret in secrets for job_id in _ids(services, secret, key)]
     created_after = services.store.now() - IDEMPOTENCY_SECONDS
-    for job in services.catalog.load_many(ids, or_new=True).values():
+    known = services.catalog.load_many(ids, or_new=True)
+    for job in known.values():
         if job and job.created_at > created_after:
-            return services.store.update(job.id, lambda known, _now: known).after or job
-    return None
+            return services.store.update(job.id, lambda found, _now: found).after or job, ()
+    return None, tuple(job_id for job_id in ids[1:] if job_id not in known)
 
 
 def _ids(services: Services, secret: SecretStr, key: IdempotencyKey) -> list[str]:

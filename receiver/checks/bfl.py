@@ -6,7 +6,7 @@ from itertools import dropwhile
 from jobs.bfl import submissions as bfl_submissions
 from jobs.config.settings import Settings
 from jobs.store.submission_queue import ALL_MODELS
-from receiver.account import ASKING
+from receiver.bfl_account import ASKING
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 

@@ -3,16 +3,12 @@
 import click
 
 from jobs.config import settings
-from jobs.domain.errors import BflUnavailable
 from jobs.services import build_bfl_client
-from receiver.account import Balance
+from receiver.bfl_account import Balance
 from receiver.cli.command import Command, example
 
 
 @click.command("credits", cls=Command, epilog=example("credits"))
 def credits_left() -> None:
     """Show the remaining credits at BFL for the key in BFL_API_KEY."""
-    balance = Balance.ask(build_bfl_client(settings.load()))
-    if balance.credits is None:
-        raise BflUnavailable(balance.reason)
-    click.echo(balance.text)
+    click.echo(Balance(build_bfl_client(settings.load()).credits_left()).text)

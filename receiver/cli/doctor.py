@@ -36,7 +36,10 @@ def doctor(*, release: bool) -> None:
         grades[result.grade] += 1
     click.echo(f"\n{grades[Grade.FAILED]} failed, {grades[Grade.WARNING]} with a warning")
     if release and not grades[Grade.FAILED] and environment.has_process_manager():
-        _wait_for_stop_signal()
+        # honcho and foreman stop every process when one of them ends.
+        click.echo("The checks passed. Waiting for a stop signal: the other processes run on.")
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        signal.sigwait(STOP_SIGNALS)
     click.get_current_context().exit(1 if grades[Grade.FAILED] else 0)
 
 
@@ -48,13 +51,6 @@ def _results(selected: tuple[checks.Check, ...]) -> Iterator[Result]:
         yield from map(invalid, error.problems)
     else:
         yield from checks.run(context, selected)
-
-
-def _wait_for_stop_signal() -> None:
-    """Wait for a signal: honcho and foreman stop every process when one of them ends."""
-    click.echo("The checks passed. Waiting for a stop signal: the other processes run on.")
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    signal.sigwait(STOP_SIGNALS)
 
 
 def _lines(result: Result) -> str:

@@ -18,7 +18,7 @@ from receiver.schemas.query import PAGE_MAX, ListQuery
 LIST_DEFAULT = 20
 DELETED = {True: "deleted", False: "has no record; the storage is searched for its objects"}
 COLUMN_WIDTHS = {"id": 36, "status": 9, "model": 20, "created_at": 24, "prompt": 50}
-FILTERS = ("model", "source", "since", "until", "repeats")
+FILTERS = ("q", "model", "source", "since", "until", "repeats", "seed", "sha256", "key")
 
 
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
@@ -60,7 +60,9 @@ def list_jobs(
     click.echo(_row({name: name.removesuffix("_at") for name in COLUMN_WIDTHS}))
     for job, view in zip(page.jobs, found, strict=True):
         click.echo(_row({**view, "prompt": inputs.prompt(job) or job.result.get("prompt")}))
-    if page.last:
+    if page.is_cut:
+        click.echo("Older jobs are in the database, which does not answer.", err=True)
+    elif page.last:
         click.echo(f"There are more jobs; these are the newest {limit}.", err=True)
 
 

@@ -92,19 +92,15 @@ def _wait_until_ended(services: Services, job: Job) -> Job:
     began_at, shown = time.monotonic(), ""
     while True:
         job = load_job(services, job.id)
-        if (text := _progress(services, job)) != shown:
+        percent = f" {job.progress:.0%}" if job.progress is not None else ""
+        reasons = views.waiting_reasons(services.submission_queue, job)
+        text = ": ".join([f"{job.status}{percent}", *reasons])
+        if text != shown:
             click.echo(f"{time.monotonic() - began_at:3.0f} s  {plain(text)}", err=True)
             shown = text
         if job.status.terminal:
             return job
         time.sleep(POLL_SECONDS)
-
-
-def _progress(services: Services, job: Job) -> str:
-    """Status and percentage, and why BFL does not work on the job yet."""
-    percent = f" {job.progress:.0%}" if job.progress is not None else ""
-    reasons = views.waiting_reasons(services.submission_queue, job)
-    return ": ".join([f"{job.status}{percent}", *reasons])
 
 
 def _reason(job: Job) -> str:

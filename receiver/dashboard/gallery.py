@@ -26,6 +26,8 @@ TABS: Mapping[str, list[Status]] = {
     **{status.capitalize(): [status] for status in Status if status.terminal},
 }
 
+FORM_FIELDS = ("model", "source", "since", "until")
+FILTER_NAMES = {"q": "words"}
 _MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")
 
 blueprint = Blueprint("gallery", __name__)
@@ -78,11 +80,19 @@ def show() -> ResponseReturnValue:
         query=query,
         cards=cards(services(), page.jobs),
         older=_address(cursor=format_cursor(page.last)) if page.last else None,
+        is_cut=page.is_cut,
         newest=_address() if query.cursor else None,
         tabs=list(_tabs(query)),
         filters=list(_filters()),
+        others_than_words=_given_except("q"),
+        without_fields=_given_except(*FORM_FIELDS),
         sources=list(Source),
     )
+
+
+def _given_except(*names: str) -> list[tuple[str, str]]:
+    """The parameters that a form keeps; it begins at the newest job."""
+    return [one for one in request.args.items(multi=True) if one[0] not in (*names, "cursor")]
 
 
 def _normalize_all(given: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -100,14 +110,9 @@ def _normalize(name: str, value: str) -> Iterator[tuple[str, str]]:
         key, _, text = value.partition("=")
         yield f"{METADATA}.{key.strip()}", text.strip()
     elif name in ("since", "until"):
-        yield name, _utc_time(value)
+        yield name, f"{value}:00Z" if _MINUTE.fullmatch(value) else value  # of a date field
     else:
         yield name, value
-
-
-def _utc_time(text: str) -> str:
-    """RFC 3339 for the minute of a date field; any other text is left as it is."""
-    return f"{text}:00Z" if _MINUTE.fullmatch(text) else text
 
 
 def _tabs(query: GalleryQuery) -> Iterator[Tab]:
@@ -124,7 +129,8 @@ def _filters() -> Iterator[Filter]:
     for name, value in request.args.items(multi=True):
         if name not in ("status", "limit", "cursor"):
             others = [one for one in request.args.getlist(name) if one != value]
-            yield Filter(f"{name.removeprefix('metadata.')}: {value}", _address(**{name: others}))
+            text = f"{FILTER_NAMES.get(name, name.removeprefix('metadata.'))}: {value}"
+            yield Filter(text, _address(**{name: others}))
 
 
 def _address(**changes: Any) -> str:

@@ -11,7 +11,7 @@ from itertools import chain, count
 from math import inf
 from typing import Any, NamedTuple, Self
 
-from jobs.bfl import models
+from jobs.bfl import model_names
 from jobs.bfl.schema import Endpoints, InputField, Kind
 from jobs.domain.errors import BadRequest
 from jobs.net import strict_json
@@ -92,7 +92,7 @@ class InputForm(NamedTuple):
     @classmethod
     def of(cls, endpoints: Endpoints, model: str, given: Mapping[str, Any]) -> Self:
         """The form for an input, which names its mode or has fields of one."""
-        endpoint = endpoints.get(model) or endpoints[models.DEFAULT]
+        endpoint = endpoints.get(model) or endpoints[model_names.DEFAULT]
         mode = endpoint.mode_of(given)
         known = endpoint.modes[mode].fields
         fields = {name: field for name, field in known.items() if name not in RESERVED}

@@ -11,6 +11,7 @@ from jobs.domain.job import Job
 from jobs.domain.report import Role
 from jobs.domain.status import REPLAYABLE, Status
 from jobs.services import Services
+from jobs.store.search import seed_of
 from receiver.dashboard import session
 from receiver.dashboard.next_steps import NextStep, next_steps
 
@@ -89,9 +90,7 @@ class JobCard:
     @property
     def seed(self) -> int | None:
         """The seed of the result, or of the input."""
-        given = self.record.request.public_input or {}
-        seed = self.record.result.get("seed", given.get("seed"))
-        return seed if isinstance(seed, int) else None
+        return seed_of(self.record)
 
     @property
     def media(self) -> list[MediaItem]:
@@ -139,18 +138,13 @@ def card(services: Services, job: Job) -> JobCard:
 
 
 def cards(services: Services, jobs: list[Job]) -> list[JobCard]:
-    now = services.store.now()
-    link_ttl = _rounded_ttl(now, services.settings.link_ttl)
-    found = views.job_views(services, jobs, link_ttl)
+    now, link_ttl = services.store.now(), services.settings.link_ttl
+    # Links expire at a full step of the clock: all pages within a step sign the same ones.
+    step = min(LINK_STEP_SECONDS, link_ttl / 2)
+    found = views.job_views(services, jobs, (now + link_ttl) // step * step - now + 0.5)
     visitor = session.current_visitor()
     shows_input = visitor is not None and visitor.has_scope("submit")
     return [JobCard(job, json, shows_input) for job, json in zip(jobs, found, strict=True)]
-
-
-def _rounded_ttl(now: float, link_ttl: float) -> float:
-    """Seconds until a full step of the clock: all pages within a step sign the same links."""
-    step = min(LINK_STEP_SECONDS, link_ttl / 2)
-    return (now + link_ttl) // step * step - now + 0.5
 
 
 def path_of(url: str) -> str:

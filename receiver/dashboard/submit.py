@@ -13,18 +13,9 @@ from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from jobs import inputs
-from jobs.bfl import models
+from jobs.bfl import model_names
 from jobs.bfl.schema import Kind
-from jobs.domain.errors import (
-    BadRequest,
-    FluxkeepError,
-    IdempotencyKeyReused,
-    Invalid,
-    InvalidField,
-    UnknownJob,
-    WrongStatus,
-    as_sentence,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.media_references import replace_texts
 from jobs.domain.record import Submission
@@ -59,8 +50,8 @@ def show() -> ResponseReturnValue:
     """The form; `again` names a job whose input fills it."""
     if original := request.args.get("again"):
         job = load_job(services(), original)
-        errors = {} if inputs.is_complete(job) else {"": _INPUT_DELETED}
-        return _page(fields_of(services(), job), errors)
+        messages = {} if inputs.is_complete(job) else {"": _INPUT_DELETED}
+        return _page(fields_of(services(), job), messages)
     return _page({**request.args.to_dict(), IDEMPOTENCY_FIELD: ""})
 
 
@@ -73,12 +64,12 @@ def send() -> ResponseReturnValue:
         return _page(fields)
     try:
         job = _enqueue(fields)
-    except Invalid as error:
+    except errors.Invalid as error:
         return _page(fields, _messages(error)), 422
-    except (IdempotencyKeyReused, InvalidField):
+    except (errors.IdempotencyKeyReused, errors.InvalidField):
         return _page(fields | {IDEMPOTENCY_FIELD: ""}, {"": _FORM_CHANGED}), 409
-    except FluxkeepError as error:
-        return _page(fields, {"": as_sentence(str(error))}), STATUS[type(error)]
+    except errors.FluxkeepError as error:
+        return _page(fields, {"": errors.as_sentence(str(error))}), STATUS[type(error)]
     return redirect(f"/submit?{urlencode({'job': job.id, **_public(fields)})}", 303)
 
 
@@ -97,31 +88,31 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str |
 
 def _enqueue(fields: Mapping[str, str]) -> Job:
     """Raises Invalid with every wrong field, and what the API's own submission raises."""
-    errors, form, original = Errors(), _input_form(fields), _original(fields)
+    messages, form, original = Errors(), _input_form(fields), _original(fields)
     load = partial(_load, original)
-    more, metadata = (_object(fields, name, errors) for name in ("more", "metadata"))
+    more, metadata = (_object(fields, name, messages) for name in ("more", "metadata"))
     numbers = inputs.file_numbers(more) if original else []
     files = {text: load(text) for text in map("input:{}".format, numbers)}
-    given = form.read(fields, _uploads(), load, errors) | replace_texts(more, files)
-    missing = form.required - given.keys() - errors.keys()
-    errors |= dict.fromkeys(missing, "Fill this in: BFL requires it.")
+    given = form.read(fields, _uploads(), load, messages) | replace_texts(more, files)
+    missing = form.required - given.keys() - messages.keys()
+    messages |= dict.fromkeys(missing, "Fill this in: BFL requires it.")
     body = {"model": fields.get("model", ""), "input": given, "metadata": metadata or METADATA}
-    wrong = [{"field": name, "message": message} for name, message in errors.items()]
+    wrong = [{"field": name, "message": message} for name, message in messages.items()]
     try:
         validate_with_input(SubmissionBody, body)
-    except Invalid as error:
+    except errors.Invalid as error:
         wrong += error.errors
     if wrong:
-        raise Invalid(wrong)
+        raise errors.Invalid(wrong)
     repeats = original.id if original else None
     return submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), repeats)
 
 
-def _object(fields: Mapping[str, str], name: str, errors: Errors) -> dict[str, Any]:
+def _object(fields: Mapping[str, str], name: str, messages: Errors) -> dict[str, Any]:
     """A JSON object, empty for no text."""
-    with suppress(BadRequest):
+    with suppress(errors.BadRequest):
         return strict_json.load_object((fields.get(name) or "{}").encode())
-    errors[name] = 'Enter a JSON object, such as {"key": 1}.'
+    messages[name] = 'Enter a JSON object, such as {"key": 1}.'
     return {}
 
 
@@ -142,11 +133,11 @@ def _original(fields: Mapping[str, str]) -> Job | None:
     """The job that the form repeats; None if it repeats none, or one that was deleted."""
     try:
         return load_job(services(), fields.get("repeats", ""))
-    except UnknownJob:
+    except errors.UnknownJob:
         return None
 
 
-def _messages(error: Invalid) -> dict[str, str]:
+def _messages(error: errors.Invalid) -> dict[str, str]:
     """Messages by the field of the form that each is about."""
     return {
         one["field"].removeprefix("input.").partition(".")[0]: one["message"]
@@ -172,24 +163,24 @@ def _load(original: Job | None, text: str) -> InputPart | None:
         return None
     files = original.request.input_files[numbers[0] :] if original else ()
     if not files or run_in_thread(services().storage.size, files[0].key) != files[0].bytes:
-        raise WrongStatus(_INPUT_DELETED)
+        raise errors.WrongStatus(_INPUT_DELETED)
     return InputPart.of_object("input", files[0])
 
 
-def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) -> str:
+def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) -> str:
     event_stream.begin_page()
-    model = fields.get("model") or models.DEFAULT
+    model = fields.get("model") or model_names.DEFAULT
     form, original = _input_form({**fields, "model": model}), fields.get("repeats", "")
     return render_template(
         "submit.html",
         values={**fields, "model": model},
-        errors=_placed(errors or {}, form),
+        errors=_placed(messages or {}, form),
         idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
-        models=sorted(services().schemas.endpoints(), key=models.rank),
-        purpose=models.purpose(model),
+        models=sorted(services().schemas.endpoints(), key=model_names.rank),
+        purpose=model_names.purpose(model),
         seconds=typical_seconds(model),
-        is_preview=model.endswith(models.PREVIEW),
-        label=models.label,
+        is_preview=model.endswith(model_names.PREVIEW),
+        label=model_names.label,
         as_text=as_text,
         choices_of=lambda field: [as_text(one) for one in field.choices],
         input_form=form,
@@ -199,13 +190,13 @@ def _page(fields: Mapping[str, str], errors: Mapping[str, str] | None = None) ->
     )
 
 
-def _placed(errors: Mapping[str, str], form: InputForm) -> dict[str, str]:
+def _placed(messages: Mapping[str, str], form: InputForm) -> dict[str, str]:
     """Messages about fields that the form does not show stand at "Other fields"."""
     shown = {"", "model", "metadata", form.selector, *form.fields}
-    found = {name: message for name, message in errors.items() if name in shown}
+    found = {name: message for name, message in messages.items() if name in shown}
     others = [
         message if name == "more" else f"{name}: {message}"
-        for name, message in errors.items()
+        for name, message in messages.items()
         if name not in shown
     ]
     return found | ({"more": " ".join(others)} if others else {})
@@ -215,5 +206,5 @@ def _submitted_job() -> JobCard | None:
     """The job that this form made; None if there is none, or it was deleted since."""
     try:
         return card(services(), load_job(services(), request.args.get("job", "")))
-    except FluxkeepError:
+    except errors.FluxkeepError:
         return None

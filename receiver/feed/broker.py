@@ -62,7 +62,9 @@ class Broker:
     def subscribe(self, job_id: str | None, key_name: str | None) -> Subscriber:
         """Raises TooManyWaiting, StoreUnavailable."""
         with self._lock:
-            self._ensure_started()
+            if not self._recent:  # only now: gunicorn has forked
+                self._recent = [_mark(self._events.end())]
+                threading.Thread(target=self._listen, name="events", daemon=True).start()
             all_names = [one.key_name for one in chain(*self._subscribers.values())]
             if len(all_names) + all_names.count(key_name) >= SUBSCRIBERS_MAX:
                 raise TooManyWaiting
@@ -97,12 +99,6 @@ class Broker:
         return EventBatch(events, complete=True, end=events[-1].position if events else position)
 
     # The listener.
-
-    def _ensure_started(self) -> None:
-        """Start with the first subscriber: gunicorn has forked by then."""
-        if not self._recent:
-            self._recent = [_mark(self._events.end())]
-            threading.Thread(target=self._listen, name="events", daemon=True).start()
 
     def _listen(self) -> None:
         while not self.closed:

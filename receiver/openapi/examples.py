@@ -69,24 +69,20 @@ def _view(job: Job) -> JobView:
 
 
 # Responses, by status and type.
-_READY: Readiness = {"status": "ready", "checks": {"redis": "ok", "storage": "ok", "sweep": "ok"}}
-_NOT_READY: Readiness = {
-    "status": "not ready",
-    "checks": {"redis": "ok", "worker": "no worker process has been seen"},
-}
-_PAGE: JobPage = {
-    "jobs": [_view(_stored())],
-    "next_cursor": format_cursor(Position(NOW, TASK)),
-}
-_ACCEPTED: CallbackAccepted = {"id": TASK, "status": "ready"}
 RESPONSES: dict[tuple[int | str, Any], Any] = {
     (200, JobView): _view(_stored()),
     (201, JobView): _view(_announced()),
     (202, JobView): _view(submission.create(OURS, MODEL, NOW, metadata=METADATA)),
-    (200, JobPage): _PAGE,
-    (200, CallbackAccepted): _ACCEPTED,
-    (200, Readiness): _READY,
-    (503, Readiness): _NOT_READY,
+    (200, JobPage): {
+        "jobs": [_view(_stored())],
+        "next_cursor": format_cursor(Position(NOW, TASK)),
+    },
+    (200, CallbackAccepted): {"id": TASK, "status": "ready"},
+    (200, Readiness): {"status": "ready", "checks": {"redis": "ok", "storage": "ok"}},
+    (503, Readiness): {
+        "status": "not ready",
+        "checks": {"redis": "ok", "worker": "no worker process has been seen"},
+    },
     (200, compat.BflSubmission): compat.submission(_stored(), HOST),
     (200, compat.BflTask): compat.task(_stored(), [_LINK]),
     (404, compat.BflTask): compat.unknown_task(TASK),

@@ -10,7 +10,7 @@ from jobs.bfl import compat
 from jobs.domain import errors
 from jobs.domain.errors import FluxkeepError
 from receiver.feed.sse import NAMES
-from receiver.openapi import examples, parameters
+from receiver.openapi import examples, shared_parts
 from receiver.openapi.schemas import Schema, Schemas, query_parameters
 from receiver.problem_details import BFL_PATHS
 from receiver.problem_types import PROBLEM_TYPES
@@ -61,11 +61,11 @@ def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Sc
 
 def _parameters(rule: str, spec: EndpointSpec) -> Iterator[Schema]:
     for name in _VARIABLE.findall(rule):
-        yield {"name": name, "in": "path", "required": True, **parameters.PATH[name]}
+        yield {"name": name, "in": "path", "required": True, **shared_parts.PATH[name]}
     if spec.query:
         yield from _query(spec.query)
     for name in spec.headers:
-        yield {"name": name, "in": "header", **parameters.REQUEST_HEADERS[name]}
+        yield {"name": name, "in": "header", **shared_parts.REQUEST_HEADERS[name]}
 
 
 def _query(model: type[Query]) -> Iterator[Schema]:
@@ -83,7 +83,7 @@ def _query(model: type[Query]) -> Iterator[Schema]:
 def _security(spec: EndpointSpec) -> list[dict[str, list[str]]]:
     """Alternatives, each sufficient by itself; a key comes with its scope."""
     if spec.scope:
-        return [{name: [spec.scope]} for name in parameters.KEYS]
+        return [{name: [spec.scope]} for name in shared_parts.KEYS]
     return [{name: []} for name in spec.security]
 
 
@@ -97,7 +97,7 @@ def _responses(spec: EndpointSpec, schemas: Schemas, refusals: Responses) -> Res
     described = {
         str(status): _response(status, one, schemas) for status, one in spec.responses.items()
     }
-    too_long = {"414": parameters.URI_TOO_LONG} if spec.query else {}
+    too_long = {"414": shared_parts.URI_TOO_LONG} if spec.query else {}
     return dict(sorted((refusals | too_long | described).items()))
 
 
@@ -149,8 +149,10 @@ def _refusals(spec: EndpointSpec, schemas: Schemas, *, has_input: bool, as_bfl: 
 
 
 def _raised_by(spec: EndpointSpec, *, has_input: bool) -> Iterator[type[FluxkeepError]]:
-    """Errors of a view, and those that a key, a body, a parameter or Redis can raise."""
+    """Errors of a view, and those that its key, headers, body, parameters or Redis can raise."""
     yield from spec.errors
+    if "Idempotency-Key" in spec.headers:
+        yield errors.IdempotencyKeyReused
     if spec.scope:
         yield from (errors.Unauthorized, errors.WrongKey, errors.Forbidden, errors.RateLimited)
     if spec.body:

@@ -27,14 +27,12 @@ def examine_members(services: Services) -> Iterator[Finding]:
     for key, ids in services.consistency.members():
         known = services.catalog.load_many(ids)
         for job_id in ids:
-            job = known.get(job_id)
+            job, problem = known.get(job_id), ""
             if job_id not in known:
                 problem = f"is in {key} and has no record"
             elif job and key not in every(job):
                 problem = f"is in {key}, where it does not belong"
-            else:
-                continue
-            if services.consistency.is_member(key, job_id, job):
+            if problem and services.consistency.is_member(key, job_id, job):
                 repair = partial(services.consistency.remove_member, key, job_id, job)
                 yield Finding(f"job {job_id}", problem, repair)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from jobs.bfl import models, schema
+from jobs.bfl import model_names, schema
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.submissions import URL_MAX_CHARS
 from jobs.domain.errors import Invalid, UrlRefused
@@ -41,7 +41,7 @@ ModelPath = Annotated[
     str,
     Field(max_length=MODEL_MAX_CHARS, examples=sorted(schema.shipped())),
     AfterValidator(require_model),
-    documented_pattern(models.MODEL),
+    documented_pattern(model_names.MODEL),
 ]
 Metadata = Annotated[
     Annotated[dict[str, JsonValue], AfterValidator(require_metadata)] | None,

@@ -40,8 +40,8 @@ class ResponseSpec:
 class EndpointSpec:
     """Decorator of a view: only keys with at least this scope may call it.
 
-    `errors` are its own; authentication, body and Redis add theirs. The first sentence of the
-    view's docstring is its summary, the others are its description.
+    `errors` are its own; authentication, headers, body and Redis add theirs. The first sentence of
+    the view's docstring is its summary, the others are its description.
     """
 
     scope: Scope | None = None

@@ -35,6 +35,8 @@ FILTERS_MAX = 8
 FILTER_NAME_MAX_CHARS = 200  # a URL has 4094
 FILTER_VALUE_MAX_CHARS = 1000
 WAIT_MAX_SECONDS = 60.0
+WORDS_MAX_CHARS = 3000
+KEY_NAME_MAX_CHARS = 100
 METADATA = "metadata"
 
 
@@ -105,6 +107,10 @@ PageSize = Annotated[
     int,
     Field(ge=1, le=PAGE_MAX),
     _matching("[0-9]{1,3}", f"give a whole number from 1 to {PAGE_MAX}"),
+]
+Seed = Annotated[
+    int,
+    _matching("-?[0-9]{1,20}", "give a whole number"),
 ]
 LinkSeconds = Annotated[
     int,
@@ -187,6 +193,18 @@ class ListQuery(LinksQuery):
     repeats: str | None = Field(
         default=None, pattern=anchored(parsing.TASK_ID.pattern), description="repeats of this job"
     )
+    q: str | None = Field(
+        default=None,
+        max_length=WORDS_MAX_CHARS,
+        description='words of the prompt, all of them; a "phrase" in quotes',
+    )
+    seed: Seed | None = Field(default=None, description="the seed that BFL took")
+    sha256: str | None = Field(
+        default=None, pattern=anchored("[0-9a-f]{64}"), description="of a file of the result"
+    )
+    key: str | None = Field(
+        default=None, min_length=1, max_length=KEY_NAME_MAX_CHARS, description="name of the API key"
+    )
     metadata: Filters = Field(default_factory=dict, description="as metadata.<name>=<value>")
     limit: PageSize = PAGE_DEFAULT
     cursor: Cursor | None = Field(default=None, description="`next_cursor` of the page before")
@@ -199,6 +217,10 @@ class ListQuery(LinksQuery):
             since=self.since,
             until=self.until,
             repeats=self.repeats,
+            words=self.q if self.q and self.q.strip() else None,
+            seed=self.seed,
+            sha256=self.sha256,
+            key=self.key,
             metadata=tuple(self.metadata.items()),
         )
 

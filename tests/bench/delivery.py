@@ -40,7 +40,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def picture(size: int) -> bytes:
+def image(size: int) -> bytes:
     """A JPEG padded to this size by a comment."""
     original = JPEGS[0]
     body, missing = original[:2], size - len(original)
@@ -66,7 +66,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def _serve(port: int, size: int) -> None:
-    body = picture(size)
+    body = image(size)
     md5 = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
     head = (
         f"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-MD5: {md5}\r\n"

@@ -9,7 +9,7 @@ from tests.harness.stack import Stack, running_stack
 
 RESCUES = 4
 BYTES_PER_SECOND = 400_000  # slow enough for all downloads to overlap
-PICTURE_BYTES = 1_500_000
+IMAGE_BYTES = 1_500_000
 SETTINGS = {"WEB_CONCURRENCY": "2", "WORKER_CONCURRENCY": str(RESCUES), "LOG_LEVEL": "INFO"}
 KINDS = ("web", "worker", "sweep")
 LIMIT_MB = 512
@@ -39,7 +39,7 @@ def _warm_up(stack: Stack) -> None:
 def _measured(stack: Stack) -> dict[str, tuple[int, int, int]]:
     idle = {name: _memory(stack, name) for name in KINDS}
     tasks = [
-        stack.generate(format="jpeg", drip=BYTES_PER_SECOND, size=PICTURE_BYTES)
+        stack.generate(format="jpeg", drip=BYTES_PER_SECOND, size=IMAGE_BYTES)
         for _ in range(RESCUES)
     ]
     for task in tasks:

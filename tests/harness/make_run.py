@@ -19,7 +19,15 @@ from tests.harness.patience import wait_for
 from tests.harness.ports import free_port
 from tests.harness.process import Process
 
-SETTINGS = ("REDIS_URL", "BFL_API_KEY", "BFL_SANDBOX_URL", "MEDIA_URL", "PUBLIC_URL", "API_KEYS")
+SETTINGS = (
+    "REDIS_URL",
+    "DATABASE_URL",
+    "BFL_API_KEY",
+    "BFL_SANDBOX_URL",
+    "MEDIA_URL",
+    "PUBLIC_URL",
+    "API_KEYS",
+)
 PARTS = {
     "web": r"gunicorn ",
     "worker": r"worker $",

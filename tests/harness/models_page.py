@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from deploy.procfile import ROOT
-from jobs.bfl import models, schema
+from jobs.bfl import model_names, schema
 from jobs.bfl.schema import Endpoint, InputField, Kind, Mode
 from jobs.domain.timeouts import typical_seconds
 
@@ -31,9 +31,9 @@ def page() -> str:
         same = tuple(name for name, one in schema.shipped().items() if one == endpoint)
         groups[same] = endpoint
     opening = OPENING.format(as_of=schema.shipped_document()["x-as-of"], preview="*-preview")
-    names = sorted(schema.shipped(), key=models.rank)
+    names = sorted(schema.shipped(), key=model_names.rank)
     overview = ["| model | | usual time | |", "|---|---|---|---|", *map(_overview, names), ""]
-    ranked = sorted(groups.items(), key=lambda group: min(map(models.rank, group[0])))
+    ranked = sorted(groups.items(), key=lambda group: min(map(model_names.rank, group[0])))
     sections = (line for names, endpoint in ranked for line in _section(sorted(names), endpoint))
     return "\n".join([opening, *overview, *sections])
 
@@ -43,14 +43,14 @@ def _overview(name: str) -> str:
     notes = ["called back" if all(mode.takes_webhook for mode in modes) else "polled"]
     notes += [] if any("seed" in mode.fields for mode in modes) else ["no seed"]
     usual = f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:g} min"
-    return f"| `{name}` | {models.purpose(name)} | {usual} | {', '.join(notes)} |"
+    return f"| `{name}` | {model_names.purpose(name)} | {usual} | {', '.join(notes)} |"
 
 
 def _section(names: Sequence[str], endpoint: Endpoint) -> Iterator[str]:
     yield f"## {', '.join(names)}\n"
     for name, mode in endpoint.modes.items():
         if name:
-            yield f'`"{endpoint.selector}": "{name}"`: {models.label(name).lower()}\n'
+            yield f'`"{endpoint.selector}": "{name}"`: {model_names.label(name).lower()}\n'
         yield from _table(mode)
 
 

@@ -7,20 +7,23 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PAUSE_MIN_SECONDS, PAUSE_MAX_SECONDS = 0.005, 0.25
-PAUSE_SHARE = 0.05  # of the time that was waited: who waits for long need not ask often
+PAUSE_MIN_SECONDS, PAUSE_MAX_SECONDS = 0.01, 0.25
+PAUSE_SHARE = 0.1  # of the time that was waited: who waits for long need not ask often
 # Limits are those of an idle machine; a busy or a slow one may take so many times as long.
 SLOWEST = 5.0
 
 
 def wait_for(what: str, probe: Callable[[], T | None], timeout: float = 15.0) -> T:
     """The first truthy answer of `probe`. Raises TimeoutError naming `what`."""
-    began = time.monotonic()
+    began = asked_at = time.monotonic()
     while not (answer := probe()):
-        waited = time.monotonic() - began
+        answered_at = time.monotonic()
+        waited, took = answered_at - began, answered_at - asked_at
         if waited >= timeout * SLOWEST:
             raise TimeoutError(f"{what}: not within {timeout * SLOWEST:g} s")
-        time.sleep(min(max(waited * PAUSE_SHARE, PAUSE_MIN_SECONDS), PAUSE_MAX_SECONDS))
+        # A dear question takes half of a processor at most.
+        time.sleep(min(max(waited * PAUSE_SHARE, took, PAUSE_MIN_SECONDS), PAUSE_MAX_SECONDS))
+        asked_at = time.monotonic()
     return answer
 
 

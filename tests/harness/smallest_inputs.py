@@ -11,7 +11,7 @@ from tests.sandbox.gradient import gradient
 DOCUMENT = Document.shipped()
 EVERY_MODE = [(model, mode) for model in DOCUMENT.models for mode in DOCUMENT.modes(model)]
 IDS = ["-".join(filter(None, one)).replace("/", "-") for one in EVERY_MODE]
-PICTURE = gradient(3)
+IMAGE = gradient(3)
 BUNDLE = b"a draft bundle"
 
 
@@ -22,7 +22,7 @@ def file_of(name: str) -> bytes:
     if name == "draft_cache":
         return BUNDLE
     is_image = name.startswith(("image", "input_image", "keyframes", "mask", "person", "garment"))
-    return PICTURE if is_image else b""
+    return IMAGE if is_image else b""
 
 
 def smallest_input(model: str, mode: str | None = None) -> dict[str, Any]:

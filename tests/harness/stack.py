@@ -45,7 +45,7 @@ class Stack:
     ) -> Task:
         """A task that is done in a moment and calls back, even one of a strict model.
 
-        It makes a film unless told otherwise: a thumbnail would cost more than the whole job.
+        It makes a video unless told otherwise: a thumbnail would cost more than the whole job.
         """
         return self.sandbox.submit(
             model,
@@ -78,7 +78,7 @@ class Stack:
         job = self.client.wait_for(task.id, timeout=timeout)
         assert job["status"] == "stored", job
         for n in range(len(job["media"])):
-            assert self.client.media(job, n) == self.sandbox.picture(task.id, n)
+            assert self.client.media(job, n) == self.sandbox.file(task.id, n)
         return job
 
     def stored_with_thumbnails(self, task: Task, timeout: float = 20.0) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class Stack:
         """The job once it is stored, with the bytes that BFL has."""
         found = self.ended(job, timeout)
         assert found["status"] == "stored", found
-        assert self.client.media(found) == self.sandbox.picture(self.task(job).id)
+        assert self.client.media(found) == self.sandbox.file(self.task(job).id)
         return found
 
     def submitted(self, job: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tests.harness.raw_server import RawServer
 from tests.harness.worker_environment import WorkerEnvironment, built
 from tests.sandbox.gradient import gradient
 
-PICTURE = base64.b64encode(gradient(7)).decode()
+IMAGE = base64.b64encode(gradient(7)).decode()
 LARGE = base64.b64encode(bytes(400_000)).decode()
 KEY = {"x-key": "admin-key-of-tests"}
 
@@ -51,23 +51,23 @@ def test_submissions_stop_where_callbacks_still_have_room(
     redis: Redis = local_worker.redis
     redis.setrange("ballast", 20_000_000, b"x")  # a long command would count until it is freed
     used = int(redis.info("memory")["used_memory"])
-    kept = post(api, {"input_image": PICTURE}, **{"Idempotency-Key": "one"})
+    kept = post(api, {"input_image": IMAGE}, **{"Idempotency-Key": "one"})
     before = objects(local_worker.services)
     redis.config_set("maxmemory", used + used // 2)  # more than 60 % is used
     try:
-        for n, given in enumerate(({"prompt": "a"}, {"input_image": PICTURE})):
+        for n, given in enumerate(({"prompt": "a"}, {"input_image": IMAGE})):
             answer = post(api, given, **{"Idempotency-Key": f"another-{n}"})
             assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_full")
             assert answer.headers["Retry-After"]
         assert objects(local_worker.services) == before and notes(local_worker.services) == {}
-        announced = api.put("/api/jobs/announced", json={"input": {"a": PICTURE}}, headers=KEY)
+        announced = api.put("/api/jobs/announced", json={"input": {"a": IMAGE}}, headers=KEY)
         assert announced.status_code == 201
-        again = post(api, {"input_image": PICTURE}, **{"Idempotency-Key": "one"})
+        again = post(api, {"input_image": IMAGE}, **{"Idempotency-Key": "one"})
         assert again.get_json()["id"] == kept.get_json()["id"]
     finally:
         redis.config_set("maxmemory", 0)
         redis.delete("ballast")
-    assert post(api, {"input_image": PICTURE}).status_code == 202
+    assert post(api, {"input_image": IMAGE}).status_code == 202
 
 
 def test_a_queue_that_is_full_only_for_the_record_leaves_nothing(
@@ -76,7 +76,7 @@ def test_a_queue_that_is_full_only_for_the_record_leaves_nothing(
     """Another submission took the last place while the objects were stored."""
     monkeypatch.setattr(local_worker.services.store, "require_room", lambda: None)
     object.__setattr__(local_worker.services.store._room, "submissions", 0)  # noqa: SLF001
-    assert post(api, {"input_image": PICTURE}).status_code == 503
+    assert post(api, {"input_image": IMAGE}).status_code == 503
     assert objects(local_worker.services) == [] and notes(local_worker.services) == {}
 
 
@@ -103,7 +103,7 @@ def test_a_full_storage_is_a_full_queue(
         "AWS_SECRET_ACCESS_KEY": "s",
     }
     services = built(redis_server, tmp_path, **settings)
-    answer = post(create_app(services).test_client(), {"input_image": PICTURE})
+    answer = post(create_app(services).test_client(), {"input_image": IMAGE})
     assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_full")
     assert answer.headers["Retry-After"] and not services.redis.exists("fluxkeep:jobs:queued")
     server.close()
@@ -122,7 +122,7 @@ def test_large_bodies_take_turns_and_small_ones_need_none(
     try:
         answer = post(api, {"video": LARGE})
         assert answer.status_code == 503 and answer.headers["Retry-After"]
-        small = post(api, {"input_image": PICTURE})
+        small = post(api, {"input_image": IMAGE})
         assert small.status_code == 202
         path = f"/api/jobs/{small.get_json()['id']}/repeats"
         assert api.post(path, headers=KEY).status_code == 202
@@ -138,11 +138,11 @@ def test_large_bodies_take_turns_and_small_ones_need_none(
 
 
 def test_a_request_that_an_earlier_version_queued_is_sent(local_worker: WorkerEnvironment) -> None:
-    given = {"prompt": "a", "input_image": PICTURE, "sandbox": {"callback": "never"}}
+    given = {"prompt": "a", "input_image": IMAGE, "sandbox": {"callback": "never"}}
     local_worker.post_as_earlier("a", json.dumps(given).encode())
     local_worker.work()
     (task,) = local_worker.sandbox.tasks()
-    assert task.input["input_image"] == PICTURE
+    assert task.input["input_image"] == IMAGE
     assert not local_worker.redis.exists(INPUT_PREFIX + "a")
 
 
@@ -168,7 +168,7 @@ def test_a_storage_that_is_away_requeues_the_job(
     local_worker: WorkerEnvironment, tmp_path: Path
 ) -> None:
     created = submission.create("a", "large", local_worker.services.store.now())
-    given = {"prompt": "a", "input_image": PICTURE, "sandbox": {"callback": "never"}}
+    given = {"prompt": "a", "input_image": IMAGE, "sandbox": {"callback": "never"}}
     job = with_input(local_worker.services.storage, created, given)
     local_worker.services.store.update("a", lambda _job, _now: job, new=True)
     media, aside = tmp_path / "media", tmp_path / "aside"
@@ -185,7 +185,7 @@ def test_a_storage_that_is_away_requeues_the_job(
 
 def test_an_input_whose_object_is_not_whole_is_not_sent(local_worker: WorkerEnvironment) -> None:
     created = submission.create("a", "large", local_worker.services.store.now())
-    job = with_input(local_worker.services.storage, created, {"input_image": PICTURE})
+    job = with_input(local_worker.services.storage, created, {"input_image": IMAGE})
     local_worker.services.store.update("a", lambda _job, _now: job, new=True)
     local_worker.services.storage.write(job.request.input_files[0].key, b"short")
     local_worker.work()

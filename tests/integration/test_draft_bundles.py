@@ -16,7 +16,7 @@ from tests.sandbox import Sandbox
 
 BODIES = {
     "random bytes": base64.b64encode(hashlib.sha256(b"x").digest() * 50).decode(),
-    "a picture by its first bytes": base64.b64encode(b"\xff\xd8\xff" + bytes(100)).decode(),
+    "an image by its first bytes": base64.b64encode(b"\xff\xd8\xff" + bytes(100)).decode(),
     "a page": base64.b64encode(b"<html><script>alert(1)</script></html>").decode(),
     "one byte": base64.b64encode(b"x").decode(),
 }
@@ -44,7 +44,7 @@ def test_a_bundle_that_breaks_off_is_fetched_again(
     assert worker_env.work()
     assert worker_env.downloads(task) == 2
     (file,) = worker_env.job(task).media
-    assert (worker_env.media_root / file.key).read_bytes() == worker_env.sandbox.picture(task.id, 0)
+    assert (worker_env.media_root / file.key).read_bytes() == worker_env.sandbox.file(task.id, 0)
 
 
 @pytest.mark.parametrize("switches", [{"no_length": True, "no_md5": True}, {"body_base64": ""}])
@@ -81,7 +81,7 @@ def test_a_link_to_a_bundle_is_an_attachment(worker_env: WorkerEnvironment) -> N
     job = client.get(f"/api/jobs/{task.id}", headers={"x-key": "admin-key-of-tests"}).get_json()
     url = job["media"][1]["url"]
     with client.get(url[url.index("/media/") :]) as answer:
-        assert answer.data == worker_env.sandbox.picture(task.id, 1)
+        assert answer.data == worker_env.sandbox.file(task.id, 1)
     assert answer.headers["Content-Type"] == "application/octet-stream"
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
     assert answer.headers["Content-Disposition"].endswith('.bin"')

@@ -28,7 +28,7 @@ def test_every_file_is_stored_in_its_order(worker_env: WorkerEnvironment, shape:
     job = worker_env.job(task)
     assert job.status is Status.STORED
     stored = [b"".join(worker_env.services.storage.read(file.key)) for file in job.media]
-    assert stored == [worker_env.sandbox.picture(task.id, n) for n in range(task.media_count)]
+    assert stored == [worker_env.sandbox.file(task.id, n) for n in range(task.media_count)]
     assert [file.role for file in job.media].count(Role.SAMPLE) == SHAPES[shape].get("samples", 1)
 
 
@@ -97,7 +97,7 @@ def test_the_others_are_fetched_before_a_sample_is_tried_again(
     task = _with_url(worker_env, 0, "https://pictures.example.com/a.png?sig=x")
     worker_env.work()
     assert worker_env.job(task).status is Status.READY
-    assert [worker_env.sandbox.picture(task.id, n) for n in (1, 2)] == [
+    assert [worker_env.sandbox.file(task.id, n) for n in (1, 2)] == [
         file.read_bytes() for file in sorted(worker_env.media_root.rglob("*.jpg"))
     ]
 
@@ -109,6 +109,6 @@ def _assert_stored_without(
     assert job.status is Status.STORED
     stored = [b"".join(worker_env.services.storage.read(file.key)) for file in job.media]
     kept = [n for n in range(3) if n != left_out]
-    assert stored == [worker_env.sandbox.picture(task.id, n) for n in kept]
+    assert stored == [worker_env.sandbox.file(task.id, n) for n in kept]
     skipped = [line.detail for line in job.timeline if line.event == "rescue.file_skipped"]
     assert skipped == [{"file": left_out, "role": "sample", "reason": reason}]

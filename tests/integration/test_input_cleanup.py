@@ -17,7 +17,7 @@ from tests.harness.kept_inputs import with_input
 from tests.sandbox.gradient import gradient
 from worker.input_cleanup import delete_unrecorded
 
-PICTURE = base64.b64encode(gradient(7)).decode()
+IMAGE = base64.b64encode(gradient(7)).decode()
 
 
 def objects(services: Services) -> list[str]:
@@ -32,7 +32,7 @@ def notes(services: Services) -> dict[str, float]:
 def noted(services: Services) -> str:
     """A note, and objects without a record: their process was killed before it wrote one."""
     job = with_input(
-        services.storage, submission.create("own", "m", services.store.now()), {"a": PICTURE}
+        services.storage, submission.create("own", "m", services.store.now()), {"a": IMAGE}
     )
 
     def die(_note: str | None) -> Any:
@@ -59,7 +59,7 @@ def test_objects_without_a_record_are_deleted_within_an_hour(services: Services)
 def test_objects_that_a_record_names_by_then_stay(services: Services) -> None:
     note = noted(services)
     created = submission.create("own", "m", services.store.now())
-    job = with_input(services.storage, created, {"a": PICTURE})
+    job = with_input(services.storage, created, {"a": IMAGE})
     services.store.update("own", lambda _job, _now: job, new=True)
     assert note in notes(services)
     delete_unrecorded(services, services.store.now() + 2 * input_storage.UNRECORDED_SECONDS)
@@ -71,7 +71,7 @@ def forgetful(services: Services) -> Services:
     """A queued job whose input is to be deleted."""
     details = Request(deletes_input=True)
     created = submission.create("own", "m", services.store.now(), details)
-    job = with_input(services.storage, created, {"a": PICTURE, "b": 1})
+    job = with_input(services.storage, created, {"a": IMAGE, "b": 1})
     services.store.update("own", lambda _job, _now: job, new=True)
     return services
 

@@ -44,7 +44,7 @@ def assert_stored(worker_env: WorkerEnvironment, task: Task, files: int = 1) -> 
     job, media = worker_env.job(task), worker_env.services.storage
     assert (job.status, len(job.media)) == (Status.STORED, files), job
     for n, file in enumerate(job.media):
-        assert b"".join(media.read(file.key)) == worker_env.sandbox.picture(task.id, n)
+        assert b"".join(media.read(file.key)) == worker_env.sandbox.file(task.id, n)
     assert worker_env.downloads(task) == files
 
 

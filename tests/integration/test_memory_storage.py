@@ -18,10 +18,10 @@ def test_links_stream_from_a_storage_that_cannot_sign(
     client, key = create_app(worker_env.services).test_client(), {"x-key": "admin-key-of-tests"}
     (file,) = client.get(f"/api/jobs/{task.id}", headers=key).get_json()["media"]
     link = file["url"][file["url"].index("/media/") :]
-    picture = sandbox.picture(task.id)
+    image = sandbox.file(task.id)
     answer = client.get(link)
-    assert (answer.status_code, answer.data) == (200, picture)
+    assert (answer.status_code, answer.data) == (200, image)
     part = client.get(link, headers={"Range": "bytes=600000-600009"})
-    assert (part.status_code, part.data) == (206, picture[600_000:600_010])
+    assert (part.status_code, part.data) == (206, image[600_000:600_010])
     assert client.delete(f"/api/jobs/{task.id}", headers=key).status_code == 204
     assert list(worker_env.services.storage.list_objects()) == []

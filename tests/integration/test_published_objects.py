@@ -61,7 +61,7 @@ def assert_stored(worker_env: WorkerEnvironment, task: Task) -> None:
     assert job.status is Status.STORED
     assert sorted(objects(worker_env, task)) == sorted(file.key for file in job.media)
     for n, file in enumerate(job.media):
-        assert b"".join(media.read(file.key)) == worker_env.sandbox.picture(task.id, n)
+        assert b"".join(media.read(file.key)) == worker_env.sandbox.file(task.id, n)
         assert b"".join(media.read(sidecar_key(file.key))) == sidecars.render(job)
         assert media.sha256(file.key) == file.sha256
     listed = {one.key for one in media.list_job_objects(job.id, job.created_at)}

@@ -27,9 +27,9 @@ def test_media_after_redirects_are_stored(worker_env: WorkerEnvironment, hops: i
     worker_env.work()
     job = worker_env.job(task)
     assert job.status is Status.STORED
-    assert b"".join(
-        worker_env.services.storage.read(job.media[0].key)
-    ) == worker_env.sandbox.picture(task.id)
+    assert b"".join(worker_env.services.storage.read(job.media[0].key)) == worker_env.sandbox.file(
+        task.id
+    )
     fetched = [
         seen for seen in worker_env.sandbox.requests if seen.path.startswith(("/results", "/hop"))
     ]

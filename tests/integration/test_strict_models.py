@@ -8,7 +8,7 @@ import pytest
 
 from jobs.bfl import submissions as bfl_submissions
 from jobs.domain.status import Status
-from tests.harness.smallest_inputs import PICTURE, smallest_input
+from tests.harness.smallest_inputs import IMAGE, smallest_input
 from tests.harness.worker_environment import WorkerEnvironment, process_one
 
 STRICT = ["flux-3-image", "flux-3-video", "flux-tools/video-edit-v1"]
@@ -88,7 +88,7 @@ def test_a_refusal_never_repeats_the_secret_of_our_webhook(local_worker: WorkerE
 def test_the_rest_of_an_input_reaches_a_strict_model_as_it_was_meant(
     local_worker: WorkerEnvironment,
 ) -> None:
-    images = [base64.b64encode(PICTURE).decode()]
+    images = [base64.b64encode(IMAGE).decode()]
     fields = {"aspect_ratio": "16:9", "images": images, "resolution": "2k"}
     *_, sent = submit(local_worker, "a", "flux-3-image", **fields)
     assert sent == asked("flux-3-image", **fields)

@@ -20,7 +20,7 @@ from tests.sandbox.links import Link, mint
 from tests.sandbox.observations import Callback
 from tests.sandbox.payloads import final_payload, progress_payload
 from tests.sandbox.settings import Settings, SubmitFault
-from tests.sandbox.sizes import picture_size
+from tests.sandbox.sizes import image_size
 from tests.sandbox.submission import Submission, read_submission
 from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
@@ -111,7 +111,7 @@ class Engine:
             webhook_secret=submission.webhook_secret if own else settings.webhook_secret,
             cost=prices.cost(submission.model),
             output_format=submission.output_format,
-            pixels=picture_size(submission.model, submission.input),
+            pixels=image_size(submission.model, submission.input),
             created_at=time.time(),
             seconds=seconds,
             cut=cut,

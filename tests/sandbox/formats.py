@@ -7,7 +7,7 @@ from zlib import crc32
 
 from tests.sandbox.gradient import gradient
 
-PICTURES = Path(__file__).parent / "pictures"
+IMAGES = Path(__file__).parent / "images"
 LEAST_FILLER = 64  # what is smaller goes into the label: each format needs a few bytes to frame
 COMMENT = 65_535  # the longest JPEG segment, its length field included
 
@@ -37,7 +37,7 @@ def _fitted(form: str, build: Build) -> Callable[..., tuple[Part, ...]]:
     """A builder of files of exactly the wanted size, or of the natural one if that is larger."""
 
     def fit(name: str, size: int, make: Make, pixels: Pixels = None) -> tuple[Part, ...]:
-        base = _picture(form, name, pixels)
+        base = _image(form, name, pixels)
         label = f"made by the sandbox for {name} ".encode()
         natural = tuple(build(base, label, 0, make))
         room = size - measure(natural)
@@ -50,7 +50,7 @@ def _fitted(form: str, build: Build) -> Callable[..., tuple[Part, ...]]:
     return fit
 
 
-def _picture(form: str, name: str, pixels: Pixels) -> bytes:
+def _image(form: str, name: str, pixels: Pixels) -> bytes:
     """The whole file for a name."""
     number = crc32(name.encode())
     if form == "mp4":
@@ -116,8 +116,8 @@ def _mp4(base: bytes, label: bytes, filler: int, make: Make) -> Iterator[Part]:
         yield Noise(0, filler - 8)
 
 
-JPEGS = [path.read_bytes() for path in sorted(PICTURES.glob("*.jpeg"))]
-WEBP = (PICTURES / "dawn.webp").read_bytes()
-MP4 = (PICTURES / "dusk.mp4").read_bytes()
+JPEGS = [path.read_bytes() for path in sorted(IMAGES.glob("*.jpeg"))]
+WEBP = (IMAGES / "dawn.webp").read_bytes()
+MP4 = (IMAGES / "dusk.mp4").read_bytes()
 _BUILDERS: dict[str, Build] = {"jpeg": _jpeg, "png": _png, "webp": _webp, "mp4": _mp4}
 FORMATS = {form: _fitted(form, build) for form, build in _BUILDERS.items()}

@@ -1,4 +1,4 @@
-"""A pleasant picture from a number."""
+"""A pleasant image from a number."""
 
 from functools import lru_cache
 from io import BytesIO
@@ -11,7 +11,7 @@ COLOURS = ((0, 30), (70, 70))  # degrees on the colour wheel, and lightness
 
 @lru_cache(maxsize=16)
 def gradient(seed: int, size: tuple[int, int] = SIZE, form: str = "png") -> bytes:
-    """Two colours that run into each other; the same seed draws the same picture."""
+    """Two colours that run into each other; the same seed draws the same image."""
     slope = Image.linear_gradient("L").rotate(seed % 4 * 90).resize(size)
     dark, bright = (f"hsl({(seed * 47 + turn) % 360}, 80%, {light}%)" for turn, light in COLOURS)
     file = BytesIO()

@@ -15,7 +15,7 @@ BUNDLE_BYTES = 4096
 
 @dataclass(frozen=True)
 class Media:
-    """A picture or film as parts: literal bytes, and noise that is made when it is read."""
+    """An image or video as parts: literal bytes, and noise that is made when it is read."""
 
     name: str
     content_type: str

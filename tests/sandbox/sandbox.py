@@ -88,7 +88,7 @@ class Sandbox:
     def tasks(self) -> list[Task]:
         return self._engine.store.tasks()
 
-    def picture(self, task_id: str, n: int = 0) -> bytes:
+    def file(self, task_id: str, n: int = 0) -> bytes:
         """Return the bytes of a delivered file."""
         return media_of(self.task(task_id), n).whole()
 

@@ -1,4 +1,4 @@
-"""Width and height of the picture that a body asks for."""
+"""Width and height of the image that a body asks for."""
 
 import math
 import re
@@ -20,7 +20,7 @@ MARGINS = ("left", "right", "top", "bottom")
 RATIO = re.compile(r"([1-9][0-9]{0,2}):([1-9][0-9]{0,2})")
 
 
-def picture_size(model: str, body: Mapping[str, Any]) -> Size | None:
+def image_size(model: str, body: Mapping[str, Any]) -> Size | None:
     """None for a body that asks for none."""
     width, height = body.get("width"), body.get("height")
     given = next(image_sizes(body), None)

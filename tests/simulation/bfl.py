@@ -18,7 +18,7 @@ from worker import download
 URL_SECONDS = 600.0
 GENERATION_SECONDS = 10.0
 SECRET = "webhook-secret-of-tests"
-FILM = b"a film, of which nobody draws a thumbnail"
+VIDEO = b"a video, of which nobody draws a thumbnail"
 FAULT_WEIGHT = 5.0  # of BFL's faults, which have few occasions
 
 
@@ -163,16 +163,16 @@ class Bfl:
         return BflResponse(200, None, self._message(task))
 
     def download(self, address: ParsedUrl, path: Path) -> download.Download:
-        """A film from BFL's delivery host. Raises UrlExpired."""
+        """A video from BFL's delivery host. Raises UrlExpired."""
         self.world.scheduler.step("GET sample")
         task = self.tasks[address.path.split("/")[1]]
         if self.world.scheduler.now > task.ready_at + URL_SECONDS:
             raise UrlExpired("the delivery host answered 403")
-        path.write_bytes(FILM)
+        path.write_bytes(VIDEO)
         if self.world.faults.download_seconds:
             self.world.scheduler.sleep(self.world.faults.download_seconds)
         self.world.scheduler.step("downloaded")
-        return download.Download("video/mp4", len(FILM), sha256(FILM))
+        return download.Download("video/mp4", len(VIDEO), sha256(VIDEO))
 
 
 class SimulatedBflClient(BflClient):

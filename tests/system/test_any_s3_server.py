@@ -47,23 +47,23 @@ def streamed(url: str, **headers: str) -> requests.Response:
     return requests.get(asked, headers=headers, timeout=60, allow_redirects=False)
 
 
-def test_a_picture_is_stored_linked_and_deleted(stack: Stack) -> None:
+def test_an_image_is_stored_linked_and_deleted(stack: Stack) -> None:
     task = stack.generate(format="jpeg")
     job = stack.stored_with_thumbnails(task)
-    picture = stack.sandbox.picture(task.id)
-    assert redirected(link(stack, task)).content == picture
+    image = stack.sandbox.file(task.id)
+    assert redirected(link(stack, task)).content == image
     assert redirected(link(stack, task)).headers["Content-Type"] == "image/jpeg"
-    assert streamed(link(stack, task)).content == picture
+    assert streamed(link(stack, task)).content == image
     assert job["media"][0]["thumbnail_url"]
     part = streamed(link(stack, task), Range="bytes=10-19")
-    assert (part.status_code, part.content) == (206, picture[10:20])
+    assert (part.status_code, part.content) == (206, image[10:20])
     # rclone itself says 200 to a range.
-    assert redirected(link(stack, task), Range="bytes=10-19").content == picture[10:20]
+    assert redirected(link(stack, task), Range="bytes=10-19").content == image[10:20]
     assert stack.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
     assert not [key for key in stack.installation.stored_objects.sizes() if task.id in key]
 
 
-def test_a_film_of_300_mb_goes_in_parts_to_its_own_name(stack: Stack) -> None:
+def test_a_video_of_300_mb_goes_in_parts_to_its_own_name(stack: Stack) -> None:
     task = stack.generate(format="mp4", size=LARGE_BYTES, life=3600)
     job = stack.client.wait_for(task.id, "stored", timeout=STORED_WITHIN_SECONDS)
     (file,) = job["media"]

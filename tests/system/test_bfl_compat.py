@@ -64,7 +64,7 @@ def test_ready_comes_only_after_the_media_are_stored(stack: Stack) -> None:
     assert final["status"] == "Ready"
     sample = final["result"]["sample"]
     assert sample.startswith(f"{stack.installation.url}/media/")
-    assert requests.get(sample, timeout=30).content == stack.sandbox.picture(ready["task_id"], 0)
+    assert requests.get(sample, timeout=30).content == stack.sandbox.file(ready["task_id"], 0)
 
 
 def test_the_result_has_bfls_fields_and_none_that_is_null(stack: Stack) -> None:

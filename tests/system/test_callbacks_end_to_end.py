@@ -108,7 +108,7 @@ def test_each_format_is_recognised_by_its_own_bytes(stack: Stack, form: str) -> 
     file = stack.stored(task)["media"][0]
     kind = "video" if form == "mp4" else "image"
     assert file["content_type"] == f"{kind}/{form}"
-    assert file["bytes"] == len(stack.sandbox.picture(task.id))
+    assert file["bytes"] == len(stack.sandbox.file(task.id))
     assert file["width"] and file["height"]
     assert (file["duration"] is not None) is (form == "mp4")
     assert [path.suffix for path in stack.objects(task)] == [f".{EXTENSIONS[form]}"]

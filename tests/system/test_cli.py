@@ -12,10 +12,10 @@ import pytest
 
 from tests.harness import Stack, free_port, stopped_stack, wait_for
 from tests.harness.command_line import FOX, CommandLine, CommandResult, quick
-from tests.harness.pictures import png
+from tests.harness.images import png
 
-GROUPS = ("submit", "jobs", "credits", "doctor", "repair")
-COMMANDS = (*GROUPS, "jobs list", "jobs show", "jobs rescue")
+GROUPS = ("submit", "jobs", "archive", "credits", "doctor", "repair")
+COMMANDS = (*GROUPS, "jobs list", "jobs show", "jobs rescue", "archive export")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def bytes_at_bfl(stack: Stack, job: dict[str, Any]) -> list[bytes]:
-    return [stack.sandbox.picture(job["task_id"], n) for n in range(len(job["media"]))]
+    return [stack.sandbox.file(job["task_id"], n) for n in range(len(job["media"]))]
 
 
 # Help.
@@ -38,7 +38,7 @@ def bytes_at_bfl(stack: Stack, job: dict[str, Any]) -> list[bytes]:
 def test_the_help_lists_what_fluxkeep_can_do_and_nothing_else(shell: CommandLine) -> None:
     result = shell.run("--help")
     listed = re.findall(r"^  (\w+)  ", result.out.partition("Commands:")[2], re.MULTILINE)
-    assert listed == ["credits", "doctor", "jobs", "keys", "login", "repair", "submit"]
+    assert listed == ["archive", "credits", "doctor", "jobs", "keys", "login", "repair", "submit"]
     assert result.out.partition("\n\n")[2].lstrip().startswith("Fluxkeep ")
 
 
@@ -79,12 +79,12 @@ def test_values_that_are_json_are_sent_as_json(stack: Stack, shell: CommandLine)
 
 
 def test_a_file_is_sent_as_its_base64(stack: Stack, shell: CommandLine, tmp_path: Path) -> None:
-    picture = png(8, 8)
-    (tmp_path / "fox.png").write_bytes(picture)
+    image = png(8, 8)
+    (tmp_path / "fox.png").write_bytes(image)
     result = shell.run(*FOX, "--input", f"input_image=@{tmp_path}/fox.png", *quick(), "--wait")
     assert result.code == 0, result
     job = stack.client.job(result.out.split()[0])
-    assert stack.sandbox.task(job["task_id"]).input["input_image"] == b64encode(picture).decode()
+    assert stack.sandbox.task(job["task_id"]).input["input_image"] == b64encode(image).decode()
     missing = shell.run(*FOX, "--input", f"input_image=@{tmp_path}/no.png")
     assert missing.code == 2 and "no.png: No such file" in missing.words
 

@@ -47,7 +47,7 @@ def test_it_is_called_with_the_stored_media_and_both_headers(stack: Stack, hook:
     job = stack.client.job(reply["id"])
     assert job["status"] == "stored"
     sample = requests.get(call.payload["result"]["sample"], timeout=30)
-    assert sample.content == stack.sandbox.picture(job["task_id"], 0)
+    assert sample.content == stack.sandbox.file(job["task_id"], 0)
 
 
 def test_bfl_never_sees_the_clients_webhook_or_secret(stack: Stack, hook: Hook) -> None:

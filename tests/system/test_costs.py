@@ -39,15 +39,15 @@ def test_the_costs_of_a_day_equal_what_bfl_charged(env: Stack) -> None:
     before = credits_left(env)
     for model in ("flux-2-pro", "flux-2-pro", "flux-2-max", "flux-2-klein-4b"):
         env.stored_job(env.posted(model))
-    film = env.posted("flux-3-video", strict=False)  # quoted with null, settled at the end
-    env.stored_job(film)
+    video = env.posted("flux-3-video", strict=False)  # quoted with null, settled at the end
+    env.stored_job(video)
     refused = env.posted(submit_status=422)
     env.ended(refused)
     assert total(env) == pytest.approx(before - credits_left(env))
     booked = {cost["model"]: cost for day in costs(env)["days"] for cost in day["costs"]}
     assert booked["flux-2-pro"]["credits"] == 6 and booked["flux-2-pro"]["key"] == "submiter"
     assert booked["flux-3-video"]["credits"] == 50
-    env.client.request("DELETE", f"/api/jobs/{film['id']}")
+    env.client.request("DELETE", f"/api/jobs/{video['id']}")
     assert total(env) == pytest.approx(before - credits_left(env))
 
 

@@ -64,7 +64,7 @@ def run(stack: Stack, directory: Path, language: str, program: str, **variables:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("language", NAMES)
-def test_a_program_ends_with_the_picture_in_a_file(
+def test_a_program_ends_with_the_image_in_a_file(
     stack: Stack, tmp_path: Path, way: str, language: str
 ) -> None:
     before = len(stack.sandbox.tasks())
@@ -73,13 +73,13 @@ def test_a_program_ends_with_the_picture_in_a_file(
     run(stack, tmp_path, language, program)
     (task,) = stack.sandbox.tasks()[before:]
     assert task.input["prompt"] == "a lighthouse in the fog"
-    assert (tmp_path / "lighthouse.jpeg").read_bytes() == stack.sandbox.picture(task.id)
+    assert (tmp_path / "lighthouse.jpeg").read_bytes() == stack.sandbox.file(task.id)
     stack.stored(task)
 
 
 def test_an_image_is_edited(stack: Stack, tmp_path: Path) -> None:
     before = len(stack.sandbox.tasks())
-    (tmp_path / "lighthouse.jpeg").write_bytes(JPEGS[0] + b" a picture of a megabyte" * 40_000)
+    (tmp_path / "lighthouse.jpeg").write_bytes(JPEGS[0] + b" an image of a megabyte" * 40_000)
     (program,) = under(CLIENTS, "Edit an image", "sh")
     run(stack, tmp_path, "sh", program)
     wait_for("BFL has it", lambda: len(stack.sandbox.tasks()) > before)

@@ -15,7 +15,7 @@ from deploy.dev_settings import DevSettings
 from deploy.local_redis import first_free_port
 from deploy.welcome import message
 from jobs.config.settings import load
-from tests.harness import free_port, processes
+from tests.harness import RedisServer, free_port, processes
 from tests.harness.make_run import Run, copy, running
 from tests.harness.required_settings import REQUIRED
 from tests.sandbox import Sandbox
@@ -96,7 +96,22 @@ def test_doctor_finds_nothing_to_do_beside_a_run(a_run: Run) -> None:
     assert result.stdout.endswith("\n0 failed, 0 with a warning\n"), result
 
 
+def test_ended_jobs_are_kept_beside_the_other_data_of_a_run(a_run: Run) -> None:
+    assert a_run.made()["DATABASE_URL"] == f"sqlite:///{a_run.directory}/var/archive.db"
+
+
 # Before it runs.
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_a_run_makes_no_database_where_one_or_a_redis_is_given(
+    tmp_path: Path, redis_server: RedisServer, name: str
+) -> None:
+    given = {"DATABASE_URL": f"sqlite:///{tmp_path}/own.db", "REDIS_URL": redis_server.url}
+    with running(copy(tmp_path), **{name: given[name]}) as run:
+        run.printed("Ctrl-C stops")
+        assert "DATABASE_URL" not in run.made()
+        assert not (run.directory / "var/archive.db").exists()
 
 
 def test_it_listens_elsewhere_when_asked(tmp_path: Path) -> None:
@@ -115,13 +130,18 @@ def test_a_busy_port_is_one_line(tmp_path: Path) -> None:
     assert run.process.output() == BUSY.format(port=port)
 
 
-def test_a_busy_port_is_named_before_anything_is_installed(tmp_path: Path) -> None:
+def test_a_busy_port_is_named_before_any_installation_and_a_moved_folder_gets_a_new_one(
+    tmp_path: Path,
+) -> None:
     directory = copy(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         done = made(directory, "run", f"PORT={port}")
     assert done.stdout == "" and done.stderr.startswith(BUSY.format(port=port))
     assert not (directory / ".venv/.run").exists()
+    assert "-m venv" not in made(directory, "--dry-run", "run").stdout
+    moved = directory.rename(tmp_path / "elsewhere")
+    assert "-m venv" in made(moved, "--dry-run", "run").stdout
 
 
 def test_without_a_port_the_next_free_one_is_taken(tmp_path: Path) -> None:
@@ -135,14 +155,6 @@ def test_without_a_port_the_next_free_one_is_taken(tmp_path: Path) -> None:
         assert requests.get(f"{url}/healthz", timeout=10).ok
         assert run.made()["FLUXKEEP_URL"] == url
         assert run.command("jobs", "list").returncode == 0
-
-
-def test_a_folder_that_was_moved_gets_a_new_environment(tmp_path: Path) -> None:
-    directory = copy(tmp_path)
-    made(directory, "run", "PORT=none")
-    assert "-m venv" not in made(directory, "--dry-run", "run").stdout
-    moved = directory.rename(tmp_path / "elsewhere")
-    assert "-m venv" in made(moved, "--dry-run", "run").stdout
 
 
 def made(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -162,7 +174,7 @@ def test_with_a_key_the_welcome_says_whether_bfl_accepts_it(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     directory, given = copy(tmp_path), {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": "one-key"}
-    for keys, said in (({"one-key"}, "accepted, [0-9]"), ({"another"}, "BFL refuses the API key")):
+    for keys, said in (({"one-key"}, "accepted, [0-9]"), ({"another"}, "BFL refuses the key")):
         sandbox.settings.keys = keys
         with running(directory, **given) as run:
             run.printed(f"BFL key: {said}")

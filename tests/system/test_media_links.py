@@ -18,7 +18,7 @@ SETTINGS = {"MEDIA_SERVE": "stream"}
 
 @pytest.fixture(scope="module")
 def task(stack: Stack) -> Task:
-    """A stored task; its delivery host declared the picture as a web page."""
+    """A stored task; its delivery host declared the image as a web page."""
     task = stack.generate(format="jpeg", size=SIZE_BYTES, content_type="text/html")
     stack.stored(task)
     return task
@@ -30,8 +30,8 @@ def link(stack: Stack, task: Task) -> str:
 
 
 @pytest.fixture(scope="module")
-def picture(stack: Stack, task: Task) -> bytes:
-    return stack.sandbox.picture(task.id)
+def image(stack: Stack, task: Task) -> bytes:
+    return stack.sandbox.file(task.id)
 
 
 def media_link(job: dict[str, Any]) -> str:
@@ -53,12 +53,12 @@ def with_token(link: str, token: str | bytes) -> str:
     return f"{link.rpartition('/')[0]}/{text}"
 
 
-def test_a_link_gives_the_very_bytes_bfl_made_without_a_key(link: str, picture: bytes) -> None:
+def test_a_link_gives_the_very_bytes_bfl_made_without_a_key(link: str, image: bytes) -> None:
     answer, head = fetch(link), fetch(link, "HEAD")
-    assert answer.status_code == 200 and answer.content == picture
+    assert answer.status_code == 200 and answer.content == image
     for name in ("Content-Length", "Content-Type", "ETag", "Content-Security-Policy"):
         assert head.headers[name] == answer.headers[name]
-    assert len(picture) == SIZE_BYTES == int(answer.headers["Content-Length"])
+    assert len(image) == SIZE_BYTES == int(answer.headers["Content-Length"])
 
 
 def test_a_browser_can_neither_guess_a_type_nor_run_anything(link: str) -> None:
@@ -78,10 +78,10 @@ def test_a_browser_can_neither_guess_a_type_nor_run_anything(link: str) -> None:
     ],
 )
 def test_a_range_is_given_as_asked(
-    link: str, picture: bytes, asked: str, start: int, stop: int
+    link: str, image: bytes, asked: str, start: int, stop: int
 ) -> None:
     answer = fetch(link, Range=asked)
-    assert answer.status_code == 206 and answer.content == picture[start:stop]
+    assert answer.status_code == 206 and answer.content == image[start:stop]
     assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{SIZE_BYTES}"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
@@ -118,17 +118,17 @@ DATE = "Wed, 01 Jan 2099 00:00:00 GMT"
     ids=str,
 )
 def test_ranges_and_conditions_are_read_as_the_standard_has_them(
-    link: str, picture: bytes, method: str, asked: dict[str, str], status: int, span: str | None
+    link: str, image: bytes, method: str, asked: dict[str, str], status: int, span: str | None
 ) -> None:
     etag = fetch(link, "HEAD").headers["ETag"]
     given = {name: value.replace("{etag}", etag) for name, value in asked.items()}
     answer = fetch(link, method, **given)
     assert (answer.status_code, answer.headers.get("Content-Range")) == (status, span)
-    whole_or_part = {200: picture, 206: picture if span == WHOLE else picture[:10]}
+    whole_or_part = {200: image, 206: image if span == WHOLE else image[:10]}
     if method == "GET" and status in whole_or_part:
         assert answer.content == whole_or_part[status]
     else:
-        assert picture[:10] not in answer.content
+        assert image[:10] not in answer.content
     assert method == "GET" or answer.content == b""
 
 

@@ -76,7 +76,7 @@ def test_app_and_operator_are_notified_with_the_job_as_the_api_shows_it(
         assert job.pop("input")["prompt"] == "p"  # shown to keys that may submit, and not sent
         ours = {**message["data"], "timeline": job["timeline"], "updated_at": job["updated_at"]}
         assert without_links(ours) == without_links(job)
-        assert stack.client.media(message["data"]) == stack.sandbox.picture(job["task_id"], 0)
+        assert stack.client.media(message["data"]) == stack.sandbox.file(job["task_id"], 0)
         assert (
             message["timestamp"][:19] <= job["updated_at"][:19] and message["timestamp"][-1] == "Z"
         )

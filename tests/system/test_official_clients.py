@@ -83,14 +83,14 @@ def either(request: pytest.FixtureRequest) -> Api:
 
 
 @every_client
-def test_a_picture_arrives_to_the_last_byte(client: Foreign, either: Api) -> None:
+def test_an_image_arrives_to_the_last_byte(client: Foreign, either: Api) -> None:
     outcome = client.run(either.request(output_format="png", seed=7))
     assert "error" not in outcome, outcome
     (task,) = either.tasks
-    picture = either.bfl.picture(task.id)
+    image = either.bfl.file(task.id)
     assert (task.model, task.input["prompt"]) == ("flux-pro-1.1", "a lighthouse at dawn")
-    assert outcome["sha256"] == hashlib.sha256(picture).hexdigest()
-    assert (outcome["bytes"], outcome["kind"]) == (len(picture), "image/png")
+    assert outcome["sha256"] == hashlib.sha256(image).hexdigest()
+    assert (outcome["bytes"], outcome["kind"]) == (len(image), "image/png")
     metadata = outcome["metadata"]
     assert metadata["seed"] == 7
     if client in PYTHON:
@@ -106,19 +106,19 @@ def test_a_strict_model_works_as_any_other(client: Foreign, api: Api) -> None:
     outcome = client.run(replace(api.request(), model="flux-3-image"))
     assert "error" not in outcome, outcome
     (task,) = api.tasks
-    assert outcome["sha256"] == hashlib.sha256(api.bfl.picture(task.id)).hexdigest()
+    assert outcome["sha256"] == hashlib.sha256(api.bfl.file(task.id)).hexdigest()
     assert task.webhook_url is None and task.polls
 
 
 VIDEO = "flux-3-video"
-PICTURE, CLIP = (base64.b64encode(body).decode() for body in (gradient(3), MP4))
+IMAGE, CLIP = (base64.b64encode(body).decode() for body in (gradient(3), MP4))
 
 
 @pytest.mark.parametrize(
     ("given", "mode", "field"),
     [
         ({}, "t2v", "prompt"),
-        ({"image": PICTURE}, "i2v", "keyframes"),
+        ({"image": IMAGE}, "i2v", "keyframes"),
         ({"clip": CLIP}, "v2v", "start_video"),
     ],
     ids=["text", "image", "clip"],
@@ -130,7 +130,7 @@ def test_a_video_arrives_to_the_last_byte(
     assert "error" not in outcome, outcome
     (task,) = either.tasks
     assert task.input["mode"] == mode and task.input[field]
-    assert outcome["sha256"] == hashlib.sha256(either.bfl.picture(task.id)).hexdigest()
+    assert outcome["sha256"] == hashlib.sha256(either.bfl.file(task.id)).hexdigest()
     assert (outcome["kind"], outcome["warnings"]) == ("video/mp4", [])
 
 
@@ -142,8 +142,8 @@ def test_a_draft_is_finished_by_the_link_in_its_result(api: Api) -> None:
     assert "error" not in outcome, outcome
     first, second = api.tasks
     assert second.input["mode"] == "draft_enhance"
-    assert base64.b64decode(second.input["draft_cache"]) == api.bfl.picture(first.id, 1)
-    assert outcome["sha256"] == hashlib.sha256(api.bfl.picture(second.id)).hexdigest()
+    assert base64.b64decode(second.input["draft_cache"]) == api.bfl.file(first.id, 1)
+    assert outcome["sha256"] == hashlib.sha256(api.bfl.file(second.id)).hexdigest()
 
 
 @every_client
@@ -176,7 +176,7 @@ WORDS = {
 
 @every_client
 @pytest.mark.parametrize("outcome", ["request_moderated", "error"])
-def test_a_task_without_a_picture_gives_an_error(client: Foreign, api: Api, outcome: str) -> None:
+def test_a_task_without_an_image_gives_an_error(client: Foreign, api: Api, outcome: str) -> None:
     api.bfl.set_default_switches(outcome=outcome)
     error = client.run(api.request(PATIENCE_SECONDS))["error"]
     assert WORDS[client.name][outcome == "error"] in error["message"]

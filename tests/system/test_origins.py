@@ -14,8 +14,8 @@ from jobs.services import for_web
 from receiver.app import create_app
 from tests.harness import KEYS, CommandLine, Stack, all_jobs
 from tests.harness.hook import Hook
+from tests.harness.images import IMAGES
 from tests.harness.notifications import NEW
-from tests.harness.pictures import PICTURES
 from tests.harness.required_settings import SECRETS
 from tests.harness.stack import QUICK_SECONDS
 from tests.harness.visitor import Visitor
@@ -23,7 +23,7 @@ from tests.harness.watcher import Watcher
 
 SETTINGS = {"NOTIFY_SECRET": NEW, "NOTIFY_HOSTS": "*,127.0.0.1", "CALLBACK_GRACE": "1"}
 NAMES = ("origin-canary.example", "127.0.0.9:99")  # only the second is told to a sandbox
-IMAGE = base64.b64encode(PICTURES["image/jpeg"]).decode()
+IMAGE = base64.b64encode(IMAGES["image/jpeg"]).decode()
 QUICK = {"seconds": QUICK_SECONDS}
 INPUT = {"prompt": "p", "input_image": IMAGE, "sandbox": QUICK}
 ENDLESS = {"/api/events", "/live", "/live/<job_id>"}

@@ -39,7 +39,7 @@ def test_the_bytes_come_from_the_bucket_with_their_own_type(stack: Stack, task: 
     head = requests.head(link(stack, task), timeout=30, allow_redirects=True)  # signed as one
     assert (head.status_code, head.content) == (200, b"")
     answer = follow(link(stack, task))
-    assert answer.content == stack.sandbox.picture(task.id)
+    assert answer.content == stack.sandbox.file(task.id)
     assert answer.headers["Content-Type"] == "image/jpeg"
     assert answer.headers["Content-Disposition"].startswith('inline; filename="')
     assert answer.url.startswith(str(stack.installation.settings["AWS_ENDPOINT_URL"]))
@@ -54,9 +54,9 @@ def test_the_redirect_is_not_cached_and_expires_with_the_link(stack: Stack, task
 
 
 def test_ranges_and_conditions_reach_the_bucket(stack: Stack, task: Task) -> None:
-    picture = stack.sandbox.picture(task.id)
+    image = stack.sandbox.file(task.id)
     part = follow(link(stack, task), Range="bytes=10-19")
-    assert (part.status_code, part.content) == (206, picture[10:20])
+    assert (part.status_code, part.content) == (206, image[10:20])
     beyond = follow(link(stack, task), Range="bytes=99999999-")
     assert beyond.status_code == 416
     etag = follow(link(stack, task)).headers["ETag"]
@@ -66,7 +66,7 @@ def test_ranges_and_conditions_reach_the_bucket(stack: Stack, task: Task) -> Non
 
 def test_a_named_download_is_streamed_instead_of_redirected(stack: Stack, task: Task) -> None:
     answer = ask(f"{link(stack, task)}?download=1")
-    assert (answer.status_code, answer.content) == (200, stack.sandbox.picture(task.id))
+    assert (answer.status_code, answer.content) == (200, stack.sandbox.file(task.id))
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
 
 

@@ -49,7 +49,7 @@ def as_json(printed: str) -> Any:
     return json.loads(printed.strip().splitlines()[-1])
 
 
-def test_every_example_of_the_readme_ends_with_a_stored_picture(a_run: Run) -> None:
+def test_every_example_of_the_readme_ends_with_a_stored_image(a_run: Run) -> None:
     scripts = [script for heading in TYPED for script in under(README, heading, "sh")]
     printed = typed(a_run, *scripts)
     _, task, announced, job, callback, submitted, bfl, command_line = printed

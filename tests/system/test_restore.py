@@ -43,7 +43,7 @@ def test_every_stored_job_comes_back_and_its_links_work(stack: Stack) -> None:
     ]
     for task, earlier in zip(tasks, before, strict=True):
         stack.stored(task)
-        assert stack.client.media(earlier) == stack.sandbox.picture(task.id), "by its old link"
+        assert stack.client.media(earlier) == stack.sandbox.file(task.id), "by its old link"
     assert stack.client.find(moderated.id) is None  # nothing is kept of it but its record
     assert shell.run("repair", "--verify-bytes") == CommandResult(0, "all is well\n", "")
     stack.settled()

@@ -11,19 +11,19 @@ import requests
 from PIL import Image, ImageStat
 
 from tests.harness import KEYS, Stack
-from tests.harness.pictures import png
+from tests.harness.images import png
 from tests.harness.watcher import Watcher
 from tests.sandbox import Task
 
 STORAGES = ("directory", "bucket")
 afterwards = Stack.settled
 SIDE = 512
-PICTURE: dict[str, Any] = {"format": "jpeg"}
+IMAGE: dict[str, Any] = {"format": "jpeg"}
 COLOUR_TOLERANCE = 12  # between mean colours: WebP and JPEG are lossy
 
 
 def delivering(stack: Stack, body: bytes, **switches: Any) -> Task:
-    """A task whose picture is these bytes."""
+    """A task whose image is these bytes."""
     return stack.generate(body_base64=b64encode(body).decode(), **switches)
 
 
@@ -32,8 +32,8 @@ def fetch(url: str, **headers: str) -> requests.Response:
     return requests.get(url, headers=headers, timeout=30)
 
 
-def mean_colour(picture: Image.Image) -> list[float]:
-    return ImageStat.Stat(picture.convert("RGB")).mean
+def mean_colour(image: Image.Image) -> list[float]:
+    return ImageStat.Stat(image.convert("RGB")).mean
 
 
 def small(job: dict[str, Any], n: int = 0) -> Image.Image:
@@ -48,7 +48,7 @@ def small(job: dict[str, Any], n: int = 0) -> Image.Image:
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png", "webp"])
-def test_a_picture_of_each_format_has_a_thumbnail(stack: Stack, form: str) -> None:
+def test_an_image_of_each_format_has_a_thumbnail(stack: Stack, form: str) -> None:
     job = stack.stored_with_thumbnails(stack.generate(format=form))
     (file,) = job["media"]
     width, height = small(job).size
@@ -64,7 +64,7 @@ def test_a_decompression_bomb_is_stored_as_it_is_without_a_thumbnail(stack: Stac
     assert any("stored without a thumbnail" in line for line in messages)
 
 
-def test_a_film_has_its_size_and_duration_and_no_thumbnail(stack: Stack) -> None:
+def test_a_video_has_its_size_and_duration_and_no_thumbnail(stack: Stack) -> None:
     (file,) = stack.stored_with_thumbnails(stack.generate("flux-3-video"))["media"]
     assert (file["content_type"], file["thumbnail_url"]) == ("video/mp4", None)
     assert file["width"] > 0 and file["height"] > 0 and file["duration"] > 0
@@ -74,7 +74,7 @@ def test_a_film_has_its_size_and_duration_and_no_thumbnail(stack: Stack) -> None
 
 
 def test_all_samples_and_the_draft_cache_are_kept_with_their_roles(stack: Stack) -> None:
-    job = stack.stored_with_thumbnails(stack.generate(samples=3, drafts=1, **PICTURE))
+    job = stack.stored_with_thumbnails(stack.generate(samples=3, drafts=1, **IMAGE))
     assert [file["role"] for file in job["media"]] == ["sample"] * 3 + ["draft_cache"]
     for n in range(3):
         original = Image.open(BytesIO(stack.client.media(job, n)))
@@ -88,13 +88,13 @@ def test_all_samples_and_the_draft_cache_are_kept_with_their_roles(stack: Stack)
 
 def test_a_thumbnail_is_no_second_end_on_the_event_stream(stack: Stack) -> None:
     with Watcher(f"{stack.installation.url}/api/events", KEYS["read"]) as watcher:
-        job = stack.stored_with_thumbnails(stack.generate(**PICTURE))
+        job = stack.stored_with_thumbnails(stack.generate(**IMAGE))
         stored = watcher.wait_for_job(job["id"], "stored", "media")
     assert [event.data["change"] for event in stored] == ["status", "media"]
 
 
-def test_a_deleted_job_leaves_neither_pictures_nor_thumbnails(stack: Stack) -> None:
-    task = stack.generate(samples=2, draft_cache=True, **PICTURE)
+def test_a_deleted_job_leaves_neither_images_nor_thumbnails(stack: Stack) -> None:
+    task = stack.generate(samples=2, draft_cache=True, **IMAGE)
     link = stack.stored_with_thumbnails(task)["media"][0]["thumbnail_url"]
     assert len([key for key in stack.installation.stored_objects.sizes() if task.id in key]) == 8
     assert stack.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
@@ -106,7 +106,7 @@ def test_a_deleted_job_leaves_neither_pictures_nor_thumbnails(stack: Stack) -> N
 
 
 def test_a_thumbnail_is_served_as_safely_as_its_original(stack: Stack) -> None:
-    job = stack.stored_with_thumbnails(stack.generate(**PICTURE))
+    job = stack.stored_with_thumbnails(stack.generate(**IMAGE))
     # Who has a key is not sent to the bucket.
     answer = stack.client.request("GET", job["media"][0]["thumbnail_url"])
     original = stack.client.request("GET", job["media"][0]["url"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from deploy.procfile import ROOT
 
 LINES_MAX = 300
+COLUMNS_MAX = 120  # of templates, styles and scripts
 ARROWS = {
     "jobs": {"jobs"},
     "receiver": {"jobs", "receiver"},
@@ -41,7 +42,7 @@ IMPORTERS = {
     "standardwebhooks": ("jobs.signing",),
     "dotenv": ("jobs.config",),
     "prometheus_client": ("receiver",),
-    "PIL": ("worker.thumbnail_child",),  # a process of its own: a picture can crash a decoder
+    "PIL": ("worker.thumbnail_child",),  # a process of its own: an image can crash a decoder
 }
 # A floor of tests imports what is below it; all else of the tests imports none of the three.
 FLOORS = ("unit", "integration", "system")
@@ -198,6 +199,13 @@ def test_no_file_is_long_or_vaguely_named() -> None:
     long = [path for path in ALL if len((ROOT / path).read_text().splitlines()) > LINES_MAX]
     assert not long
     assert not [path for path in ALL if path.stem in VAGUE]
+
+
+def test_no_line_of_a_page_is_long() -> None:
+    pages = (ROOT / "receiver/dashboard").rglob("*.*")
+    for path in (path for path in pages if path.suffix in (".html", ".css", ".js")):
+        long = [line for line in path.read_text().splitlines() if len(line) > COLUMNS_MAX]
+        assert not long, f"{path}: {long[0]}"
 
 
 def test_nothing_is_sent_to_redis_within_multi() -> None:

@@ -57,6 +57,7 @@ VARIABLE = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)\b")
 OTHER_VARIABLES = {
     "ENV_FILE",
     "REDIS_PASSWORD",
+    "POSTGRES_PASSWORD",
     "FLUXKEEP_KEY",
     "FLUXKEEP_URL",
     "BFL_URL",

@@ -23,8 +23,13 @@ from tests.sandbox.gradient import gradient
 ENCODED = base64.b64encode(gradient(7)).decode()
 DOT = base64.b64encode(b"GIF89a\x01\x00\x01\x00\x00\x00\x00;").decode()
 TEXT = st.text(max_size=9) | st.sampled_from(["input:0", "json:0"])
+LONG_TEXT = st.builds(
+    lambda text, length: (text * length)[:length],
+    st.text(min_size=1, max_size=9),
+    st.integers(2049, 2060),
+)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | TEXT | st.text(min_size=2049, max_size=2060),
+    st.none() | st.booleans() | st.integers(-9, 9) | TEXT | LONG_TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner),
     max_leaves=8,
 )
@@ -63,7 +68,7 @@ def test_any_input_is_sent_as_it_was_given(storage: MediaStorage, fields: dict[s
     assert sent(storage, kept(storage, fields)) == fields
 
 
-def test_equal_pictures_are_one_object(storage: MediaStorage) -> None:
+def test_equal_images_are_one_object(storage: MediaStorage) -> None:
     data_url = f"data:image/png;base64,{ENCODED}"
     job = kept(storage, {"input_image": ENCODED, "input_image_2": data_url})
     (file,) = job.request.input_files
@@ -72,14 +77,14 @@ def test_equal_pictures_are_one_object(storage: MediaStorage) -> None:
     assert sent(storage, job) == {"input_image": ENCODED, "input_image_2": ENCODED}
 
 
-def test_the_smallest_picture_is_an_object_too(storage: MediaStorage) -> None:
+def test_the_smallest_image_is_an_object_too(storage: MediaStorage) -> None:
     job = kept(storage, {"input_image": DOT, "prompt": "grow"})
     assert job.request.kept_input == {"input_image": "input:0", "prompt": "grow"}
     assert inputs.is_complete(job)
     assert not inputs.is_complete(job.with_request(input_files=()))  # as retention leaves it
 
 
-def test_the_time_for_too_many_pictures_grows_with_their_number_alone() -> None:
+def test_the_time_for_too_many_images_grows_with_their_number_alone() -> None:
     def seconds(count: int) -> float:
         fields = {"images": [f"/9j/{n:08}" for n in range(count)]}
         started = time.process_time()

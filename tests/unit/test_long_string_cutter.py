@@ -103,13 +103,13 @@ def image(size: int) -> tuple[bytes, str]:
 def test_an_image_is_its_bytes_however_it_is_escaped(
     open_file: OpenFile, prefix: str, escape: str
 ) -> None:
-    picture, encoded = image(200_001)
+    raw, encoded = image(200_001)
     body = f'{{"input": {{"image": "{(prefix + encoded).replace("/", escape)}", "n": 1}}}}'.encode()
     fields = cut(open_file, body)
     part = fields["input"]["image"]
     assert isinstance(part, InputPart) and isinstance(part.source, Path)
     assert (part.encoding, part.content_type) == ("input", "image/jpeg")
-    assert part.source.read_bytes() == picture and fields["input"]["n"] == 1
+    assert part.source.read_bytes() == raw and fields["input"]["n"] == 1
 
 
 @pytest.mark.parametrize(

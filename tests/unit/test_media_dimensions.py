@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.harness.pictures import PICTURES, corners, encoded, png
+from tests.harness.images import IMAGES, corners, encoded, png
 from tests.sandbox.formats import FORMATS, MP4
 from worker.formats import mp4, sniff
 from worker.formats.sniff import Dimensions
@@ -40,7 +40,7 @@ def track(width: float, height: float, handler: bytes = b"vide", version: int = 
     return box(b"trak", box(b"tkhd", before, size), box(b"mdia", kind))
 
 
-def film(*movie: bytes, large: bool = False, moov_first: bool = True) -> bytes:
+def video(*movie: bytes, large: bool = False, moov_first: bool = True) -> bytes:
     parts = [box(b"moov", *movie, large=large), box(b"mdat", bytes(1000), large=large)]
     return FTYP + b"".join(parts if moov_first else reversed(parts))
 
@@ -52,7 +52,7 @@ def extends(duration: int, version: int = 0) -> bytes:
 
 
 SOUND = track(0, 0, b"soun")
-FILES = {**PICTURES, "video/mp4": MP4}
+FILES = {**IMAGES, "video/mp4": MP4}
 
 
 def known(tmp_path: Path, body: bytes, kind: str = "video/mp4") -> Dimensions:
@@ -63,12 +63,12 @@ def known(tmp_path: Path, body: bytes, kind: str = "video/mp4") -> Dimensions:
     return found
 
 
-# Films.
+# Videos.
 
 
 @pytest.mark.parametrize("size", [0, 100_000])
-def test_a_film_of_the_sandbox_tells_its_size_and_duration(tmp_path: Path, size: int) -> None:
-    parts = FORMATS["mp4"]("a film", size, lambda noise: [bytes(len(noise))])
+def test_a_video_of_the_sandbox_tells_its_size_and_duration(tmp_path: Path, size: int) -> None:
+    parts = FORMATS["mp4"]("a video", size, lambda noise: [bytes(len(noise))])
     body = b"".join(part if isinstance(part, bytes) else bytes(len(part)) for part in parts)
     assert known(tmp_path, body) == Dimensions(320, 320, 2.0)
 
@@ -76,18 +76,18 @@ def test_a_film_of_the_sandbox_tells_its_size_and_duration(tmp_path: Path, size:
 @pytest.mark.parametrize(
     ("version", "large", "moov_first"), list(product([0, 1], [False, True], [False, True]))
 )
-def test_every_way_to_write_a_film_is_read(
+def test_every_way_to_write_a_video_is_read(
     tmp_path: Path, version: int, large: bool, moov_first: bool
 ) -> None:
     movie = (header(5042, version=version), SOUND, track(1920, 1080, version=version))
     to_the_end = FTYP + b"\0\0\0\0moov" + b"".join(movie)  # a last box has no length
-    for body in (film(*movie, large=large, moov_first=moov_first), to_the_end):
+    for body in (video(*movie, large=large, moov_first=moov_first), to_the_end):
         assert known(tmp_path, body) == Dimensions(1920, 1080, 5.042)
 
 
-def test_a_fragmented_film_tells_its_duration_with_all_fragments(tmp_path: Path) -> None:
+def test_a_fragmented_video_tells_its_duration_with_all_fragments(tmp_path: Path) -> None:
     for version, own in product((0, 1), (0, 1000)):
-        body = film(header(own), track(640, 360), extends(7000, version))
+        body = video(header(own), track(640, 360), extends(7000, version))
         assert known(tmp_path, body) == Dimensions(640, 360, 7.0)
 
 
@@ -105,12 +105,12 @@ def test_a_fragmented_film_tells_its_duration_with_all_fragments(tmp_path: Path)
         b"",
     ],
 )
-def test_a_film_may_not_know_its_duration(tmp_path: Path, movie: bytes) -> None:
-    assert known(tmp_path, film(track(640, 360), movie)).seconds is None
+def test_a_video_may_not_know_its_duration(tmp_path: Path, movie: bytes) -> None:
+    assert known(tmp_path, video(track(640, 360), movie)).seconds is None
 
 
 def test_the_longest_duration_there_can_be_is_a_number(tmp_path: Path) -> None:
-    body = film(header(2**64 - 2, scale=1, version=1))
+    body = video(header(2**64 - 2, scale=1, version=1))
     assert known(tmp_path, body).seconds == pytest.approx(2**64)
 
 
@@ -126,19 +126,19 @@ def test_the_longest_duration_there_can_be_is_a_number(tmp_path: Path) -> None:
         b"",
     ],
 )
-def test_a_film_may_have_no_picture(tmp_path: Path, tracks: bytes) -> None:
-    assert known(tmp_path, film(header(1000), tracks)) == Dimensions(None, None, 1.0)
+def test_a_video_may_have_no_image(tmp_path: Path, tracks: bytes) -> None:
+    assert known(tmp_path, video(header(1000), tracks)) == Dimensions(None, None, 1.0)
 
 
 def test_parts_of_a_pixel_are_not_counted(tmp_path: Path) -> None:
-    assert known(tmp_path, film(track(640.9, 360.5))) == Dimensions(640, 360)
+    assert known(tmp_path, video(track(640.9, 360.5))) == Dimensions(640, 360)
 
 
-# Films that lie.
+# Videos that lie.
 
 
 def test_a_length_beyond_the_end_is_not_followed(tmp_path: Path) -> None:
-    whole = film(header(1000), track(640, 360))
+    whole = video(header(1000), track(640, 360))
     for length in (2**31, 2**32 - 1, 2, 7):
         assert known(tmp_path, FTYP + length.to_bytes(4, "big") + whole[20:]) == sniff.UNKNOWN
     for long in (0, 15, 2**63, 2**64 - 1):
@@ -159,7 +159,7 @@ def test_boxes_in_boxes_are_not_followed_into_the_deep(tmp_path: Path) -> None:
 
 
 def nested(movies: int, tracks: int, media: int, size: int) -> bytes:
-    """A film of this size in bytes, or a little more, with boxes in boxes that nothing is in."""
+    """A video of this size in bytes, or a little more, with boxes in boxes that nothing is in."""
     small = box(b"free") * max(size // (8 * movies * tracks * media) - 1, 0)
     return box(b"moov", box(b"trak", box(b"mdia", small) * media) * tracks) * movies
 
@@ -168,7 +168,7 @@ def nested(movies: int, tracks: int, media: int, size: int) -> bytes:
 @pytest.mark.parametrize(
     "shape", [(1, 1, 1), (3, 1, 1), (1, 1000, 1), (1, 16, 256), (16, 256, 16), (256, 250, 1)]
 )
-def test_a_film_of_many_boxes_is_not_scanned_to_its_end(
+def test_a_video_of_many_boxes_is_not_scanned_to_its_end(
     shape: tuple[int, int, int], size: int
 ) -> None:
     for body in (nested(*shape, size), box(b"free") * (size // 8)):
@@ -195,23 +195,23 @@ def test_any_bytes_in_a_video_raise_nothing(content: bytes) -> None:
     mp4.seconds(FTYP + box(b"moov", box(b"mvhd", content), extends(7)))
 
 
-# Pictures.
+# Images.
 
 
-@pytest.mark.parametrize("kind", PICTURES)
+@pytest.mark.parametrize("kind", IMAGES)
 @pytest.mark.parametrize("size", [(1, 1), (300, 200), (17, 4097)])
-def test_a_picture_tells_its_size_and_no_duration(
+def test_an_image_tells_its_size_and_no_duration(
     tmp_path: Path, kind: str, size: tuple[int, int]
 ) -> None:
     assert known(tmp_path, encoded(corners(*size), kind), kind) == Dimensions(*size)
 
 
 def test_every_kind_of_webp_tells_its_size(tmp_path: Path) -> None:
-    picture, kind = corners(300, 200), "image/webp"
+    image, kind = corners(300, 200), "image/webp"
     moving = {"save_all": True, "append_images": [corners(300, 200).rotate(180)]}
     for options in ({}, {"lossless": True}, {"exif": b"Exif\0\0MM"}, moving):
-        assert known(tmp_path, encoded(picture, kind, **options), kind) == Dimensions(300, 200)
-    see_through = encoded(picture.convert("RGBA"), kind, lossless=True)
+        assert known(tmp_path, encoded(image, kind, **options), kind) == Dimensions(300, 200)
+    see_through = encoded(image.convert("RGBA"), kind, lossless=True)
     assert known(tmp_path, see_through, kind) == Dimensions(300, 200)
 
 
@@ -227,14 +227,14 @@ def test_the_thumbnail_inside_a_jpeg_is_not_its_size(tmp_path: Path) -> None:
     assert known(tmp_path, body[:2] + segment + body[2:], "image/jpeg") == Dimensions(300, 200)
 
 
-@pytest.mark.parametrize("kind", [*PICTURES, "video/mp4"])
+@pytest.mark.parametrize("kind", [*IMAGES, "video/mp4"])
 def test_a_file_without_content_tells_nothing(tmp_path: Path, kind: str) -> None:
     for body in (b"", b"\xff\xd8\xff", b"\xff" * 5000, bytes(50), bytes(16)):
         assert known(tmp_path, body, kind) == sniff.UNKNOWN
     assert sniff.dimensions(tmp_path / "no file", kind) == sniff.UNKNOWN
 
 
-def test_a_picture_of_no_pixels_has_no_size(tmp_path: Path) -> None:
+def test_an_image_of_no_pixels_has_no_size(tmp_path: Path) -> None:
     assert known(tmp_path, png(0, 100), "image/png") == sniff.UNKNOWN
 
 

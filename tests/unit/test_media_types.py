@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from jobs.domain.errors import NotMedia
 from jobs.storage import media_types
-from tests.harness.pictures import png
-from tests.sandbox.formats import JPEGS, MP4, PICTURES, WEBP
+from tests.harness.images import png
+from tests.sandbox.formats import IMAGES, JPEGS, MP4, WEBP
 from tests.sandbox.gradient import gradient
 from worker.formats import sniff
 
@@ -46,11 +46,11 @@ def test_the_type_is_what_the_first_bytes_say(kind: str) -> None:
     assert media_types.content_type(FORMATS[kind][: media_types.HEAD_BYTES]) == kind
 
 
-@pytest.mark.parametrize("picture", sorted(PICTURES.iterdir()), ids=lambda path: path.name)
-def test_every_picture_of_the_sandbox_is_complete_and_of_its_type(picture: Path) -> None:
-    kind = media_types.content_type(picture.read_bytes()[: media_types.HEAD_BYTES])
-    assert kind.endswith(picture.suffix[1:])
-    assert sniff.is_complete(picture, kind)
+@pytest.mark.parametrize("image", sorted(IMAGES.iterdir()), ids=lambda path: path.name)
+def test_every_image_of_the_sandbox_is_complete_and_of_its_type(image: Path) -> None:
+    kind = media_types.content_type(image.read_bytes()[: media_types.HEAD_BYTES])
+    assert kind.endswith(image.suffix[1:])
+    assert sniff.is_complete(image, kind)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_thumbnail_inside_a_jpeg_is_not_its_end(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["image/jpeg", "image/png", "image/webp"])
-def test_a_picture_may_be_followed_by_other_bytes(path: Path, kind: str) -> None:
+def test_an_image_may_be_followed_by_other_bytes(path: Path, kind: str) -> None:
     assert is_complete(path, FORMATS[kind] + b"\n\0more", kind)
 
 
@@ -106,19 +106,19 @@ def test_the_end_of_a_png_is_a_chunk_and_not_its_name(path: Path) -> None:
         assert not is_complete(path, text[:cut], "image/png")
 
 
-def test_a_film_of_large_boxes_is_complete_at_its_end_only(path: Path) -> None:
+def test_a_video_of_large_boxes_is_complete_at_its_end_only(path: Path) -> None:
     large = (1).to_bytes(4, "big") + b"mdat" + (16 + 1000).to_bytes(8, "big") + bytes(1000)
-    film = MP4 + large
-    assert is_complete(path, film, "video/mp4")
+    video = MP4 + large
+    assert is_complete(path, video, "video/mp4")
     for cut in (1, 500, 1000, 1001, 1004, 1007, 1008, 1010, 1012, 1015):
-        assert not is_complete(path, film[:-cut], "video/mp4"), cut
+        assert not is_complete(path, video[:-cut], "video/mp4"), cut
 
 
 def test_a_last_box_may_reach_to_the_end_of_the_file(path: Path) -> None:
     assert is_complete(path, MP4 + bytes(4) + b"mdat" + bytes(99), "video/mp4")
 
 
-def test_a_film_that_is_only_announced_is_not_whole(path: Path) -> None:
+def test_a_video_that_is_only_announced_is_not_whole(path: Path) -> None:
     head = sandbox(b"ftyp", b"isom\0\0\2\0isommp41")
     assert not is_complete(path, head, "video/mp4")
     assert not is_complete(path, head + sandbox(b"moov", bytes(50)), "video/mp4")
@@ -144,7 +144,7 @@ def test_other_formats_are_not_even_tried(path: Path) -> None:
 
 def cost_of_looking_at(path: Path, kind: str) -> int:
     """The most memory that reading its size took, in bytes; it may or may not succeed."""
-    pixels(path, kind)  # what the library loads once is not the picture's fault
+    pixels(path, kind)  # what the library loads once is not the image's fault
     start()
     try:
         pixels(path, kind)
@@ -153,7 +153,7 @@ def cost_of_looking_at(path: Path, kind: str) -> int:
         stop()
 
 
-def test_a_picture_that_would_fill_the_memory_is_not_drawn(path: Path) -> None:
+def test_an_image_that_would_fill_the_memory_is_not_drawn(path: Path) -> None:
     path.write_bytes(png(60_000, 60_000))
     assert cost_of_looking_at(path, "image/png") < MEBIBYTE
 

@@ -50,7 +50,7 @@ def _patterns(path: Path) -> Iterator[tuple[str | bytes, bool]]:
     """The pattern of each `re.<function>(...)` call, and whether it is searched for."""
     name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     text = path.read_text()
-    if "re." not in text:
+    if not re.search(r"\bre\.", text):
         return
     names = vars(importlib.import_module(name))
     for node in ast.walk(ast.parse(text)):
@@ -69,13 +69,13 @@ def _is_searched(function: str, pattern: str | bytes, names: dict[str, Any]) -> 
         return function in SEARCHING
     known = {name: one.pattern for name, one in names.items() if type(one) is re.Pattern}
     own = [name for name, one in known.items() if one == pattern]
-    used = {use for name in own for use in re.findall(rf"\b{name}\.([a-z]+)\(", _product())}
-    return not own or not used.isdisjoint(SEARCHING)
+    return not own or any((name, use) in _uses() for name in own for use in SEARCHING)
 
 
 @cache
-def _product() -> str:
-    return "".join(path.read_text() for path in _files())
+def _uses() -> set[tuple[str, str]]:
+    """Names and the methods that are called on them, anywhere in the product."""
+    return {use for path in _files() for use in re.findall(r"(\w+)\.([a-z]+)\(", path.read_text())}
 
 
 def _files() -> list[Path]:
@@ -109,7 +109,9 @@ def _sample(kind: Any, value: Any) -> list[str]:
 def _member(items: list[tuple[Any, Any]]) -> str:
     if items[0][0] is op.NEGATE:
         return next(c for c in "q /:=\xff\xd0" if not any(_holds(item, c) for item in items[1:]))
-    return next(c for c in map(chr, range(255, -1, -1)) if any(_holds(item, c) for item in items))
+    low = (c for c in map(chr, range(255, -1, -1)) if any(_holds(item, c) for item in items))
+    first = items[0][1]
+    return next(low, None) or chr(first[0] if isinstance(first, tuple) else first)
 
 
 def _holds(item: tuple[Any, Any], char: str) -> bool:

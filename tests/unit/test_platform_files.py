@@ -26,13 +26,15 @@ from tests.harness.deploy_files import (
     pods,
     read,
 )
+from tests.harness.documents import page
 
 LINES = procfile.entries()
 RUNNING = procfile.commands()
 
 
 # What others than Fluxkeep read: Python, and deploy/compose.yaml.
-FOREIGN = {"TMPDIR", "REDIS_PASSWORD"}
+FOREIGN = {"TMPDIR", "REDIS_PASSWORD", "POSTGRES_PASSWORD"}
+SHARED = {"REDIS_URL", "DATABASE_URL", "MEDIA_URL"}
 Commands = dict[str, list[str]]
 
 
@@ -70,7 +72,7 @@ def test_kustomize_lists_exactly_the_files() -> None:
 
 def of_compose() -> Commands:
     services = read("compose.yaml")["services"]
-    assert services.keys() - LINES.keys() == {"redis"}
+    assert services.keys() - LINES.keys() == {"redis", "postgres"}
     return {name: services[name]["command"] for name in LINES}
 
 
@@ -150,7 +152,40 @@ def test_every_process_on_render_has_what_production_needs() -> None:
     needed = {name.upper() for name, field in Settings.model_fields.items() if field.is_required()}
     for service in blueprint["services"][1:]:
         own = {entry["key"] for entry in service["envVars"] if "key" in entry}
-        assert needed | {"REDIS_URL", "MEDIA_URL", "PUBLIC_URL"} <= own | shared, service["name"]
+        assert needed | {*SHARED, "PUBLIC_URL"} <= own | shared, service["name"]
+
+
+def test_every_process_in_compose_has_redis_database_and_storage() -> None:
+    services = read("compose.yaml")["services"]
+    for name in LINES:
+        assert services[name]["environment"].keys() >= SHARED, name
+    assert services["release"]["depends_on"].keys() == {"redis", "postgres"}
+
+
+def test_every_container_in_kubernetes_reads_the_secret_and_may_reach_the_database() -> None:
+    for pod in pods().values():
+        for one in [*pod["containers"], *pod.get("initContainers", [])]:
+            assert {"secretRef": {"name": "fluxkeep"}} in one["envFrom"]
+    (policy,) = (one for one in manifests() if one.get("spec", {}).get("podSelector") == {})
+    ports = chain(*(rule["ports"] for rule in policy["spec"]["egress"]))
+    assert {6379, 5432, 443} <= {rule["port"] for rule in ports}
+
+
+def test_render_and_heroku_make_the_database_that_they_name() -> None:
+    blueprint = read("render.yaml")
+    made = {one["name"] for one in blueprint["databases"]}
+    entries = chain(*(one.get("envVars", []) for one in blueprint["services"]))
+    named = {entry["fromDatabase"]["name"] for entry in entries if "fromDatabase" in entry}
+    assert made == named
+    assert [one["as"] for one in read("app.json")["addons"]] == ["REDIS", "DATABASE"]
+
+
+@pytest.mark.parametrize("platform", ["Heroku", "Render", "Fly", "Railway", "Kubernetes"])
+def test_the_steps_for_a_platform_say_where_its_database_comes_from(platform: str) -> None:
+    section = (
+        page("docs/deploy.md").read_text().partition(f"\n## {platform}\n")[2].partition("\n## ")[0]
+    )
+    assert "DATABASE_URL" in section
 
 
 def test_every_pod_is_unprivileged_and_writes_only_its_tmp() -> None:

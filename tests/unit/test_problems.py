@@ -27,6 +27,7 @@ CAUGHT = {
     errors.ReportRefused,
     errors.ForeignObject,
     errors.BflUnavailable,
+    errors.BflKeyRefused,
 }
 # What views call.
 CALLED = (

@@ -72,6 +72,6 @@ class Gaps:
 
 @pytest.mark.parametrize("at", range(sniff.WINDOW_BYTES - 4, sniff.WINDOW_BYTES + 4))
 def test_an_end_marker_is_found_wherever_a_window_ends(tmp_path: Path, at: int) -> None:
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     path.write_bytes(b"\xff\xd8" + b"\x00" * at + b"\xff\xff\xd9" + b"\x00" * 20)
     assert sniff.is_complete(path, "image/jpeg")

@@ -1,4 +1,4 @@
-"""Thumbnails: the right picture, drawn small, with nothing of what else a file brings along."""
+"""Thumbnails: the right image, drawn small, with nothing of what else a file brings along."""
 
 import hashlib
 import struct
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from tests.harness.pictures import (
+from tests.harness.images import (
     BLUE,
     CORNERS,
     GREEN,
-    PICTURES,
+    IMAGES,
     RED,
     WHITE,
     corners,
@@ -23,7 +23,7 @@ from tests.harness.pictures import (
 )
 from worker import thumbnail_child
 
-KINDS = pytest.mark.parametrize("kind", PICTURES)
+KINDS = pytest.mark.parametrize("kind", IMAGES)
 # What each way of turning puts into the corners: the values of EXIF's Orientation.
 TURNS = {
     1: (RED, GREEN, BLUE, WHITE),
@@ -59,7 +59,7 @@ def alike(found: list[tuple[int, ...]], wanted: tuple[tuple[int, ...], ...]) -> 
     )
 
 
-# The right picture.
+# The right image.
 
 
 @KINDS
@@ -78,7 +78,7 @@ def test_a_thumbnail_is_a_webp_of_512_pixels_and_says_what_it_is(tmp_path: Path,
 
 @KINDS
 @pytest.mark.parametrize("size", [(1, 1), (40, 30), (512, 512), (1, 512)])
-def test_a_small_picture_is_not_enlarged(kind: str, size: tuple[int, int]) -> None:
+def test_a_small_image_is_not_enlarged(kind: str, size: tuple[int, int]) -> None:
     assert drawn(encoded(corners(*size), kind), kind).size == size
 
 
@@ -88,7 +88,7 @@ def test_a_ribbon_keeps_at_least_one_pixel() -> None:
 
 @KINDS
 @pytest.mark.parametrize("turn", TURNS)
-def test_a_picture_stands_the_way_its_camera_stood(kind: str, turn: int) -> None:
+def test_an_image_stands_the_way_its_camera_stood(kind: str, turn: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = turn
     image = drawn(encoded(corners(1200, 600), kind, exif=exif), kind)
@@ -168,7 +168,7 @@ def test_one_colour_of_a_png_can_be_the_transparent_one() -> None:
 
 
 @pytest.mark.parametrize("kind", ["image/png", "image/webp"])
-def test_of_a_moving_picture_the_first_frame_is_drawn(kind: str) -> None:
+def test_of_a_moving_image_the_first_frame_is_drawn(kind: str) -> None:
     frames = [corners(700, 700), Image.new("RGB", (700, 700)), Image.new("RGB", (700, 700), RED)]
     body = encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=50)
     image = drawn(body, kind)
@@ -177,7 +177,7 @@ def test_of_a_moving_picture_the_first_frame_is_drawn(kind: str) -> None:
 
 
 @KINDS
-def test_nothing_written_about_a_picture_goes_into_its_thumbnail(kind: str) -> None:
+def test_nothing_written_about_an_image_goes_into_its_thumbnail(kind: str) -> None:
     exif = Image.Exif()
     exif[0x010E] = "secret"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

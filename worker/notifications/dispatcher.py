@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from jobs.domain.errors import FluxkeepError, UnreadableRecord, UrlRefused
-from jobs.domain.job import Job
 from jobs.domain.record import NotificationTarget
 from jobs.services import Services
 from worker.notifications import delivery
@@ -124,12 +123,7 @@ def _dispatch(services: Services, dispatcher: NotificationDispatcher, job_id: st
     services.due.notifications.schedule(job_id, now + wait_seconds)
     for one in pending:
         if one.at <= now:
-            host = _host(services, job, one.to)
+            host = ""
+            with suppress(UrlRefused):  # then the delivery fails, and says why
+                host = delivery.recipient_of(services, job, one.to).url.origin.host
             dispatcher.submit(Delivery(job_id, one.to, job.request.key, host))
-
-
-def _host(services: Services, job: Job, to: NotificationTarget) -> str:
-    """The receiver's host; empty when the delivery will be refused anyway."""
-    with suppress(UrlRefused):
-        return delivery.recipient_of(services, job, to).url.origin.host
-    return ""

@@ -1,4 +1,5 @@
-// Buttons that copy their `data-copy`, or the text before them; without scripts they stay hidden and the text can be selected.
+// Buttons that copy their `data-copy`, or the text before them.
+// Without scripts they stay hidden, and the text can be selected.
 
 const showButtons = () => {
   if (!navigator.clipboard) return; // browsers offer it over https only

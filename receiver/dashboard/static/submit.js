@@ -69,14 +69,16 @@ function showResponse(response, page, form) {
 // What was typed and chosen stays, in the fields of the same names.
 function replace(old, fresh) {
   for (const one of old.querySelectorAll("input, select, textarea")) {
-    if (one.name && one.type !== "file" && one.type !== "checkbox" && (one.type !== "radio" || one.checked)) typed.set(one.name, one.value);
+    const isText = !["file", "checkbox", "radio"].includes(one.type);
+    if (one.name && (isText || (one.type === "radio" && one.checked))) typed.set(one.name, one.value);
   }
   const lists = [...spare, ...old.querySelectorAll("[data-control]")];
   const active = old.contains(document.activeElement) ? document.activeElement : null;
   spare = [];
   old.replaceWith(fresh);
   for (const [name, value] of typed) {
-    const found = fresh.querySelector(`[name="${CSS.escape(name)}"][value="${CSS.escape(value)}"]`) ?? field(fresh, name);
+    const choice = `[name="${CSS.escape(name)}"][value="${CSS.escape(value)}"]`;
+    const found = fresh.querySelector(choice) ?? field(fresh, name);
     if (found?.type === "radio") found.checked = true;
     else if (found && !found.value) found.value = value;
   }
@@ -101,7 +103,9 @@ function replace(old, fresh) {
 
 // Another page came, such as an error or the login: what was typed stays.
 function reason(response, page) {
-  if (new URL(response.url).pathname === "/login") return "Your session has ended. Log in in another tab, copy your text, and load this page again.";
+  if (new URL(response.url).pathname === "/login") {
+    return "Your session has ended. Log in in another tab, copy your text, and load this page again.";
+  }
   return `Not submitted: ${page.querySelector(".status-code ~ p")?.textContent ?? response.status}`;
 }
 
@@ -118,7 +122,8 @@ function add(control, chosen) {
       continue;
     }
     if (file.size + chosenBytes() > mostBytes) {
-      problem.textContent = `${file.name} is too large: all files together may have ${Math.floor(mostBytes / 2 ** 20)} MiB.`;
+      const mebibytes = Math.floor(mostBytes / 2 ** 20);
+      problem.textContent = `${file.name} is too large: all files together may have ${mebibytes} MiB.`;
       continue;
     }
     if (most === "1") list(control).replaceChildren();
@@ -186,8 +191,10 @@ function number(control) {
     item.querySelector(".image-actions")?.remove();
     const actions = document.createElement("span");
     actions.className = "image-actions";
-    if (n > 0) actions.append(button(control, "←", `Move ${kind} ${n + 1} forward`, () => item.previousElementSibling.before(item)));
-    actions.append(most === "1" ? "" : `${n + 1}`, button(control, "×", `Remove ${kind} ${n + 1}`, () => item.remove()));
+    const forward = () => item.previousElementSibling.before(item);
+    if (n > 0) actions.append(button(control, "←", `Move ${kind} ${n + 1} forward`, forward));
+    const remove = button(control, "×", `Remove ${kind} ${n + 1}`, () => item.remove());
+    actions.append(most === "1" ? "" : `${n + 1}`, remove);
     item.append(actions);
     const time = item.querySelector(".seconds") ?? (isTimed(control) ? seconds() : null);
     if (!time) return;

@@ -29,7 +29,7 @@ def _check_job(installation: Installation, sandbox: Sandbox, job: Job, report: R
     assert job.status is Status.STORED, f"I21: {job.id} is {job.status}: {job.error}"
     (file,) = job.present_media
     stored = installation.stored_objects.read(file.key)
-    assert stored == sandbox.picture(job.id), f"I10: {job.id} has other bytes than BFL"
+    assert stored == sandbox.file(job.id), f"I10: {job.id} has other bytes than BFL"
     assert hashlib.sha256(stored).hexdigest() == file.sha256, f"I10: {job.id}"
     report.bytes_compared += len(stored)
     report.thumbnails += file.thumbnail is not None

@@ -106,7 +106,7 @@ class SoakRun:
 
     def _switches(self, n: int) -> dict[str, object]:
         callback = "never" if n % 3 == 0 else TRIPLICATE if n % 30 in (1, 11, 22) else "once"
-        # A thumbnail is drawn in a process of its own: one picture among nine videos.
+        # A thumbnail is drawn in a process of its own: one image among nine videos.
         return {
             "callback": callback,
             "seconds": self._random.uniform(0.05, 1.0),

@@ -19,7 +19,7 @@ from tests.harness.screenshots.sample_jobs import (
     finish_job,
     make_variants,
     start_job,
-    store_picture,
+    store_image,
 )
 from tests.harness.stack import Stack, running_stack
 
@@ -103,7 +103,7 @@ def make_sample_jobs(stack: Stack) -> str:
     for n, (seed, width, height, prompt) in enumerate(PICTURES):
         body = {"metadata": {"user": "42", "campaign": "autumn"}}
         model = MODELS[n % len(MODELS)]
-        job_id = store_picture(stack, seed, width, height, model=model, prompt=prompt, body=body)
+        job_id = store_image(stack, seed, width, height, model=model, prompt=prompt, body=body)
         if n == 8:
             finish_job(stack, outcome="content_moderated")
         if n == 10:

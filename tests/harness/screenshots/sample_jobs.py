@@ -1,4 +1,4 @@
-"""Sample jobs for screenshots and browser tests: pictures, videos and failures."""
+"""Sample jobs for screenshots and browser tests: images, videos and failures."""
 
 import base64
 from dataclasses import replace
@@ -46,7 +46,7 @@ def finish_job(stack: Stack, model: str = MODEL, **options: Any) -> str:
     return job_id
 
 
-def store_picture(stack: Stack, seed: int, width: int, height: int, **options: Any) -> str:
+def store_image(stack: Stack, seed: int, width: int, height: int, **options: Any) -> str:
     """Finish a job whose result is a painted landscape."""
     image = base64.b64encode(landscape.jpeg(seed, width, height)).decode()
     options = {"prompt": f"hills number {seed}", **options}

@@ -52,10 +52,10 @@ def test_a_refusal_of_the_account_pauses_everything_and_keeps_the_order(
 
 
 def test_where_it_is_not_clear_the_next_probe_is_another(local_worker: WorkerEnvironment) -> None:
-    """A few credits are left: enough for a picture, and not for a video."""
+    """A few credits are left: enough for an image, and not for a video."""
     local_worker.sandbox.settings.change({"credits": 20.0})
     local_worker.post("a", "video", submission_body(submit_status=402))
-    local_worker.post("b", "picture", submission_body())
+    local_worker.post("b", "image", submission_body())
     local_worker.work()
     assert list(local_worker.circuits()) == [ALL_MODELS]
     local_worker.close_circuits()

@@ -8,7 +8,7 @@ from tests.harness.wire import Header, Wire, chunked, exchange, request
 from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending
 
 END_SECONDS = 5.0
-FLOOD_SECONDS, BLOCKS = 20.0, 10_000
+FLOOD_SECONDS, BLOCKS = 10.0, 10_000
 
 NO_REQUEST: dict[str, bytes] = {
     "every byte": bytes(range(256)) * 16,

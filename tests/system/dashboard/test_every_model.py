@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -80,19 +81,23 @@ def test_files_without_names_go_into_the_controls_in_order(stack: Stack, visitor
     assert task_of(stack, job_id).input.keys() == {"prompt", "person", "garment"}
 
 
-def changed_document() -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def _changed_document(stack: Stack) -> Iterator[None]:
+    """BFL has a new model, a field by another name, and some with names of the form's own."""
     changed: dict[str, Any] = json.loads(DOCUMENT.public())
     changed["paths"]["/v1/flux-9"] = changed["paths"]["/v1/flux-2-pro"]
     fields = changed["components"]["schemas"]["Flux2Inputs"]["properties"]
     fields["safety"] = fields.pop("safety_tolerance")
-    return changed
-
-
-def test_the_form_follows_bfls_document_within_a_sweep(stack: Stack, visitor: Visitor) -> None:
-    stack.sandbox.publish(json.dumps(changed_document()).encode())
+    fields |= {name: {"type": "string"} for name in ("csrf_token", "metadata", "model", "more")}
+    stack.sandbox.publish(json.dumps(changed).encode())
     with stack.installation.redis.client() as redis:
         redis.delete(BFL_SCHEMAS_READ)  # a day has passed
+    yield
+    stack.sandbox.publish(DOCUMENT.public())
 
+
+@pytest.mark.usefixtures("_changed_document")
+def test_the_form_follows_bfls_document_within_a_sweep(stack: Stack, visitor: Visitor) -> None:
     def fields() -> dict[str, str]:
         return FormPage(visitor.get("/submit", model="flux-9").text, "submit-form").fields
 
@@ -102,18 +107,12 @@ def test_the_form_follows_bfls_document_within_a_sweep(stack: Stack, visitor: Vi
     assert "flux-9 is new" in visitor.text("/health")
     job = stack.client.submit("flux-9", prompt="a heron", safety=1, sandbox=SWITCHES)
     assert task_of(stack, job["id"]).model == "flux-9"
-    stack.sandbox.publish(DOCUMENT.public())
 
 
+@pytest.mark.usefixtures("_changed_document")
 def test_a_field_with_a_name_of_the_forms_own_stands_among_the_other_fields(
     stack: Stack, visitor: Visitor
 ) -> None:
-    changed = changed_document()
-    fields = changed["components"]["schemas"]["Flux2Inputs"]["properties"]
-    fields |= {name: {"type": "string"} for name in ("csrf_token", "metadata", "model", "more")}
-    stack.sandbox.publish(json.dumps(changed).encode())
-    with stack.installation.redis.client() as redis:
-        redis.delete(BFL_SCHEMAS_READ)
     wait_for("it is read", lambda: "metadata is new" in visitor.text("/health"), 90)
     before = visitor.get("/submit", model="flux-2-pro").text
     assert before.count('name="csrf_token"') == 2, "one of them is that of the logout"
@@ -123,4 +122,3 @@ def test_a_field_with_a_name_of_the_forms_own_stands_among_the_other_fields(
     )
     job_id = answer.headers["Location"].partition("job=")[2].partition("&")[0]
     assert task_of(stack, job_id).input == {"prompt": "x", "metadata": "theirs"}
-    stack.sandbox.publish(DOCUMENT.public())

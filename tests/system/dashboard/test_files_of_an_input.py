@@ -22,13 +22,13 @@ URL = "https://images.example/a.png"
 VIDEO = {"model": "flux-3-video", "mode": "i2v"}
 
 
-def picture(body: bytes) -> FilePayload:
-    return {"name": "picture.png", "mimeType": "image/png", "buffer": body}
+def image(body: bytes) -> FilePayload:
+    return {"name": "image.png", "mimeType": "image/png", "buffer": body}
 
 
 def choose(page: Page, control: str, *bodies: bytes) -> None:
     place = page.locator(f"[data-control={control}]")
-    place.locator("[type=file]").set_input_files([picture(body) for body in bodies])
+    place.locator("[type=file]").set_input_files([image(body) for body in bodies])
     expect(place.locator("canvas").nth(len(bodies) - 1)).to_be_visible()
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.harness import KEYS, Stack, running_stack, wait_for
 from tests.harness.chromium import Chromium, Window
-from tests.harness.screenshots.sample_jobs import finish_job, start_job, store_picture
+from tests.harness.screenshots.sample_jobs import finish_job, start_job, store_image
 
 pytestmark = pytest.mark.browser
 
@@ -23,10 +23,10 @@ Visit = Callable[..., Window]
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A few pictures, a film, a failure, and one that BFL is still at work on."""
+    """A few images, a video, a failure, and one that BFL is still at work on."""
     with running_stack(tmp_path_factory.mktemp("seen")) as running:
         for n, size in enumerate([(1216, 832), (832, 1216), (1536, 640)]):
-            store_picture(running, n, *size)
+            store_image(running, n, *size)
         finish_job(running, "flux-3-video", prompt="a slow pan")
         finish_job(running, outcome="content_moderated")
         yield running
@@ -75,7 +75,7 @@ def test_a_wrong_key_is_an_error_and_a_right_one_logs_in(window: Window, stack: 
     expect(page.get_by_label("API key")).to_be_visible()
 
 
-def test_a_job_appears_and_becomes_a_picture_while_the_page_is_open(
+def test_a_job_appears_and_becomes_an_image_while_the_page_is_open(
     visit: Visit, stack: Stack
 ) -> None:
     page = visit().page
@@ -111,7 +111,7 @@ def test_a_job_that_came_before_the_stream_was_open_appears(visit: Visit, stack:
 
 
 def test_filters_make_an_address_to_share(visit: Visit, stack: Stack) -> None:
-    job_id = store_picture(stack, 5, 800, 600, body={"metadata": {"user": "42"}})
+    job_id = store_image(stack, 5, 800, 600, body={"metadata": {"user": "42"}})
     page = visit().page
     page.get_by_text("Filter and find").click()
     page.get_by_label("Model").fill("flux-2-pro")
@@ -149,13 +149,13 @@ def test_a_page_of_a_job_tells_what_comes_next_and_what_was_refused(
     expect(page.locator("#next-steps")).to_contain_text("bfl_error")
 
 
-def test_a_film_has_a_player(visit: Visit) -> None:
+def test_a_video_has_a_player(visit: Visit) -> None:
     page = visit("/?model=flux-3-video").page
     page.locator(".card a").first.click()
     page.wait_for_function("() => document.querySelector('video[controls]').duration > 0")
 
 
-def test_variants_of_a_film_show_their_first_frames(visit: Visit, stack: Stack) -> None:
+def test_variants_of_a_video_show_their_first_frames(visit: Visit, stack: Stack) -> None:
     job_id = stack.client.submit("flux-3-video", prompt="waves", mode="t2v")["id"]
     stack.client.wait_for(job_id, "stored")
     repeat = stack.client.request("POST", f"/api/jobs/{job_id}/repeats", json={}).json()["id"]
@@ -165,7 +165,7 @@ def test_variants_of_a_film_show_their_first_frames(visit: Visit, stack: Stack) 
     expect(page.locator("#variants video")).to_have_count(2)
     page.locator("#variants").scroll_into_view_if_needed()
     page.wait_for_function(
-        "() => [...document.querySelectorAll('#variants video')].every(film => film.readyState)"
+        "() => [...document.querySelectorAll('#variants video')].every(video => video.readyState)"
     )
     assert window.violations() == []
 
@@ -217,7 +217,7 @@ def test_whatever_looks_like_html_is_text(visit: Visit, stack: Stack) -> None:
 
 
 def test_without_scripts_everything_but_liveness_works(visit: Visit, stack: Stack) -> None:
-    job_id = store_picture(stack, 6, 640, 480)
+    job_id = store_image(stack, 6, 640, 480)
     page = visit("/?limit=1", java_script_enabled=False).page
     first = page.locator(".cards > li").get_attribute("id")
     page.get_by_role("link", name="Older").click()

@@ -1,4 +1,4 @@
-"""An edit in a browser: paste a picture, submit, use it again, and compare the variants."""
+"""An edit in a browser: paste an image, submit, use it again, and compare the variants."""
 
 import base64
 import re
@@ -14,7 +14,7 @@ from tests.harness.visitor import Visitor, log_in, problems_seen
 from tests.sandbox.formats import MP4
 from tests.sandbox.gradient import gradient
 
-PICTURE, OTHER = gradient(3), gradient(4)
+IMAGE, OTHER = gradient(3), gradient(4)
 ROLES = ["sample", "draft_cache"]
 PASTE = """encoded => {
     const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
@@ -28,9 +28,9 @@ def encoded(body: bytes) -> str:
     return base64.b64encode(body).decode()
 
 
-def paste(page: Page, picture: bytes) -> None:
+def paste(page: Page, image: bytes) -> None:
     before = page.locator(".images li").count()
-    page.evaluate(PASTE, encoded(picture))
+    page.evaluate(PASTE, encoded(image))
     expect(page.locator(".images li")).to_have_count(before + 1)
 
 
@@ -41,10 +41,10 @@ def tasks(stack: Stack, prompt: str) -> list[dict[str, object]]:
 
 
 @pytest.mark.browser
-def test_a_pasted_picture_is_edited_used_again_and_compared(stack: Stack, window: Window) -> None:
+def test_a_pasted_image_is_edited_used_again_and_compared(stack: Stack, window: Window) -> None:
     page = log_in(window, stack.installation.url, "/submit", "submit")
     paste(page, OTHER)
-    paste(page, PICTURE)
+    paste(page, IMAGE)
     page.get_by_label("Move image 2 forward").click()
     page.fill("#prompt", "the same at night")
     page.fill("#seed", "7")
@@ -52,7 +52,7 @@ def test_a_pasted_picture_is_edited_used_again_and_compared(stack: Stack, window
     page.click("#submit")
     page.wait_for_selector("#result img")
     (first,) = tasks(stack, "the same at night")
-    assert first["input_image"] == encoded(PICTURE) and first["input_image_2"] == encoded(OTHER)
+    assert first["input_image"] == encoded(IMAGE) and first["input_image_2"] == encoded(OTHER)
 
     page.get_by_role("link", name="Open the job").click()
     page.get_by_role("link", name="Use again").click()
@@ -162,7 +162,7 @@ def test_without_a_script_images_and_other_fields_are_sent_too(stack: Stack) -> 
     answer = visitor.session.post(
         f"{stack.installation.url}/submit",
         data=fields,
-        files=[("files", ("a.png", PICTURE)), ("files", ("", b""))],
+        files=[("files", ("a.png", IMAGE)), ("files", ("", b""))],
         allow_redirects=False,
         timeout=30,
     )
@@ -174,7 +174,7 @@ def test_without_a_script_images_and_other_fields_are_sent_too(stack: Stack) -> 
             "prompt": "plain",
             "guidance": 2.5,
             "prompt_upsampling": False,
-            "input_image": encoded(PICTURE),
+            "input_image": encoded(IMAGE),
             "new_field": [1],
         }
     ]
@@ -197,7 +197,7 @@ def test_what_is_refused_stays_in_the_form_with_a_reason(stack: Stack, window: W
     page.click("#submit")
     expect(page.locator("#form-error")).to_contain_text("The form is too large")
     assert len(page.locator("#prompt").input_value()) == 300_000
-    page.evaluate(PASTE, encoded(b"no picture"))
+    page.evaluate(PASTE, encoded(b"no image"))
     expect(page.locator(".images [role=alert]")).to_contain_text("pasted.png is left out")
     expect(page.locator(".images li")).to_have_count(0)
 
@@ -223,7 +223,7 @@ def test_a_form_may_outlive_the_job_and_the_images_that_filled_it(stack: Stack) 
     answer = sent(stack, prompt="alone", repeats="../../nobody")
     job = stack.client.wait_for(answer.headers["Location"].partition("job=")[2].partition("&")[0])
     assert "repeats" not in job
-    gone = sent(stack, prompt="with a picture", repeats=job["id"], input_image="input:0")
+    gone = sent(stack, prompt="with an image", repeats=job["id"], input_image="input:0")
     assert gone.status_code == 409 and "were deleted. Add them again." in gone.text
 
 

@@ -17,8 +17,8 @@ from tests.harness.screenshots.sample_jobs import finish_job
 from tests.harness.visitor import Visitor, csrf_token, log_in, problems_seen, readable
 from tests.sandbox.gradient import gradient
 
-PICTURE = gradient(3)
-ENCODED = base64.b64encode(PICTURE).decode()
+IMAGE = gradient(3)
+ENCODED = base64.b64encode(IMAGE).decode()
 HOSTILE = "<script>alert(1)</script> & \"a\" 'b'"
 
 
@@ -123,7 +123,7 @@ def test_an_error_is_shown_at_its_field(
 
 @pytest.mark.parametrize(
     ("more", "files"),
-    [("", [("files", ("blurred.png", PICTURE))]), (f'{{"image": "{ENCODED}"}}', [])],
+    [("", [("files", ("blurred.png", IMAGE))]), (f'{{"image": "{ENCODED}"}}', [])],
 )
 def test_bfl_decides_whether_an_image_needs_a_prompt(
     stack: Stack, visitor: Visitor, more: str, files: list[Any]

@@ -39,7 +39,7 @@ NEVER_PUBLISHED: dict[str, dict[str, Any]] = {
     "another host": {"sample_url": "https://example.com/sample.jpeg?sig=canary"},
 }
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
-    "html": ("not_media", {"body": "<!doctype html><p>Sorry, not a picture at all."}),
+    "html": ("not_media", {"body": "<!doctype html><p>Sorry, not an image at all."}),
     "svg": ("not_media", {"body": "<svg xmlns='http://www.w3.org/2000/svg'/>"}),
     "far too large": ("media_too_large", {"too_large": True}),
     "endless without a length": ("media_too_large", {"too_large": True, "no_length": True}),

@@ -9,10 +9,10 @@ from PIL import Image
 
 from jobs.domain.job import Job
 from tests.harness import TestBucket, processes
+from tests.harness.images import encoded
 from tests.harness.invariants import assert_invariants
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
-from tests.harness.pictures import encoded
 from tests.harness.process import Process
 from tests.harness.stack import Stack, stopped_stack, without_links
 from tests.harness.tripwire import Tripwire
@@ -29,7 +29,7 @@ def stack(tmp_path: Path, bucket: TestBucket) -> Iterator[Stack]:
         yield stopped
 
 
-def endless_picture() -> bytes:
+def endless_image() -> bytes:
     """Twenty thousand scans, which nobody has the time to draw."""
     body = encoded(Image.new("L", (5000, 5000), 128), "image/jpeg", progressive=True)
     starts = [at for at in range(len(body)) if body[at : at + 2] == b"\xff\xda"]
@@ -37,14 +37,14 @@ def endless_picture() -> bytes:
     return body[: starts[2]] + scan * 20_000 + b"\xff\xd9"
 
 
-def slow_picture() -> bytes:
+def slow_image() -> bytes:
     """It takes half a second to draw."""
     return encoded(Image.new("RGB", (5000, 5000), "navy"), "image/png")
 
 
 def a_worker_that_draws_for_ever(stack: Stack) -> tuple[Process, Task]:
     (worker,) = stack.installation.start("worker")
-    task = stack.generate(body_base64=b64encode(endless_picture()).decode())
+    task = stack.generate(body_base64=b64encode(endless_image()).decode())
     stack.stored(task)
     wait_for("it is drawn", lambda: any(map(is_drawing, worker.offspring())))
     return worker, task
@@ -69,7 +69,7 @@ def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(stack: Stack
     with Tripwire(installation.redis.port) as wire:
         url = installation.redis.url_through(wire.port)
         (worker,) = installation.start("worker", REDIS_URL=url)
-        task = stack.generate(body_base64=b64encode(slow_picture()).decode())
+        task = stack.generate(body_base64=b64encode(slow_image()).decode())
         stack.client.wait_for(task.id, "stored")
         wire.arm(b"fluxkeep:events")  # records of what has ended are packed; the change is told
         wire.wait()
@@ -98,7 +98,7 @@ def test_sigterm_while_a_thumbnail_is_made_ends_the_worker_at_once_and_cleanly(
     assert_invariants(stack.installation, idle=True)
 
 
-def test_a_picture_that_cannot_be_drawn_is_given_up_and_the_next_one_drawn(stack: Stack) -> None:
+def test_an_image_that_cannot_be_drawn_is_given_up_and_the_next_one_drawn(stack: Stack) -> None:
     _, endless = a_worker_that_draws_for_ever(stack)
     task = stack.generate(format="jpeg")
     assert stack.stored_with_thumbnails(task, timeout=60)["media"][0]["thumbnail_url"]

@@ -31,11 +31,9 @@ def test_bytes_then_names_are_on_the_disk_before_the_commit(
 
     # The thumbnail follows the commit. Before it, the directories are new and synced once.
     both = [sync for sync in syncs[2:] if len(sync["published"]) == 2]
-    picture, sidecar = sorted(
-        map(Path, both[0]["published"]), key=lambda path: path.suffix != ".jpg"
-    )
-    assert (picture.suffix, sidecar) == (".jpg", picture.with_suffix(".json"))
+    image, sidecar = sorted(map(Path, both[0]["published"]), key=lambda path: path.suffix != ".jpg")
+    assert (image.suffix, sidecar) == (".jpg", image.with_suffix(".json"))
     media = stopped_installation.media
-    directories = [str(path) for path in picture.parents if path.is_relative_to(media)]
+    directories = [str(path) for path in image.parents if path.is_relative_to(media)]
     assert [sync["path"] for sync in syncs[2 : 2 + len(directories)]] == directories
     assert syncs[2] in both

@@ -86,6 +86,7 @@ def test_a_signing_key_is_rotated_in_three_steps_while_old_and_new_processes_ser
             installation.settings["SECRET_KEY"] = keys
             for _ in range(2):  # first one of them has the new list, then all
                 oldest = installation.running["web"].pop(0)
+                installation.hang_up()
                 oldest.terminate()
                 oldest.wait(30)
                 installation.start("web")
@@ -111,6 +112,7 @@ def assert_both_work_together(stack: Stack, url: str, other: str) -> None:
     visitor = Visitor(url)
     visitor.url = other
     assert visitor.get("/").status_code == 200
+    visitor.session.close()
 
 
 def assert_every_callback_is_acknowledged(load: Load) -> None:

@@ -9,7 +9,7 @@ POLLED = 10
 SETTINGS = {"CALLBACK_GRACE": "4"}
 
 
-def test_two_of_everything_download_each_picture_once(stack: Stack) -> None:
+def test_two_of_everything_download_each_image_once(stack: Stack) -> None:
     installation = stack.installation
     installation.start()
     stack.sandbox.settings.max_active = 1000

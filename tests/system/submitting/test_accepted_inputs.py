@@ -24,7 +24,7 @@ AT_ONCE = 6
 ROUNDS = 4
 MODEL = "flux-2-pro"
 LONG = "canary " * 400  # more than 2,048 characters
-PICTURE = base64.b64encode(gradient(11)).decode()
+IMAGE = base64.b64encode(gradient(11)).decode()
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def delete_all(env: Stack) -> None:
 
 def every_door(env: Stack) -> list[requests.Response]:
     caller = env.installation.client("submit")
-    given = {"prompt": LONG, "input_image": PICTURE, "many": ["canary"] * 2000}
+    given = {"prompt": LONG, "input_image": IMAGE, "many": ["canary"] * 2000}
     body = {"model": MODEL, "input": given}
     first = caller.request("POST", "/api/jobs", json=body)
     form = {"model": MODEL, "prompt": LONG, "idempotency_key": str(uuid.uuid4())}
@@ -74,7 +74,7 @@ def every_door(env: Stack) -> list[requests.Response]:
 
 def test_no_image_and_no_long_text_is_ever_in_redis(env: Stack) -> None:
     assert [answer.status_code for answer in every_door(env)] == [202, 200, 202, 201, 303]
-    canaries = (LONG[:100], PICTURE[:100], base64.b64encode(gradient(12)).decode()[:100])
+    canaries = (LONG[:100], IMAGE[:100], base64.b64encode(gradient(12)).decode()[:100])
     with env.installation.redis.client() as redis:
         values = [dump(redis, key) for key in redis.scan_iter("*")]
     jobs = [value for value in values if "canary" in value or "input:" in value]
@@ -101,7 +101,7 @@ def at_once(send: Callable[[int], requests.Response]) -> list[requests.Response]
 def with_images(n: int) -> dict[str, Any]:
     """An input whose first image all have, the second each its own."""
     own = base64.b64encode(gradient(20 + n)).decode()
-    return {"prompt": f"no. {n}", "input_image": PICTURE, "input_image_2": own}
+    return {"prompt": f"no. {n}", "input_image": IMAGE, "input_image_2": own}
 
 
 def post_form(env: Stack, key: str, n: int) -> requests.Response:

@@ -4,7 +4,9 @@ import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
-from jobs.domain.job import Job
+from pydantic import SecretStr
+
+from jobs.signing import idempotent_id
 from tests.harness import DEFAULTS, Stack
 from tests.harness.parts import Parts
 
@@ -16,14 +18,18 @@ def fresh_key() -> str:
     return f"key-{uuid.uuid4()}"
 
 
-def age(env: Stack, job_id: str, seconds: float) -> None:
-    """The job was made so long ago."""
-
-    def step(job: Job | None, now: float) -> Job | None:
-        return job.with_details(now, {"created_at": now - seconds}) if job else None
-
+def age(env: Stack, job_id: str, key: str, seconds: float) -> str:
+    """The job was made so long ago, on the day before; its id then."""
     with env.installation.redis.client() as redis:
-        Parts.over(redis).store.update(job_id, step)
+        store = Parts.over(redis).store
+        job, now = store.load(job_id), store.now()
+        assert job is not None and store.delete(job)
+        secret = SecretStr(DEFAULTS["SECRET_KEY"])
+        header = str(env.installation.client("submit").session.headers["Authorization"])
+        holder, day = header.removeprefix("Bearer "), str(int(now // DAY_SECONDS) - 1)
+        aged = job.evolve(id=idempotent_id(secret, holder, key, day), created_at=now - seconds)
+        store.update(aged.id, lambda _known, _now: aged)
+    return aged.id
 
 
 def test_the_same_order_again_is_answered_with_the_first_job(env: Stack) -> None:
@@ -61,11 +67,12 @@ def test_a_key_is_free_again_after_a_day(env: Stack) -> None:
     key, body, other = fresh_key(), env.request_body(), env.request_body()
     first = env.post(body, key=key).json()
     env.stored_job(first | {"body": body})
-    age(env, first["id"], DAY_SECONDS - 60)
+    aged = age(env, first["id"], key, DAY_SECONDS - 60)
     assert env.post(other, key=key).status_code == 422
-    age(env, first["id"], DAY_SECONDS + 1)
+    assert env.post(body, key=key).json()["id"] == aged
+    age(env, aged, key, DAY_SECONDS + 1)
     second = env.post(other, key=key)
-    assert second.status_code == 202 and second.json()["id"] != first["id"]
+    assert second.status_code == 202 and second.json()["id"] != aged
     assert env.post(other, key=key).json()["id"] == second.json()["id"]
     env.stored_job(second.json() | {"body": other})
 
@@ -92,6 +99,7 @@ def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(env: Stack) ->
         raw, headers = json.dumps(body).encode(), {"Idempotency-Key": key}
         again = caller.request("POST", "/api/jobs", data=raw, headers=headers)
     finally:
+        installation.hang_up()
         rotated.stop()
         del installation.ports[1:]
     assert again.json()["id"] == first["id"]

@@ -14,15 +14,15 @@ from tests.sandbox import Task
 from tests.sandbox.gradient import gradient
 from tests.system.submitting.environment import running_environment
 
-PICTURE = gradient(3)
-ENCODED = base64.b64encode(PICTURE).decode()
+IMAGE = gradient(3)
+ENCODED = base64.b64encode(IMAGE).decode()
 
 
 def given_objects(env: Stack, job: dict[str, Any]) -> list[str]:
     return [key for key in objects(env, job["id"]) if "-input-" in key]
 
 
-def with_picture(env: Stack) -> dict[str, Any]:
+def with_image(env: Stack) -> dict[str, Any]:
     body = env.request_body()
     body["input"] |= {"input_image": ENCODED, "seed": 7}
     answer = env.post(body)
@@ -43,14 +43,14 @@ def test_a_prompt_is_kept_and_shown_to_the_submit_scope(env: Stack) -> None:
     assert "input" not in installation.client("submit").jobs()[0]
 
 
-def test_a_picture_is_kept_beside_the_media_and_served_by_a_link(env: Stack) -> None:
-    job = with_picture(env)
+def test_an_image_is_kept_beside_the_media_and_served_by_a_link(env: Stack) -> None:
+    job = with_image(env)
     env.stored_job(job)
     assert env.task(job).input["input_image"] == ENCODED
     shown = env.client.job(job["id"])
     given = job["body"]["input"]
     assert {**shown["input"], "input_image": ENCODED} == given
-    assert requests.get(shown["input"]["input_image"], timeout=30).content == PICTURE
+    assert requests.get(shown["input"]["input_image"], timeout=30).content == IMAGE
     assert len(shown["media"]) == 1 and shown["media"][0]["role"] == "sample"
     (key,) = [key for key in objects(env, job["id"]) if "-input-" in key]
     assert key.endswith(".png")
@@ -64,7 +64,7 @@ def test_a_picture_is_kept_beside_the_media_and_served_by_a_link(env: Stack) -> 
 
 
 def test_the_input_is_deleted_with_its_job(env: Stack) -> None:
-    job = with_picture(env)
+    job = with_image(env)
     env.stored_job(job)
     assert len(objects(env, job["id"])) == 3
     assert env.client.request("DELETE", f"/api/jobs/{job['id']}").status_code == 204
@@ -86,7 +86,7 @@ def test_a_caller_may_bring_the_input_of_its_own_submission(env: Stack) -> None:
     assert env.client.put_job(task.id, input={"prompt": "another"}).status_code == 200
     shown = env.client.job(task.id)["input"]
     assert shown.keys() == {"prompt", "input_image"} and shown["prompt"] == "mine"
-    assert env.client.media({"media": [{"url": shown["input_image"]}]}) == PICTURE
+    assert env.client.media({"media": [{"url": shown["input_image"]}]}) == IMAGE
 
 
 def announced(env: Stack) -> Task:
@@ -111,7 +111,7 @@ def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def test_nothing_is_kept_where_the_operator_says_so(forgetful: Stack) -> None:
-    job = with_picture(forgetful)
+    job = with_image(forgetful)
     forgetful.stored_job(job)
     assert "input" not in forgetful.client.job(job["id"])
     wait_for_none("its input is deleted", lambda: given_objects(forgetful, job))

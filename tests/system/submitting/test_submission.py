@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.harness import Stack
-from tests.harness.smallest_inputs import PICTURE
+from tests.harness.smallest_inputs import IMAGE
 from tests.system.submitting.environment import events
 
-PICTURE_BYTES = 15_000_000  # 20 MB as base64
+IMAGE_BYTES = 15_000_000  # 20 MB as base64
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
 
 
@@ -66,14 +66,14 @@ def test_the_input_reaches_bfl_as_it_was_meant(env: Stack) -> None:
     assert repr(ordered(raw)) == repr(ordered(text.encode()))
 
 
-def test_a_large_picture_reaches_bfl_byte_for_byte(env: Stack) -> None:
-    picture = base64.b64encode(PICTURE + os.urandom(PICTURE_BYTES)).decode()
+def test_a_large_image_reaches_bfl_byte_for_byte(env: Stack) -> None:
+    image = base64.b64encode(IMAGE + os.urandom(IMAGE_BYTES)).decode()
     body = env.request_body() | {"metadata": {"n": 1}}
-    body["input"]["input_image"] = picture
+    body["input"]["input_image"] = image
     answer = env.post(body)
     job = env.stored_job(answer.json() | {"body": body})
-    assert env.tasks({"body": body})[0].input["input_image"] == picture
-    assert job["metadata"] == {"n": 1} and picture[:100] not in json.dumps(job)
+    assert env.tasks({"body": body})[0].input["input_image"] == image
+    assert job["metadata"] == {"n": 1} and image[:100] not in json.dumps(job)
 
 
 @pytest.mark.parametrize("own", ["https://attacker.example/hook", "", None, 5])

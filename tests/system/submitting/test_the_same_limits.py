@@ -235,6 +235,6 @@ def test_repeats_of_repeats_do_not_grow_beyond_the_limit(env: Stack) -> None:
 
 def test_a_sidecar_that_names_one_object_again_and_again_costs_nothing(env: Stack) -> None:
     """Three hundred references: what they stand for counts, not what they are."""
-    picture = image(30_000)
-    many = {"images": [picture] * 300}
+    one = image(30_000)
+    many = {"images": [one] * 300}
     assert "MAX_INPUT_BYTES" in restored(env, PLAIN | {"input": many})

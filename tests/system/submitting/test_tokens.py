@@ -112,6 +112,7 @@ class Doors:
 def doors(env: Stack) -> Iterator[Doors]:
     installation = env.installation
     yield Doors(env)
+    installation.hang_up()
     for process in installation.web[1:]:
         process.stop()
     del installation.ports[1:]

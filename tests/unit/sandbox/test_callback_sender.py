@@ -25,7 +25,7 @@ def test_callbacks_have_every_shape_and_authentication(
     message = json.loads(body)
     assert message["task_id" if payload == "legacy" else "id"] == task.id
     assert message["status"] == ("SUCCESS" if payload == "legacy" else "Ready")
-    assert requests.get(message["result"]["sample"], timeout=30).content == sandbox.picture(task.id)
+    assert requests.get(message["result"]["sample"], timeout=30).content == sandbox.file(task.id)
     digest = hmac.new("s\u00e9cret".encode(), body, hashlib.sha256).hexdigest()
     signed = f"sha256={digest}" if auth in ("signature", "both") else None
     assert headers.get("X-BFL-Signature") == signed

@@ -10,13 +10,13 @@ import requests
 from PIL import Image
 
 from tests.harness.patience import wait_for
-from tests.harness.smallest_inputs import EVERY_MODE, IDS, PICTURE, smallest_input
+from tests.harness.smallest_inputs import EVERY_MODE, IDS, IMAGE, smallest_input
 from tests.sandbox import Sandbox
 from tests.sandbox.document import SHIPPED
 from tests.sandbox.formats import MP4
 from tests.unit.sandbox.clients import KEY
 
-ENCODED, VIDEO = (base64.b64encode(body).decode() for body in (PICTURE, MP4))
+ENCODED, VIDEO = (base64.b64encode(body).decode() for body in (IMAGE, MP4))
 PROMPTED = {"prompt": "a heron"}
 I2V = {"mode": "i2v", "prompt": "a heron"}
 
@@ -135,15 +135,15 @@ GIVEN = base64.b64encode(PORTRAIT.getvalue()).decode()
         ),
     ],
 )
-def test_a_picture_has_the_size_and_format_that_were_asked_for(
+def test_an_image_has_the_size_and_format_that_were_asked_for(
     sandbox: Sandbox, model: str, more: Any, size: tuple[int, int], form: str
 ) -> None:
     body = more if model.endswith("erase-v1") else PROMPTED | more
     task_id = posted(sandbox, model, body).json()["id"]
     wait_for("BFL is done", lambda: sandbox.task(task_id).finished_at)
-    with Image.open(BytesIO(sandbox.picture(task_id))) as picture:
-        picture.load()
-        assert (picture.size, picture.format) == (size, form)
+    with Image.open(BytesIO(sandbox.file(task_id))) as image:
+        image.load()
+        assert (image.size, image.format) == (size, form)
 
 
 def test_the_document_is_published_as_bfl_does_it_without_a_key(sandbox: Sandbox) -> None:

@@ -6,9 +6,8 @@ from typing import NamedTuple, Self
 
 import gevent
 
-from jobs.bfl import parsing
 from jobs.bfl.client import BflClient
-from jobs.domain.errors import BflUnavailable, InvalidReport
+from jobs.domain.errors import BflUnavailable
 
 REFRESH_SECONDS = 60.0
 WAIT_SECONDS = 0.5
@@ -31,19 +30,10 @@ class Balance(NamedTuple):
 
     @classmethod
     def ask(cls, bfl: BflClient) -> Self:
-        """The reason is a sentence for the operator."""
         try:
-            answer = bfl.credits()
+            return cls(bfl.credits_left())
         except BflUnavailable as error:
-            return cls(reason=f"no answer from {bfl.origin}: {error}")
-        if answer.is_key_refused:
-            return cls(reason="BFL refuses the key in BFL_API_KEY")
-        if not answer.is_ok:
-            return cls(reason=f"BFL answered {answer.status}")
-        try:
-            return cls(parsing.credits_left(answer.body))
-        except InvalidReport as error:
-            return cls(reason=f"BFL's answer is not valid: {error}")
+            return cls(reason=str(error))
 
 
 ASKING = Balance(reason="asking BFL …")

@@ -1,4 +1,4 @@
-"""Pictures that are plain to see or say what they like, and what becomes of them."""
+"""Images that are plain to see or say what they like, and what becomes of them."""
 
 import struct
 import zlib
@@ -15,11 +15,11 @@ from worker.thumbnails import Thumbnail
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 CORNERS = (RED, GREEN, BLUE, WHITE)  # clockwise from the top left
-PICTURES = {"image/jpeg": JPEGS[0], "image/png": gradient(7), "image/webp": WEBP}
+IMAGES = {"image/jpeg": JPEGS[0], "image/png": gradient(7), "image/webp": WEBP}
 
 
 def corners(width: int, height: int) -> Image.Image:
-    """A picture of four quarters, whose orientation and colours are plain to see."""
+    """An image of four quarters, whose orientation and colours are plain to see."""
     image = Image.new("RGB", (2, 2))
     for at, colour in zip([(0, 0), (1, 0), (1, 1), (0, 1)], CORNERS, strict=True):
         image.putpixel(at, colour)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jobs.bfl.models import MODEL
+from jobs.bfl.model_names import MODEL
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS, TASK_ID
 from jobs.request_limits import MODEL_MAX_CHARS
 from jobs.store.events import POSITION_FORM

@@ -55,15 +55,18 @@ class Archiving:
 
     def _follow_deletions(self, now: float, state: State) -> None:
         """Delete rows of deleted jobs; once more where a backup of the database came back."""
-        deleted = self._evictions.deletions(state.deletions_until - DELETION_OVERLAP)
+        deleted: list[tuple[str, int]] = []
+        for deleted in self._evictions.deletions(state.deletions_until - DELETION_OVERLAP):
+            self._archive.delete(deleted)
         if deleted:
-            self._archive.delete(deleted, noted=now * 1e6)
+            self._archive.delete([], noted=now * 1e6)
         day = int(now // DAY_SECONDS)
         if day == self._day:
             return
         self._archive.note_deletions(day, now * 1e6 - DELETION_OVERLAP)
         if until := self._archive.noted_deletions(day - BACKUP_DAYS):
-            self._archive.delete([one for one in self._evictions.deletions(0) if one[1] <= until])
+            for deleted in self._evictions.deletions(0, until):
+                self._archive.delete(deleted)
             self._evictions.drop_deletions(until)
         self._day = day
 

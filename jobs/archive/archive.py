@@ -1,7 +1,8 @@
 """The rows of the archive: put, read by id, listed, and deleted."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from importlib import import_module
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -14,8 +15,9 @@ from jobs.store.listing import Position
 from jobs.store.search import Search
 
 SQLITE = "sqlite:///"
-ROW_NUMBER_TRIES = 4
-FACETS_AT_ONCE = 1000  # a statement takes memory for each value
+ROW_NUMBER_TRIES = 64  # of 1024 for each microsecond
+# Of one transaction, which has five seconds. SQLite takes 32,766 parameters.
+FACETS_MAX = 5000
 LAST_CHARACTER = "\x7f"  # behind all that ids are made of
 
 LAST_PASS, NOTED = "last_pass", "deletions_until"
@@ -106,19 +108,27 @@ class Archive:
     # Writes.
 
     def put(self, jobs: Iterable[Job], now: float, mark: float | None = None) -> list[str]:
-        """Write rows in one transaction; the ids of those that the database refuses.
+        """Write rows; the ids of those that the database refuses.
 
         A row stays if its version is not older, or it is `stored` and the new one is not (I26).
         `mark` notes the time of this pass.
         """
         ordered = sorted(jobs, key=lambda job: job.id)
+        sizes = accumulate(len(job.metadata) + len(job.media) + 1 for job in ordered)
+        found = groupby(zip(sizes, ordered, strict=True), lambda one: one[0] // FACETS_MAX)
+        transactions = [[job for _, job in some] for _, some in found] or [[]]
+        return [name for some in transactions for name in self._put_all(some, now, mark)]
+
+    def _put_all(self, ordered: Sequence[Job], now: float, mark: float | None) -> list[str]:
+        """Write rows in one transaction, or in several until a row that is refused is alone."""
         try:
             self._put(ordered, now, mark)
         except BadRow:
             if len(ordered) == 1:
                 return [] if self._put_with_other_number(ordered[0], now) else [ordered[0].id]
             middle = len(ordered) // 2
-            return self.put(ordered[:middle], now, mark) + self.put(ordered[middle:], now, mark)
+            halves = ordered[:middle], ordered[middle:]
+            return [name for half in halves for name in self._put_all(half, now, mark)]
         return []
 
     def _put_with_other_number(self, job: Job, now: float) -> bool:
@@ -166,11 +176,15 @@ class Archive:
     def delete(self, entries: Sequence[tuple[str, int]], noted: float | None = None) -> int:
         """Delete rows whose version is not greater; the number. `noted` is for `State`."""
 
+        until = dict(entries)
+
         def work(run: Transaction) -> int:
+            sql = f"SELECT id, version FROM jobs WHERE id IN ({_marks(until)})"
+            known = run(sql, [*until]) if until else []
             deleted = 0
-            for job_id, version in entries:
+            for job_id in (name for name, version in known if version <= until[name]):
                 sql = "DELETE FROM jobs WHERE id = ? AND version <= ? RETURNING id"
-                if run(sql, [job_id, version]):
+                if run(sql, [job_id, until[job_id]]):
                     run("DELETE FROM facets WHERE id = ?", [job_id])
                     deleted += 1
             if noted is not None:
@@ -230,9 +244,8 @@ def _put_facets(run: Transaction, jobs: Sequence[Job]) -> None:
     if jobs:
         run(f"DELETE FROM facets WHERE id IN ({_marks(jobs)})", [job.id for job in jobs])
     found = sorted({(facet, job.created_at, job.id) for job in jobs for facet in rows.facets(job)})
-    for first in range(0, len(found), FACETS_AT_ONCE):
-        some = found[first : first + FACETS_AT_ONCE]
-        run(f"INSERT INTO facets (facet, created_at, id) VALUES {_tuples(some)}", _flat(some))
+    if found:
+        run(f"INSERT INTO facets (facet, created_at, id) VALUES {_tuples(found)}", _flat(found))
 
 
 def _set_state(run: Transaction, name: str, value: float) -> None:
@@ -243,7 +256,7 @@ def _set_state(run: Transaction, name: str, value: float) -> None:
     )
 
 
-def _marks(values: Sequence[Any]) -> str:
+def _marks(values: Collection[Any]) -> str:
     return ", ".join("?" * len(values))
 
 

@@ -40,6 +40,7 @@ class Row(NamedTuple):
 
     job: Job
     archived_at: float
+    is_complete: bool  # or its record cannot be read, and it is shown by its columns
 
 
 def values(job: Job, archived_at: float) -> tuple[Any, ...]:
@@ -48,8 +49,8 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
         job.id,
         job.task_id,
         job.status.value,
-        _clean(job.model),
-        _clean(job.request.key),
+        clean(job.model),
+        clean(job.request.key),
         job.source and job.source.value,
         job.request.repeats,
         job.created_at,
@@ -58,7 +59,7 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
         _seed(job),
         int(bool(job.object_keys)),
         words.of_job(job),
-        _clean(json.dumps(dict(job.metadata), ensure_ascii=False)),
+        clean(json.dumps(dict(job.metadata), ensure_ascii=False)),
         job.version,
         archived_at,
         codec.encode(job, job.version),
@@ -79,7 +80,7 @@ def _seed(job: Job) -> int | None:
     return seed if seed is not None and -SEED_MAX <= seed < SEED_MAX else None
 
 
-def _clean(text: str | None) -> str | None:
+def clean(text: str | None) -> str | None:
     """Without what a text of PostgreSQL cannot hold: NUL, and half a surrogate pair."""
     return text and text.replace("\0", "").encode("utf-8", "ignore").decode()
 
@@ -115,10 +116,9 @@ READ_COLUMNS = ", ".join(f"jobs.{name}" for name in _READ)
 def read(found: tuple[Any, ...]) -> Row:
     """A row; one whose record cannot be read is shown by its columns."""
     record, archived_at, *rest = found
-    job = codec.decode_if_readable(bytes(record)) or _from_columns(
-        dict(zip(_READ[2:], rest, strict=True))
-    )
-    return Row(job, archived_at)
+    if job := codec.decode_if_readable(bytes(record)):
+        return Row(job, archived_at, True)
+    return Row(_from_columns(dict(zip(_READ[2:], rest, strict=True))), archived_at, False)
 
 
 def _from_columns(found: dict[str, Any]) -> Job:

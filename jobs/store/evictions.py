@@ -1,5 +1,6 @@
 """Ended jobs between Redis and the archive: what is due, evicted, recalled and deleted."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -154,11 +155,20 @@ class Evictions:
 
     # Deletions, which the rows follow.
 
-    def deletions(self, since: float) -> list[tuple[str, int]]:
-        """Deleted jobs with the microsecond of their deletion, from `since` on."""
-        with unavailable():
-            found = self._redis.zrangebyscore(keys.DELETIONS, since, "+inf", withscores=True)
-        return [(name.decode(), int(at)) for name, at in found]
+    def deletions(self, since: float, until: float = math.inf) -> Iterator[list[tuple[str, int]]]:
+        """Deleted jobs with the microsecond of their deletion, page by page; some come twice."""
+        limit, is_last = SCANNED, False
+        while not is_last:
+            with unavailable():
+                found = self._redis.zrangebyscore(
+                    keys.DELETIONS, since, until, 0, limit, withscores=True
+                )
+            is_last = len(found) < limit
+            if not is_last:
+                limit *= 1 + (found[-1][1] == since)
+                since = found[-1][1]
+            if found:
+                yield [(name.decode(), int(at)) for name, at in found]
 
     def drop_deletions(self, until: float) -> None:
         """Drop what no row and no backup of the database needs any more."""

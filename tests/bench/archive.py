@@ -26,6 +26,7 @@ from tests.bench.archived_jobs import (
     LARGE_USER,
     OLD_MODEL,
     OLD_WORD,
+    RARE_KEY,
     RARE_MODEL,
     RARE_WORD,
 )
@@ -178,6 +179,9 @@ def _searches() -> dict[str, Search]:
         "model, 90 %": Search(model="flux-2-pro"),
         "an old model": Search(model=OLD_MODEL),
         "a rare model, 0.1 %": Search(model=RARE_MODEL),
+        "key, 60 %": Search(key="app"),
+        "a rare key, 0.1 %": Search(key=RARE_KEY),
+        "a seed": Search(seed=archived_jobs.FIRST_SEED + 7),
         "a user, 0.01 %": Search(metadata=small),
         "a user, 30 %": Search(metadata=large),
         "a user, 30 %, `lost`": Search(metadata=large, statuses=(Status.LOST,)),

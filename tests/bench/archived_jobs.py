@@ -26,6 +26,7 @@ USERS, LARGE_USER = 5000, "00000"  # the large one has 30 % of all jobs
 OLD_MODEL, RARE_MODEL, RARE_KEY = "flux-1-dev", "flux-3-video", "rare"
 COMMON_WORD, RARE_WORD, OLD_WORD = "lighthouse", "zeppelin", "harvest"
 VOCABULARY, WORDS = 20_000, 30
+FIRST_SEED = 10**9
 _BATCH = 1000
 _SYLLABLES = [a + b for a in "bcdfghklmnprstvw" for b in "aeiou"]
 
@@ -88,19 +89,21 @@ class Template:
         _, _, body = codec.encode(marked, VERSION).partition(b" 2 ")
         self._body = zlib.decompress(body).decode().replace(job.id, "@id@")
         self._body = self._body.replace(str(at + 0.5), "@at@").replace('"stored"', '"@status@"', 1)
-        self._seed, self._cost = job.result["seed"], job.cost
+        self._body = self._body.replace(f'"seed":{job.result["seed"]}', '"seed":@seed@')
+        self._cost = job.cost
 
     def row(self, n: int, size: int) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
         """The values of its columns, and its facets."""
         at, job_id = stored_jobs.position(n)
         task_id = job_id[::-1].replace("-", "x")
-        has, order = features(n, size), str(n)
+        has, order, seed = features(n, size), str(n), FIRST_SEED + n
         body = self._body
         for name, value in (
             ("id", job_id),
             ("task", task_id),
             ("at", str(at)),
             ("order", order),
+            ("seed", str(seed)),
             *has._asdict().items(),
         ):
             body = body.replace(f"@{name}@", value)
@@ -109,12 +112,12 @@ class Template:
         ended = at + stored_jobs.LIFE_SECONDS
         row = (
             *(job_id, task_id, has.status, has.model, has.key, "callback", None, at, ended),
-            *(self._cost, self._seed, 1, has.prompt, metadata, VERSION, ended, record),
+            *(self._cost, seed, 1, has.prompt, metadata, VERSION, ended, record),
         )
         pairs = (("user", has.user), ("order", order), ("ok", "true"))
-        facets = [rows.metadata_facet(*pair) for pair in pairs] + [
-            rows.hash_of(f"sha256\n{job_id}")
-        ]
+        found = [("metadata", "=".join(pair)) for pair in pairs]
+        found += [("seed", str(seed)), ("sha256", job_id)]
+        facets = [rows.facet(*one) for one in found]
         return row, [(facet, at, job_id) for facet in facets]
 
 

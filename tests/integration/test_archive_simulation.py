@@ -87,7 +87,7 @@ def rows_alone(_self: Catalog, rows: Any) -> dict[str, Job]:
 
 
 def newer_by_version(job: Job, row: Any) -> bool:
-    return job.version > row.version
+    return bool(job.version > row.version)
 
 
 STORED_STAYS = "AND (jobs.status <> 'stored' OR excluded.status = 'stored') "

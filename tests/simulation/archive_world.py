@@ -79,7 +79,8 @@ class ArchiveWorld(World):
         self._observed: tuple[int, int] = (-1, -1)
         self._commands, self._objects_at, self._objects_deleted = 0, 0, 0
         execute: Any = self.redis.execute
-        self.redis.execute = lambda words: self._execute(execute, words)  # type: ignore[assignment, method-assign]
+        redis: Any = self.redis
+        redis.execute = lambda words: self._execute(execute, words)
 
     # Parts of one process.
 

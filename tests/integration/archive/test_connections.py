@@ -45,7 +45,7 @@ def test_the_name_of_a_host_is_looked_up_where_gevent_waits(
 def test_a_host_has_a_name_and_a_password_any_character(postgres_server: PostgresServer) -> None:
     with postgres_server.client() as admin, postgres_server.database() as name:
         admin.execute("CREATE ROLE \"odd@user\" LOGIN SUPERUSER PASSWORD 'a@b:c/%#? é'")
-        secret = "odd%40user:a%40b%3Ac%2F%25%23%3F%20%C3%A9"  # noqa: S105 - of this test alone
+        secret = "odd%40user:a%40b%3Ac%2F%25%23%3F%20%C3%A9"
         for host in ("localhost", "127.0.0.1"):
             url = f"postgres://{secret}@{host}:{postgres_server.port}/{name}"
             archive = open_archive(url, 1, lambda call: call())

@@ -72,7 +72,7 @@ class Catalog:
         return {**hot, **unreadable, **self._current([row for row in rows if row.is_complete])}
 
     def _current(self, rows: Sequence[Row]) -> dict[str, Job]:
-        """The jobs of rows: as Redis has them, if it does; without those that were deleted."""
+        """The jobs of rows: as Redis has them, if it does (I25); without deleted ones (I27)."""
         known = self._evictions.look_up([row.job.id for row in rows])
         found = {}
         for row in rows:
@@ -129,7 +129,7 @@ class Catalog:
         current = self._current([row for row in rows if row.job.id not in jobs])
         jobs |= {name: job for name, job in current.items() if search.matches(job)}
         ordered = sorted(jobs.values(), key=_position, reverse=True)
-        # Behind the nearer end of what was read in full, jobs could be missing.
+        # I31: behind the nearer end of what was read in full, jobs could be missing.
         rows_end = _position(rows[-1].job) if len(rows) > limit else _END
         end = max(hot.last or _END, rows_end)
         complete = [job for job in ordered if _position(job) >= end]

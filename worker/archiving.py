@@ -14,12 +14,12 @@ from jobs.domain.submission import UNCONFIRMED_CODES
 from jobs.services import Services
 from jobs.store import codec
 from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
+from jobs.store.evictions import BAD_RECORD_SECONDS
 from jobs.store.listing import Position
 from jobs.store.search import Search
 
 BATCH = 500
 POLL_SECONDS = 2.0
-BAD_RECORD_SECONDS = 3600.0
 NOT_READY_SECONDS = 600.0  # of a job with notifications or thumbnails to come
 # No request, pass or upload of a sidecar is older; an Idempotency-Key is known for a day.
 ARCHIVED_LEAST_SECONDS = 600.0
@@ -136,7 +136,7 @@ class Archiving:
                 yield job.id, max(self._evict_at(job, row, now), now)
 
     def _evict_at(self, job: Job, row: Version, now: float) -> float:
-        """When the record may leave Redis."""
+        """When the record may leave Redis: I24, a restored backup may lack a late row."""
         if row.status == Status.STORED and job.status is not Status.STORED:
             return now  # Redis came back older
         waits = job.notifications.pending or job.thumbnails.due_at is not None
@@ -155,6 +155,6 @@ class Archiving:
 
 
 def _is_newer(job: Job, row: Version) -> bool:
-    """Whether a record says more than a row: what was stored once stays so."""
+    """Whether a record says more than a row: what was stored once stays so (I26)."""
     is_lesser = row.status == Status.STORED and job.status is not Status.STORED
     return job.version > row.version and not is_lesser

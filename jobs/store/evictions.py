@@ -11,11 +11,13 @@ from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
 from jobs.store.indexes import indexes
 from jobs.store.job_store import JobStore
+from jobs.store.metrics import Counter
 from jobs.store.scripts import Command, write_essential
 
 NEWEST = "newest"  # the creation time of the newest job that only the archive has
 LAST_PASS = "last_pass"  # noqa: S105 - when the sweep wrote rows last: an older Redis knows an older time
 SCANNED = 500
+BAD_RECORD_SECONDS = 3600.0  # until a job is looked at again whose row cannot be written
 
 
 class Known(NamedTuple):
@@ -26,8 +28,10 @@ class Known(NamedTuple):
     deleted_at: int | None
 
     def hides(self, version: int) -> bool:
-        """Whether a row of this version does not count, because its job was deleted."""
-        return self.deleted_at is not None and self.deleted_at >= version
+        """Whether a row of this version does not count, because its job was deleted (I27)."""
+        if self.deleted_at is None:
+            return self.tombstone == ""  # deleted by a process that knows of no archive
+        return self.deleted_at >= version
 
 
 class Cold(NamedTuple):
@@ -66,7 +70,7 @@ class Evictions:
     # Between Redis and the archive.
 
     def evict(self, job: Job) -> bool:
-        """Delete the record of an archived job unless it has changed. It is no deletion: no event.
+        """Delete the record of an archived job unless it has changed (I28). No deletion: no event.
 
         What is kept for a time beside the record stays, and the job counts as archived.
         """
@@ -75,13 +79,14 @@ class Evictions:
             *commit.tombstones(job, job.status.value),
             ("ZADD", keys.COLD, "INCR", 1, job.status.value),
             ("ZADD", keys.COLD, "GT", job.created_at, NEWEST),
+            ("HINCRBY", keys.COUNTERS, Counter.EVICTED, 1),
         ]
         return self._store.run_if_unchanged(job.id, job.version, commands)
 
     def recall(self, job: Job) -> bool:
         """Write the record of a job of the archive, so that it can be changed; False if deleted.
 
-        The job is not new: no event, no count, no cost, no notification.
+        The job is not new (I33): no event, no count, no cost, no notification.
         """
         version = max(job.version + 1, int(self._store.now() * 1e6))
         due_at = version / 1e6 + commit.ARCHIVE_SECONDS
@@ -113,6 +118,13 @@ class Evictions:
                 keys.ARCHIVE_DUE, "-inf", at, 0, limit, withscores=True
             )
         return [(name.decode(), score) for name, score in found]
+
+    def postponed(self, now: float, limit: int) -> list[str]:
+        """Jobs to look at within an hour, among them all whose rows could not be written."""
+        bounds = f"({now:.17g}", now + BAD_RECORD_SECONDS
+        with unavailable():
+            found = self._redis.zrangebyscore(keys.ARCHIVE_DUE, *bounds, 0, limit)
+        return [name.decode() for name in found]
 
     def reschedule(self, changes: Iterable[tuple[str, float, float | None]]) -> None:
         """Set when jobs are looked at next (id, score that was read, new score or None)."""

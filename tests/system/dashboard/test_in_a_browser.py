@@ -132,28 +132,6 @@ def test_filters_make_an_address_to_share(visit: Visit, stack: Stack) -> None:
     expect(page.get_by_role("heading", name="hills number 5")).to_be_visible()
 
 
-def test_images_are_found_by_the_words_of_their_prompts(visit: Visit, stack: Stack) -> None:
-    wanted = finish_job(stack, prompt="The Fog of a Çastle, with 100 % <b>light</b>")
-    page = visit("/?status=stored").page
-    page.keyboard.press("/")
-    expect(page.get_by_role("searchbox")).to_be_focused()
-    page.keyboard.type('castle "the fog"')
-    page.keyboard.press("Enter")
-    expect(page.locator(".card")).to_have_count(1)
-    assert "q=castle+%22the+fog%22" in page.url and "status=stored" in page.url
-    assert card(page, wanted).locator("mark").all_inner_texts() == ["The", "Fog", "Çastle"]
-    card(page, wanted).click()
-    expect(page).to_have_url(re.compile(f"/jobs/{wanted}"))
-    page.go_back()
-    expect(page.get_by_role("searchbox")).to_have_value('castle "the fog"')
-    page.get_by_role("searchbox").fill("castle dragon")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("No job matches")).to_be_visible()
-    page.get_by_role("link", name="Search without words: castle dragon").click()
-    expect(page).to_have_url(re.compile(r"/\?status=stored$"))
-    expect(card(page, wanted)).to_be_visible()
-
-
 def test_a_page_of_a_job_tells_what_comes_next_and_what_was_refused(
     visit: Visit, stack: Stack
 ) -> None:

@@ -206,10 +206,9 @@ def enqueue_once(
                 continue
             except errors.Evicted:  # and a moment ago the archive did not have it
                 raise errors.ArchiveUnavailable("the archive lacks a job that it had") from None
-        if job and job.submission.request_digest != details.request_digest:
+        if job.submission.request_digest != details.request_digest:
             raise errors.IdempotencyKeyReused
-        if job:
-            return job
+        return job
     raise errors.StoreUnavailable("a job of this Idempotency-Key comes and goes")
 
 

@@ -11,7 +11,6 @@ from jobs.archive.database import ConnectionLost
 from jobs.catalog import Catalog
 from jobs.config.settings import Settings
 from jobs.domain.job import Job
-from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.keys import COUNTERS, DELETIONS, EVENTS, NOTIFICATIONS, RECORD_PREFIX
 from tests.simulation import archive_faults, archive_processes, checks, processes
@@ -72,7 +71,7 @@ class ArchiveWorld(World):
         self.is_redis_older = False
         self._lost: set[str] = set()
         self.created_at: dict[str, float] = {}
-        self._stored: set[str] = set()
+        self.stored: set[str] = set()
         self._deleting, self._announcing = Counter[str](), Counter[str]()
         self._away: list[tuple[float, float]] = []
         self._errors = self.archive_faults.errors
@@ -115,7 +114,7 @@ class ArchiveWorld(World):
         """Redis or the database comes back older: what it had is checked from now on."""
         self.restores += 1
         self._observed = (-1, -1)
-        self._stored.clear()
+        self.stored.clear()
 
     def accept_losses(self) -> None:
         """Nothing else has what is gone now."""
@@ -180,7 +179,7 @@ class ArchiveWorld(World):
             self._forget(name)
             self._observed = seen
         if self.is_redis_older:  # I26: a lesser record goes, and the stored row is seen again
-            for name in self._stored:
+            for name in self.stored:
                 self.terminal.pop(name, None)
         super()._observe()
         found = self.jobs_anywhere()
@@ -194,14 +193,6 @@ class ArchiveWorld(World):
         if self._objects_at != self._objects_deleted:
             self._objects_at = self._objects_deleted
             checks.check_objects_of(self, found)
-
-    def observe_rows(self) -> None:
-        """After each write of the database."""
-        rows = self.archive.rows()
-        for name in self._stored & rows.keys():
-            if rows[name].status != "stored":
-                self.violate(f"I26: the stored row of {name} says {rows[name].status} now")
-        self._stored = {name for name, row in rows.items() if row.status == "stored"}
 
     def _check_writer(self, job: Job) -> None:
         """A job that is recalled looks as if it had ended now where its past is not known."""
@@ -249,7 +240,7 @@ class ArchiveWorld(World):
 
     def _forget(self, job_id: str) -> None:
         """Check no more what was known of a job."""
-        known: tuple[set[str], ...] = (self.readable, self.acknowledged, self._stored)
+        known: tuple[set[str], ...] = (self.readable, self.acknowledged, self.stored)
         for ids in known:
             ids.discard(job_id)
         memories: tuple[dict[str, Any], ...] = (self.terminal, self.created_at, self.edits)
@@ -305,11 +296,5 @@ class ArchiveWorld(World):
         for n in range(2):
             self._add(f"web {task.id} {n}", archive_processes.caller, task, n, at=1.0 + n)
 
-    # What is checked when all is over.
-
     def _check_end(self) -> None:
-        for job_id, job in self.jobs_anywhere().items():
-            if not job.status.terminal:
-                self.violate(f"I6: job {job_id} is {job.status} in the end")
-            if job.status is Status.STORED and not self.epochs[job_id]:
-                checks.check_objects(self, job)
+        checks.check_end(self)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from jobs.domain.job import Job
+from jobs.domain.status import Status
 from jobs.storage.layout import companion_keys
 from jobs.store.keys import ARCHIVE_DUE
 from tests.simulation.bfl import URL_SECONDS
@@ -60,3 +61,20 @@ def check_objects_of(world: Any, found: dict[str, Job]) -> None:
         for file in job.present_media if is_whole else ():
             if world.media.size(file.key) != file.bytes:
                 world.violate(f"I32: object {file.key} of job {job.id} was deleted")
+
+
+def check_rows(world: Any) -> None:
+    """After each write of the database."""
+    rows = world.archive.rows()
+    for name in world.stored & rows.keys():
+        if rows[name].status != "stored":
+            world.violate(f"I26: the stored row of {name} says {rows[name].status} now")
+    world.stored = {name for name, row in rows.items() if row.status == "stored"}
+
+
+def check_end(world: Any) -> None:
+    for job_id, job in world.jobs_anywhere().items():
+        if not job.status.terminal:
+            world.violate(f"I6: job {job_id} is {job.status} in the end")
+        if job.status is Status.STORED and not world.epochs[job_id]:
+            check_objects(world, job)

@@ -274,11 +274,9 @@ def removal(job: Job) -> list[Command]:
 def tombstones(job: Job, status: str = "") -> list[Command]:
     """The commands that prevent later callbacks from making a job anew (I12).
 
-    With a status the job is not deleted: the archive has it. Callbacks about a submission name
-    the job itself, and one tombstone is 180 bytes for eight days.
+    With a status the job is not deleted: the archive has it.
     """
-    names = _tombstones(job)[: 1 if status and job.is_submission else None]
-    return [("SET", name, status, "EX", TOMBSTONE_SECONDS) for name in names]
+    return [("SET", name, status, "EX", TOMBSTONE_SECONDS) for name in _tombstones(job)]
 
 
 def _tombstones(job: Job) -> list[str]:

@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from jobs.archive.archive import Archive, open_archive
-from jobs.archive.sqlite import Runner
+from jobs.archive.database import Runner
 from jobs.bfl.client import BflClient
 from jobs.bfl.hosts import HostPolicy, api_origin
 from jobs.catalog import Catalog
@@ -94,7 +94,9 @@ class Services:
         self.evictions = Evictions(batching, self.store)
         self.catalog = Catalog(self.store, self.listing, self.evictions, self.archive)
         self.events = Events(redis)
-        self.metrics = Metrics(redis, clock, self.rq_queue)
+        self.metrics = Metrics(
+            redis, clock, self.rq_queue, has_archive=settings.database_url is not None
+        )
         self.costs = Costs(redis, clock)
         self.schemas = LiveSchemas(redis, is_live=settings.bfl_openapi)
         self.refused_callbacks = RefusedCallbacks(batching)

@@ -33,16 +33,21 @@ _FILE_FIELDS = ("key", "content_type", "bytes", "sha256", "width", "height")
 
 def render(job: Job) -> bytes:
     """The bytes of a job's sidecars."""
-    document: dict[str, Any] = {
+    return to_json(document(job), indent=2) + b"\n"
+
+
+def document(job: Job) -> dict[str, Any]:
+    """A job as the API shows it, but with the keys of its objects in place of links."""
+    found: dict[str, Any] = {
         "format": 1,
         **views.base_view(job, [_sidecar_file(file) for file in job.media]),
         "ended_at": rfc3339(job.end),
         "request": job.submission.request_digest,
     }
     if job.request.public_input is not None:
-        document["input"] = job.request.public_input
-        document["input_files"] = [_sidecar_file(file) for file in job.request.input_files]
-    return to_json(document, indent=2) + b"\n"
+        found["input"] = job.request.public_input
+        found["input_files"] = [_sidecar_file(file) for file in job.request.input_files]
+    return found
 
 
 def _sidecar_file(file: MediaFile) -> dict[str, Any]:

@@ -5,12 +5,15 @@ from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from receiver.checks import ReadinessResults
+from receiver.checks.archive import ARCHIVE, DATABASE
 from receiver.checks.redis import MEMORY
 from receiver.checks.result import Grade
 from receiver.context import part
 from receiver.metrics import MetricsText
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.responses import Readiness
+
+SHOWN_WARNINGS = (MEMORY, DATABASE, ARCHIVE)
 
 blueprint = Blueprint("health", __name__)
 
@@ -39,7 +42,7 @@ def is_ready() -> ResponseReturnValue:
     checks = dict.fromkeys((result.name for result in results), "ok")
     for result in results:
         # Warnings about settings are not public: this endpoint needs no key.
-        if not result.ok or (result.name == MEMORY and result.grade is Grade.WARNING):
+        if not result.ok or (result.name in SHOWN_WARNINGS and result.grade is Grade.WARNING):
             checks[result.name] = result.why
     return {"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503
 

@@ -11,11 +11,13 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from jobs.domain.errors import StoreUnavailable
+from jobs.archive.archive import Archive
+from jobs.domain.errors import ArchiveUnavailable, StoreUnavailable
 from jobs.domain.status import TERMINAL, ReportKind, Source
 from jobs.services import Services
 from jobs.store import metrics
 from jobs.store.listing import longest_wait
+from receiver.checks.archive import late_seconds
 from receiver.shared_value import SharedValue
 
 REFUSALS = {
@@ -54,7 +56,9 @@ def _from_redis(services: Services) -> Iterator[Metric]:
     yield from _urgency(services)
     yield from _submitting(services)
     yield from _costs(services)
-    yield from _processes(services)
+    yield from _processes(services, totals)
+    if services.archive:
+        yield from _archive(services, services.archive, totals)
     yield _histogram(
         totals, metrics.LIFE_LEFT, "Remaining life of a URL when its media were stored."
     )
@@ -98,7 +102,7 @@ def _jobs(totals: metrics.Totals) -> Iterator[Metric]:
         for status in sorted(TERMINAL)
         for source in (*Source, None)
     }
-    yield _gauges("jobs", "Jobs on record.", ("status",), on_record)
+    yield _gauges("jobs", "Jobs on record, in Redis or in the database.", ("status",), on_record)
     text = "Ended jobs by status and source of the final report."
     yield _counters("jobs_ended", text, ("status", "source"), ended)
     yield _gauge("due_jobs", "Jobs that are due for a check.", totals.due)
@@ -153,7 +157,7 @@ def _costs(services: Services) -> Iterator[Metric]:
     yield _gauge("paid_and_not_kept_jobs", "Billed jobs on record without stored media.", unkept)
 
 
-def _processes(services: Services) -> Iterator[Metric]:
+def _processes(services: Services, totals: metrics.Totals) -> Iterator[Metric]:
     ages = services.metrics.heartbeat_ages()
     workers = len(services.metrics.worker_keys())
     refuses = services.metrics.problem("storage") is not None
@@ -164,7 +168,23 @@ def _processes(services: Services) -> Iterator[Metric]:
     ratio = services.metrics.memory_used_ratio()
     text = "Share of Redis's maxmemory that is in use; 0 without a limit."
     yield _gauge("redis_memory_used_ratio", text, ratio)
+    text = "Memory of Redis for each job there; no sample under 1,000 jobs."
+    yield _gauge("redis_bytes_per_job", text, services.metrics.bytes_per_job(totals))
     yield _gauge("storage_refuses", "1 if the storage refused a write this minute.", refuses)
+
+
+def _archive(services: Services, archive: Archive, totals: metrics.Totals) -> Iterator[Metric]:
+    """Rows are not counted: that reads an index of the whole table."""
+    try:
+        is_up = bool(archive.state())
+    except ArchiveUnavailable:
+        is_up = False
+    evicted: Samples = {(): totals.counts.get(metrics.Counter.EVICTED, 0)}
+    yield _gauge("database_up", "Whether the database answers this web process.", is_up)
+    text = "How late the sweep is with the oldest job that is due for the database."
+    yield _gauge("archive_late_seconds", text, late_seconds(services))
+    yield _gauge("archived_jobs", "Jobs that only the database has.", totals.archived)
+    yield _counters("evictions", "Jobs that left Redis for the database.", (), evicted)
 
 
 def _gauge(name: str, text: str, value: float | None) -> Metric:

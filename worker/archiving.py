@@ -14,12 +14,12 @@ from jobs.domain.submission import UNCONFIRMED_CODES
 from jobs.services import Services
 from jobs.store import codec
 from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
+from jobs.store.evictions import BAD_RECORD_SECONDS
 from jobs.store.listing import Position
 from jobs.store.search import Search
 
 BATCH = 500
 POLL_SECONDS = 2.0
-BAD_RECORD_SECONDS = 3600.0
 NOT_READY_SECONDS = 600.0  # of a job with notifications or thumbnails to come
 # No request, pass or upload of a sidecar is older; an Idempotency-Key is known for a day.
 ARCHIVED_LEAST_SECONDS = 600.0

@@ -1,14 +1,13 @@
 """The rows of the archive: put, read by id, listed, and deleted."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from jobs.archive import queries, rows
-from jobs.archive.database import BadRow, Database, Transaction
-from jobs.archive.postgres import PostgresDatabase
+from jobs.archive.database import BadRow, Database, Runner, Transaction
 from jobs.archive.rows import Row
-from jobs.archive.sqlite import Runner, SqliteDatabase
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.listing import Position
@@ -31,17 +30,21 @@ class Version(NamedTuple):
 
 
 class State(NamedTuple):
-    """When rows were written last, and up to which microsecond rows of deleted jobs are gone."""
+    """When rows were written last, and up to which microsecond rows of deleted jobs are gone.
+
+    `schema` is the version of the tables.
+    """
 
     last_pass: float
     deletions_until: float
+    schema: int
 
 
 class Archive:
     """Raises ArchiveUnavailable."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self.database_name = database, database.name
 
     def close(self) -> None:
         self._database.close()
@@ -183,7 +186,13 @@ class Archive:
 
     def state(self) -> State:
         found = dict(self._database.transact(lambda run: run("SELECT name, value FROM state")))
-        return State(found.get(LAST_PASS, 0.0), found.get(NOTED, 0.0))
+        schema = int(found["schema"])
+        return State(found.get(LAST_PASS, 0.0), found.get(NOTED, 0.0), schema)
+
+    def size(self) -> int:
+        """Bytes of the whole database."""
+        sql = self._database.size_sql
+        return int(self._database.transact(lambda run: run(sql))[0][0])
 
     def note_deletions(self, day: int, until: float) -> None:
         """Note up to which microsecond rows of deleted jobs are gone, as of a day."""
@@ -201,10 +210,15 @@ class Archive:
 
 def open_archive(url: str, connections: int, in_thread: Runner) -> Archive:
     """The archive of a DATABASE_URL; nothing is connected yet. `in_thread` is for SQLite."""
-    if url.startswith(SQLITE):
-        path = unquote(url.removeprefix(SQLITE))
-        return Archive(SqliteDatabase(path, connections, in_thread))
-    return Archive(PostgresDatabase(url, connections))
+    if path := sqlite_path(url):
+        sqlite = import_module("jobs.archive.sqlite")  # only the one in use is loaded
+        return Archive(sqlite.SqliteDatabase(path, connections, in_thread))
+    return Archive(import_module("jobs.archive.postgres").PostgresDatabase(url, connections))
+
+
+def sqlite_path(url: str) -> str:
+    """The file of a DATABASE_URL; empty if it leads to a server."""
+    return unquote(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else ""
 
 
 def _values(jobs: Iterable[Job], now: float) -> Iterator[tuple[Any, ...]]:

@@ -32,6 +32,7 @@ class Transaction(Protocol):
 
 
 Work = Callable[[Transaction], T]
+Runner = Callable[[Callable[[], Any]], Any]  # runs a call that blocks
 
 
 class Database(ABC):
@@ -40,7 +41,9 @@ class Database(ABC):
     With row numbers each row has one, in the order of time.
     """
 
+    name: str
     has_row_numbers: bool
+    size_sql: str
 
     def __init__(self, connections: int) -> None:
         self._free: LifoQueue[Any] = LifoQueue()

@@ -39,7 +39,9 @@ class _Connection(NamedTuple):
 class PostgresDatabase(Database):
     """Raises what `Database` raises. psycopg is loaded by the first connection."""
 
+    name = "PostgreSQL"
     has_row_numbers = False
+    size_sql = "SELECT pg_database_size(current_database())"
 
     def __init__(self, url: str, connections: int) -> None:
         super().__init__(connections)

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +14,7 @@ from jobs.archive.database import (
     BadRow,
     ConnectionLost,
     Database,
+    Runner,
     Work,
     require_no_newer_schema,
 )
@@ -32,7 +33,6 @@ _SETTINGS = (
 _TYPES = schema.SQLITE_TYPES | {"row_number": "number INTEGER PRIMARY KEY,"}
 
 T = TypeVar("T")
-Runner = Callable[[Callable[[], Any]], Any]
 
 
 class _Connection(NamedTuple):
@@ -44,7 +44,9 @@ class _Connection(NamedTuple):
 class SqliteDatabase(Database):
     """Raises what `Database` raises."""
 
+    name = "SQLite"
     has_row_numbers = True
+    size_sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
 
     def __init__(self, path: str, connections: int, in_thread: Runner) -> None:
         super().__init__(connections)

@@ -10,11 +10,13 @@ from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
 from jobs.store.indexes import indexes
 from jobs.store.job_store import JobStore
+from jobs.store.metrics import Counter
 from jobs.store.scripts import Command, write_essential
 
 NEWEST = "newest"  # the creation time of the newest job that only the archive has
 LAST_PASS = "last_pass"  # noqa: S105 - when the sweep wrote rows last: an older Redis knows an older time
 SCANNED = 500
+BAD_RECORD_SECONDS = 3600.0  # until a job is looked at again whose row cannot be written
 
 
 class Known(NamedTuple):
@@ -74,6 +76,7 @@ class Evictions:
             *commit.tombstones(job, job.status.value),
             ("ZADD", keys.COLD, "INCR", 1, job.status.value),
             ("ZADD", keys.COLD, "GT", job.created_at, NEWEST),
+            ("HINCRBY", keys.COUNTERS, Counter.EVICTED, 1),
         ]
         return self._store.run_if_unchanged(job.id, job.version, commands)
 
@@ -112,6 +115,13 @@ class Evictions:
                 keys.ARCHIVE_DUE, "-inf", at, 0, limit, withscores=True
             )
         return [(name.decode(), score) for name, score in found]
+
+    def postponed(self, now: float, limit: int) -> list[str]:
+        """Jobs to look at within an hour, among them all whose rows could not be written."""
+        bounds = f"({now:.17g}", now + BAD_RECORD_SECONDS
+        with unavailable():
+            found = self._redis.zrangebyscore(keys.ARCHIVE_DUE, *bounds, 0, limit)
+        return [name.decode() for name in found]
 
     def reschedule(self, changes: Iterable[tuple[str, float, float | None]]) -> None:
         """Set when jobs are looked at next (id, score that was read, new score or None)."""

@@ -17,6 +17,7 @@ from jobs.store.scripts import write_essential
 
 TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps
+JOBS_MEASURED = 1000
 # Labels in Prometheus.
 NO_SOURCE = "none"  # no final report
 OLD_REPORT = "old"  # a duplicate or late one
@@ -61,6 +62,7 @@ class Counter(StrEnum):
     NOTIFICATION_DELIVERED = "notification_delivered"
     NOTIFICATION_POSTPONED = "notification_postponed"
     NOTIFICATION_GIVEN_UP = "notification_given_up"
+    EVICTED = "evicted"
 
 
 def report_counter(source: Source, kind: ReportKind | None) -> str:
@@ -78,20 +80,29 @@ class Totals(NamedTuple):
 
     counts: Mapping[str, int]
     jobs: Mapping[Status, int]
+    archived: int  # of these jobs those that only the archive has
     due: int
     overdue: int
     waiting: int  # for a worker
     rq_jobs: int  # in RQ's queue
     notifications: int  # jobs with notifications to send
 
+    @property
+    def hot(self) -> int:
+        """Jobs with a record in Redis."""
+        return sum(self.jobs.values()) - self.archived
+
 
 class Metrics:
     """Counters, queue lengths and heartbeats. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, clock: Clock, rq_queue: RqQueue) -> None:
+    def __init__(
+        self, redis: Redis, clock: Clock, rq_queue: RqQueue, *, has_archive: bool = False
+    ) -> None:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
         self._rq_queue = rq_queue
+        self._has_archive = has_archive
 
     def totals(self) -> Totals:
         """All counters, jobs by status, and lengths of the queues."""
@@ -106,10 +117,18 @@ class Metrics:
             pipe.zcard(keys.PENDING_POLLS)
             pipe.llen(self._rq_queue.queue_key)
             pipe.zcard(keys.NOTIFICATIONS)
-            counts, *jobs, due, overdue, rescues, polls, rq_jobs, notifications = pipe.execute()
+            pipe.zrange(keys.COLD, 0, -1, withscores=True)
+            counts, *jobs, due, overdue, rescues, polls, rq_jobs, notifications, cold = (
+                pipe.execute()
+            )
+        found = {name.decode(): int(number) for name, number in cold} if self._has_archive else {}
+        archived = [max(found.get(status, 0), 0) for status in Status]
         return Totals(
             counts={name.decode(): int(value) for name, value in counts.items()},
-            jobs=dict(zip(Status, jobs, strict=True)),
+            jobs={
+                status: hot + cold for status, hot, cold in zip(Status, jobs, archived, strict=True)
+            },
+            archived=sum(archived),
             due=due,
             overdue=overdue,
             waiting=rescues + polls,
@@ -163,6 +182,12 @@ class Metrics:
                 return dict(self._redis.info())
         except StoreUnavailable:
             return {}
+
+    def bytes_per_job(self, totals: Totals) -> float | None:
+        """Memory of Redis for each job there; None for few jobs: other data would count more."""
+        if totals.hot < JOBS_MEASURED:
+            return None
+        return float(self.info().get("used_memory_dataset", 0) / totals.hot)
 
     def memory_used_ratio(self) -> float:
         """Share of maxmemory in use; 0 without a limit, or where a provider forbids INFO."""

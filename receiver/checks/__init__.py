@@ -10,7 +10,7 @@ from typing import NamedTuple
 from jobs.domain.errors import InvalidSettings, StoreUnavailable
 from jobs.services import Services
 from receiver.bfl_account import Account
-from receiver.checks import bfl, outgoing, processes, public_url, redis, settings, storage
+from receiver.checks import archive, bfl, outgoing, processes, public_url, redis, settings, storage
 from receiver.checks.context import Context
 from receiver.checks.result import Result, warning
 from receiver.shared_value import SharedValue
@@ -33,6 +33,7 @@ CHECKS = (
     Check("redis", redis.check, before_start=True),
     Check("durability", redis.check_durability, needs_redis=True, before_start=True),
     Check("storage", storage.check, before_start=True),
+    Check(archive.DATABASE, archive.check, before_start=True),
     Check(redis.MEMORY, redis.check_memory, needs_redis=True),
     Check("worker", processes.check_worker, needs_redis=True),
     Check("sweep", processes.check_sweep, needs_redis=True),
@@ -40,6 +41,7 @@ CHECKS = (
     Check("submissions", bfl.check_submissions, needs_redis=True),
     Check("credits", bfl.check_credits, needs_redis=True),
     Check("models", bfl.check_schemas, needs_redis=True),
+    Check(archive.ROWS, archive.check_rows, on_demand=True),
     Check("bfl", bfl.check_account, on_demand=True),
     Check("outgoing", outgoing.check, on_demand=True),
     Check("public_url", public_url.check, on_demand=True),

@@ -2,9 +2,16 @@
 
 from functools import cached_property
 
+from jobs.archive.archive import Archive
 from jobs.bfl.client import BflClient
 from jobs.config.settings import Settings
-from jobs.services import Services, build_bfl_client, build_storage, redis_for_web
+from jobs.services import (
+    Services,
+    build_archive,
+    build_bfl_client,
+    build_storage,
+    redis_for_web,
+)
 from jobs.storage.base import MediaStorage
 from jobs.storage.providers import WEB_LIMITS
 from receiver.bfl_account import Account, Balance
@@ -37,6 +44,10 @@ class Context:
     def storage(self) -> MediaStorage:
         """Raises InvalidSettings."""
         return self._services.storage if self._services else build_storage(self.settings)
+
+    @cached_property
+    def archive(self) -> Archive | None:
+        return self._services.archive if self._services else build_archive(self.settings, None)
 
     @cached_property
     def bfl(self) -> BflClient:

@@ -7,6 +7,7 @@ from click.core import ParameterSource
 from flask import Flask
 from flask.cli import FlaskGroup, routes_command, run_command, shell_command
 
+from receiver.cli.archive import archive
 from receiver.cli.credits import credits_left
 from receiver.cli.doctor import doctor
 from receiver.cli.jobs import jobs
@@ -15,7 +16,7 @@ from receiver.cli.login import login
 from receiver.cli.repair import repair
 from receiver.cli.submit import submit
 
-COMMANDS: tuple[click.Command, ...] = (submit, jobs, credits_left, keys, login, doctor, repair)
+COMMANDS = (submit, jobs, archive, credits_left, keys, login, doctor, repair)
 HELP = """Fluxkeep keeps the media of jobs at BFL's FLUX API.
 
 The commands need the settings of its processes; after `make run` they find them in var/run.env.
@@ -27,8 +28,8 @@ HIDDEN: tuple[click.Command, ...] = (run_command, shell_command, routes_command)
 def install(app: Flask) -> None:
     for command in COMMANDS:
         app.cli.add_command(command)
-    for command in HIDDEN:
-        command.hidden = True
+    for hidden in HIDDEN:
+        hidden.hidden = True
     _begin_help_with_fluxkeep()
 
 

@@ -60,7 +60,9 @@ def list_jobs(
     click.echo(_row({name: name.removesuffix("_at") for name in COLUMN_WIDTHS}))
     for job, view in zip(page.jobs, found, strict=True):
         click.echo(_row({**view, "prompt": inputs.prompt(job) or job.result.get("prompt")}))
-    if page.last:
+    if page.is_cut:
+        click.echo("Older jobs are in the database, which does not answer.", err=True)
+    elif page.last:
         click.echo(f"There are more jobs; these are the newest {limit}.", err=True)
 
 

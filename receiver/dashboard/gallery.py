@@ -78,6 +78,7 @@ def show() -> ResponseReturnValue:
         query=query,
         cards=cards(services(), page.jobs),
         older=_address(cursor=format_cursor(page.last)) if page.last else None,
+        is_cut=page.is_cut,
         newest=_address() if query.cursor else None,
         tabs=list(_tabs(query)),
         filters=list(_filters()),

@@ -1,11 +1,12 @@
 """Form fields from the kept input of a job, and the jobs that repeat one another."""
 
 import json
+from contextlib import suppress
 from operator import attrgetter
 from typing import NamedTuple
 
 from jobs import inputs
-from jobs.domain.errors import FluxkeepError
+from jobs.domain.errors import ArchiveUnavailable, FluxkeepError
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.search import Search
@@ -59,15 +60,17 @@ def kept_images(services: Services, job_id: str) -> list[KeptImage]:
 def related_jobs(services: Services, job: Job) -> list[Job]:
     """The job that this one repeats, other repeats of it, and repeats of this one; oldest first.
 
-    Of the repeats the newest are shown.
+    Of the repeats the newest are shown, and while the database is away those that Redis has.
     """
     original = job.request.repeats
-    parent = services.catalog.load(original, exactly=True) if original else None
-    own = {one.id: one for one in (parent, job) if one}
-    repeats: dict[str, Job] = {}
+    own, repeats = {job.id: job}, dict[str, Job]()
+    with suppress(ArchiveUnavailable):
+        if original and (parent := services.catalog.load(original, exactly=True)):
+            own[original] = parent
     for job_id in filter(None, (original, job.id)):
-        page = services.catalog.page(Search(repeats=job_id), RELATED_MAX, None)
-        repeats |= {one.id: one for one in page.jobs if one.id not in own}
+        with suppress(ArchiveUnavailable):
+            page = services.catalog.page(Search(repeats=job_id), RELATED_MAX, None)
+            repeats |= {one.id: one for one in page.jobs if one.id not in own}
     oldest_first = attrgetter("created_at")
     newest = sorted(repeats.values(), key=oldest_first)[-RELATED_MAX:]
     return sorted((*own.values(), *newest), key=oldest_first)

@@ -14,8 +14,8 @@ from tests.harness import Stack, free_port, stopped_stack, wait_for
 from tests.harness.command_line import FOX, CommandLine, CommandResult, quick
 from tests.harness.images import png
 
-GROUPS = ("submit", "jobs", "credits", "doctor", "repair")
-COMMANDS = (*GROUPS, "jobs list", "jobs show", "jobs rescue")
+GROUPS = ("submit", "jobs", "archive", "credits", "doctor", "repair")
+COMMANDS = (*GROUPS, "jobs list", "jobs show", "jobs rescue", "archive export")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def bytes_at_bfl(stack: Stack, job: dict[str, Any]) -> list[bytes]:
 def test_the_help_lists_what_fluxkeep_can_do_and_nothing_else(shell: CommandLine) -> None:
     result = shell.run("--help")
     listed = re.findall(r"^  (\w+)  ", result.out.partition("Commands:")[2], re.MULTILINE)
-    assert listed == ["credits", "doctor", "jobs", "keys", "login", "repair", "submit"]
+    assert listed == ["archive", "credits", "doctor", "jobs", "keys", "login", "repair", "submit"]
     assert result.out.partition("\n\n")[2].lstrip().startswith("Fluxkeep ")
 
 

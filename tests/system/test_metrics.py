@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.procfile import ROOT
 from receiver.metrics import REFUSALS
-from tests.harness import WEBHOOK_SECRET, Stack, wait_for
+from tests.harness import WEBHOOK_SECRET, Stack, running_stack, wait_for
 from tests.harness.prometheus import Prometheus, promtool
 
 RULES = ROOT / "deploy" / "prometheus" / "rules.yml"
@@ -26,6 +26,15 @@ Samples = dict[str, float]
 
 # Two gunicorn workers take callbacks; nothing is polled.
 SETTINGS = {"CALLBACK_GRACE": "600", "WEB_CONCURRENCY": "2"}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """With a database, which has metrics of its own."""
+    directory = tmp_path_factory.mktemp("stack")
+    database = {"DATABASE_URL": f"sqlite:///{directory}/archive.db"}
+    with running_stack(directory, None, None, **SETTINGS, **database) as running:
+        yield running
 
 
 def page(stack: Stack) -> str:

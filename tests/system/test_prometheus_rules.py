@@ -20,6 +20,8 @@ HEALTHY = {
     "workers": ("workers{}", "2x180"),
     "worker": ('heartbeat_age_seconds{process="worker"}', "5x180"),
     "memory": ("redis_memory_used_ratio{}", "0.5x180"),
+    "database": ("database_up{}", "1x180"),
+    "late": ("archive_late_seconds{}", "2x180"),
     "waiting": ("waiting_jobs{}", "3x180"),
     "overdue": ("overdue_jobs{}", "0x180"),
     "refuses": ("storage_refuses{}", "0x180"),
@@ -59,6 +61,9 @@ CASES: dict[str, tuple[dict[str, str], set[str]]] = {
         {"RedisMemoryHigh", "RedisFull"},
     ),
     "Redis is away": ({**NOTHING, "up": "1x170 0x10"}, {"RedisDown"}),
+    "the database is away": ({"database": "1x170 0x10"}, {"DatabaseDown"}),
+    "there is no database": ({"database": "", "late": ""}, set()),
+    "ended jobs do not get into the database": ({"late": "2x150 1000+60x30"}, {"ArchiveLate"}),
     "nobody answers Prometheus": (NOTHING, {"NotScraped"}),
     "callbacks stop and BFL is polled": (
         {"by_callback": "0+9x100 900x80", "by_poll": "0+1x100 100+10x80"},

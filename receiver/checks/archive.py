@@ -1,0 +1,135 @@
+"""Checks of the archive: the database, how late the sweep is, and jobs that it cannot archive.
+
+None is a failure but a file on a network: while the database is away callbacks go on.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from jobs.archive import schema
+from jobs.archive.archive import Archive, sqlite_path
+from jobs.config.settings import Settings
+from jobs.domain.errors import ArchiveUnavailable
+from jobs.services import Services
+from jobs.store import codec
+from receiver.checks.context import Context
+from receiver.checks.result import Result, failed, ok, warning
+
+DATABASE = "database"
+ARCHIVE = "archive"
+ROWS = "rows"
+LATE_SECONDS = 300.0
+UNARCHIVED_SECONDS = 3600.0
+BATCH = 500
+READ_MAX = 20_000
+NAMED_MAX = 10
+MOUNTS = Path("/proc/self/mountinfo")
+# SQLite's locks and shared memory do not work there.
+REFUSED_FILESYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse")
+
+_LOCAL = "Put it on a local disk of the one machine that runs web and sweep, or use PostgreSQL."
+_AWAY = "See to the database. Until it answers, ended jobs stay in Redis and archived ones get 503."
+_NEWER = "Deploy the newer release everywhere: this one reads its rows, and writes none."
+_LATE = "See the log of the sweep: the database may be away, full or read-only. Redis keeps them."
+_NO_ROW = (
+    "Redis keeps them. `repair` looks at unreadable records; the sweep's log names the others."
+)
+
+
+def check(context: Context) -> Iterator[Result]:
+    """Where its file lies, whether it answers with tables of this release, and the sweep's delay.
+
+    Raises StoreUnavailable.
+    """
+    if context.archive is None:
+        return
+    yield _database(context.archive, _filesystem(context.settings))
+    if context.redis_answers:
+        yield _archiving(context.services)
+
+
+def _database(archive: Archive, kind: str) -> Result:
+    if kind.startswith(REFUSED_FILESYSTEMS):
+        return failed(DATABASE, f"its file is on {kind}, where SQLite loses data", _LOCAL)
+    try:
+        version = archive.state().schema
+    except ArchiveUnavailable as error:
+        return warning(DATABASE, _reason(error), _AWAY)
+    if version > schema.VERSION:
+        return warning(DATABASE, "has tables of a newer release: no jobs are archived", _NEWER)
+    return ok(DATABASE, f"{archive.database_name} answers, tables of version {version}")
+
+
+def _reason(error: ArchiveUnavailable) -> str:
+    return f"does not answer ({str(error).removeprefix('database: ')})"
+
+
+def _filesystem(settings: Settings) -> str:
+    """The type of the file system of an SQLite file; empty where Linux does not tell it."""
+    url = settings.database_url
+    if not (url and (name := sqlite_path(url.get_secret_value()))):
+        return ""
+    path = Path(name).absolute()
+    try:
+        device = next(one for one in (path, *path.parents) if one.exists()).stat().st_dev
+        lines = MOUNTS.read_text().splitlines()
+    except OSError:
+        return ""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    mounts = (line.partition(" - ") for line in lines)
+    return next((kind.split()[0] for place, _, kind in mounts if place.split()[2] == number), "")
+
+
+def _archiving(services: Services) -> Result:
+    if (seconds := late_seconds(services)) > LATE_SECONDS:
+        why = f"the oldest job that is due for the database is {seconds / 60:,.0f} minutes late"
+        return warning(ARCHIVE, why, _LATE)
+    totals = services.metrics.totals()
+    size = services.metrics.bytes_per_job(totals)
+    each = f", {size:,.0f} bytes each" if size else ""
+    there = f"{totals.archived:,} jobs only there, {totals.hot:,} in Redis{each}"
+    return ok(ARCHIVE, f"is not late; {there}")
+
+
+def late_seconds(services: Services) -> float:
+    """How late the sweep is with the oldest job that it is to look at."""
+    oldest = services.evictions.due(math.inf, 1)
+    return max(services.store.now() - oldest[0][1], 0.0) if oldest else 0.0
+
+
+def check_rows(context: Context) -> Iterator[Result]:
+    """Count the rows, and name jobs that cannot be archived. Raises StoreUnavailable."""
+    archive = context.archive
+    if archive is None or not context.redis_answers:
+        return
+    try:
+        rows, found = sum(archive.counts().values()), _unarchived(context.services, archive)
+    except ArchiveUnavailable as error:
+        yield warning(ROWS, f"not counted: the database {_reason(error)}", _AWAY)
+        return
+    if found:
+        names = ", ".join(found[:NAMED_MAX]) + ", …" * (len(found) > NAMED_MAX)
+        why = f"{len(found):,} jobs ended over an hour ago and cannot be archived: {names}"
+        yield warning(ROWS, why, _NO_ROW)
+    else:
+        yield ok(ROWS, f"{rows:,} in the database")
+
+
+def _unarchived(services: Services, archive: Archive) -> list[str]:
+    """Jobs whose records are unreadable, or whose rows the database refuses.
+
+    The sweep looks at them again within an hour, as at others that have a row.
+    """
+    found, now = list[str](), services.store.now()
+    postponed = services.evictions.postponed(now, READ_MAX)
+    for first in range(0, len(postponed), BATCH):
+        ids = postponed[first : first + BATCH]
+        rows, known = archive.versions(ids), services.evictions.look_up(ids)
+        for job_id, (record, *_) in known.items():
+            job = codec.decode_if_readable(record) if record else None
+            is_old = job is not None and job.end < now - UNARCHIVED_SECONDS
+            if record and (job is None or (is_old and job_id not in rows)):
+                found.append(job_id)
+    return found

@@ -1,0 +1,72 @@
+"""`archive`: show what the database has, and write all ended jobs as JSON lines."""
+
+from collections.abc import Iterator
+
+import click
+from pydantic_core import to_json
+
+from jobs import sidecars
+from jobs.archive.archive import Archive
+from jobs.domain.errors import ArchiveUnavailable
+from jobs.domain.job import Job
+from jobs.domain.status import TERMINAL
+from jobs.services import Services
+from jobs.store.listing import Page
+from jobs.store.search import Search
+from receiver.checks.archive import late_seconds
+from receiver.cli.command import Command, example, services
+
+BATCH = 200
+LABEL_WIDTH = 12
+
+
+@click.group(epilog=example("archive status"))
+def archive() -> None:
+    """Show and export the database of ended jobs."""
+
+
+@archive.command("status", cls=Command, epilog=example("archive status"))
+def status() -> None:
+    """Show the rows by status, what only the database has, its size, and how late the sweep is."""
+    built, opened = _archive()
+    version, rows, totals = opened.state().schema, opened.counts(), built.metrics.totals()
+    size = f"{opened.size() / 1e6:,.1f} MB"
+    _print("database", f"{opened.database_name}, tables of version {version}, {size}")
+    _print("rows", f"{sum(rows.values()):,}")
+    for one in sorted(TERMINAL):
+        _print(f"  {one}", f"{rows.get(one, 0):,}")
+    _print("only there", f"{totals.archived:,}")
+    _print("in Redis", f"{totals.hot:,}")
+    _print("late", f"{late_seconds(built):,.0f} s")
+
+
+def _print(name: str, text: str) -> None:
+    click.echo(name.ljust(LABEL_WIDTH) + text)
+
+
+def _archive() -> tuple[Services, Archive]:
+    built = services()
+    if built.archive is None:
+        raise click.UsageError("DATABASE_URL is not set, so there is no archive.")
+    return built, built.archive
+
+
+@archive.command("export", cls=Command, epilog=example("archive export > jobs.jsonl"))
+def export() -> None:
+    """Print every ended job as a line of JSON, newest first, wherever it is.
+
+    The lines are those of the API, with the keys of objects in place of links. Ends with 1 if the
+    database went away before the end.
+    """
+    for job in _ended_jobs(_archive()[0]):
+        click.echo(to_json(sidecars.document(job)))
+
+
+def _ended_jobs(built: Services) -> Iterator[Job]:
+    """Raises ArchiveUnavailable, StoreUnavailable."""
+    page: Page | None = None
+    while page is None or page.last:
+        page = built.catalog.page(Search(), BATCH, page and page.last)
+        yield from (job for job in page.jobs if job.status.terminal)
+        if page.is_cut:
+            raise ArchiveUnavailable

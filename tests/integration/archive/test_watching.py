@@ -1,0 +1,233 @@
+"""What an operator sees of the archive: checks, `/readyz`, numbers and metrics."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.procfile import ROOT
+from jobs.domain.status import Status
+from jobs.store import codec
+from jobs.store.keys import ARCHIVE_DUE, COLD, RECORD_PREFIX
+from receiver import checks
+from receiver.app import create_app
+from receiver.checks import archive as archive_checks
+from receiver.checks.context import Context
+from receiver.checks.result import Grade, Result
+from tests.harness.archived import Archived, newest_first, stored_job
+from tests.harness.required_settings import SECRETS
+from tests.integration.archive.conftest import Build
+
+NOWHERE = {"DATABASE_URL": "postgres://nobody:database-canary@127.0.0.1:1/none"}
+OF_ARCHIVE = (archive_checks.DATABASE, archive_checks.ARCHIVE, archive_checks.ROWS)
+
+Away = Callable[[], Archived]
+
+
+@pytest.fixture
+def away(build: Build) -> Away:
+    """The same installation, in a process that does not reach the database."""
+    return lambda: build(**NOWHERE)
+
+
+def results(archived: Archived) -> dict[str, Result]:
+    """Of the checks of the archive, as doctor runs them."""
+    chosen = tuple(check for check in checks.CHECKS if check.name in ("redis", "database", "rows"))
+    found = checks.run(Context(archived.services.settings, archived.services), chosen)
+    return {result.name: result for result in found if result.name in OF_ARCHIVE}
+
+
+def api(archived: Archived) -> FlaskClient:
+    """The web process of an installation whose other processes are well."""
+    for process in ("worker", "sweep"):
+        archived.services.metrics.record_heartbeat(process)
+    client = create_app(archived.services).test_client()
+    client.environ_base["HTTP_X_KEY"] = "admin-key-of-tests"
+    return client
+
+
+def samples(client: FlaskClient) -> dict[str, float]:
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        " ".join([sample.name, *sample.labels.values()]): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def execute(archived: Archived, sql: str) -> None:
+    archived.archive._database.transact(lambda run: run(sql), writes=True)  # noqa: SLF001
+
+
+def test_an_archive_that_works_is_well(archived: Archived) -> None:
+    archived.evict(*map(stored_job, range(3)))
+    archived.put(stored_job(3))
+    found = results(archived)
+    assert {result.grade for result in found.values()} == {Grade.OK} and len(found) == 3
+    assert found["archive"].why == "is not late; 3 jobs only there, 1 in Redis"
+    assert found["rows"].why == "3 in the database"
+    assert found["database"].why.endswith("answers, tables of version 1")
+
+
+def test_without_a_database_nothing_is_said_of_one(build: Build) -> None:
+    services = build().services
+    without = Context(services.settings.model_copy(update={"database_url": None}))
+    without.redis_answers = True
+    assert not [*archive_checks.check(without), *archive_checks.check_rows(without)]
+
+
+def test_a_database_that_is_away_is_no_reason_to_be_not_ready(
+    archived: Archived, away: Away
+) -> None:
+    archived.evict(stored_job())
+    archived.redis.zadd(ARCHIVE_DUE, {"waits": archived.services.store.now() - 7200})
+    elsewhere = away()
+    found = results(elsewhere)
+    assert {result.grade for result in found.values()} == {Grade.WARNING} and len(found) == 3
+    assert "120 minutes late" in found["archive"].why
+    assert all(result.remedy for result in found.values())
+    answer = api(elsewhere).get("/readyz")
+    shown = answer.get_json()["checks"]
+    assert answer.status_code == 200
+    assert shown["database"].startswith("does not answer (")
+    assert shown["archive"] == found["archive"].why
+    assert "canary" not in answer.text + str(found) and "127.0.0.1" not in answer.text
+    assert api(archived).get("/readyz").get_json()["checks"]["database"] == "ok"
+
+
+def test_tables_of_a_newer_release_are_named(archived: Archived, build: Build) -> None:
+    archived.evict(stored_job())
+    execute(archived, "UPDATE state SET value = 99 WHERE name = 'schema'")
+    found = results(build())["database"]
+    assert found.grade is Grade.WARNING and "newer release" in found.why
+    execute(archived, "UPDATE state SET value = 1 WHERE name = 'schema'")
+
+
+def test_jobs_that_cannot_be_archived_are_named(archived: Archived) -> None:
+    jobs = [stored_job(n) for n in range(4)]
+    refused = jobs[1]
+    archived.put(*jobs)
+    # No database takes such a number.
+    archived.redis.set(RECORD_PREFIX + refused.id, codec.encode(refused, 2**70))
+    archived.redis.set(RECORD_PREFIX + jobs[2].id, b"7 2 {broken")
+    archived.pass_over()
+    assert archived.hot(job.id for job in jobs) == {refused.id, jobs[2].id}
+    found = results(archived)["rows"]
+    assert found.grade is Grade.WARNING and found.why.startswith("2 jobs ended over an hour ago")
+    assert refused.id in found.why and jobs[2].id in found.why and jobs[0].id not in found.why
+    assert results(archived)["archive"].grade is Grade.OK
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "9p", "fuse.sshfs", "fuseblk"])
+def test_an_sqlite_file_on_a_network_is_refused_before_it_is_opened(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    services = build(DATABASE_URL=f"sqlite:///{tmp_path}/new/file.db").services
+    context = Context(services.settings, services)
+    device = tmp_path.stat().st_dev
+    mounts = tmp_path / "mountinfo"
+    line = f"36 35 {os.major(device)}:{os.minor(device)} / /mnt rw,noatime shared:1 - {{}} box rw\n"
+    mounts.write_text("22 27 0:0 / /proc rw - proc proc rw\n" + line.format(kind))
+    monkeypatch.setattr(archive_checks, "MOUNTS", mounts)
+    (result,) = archive_checks.check(context)
+    assert result.grade is Grade.FAILED and kind in result.why and "PostgreSQL" in result.remedy
+    assert not (tmp_path / "new").exists()
+    mounts.write_text(line.format("ext4"))
+    (result,) = archive_checks.check(context)
+    assert result.grade is Grade.OK
+
+
+# Numbers.
+
+
+def test_archived_jobs_are_counted_where_jobs_are_counted(archived: Archived) -> None:
+    metrics = archived.services.metrics
+    archived.put(*map(stored_job, range(7)))
+    before = metrics.totals()
+    archived.pass_over()
+    after = metrics.totals()
+    assert after.jobs == before.jobs and after.jobs[Status.STORED] == 7
+    assert (before.hot, before.archived, after.hot, after.archived) == (7, 0, 0, 7)
+    archived.catalog.recall(stored_job(1).id)
+    assert (metrics.totals().jobs, metrics.totals().hot) == (before.jobs, 1)
+    archived.redis.zadd(COLD, {"stored": -3, "lost": -1})  # after a loss of Redis, for a moment
+    assert metrics.totals().jobs[Status.STORED] == 1 and metrics.totals().jobs[Status.LOST] == 0
+
+
+def test_a_process_without_the_setting_does_not_count_what_it_cannot_show(
+    archived: Archived, build: Build
+) -> None:
+    archived.evict(stored_job())
+    client = create_app(build().services).test_client()
+    assert samples(client)["fluxkeep_jobs stored"] == 1
+    metrics = archived.services.metrics
+    metrics._has_archive = False  # noqa: SLF001
+    assert metrics.totals().jobs[Status.STORED] == metrics.totals().archived == 0
+
+
+def test_metrics_tell_of_evictions_and_of_a_database_that_is_away(
+    archived: Archived, away: Away
+) -> None:
+    archived.evict(*map(stored_job, range(5)))
+    archived.put(stored_job(5))
+    found = samples(api(archived))
+    assert found["fluxkeep_database_up"] == found["fluxkeep_redis_up"] == 1
+    assert found["fluxkeep_evictions_total"] == found["fluxkeep_archived_jobs"] == 5
+    assert found["fluxkeep_jobs stored"] == 6 and found["fluxkeep_archive_late_seconds"] == 0
+    archived.redis.zadd(ARCHIVE_DUE, {"waits": archived.services.store.now() - 100})
+    found = samples(api(away()))
+    assert (found["fluxkeep_database_up"], found["fluxkeep_redis_up"]) == (0, 1)
+    assert found["fluxkeep_jobs stored"] == 6 and found["fluxkeep_archive_late_seconds"] >= 99
+
+
+def test_the_memory_of_a_job_is_told_when_there_are_enough(archived: Archived) -> None:
+    archived.put(*map(stored_job, range(999)))
+    assert "fluxkeep_redis_bytes_per_job" not in samples(api(archived))
+    archived.put(stored_job(999))
+    assert 1000 < samples(api(archived))["fluxkeep_redis_bytes_per_job"] < 3000
+    assert results(archived)["archive"].why.endswith(" bytes each")
+
+
+# Lists, while the database is away.
+
+
+def test_a_list_that_is_cut_has_a_next_page(archived: Archived, away: Away) -> None:
+    old, new = [stored_job(n) for n in range(9)], [stored_job(n) for n in range(20, 26)]
+    archived.evict(*old)
+    archived.put(*new)
+    client = api(away())
+    page = client.get("/api/jobs").get_json()
+    assert [job["id"] for job in page["jobs"]] == newest_first(new)
+    refused = client.get("/api/jobs", query_string={"cursor": page["next_cursor"]})
+    assert (refused.status_code, refused.get_json()["code"]) == (503, "archive_unavailable")
+    assert int(refused.headers["Retry-After"]) > 0
+    one = client.get(f"/api/jobs/{old[0].id}")
+    assert (one.status_code, one.get_json()["code"]) == (503, "archive_unavailable")
+    following = api(archived).get("/api/jobs", query_string={"cursor": page["next_cursor"]})
+    assert [job["id"] for job in following.get_json()["jobs"]] == newest_first(old)
+
+
+def test_no_library_of_a_database_is_loaded_without_one() -> None:
+    """Nor is the other one's with a database."""
+    program = (
+        "import sys; from receiver.app import create_app; import worker.sweep; create_app(); "
+        "print(*(name for name in ('psycopg', 'sqlite3') if name in sys.modules))"
+    )
+    environment = SECRETS | {"ENV_FILE": os.devnull, "PATH": os.environ["PATH"]}
+    loaded = {}
+    for url in ("", "sqlite:////nowhere/archive.db", "postgres://nobody@127.0.0.1:1/none"):
+        run = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment | {"DATABASE_URL": url},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        loaded[url.partition(":")[0]] = run.stdout.split()
+    assert loaded == {"": [], "sqlite": ["sqlite3"], "postgres": []}  # psycopg when it connects

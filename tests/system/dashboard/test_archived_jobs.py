@@ -1,0 +1,93 @@
+"""The dashboard over Redis and the database: what people see, also while the database is away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from jobs.store.keys import ARCHIVE_DUE, RECORD_PREFIX
+from tests.harness import Stack, running_stack, wait_for
+from tests.harness.chromium import Window
+from tests.harness.screenshots.sample_jobs import store_image
+from tests.harness.visitor import Visitor, log_in, problems_seen
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("database") / "archive.db"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Iterator[Stack]:
+    """Two jobs that only the database has, and a newer one."""
+    settings = {"DATABASE_URL": f"sqlite:///{database}", "HOT_DAYS": "0"}
+    with running_stack(tmp_path_factory.mktemp("stack"), None, None, **settings) as running:
+        for n in range(2):
+            store_image(running, n, 832, 1216)
+        wait_for("no thumbnail is due", lambda: not running.awaiting_thumbnails(), 60)
+        wait_for("evictions", lambda: not hot(running), 60)
+        store_image(running, 2, 1216, 832)
+        yield running
+
+
+def hot(stack: Stack) -> list[str]:
+    """The jobs with a record, which the sweep is to look at now."""
+    with stack.installation.redis.client() as redis:
+        keys = [str(key) for key in redis.scan_iter(f"{RECORD_PREFIX}*")]
+        for job_id in redis.zrange(ARCHIVE_DUE, 0, -1):
+            redis.zadd(ARCHIVE_DUE, {job_id: 0}, xx=True)
+    return keys
+
+
+@pytest.fixture
+def no_database(database: Path) -> Iterator[None]:
+    """It is away inside the test, and comes back as it was."""
+    away = database.with_name("away")
+    database.rename(away)
+    database.mkdir()
+    yield
+    database.rmdir()
+    away.rename(database)
+
+
+def test_the_gallery_shows_and_counts_archived_jobs(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url)
+    expect(page.locator("#cards > li")).to_have_count(3)
+    expect(page.locator("#tabs a[aria-current]")).to_have_text("All 3")
+    page.locator("#cards > li a").last.click()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.goto(f"{stack.installation.url}/health")
+    expect(page.locator("#statuses li.stored .count")).to_have_text("3")
+    expect(page.locator("#checks")).to_contain_text("2 jobs only there, 1 in Redis")
+    assert problems_seen(window) == [] and window.complaints == []
+
+
+@pytest.mark.usefixtures("no_database")
+def test_a_gallery_that_is_cut_says_so(stack: Stack, window: Window) -> None:
+    page = log_in(window, stack.installation.url)
+    expect(page.locator("#cards > li")).to_have_count(1)
+    expect(page.locator("#tabs a[aria-current]")).to_have_text("All 3")
+    pagination = page.locator("#pagination")
+    expect(pagination).to_contain_text("Older jobs are in the database, which does not answer.")
+    expect(pagination.get_by_text("Older", exact=True)).to_have_count(0)
+    assert problems_seen(window) == []
+    pagination.get_by_role("link", name="Try again").click()
+    expect(page.get_by_text("The database of ended jobs does not answer.")).to_be_visible()
+
+
+@pytest.mark.usefixtures("no_database")
+def test_the_page_of_an_archived_job_is_an_error_that_passes(stack: Stack) -> None:
+    visitor = Visitor(stack.installation.url, "read")
+    newest, *_ = stack.client.jobs()
+    with stack.installation.redis.client() as redis:
+        assert redis.exists(RECORD_PREFIX + newest["id"])
+    assert visitor.get(f"/jobs/{newest['id']}").status_code == 200  # it asks for its variants
+    answer = visitor.get("/jobs/some-archived-job")
+    assert answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0
+    assert "The database of ended jobs does not answer." in answer.text
+    wait_text = "does not answer (Is a directory)"
+    wait_for("the check", lambda: wait_text in visitor.text("/health"), 20)
+    assert "Running, with 1 warning" in visitor.text("/health")

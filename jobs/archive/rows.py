@@ -65,9 +65,10 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
     )
 
 
-def row_number(job: Job, attempt: int) -> int:
-    """A number that follows the time of creation; another one at each attempt."""
-    return microsecond(job.created_at) * ROW_NUMBERS + (hash_of(job.id) + attempt) % ROW_NUMBERS
+def row_numbers(created_at: float) -> range:
+    """The numbers that a row may have, which follow the time of creation."""
+    first = microsecond(created_at) * ROW_NUMBERS
+    return range(first, first + ROW_NUMBERS)
 
 
 def microsecond(at: float) -> int:

@@ -1,6 +1,7 @@
 """Rows of ended jobs: the columns that are derived from a record."""
 
 import json
+import re
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -34,6 +35,8 @@ COLUMNS = (
     "record",
 )
 
+_NULS = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # of JSON, which PostgreSQL's `->>` refuses
+
 
 class Row(NamedTuple):
     """A job of the archive, as its row has it."""
@@ -58,7 +61,7 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
         _seed(job),
         int(bool(job.object_keys)),
         words.of_job(job),
-        _clean(json.dumps(dict(job.metadata), ensure_ascii=False)),
+        _clean(_NULS.sub(r"\1", json.dumps(dict(job.metadata), ensure_ascii=False))),
         job.version,
         archived_at,
         codec.encode(job, job.version),

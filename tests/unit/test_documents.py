@@ -40,6 +40,9 @@ RUN = {
     ("api.md", "Watch"),
     ("operate.md", "Is it healthy?"),
     ("operate.md", "Command line"),
+    # tests/integration/archive/test_documented_archive.py, tests/system/test_archive_commands.py
+    ("archive.md", "What is where"),
+    ("archive.md", "Back up and restore"),
     # tests/system/test_restore_drill.py
     ("operate.md", "Restore drill"),
     # tests/system/test_documented_receivers.py

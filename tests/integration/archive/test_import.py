@@ -2,39 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from jobs import sidecars
 from jobs.domain.errors import ArchiveUnavailable
-from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.storage.layout import object_key, sidecar_key
+from jobs.storage.layout import sidecar_key
 from jobs.store import erasures
 from jobs.store.search import Search
 from receiver.job_actions import delete_job
 from receiver.repair import objects
 from receiver.repair.rows import SidecarImport, insert
-from tests.harness.archived import Archived, newest_first, stored_job
+from tests.harness.archived import Archived, a_job, left_behind, moved, newest_first
 from tests.integration.archive.conftest import Build
 from worker.retention_of_rows import RetentionOfRows
 
 TASK = "5c1f0a2e-0000-4000-8000-000000000000"
-
-
-def a_job(n: int, **changes: Any) -> Job:
-    """A stored job whose objects have its own names."""
-    job = stored_job(n, **changes)
-    return moved(job, job.created_at)
-
-
-def left_behind(archived: Archived, *jobs: Job) -> None:
-    """The objects and sidecars of jobs whose records are lost."""
-    for job in jobs:
-        for file in job.media:
-            archived.services.storage.write(file.key, b"x" * 10)
-            archived.services.storage.write(sidecar_key(file.key), sidecars.render(job))
 
 
 def imported(archived: Archived) -> tuple[int, dict[str, str]]:
@@ -44,16 +27,6 @@ def imported(archived: Archived) -> tuple[int, dict[str, str]]:
     for _ in walk.run():
         pass
     return walk.counts["jobs imported"], named
-
-
-def moved(job: Job, at: float, job_id: str = "") -> Job:
-    """The same job of another time; its objects have the names that belong to it."""
-    name = job_id or job.id
-    media = tuple(
-        replace(file, key=object_key(name, at, n, 1, file.content_type), thumbnail=None)
-        for n, file in enumerate(job.media)
-    )
-    return replace(job, id=name, created_at=at, media=media)
 
 
 def counted(archived: Archived) -> tuple[int, float]:

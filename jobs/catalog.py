@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from jobs.archive.archive import Archive
 from jobs.archive.rows import Row
-from jobs.domain.errors import ArchiveUnavailable, Evicted
+from jobs.domain.errors import ArchiveUnavailable, Evicted, UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL
 from jobs.store import codec
@@ -38,11 +38,16 @@ class Catalog:
         self._archive = archive
 
     def load(self, job_id: str, *, exactly: bool = False) -> Job | None:
-        """Load a job by its id or (unless `exactly`) its task id; None if there is none."""
+        """Load a job by its id or (unless `exactly`) its task id; None if there is none.
+
+        Raises UnreadableRecord. To be shown, and not `exactly`, a row's columns are enough.
+        """
         job = self._store.load(job_id, exactly=exactly)
         if job or not self._archive:
             return job
         row = self._archive.get(job_id, exactly=exactly)
+        if exactly:
+            _require_complete(row)
         return self._current([row]).get(row.job.id) if row else None
 
     def load_many(self, job_ids: Iterable[str], *, or_new: bool = False) -> dict[str, Job | None]:
@@ -58,14 +63,16 @@ class Catalog:
         if not (self._archive and missing):
             return hot
         try:
-            return {**hot, **self._current(self._archive.get_many(missing))}
+            rows = self._archive.get_many(missing)
         except ArchiveUnavailable:
             if not or_new or any(known[name].tombstone for name in missing):
                 raise
             return hot
+        unreadable = {row.job.id: None for row in rows if not row.is_complete}
+        return {**hot, **unreadable, **self._current([row for row in rows if row.is_complete])}
 
     def _current(self, rows: Sequence[Row]) -> dict[str, Job]:
-        """The jobs of rows: as Redis has them, if it does; without those that were deleted."""
+        """The jobs of rows: as Redis has them, if it does (I25); without deleted ones (I27)."""
         known = self._evictions.look_up([row.job.id for row in rows])
         found = {}
         for row in rows:
@@ -122,11 +129,11 @@ class Catalog:
         current = self._current([row for row in rows if row.job.id not in jobs])
         jobs |= {name: job for name, job in current.items() if search.matches(job)}
         ordered = sorted(jobs.values(), key=_position, reverse=True)
-        # Behind the nearer end of what was read in full, jobs could be missing.
+        # I31: behind the nearer end of what was read in full, jobs could be missing.
         rows_end = _position(rows[-1].job) if len(rows) > limit else _END
         end = max(hot.last or _END, rows_end)
         complete = [job for job in ordered if _position(job) >= end]
-        if len(complete) > limit or (complete and len(complete) == limit and end == _END):
+        if len(complete) > limit:
             return Page(complete[:limit], _position(complete[limit - 1]))
         return Page(complete, None if end == _END else end)
 
@@ -145,6 +152,7 @@ class Catalog:
         if job or not self._archive:
             return job
         row = self._archive.get(job_id)
+        _require_complete(row)
         if row is None or not self._evictions.recall(row.job):
             return None
         return self._store.load(row.job.id, exactly=True)
@@ -166,6 +174,12 @@ class Catalog:
             return write()
         except Evicted:
             raise ArchiveUnavailable("the archive, which has this job, does not give it") from None
+
+
+def _require_complete(row: Row | None) -> None:
+    """Raises UnreadableRecord: nobody may change or delete a job, or its objects, by columns."""
+    if row and not row.is_complete:
+        raise UnreadableRecord
 
 
 def _position(job: Job) -> Position:

@@ -95,9 +95,7 @@ class Services:
         self.evictions = Evictions(batching, self.store)
         self.catalog = Catalog(self.store, self.listing, self.evictions, self.archive)
         self.events = Events(redis)
-        self.metrics = Metrics(
-            redis, clock, self.rq_queue, has_archive=settings.database_url is not None
-        )
+        self.metrics = Metrics(redis, clock, self.rq_queue, has_archive=self.archive is not None)
         self.costs = Costs(redis, clock)
         self.cost_ledger = CostLedger(self.costs, self.archive)
         self.schemas = LiveSchemas(redis, is_live=settings.bfl_openapi)

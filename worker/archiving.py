@@ -55,15 +55,18 @@ class Archiving:
 
     def _follow_deletions(self, now: float, state: State) -> None:
         """Delete rows of deleted jobs; once more where a backup of the database came back."""
-        deleted = self._evictions.deletions(state.deletions_until - DELETION_OVERLAP)
+        deleted: list[tuple[str, int]] = []
+        for deleted in self._evictions.deletions(state.deletions_until - DELETION_OVERLAP):
+            self._archive.delete(deleted)
         if deleted:
-            self._archive.delete(deleted, noted=now * 1e6)
+            self._archive.delete([], noted=now * 1e6)
         day = int(now // DAY_SECONDS)
         if day == self._day:
             return
         self._archive.note_deletions(day, now * 1e6 - DELETION_OVERLAP)
         if until := self._archive.noted_deletions(day - BACKUP_DAYS):
-            self._archive.delete([one for one in self._evictions.deletions(0) if one[1] <= until])
+            for deleted in self._evictions.deletions(0, until):
+                self._archive.delete(deleted)
             self._evictions.drop_deletions(until)
         self._day = day
 
@@ -133,7 +136,7 @@ class Archiving:
                 yield job.id, max(self._evict_at(job, row, now), now)
 
     def _evict_at(self, job: Job, row: Version, now: float) -> float:
-        """When the record may leave Redis."""
+        """When the record may leave Redis: I24, a restored backup may lack a late row."""
         if row.status == Status.STORED and job.status is not Status.STORED:
             return now  # Redis came back older
         waits = job.notifications.pending or job.thumbnails.due_at is not None
@@ -152,6 +155,6 @@ class Archiving:
 
 
 def _is_newer(job: Job, row: Version) -> bool:
-    """Whether a record says more than a row: what was stored once stays so."""
+    """Whether a record says more than a row: what was stored once stays so (I26)."""
     is_lesser = row.status == Status.STORED and job.status is not Status.STORED
     return job.version > row.version and not is_lesser

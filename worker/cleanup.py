@@ -135,7 +135,7 @@ def _delete_record(services: Services, job: Job) -> bool:
 def _delete_object(services: Services, key: str) -> None:
     """Delete an object, unless a restored record names it or cannot be read."""
     try:
-        job = services.catalog.load(job_id_of(key))
+        job = services.catalog.load(job_id_of(key), exactly=True)
     except UnreadableRecord as error:
         log.error("%s: %s It is kept.", key, error)  # noqa: TRY400 - the trace says no more
     else:

@@ -62,7 +62,7 @@ def _delete_superseded(services: Services, job: Job) -> None:
     if after is not None and not after.status.terminal:
         return
     tombstone = None if after else services.store.tombstone(job.id)
-    if tombstone:  # only the archive knows which of them are the job's
+    if tombstone:  # I32: only the archive knows which of them are the job's
         return
     named = {file.key for file in after.present_media} if after else set[str]()
     is_stored = after and after.status is Status.STORED

@@ -53,7 +53,7 @@ class RetentionOfRows:
         rows = self._archive.due_for_deletion(cutoff, BATCH, after, with_objects=with_objects)
         last = rows[-1].job if rows else None
         self._after[with_objects] = (last.end, last.id) if last else _START
-        yield from (row.job for row in rows)
+        yield from (row.job for row in rows if row.is_complete)
 
     def _delete_media(self, job: Job) -> None:
         """Delete the objects first: as long as the row names them, deletion is tried again."""

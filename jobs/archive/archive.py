@@ -1,8 +1,8 @@
 """The rows of the archive: put, read by id, listed, and deleted."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from importlib import import_module
-from itertools import chain
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -16,7 +16,8 @@ from jobs.store.listing import Position
 from jobs.store.search import Search
 
 SQLITE = "sqlite:///"
-FACETS_AT_ONCE = 5000  # SQLite takes 32,766 parameters
+# Of one transaction, which has five seconds. SQLite takes 32,766 parameters.
+FACETS_MAX = 5000
 LAST_CHARACTER = "\x7f"  # behind all that ids are made of
 
 LAST_PASS, NOTED = "last_pass", "deletions_until"
@@ -39,10 +40,7 @@ class Version(NamedTuple):
 
 
 class State(NamedTuple):
-    """When rows were written last, and up to which microsecond rows of deleted jobs are gone.
-
-    `schema` is the version of the tables.
-    """
+    """Time of the last write, microsecond up to which deletions are done, version of the tables."""
 
     last_pass: float
     deletions_until: float
@@ -144,19 +142,27 @@ class Archive:
     # Writes.
 
     def put(self, jobs: Iterable[Job], now: float, mark: float | None = None) -> list[str]:
-        """Write rows in one transaction; the ids of those that the database refuses.
+        """Write rows; the ids of those that the database refuses.
 
-        A row stays if its version is not older, and if it says `stored` and the new one does not.
+        A row stays if its version is not older, or it is `stored` and the new one is not (I26).
         `mark` notes the time of this pass.
         """
         ordered = sorted(jobs, key=lambda job: job.id)
+        sizes = accumulate(len(job.metadata) + len(job.media) + 1 for job in ordered)
+        found = groupby(zip(sizes, ordered, strict=True), lambda one: one[0] // FACETS_MAX)
+        transactions = [[job for _, job in some] for _, some in found] or [[]]
+        return [name for some in transactions for name in self._put_all(some, now, mark)]
+
+    def _put_all(self, ordered: Sequence[Job], now: float, mark: float | None) -> list[str]:
+        """Write rows in one transaction, or in several until a row that is refused is alone."""
         try:
             self._put(ordered, now, mark)
         except BadRow:
             if len(ordered) == 1:
                 return [ordered[0].id]
             middle = len(ordered) // 2
-            return self.put(ordered[:middle], now, mark) + self.put(ordered[middle:], now, mark)
+            halves = ordered[:middle], ordered[middle:]
+            return [name for half in halves for name in self._put_all(half, now, mark)]
         return []
 
     def _put(self, jobs: Sequence[Job], now: float, mark: float | None) -> None:
@@ -170,7 +176,7 @@ class Archive:
         )
 
         def work(run: Transaction) -> None:
-            numbers = _free_numbers(run, jobs) if has_numbers else [()] * len(jobs)
+            numbers = rows.free_numbers(run, jobs) if has_numbers else [()] * len(jobs)
             given = [(*number, *row) for number, row in zip(numbers, found, strict=True)]
             written = {job_id for (job_id,) in run(sql, _flat(given))} if given else set()
             _put_facets(run, [job for job in jobs if job.id in written])
@@ -192,11 +198,15 @@ class Archive:
     def delete(self, entries: Sequence[tuple[str, int]], noted: float | None = None) -> int:
         """Delete rows whose version is not greater; the number. `noted` is for `State`."""
 
+        until = dict(entries)
+
         def work(run: Transaction) -> int:
+            sql = f"SELECT id, version FROM jobs WHERE id IN ({_marks(until)})"
+            known = run(sql, [*until]) if until else []
             deleted = 0
-            for job_id, version in entries:
+            for job_id in (name for name, version in known if version <= until[name]):
                 sql = "DELETE FROM jobs WHERE id = ? AND version <= ? RETURNING id"
-                if run(sql, [job_id, version]):
+                if run(sql, [job_id, until[job_id]]):
                     run("DELETE FROM facets WHERE id = ?", [job_id])
                     deleted += 1
             if noted is not None:
@@ -252,28 +262,12 @@ def _values(jobs: Iterable[Job], now: float) -> Iterator[tuple[Any, ...]]:
         raise BadRow(type(error).__name__) from None
 
 
-def _free_numbers(run: Transaction, jobs: Sequence[Job]) -> list[tuple[int]]:
-    """Row numbers that no other job has. Raises BadRow if a microsecond has no more."""
-    taken, found = set[int](), list[tuple[int]]()
-    for job in jobs:
-        numbers, first = rows.row_numbers(job.created_at), rows.hash_of(job.id) % rows.ROW_NUMBERS
-        sql = "SELECT number FROM jobs WHERE number >= ? AND number < ? AND id <> ?"
-        taken |= {one for (one,) in run(sql, [numbers.start, numbers.stop, job.id])}
-        free = (one for one in chain(numbers[first:], numbers[:first]) if one not in taken)
-        if (number := next(free, None)) is None:
-            raise BadRow("all numbers are taken")
-        taken.add(number)
-        found.append((number,))
-    return found
-
-
 def _put_facets(run: Transaction, jobs: Sequence[Job]) -> None:
     if jobs:
         run(f"DELETE FROM facets WHERE id IN ({_marks(jobs)})", [job.id for job in jobs])
     found = sorted({(facet, job.created_at, job.id) for job in jobs for facet in rows.facets(job)})
-    for first in range(0, len(found), FACETS_AT_ONCE):
-        some = found[first : first + FACETS_AT_ONCE]
-        run(f"INSERT INTO facets (facet, created_at, id) VALUES {_tuples(some)}", _flat(some))
+    if found:
+        run(f"INSERT INTO facets (facet, created_at, id) VALUES {_tuples(found)}", _flat(found))
 
 
 def _set_state(run: Transaction, name: str, value: float) -> None:
@@ -284,7 +278,7 @@ def _set_state(run: Transaction, name: str, value: float) -> None:
     )
 
 
-def _marks(values: Sequence[Any]) -> str:
+def _marks(values: Collection[Any]) -> str:
     return ", ".join("?" * len(values))
 
 

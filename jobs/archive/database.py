@@ -57,13 +57,13 @@ class Database(ABC):
         Raises BadRow, and ArchiveUnavailable: nothing was written, or all of it if only the answer
         to the commit was lost.
         """
-        if time.monotonic() < self._retry_at:
-            raise ArchiveUnavailable(self._problem)
+        self._require_no_outage()
         try:
             connection = self._free.get(timeout=QUERY_SECONDS)
         except Empty:
             raise ArchiveUnavailable("database: all connections are busy") from None
         try:
+            self._require_no_outage()  # which others have noticed meanwhile
             if connection is not None:
                 try:
                     return self._run(connection, work, writes=writes)
@@ -90,6 +90,10 @@ class Database(ABC):
             if connection := self._free.get():
                 self._close(connection)
             self._free.put(None)
+
+    def _require_no_outage(self) -> None:
+        if time.monotonic() < self._retry_at:
+            raise ArchiveUnavailable(self._problem)
 
     def _begin_outage(self, why: str) -> None:
         if not self._problem:

@@ -68,7 +68,7 @@ def _conditions(search: Search) -> list[_Condition]:
     named += [("sha256", search.sha256)] if search.sha256 is not None else []
     found = [_Condition("facets", "facet", (rows.facet(*one),)) for one in named]
     columns = (("model", search.model), ("key", search.key))
-    found += [_Condition("jobs", name, (text,)) for name, text in columns if text is not None]
+    found += [_Condition("jobs", name, (rows.clean(text),)) for name, text in columns if text]
     if search.statuses:
         found.append(_Condition("jobs", "status", tuple(map(str, search.statuses))))
     return found

@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from jobs import words
+from jobs.archive.database import BadRow, Transaction
 from jobs.domain.job import Job
 from jobs.domain.status import Source, Status
 from jobs.store import codec
@@ -43,6 +44,7 @@ class Row(NamedTuple):
 
     job: Job
     archived_at: float
+    is_complete: bool  # or its record cannot be read, and it is shown by its columns
 
 
 def values(job: Job, archived_at: float) -> tuple[Any, ...]:
@@ -51,8 +53,8 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
         job.id,
         job.task_id,
         job.status.value,
-        _clean(job.model),
-        _clean(job.request.key),
+        clean(job.model),
+        clean(job.request.key),
         job.source and job.source.value,
         job.request.repeats,
         job.created_at,
@@ -61,17 +63,29 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
         _seed(job),
         int(bool(job.object_keys)),
         words.of_job(job),
-        _clean(_NULS.sub(r"\1", json.dumps(dict(job.metadata), ensure_ascii=False))),
+        clean(_NULS.sub(r"\1", json.dumps(dict(job.metadata), ensure_ascii=False))),
         job.version,
         archived_at,
         codec.encode(job, job.version),
     )
 
 
-def row_numbers(created_at: float) -> range:
-    """The numbers that a row may have, which follow the time of creation."""
-    first = microsecond(created_at) * ROW_NUMBERS
-    return range(first, first + ROW_NUMBERS)
+def free_numbers(run: Transaction, jobs: Sequence[Job]) -> list[tuple[int]]:
+    """Row numbers that follow the time, and that no other job has.
+
+    Raises BadRow if a microsecond has no more.
+    """
+    taken, found = set[int](), list[tuple[int]]()
+    for job in jobs:
+        start, first = microsecond(job.created_at) * ROW_NUMBERS, hash_of(job.id) % ROW_NUMBERS
+        sql = "SELECT number FROM jobs WHERE number >= ? AND number < ? AND id <> ?"
+        taken |= {one for (one,) in run(sql, [start, start + ROW_NUMBERS, job.id])}
+        wanted = (start + (first + n) % ROW_NUMBERS for n in range(ROW_NUMBERS))
+        if (number := next((one for one in wanted if one not in taken), None)) is None:
+            raise BadRow("all numbers are taken")
+        taken.add(number)
+        found.append((number,))
+    return found
 
 
 def microsecond(at: float) -> int:
@@ -83,7 +97,7 @@ def _seed(job: Job) -> int | None:
     return seed if seed is not None and -SEED_MAX <= seed < SEED_MAX else None
 
 
-def _clean(text: str | None) -> str | None:
+def clean(text: str | None) -> str | None:
     """Without what a text of PostgreSQL cannot hold: NUL, and half a surrogate pair."""
     return text and text.replace("\0", "").encode("utf-8", "ignore").decode()
 
@@ -118,10 +132,9 @@ READ_COLUMNS = ", ".join(f"jobs.{name}" for name in _READ)
 def read(found: tuple[Any, ...]) -> Row:
     """A row; one whose record cannot be read is shown by its columns."""
     record, archived_at, *rest = found
-    job = codec.decode_if_readable(bytes(record)) or _from_columns(
-        dict(zip(_READ[2:], rest, strict=True))
-    )
-    return Row(job, archived_at)
+    if job := codec.decode_if_readable(bytes(record)):
+        return Row(job, archived_at, True)
+    return Row(_from_columns(dict(zip(_READ[2:], rest, strict=True))), archived_at, False)
 
 
 def _from_columns(found: dict[str, Any]) -> Job:

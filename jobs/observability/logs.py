@@ -14,8 +14,8 @@ from jobs.domain.timeline import rfc3339
 from jobs.observability.redaction import Redaction
 
 JOB_PREFIX = "job %s: "
-# At DEBUG these log whole URLs.
-QUIET = ("urllib3", "requests", "PIL", "sentry_sdk")
+# At DEBUG these log whole URLs and hosts.
+QUIET = ("urllib3", "requests", "PIL", "sentry_sdk", "psycopg")
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 

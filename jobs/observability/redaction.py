@@ -5,7 +5,7 @@ This is a second line of defence (I19): no code logs them on purpose.
 
 import re
 from collections.abc import Callable, Iterator
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import SecretStr
 
@@ -59,6 +59,8 @@ def _secrets(settings: Settings) -> Iterator[str]:
     asked = parse_qs(redis.query)
     yield from (one for name in _REDIS_PASSWORDS for one in asked.get(name, ()))
     if settings.database_url:
-        yield urlsplit(settings.database_url.get_secret_value()).password or ""
+        database = urlsplit(settings.database_url.get_secret_value())
+        given = [database.password or "", *parse_qs(database.query).get("password", ())]
+        yield from (*given, *map(unquote, given))
     if settings.sentry_dsn:
         yield urlsplit(settings.sentry_dsn.get_secret_value()).username or ""

@@ -190,7 +190,7 @@ class Commit:
             yield "ZADD", keys.SUPERSEDED, self.after.end, self.after.id
 
     def _archive_due(self) -> Iterable[Command]:
-        """Have the sweep write an ended job to the archive; a replayed one has not ended."""
+        """Have the sweep write an ended job to the archive (I30); a replayed one has not ended."""
         if self.archives and self.after.status.terminal:
             yield (
                 "ZADD",

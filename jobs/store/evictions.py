@@ -1,5 +1,6 @@
 """Ended jobs between Redis and the archive: what is due, evicted, recalled and deleted."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -27,8 +28,10 @@ class Known(NamedTuple):
     deleted_at: int | None
 
     def hides(self, version: int) -> bool:
-        """Whether a row of this version does not count, because its job was deleted."""
-        return self.deleted_at is not None and self.deleted_at >= version
+        """Whether a row of this version does not count, because its job was deleted (I27)."""
+        if self.deleted_at is None:
+            return self.tombstone == ""  # deleted by a process that knows of no archive
+        return self.deleted_at >= version
 
 
 class Cold(NamedTuple):
@@ -67,7 +70,7 @@ class Evictions:
     # Between Redis and the archive.
 
     def evict(self, job: Job) -> bool:
-        """Delete the record of an archived job unless it has changed. It is no deletion: no event.
+        """Delete the record of an archived job unless it has changed (I28). No deletion: no event.
 
         What is kept for a time beside the record stays, and the job counts as archived.
         """
@@ -83,7 +86,7 @@ class Evictions:
     def recall(self, job: Job) -> bool:
         """Write the record of a job of the archive, so that it can be changed; False if deleted.
 
-        The job is not new: no event, no count, no cost, no notification.
+        The job is not new (I33): no event, no count, no cost, no notification.
         """
         version = max(job.version + 1, int(self._store.now() * 1e6))
         due_at = version / 1e6 + commit.ARCHIVE_SECONDS
@@ -152,11 +155,20 @@ class Evictions:
 
     # Deletions, which the rows follow.
 
-    def deletions(self, since: float) -> list[tuple[str, int]]:
-        """Deleted jobs with the microsecond of their deletion, from `since` on."""
-        with unavailable():
-            found = self._redis.zrangebyscore(keys.DELETIONS, since, "+inf", withscores=True)
-        return [(name.decode(), int(at)) for name, at in found]
+    def deletions(self, since: float, until: float = math.inf) -> Iterator[list[tuple[str, int]]]:
+        """Deleted jobs with the microsecond of their deletion, page by page; some come twice."""
+        limit, is_last = SCANNED, False
+        while not is_last:
+            with unavailable():
+                found = self._redis.zrangebyscore(
+                    keys.DELETIONS, since, until, 0, limit, withscores=True
+                )
+            is_last = len(found) < limit
+            if not is_last:
+                limit *= 1 + (found[-1][1] == since)
+                since = found[-1][1]
+            if found:
+                yield [(name.decode(), int(at)) for name, at in found]
 
     def drop_deletions(self, until: float) -> None:
         """Drop what no row and no backup of the database needs any more."""

@@ -4,6 +4,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Mapping
 from enum import StrEnum
+from operator import add
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -118,22 +119,18 @@ class Metrics:
             pipe.llen(self._rq_queue.queue_key)
             pipe.zcard(keys.NOTIFICATIONS)
             pipe.zrange(keys.COLD, 0, -1, withscores=True)
-            counts, *jobs, due, overdue, rescues, polls, rq_jobs, notifications, cold = (
-                pipe.execute()
-            )
+            counts, *hot, due, overdue, rescues, polls, rq_jobs, pending, cold = pipe.execute()
         found = {name.decode(): int(number) for name, number in cold} if self._has_archive else {}
         archived = [max(found.get(status, 0), 0) for status in Status]
         return Totals(
             counts={name.decode(): int(value) for name, value in counts.items()},
-            jobs={
-                status: hot + cold for status, hot, cold in zip(Status, jobs, archived, strict=True)
-            },
+            jobs=dict(zip(Status, map(add, hot, archived), strict=True)),
             archived=sum(archived),
             due=due,
             overdue=overdue,
             waiting=rescues + polls,
             rq_jobs=rq_jobs,
-            notifications=notifications,
+            notifications=pending,
         )
 
     def worker_keys(self) -> list[str]:

@@ -5,13 +5,7 @@ from functools import cached_property
 from jobs.archive.archive import Archive
 from jobs.bfl.client import BflClient
 from jobs.config.settings import Settings
-from jobs.services import (
-    Services,
-    build_archive,
-    build_bfl_client,
-    build_storage,
-    redis_for_web,
-)
+from jobs.services import Services, build_archive, build_bfl_client, build_storage, redis_for_web
 from jobs.storage.base import MediaStorage
 from jobs.storage.providers import WEB_LIMITS
 from receiver.bfl_account import Account, Balance

@@ -8,6 +8,7 @@ from flask import Flask
 from jinja2 import StrictUndefined
 from markupsafe import Markup, escape
 
+from jobs import words
 from jobs.domain.timeline import rfc3339, utc
 from jobs.store.search import as_text
 from receiver.context import services
@@ -16,6 +17,8 @@ from receiver.dashboard.assets import asset
 MINUTE, HOUR, DAY = 60, 3600, 86400
 CLOCK_MAX_SECONDS = 2 * HOUR
 _CODE_SPAN = re.compile(r"`([^`]+)`")
+_WORD = re.compile(r"(\w+)")
+BEFORE_CHARS = 20  # of a caption, before the first word that was searched
 NOW_SECONDS = 10  # the first seconds read "now"
 
 
@@ -25,7 +28,7 @@ def install(app: Flask) -> None:
     app.add_template_global(asset)
     for function in (
         *(duration, clock, rfc3339, utc_text, utc_minute, age, remaining),
-        *(number, percent, as_json, as_text, code_spans, event_text),
+        *(number, percent, as_json, as_text, code_spans, event_text, marked),
     ):
         app.add_template_filter(function, function.__name__)
 
@@ -92,6 +95,22 @@ def code_spans(text: str) -> Markup:
 def as_json(value: Any) -> str:
     """Indented JSON for people; the template escapes it."""
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def marked(text: str, query: str, most: int) -> Markup:
+    """The part of a text in which the words of a search stand, with these words marked."""
+    wanted = {word for phrase in words.phrases(query) for word in phrase.split()}
+    parts = _WORD.split(text)
+    is_wanted = [bool(wanted.intersection(words.fold(part).split())) for part in parts]
+    first = sum(map(len, parts[: is_wanted.index(True)])) if True in is_wanted else 0
+    if first > most / 2:  # else it would be behind the end of the caption
+        return Markup("…") + marked(text[first - BEFORE_CHARS :], query, most)
+    if len(text) > most:
+        return marked(text[:most], query, most) + "…"
+    pairs = zip(parts, is_wanted, strict=True)
+    return Markup("").join(
+        Markup("<mark>{}</mark>").format(p) if w else escape(p) for p, w in pairs
+    )
 
 
 def event_text(code: str) -> str:

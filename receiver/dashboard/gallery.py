@@ -26,6 +26,8 @@ TABS: Mapping[str, list[Status]] = {
     **{status.capitalize(): [status] for status in Status if status.terminal},
 }
 
+FORM_FIELDS = ("model", "source", "since", "until")
+FILTER_NAMES = {"q": "words"}
 _MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")
 
 blueprint = Blueprint("gallery", __name__)
@@ -82,8 +84,15 @@ def show() -> ResponseReturnValue:
         newest=_address() if query.cursor else None,
         tabs=list(_tabs(query)),
         filters=list(_filters()),
+        others_than_words=_given_except("q"),
+        without_fields=_given_except(*FORM_FIELDS),
         sources=list(Source),
     )
+
+
+def _given_except(*names: str) -> list[tuple[str, str]]:
+    """The parameters that a form keeps; it begins at the newest job."""
+    return [one for one in request.args.items(multi=True) if one[0] not in (*names, "cursor")]
 
 
 def _normalize_all(given: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -120,7 +129,8 @@ def _filters() -> Iterator[Filter]:
     for name, value in request.args.items(multi=True):
         if name not in ("status", "limit", "cursor"):
             others = [one for one in request.args.getlist(name) if one != value]
-            yield Filter(f"{name.removeprefix('metadata.')}: {value}", _address(**{name: others}))
+            text = f"{FILTER_NAMES.get(name, name.removeprefix('metadata.'))}: {value}"
+            yield Filter(text, _address(**{name: others}))
 
 
 def _address(**changes: Any) -> str:

@@ -11,6 +11,7 @@ from jobs.domain.job import Job
 from jobs.domain.report import Role
 from jobs.domain.status import REPLAYABLE, Status
 from jobs.services import Services
+from jobs.store.search import seed_of
 from receiver.dashboard import session
 from receiver.dashboard.next_steps import NextStep, next_steps
 
@@ -89,9 +90,7 @@ class JobCard:
     @property
     def seed(self) -> int | None:
         """The seed of the result, or of the input."""
-        given = self.record.request.public_input or {}
-        seed = self.record.result.get("seed", given.get("seed"))
-        return seed if isinstance(seed, int) else None
+        return seed_of(self.record)
 
     @property
     def media(self) -> list[MediaItem]:

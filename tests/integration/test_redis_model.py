@@ -32,6 +32,7 @@ LUA_WRITES = """
 redis.call('ZREM', KEYS[2], ARGV[1])
 return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 """
+LUA_INCREMENTS = "return redis.call('ZADD', KEYS[1], unpack(ARGV))"
 
 
 def command(chance: random.Random) -> list[Any]:
@@ -64,6 +65,14 @@ def command(chance: random.Random) -> list[Any]:
             ["LRANGE", f"l{key}", low, high],
             ["ZADD", f"z{key}", score + 0.5, member],
             ["ZADD", f"z{key}", "XX", score, member],
+            ["ZADD", f"z{key}", "NX", score, member],
+            ["ZADD", f"z{key}", "GT", score, member],
+            ["ZADD", f"z{key}", "LT", score, member],
+            ["EVAL", LUA_INCREMENTS, 1, f"z{key}", "INCR", score, member],
+            ["EVAL", LUA_INCREMENTS, 1, f"z{key}", "XX", "INCR", score, member],
+            ["ZREMRANGEBYSCORE", f"z{key}", "-inf", low],
+            ["ZREVRANGEBYSCORE", f"z{key}", high, low, "WITHSCORES", "LIMIT", 0, 2],
+            ["ZSCAN", f"z{key}", 0, "COUNT", 500],
             ["ZREM", f"z{key}", member],
             ["ZSCORE", f"z{key}", member],
             ["ZRANGE", f"z{key}", low, high, "WITHSCORES"],

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import jobs.archive.database
 import jobs.store.clock
 import jobs.store.rq_queue
 import worker.claim
@@ -48,8 +49,8 @@ def decode(record: bytes) -> Job:
 
 
 @cache
-def load_test_settings() -> settings.Settings:
-    return settings.load(_environment())
+def load_test_settings(**more: str) -> settings.Settings:
+    return settings.load(_environment() | more)
 
 
 def _environment() -> dict[str, str]:
@@ -75,7 +76,13 @@ def simulated_time(scheduler: Scheduler) -> Iterator[None]:
         time_ns=lambda: int(scheduler.clock() * 1e9),
         sleep=scheduler.sleep,
     )
-    modules: list[Any] = [jobs.store.clock, jobs.store.rq_queue, worker.claim, worker.file_rescue]
+    modules: list[Any] = [
+        jobs.archive.database,
+        jobs.store.clock,
+        jobs.store.rq_queue,
+        worker.claim,
+        worker.file_rescue,
+    ]
     before = [module.time for module in modules]
     logging.disable(logging.CRITICAL)
     try:

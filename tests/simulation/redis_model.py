@@ -13,7 +13,16 @@ from tests.simulation.sorted_set_commands import SortedSetCommands
 
 # Commands that write; a full Redis refuses those of the first line.
 NEED_MEMORY = frozenset({"SET", "HSET", "HINCRBY", "SADD", "RPUSH", "ZADD", "XADD"})
-WRITES = NEED_MEMORY | {"DEL", "EXPIRE", "PERSIST", "HDEL", "SREM", "LPOP", "ZREM"}
+WRITES = NEED_MEMORY | {
+    "DEL",
+    "EXPIRE",
+    "PERSIST",
+    "HDEL",
+    "SREM",
+    "LPOP",
+    "ZREM",
+    "ZREMRANGEBYSCORE",
+}
 
 
 class Flaws(NamedTuple):

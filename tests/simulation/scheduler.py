@@ -72,6 +72,7 @@ class Scheduler:
         self.now = now
         self.trace: list[str] = []
         self.killed_at: dict[str, float] = {}
+        self.stall_seconds = STALL_SECONDS
         self._chooser = chooser
         self._faults = dict(faults)
         self._processes: list[Process] = []
@@ -128,7 +129,7 @@ class Scheduler:
         if fault == "kill":
             self.kill(process)
         elif fault == "stall":
-            self.sleep(STALL_SECONDS)
+            self.sleep(self.stall_seconds)
         else:
             self._loop.switch()
 

@@ -1,9 +1,11 @@
 """Sorted sets as Redis orders them, by score and then by member, and their commands."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.simulation.redis_data import RedisData, slice_of
+
+FLAGS = (b"XX", b"NX", b"GT", b"LT", b"CH", b"INCR")
 
 
 class Bound(NamedTuple):
@@ -43,27 +45,34 @@ class SortedSetCommands(RedisData):
         found = self.data.get(key)
         return found if isinstance(found, SortedSet) else SortedSet()
 
-    def _zadd(self, key: bytes, *words: bytes) -> int:
-        flags = [word.upper() for word in words[: len(words) % 2 + 2]]
-        only_known = b"XX" in flags
-        only_new = b"NX" in flags
-        rest = [word for word in words if word.upper() not in (b"XX", b"NX", b"CH")]
+    def _zadd(self, key: bytes, *words: bytes) -> int | bytes | None:
+        """With INCR the new score is answered, or None where the flags forbid it."""
+        flags, rest = _flags(words)
         found: SortedSet = self._typed(key, SortedSet)
-        added = 0
-        for score, member in zip(rest[::2], rest[1::2], strict=True):
-            known = member in found
-            if (only_known and not known) or (only_new and known):
+        added, score = 0, None
+        for given, member in zip(rest[::2], rest[1::2], strict=True):
+            known = found.get(member)
+            at = float(given) + (known or 0.0 if b"INCR" in flags else 0.0)
+            if not _may_set(flags, known, at):
                 continue
-            found[member] = float(score)
-            added += not known
+            found[member] = at
+            added, score = added + (known is None), _score(at)
         self._drop_if_empty(key)
-        return added
+        return score if b"INCR" in flags else added
 
     def _zrem(self, key: bytes, *members: bytes) -> int:
         found = self._zset(key)
         removed = sum(found.pop(member, None) is not None for member in members)
         self._drop_if_empty(key)
         return removed
+
+    def _zremrangebyscore(self, key: bytes, low: bytes, high: bytes) -> int:
+        gone = self._zset(key).between(bound(low), bound(high))
+        return self._zrem(key, *(member for member, _ in gone))
+
+    def _zscan(self, key: bytes, _cursor: bytes, *_options: bytes) -> list[Any]:
+        """All of it at once, as a real server answers for a small set."""
+        return [b"0", _flat(self._zset(key).ordered(), with_scores=True)]
 
     def _zscore(self, key: bytes, member: bytes) -> bytes | None:
         score = self._zset(key).get(member)
@@ -82,10 +91,37 @@ class SortedSetCommands(RedisData):
     def _zrangebyscore(self, key: bytes, low: bytes, high: bytes, *options: bytes) -> list[bytes]:
         pairs = self._zset(key).between(bound(low), bound(high))
         words = [word.upper() for word in options]
-        if b"LIMIT" in words:
-            offset, count = map(int, words[words.index(b"LIMIT") + 1 :][:2])
-            pairs = pairs[offset : None if count < 0 else offset + count]
-        return _flat(pairs, with_scores=b"WITHSCORES" in words)
+        return _flat(_limited(pairs, words), with_scores=b"WITHSCORES" in words)
+
+    def _zrevrangebyscore(
+        self, key: bytes, high: bytes, low: bytes, *options: bytes
+    ) -> list[bytes]:
+        pairs = self._zset(key).between(bound(low), bound(high))[::-1]
+        words = [word.upper() for word in options]
+        return _flat(_limited(pairs, words), with_scores=b"WITHSCORES" in words)
+
+
+def _limited(pairs: list[tuple[bytes, float]], words: list[bytes]) -> list[tuple[bytes, float]]:
+    if b"LIMIT" not in words:
+        return pairs
+    offset, count = map(int, words[words.index(b"LIMIT") + 1 :][:2])
+    return pairs[offset : None if count < 0 else offset + count]
+
+
+def _flags(words: Sequence[bytes]) -> tuple[set[bytes], Sequence[bytes]]:
+    """The flags of ZADD, and its scores and members."""
+    n = 0
+    while words[n].upper() in FLAGS:
+        n += 1
+    return {word.upper() for word in words[:n]}, words[n:]
+
+
+def _may_set(flags: set[bytes], known: float | None, at: float) -> bool:
+    if known is None:
+        return b"XX" not in flags
+    if b"NX" in flags:
+        return False
+    return not (b"GT" in flags and at <= known) and not (b"LT" in flags and at >= known)
 
 
 def _score(score: float) -> bytes:

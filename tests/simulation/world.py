@@ -10,6 +10,7 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs import services
+from jobs.config.settings import Settings
 from jobs.domain.errors import StorageError
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE
@@ -83,10 +84,13 @@ class World:
 
     # Parts of one process.
 
+    def settings(self) -> Settings:
+        return load_test_settings()
+
     def services(self) -> Services:
         """The real services of a process, its connections leading to the models."""
         redis = client(self.redis, self._before)
-        built = services.Services(load_test_settings(), redis)
+        built = services.Services(self.settings(), redis)
         replaced: Any = built
         replaced.storage = SteppedStorage(self, self.media)
         replaced.bfl = SimulatedBflClient(self.bfl)
@@ -122,13 +126,17 @@ class World:
         self._snapshots.append((since, self.redis.snapshot()))
         if since >= self.faults.failover_at:
             kept = [one for at, one in self._snapshots if at <= since - 1.0] or [([], {})]
-            self.redis.restore(kept[-1] if kept[-1][0] else self._snapshots[0][1])
-            self._failed_over = True
-            self.terminal.clear()
-            self._holders.clear()
-            self.acknowledged.clear()
-            self.bfl.forget()
+            self.restore_redis(kept[-1] if kept[-1][0] else self._snapshots[0][1])
             self.scheduler.trace.append(f"{self.scheduler.now:.3f} Redis loses its last second")
+
+    def restore_redis(self, snapshot: Any) -> None:
+        """Redis comes back older: what it has lost is checked no more."""
+        self.redis.restore(snapshot)
+        self._failed_over = True
+        self.terminal.clear()
+        self._holders.clear()
+        self.acknowledged.clear()
+        self.bfl.forget()
 
     # Invariants that must hold after every step.
 
@@ -149,6 +157,9 @@ class World:
                 self.terminal[job.id] = job.status
             else:
                 self.terminal.pop(job.id, None)
+        self._check_acknowledged()
+
+    def _check_acknowledged(self) -> None:
         for job_id in self.acknowledged:
             if f"fluxkeep:job:{job_id}".encode() not in self.redis.data:
                 self.violate(f"I1: the acknowledged callback of {job_id} is not on record")
@@ -194,11 +205,15 @@ class World:
         random.seed(1)
         with simulated_time(self.scheduler), simulated_download(self.bfl):
             self._start()
-            self.scheduler.run(START + HORIZON_SECONDS, self._is_over)
+            self.scheduler.run(self.ends_at, self._is_over)
         self._observe()
         if not self.violations:
             self._check_end()
         return Outcome(self, self.chooser.seed, self.scheduler.trace, self.chooser.taken)
+
+    @property
+    def ends_at(self) -> float:
+        return START + HORIZON_SECONDS
 
     def _is_over(self) -> bool:
         """All jobs have ended and late workers had time to come back, or an invariant is broken."""

@@ -109,7 +109,9 @@ def _sample(kind: Any, value: Any) -> list[str]:
 def _member(items: list[tuple[Any, Any]]) -> str:
     if items[0][0] is op.NEGATE:
         return next(c for c in "q /:=\xff\xd0" if not any(_holds(item, c) for item in items[1:]))
-    return next(c for c in map(chr, range(255, -1, -1)) if any(_holds(item, c) for item in items))
+    low = (c for c in map(chr, range(255, -1, -1)) if any(_holds(item, c) for item in items))
+    first = items[0][1]
+    return next(low, None) or chr(first[0] if isinstance(first, tuple) else first)
 
 
 def _holds(item: tuple[Any, Any], char: str) -> bool:

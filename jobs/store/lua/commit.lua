@@ -31,7 +31,7 @@ local current = found[1]
 if version_of(current) ~= next_argument() then return {time, 0, current} end
 local record, job_id = next_argument(), next_argument()
 local tombstones, stays_deleted = next_number(), next_argument() == '1'
-for i = 2, #found do  -- I12: a deleted job stays deleted
+for i = 2, #found do  -- I12: a deleted job stays deleted; I29: an archived one is not made again
   local is_tombstone = i <= tombstones + 1
   if found[i] and is_tombstone and found[i] ~= '' then return {time, 5, found[i]} end
   if found[i] and (stays_deleted or not is_tombstone) then return {time, 4, current} end

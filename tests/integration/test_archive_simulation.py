@@ -1,0 +1,150 @@
+"""No order of events loses a job on its way into the archive and back, over days."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+
+from jobs.catalog import Catalog
+from jobs.domain.job import Job
+from jobs.store import commit, evictions
+from jobs.store.evictions import Evictions
+from tests.simulation import exploration
+from tests.simulation.archive_world import ArchiveFaults, ArchiveWorld
+from tests.simulation.faults import Faults
+from tests.simulation.redis_model import Flaws
+from worker import archiving
+
+DAY = 86400.0
+SEEDS = range(2)
+SEEDS_FOR_FLAWS = range(150)
+SECONDS_TO_FIND = 60.0
+PLAIN = Faults(kills=1)
+# Its snapshot is older than BFL's callbacks, and its URLs are dead when Redis comes back.
+UNSTORED = ArchiveFaults(redis_days=0.02, fault_days=(0.5 / DAY,), days=6)
+
+
+def situation(faults: Faults = PLAIN, **archive: Any) -> partial[ArchiveWorld]:
+    return partial(ArchiveWorld, faults, archive_faults=ArchiveFaults(**archive))
+
+
+SITUATIONS = {
+    "kills and stalls": situation(Faults(kills=4, stalls=2)),
+    "lost answers of the database": situation(errors=6),
+    "outages of the database": situation(outages=4),
+    "an hour without Redis": situation(Faults(kills=1, outage=(3.05 * DAY, 3.1 * DAY))),
+    "lost replies of Redis": situation(Faults(lost_replies=6)),
+    "wrong clocks": situation(Faults(clocks=3)),
+    "processes that stop for twenty minutes": situation(Faults(stalls=4), stall_seconds=1200.0),
+    "processes that stop for three days": situation(Faults(stalls=4), stall_seconds=3 * DAY + 5),
+    "a restored backup": situation(backup_days=1.9),
+    "a restored backup of a week": situation(backup_days=7.9, days=20.0),
+    "a lost database": situation(database_lost=True),
+    "an older Redis": situation(redis_days=1.0),
+    "a much older Redis": situation(redis_days=4.0),
+    "a Redis from before the end": partial(ArchiveWorld, PLAIN, archive_faults=UNSTORED),
+    "a lost Redis": situation(redis_lost=True),
+}
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_random_schedules_keep_every_invariant_of_the_archive(name: str) -> None:
+    found = exploration.first_violation(exploration.seeded(SITUATIONS[name], SEEDS))
+    assert not found, exploration.report(SITUATIONS[name], found)
+
+
+@dataclass(frozen=True)
+class Protection:
+    """One protection, the invariants that may break without it, and how it is taken out."""
+
+    breaks: tuple[str, ...]
+    situation: partial[ArchiveWorld]
+    flaws: Flaws = field(default_factory=Flaws)
+    sql: tuple[str, str] = ("", "")
+    patch: tuple[Any, str, Any] | None = None
+
+
+real_tombstones = commit.tombstones
+
+
+def tombstones_of_deletions(job: Job, status: str = "") -> list[Any]:
+    return [] if status else real_tombstones(job)
+
+
+def recall_as_a_new_job(self: Evictions, job: Job) -> bool:
+    options = commit.CommitOptions()
+    step: Callable[[Job | None, float], Job] = lambda known, _now: known or job  # noqa: E731
+    self._redis.delete(*commit.Commit(None, job, options, archives=True).keys()[4:])
+    written: bool = self._store.update(job.id, step, options).written
+    return written
+
+
+def rows_alone(_self: Catalog, rows: Any) -> dict[str, Job]:
+    return {row.job.id: row.job for row in rows}
+
+
+def newer_by_version(job: Job, row: Any) -> bool:
+    return bool(job.version > row.version)
+
+
+STORED_STAYS = "AND (jobs.status <> 'stored' OR excluded.status = 'stored') "
+
+PROTECTIONS = {
+    "the set of ended jobs": Protection(
+        ("I30",), situation(), Flaws(lost_keys=b"fluxkeep:archive_due")
+    ),
+    "the comparison of record and row": Protection(
+        ("I28",), situation(), patch=(archiving, "_is_newer", lambda _job, _row: False)
+    ),
+    "the tombstone of an evicted job": Protection(
+        ("I29", "I5"), situation(), patch=(commit, "tombstones", tombstones_of_deletions)
+    ),
+    "the entries of deletions": Protection(
+        ("I27", "I24"), situation(), Flaws(lost_keys=b"fluxkeep:deletions")
+    ),
+    "the look at deletions": Protection(
+        ("I27",), situation(), patch=(evictions.Known, "hides", lambda *_: False)
+    ),
+    "a stored row": Protection(
+        ("I26",),
+        SITUATIONS["a Redis from before the end"],
+        sql=(STORED_STAYS, ""),
+        patch=(archiving, "_is_newer", newer_by_version),
+    ),
+    "the days in Redis": Protection(
+        ("I24", "I28"),
+        SITUATIONS["a restored backup"],
+        patch=(archiving.Archiving, "_evict_at", lambda _self, _job, _row, now: now),
+    ),
+    "the days of deletions": Protection(
+        ("I27",),
+        SITUATIONS["a restored backup of a week"],
+        patch=(archiving, "BACKUP_DAYS", 0),
+    ),
+    "the second look at Redis": Protection(
+        ("I24", "I25", "I27"), situation(), patch=(Catalog, "_current", rows_alone)
+    ),
+    "a recall that is no new job": Protection(
+        ("I33",), situation(), patch=(Evictions, "recall", recall_as_a_new_job)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROTECTIONS)
+def test_the_simulation_notices_that_a_protection_of_the_archive_is_missing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protection = PROTECTIONS[name]
+    make = partial(protection.situation, flaws=protection.flaws, sql_flaw=protection.sql)
+    if protection.patch:
+        monkeypatch.setattr(*protection.patch, raising=False)
+    began = time.monotonic()
+    found = exploration.first_violation(exploration.seeded(make, SEEDS_FOR_FLAWS))
+    assert found is not None
+    seconds, report = time.monotonic() - began, exploration.report(make, found)
+    print(f"without {name}, after {seconds:.1f} s:\n{report}")  # noqa: T201 - shown by pytest -s
+    assert report.startswith(protection.breaks), report
+    assert time.monotonic() - began < SECONDS_TO_FIND

@@ -1,0 +1,79 @@
+"""Faults of a database and of Redis over days, as processes of a simulated run."""
+
+from typing import Any
+
+DAY = 86400.0
+OUTAGE_SECONDS = DAY / 2
+
+
+def of(faults: Any) -> list[str]:
+    """The processes of a run's faults."""
+    wanted = {
+        "outages": faults.outages,
+        "database_backup": faults.backup_days is not None,
+        "database_loss": faults.database_lost,
+        "redis_snapshot": faults.redis_days is not None,
+        "redis_loss": faults.redis_lost,
+    }
+    return [name for name, is_wanted in wanted.items() if is_wanted]
+
+
+def _sleep_some_days(world: Any) -> None:
+    days = world.archive_faults.fault_days
+    world.scheduler.sleep(days[world.choose(len(days))] * DAY)
+
+
+def outages(world: Any) -> None:
+    """The database is away for half a day, again and again."""
+    for _ in range(world.archive_faults.outages):
+        world.pause()
+        world.scheduler.step("the database is away")
+        world.take_away(OUTAGE_SECONDS)
+        world.scheduler.sleep(OUTAGE_SECONDS)
+
+
+def database_backup(world: Any) -> None:
+    """A backup is made and restored later. Within HOT_DAYS nothing may be missing."""
+    _sleep_some_days(world)
+    backup = world.archive.backup()
+    world.scheduler.step("a backup of the database")
+    world.scheduler.sleep(world.archive_faults.backup_days * DAY)
+    world.begin_restore()
+    world.archive.restore(backup)
+    world.scheduler.step("the backup is restored")
+    if world.archive_faults.backup_days > world.hot_days:
+        world.accept_losses()
+
+
+def database_loss(world: Any) -> None:
+    """The database is new: what only it had is lost."""
+    _sleep_some_days(world)
+    world.scheduler.wait(lambda: not world.passes)  # one may rely on a row that it has just read
+    world.begin_restore()
+    world.archive.empty()
+    world.accept_losses()
+    world.scheduler.step("the database is lost")
+
+
+def redis_snapshot(world: Any) -> None:
+    """Redis comes back older. Its own losses are accepted, and deletions with them."""
+    _sleep_some_days(world)
+    snapshot = world.redis.snapshot()
+    world.scheduler.step("a snapshot of Redis")
+    world.scheduler.sleep(world.archive_faults.redis_days * DAY)
+    _restore_redis(world, snapshot)
+
+
+def redis_loss(world: Any) -> None:
+    """Redis is empty."""
+    _sleep_some_days(world)
+    _restore_redis(world, ({}, {}))
+
+
+def _restore_redis(world: Any, snapshot: Any) -> None:
+    world.begin_restore()
+    world.is_redis_older = True
+    world.restore_redis(snapshot)
+    world.deleted -= world.jobs_anywhere().keys()
+    world.accept_losses()
+    world.scheduler.step("Redis comes back older")

@@ -1,0 +1,265 @@
+"""The virtual processes of an installation with an archive: its sweeps and its clients."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from flask import Flask, g
+from redis.exceptions import RedisError
+
+from jobs.domain.errors import (
+    ReportRefused,
+    StorageError,
+    StoreUnavailable,
+    UnknownJob,
+    WrongStatus,
+)
+from jobs.domain.status import Status
+from jobs.store.listing import Position
+from jobs.store.search import Search
+from receiver import webhook
+from receiver.api import jobs as api
+from receiver.context import NAME, Parts
+from receiver.job_actions import delete_or_erase, replay_job
+from receiver.schemas.bodies import Announcement
+from tests.simulation.bfl import Task
+from worker import published_objects
+from worker.archiving import Archiving
+from worker.sweep import sweep
+
+CLIENTS = ("editor", "reader", "walker", "replayer", "deleter")
+AWAY_SECONDS = 600.0
+HOUR = 3600.0
+IDLE_SECONDS = 6 * HOUR  # of a sweep that nothing is due for
+LATE_CALLBACKS = (0.0, 30.0, 20 * HOUR, 50 * HOUR, 100 * HOUR, 160 * HOUR)
+PAUSES = (20 * HOUR, 60.0, 5 * HOUR, 27 * HOUR, 49 * HOUR, 73 * HOUR)
+PAGE = 1
+TRIES = 20
+_DUE, _SUPERSEDED = b"fluxkeep:due", b"fluxkeep:superseded"
+
+
+# The sweeps.
+
+
+def archiver(world: Any) -> None:
+    """The sweep's passes; it sleeps until the next job is due."""
+    services = world.services()
+    archiving = Archiving(services, services.archive)
+    while True:
+        world.passes += 1
+        try:
+            archiving.run_pass()
+        except (RedisError, StoreUnavailable):
+            world.scheduler.sleep(AWAY_SECONDS)
+        finally:
+            world.passes -= 1
+        world.scheduler.sleep(_until_due(world, b"fluxkeep:archive_due", 2.0, IDLE_SECONDS))
+
+
+def sweeper(world: Any) -> None:
+    """The sweep of jobs under way, and of what late workers left."""
+    services = world.services()
+    while True:
+        world.scheduler.wait(lambda: world.redis.data.keys() & {_DUE, _SUPERSEDED})
+        pause = AWAY_SECONDS
+        with suppress(RedisError, StoreUnavailable, StorageError):
+            sweep(services)
+            published_objects.delete_left_objects(services)
+            pause = _until_due(world, _DUE, 2.0, 60.0)
+        world.scheduler.sleep(pause)
+
+
+def _until_due(world: Any, key: bytes, least: float, most: float) -> float:
+    now = world.scheduler.now
+    first = min(world.redis.data.get(key, {}).values(), default=now + most)
+    return float(min(max(first - now, least), most))
+
+
+# Clients.
+
+
+def caller(world: Any, task: Task, n: int) -> None:
+    """BFL's callback about a task, repeated until it is answered; the second one comes late."""
+    if n:
+        world.scheduler.sleep(LATE_CALLBACKS[world.choose(len(LATE_CALLBACKS))])
+    for _ in range(TRIES):
+        with suppress(StoreUnavailable):
+            before = world.epochs[task.job_id]
+            if world.is_redis_older:  # accepted: Redis may have lost the tombstone
+                return
+            webhook.accept_callback(world.services(), world.bfl.callback(task), task.token)
+            if task.job_id not in world.deleted and world.epochs[task.job_id] == before:
+                world.answer(task.job_id)
+            return
+        world.scheduler.sleep(30.0)
+
+
+def announcer(world: Any, job_id: str) -> None:
+    """PUT /api/jobs/<id>, repeated until it is answered."""
+    with world.announcement(job_id):
+        until_done(world, lambda: _put(world, job_id, None))
+
+
+def _put(world: Any, job_id: str, edit: int | None) -> None:
+    before = world.epochs[job_id]
+    metadata: Any = None if edit is None else {"edit": edit}
+    with web(world):
+        change = api._record(job_id, Announcement(metadata=metadata))  # noqa: SLF001 - past its JSON
+    if world.epochs[job_id] == before:
+        world.answer(change.after.id)
+        if edit is not None:
+            world.edits[job_id] = edit
+
+
+@contextmanager
+def web(world: Any) -> Iterator[None]:
+    """A request to a web process."""
+    app = Flask("simulated")
+    app.extensions[NAME] = Parts([world.services()])
+    with app.app_context():
+        g.api_key = SimpleNamespace(name="app")
+        yield
+
+
+def editor(world: Any) -> None:
+    """PUT /api/jobs/<id> with other metadata, whatever became of the job."""
+    while True:
+        world.pause()
+        world.last_edit += 1
+        job_id, edit = world.choose_job(), world.last_edit
+        if world.is_redis_older and job_id not in world.readable:
+            continue
+        with world.announcement(job_id), suppress(WrongStatus):
+            until_done(world, partial(_put, world, job_id, edit))
+
+
+def replayer(world: Any) -> None:
+    """POST /api/jobs/<id>/rescues, which a stored job refuses."""
+    services = world.services()
+    while True:
+        world.pause()
+        job_id = world.choose_job()
+        world.replayed.add(job_id)
+        with suppress(UnknownJob, WrongStatus, ReportRefused):
+            until_done(world, partial(replay_job, services, job_id))
+
+
+def deleter(world: Any) -> None:
+    """DELETE /api/jobs/<id>, once in a while; what is deleted may be announced again."""
+    services = world.services()
+    while True:
+        world.pause()
+        if not world.choose(2):
+            continue
+        job_id = world.choose_job()
+        with world.deletion(job_id), suppress(UnknownJob):
+            until_done(world, partial(delete_or_erase, services, job_id))
+
+
+def reader(world: Any) -> None:
+    """GET /api/jobs/<id>."""
+    services = world.services()
+    while True:
+        world.pause()
+        job_id = world.choose_job()
+        seen = Seen(world)
+        with suppress(StoreUnavailable):
+            if world.choose(2):
+                job = services.catalog.load_many([job_id]).get(job_id)
+            else:
+                job = services.catalog.load(job_id)
+            seen.check_job(job_id, job)
+
+
+def walker(world: Any) -> None:
+    """GET /api/jobs with a cursor to its end, each page repeated until it is answered."""
+    services = world.services()
+    while True:
+        world.pause()
+        seen, statuses = Seen(world), [(), (Status.STORED,)][world.choose(2)]
+        found, position = list[str](), None
+        while True:
+            page = _page(world, services, Search(statuses=statuses), position, seen)
+            found += page
+            position = seen.last
+            if position is None:
+                break
+        seen.check_walk(found, statuses)
+
+
+def _page(
+    world: Any, services: Any, search: Search, position: Position | None, seen: "Seen"
+) -> list[str]:
+    for _ in range(TRIES):
+        page_seen = Seen(world)
+        try:
+            page = services.catalog.page(search, PAGE, position)
+        except StoreUnavailable:
+            world.scheduler.sleep(HOUR)
+            continue
+        for job in page.jobs:
+            page_seen.check_job(job.id, job)
+        seen.last = page.last
+        return [job.id for job in page.jobs]
+    seen.last, seen.is_complete = None, False
+    return []
+
+
+class Seen:
+    """What was true when a client began to read; checked against what it was answered."""
+
+    def __init__(self, world: Any) -> None:
+        self._world = world
+        self._jobs = world.jobs_anywhere()
+        self._epochs, self._restores = dict(world.epochs), world.restores
+        self._records = {name: world.record(name) for name in world.job_ids}
+        self._deleted = set(world.deleted)
+        self.last: Position | None = None
+        self.is_complete = True
+
+    def _is_stable(self, job_id: str) -> bool:
+        return bool(
+            self._world.restores == self._restores
+            and self._world.epochs[job_id] == self._epochs[job_id]
+        )
+
+    def check_job(self, job_id: str, job: Any) -> None:
+        """One job as it was answered."""
+        world = self._world
+        if not self._is_stable(job_id):
+            return
+        if job is None:
+            if job_id in self._jobs:
+                world.violate(f"I24: job {job_id} is not found")
+            return
+        if job_id in self._deleted:
+            world.violate(f"I27: job {job_id} was deleted and is answered")
+        record = self._records[job_id]
+        if record and record == world.record(job_id) and job != world.decoded(record):
+            world.violate(f"I25: job {job_id} is not what Redis says")
+        world.answer(job.id)
+
+    def check_walk(self, found: list[str], statuses: tuple[Status, ...]) -> None:
+        """Each job that did not change comes once."""
+        world, now = self._world, self._world.jobs_anywhere()
+        if not self.is_complete:
+            return
+        for job_id, job in self._jobs.items():
+            is_same = job_id in now and now[job_id].version == job.version
+            is_wanted = not statuses or job.status in statuses
+            if self._is_stable(job_id) and is_same and is_wanted and found.count(job_id) != 1:
+                world.violate(f"I31: a walk has job {job_id} {found.count(job_id)} times: {found}")
+
+
+def until_done(world: Any, request: Callable[[], object]) -> None:
+    """Repeat a request that is answered with 503, for some hours."""
+    for _ in range(TRIES):
+        try:
+            request()
+        except (StoreUnavailable, StorageError):
+            world.scheduler.sleep(HOUR)
+        else:
+            return
+    world.scheduler.wait(lambda: False)  # the client is gone, and knows of no answer

@@ -1,0 +1,339 @@
+"""An installation with an archive, over weeks: jobs end, are archived, evicted and brought back."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.archive.archive import Archive
+from jobs.archive.database import ConnectionLost
+from jobs.catalog import Catalog
+from jobs.config.settings import Settings
+from jobs.domain.job import Job
+from jobs.domain.status import Status
+from jobs.services import Services
+from jobs.store.keys import ARCHIVE_DUE, COUNTERS, DELETIONS, EVENTS, NOTIFICATIONS, RECORD_PREFIX
+from tests.simulation import archive_faults, archive_processes, processes
+from tests.simulation.archive_database import ArchiveModel, SimulatedDatabase
+from tests.simulation.bfl import Task
+from tests.simulation.boundaries import decode, load_test_settings
+from tests.simulation.world import START, World
+
+HOT_DAYS = 2
+DAY = 86400.0
+JOBS = 4
+EVEN = 6.0  # times the boldness of 0.15
+RECORD = RECORD_PREFIX.encode()
+_OF_NEW_JOBS = tuple(key.encode() for key in (COUNTERS, EVENTS, NOTIFICATIONS, "fluxkeep:costs:"))
+
+
+@dataclass(frozen=True)
+class ArchiveFaults:
+    """Faults of the archive in a run, and what its clients do."""
+
+    clients: tuple[str, ...] = archive_processes.CLIENTS
+    sweeps: int = 2
+    days: float = 12.0
+    errors: int = 0  # transactions that fail, or whose answer is lost
+    outages: int = 0  # of the database, of half a day
+    backup_days: float | None = None  # the age of a backup that is restored
+    database_lost: bool = False
+    redis_days: float | None = None  # the age of a snapshot that Redis comes back with
+    redis_lost: bool = False
+    fault_days: tuple[float, ...] = (
+        3.1,
+        2.05,
+        2.5,
+        4.2,
+        6.3,
+    )  # one of them: backup, snapshot, loss
+    stall_seconds: float = 65.0
+
+
+@dataclass
+class ArchiveWorld(World):
+    """One run. Beside the invariants of `World`, those of the archive are checked at each step."""
+
+    archive_faults: ArchiveFaults = field(default_factory=ArchiveFaults)
+    sql_flaw: tuple[str, str] = ("", "")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.scheduler.stall_seconds = self.archive_faults.stall_seconds
+        self.job_ids = [f"task-{n}" for n in range(JOBS)]
+        self.archive = ArchiveModel(self, self.sql_flaw)
+        self.passes = 0  # under way
+        self.last_edit = 0
+        self.readable: set[str] = set()  # was answered, and not deleted
+        self.epochs = dict.fromkeys(self.job_ids, 0)  # of deletions and new beginnings
+        self.edits: dict[str, int] = {}  # the latest that was answered
+        self.restores = 0  # of Redis or the database
+        self.is_redis_older = False
+        self._lost: set[str] = set()
+        self._created: dict[str, float] = {}
+        self._stored: set[str] = set()
+        self._deleting, self._announcing = Counter[str](), Counter[str]()
+        self._away: list[tuple[float, float]] = []
+        self._errors = self.archive_faults.errors
+        self._observed: tuple[int, int] = (-1, -1)
+        self._commands, self._objects_at, self._objects_deleted = 0, 0, 0
+        execute: Any = self.redis.execute
+        redis: Any = self.redis
+        redis.execute = lambda words: self._execute(execute, words)
+
+    # Parts of one process.
+
+    def settings(self) -> Settings:
+        return load_test_settings(DATABASE_URL="sqlite:////archive.db", HOT_DAYS=str(HOT_DAYS))
+
+    def services(self) -> Services:
+        built: Any = super().services()
+        built.archive = Archive(SimulatedDatabase(self))
+        built.catalog = Catalog(built.store, built.listing, built.evictions, built.archive)
+        services: Services = built
+        return services
+
+    # Faults.
+
+    def database_step(self, label: str) -> None:
+        """Before and after each transaction: the database may be away, or its answer be lost."""
+        self.scheduler.step(f"database: {label}")
+        self._observe()
+        if any(begin <= self.scheduler.now < end for begin, end in self._away):
+            raise ConnectionLost("away")
+        if self._errors and self.chooser.choose(2):
+            self._errors -= 1
+            self.scheduler.trace.append(f"{self.scheduler.now:.3f} the answer is lost")
+            raise ConnectionLost("no answer")
+
+    def take_away(self, seconds: float) -> None:
+        """The database is away from now on."""
+        self._away.append((self.scheduler.now, self.scheduler.now + seconds))
+
+    def begin_restore(self) -> None:
+        """Redis or the database comes back older: what it had is checked from now on."""
+        self.restores += 1
+        self._observed = (-1, -1)
+        self._stored.clear()
+
+    def accept_losses(self) -> None:
+        """Nothing else has what is gone now."""
+        found = self.jobs_anywhere()
+        self._lost |= {*self.job_ids} - found.keys()
+        self.readable &= found.keys()
+        self.terminal = {name: job.status for name, job in found.items() if job.status.terminal}
+        self._created = {name: job.created_at for name, job in found.items()}
+        self.edits = {name: job.metadata.get("edit", 0) for name, job in found.items()}
+
+    def storage_step(self, name: str) -> None:
+        super().storage_step(name)
+        self._objects_deleted += name.startswith("delete")
+
+    # What clients decide.
+
+    @property
+    def hot_days(self) -> float:
+        return HOT_DAYS
+
+    def choose(self, alternatives: int) -> int:
+        """Any of them, as likely as the others; the plain schedule takes the first."""
+        return self.chooser.choose(alternatives, weight=EVEN)
+
+    def choose_job(self) -> str:
+        return self.job_ids[self.choose(len(self.job_ids))]
+
+    def pause(self) -> None:
+        """Some hours; or until a sweep is at work, where most races are."""
+        pauses = archive_processes.PAUSES
+        self.scheduler.sleep(pauses[self.choose(len(pauses))])
+        if self.choose(2):
+            self.scheduler.wait(lambda: self.passes)
+
+    # What is true of a job, wherever it is.
+
+    def jobs_anywhere(self) -> dict[str, Job]:
+        """Each job: its record, or else its row unless it was deleted."""
+        deletions = self.redis.data.get(DELETIONS.encode(), {})
+        found = {
+            name: row.job
+            for name, row in self.archive.rows().items()
+            if deletions.get(name.encode(), -1.0) < row.version
+        }
+        return found | {job.id: job for job in self.jobs()}
+
+    def decoded(self, record: bytes) -> Job:
+        return decode(record)
+
+    def record(self, job_id: str) -> bytes | None:
+        found: bytes | None = self.redis.data.get(RECORD + job_id.encode())
+        return found
+
+    # Invariants that must hold after every step.
+
+    def _observe(self) -> None:
+        seen = (self._commands, self.archive.writes)
+        if seen == self._observed:
+            return
+        self._observed = seen
+        for name in +self._deleting:
+            self._forget(name)
+            self._observed = seen
+        if self.is_redis_older:  # I26: a lesser record goes, and the stored row is seen again
+            for name in self._stored:
+                self.terminal.pop(name, None)
+        super()._observe()
+        found = self.jobs_anywhere()
+        for name in self.readable - found.keys():
+            self.violate(f"I24: job {name} was readable and is nowhere")
+        for name in self.deleted & found.keys():
+            self.violate(f"I27: job {name} was deleted and is there again")
+        for name, job in found.items():
+            self._check_identity(name, job)
+        self._check_due()
+        if self._objects_at != self._objects_deleted:
+            self._objects_at = self._objects_deleted
+            self._check_objects_of(found)
+
+    def _check_identity(self, name: str, job: Job) -> None:
+        created_at = self._created.setdefault(name, job.created_at)
+        if created_at != job.created_at and not self.is_redis_older:
+            self.violate(f"I29: {name} is the id of two jobs")
+            self._created[name] = job.created_at
+        if job.metadata.get("edit", 0) < self.edits.get(name, 0):
+            self.violate(f"I28: edit {self.edits[name]} of job {name} is lost: {job.metadata}")
+
+    def _check_due(self) -> None:
+        due, rows = self.redis.data.get(ARCHIVE_DUE.encode(), {}), self.archive.rows()
+        for job in self.jobs():
+            row = rows.get(job.id)
+            is_proven = row and (row.version >= job.version or row.status == "stored")
+            if job.status.terminal and job.id.encode() not in due and not is_proven:
+                self.violate(f"I30: job {job.id} has ended, has no row, and no sweep looks at it")
+
+    def _check_objects_of(self, found: dict[str, Job]) -> None:
+        for job in found.values():
+            # A deletion that was interrupted has deleted the objects first.
+            is_whole = job.id in self.readable and not self.epochs[job.id]
+            for file in job.present_media if is_whole else ():
+                if self.media.size(file.key) != file.bytes:
+                    self.violate(f"I32: object {file.key} of job {job.id} was deleted")
+
+    def observe_rows(self) -> None:
+        """After each write of the database."""
+        rows = self.archive.rows()
+        for name in self._stored & rows.keys():
+            if rows[name].status != "stored":
+                self.violate(f"I26: the stored row of {name} says {rows[name].status} now")
+        self._stored = {name for name, row in rows.items() if row.status == "stored"}
+
+    def _check_writer(self, job: Job) -> None:
+        """A job that is recalled looks as if it had ended now where its past is not known."""
+        if not (self.epochs[job.id] or self.is_redis_older):
+            super()._check_writer(job)
+
+    def _check_acknowledged(self) -> None:
+        """I1, wherever the job is; that it stays there is I24."""
+
+    def _execute(self, execute: Any, words: list[bytes]) -> Any:
+        self._commands += 1
+        if words[0] not in (b"EVALSHA", b"EVAL"):
+            return execute(words)
+        hidden = self.jobs_anywhere().keys() - {job.id for job in self.jobs()}
+        before = self._numbers() if hidden else None
+        try:
+            return execute(words)
+        finally:
+            came = {job.id for job in self.jobs() if job.status.terminal} & hidden
+            if came and before != self._numbers():
+                self.violate(f"I33: that {came} came back was counted, booked or announced")
+
+    def _numbers(self) -> str:
+        """What new jobs and visible changes add to."""
+        data = sorted(self.redis.data.items())
+        return repr([pair for pair in data if pair[0].startswith(_OF_NEW_JOBS)])
+
+    # The clients' views.
+
+    @contextmanager
+    def deletion(self, job_id: str) -> Iterator[None]:
+        """From its begin on the job may be there or not; after its answer it is not."""
+        self.epochs[job_id] += 1
+        self._deleting[job_id] += 1
+        self._forget(job_id)
+        began = self.epochs[job_id]
+        try:
+            yield
+            if not self._announcing[job_id] and self.epochs[job_id] == began:
+                self.deleted.add(job_id)
+        finally:
+            self._forget(job_id)
+            self._deleting[job_id] -= 1
+            self.epochs[job_id] += 1
+
+    def _forget(self, job_id: str) -> None:
+        """Check no more what was known of a job."""
+        known: tuple[set[str], ...] = (self.readable, self.acknowledged, self._stored)
+        for ids in known:
+            ids.discard(job_id)
+        memories: tuple[dict[str, Any], ...] = (self.terminal, self._created, self.edits)
+        for memory in memories:
+            memory.pop(job_id, None)
+        self._observed = (-1, -1)
+
+    @contextmanager
+    def announcement(self, job_id: str) -> Iterator[None]:
+        """A client announces the job, which may have been deleted."""
+        self._announcing[job_id] += 1
+        if job_id in self.deleted or self._deleting[job_id]:
+            self.deleted.discard(job_id)
+            self.epochs[job_id] += 1
+        try:
+            yield
+        finally:
+            self._announcing[job_id] -= 1
+
+    def answer(self, job_id: str) -> None:
+        """A client was told of a job, which Redis may know of although its row was lost."""
+        if job_id not in self._lost or job_id in self.jobs_anywhere():
+            self.readable.add(job_id)
+
+    # The run.
+
+    @property
+    def ends_at(self) -> float:
+        return START + self.archive_faults.days * DAY
+
+    def _is_over(self) -> bool:
+        return bool(self.violations) or self.scheduler.now >= self.ends_at
+
+    def _start(self) -> None:
+        for job_id in self.job_ids:
+            self.bfl.tasks[job_id] = Task(job_id, job_id, START)
+            self._add(f"app {job_id}", archive_processes.announcer, job_id)
+            self.call_back(self.bfl.tasks[job_id])
+        for name in self.archive_faults.clients:
+            self._add(name, getattr(archive_processes, name), restart=5.0)
+        for n in range(self.workers):
+            self._add(f"worker {n}", processes.worker, restart=2.0)
+        self._add("sweep", archive_processes.sweeper, restart=2.0)
+        for n in range(self.archive_faults.sweeps):
+            self._add(f"archiving {n}", archive_processes.archiver, restart=2.0)
+        for name in archive_faults.of(self.archive_faults):
+            self._add(name, getattr(archive_faults, name))
+
+    def call_back(self, task: Task) -> None:
+        """Callbacks about a task soon and for a week; those of the last job never come."""
+        if task.job_id == self.job_ids[-1]:
+            return
+        for n in range(2):
+            self._add(f"web {task.id} {n}", archive_processes.caller, task, n, at=1.0 + n)
+
+    # What is checked when all is over.
+
+    def _check_end(self) -> None:
+        for job_id, job in self.jobs_anywhere().items():
+            if not job.status.terminal:
+                self.violate(f"I6: job {job_id} is {job.status} in the end")
+            if job.status is Status.STORED and not self.epochs[job_id]:
+                self._check_objects(job)

@@ -1,0 +1,1 @@
+"""The archive behind real processes, on SQLite and PostgreSQL."""

@@ -1,0 +1,103 @@
+"""The sweep is killed, the database hangs, comes back older, Redis is flushed: no job is lost."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+import requests
+
+from tests.harness import wait_for
+from tests.harness.archived import newest_first, stored_job
+from tests.harness.stock import put_in
+from tests.system.archive.outages import ArchivingStack
+
+JOBS = [stored_job(n) for n in range(700)]
+KILLS = 4
+READERS = 40
+
+
+def listed(archiving: ArchivingStack) -> list[str]:
+    """The ids of all pages."""
+    found, cursor = list[str](), dict[str, str]()
+    while True:
+        answer = archiving.stack.client.get("/api/jobs", limit=150, **cursor)
+        answer.raise_for_status()
+        found += [job["id"] for job in answer.json()["jobs"]]
+        if answer.json()["next_cursor"] is None:
+            return found
+        cursor = {"cursor": answer.json()["next_cursor"]}
+
+
+def test_a_sweep_that_is_killed_again_and_again_loses_no_job(archiving: ArchivingStack) -> None:
+    installation = archiving.stack.installation
+    installation.kill("sweep")
+    with installation.redis.client() as redis:
+        put_in(redis, JOBS)
+    for _ in range(KILLS):
+        installation.start("sweep", n=2)
+        assert listed(archiving) == newest_first(JOBS)
+        installation.kill("sweep")
+    installation.start("sweep", n=2)
+    archiving.evict()
+    assert listed(archiving) == newest_first(JOBS)
+    with installation.redis.client() as redis:
+        untyped: Any = redis
+        assert dict(untyped.zrange("fluxkeep:cold", 0, -1, withscores=True))[b"stored"] == len(JOBS)
+
+
+def test_a_database_that_hangs_delays_no_callback(archiving: ArchivingStack) -> None:
+    if not archiving.server:
+        pytest.skip("a file does not hang")
+    stack, name = archiving.stack, JOBS[0].id
+    archiving.server.pause()
+    clients, answered = [stack.installation.client() for _ in range(READERS)], 0
+    with ThreadPoolExecutor(READERS) as pool:
+        readers = [pool.submit(client.get, f"/api/jobs/{name}") for client in clients]
+        while not all(reader.done() for reader in readers):
+            assert stack.client.callback({"id": f"hung-{answered}", "status": "Pending"}).ok
+            answered += 1
+        refused = {reader.result().status_code for reader in readers}
+        assert refused == {requests.codes.service_unavailable}
+    archiving.server.resume()
+    wait_for("the archive answers", lambda: stack.client.get(f"/api/jobs/{name}").ok)
+    assert answered > READERS
+
+
+def test_a_backup_of_the_database_brings_no_deleted_job_back(archiving: ArchivingStack) -> None:
+    if not archiving.server:
+        pytest.skip("tests/integration/archive has the file")
+    stack, gone = archiving.stack, JOBS[5].id
+    installation, server = stack.installation, archiving.server
+    name = (installation.settings["DATABASE_URL"] or "").rpartition("/")[2]
+    installation.kill("sweep")
+    with server.client() as admin:
+        _drop_connections(admin, name)
+        admin.execute(f"CREATE DATABASE {name}_backup TEMPLATE {name}".encode())
+        assert stack.client.request("DELETE", f"/api/jobs/{gone}").ok
+        installation.start("sweep")
+        wait_for("its row is deleted", lambda: not _rows(server.url(name), gone))
+        installation.kill("sweep")
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {name}_backup".encode())
+        admin.execute(f"DROP DATABASE {name}_backup".encode())
+    assert stack.client.find(gone) is None
+    installation.start("sweep")
+    wait_for("its row is deleted again", lambda: not _rows(server.url(name), gone))
+
+
+def _drop_connections(admin: Any, name: str) -> None:
+    sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    admin.execute(sql, [name])
+
+
+def _rows(url: str, job_id: str) -> list[Any]:
+    with psycopg.connect(url) as client:
+        return client.execute("SELECT id FROM jobs WHERE id = %s", [job_id]).fetchall()
+
+
+def test_after_a_flush_of_redis_every_ended_job_is_listed(archiving: ArchivingStack) -> None:
+    before = listed(archiving)
+    with archiving.stack.installation.redis.client() as redis:
+        redis.flushall()
+    assert listed(archiving) == before

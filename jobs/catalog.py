@@ -169,7 +169,9 @@ class Catalog:
         try:
             return write()
         except Evicted:
-            self.recall(job_id)
+            recalled = self.recall(job_id)
+        if recalled and recalled.id != job_id:  # `write` would make a second job of this task
+            raise ArchiveUnavailable("the job came back under its own id: send the request again")
         try:
             return write()
         except Evicted:

@@ -56,7 +56,7 @@ def fold(text: str) -> str:
 
 def _without_accents(text: str) -> str:
     decomposed = normalize("NFKD", _VARIANTS.sub("", text))
-    return normalize("NFC", normalize("NFKD", decomposed.casefold()).translate(_LETTERS))
+    return normalize("NFC", normalize("NFKD", decomposed.upper().casefold()).translate(_LETTERS))
 
 
 @lru_cache(maxsize=64)  # of one list it is asked for each job

@@ -228,11 +228,8 @@ class Archive:
         return int(self._database.transact(lambda run: run(sql))[0][0])
 
     def note_deletions(self, day: int, until: float) -> None:
-        """Note up to which microsecond rows of deleted jobs are gone, as of a day."""
-        sql = (
-            "INSERT INTO deletion_notes (day, until) VALUES (?, ?) "
-            "ON CONFLICT (day) DO UPDATE SET until = excluded.until"
-        )
+        """Note up to which microsecond rows of deleted jobs are gone as a day begins."""
+        sql = "INSERT INTO deletion_notes (day, until) VALUES (?, ?) ON CONFLICT (day) DO NOTHING"
         self._database.transact(lambda run: run(sql, [day, until]), writes=True)
 
     def noted_deletions(self, day: int) -> float:

@@ -5,6 +5,7 @@ the order of each query is the one of the index that is to lead.
 """
 
 from collections.abc import Iterator, Sequence
+from math import inf, nextafter
 from typing import Any, NamedTuple
 
 from jobs import words
@@ -13,7 +14,9 @@ from jobs.archive.database import Transaction
 from jobs.store.listing import Position
 from jobs.store.search import Search
 
-WALKED = 3000  # jobs of the leading index that are compared before the index of words is asked
+# Jobs of the leading index that are compared before the index of words is asked: FTS5 gives the
+# newest first, GIN gives all.
+WALKED, WALKED_BEFORE_FTS5 = 3000, 1000
 INDEXED_MAX = 16  # words and phrases; of all others the record is asked
 _FIRST, _LAST = Position(0.0, ""), Position(1e12, "")
 _MICROSECOND = rows.ROW_NUMBERS
@@ -37,6 +40,14 @@ class _Condition(NamedTuple):
     values: tuple[Any, ...]
 
 
+class _Query(NamedTuple):
+    search: Search
+    conditions: Sequence[_Condition]
+    phrases: Sequence[str]
+    walked: int
+    plus: str  # before a column that SQLite is not to look up in an index
+
+
 def page(
     run: Transaction, search: Search, limit: int, before: Position | None, *, has_numbers: bool
 ) -> list[tuple[Any, ...]]:
@@ -44,21 +55,22 @@ def page(
     end = min(before or _LAST, Position(search.until or _LAST.created_at, ""))
     span, conditions = _Span(Position(search.since or 0.0, ""), end), _conditions(search)
     phrases = words.phrases(search.words or "")[:INDEXED_MAX]
-    leader, horizon = conditions[0] if conditions else None, _FIRST.created_at
-    if len(conditions) > 1 or phrases:
-        leader, horizon = _leader(run, conditions, span)
+    dialect = (WALKED_BEFORE_FTS5, "+") if has_numbers else (WALKED, "")
+    query = _Query(search, conditions, phrases, *dialect)
+    if not phrases and len(conditions) < 2:
+        return run(*_walk(query, conditions[0] if conditions else None, span, limit))
+    leader, horizon = _leader(run, query, span)
     if not phrases:
-        return run(*_walk(search, conditions, leader, span, limit))
-    if has_numbers and not leader:  # the index of words alone has the same order
-        horizon, found = end.created_at, []
-    else:
-        newest = span._replace(first=max(span.first, Position(horizon, "")))
-        found = run(*_walk(search, conditions, leader, newest, limit, phrases))
-        span = span._replace(end=min(end, Position(horizon, "")))
-    if horizon <= span.first.created_at or len(found) == limit:
-        return found
+        return run(*_walk(query, leader, span, limit))
+    found = []
+    if leader or not has_numbers:  # else the index of words has the order of time
+        edge = Position(nextafter(horizon, inf), "")
+        found = run(*_walk(query, leader, span._replace(first=max(span.first, edge)), limit))
+        if horizon <= span.first.created_at or len(found) == limit:
+            return found
+        span = span._replace(end=min(end, edge))
     older = _from_fts5 if has_numbers else _from_gin
-    return found + older(run, search, conditions, span, limit - len(found), phrases)
+    return found + older(run, query, span, limit - len(found))
 
 
 def _conditions(search: Search) -> list[_Condition]:
@@ -74,34 +86,34 @@ def _conditions(search: Search) -> list[_Condition]:
     return found
 
 
-def _leader(
-    run: Transaction, conditions: Sequence[_Condition], span: _Span
-) -> tuple[_Condition | None, float]:
+def _leader(run: Transaction, query: _Query, span: _Span) -> tuple[_Condition | None, float]:
     """The condition with the fewest jobs, and the time of its oldest job that is walked to.
 
     The time is 0 if all are walked.
     """
-    parts = [_nth(one, value, span) for one in conditions for value in one.values]
-    texts, values = _joined(parts or [_nth(None, None, span)], ", ")
+    parts = [
+        _nth(one, value, span, query.walked) for one in query.conditions for value in one.values
+    ]
+    texts, values = _joined(parts or [_nth(None, None, span, query.walked)], ", ")
     times = iter(run(f"SELECT {texts}", values)[0])
-    if not conditions:
+    if not query.conditions:
         return None, next(times)
-    reached = [max(next(times) for _ in one.values) for one in conditions]
+    reached = [max(next(times) for _ in one.values) for one in query.conditions]
     horizon = min(reached)
-    return conditions[reached.index(horizon)], horizon
+    return query.conditions[reached.index(horizon)], horizon
 
 
-def _nth(condition: _Condition | None, value: Any, span: _Span) -> SQL:
+def _nth(condition: _Condition | None, value: Any, span: _Span, walked: int) -> SQL:
     table = condition.table if condition else "jobs"
     text, values, order = _in_order(table, condition, value, span)
-    sql = f"SELECT {table}.created_at FROM {table} WHERE {text}{order} LIMIT 1 OFFSET {WALKED}"
-    return f"coalesce(({sql}), 0)", values
+    sql = f"SELECT {table}.created_at FROM {table} WHERE {text}{order} LIMIT 1 OFFSET ?"
+    return f"coalesce(({sql}), 0)", [*values, walked]
 
 
 def _in_order(
     table: str, condition: _Condition | None, value: Any, span: _Span
 ) -> tuple[str, list[Any], str]:
-    names = [f"{table}.{condition.column}"] if condition else []
+    names = [_name(condition)] if condition else []
     prefix = [value] if condition else []
     names += [f"{table}.created_at", f"{table}.id"]
     row, marks = f"({', '.join(names)})", f"({', '.join('?' * len(names))})"
@@ -110,37 +122,44 @@ def _in_order(
     return f"{row} >= {marks} AND {row} < {marks}", values, order
 
 
-def _walk(
-    search: Search,
-    conditions: Sequence[_Condition],
-    leader: _Condition | None,
-    span: _Span,
-    limit: int,
-    phrases: Sequence[str] = (),
-) -> SQL:
+def _walk(query: _Query, leader: _Condition | None, span: _Span, limit: int) -> SQL:
     """Rows in the order of an index; those of several values one by one."""
-    others = [one for one in conditions if one is not leader]
-    where, values = _joined([*_filters(search, others), *_likes(phrases)], " AND ")
+    where, values = _joined([*_filters(query, leader)], " AND ")
     is_facet = leader is not None and leader.table == "facets"
     table = "facets JOIN jobs ON jobs.id = facets.id" if is_facet else "jobs"
+    columns = rows.READ_COLUMNS
+    if query.phrases:
+        columns += f", jobs.words, {_name(leader) if leader else 1} AS leads"
     parts = []
     for value in leader.values if leader else (None,):
         text, bounds, order = _in_order("facets" if is_facet else "jobs", leader, value, span)
         text = " AND ".join(filter(None, (text, where)))
-        sql = f"SELECT {rows.READ_COLUMNS} FROM {table} WHERE {text}{order} LIMIT ?"
-        parts.append((sql, [*bounds, *values, limit]))
-    if len(parts) == 1:
+        sql = f"SELECT {columns} FROM {table} WHERE {text}{order} LIMIT ?"
+        parts.append((sql, [*bounds, *values, query.walked if query.phrases else limit]))
+    if len(parts) == 1 and not query.phrases:
         return parts[0]
+    order = "leads DESC, " if len(parts) == 1 and leader else ""
+    # The limit inside keeps the words from changing the plan.
     whole, values = _joined(
         [(f"SELECT * FROM ({sql}) AS one", of) for sql, of in parts], " UNION ALL "
     )
-    sql = f"SELECT * FROM ({whole}) AS found ORDER BY created_at DESC, id DESC LIMIT ?"
-    return sql, [*values, limit]
+    likes, patterns = _joined([*_likes("found", query.phrases)], " AND ")
+    sql = (
+        f"SELECT {rows.READ_NAMES} FROM ({whole}) AS found{likes and f' WHERE {likes}'} "
+        f"ORDER BY {order}created_at DESC, id DESC LIMIT ?"
+    )
+    return sql, [*values, *patterns, limit]
 
 
-def _filters(search: Search, conditions: Sequence[_Condition]) -> Iterator[SQL]:
-    """Conditions that are compared row by row: `|| ''` keeps their indexes from leading."""
-    for one in conditions:
+def _name(condition: _Condition) -> str:
+    return f"{condition.table}.{condition.column}"
+
+
+def _filters(query: _Query, leader: _Condition | None) -> Iterator[SQL]:
+    """Conditions that are compared row by row. A plus keeps SQLite from their indexes."""
+    for one in query.conditions:
+        if one is leader:
+            continue
         if one.table == "facets":
             same = "other.created_at = jobs.created_at AND other.id = jobs.id"
             yield (
@@ -149,15 +168,15 @@ def _filters(search: Search, conditions: Sequence[_Condition]) -> Iterator[SQL]:
             )
         else:
             marks = ", ".join("?" * len(one.values))
-            yield f"(jobs.{one.column} || '') IN ({marks})", [*one.values]
-    if search.source is not None:
-        yield "jobs.source = ?", [str(search.source)]
+            yield f"{query.plus}{_name(one)} IN ({marks})", [*one.values]
+    if query.search.source is not None:
+        yield "jobs.source = ?", [str(query.search.source)]
 
 
-def _likes(phrases: Sequence[str]) -> Iterator[SQL]:
+def _likes(table: str, phrases: Sequence[str]) -> Iterator[SQL]:
     """A folded phrase has no `%`, `_` or backslash."""
     for phrase in phrases:
-        yield "(' ' || jobs.words || ' ') LIKE ?", [f"% {phrase} %"]
+        yield f"(' ' || {table}.words || ' ') LIKE ?", [f"% {phrase} %"]
 
 
 def _joined(parts: Sequence[SQL], by: str) -> SQL:
@@ -167,17 +186,10 @@ def _joined(parts: Sequence[SQL], by: str) -> SQL:
 # By the index of words.
 
 
-def _from_gin(
-    run: Transaction,
-    search: Search,
-    conditions: Sequence[_Condition],
-    span: _Span,
-    limit: int,
-    phrases: Sequence[str],
-) -> list[tuple[Any, ...]]:
+def _from_gin(run: Transaction, query: _Query, span: _Span, limit: int) -> list[tuple[Any, ...]]:
     text, bounds, _ = _in_order("jobs", None, None, span)
-    in_a_row = [phrase for phrase in phrases if " " in phrase]
-    where, values = _joined([*_filters(search, conditions), *_likes(in_a_row)], " AND ")
+    in_a_row = [phrase for phrase in query.phrases if " " in phrase]
+    where, values = _joined([*_filters(query, None), *_likes("jobs", in_a_row)], " AND ")
     matched = "string_to_array(jobs.words, ' ') @> string_to_array(?, ' ')"
     sql = (
         "WITH found AS MATERIALIZED (SELECT jobs.created_at AS at, jobs.id AS name FROM jobs "
@@ -186,36 +198,29 @@ def _from_gin(
         f"SELECT {rows.READ_COLUMNS} FROM newest JOIN jobs ON jobs.id = newest.name "
         "ORDER BY newest.at DESC, newest.name DESC"
     )
-    return run(sql, [" ".join(phrases), *bounds, *values, limit])
+    return run(sql, [" ".join(query.phrases), *bounds, *values, limit])
 
 
-def _from_fts5(
-    run: Transaction,
-    search: Search,
-    conditions: Sequence[_Condition],
-    span: _Span,
-    limit: int,
-    phrases: Sequence[str],
-) -> list[tuple[Any, ...]]:
+def _from_fts5(run: Transaction, query: _Query, span: _Span, limit: int) -> list[tuple[Any, ...]]:
     """Row numbers follow the time, but not the ids of jobs of one microsecond."""
     text, bounds, _ = _in_order("jobs", None, None, span)
-    in_a_row = [phrase for phrase in phrases if " " in phrase]
-    where, values = _joined([*_filters(search, conditions), *_likes(in_a_row)], " AND ")
+    in_a_row = [phrase for phrase in query.phrases if " " in phrase]
+    where, values = _joined([*_filters(query, None), *_likes("jobs", in_a_row)], " AND ")
     matched = "jobs_words MATCH ? AND jobs_words.rowid >= ? AND jobs_words.rowid < ?"
     sql = (
         "FROM jobs_words CROSS JOIN jobs ON jobs.number = jobs_words.rowid "
         f"WHERE {' AND '.join(filter(None, (matched, text, where)))}"
     )
-    query = " AND ".join(f'"{word}"' for word in dict.fromkeys(" ".join(phrases).split()))
+    match = " AND ".join(f'"{word}"' for word in dict.fromkeys(" ".join(query.phrases).split()))
     first, end = rows.microsecond(span.first.created_at), rows.microsecond(span.end.created_at) + 1
     first_number, end_number = first * _MICROSECOND, min(end * _MICROSECOND, _NUMBER_MAX)
     last = run(
         f"SELECT jobs.number {sql} ORDER BY jobs_words.rowid DESC LIMIT 1 OFFSET ?",
-        [query, first_number, end_number, *bounds, *values, limit - 1],
+        [match, first_number, end_number, *bounds, *values, limit - 1],
     )
     if last:
         first_number = last[0][0] // _MICROSECOND * _MICROSECOND
     return run(
         f"SELECT {rows.READ_COLUMNS} {sql} ORDER BY jobs.created_at DESC, jobs.id DESC LIMIT ?",
-        [query, first_number, end_number, *bounds, *values, limit],
+        [match, first_number, end_number, *bounds, *values, limit],
     )

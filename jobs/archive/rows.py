@@ -126,6 +126,7 @@ def hash_of(text: str) -> int:
 
 
 _READ = ("record", "archived_at", *COLUMNS[:12], "metadata", "version")
+READ_NAMES = ", ".join(_READ)
 READ_COLUMNS = ", ".join(f"jobs.{name}" for name in _READ)
 
 

@@ -26,6 +26,7 @@ _SETTINGS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = ON",
+    "PRAGMA cache_size = -500",  # KiB for each connection: the kernel has the pages, too
     f"PRAGMA busy_timeout = {int(QUERY_SECONDS * 1000)}",
 )
 # Their rows begin with a number that follows the time, so that a search by words finds the newest
@@ -59,7 +60,9 @@ class SqliteDatabase(Database):
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))  # for this user alone
-            opened = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            opened = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False, cached_statements=0
+            )
             for setting in _SETTINGS:
                 opened.execute(setting)
             return _Connection(opened, _identity(self._path), _migrate(opened))

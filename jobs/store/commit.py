@@ -274,9 +274,11 @@ def removal(job: Job) -> list[Command]:
 def tombstones(job: Job, status: str = "") -> list[Command]:
     """The commands that prevent later callbacks from making a job anew (I12).
 
-    With a status the job is not deleted: the archive has it.
+    With a status the job is not deleted: the archive has it. Callbacks about a submission name
+    the job itself, and one tombstone is 180 bytes for eight days.
     """
-    return [("SET", name, status, "EX", TOMBSTONE_SECONDS) for name in _tombstones(job)]
+    names = _tombstones(job)[: 1 if status and job.is_submission else None]
+    return [("SET", name, status, "EX", TOMBSTONE_SECONDS) for name in names]
 
 
 def _tombstones(job: Job) -> list[str]:

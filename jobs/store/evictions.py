@@ -202,11 +202,14 @@ class Evictions:
             write_essential(self._redis, ("ZADD", keys.COLD, "XX", "GT", at, LAST_PASS))
 
     def recount(self, jobs: Mapping[Status, int], newest: float, at: float) -> None:
-        """Set the numbers after Redis has lost them, or has come back older."""
-        entries: list[tuple[str, float]] = [*jobs.items(), (NEWEST, newest), (LAST_PASS, at)]
+        """Set the numbers after Redis has lost them, or has come back older.
+
+        The newest only rises: another sweep may have evicted a job meanwhile.
+        """
+        entries: list[tuple[str, float]] = [*jobs.items(), (LAST_PASS, at)]
         with unavailable():
             write_essential(
                 self._redis,
-                ("DEL", keys.COLD),
                 *(("ZADD", keys.COLD, number, name) for name, number in entries),
+                ("ZADD", keys.COLD, "GT", newest, NEWEST),
             )

@@ -3,7 +3,6 @@
 import logging
 import re
 import uuid
-from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -200,13 +199,16 @@ def enqueue_once(
     for _ in range(TRIES_MAX):
         job, others = _find_job(services, key)
         if job is None:
-            with suppress(errors.UnknownJob):  # the same request came first, on another day
-                today = _ids(services, services.settings.secret_key[0], key)[0]
+            today = _ids(services, services.settings.secret_key[0], key)[0]
+            try:
                 job = enqueue(services, body, details, repeats, today, others)
-        if job and job.submission.request_digest != details.request_digest:
+            except errors.UnknownJob:  # the same request came first, on another day
+                continue
+            except errors.Evicted:  # and a moment ago the archive did not have it
+                raise errors.ArchiveUnavailable("the archive lacks a job that it had") from None
+        if job.submission.request_digest != details.request_digest:
             raise errors.IdempotencyKeyReused
-        if job:
-            return job
+        return job
     raise errors.StoreUnavailable("a job of this Idempotency-Key comes and goes")
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from tests.bench import accept, burst, dyno, growth, inputs, polls, rescues, slow_clients
+from tests.bench import accept, archive, burst, dyno, growth, inputs, polls, rescues, slow_clients
 
 BENCHMARKS = {
     "accept": accept.main,
@@ -13,13 +13,17 @@ BENCHMARKS = {
     "dyno": dyno.main,
     "inputs": inputs.main,
     "growth": growth.main,
+    "archive": archive.main,
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
-    for name in parser.parse_args().names or BENCHMARKS:
+    parser.add_argument("--archived", type=int, default=archive.SIZE, help="jobs of `archive`")
+    given = parser.parse_args()
+    archive.SIZE = given.archived
+    for name in given.names or BENCHMARKS:
         print(f"\n### {name}\n", flush=True)
         BENCHMARKS[name]()
 

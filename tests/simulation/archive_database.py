@@ -8,6 +8,7 @@ from jobs.archive import sqlite as embedded
 from jobs.archive.database import Work
 from jobs.archive.sqlite import SqliteDatabase
 from jobs.domain.job import Job
+from tests.simulation import checks
 from tests.simulation.boundaries import decode
 
 _SELECT = "SELECT id, version, status, archived_at, record FROM jobs"
@@ -85,7 +86,7 @@ class SimulatedDatabase(SqliteDatabase):
         answer = self._run_here(connection, flawed, writes)
         if writes:
             self._model.writes += 1
-            self._world.observe_rows()
+            checks.check_rows(self._world)
         self._world.database_step(f"{kind} is done")
         return answer
 

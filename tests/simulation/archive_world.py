@@ -11,10 +11,9 @@ from jobs.archive.database import ConnectionLost
 from jobs.catalog import Catalog
 from jobs.config.settings import Settings
 from jobs.domain.job import Job
-from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.store.keys import ARCHIVE_DUE, COUNTERS, DELETIONS, EVENTS, NOTIFICATIONS, RECORD_PREFIX
-from tests.simulation import archive_faults, archive_processes, processes
+from jobs.store.keys import COUNTERS, DELETIONS, EVENTS, NOTIFICATIONS, RECORD_PREFIX
+from tests.simulation import archive_faults, archive_processes, checks, processes
 from tests.simulation.archive_database import ArchiveModel, SimulatedDatabase
 from tests.simulation.bfl import Task
 from tests.simulation.boundaries import decode, load_test_settings
@@ -71,8 +70,8 @@ class ArchiveWorld(World):
         self.restores = 0  # of Redis or the database
         self.is_redis_older = False
         self._lost: set[str] = set()
-        self._created: dict[str, float] = {}
-        self._stored: set[str] = set()
+        self.created_at: dict[str, float] = {}
+        self.stored: set[str] = set()
         self._deleting, self._announcing = Counter[str](), Counter[str]()
         self._away: list[tuple[float, float]] = []
         self._errors = self.archive_faults.errors
@@ -115,7 +114,7 @@ class ArchiveWorld(World):
         """Redis or the database comes back older: what it had is checked from now on."""
         self.restores += 1
         self._observed = (-1, -1)
-        self._stored.clear()
+        self.stored.clear()
 
     def accept_losses(self) -> None:
         """Nothing else has what is gone now."""
@@ -123,7 +122,7 @@ class ArchiveWorld(World):
         self._lost |= {*self.job_ids} - found.keys()
         self.readable &= found.keys()
         self.terminal = {name: job.status for name, job in found.items() if job.status.terminal}
-        self._created = {name: job.created_at for name, job in found.items()}
+        self.created_at = {name: job.created_at for name, job in found.items()}
         self.edits = {name: job.metadata.get("edit", 0) for name, job in found.items()}
 
     def storage_step(self, name: str) -> None:
@@ -180,7 +179,7 @@ class ArchiveWorld(World):
             self._forget(name)
             self._observed = seen
         if self.is_redis_older:  # I26: a lesser record goes, and the stored row is seen again
-            for name in self._stored:
+            for name in self.stored:
                 self.terminal.pop(name, None)
         super()._observe()
         found = self.jobs_anywhere()
@@ -189,43 +188,11 @@ class ArchiveWorld(World):
         for name in self.deleted & found.keys():
             self.violate(f"I27: job {name} was deleted and is there again")
         for name, job in found.items():
-            self._check_identity(name, job)
-        self._check_due()
+            checks.check_identity(self, name, job)
+        checks.check_due(self)
         if self._objects_at != self._objects_deleted:
             self._objects_at = self._objects_deleted
-            self._check_objects_of(found)
-
-    def _check_identity(self, name: str, job: Job) -> None:
-        created_at = self._created.setdefault(name, job.created_at)
-        if created_at != job.created_at and not self.is_redis_older:
-            self.violate(f"I29: {name} is the id of two jobs")
-            self._created[name] = job.created_at
-        if job.metadata.get("edit", 0) < self.edits.get(name, 0):
-            self.violate(f"I28: edit {self.edits[name]} of job {name} is lost: {job.metadata}")
-
-    def _check_due(self) -> None:
-        due, rows = self.redis.data.get(ARCHIVE_DUE.encode(), {}), self.archive.rows()
-        for job in self.jobs():
-            row = rows.get(job.id)
-            is_proven = row and (row.version >= job.version or row.status == "stored")
-            if job.status.terminal and job.id.encode() not in due and not is_proven:
-                self.violate(f"I30: job {job.id} has ended, has no row, and no sweep looks at it")
-
-    def _check_objects_of(self, found: dict[str, Job]) -> None:
-        for job in found.values():
-            # A deletion that was interrupted has deleted the objects first.
-            is_whole = job.id in self.readable and not self.epochs[job.id]
-            for file in job.present_media if is_whole else ():
-                if self.media.size(file.key) != file.bytes:
-                    self.violate(f"I32: object {file.key} of job {job.id} was deleted")
-
-    def observe_rows(self) -> None:
-        """After each write of the database."""
-        rows = self.archive.rows()
-        for name in self._stored & rows.keys():
-            if rows[name].status != "stored":
-                self.violate(f"I26: the stored row of {name} says {rows[name].status} now")
-        self._stored = {name for name, row in rows.items() if row.status == "stored"}
+            checks.check_objects_of(self, found)
 
     def _check_writer(self, job: Job) -> None:
         """A job that is recalled looks as if it had ended now where its past is not known."""
@@ -273,10 +240,10 @@ class ArchiveWorld(World):
 
     def _forget(self, job_id: str) -> None:
         """Check no more what was known of a job."""
-        known: tuple[set[str], ...] = (self.readable, self.acknowledged, self._stored)
+        known: tuple[set[str], ...] = (self.readable, self.acknowledged, self.stored)
         for ids in known:
             ids.discard(job_id)
-        memories: tuple[dict[str, Any], ...] = (self.terminal, self._created, self.edits)
+        memories: tuple[dict[str, Any], ...] = (self.terminal, self.created_at, self.edits)
         for memory in memories:
             memory.pop(job_id, None)
         self._observed = (-1, -1)
@@ -329,11 +296,5 @@ class ArchiveWorld(World):
         for n in range(2):
             self._add(f"web {task.id} {n}", archive_processes.caller, task, n, at=1.0 + n)
 
-    # What is checked when all is over.
-
     def _check_end(self) -> None:
-        for job_id, job in self.jobs_anywhere().items():
-            if not job.status.terminal:
-                self.violate(f"I6: job {job_id} is {job.status} in the end")
-            if job.status is Status.STORED and not self.epochs[job_id]:
-                self._check_objects(job)
+        checks.check_end(self)

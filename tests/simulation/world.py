@@ -15,11 +15,10 @@ from jobs.domain.errors import StorageError
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE
 from jobs.services import Services
-from jobs.storage.layout import companion_keys
 from jobs.store.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
 from tests.harness.submission_queue import Queues, queues_of_records
-from tests.simulation import processes
-from tests.simulation.bfl import URL_SECONDS, Bfl, SimulatedBflClient, Task
+from tests.simulation import checks, processes
+from tests.simulation.bfl import Bfl, SimulatedBflClient, Task
 from tests.simulation.boundaries import (
     SteppedStorage,
     decode,
@@ -77,7 +76,7 @@ class World:
         self._snapshots: list[tuple[float, Any]] = []
         self._storage_errors = f.storage_errors
         self._unanswered: list[list[bytes]] = []
-        self._failed_over = False
+        self.failed_over = False
         self._holders: dict[str, tuple[int, str]] = {}
         self._writer = ""
         self._ended_at = START
@@ -121,7 +120,7 @@ class World:
         raise RedisConnectionError("away")
 
     def _fail_over(self, since: float) -> None:
-        if self.faults.failover_at is None or self._failed_over:
+        if self.faults.failover_at is None or self.failed_over:
             return
         self._snapshots.append((since, self.redis.snapshot()))
         if since >= self.faults.failover_at:
@@ -132,7 +131,7 @@ class World:
     def restore_redis(self, snapshot: Any) -> None:
         """Redis comes back older: what it has lost is checked no more."""
         self.redis.restore(snapshot)
-        self._failed_over = True
+        self.failed_over = True
         self.terminal.clear()
         self._holders.clear()
         self.acknowledged.clear()
@@ -270,38 +269,11 @@ class World:
             elif not job.status.terminal:
                 self.violate(f"I6: job {job_id} is {job.status} in the end")
             elif job.status == "stored":
-                self._check_objects(job)
+                checks.check_objects(self, job)
             elif self.published.get(job_id, job.end) < job.end - TAKEN_OVER_SECONDS:
                 self.violate(f"I22: job {job_id} is {job.status}, and its media are there")
-            elif not self._may_fail(job):
+            elif not checks.may_fail(self, job):
                 self.violate(f"I21: job {job_id} ended as {job.status}: {job.error}")
-
-    def _check_objects(self, job: Job) -> None:
-        for file in job.present_media:
-            if self.media.size(file.key) != file.bytes:
-                self.violate(f"I10: job {job.id} is stored and its object {file.key} is not there")
-        named = {
-            each for file in job.present_media for each in (file.key, *companion_keys(file.key))
-        }
-        found = {one.key for one in self.media.list_job_objects(job.id, job.created_at)}
-        if found - named and not self._failed_over:  # which may take claims back
-            self.violate(f"I9: job {job.id} does not name {sorted(found - named)}")
-
-    def _may_fail(self, job: Job) -> bool:
-        """Whether its URL may have died, or Fluxkeep may not know what BFL did.
-
-        That a reply of Redis was lost must not make a job look as if it had been sent.
-        """
-        faults = self.faults
-        if faults.outage is not None and faults.outage[1] > URL_SECONDS / 2:
-            return True
-        if job.id in self.replayed:  # BFL may refuse it once more
-            return True
-        is_known = job.id in self.acknowledged or (
-            job.id in self.bfl.accepted and not (faults.kills or faults.outage)
-        )
-        is_unsent = job.status == "lost" and job.id not in self.bfl.sent
-        return bool(self.models) and not (is_known or (is_unsent and faults.lost_replies))
 
     # The storage.
 

@@ -6,9 +6,11 @@ import pytest
 
 from jobs import ingest
 from jobs.domain.errors import ArchiveUnavailable, Evicted
+from jobs.domain.job import Job
 from jobs.domain.record import NotificationTarget, PendingNotification
 from jobs.domain.report import Report
 from jobs.domain.status import ReportKind, Source, Status
+from jobs.store.commit import Change
 from jobs.store.keys import COUNTERS, EVENTS, RECORD_PREFIX, TASK_PREFIX
 from jobs.store.search import Search
 from receiver.job_actions import delete_job
@@ -60,6 +62,27 @@ def test_a_late_callback_of_an_evicted_job_changes_nothing(archived: Archived) -
             )
         assert caught.value.status == "stored"
     assert not archived.hot([job.id, job.task_id or ""])
+
+
+def test_a_write_by_the_task_id_of_an_evicted_job_makes_no_second_job(archived: Archived) -> None:
+    """The archive was away when the id was looked up, and answers a moment later."""
+    job, store, timeouts = (
+        stored_job(),
+        archived.services.store,
+        archived.services.settings.timeouts,
+    )
+    task_id = job.task_id or ""
+    archived.evict(job)
+
+    def announce() -> Change[Job]:
+        new = lambda known, now: known or Job.awaited(task_id, now, timeouts)  # noqa: E731
+        return store.update(task_id, new, new=True)
+
+    with pytest.raises(ArchiveUnavailable):
+        archived.catalog.recalling(task_id, announce)
+    assert archived.hot([job.id, task_id]) == {job.id}
+    found = store.load(task_id)
+    assert found and found.id == job.id
 
 
 def test_a_change_recalls_the_job_and_the_archive_gets_it_again(archived: Archived) -> None:

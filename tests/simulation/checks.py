@@ -1,0 +1,80 @@
+"""What is checked of a world: its jobs, their objects, and their rows."""
+
+from typing import Any
+
+from jobs.domain.job import Job
+from jobs.domain.status import Status
+from jobs.storage.layout import companion_keys
+from jobs.store.keys import ARCHIVE_DUE
+from tests.simulation.bfl import URL_SECONDS
+
+
+def check_objects(world: Any, job: Job) -> None:
+    for file in job.present_media:
+        if world.media.size(file.key) != file.bytes:
+            world.violate(f"I10: job {job.id} is stored and its object {file.key} is not there")
+    named = {each for file in job.present_media for each in (file.key, *companion_keys(file.key))}
+    found = {one.key for one in world.media.list_job_objects(job.id, job.created_at)}
+    if found - named and not world.failed_over:  # which may take claims back
+        world.violate(f"I9: job {job.id} does not name {sorted(found - named)}")
+
+
+def may_fail(world: Any, job: Job) -> bool:
+    """Whether its URL may have died, or Fluxkeep may not know what BFL did.
+
+    That a reply of Redis was lost must not make a job look as if it had been sent.
+    """
+    faults = world.faults
+    if faults.outage is not None and faults.outage[1] > URL_SECONDS / 2:
+        return True
+    if job.id in world.replayed:  # BFL may refuse it once more
+        return True
+    is_known = job.id in world.acknowledged or (
+        job.id in world.bfl.accepted and not (faults.kills or faults.outage)
+    )
+    is_unsent = job.status == "lost" and job.id not in world.bfl.sent
+    return bool(world.models) and not (is_known or (is_unsent and faults.lost_replies))
+
+
+def check_identity(world: Any, name: str, job: Job) -> None:
+    created_at = world.created_at.setdefault(name, job.created_at)
+    if created_at != job.created_at and not world.is_redis_older:
+        world.violate(f"I29: {name} is the id of two jobs")
+        world.created_at[name] = job.created_at
+    if job.metadata.get("edit", 0) < world.edits.get(name, 0):
+        world.violate(f"I28: edit {world.edits[name]} of job {name} is lost: {job.metadata}")
+
+
+def check_due(world: Any) -> None:
+    due, rows = world.redis.data.get(ARCHIVE_DUE.encode(), {}), world.archive.rows()
+    for job in world.jobs():
+        row = rows.get(job.id)
+        is_proven = row and (row.version >= job.version or row.status == "stored")
+        if job.status.terminal and job.id.encode() not in due and not is_proven:
+            world.violate(f"I30: job {job.id} has ended, has no row, and no sweep looks at it")
+
+
+def check_objects_of(world: Any, found: dict[str, Job]) -> None:
+    for job in found.values():
+        # A deletion that was interrupted has deleted the objects first.
+        is_whole = job.id in world.readable and not world.epochs[job.id]
+        for file in job.present_media if is_whole else ():
+            if world.media.size(file.key) != file.bytes:
+                world.violate(f"I32: object {file.key} of job {job.id} was deleted")
+
+
+def check_rows(world: Any) -> None:
+    """After each write of the database."""
+    rows = world.archive.rows()
+    for name in world.stored & rows.keys():
+        if rows[name].status != "stored":
+            world.violate(f"I26: the stored row of {name} says {rows[name].status} now")
+    world.stored = {name for name, row in rows.items() if row.status == "stored"}
+
+
+def check_end(world: Any) -> None:
+    for job_id, job in world.jobs_anywhere().items():
+        if not job.status.terminal:
+            world.violate(f"I6: job {job_id} is {job.status} in the end")
+        if job.status is Status.STORED and not world.epochs[job_id]:
+            check_objects(world, job)

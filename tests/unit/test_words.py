@@ -1,0 +1,66 @@
+"""Words of prompts: folding, and queries in which whatever is typed is words."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs import words
+from jobs.domain.record import Request
+from tests.bench import stored_jobs
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("A Castle,  in the FOG!", "a castle in the fog"),
+        ("Crème BRÛLÉE, straße", "creme brulee strasse"),
+        ("half-timbered_house 4k/8K", "half timbered house 4k 8k"),
+        ("50% off; DROP\0TABLE 'x'--", "50 off drop table x"),
+        ("霧の城", "霧 の 城"),
+        ("한국어 성", "한국어 성"),
+        ("ÉCOLE e\u0301cole \u0131I", "ecole ecole ii"),
+        ("a🦊fox 👩\u200d🎨 ❤️", "a 🦊 fox 👩 🎨 ❤"),
+        ("\ud800 half", "half"),
+        ("x" * 100, "x" * words.WORD_MAX_CHARS),
+        ("…!", ""),
+    ],
+)
+def test_a_text_is_folded_to_words(text: str, folded: str) -> None:
+    assert words.fold(text) == folded
+
+
+@pytest.mark.parametrize(
+    ("query", "phrases"),
+    [
+        ("castle fog", ("castle", "fog")),
+        ("castle,fog", ("castle", "fog")),
+        ('"old castle" FOG', ("old castle", "fog")),
+        ('fog "old castle', ("old castle", "fog")),
+        ("“old castle” fog", ("old castle", "fog")),
+        ("霧の城", ("霧 の 城",)),
+        ("castle OR NOT (fog*)", ("castle", "or", "not", "fog")),
+        ('words:castle ^fog NEAR("a b", 2)', ("a b", "words", "castle", "fog", "near", "2")),
+        ("castle & !fog | a:* <-> b", ("castle", "fog", "a", "b")),
+        ('"" "!" %_\\', ()),
+    ],
+)
+def test_whatever_is_typed_is_words(query: str, phrases: tuple[str, ...]) -> None:
+    assert words.phrases(query) == phrases
+
+
+def test_the_prompts_of_caller_and_bfl_are_searched() -> None:
+    job = stored_jobs.stored(0).evolve(
+        request=Request(kept_input={"prompt": "Une CAFÉ"}), result={"prompt": "a small bar"}
+    )
+    for query in ("cafe bar", '"small bar"', "", "!"):
+        assert words.matches(job, query)
+    for query in ("tea", '"bar small"', '"cafe a"x', "caf"):
+        assert not words.matches(job, query)
+
+
+@given(st.text(max_size=300))
+def test_a_text_is_found_by_what_it_says(text: str) -> None:
+    job = stored_jobs.stored(0).evolve(result={"prompt": text})
+    assert words.matches(job, text.replace('"', " "))
+    assert words.matches(job, text.swapcase())
+    assert all(phrase == " ".join(phrase.split()) for phrase in words.phrases(text))

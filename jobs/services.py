@@ -16,6 +16,7 @@ from jobs.bfl.hosts import HostPolicy, api_origin
 from jobs.catalog import Catalog
 from jobs.config.quotas import QueueCapacity
 from jobs.config.settings import Settings
+from jobs.cost_ledger import CostLedger
 from jobs.domain.job import Job
 from jobs.net.urls import Origin, parse
 from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
@@ -96,6 +97,7 @@ class Services:
         self.events = Events(redis)
         self.metrics = Metrics(redis, clock, self.rq_queue, has_archive=self.archive is not None)
         self.costs = Costs(redis, clock)
+        self.cost_ledger = CostLedger(self.costs, self.archive)
         self.schemas = LiveSchemas(redis, is_live=settings.bfl_openapi)
         self.refused_callbacks = RefusedCallbacks(batching)
         self.rate_limiter = RateLimiter(batching)

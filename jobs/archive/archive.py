@@ -11,16 +11,24 @@ from jobs.archive.database import BadRow, Database, Runner, Transaction
 from jobs.archive.rows import Row
 from jobs.domain.job import Job
 from jobs.domain.status import Status
+from jobs.store.costs import CREDITS_MAX
 from jobs.store.listing import Position
 from jobs.store.search import Search
 
 SQLITE = "sqlite:///"
-ROW_NUMBER_TRIES = 64  # of 1024 for each microsecond
 # Of one transaction, which has five seconds. SQLite takes 32,766 parameters.
 FACETS_MAX = 5000
 LAST_CHARACTER = "\x7f"  # behind all that ids are made of
 
 LAST_PASS, NOTED = "last_pass", "deletions_until"
+
+# An absurd cost must not overflow the sum, as in the books.
+_CREDITS = (
+    f"CASE WHEN cost > {CREDITS_MAX} THEN {CREDITS_MAX} "
+    f"WHEN cost < -{CREDITS_MAX} THEN -{CREDITS_MAX} ELSE cost END"
+)
+_MADE = ", ".join(f"'{status}'" for status in (Status.STORED, Status.EXPIRED, Status.LOST))
+_WITHOUT_PRICE = f"CASE WHEN cost IS NULL AND status IN ({_MADE}) THEN 1 ELSE 0 END"
 
 
 class Version(NamedTuple):
@@ -76,6 +84,13 @@ class Archive:
         found = self._database.transact(lambda run: run(sql, [*bounds, *bounds]))
         return {job_id for (job_id,) in found}
 
+    def owners(self, names: Sequence[str]) -> dict[str, str]:
+        """The jobs that have these ids, as their own or as BFL's."""
+        columns = ("task_id", "id")
+        parts = [f"SELECT {one}, id FROM jobs WHERE {one} IN ({_marks(names)})" for one in columns]
+        sql = " UNION ALL ".join(parts)
+        return dict(self._database.transact(lambda run: run(sql, [*names, *names])))
+
     def _select(self, where: str, parameters: Sequence[Any]) -> list[Row]:
         sql = f"SELECT {rows.READ_COLUMNS} FROM jobs WHERE {where}"
         return list(map(rows.read, self._database.transact(lambda run: run(sql, parameters))))
@@ -105,6 +120,25 @@ class Archive:
             [cutoff, *after, limit],
         )
 
+    # Costs.
+
+    def costs(self, since: float, until: float) -> list[tuple[Any, ...]]:
+        """Model, key, credits and jobs without a price of the jobs created in this time."""
+        sql = (
+            f"SELECT model, key, coalesce(sum({_CREDITS}), 0), sum({_WITHOUT_PRICE}) FROM jobs "
+            "WHERE created_at >= ? AND created_at < ? GROUP BY model, key"
+        )
+        return self._database.transact(lambda run: run(sql, [since, until]))
+
+    def priced(self, since: Position, until: float, limit: int) -> list[tuple[Any, ...]]:
+        """Creation, id, model, key, credits, whether it has no price, and metadata of jobs."""
+        sql = (
+            f"SELECT created_at, id, model, key, coalesce({_CREDITS}, 0), {_WITHOUT_PRICE}, "
+            "metadata FROM jobs WHERE (created_at, id) > (?, ?) AND created_at < ? "
+            "ORDER BY created_at, id LIMIT ?"
+        )
+        return self._database.transact(lambda run: run(sql, [*since, until, limit]))
+
     # Writes.
 
     def put(self, jobs: Iterable[Job], now: float, mark: float | None = None) -> list[str]:
@@ -125,38 +159,26 @@ class Archive:
             self._put(ordered, now, mark)
         except BadRow:
             if len(ordered) == 1:
-                return [] if self._put_with_other_number(ordered[0], now) else [ordered[0].id]
+                return [ordered[0].id]
             middle = len(ordered) // 2
             halves = ordered[:middle], ordered[middle:]
             return [name for half in halves for name in self._put_all(half, now, mark)]
         return []
 
-    def _put_with_other_number(self, job: Job, now: float) -> bool:
-        for attempt in range(1, ROW_NUMBER_TRIES * self._database.has_row_numbers):
-            try:
-                self._put([job], now, None, attempt)
-            except BadRow:
-                continue
-            return True
-        return False
-
-    def _put(self, jobs: Sequence[Job], now: float, mark: float | None, attempt: int = 0) -> None:
-        names: tuple[str, ...] = rows.COLUMNS
-        found: list[tuple[Any, ...]] = list(_values(jobs, now))
-        if self._database.has_row_numbers:
-            names = ("number", *names)
-            found = [
-                (rows.row_number(job, attempt), *row) for job, row in zip(jobs, found, strict=True)
-            ]
+    def _put(self, jobs: Sequence[Job], now: float, mark: float | None) -> None:
+        found, has_numbers = list(_values(jobs, now)), self._database.has_row_numbers
+        names = ("number",) * has_numbers + rows.COLUMNS
         changed = ", ".join(f"{name} = excluded.{name}" for name in rows.COLUMNS[1:])
         sql = (
-            f"INSERT INTO jobs ({', '.join(names)}) VALUES {_tuples(found)} "
+            f"INSERT INTO jobs ({', '.join(names)}) VALUES {_tuples([names] * len(found))} "
             f"ON CONFLICT (id) DO UPDATE SET {changed} WHERE excluded.version > jobs.version "
             "AND (jobs.status <> 'stored' OR excluded.status = 'stored') RETURNING id"
         )
 
         def work(run: Transaction) -> None:
-            written = {job_id for (job_id,) in run(sql, _flat(found))} if found else set()
+            numbers = rows.free_numbers(run, jobs) if has_numbers else [()] * len(jobs)
+            given = [(*number, *row) for number, row in zip(numbers, found, strict=True)]
+            written = {job_id for (job_id,) in run(sql, _flat(given))} if given else set()
             _put_facets(run, [job for job in jobs if job.id in written])
             if mark is not None:
                 _set_state(run, LAST_PASS, mark)

@@ -1,11 +1,13 @@
 """Rows of ended jobs: the columns that are derived from a record."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from jobs import words
+from jobs.archive.database import BadRow, Transaction
 from jobs.domain.job import Job
 from jobs.domain.status import Source, Status
 from jobs.store import codec
@@ -34,6 +36,8 @@ COLUMNS = (
     "record",
 )
 
+_NULS = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # of JSON, which PostgreSQL's `->>` refuses
+
 
 class Row(NamedTuple):
     """A job of the archive, as its row has it."""
@@ -59,16 +63,29 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
         _seed(job),
         int(bool(job.object_keys)),
         words.of_job(job),
-        clean(json.dumps(dict(job.metadata), ensure_ascii=False)),
+        clean(_NULS.sub(r"\1", json.dumps(dict(job.metadata), ensure_ascii=False))),
         job.version,
         archived_at,
         codec.encode(job, job.version),
     )
 
 
-def row_number(job: Job, attempt: int) -> int:
-    """A number that follows the time of creation; another one at each attempt."""
-    return microsecond(job.created_at) * ROW_NUMBERS + (hash_of(job.id) + attempt) % ROW_NUMBERS
+def free_numbers(run: Transaction, jobs: Sequence[Job]) -> list[tuple[int]]:
+    """Row numbers that follow the time, and that no other job has.
+
+    Raises BadRow if a microsecond has no more.
+    """
+    taken, found = set[int](), list[tuple[int]]()
+    for job in jobs:
+        start, first = microsecond(job.created_at) * ROW_NUMBERS, hash_of(job.id) % ROW_NUMBERS
+        sql = "SELECT number FROM jobs WHERE number >= ? AND number < ? AND id <> ?"
+        taken |= {one for (one,) in run(sql, [start, start + ROW_NUMBERS, job.id])}
+        wanted = (start + (first + n) % ROW_NUMBERS for n in range(ROW_NUMBERS))
+        if (number := next((one for one in wanted if one not in taken), None)) is None:
+            raise BadRow("all numbers are taken")
+        taken.add(number)
+        found.append((number,))
+    return found
 
 
 def microsecond(at: float) -> int:

@@ -4,9 +4,8 @@ Quotes are booked when BFL accepts a job, and corrected when it settles the pric
 of the job's creation (UTC).
 """
 
-from collections.abc import Iterator
-from datetime import timedelta
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, NamedTuple, NotRequired
 
 from pydantic import Field
 from redis import Redis
@@ -22,6 +21,7 @@ from jobs.store.scripts import Command
 UNITS_PER_CREDIT = 10_000  # integers do not drift
 CREDITS_MAX = 1_000_000.0  # of one job: an absurd cost must not overflow the sum of a day
 DAYS_MAX = 366
+DAY_SECONDS = 86400.0
 _SECONDS = DAYS_MAX * 86400
 _SEPARATOR = "\t"  # in no model and no key name
 _UNPRICED = _SEPARATOR + "unpriced"  # ends the name of a number of jobs
@@ -32,6 +32,9 @@ class CostView(TypedDict):
 
     model: str | None
     key: Annotated[str | None, Field(description="name of the API key that brought the jobs")]
+    value: NotRequired[
+        Annotated[str | None, Field(description="of the entry that `by` names; null without it")]
+    ]
     credits: float
     jobs_without_price: Annotated[int, Field(description="BFL never said what they cost")]
 
@@ -82,13 +85,16 @@ class Costs:
 
     def days(self, count: int) -> list[DayView]:
         """The last days, the oldest first, today included; the largest costs of each first."""
-        today = utc(self._clock.now())
-        days = [f"{today - timedelta(days=n):%Y-%m-%d}" for n in reversed(range(count))]
+        today = self._clock.now() // DAY_SECONDS
+        return self.on([(today - n) * DAY_SECONDS for n in reversed(range(count))])
+
+    def on(self, days: Sequence[float]) -> list[DayView]:
+        """The days that begin at these times."""
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
             for day in days:
-                pipe.hgetall(COSTS_PREFIX + day)
+                pipe.hgetall(f"{COSTS_PREFIX}{utc(day):%Y-%m-%d}")
             found = pipe.execute()
-        return [_day_view(day, booked) for day, booked in zip(days, found, strict=True)]
+        return [day_view(day, _costs(booked)) for day, booked in zip(days, found, strict=True)]
 
     def unkept(self, most: int) -> Unkept:
         with unavailable():
@@ -97,20 +103,20 @@ class Costs:
         return Unkept(counts[0], [job_id.decode() for job_id in ids], counts[1])
 
 
-def _day_view(day: str, booked: dict[bytes, bytes]) -> DayView:
+def day_view(day: float, costs: Iterable[CostView]) -> DayView:
+    """The costs of the day that begins at this time, the largest first."""
+    ordered = sorted(costs, key=lambda cost: -cost["credits"])
+    total = round(sum(cost["credits"] for cost in ordered), 4)
+    return {"day": f"{utc(day):%Y-%m-%d}", "credits": total, "costs": ordered}
+
+
+def _costs(booked: dict[bytes, bytes]) -> Iterator[CostView]:
     books = {name.decode(): int(number) for name, number in booked.items() if int(number)}
-    names = dict.fromkeys(name.removesuffix(_UNPRICED) for name in books)
-    costs = [_cost_view(name, books) for name in names]
-    costs.sort(key=lambda cost: -cost["credits"])
-    total = round(sum(cost["credits"] for cost in costs), 4)
-    return {"day": day, "credits": total, "costs": costs}
-
-
-def _cost_view(name: str, books: dict[str, int]) -> CostView:
-    model, _, key = name.partition(_SEPARATOR)
-    return {
-        "model": model or None,
-        "key": key or None,
-        "credits": books.get(name, 0) / UNITS_PER_CREDIT,
-        "jobs_without_price": books.get(name + _UNPRICED, 0),
-    }
+    for name in dict.fromkeys(name.removesuffix(_UNPRICED) for name in books):
+        model, _, key = name.partition(_SEPARATOR)
+        yield {
+            "model": model or None,
+            "key": key or None,
+            "credits": books.get(name, 0) / UNITS_PER_CREDIT,
+            "jobs_without_price": books.get(name + _UNPRICED, 0),
+        }

@@ -21,6 +21,8 @@ def begin(store: JobStore, under_way: DueSet, job_id: str) -> bool:
         ("SET", keys.TOMBSTONE_PREFIX + job_id, "", "EX", commit.TOMBSTONE_SECONDS),
         ("ZADD", keys.ERASURES, "NX", FIRST_DAY, job_id),
     ]
+    if store.followers.archive:  # a row that is imported meanwhile does not count
+        commands.append(("ZADD", keys.DELETIONS, int(store.now() * 1e6), job_id))
     return store.run_if_unchanged(job_id, 0, commands)
 
 

@@ -187,6 +187,15 @@ class Evictions:
             return None
         return Cold(jobs, newest, last_pass)
 
+    def include(self, stored: int, newest: float) -> None:
+        """Count more stored jobs that only the archive has; lists look for the newest there."""
+        with unavailable():
+            write_essential(
+                self._redis,
+                ("ZADD", keys.COLD, "INCR", stored, Status.STORED.value),
+                ("ZADD", keys.COLD, "GT", newest, NEWEST),
+            )
+
     def end_pass(self, at: float) -> None:
         """Note when rows were written, as the database does with the rows."""
         with unavailable():

@@ -72,7 +72,7 @@ class JobStore:
         self._clock = clock
         self._limits = limits
         self._room = room
-        self._followers = followers
+        self.followers = followers
         self._batching = batching
         register = self._redis.register_script
         self._commit_script = register(scripts.read("commit", rq=rq_queue.lua))
@@ -152,11 +152,11 @@ class JobStore:
             if after is before or after is None:  # I17: an old report is not written
                 self._await_durability(before)
                 return Change(before, cast(After, before))
-            changed = notifications.schedule(before, after, now, owner=self._followers.owner)
+            changed = notifications.schedule(before, after, now, owner=self.followers.owner)
             # I4: from the clock, so that a record that Redis has lost never had the same version.
             version = max(changed.version + 1, int(now * 1e6))
             planned = Commit(
-                before, changed.evolve(version=version), options, self._followers.archive
+                before, changed.evolve(version=version), options, self.followers.archive
             )
             written, current = self._commit(planned, now)
             if written:
@@ -221,7 +221,7 @@ class JobStore:
 
     def _delete(self, job: Job, commands: Sequence[Command]) -> bool:
         every = [*commit.deletion(job), *commands, events.deletion_event(job.id)]
-        if self._followers.archive:  # its row does not count from now on
+        if self.followers.archive:  # its row does not count from now on
             at = max(int(self.now() * 1e6), job.version)
             every.append(("ZADD", keys.DELETIONS, at, job.id))
         return self.run_if_unchanged(job.id, job.version, every)

@@ -71,6 +71,18 @@ class JobListing:
             named = self._redis.mget(by_task) if by_task else []
         return sorted(found | {job_id.decode() for job_id in named if job_id})
 
+    def owners(self, names: Sequence[str]) -> dict[str, str]:
+        """The jobs with a record that have these ids, as their own or as BFL's."""
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.mget([TASK_PREFIX + name for name in names])
+            for name in names:
+                pipe.exists(RECORD_PREFIX + name)
+            by_task, *own = pipe.execute()
+        found = {name: name for name, exists in zip(names, own, strict=True) if exists}
+        return {
+            name: job_id.decode() for name, job_id in zip(names, by_task, strict=True) if job_id
+        } | found
+
     def page(self, search: Search, limit: int, before: Position | None) -> Page:
         """Up to `limit` jobs that fit, newest first, older than the position `before`.
 

@@ -1,15 +1,18 @@
 """Costs: `GET /api/costs`, credits per day, model and key."""
 
+import math
 from typing import Annotated
 
 from flask import Blueprint
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from jobs.store.costs import DAYS_MAX, DayView
+from jobs.domain.errors import Invalid, InvalidField
+from jobs.store.costs import DAY_SECONDS, DAYS_MAX, DayView
 from receiver.context import services
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
-from receiver.schemas.query import Query
+from receiver.schemas.formats import anchored
+from receiver.schemas.query import FILTER_NAME_MAX_CHARS, METADATA, Query, Time
 
 DAYS_DEFAULT = 30
 UNKEPT_IDS_MAX = 50
@@ -28,25 +31,53 @@ class Unkept(TypedDict):
 class CostsView(TypedDict):
     """Costs by BFL's quotes, corrected by the prices that it settles."""
 
-    days: Annotated[list[DayView], Field(description="the oldest first, today included")]
+    days: Annotated[list[DayView], Field(description="the oldest first")]
     paid_and_not_kept: Unkept
 
 
 class CostsQuery(Query):
-    """Parameters of the costs."""
+    """Parameters of the costs. A range is one of whole days (UTC), up to today."""
 
-    days: Annotated[int, Field(ge=1, le=DAYS_MAX, description="so many days up to today")] = (
+    days: Annotated[int, Field(ge=1, le=DAYS_MAX, description="so many, without `since`")] = (
         DAYS_DEFAULT
     )
+    since: Time | None = Field(default=None, description="the first day, by any time of it")
+    until: Time | None = Field(default=None, description="the days before this time")
+    by: str | None = Field(
+        default=None,
+        pattern=anchored(rf"{METADATA}\.[\s\S]{{1,{FILTER_NAME_MAX_CHARS}}}"),
+        description="sum by the values of a metadata entry, too: metadata.<name>",
+    )
+
+    def starts(self, now: float) -> list[float]:
+        """When the days begin. Raises InvalidField."""
+        until = now if self.until is None else self.until
+        end = min(now // DAY_SECONDS + 1, math.ceil(until / DAY_SECONDS))
+        first = end - self.days if self.since is None else max(self.since, 0.0) // DAY_SECONDS
+        if end - first > DAYS_MAX:
+            raise InvalidField("since", f"give a range of at most {DAYS_MAX} days")
+        return [n * DAY_SECONDS for n in range(int(max(first, 0.0)), int(end))]
 
 
 @blueprint.get("")
 @EndpointSpec(
-    scope="read", query=CostsQuery, responses={200: ResponseSpec("The costs.", CostsView)}
+    scope="read",
+    query=CostsQuery,
+    responses={200: ResponseSpec("The costs.", CostsView)},
+    errors=(Invalid,),
 )
 def get_costs() -> CostsView:
-    """Credits per day, model and key. With the paid jobs whose media were not kept."""
+    """Credits per day, model and key. With the paid jobs whose media were not kept.
+
+    Each day comes from the books in Redis, or with a database from its rows of ended jobs:
+    whichever has more, so that no job counts twice. The books have what is under way and what was
+    deleted; the rows have what Redis lost, and what was imported. With `by` all comes from the
+    rows. Without a database the books know the last 366 days.
+    """
+    query, ledger = CostsQuery.read(), services().cost_ledger
+    starts = query.starts(services().store.now())
+    name = query.by and query.by.removeprefix(f"{METADATA}.")
+    days = ledger.days(starts) if name is None else ledger.days_by(starts, name)
     count, ids, unknown = services().costs.unkept(UNKEPT_IDS_MAX)
-    days = services().costs.days(CostsQuery.read().days)
     unkept: Unkept = {"count": count, "jobs": ids, "without_price": unknown}
     return {"days": days, "paid_and_not_kept": unkept}

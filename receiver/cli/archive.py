@@ -1,28 +1,32 @@
-"""`archive`: show what the database has, and write all ended jobs as JSON lines."""
+"""`archive`: show what the database has, write all ended jobs as JSON lines, import sidecars."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 
 import click
 from pydantic_core import to_json
 
 from jobs import sidecars
 from jobs.archive.archive import Archive
-from jobs.domain.errors import ArchiveUnavailable
+from jobs.domain.errors import ArchiveUnavailable, FluxkeepError
 from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL
 from jobs.services import Services
 from jobs.store.listing import Page
 from jobs.store.search import Search
 from receiver.checks.archive import late_seconds
-from receiver.cli.command import Command, example, services
+from receiver.cli.command import Command, example, plain, sentence, services
+from receiver.cli.repair import UNAVAILABLE
+from receiver.repair.rows import SidecarImport
 
 BATCH = 200
 LABEL_WIDTH = 12
+PROGRESS_SECONDS = 5.0
 
 
 @click.group(epilog=example("archive status"))
 def archive() -> None:
-    """Show and export the database of ended jobs."""
+    """Show, export and fill the database of ended jobs."""
 
 
 @archive.command("status", cls=Command, epilog=example("archive status"))
@@ -70,3 +74,30 @@ def _ended_jobs(built: Services) -> Iterator[Job]:
         yield from (job for job in page.jobs if job.status.terminal)
         if page.is_cut:
             raise ArchiveUnavailable
+
+
+@archive.command("import", cls=Command, epilog=example("archive import"))
+def import_sidecars() -> None:
+    """Read the sidecars of the storage into the database.
+
+    Jobs that Redis or the database knows, or that were deleted, stay as they are. It is safe while
+    Fluxkeep runs; it can be interrupted and repeated. Sidecars that are not of Fluxkeep are named.
+    Ends with 2 when Redis, the database or the storage cannot be used.
+    """
+    built, rows = _archive()
+    shown_at = time.monotonic()
+    try:
+        rows.state()  # fail early: an empty storage would cause no query
+        walk = SidecarImport(built, rows, lambda key, why: click.echo(plain(f"{key}: {why}")))
+        for _ in walk.run():
+            if time.monotonic() >= shown_at + PROGRESS_SECONDS:
+                shown_at = time.monotonic()
+                click.echo(_numbers(walk.counts), err=True)
+    except FluxkeepError as error:
+        click.echo(f"Error: {sentence(error)} Run it again then.", err=True)
+        click.get_current_context().exit(UNAVAILABLE)
+    click.echo(_numbers(walk.counts))
+
+
+def _numbers(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in counts.items())

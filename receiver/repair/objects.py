@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
-from jobs import request_limits, sidecars
+from jobs import sidecars
 from jobs.domain import retention, thumbnails
 from jobs.domain.errors import Evicted, ForeignObject, UnknownJob
 from jobs.domain.job import Job
@@ -17,7 +17,7 @@ from jobs.services import Services
 from jobs.storage import layout
 from jobs.storage.base import ListedObject
 from jobs.store.commit import CommitOptions
-from receiver.repair import Finding
+from receiver.repair import Finding, rows
 
 PAGE_SIZE = 200
 LOST = "has no record"
@@ -120,8 +120,7 @@ def _examine_unrecorded(services: Services, key: str) -> Iterator[Finding]:
         yield Finding(key, "belongs to a deleted job", partial(_delete, services, key))
         return
     try:
-        job = sidecars.read(services.storage, key)
-        request_limits.require_legal_record(job, services.settings.max_input_bytes)
+        job = rows.read(services, key)
     except ForeignObject as error:
         yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return
@@ -152,7 +151,10 @@ def _schedule_deletion(services: Services, job: Job, key: str) -> bool:
 
 
 def _restore(services: Services, job: Job) -> bool:
-    """Write the record unless there is one. Returns whether it was written."""
+    """Write the record unless there is one; of an old job its row. Returns whether it was done."""
+    hot_since = services.store.now() - services.settings.hot_days * retention.DAY_SECONDS
+    if services.archive and job.end < hot_since:
+        return bool(rows.insert(services, services.archive, [job]))
     restored = _without_foreign_task_id(services, job)
 
     def create(known: Job | None, now: float) -> Job:

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from jobs import sidecars
 from jobs.archive.archive import Archive
 from jobs.domain.job import Job
 from jobs.services import Services
+from jobs.storage.layout import object_key, sidecar_key
 from jobs.store.keys import RECORD_PREFIX
 from jobs.store.listing import Position
 from jobs.store.search import Search
@@ -20,6 +22,22 @@ PASSES = 4  # one writes the rows, the next evicts
 def stored_job(n: int = 0, **changes: Any) -> Job:
     """A stored job that nothing is due for."""
     return replace(stored_jobs.stored(n), version=7, **changes)
+
+
+def a_job(n: int, **changes: Any) -> Job:
+    """A stored job whose objects have its own names."""
+    job = stored_job(n, **changes)
+    return moved(job, job.created_at)
+
+
+def moved(job: Job, at: float, job_id: str = "") -> Job:
+    """The same job of another time; its objects have the names that belong to it."""
+    name = job_id or job.id
+    media = tuple(
+        replace(file, key=object_key(name, at, n, 1, file.content_type), thumbnail=None)
+        for n, file in enumerate(job.media)
+    )
+    return replace(job, id=name, created_at=at, media=media)
 
 
 class Archived:
@@ -71,3 +89,11 @@ class Archived:
 
 def newest_first(jobs: Sequence[Job]) -> list[str]:
     return [job.id for job in sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)]
+
+
+def left_behind(archived: Archived, *jobs: Job) -> None:
+    """The objects and sidecars of jobs whose records are lost."""
+    for job in jobs:
+        for file in job.media:
+            archived.services.storage.write(file.key, b"x" * 10)
+            archived.services.storage.write(sidecar_key(file.key), sidecars.render(job))

@@ -1,4 +1,4 @@
-"""`flask --app receiver archive`: what the database has, and all ended jobs as JSON lines."""
+"""`flask --app receiver archive`: what the database has, all ended jobs as JSON lines, import."""
 
 import json
 from collections.abc import Iterator
@@ -9,8 +9,9 @@ import pytest
 from jobs.config import settings
 from jobs.domain.record import NotificationTarget, PendingNotification
 from jobs.services import Services
+from jobs.storage.layout import sidecar_key
 from tests.harness import CommandLine, Installation, RedisServer
-from tests.harness.archived import Archived, newest_first, stored_job
+from tests.harness.archived import Archived, a_job, left_behind, newest_first, stored_job
 
 KEPT = ("id", "task_id", "status", "model", "created_at", "metadata", "cost", "timeline")
 
@@ -84,3 +85,36 @@ def test_the_status_tells_what_is_where(installation: Installation, archived: Ar
 def test_without_a_database_there_is_no_archive(installation: Installation) -> None:
     result = CommandLine(installation).run("archive", "status", DATABASE_URL=None)
     assert result.code == 2 and "DATABASE_URL is not set" in result.err
+
+
+def test_sidecars_are_imported_and_foreign_ones_named(
+    installation: Installation, archived: Archived
+) -> None:
+    jobs = [a_job(n) for n in range(120)]
+    left_behind(archived, *jobs)
+    foreign = sidecar_key(jobs[7].media[0].key)
+    archived.services.storage.write(foreign, b"{}")
+    shell = CommandLine(installation)
+    for imported in (119, 0):
+        result = shell.run("archive", "import")
+        assert (result.code, result.err) == (0, "")
+        named, numbers = result.out.splitlines()
+        assert named.startswith(f"{foreign}: ")
+        wanted = f"120 files, {imported} jobs imported, 0 past their retention, 1 foreign"
+        assert numbers == wanted
+    del jobs[7]
+    assert archived.walk() == newest_first(jobs)
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        {"DATABASE_URL": "postgres://nobody:database-canary@127.0.0.1:1/none"},
+        {"REDIS_URL": "redis://:redis-canary@127.0.0.1:1/0"},
+    ],
+)
+def test_an_import_ends_with_2_while_a_store_is_away(
+    installation: Installation, away: dict[str, str]
+) -> None:
+    result = CommandLine(installation).run("archive", "import", **away)
+    assert result.code == 2 and "Run it again" in result.err and "canary" not in result.words

@@ -15,7 +15,7 @@ from tests.harness.command_line import FOX, CommandLine, CommandResult, quick
 from tests.harness.images import png
 
 GROUPS = ("submit", "jobs", "archive", "credits", "doctor", "repair")
-COMMANDS = (*GROUPS, "jobs list", "jobs show", "jobs rescue", "archive export")
+COMMANDS = (*GROUPS, "jobs list", "jobs show", "jobs rescue", "archive export", "archive import")
 
 
 @pytest.fixture(scope="module")

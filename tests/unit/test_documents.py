@@ -40,6 +40,10 @@ RUN = {
     ("api.md", "Watch"),
     ("operate.md", "Is it healthy?"),
     ("operate.md", "Command line"),
+    # tests/integration/archive/test_documented_archive.py, tests/system/test_archive_commands.py
+    ("archive.md", "What is where"),
+    ("archive.md", "Back up and restore"),
+    ("archive.md", "Five questions"),
     # tests/system/test_restore_drill.py
     ("operate.md", "Restore drill"),
     # tests/system/test_documented_receivers.py
@@ -75,7 +79,7 @@ def test_every_program_and_command_is_run_by_a_test() -> None:
         (one.page, one.heading)
         for path in PAGES
         for one in blocks(path)
-        if one.language in ("sh", "python", "js")
+        if one.language in ("sh", "python", "js", "sql")
     }
     assert shown == RUN
 
@@ -88,7 +92,7 @@ def test_the_index_lists_every_page() -> None:
 
 def test_every_block_has_a_language_that_is_checked() -> None:
     languages = {one.language for path in PAGES for one in blocks(path)}
-    assert languages <= {"sh", "python", "js", "json", "mermaid"}
+    assert languages <= {"sh", "python", "js", "json", "mermaid", "sql"}
 
 
 def test_every_json_example_is_json() -> None:

@@ -1,0 +1,85 @@
+"""Costs by day: from the books of Redis, and from the rows of the archive.
+
+Each day comes from one of the two, whichever has more, so that nothing is counted twice. The books
+have what is under way and what was deleted, and lack what a loss of Redis took; the rows have every
+ended job that was not deleted, also what an import brought, whose key is not known.
+"""
+
+import json
+from collections.abc import Sequence
+
+from jobs.archive.archive import Archive
+from jobs.domain.errors import Invalid, InvalidField
+from jobs.store.costs import DAY_SECONDS, Costs, CostView, DayView, day_view
+from jobs.store.listing import Position
+from jobs.store.search import as_text
+
+ROWS_AT_ONCE = 5000
+ROWS_MAX = 500_000  # of one answer by metadata, and its entries
+COSTS_MAX = 10_000
+_TOO_MANY = "there are too many jobs or values: give a shorter range, or ask the database"
+
+Sums = dict[tuple[float, str | None, str | None, str | None], list[float]]
+
+
+class CostLedger:
+    """Raises StoreUnavailable, ArchiveUnavailable."""
+
+    def __init__(self, books: Costs, archive: Archive | None) -> None:
+        self._books, self._archive = books, archive
+
+    def days(self, days: Sequence[float]) -> list[DayView]:
+        """The days that begin at these times (UTC)."""
+        booked = self._books.on(days)
+        if not self._archive:
+            return booked
+        rows = [self._day(self._archive, day) for day in days]
+        return [max(both, key=_weight) for both in zip(booked, rows, strict=True)]
+
+    def _day(self, archive: Archive, day: float) -> DayView:
+        found = archive.costs(day, day + DAY_SECONDS)
+        return day_view(day, (_view(model, key, *sums) for model, key, *sums in found))
+
+    def days_by(self, days: Sequence[float], name: str) -> list[DayView]:
+        """The same by the values of a metadata entry, too: ended jobs that were not deleted.
+
+        Raises Invalid without an archive, InvalidField where there are too many.
+        """
+        if not self._archive:
+            message = "costs by metadata need a database (DATABASE_URL), and there is none"
+            raise Invalid([{"field": "by", "message": message}])
+        found: dict[float, list[CostView]] = {day: [] for day in days}
+        sums_found = _sums(self._archive, days, name) if days else {}
+        for (day, model, key, value), sums in sums_found.items():
+            found[day].append({**_view(model, key, *sums), "value": value})
+        return [day_view(day, costs) for day, costs in found.items()]
+
+
+def _sums(archive: Archive, days: Sequence[float], name: str) -> Sums:
+    sums: Sums = {}
+    after, until, read = Position(min(days), ""), max(days) + DAY_SECONDS, 0
+    while rows := archive.priced(after, until, ROWS_AT_ONCE):
+        for at, _, model, key, cost, without_price, metadata in rows:
+            value = json.loads(metadata).get(name, {})
+            group = (at // DAY_SECONDS * DAY_SECONDS, model, key, as_text(value))
+            total = sums.setdefault(group, [0.0, 0])
+            total[0] += cost
+            total[1] += without_price
+        read, after = read + len(rows), Position(*rows[-1][:2])
+        if read > ROWS_MAX or len(sums) > COSTS_MAX:
+            raise InvalidField("since", _TOO_MANY)
+    return sums
+
+
+def _view(model: str | None, key: str | None, cost: float, without_price: float) -> CostView:
+    return {
+        "model": model,
+        "key": key,
+        "credits": round(cost, 4),
+        "jobs_without_price": int(without_price),
+    }
+
+
+def _weight(day: DayView) -> tuple[float, int]:
+    """The credits of a day, and its jobs without a price; of two alike the first counts."""
+    return day["credits"], sum(cost["jobs_without_price"] for cost in day["costs"])

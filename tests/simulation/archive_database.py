@@ -54,7 +54,7 @@ class ArchiveModel:
 
     def empty(self) -> None:
         """Lose the file: the next connection makes the tables anew."""
-        for (name,) in self.sqlite.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
+        for name in ("jobs", "facets", "deletion_notes", "state"):  # a trigger empties the words
             self.sqlite.execute(f"DELETE FROM {name}")  # noqa: S608 - a name of the schema
         self.sqlite.execute(f"INSERT INTO state VALUES ('schema', {schema.VERSION})")  # noqa: S608
         self.writes += 1

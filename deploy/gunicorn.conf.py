@@ -56,7 +56,7 @@ graceful_timeout = 25  # platforms send SIGKILL 30 s after SIGTERM
 keepalive = 5  # also the limit for receiving the headers of a request
 
 # Far above what a callback needs; longer lines or headers are attacks.
-limit_request_line = 4094
+limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
 

@@ -77,6 +77,6 @@ SECURITY: dict[str, dict[str, Any]] = {
 }
 KEYS = ("bearer", "key")
 URI_TOO_LONG = {
-    "description": "The URL is longer than 4094 characters.",
+    "description": "The URL is longer than 8190 characters.",
     "content": {"text/html": {"schema": {"type": "string"}}},
 }

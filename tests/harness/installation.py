@@ -41,6 +41,11 @@ _FOREIGN = (
 )
 
 
+def _placed(value: str | None, directory: Path) -> str | None:
+    """A setting of a test module, which does not know the directory yet."""
+    return value and value.replace("{directory}", str(directory))
+
+
 class Installation:
     """Processes by their names in the Procfile; settings are environment variables.
 
@@ -63,7 +68,7 @@ class Installation:
             "REDIS_URL": redis.url,
             "MEDIA_URL": self.media.as_uri(),
             "BFL_SANDBOX_URL": sandbox_url,
-            **settings,
+            **{name: _placed(value, directory) for name, value in settings.items()},
         }
         self.commands = procfile.commands()
         self.code = procfile.ROOT  # where they are run

@@ -26,6 +26,7 @@ HEADERS = {
 }
 # Jobs end within a second, and rate limits are off.
 SETTINGS = {
+    "DATABASE_URL": "sqlite:///{directory}/archive.db",
     "GIVE_UP_AFTER": "1",
     "RATE_LIMIT": "off",
     "LOG_LEVEL": "INFO",

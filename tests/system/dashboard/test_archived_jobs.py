@@ -65,6 +65,31 @@ def test_the_gallery_shows_and_counts_archived_jobs(stack: Stack, window: Window
     assert problems_seen(window) == [] and window.complaints == []
 
 
+def test_archived_images_are_found_by_the_words_of_their_prompts(
+    stack: Stack, window: Window
+) -> None:
+    page = log_in(window, stack.installation.url)
+    page.goto(f"{stack.installation.url}/?status=stored")
+    page.keyboard.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type('HÍLLS "number 0"')
+    page.keyboard.press("Enter")
+    cards = page.locator("#cards > li")
+    expect(cards).to_have_count(1)
+    assert cards.locator("mark").all_inner_texts() == ["hills", "number", "0"]
+    assert "q=" in page.url and "status=stored" in page.url
+    cards.click()
+    page.wait_for_url("**/jobs/*")
+    page.go_back()
+    expect(page.get_by_role("searchbox")).to_have_value('HÍLLS "number 0"')
+    page.get_by_role("searchbox").fill("hills dragon")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("No job matches")).to_be_visible()
+    page.get_by_role("link", name="Search without words: hills dragon").click()
+    expect(cards).to_have_count(3)
+    assert problems_seen(window) == [] and window.complaints == []
+
+
 @pytest.mark.usefixtures("no_database")
 def test_a_gallery_that_is_cut_says_so(stack: Stack, window: Window) -> None:
     page = log_in(window, stack.installation.url)
@@ -91,28 +116,3 @@ def test_the_page_of_an_archived_job_is_an_error_that_passes(stack: Stack) -> No
     wait_text = "does not answer (Is a directory)"
     wait_for("the check", lambda: wait_text in visitor.text("/health"), 20)
     assert "Running, with 1 warning" in visitor.text("/health")
-
-
-def test_archived_images_are_found_by_the_words_of_their_prompts(
-    stack: Stack, window: Window
-) -> None:
-    page = log_in(window, stack.installation.url)
-    page.goto(f"{stack.installation.url}/?status=stored")
-    page.keyboard.press("/")
-    expect(page.get_by_role("searchbox")).to_be_focused()
-    page.keyboard.type('HÍLLS "number 0"')
-    page.keyboard.press("Enter")
-    cards = page.locator("#cards > li")
-    expect(cards).to_have_count(1)
-    assert cards.locator("mark").all_inner_texts() == ["hills", "number", "0"]
-    assert "q=" in page.url and "status=stored" in page.url
-    cards.click()
-    page.wait_for_url("**/jobs/*")
-    page.go_back()
-    expect(page.get_by_role("searchbox")).to_have_value('HÍLLS "number 0"')
-    page.get_by_role("searchbox").fill("hills dragon")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("No job matches")).to_be_visible()
-    page.get_by_role("link", name="Search without words: hills dragon").click()
-    expect(cards).to_have_count(3)
-    assert problems_seen(window) == [] and window.complaints == []

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 
 from jobs.archive.archive import Archive, State, Version
+from jobs.domain.errors import StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.retention import DAY_SECONDS
 from jobs.domain.status import TERMINAL, Status
@@ -45,11 +46,19 @@ class Archiving:
         now, state = self._services.store.now(), self._archive.state()
         self._follow_deletions(now, state)
         self._follow_losses(now, state)
-        self._evictions.schedule(next(self._unseen, ()), now, only_new=True)
+        self._schedule_unseen(now)
         due = dict(self._evictions.due(now, BATCH))
         if due:
             self._archive_jobs(due, now)
         return 0.0 if len(due) == BATCH else POLL_SECONDS
+
+    def _schedule_unseen(self, now: float) -> None:
+        """Look at some of the jobs that ended before there was a database."""
+        try:
+            self._evictions.schedule(next(self._unseen, []), now, only_new=True)
+        except StoreUnavailable:  # the walk begins again
+            self._unseen = self._evictions.scan_ended()
+            raise
 
     # Deletions, which rows follow.
 

@@ -49,7 +49,7 @@ class Database(ABC):
         self._free: LifoQueue[Any] = LifoQueue()
         for _ in range(connections):
             self._free.put(None)
-        self._retry_at, self._problem = 0.0, ""
+        self._retry_at, self._problem, self._refuses_writes = 0.0, "", False
 
     def transact(self, work: Work[T], *, writes: bool = False) -> T:
         """Run `work` in a transaction; again if the connection was lost while nobody used it.
@@ -76,10 +76,12 @@ class Database(ABC):
             if connection is not None:
                 self._close(connection)
                 connection = None
+            self._refuses_writes = writes
             self._begin_outage(str(error))
             raise ArchiveUnavailable(self._problem) from None
         else:
-            self._end_outage()
+            if writes or not self._refuses_writes:
+                self._end_outage()
             return answer
         finally:
             self._free.put(connection)

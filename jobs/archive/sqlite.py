@@ -59,7 +59,8 @@ class SqliteDatabase(Database):
     def _connect(self) -> _Connection:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))  # for this user alone
+            with suppress(FileExistsError):  # to close what is open takes its locks: its log goes
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))  # for this user alone
             opened = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, cached_statements=0
             )

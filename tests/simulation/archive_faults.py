@@ -1,9 +1,37 @@
 """Faults of a database and of Redis over days, as processes of a simulated run."""
 
+from dataclasses import dataclass
 from typing import Any
+
+from tests.simulation import archive_processes
 
 DAY = 86400.0
 OUTAGE_SECONDS = DAY / 2
+LATE_SECONDS = 1200.0
+
+
+@dataclass(frozen=True)
+class ArchiveFaults:
+    """Faults of the archive in a run, and what its clients do."""
+
+    clients: tuple[str, ...] = archive_processes.CLIENTS
+    pauses: tuple[float, ...] = archive_processes.PAUSES  # of clients
+    jobs: int = 4
+    seconds_apart: float = 0.0  # from one job's creation to the next
+    sweeps: int = 2
+    idle_seconds: float = archive_processes.IDLE_SECONDS  # of a sweep that nothing is due for
+    begins_at: float = 0.0  # clients and sweeps: seconds after the start
+    days: float = 12.0
+    hot_days: float = 2
+    errors: int = 0  # transactions that fail, or whose answer is lost
+    late_writes: int = 0  # that begin LATE_SECONDS late
+    outages: int = 0  # of the database, of half a day
+    backup_days: float | None = None  # the age of a backup that is restored
+    database_lost: bool = False
+    redis_days: float | None = None  # the age of a snapshot that Redis comes back with
+    redis_lost: bool = False
+    fault_days: tuple[float, ...] = (3.1, 2.05, 2.5, 4.2, 6.3)  # of one: backup, snapshot, loss
+    stall_seconds: float = 65.0
 
 
 def of(faults: Any) -> list[str]:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 from flask import Flask, g
+from pydantic import SecretStr
 from redis.exceptions import RedisError
 
+from jobs.config.api_keys import ApiKey
 from jobs.domain.errors import (
     ReportRefused,
     StorageError,
@@ -32,7 +33,7 @@ from worker.sweep import sweep
 CLIENTS = ("editor", "reader", "walker", "replayer", "deleter")
 AWAY_SECONDS = 600.0
 HOUR = 3600.0
-IDLE_SECONDS = 6 * HOUR  # of a sweep that nothing is due for
+IDLE_SECONDS = 6 * HOUR
 LATE_CALLBACKS = (0.0, 30.0, 20 * HOUR, 50 * HOUR, 100 * HOUR, 160 * HOUR)
 PAUSES = (20 * HOUR, 60.0, 5 * HOUR, 27 * HOUR, 49 * HOUR, 73 * HOUR)
 PAGE = 1
@@ -55,7 +56,8 @@ def archiver(world: Any) -> None:
             world.scheduler.sleep(AWAY_SECONDS)
         finally:
             world.passes -= 1
-        world.scheduler.sleep(_until_due(world, b"fluxkeep:archive_due", 2.0, IDLE_SECONDS))
+        idle = world.archive_faults.idle_seconds
+        world.scheduler.sleep(_until_due(world, b"fluxkeep:archive_due", 2.0, idle))
 
 
 def sweeper(world: Any) -> None:
@@ -89,8 +91,11 @@ def caller(world: Any, task: Task, n: int) -> None:
             before = world.epochs[task.job_id]
             if world.is_redis_older:  # accepted: Redis may have lost the tombstone
                 return
-            webhook.accept_callback(world.services(), world.bfl.callback(task), task.token)
-            if task.job_id not in world.deleted and world.epochs[task.job_id] == before:
+            report = world.bfl.callback(task)
+            told = webhook.accept_callback(world.services(), report, task.token)["status"]
+            # A deletion beside an announcement may have been the last of the two.
+            is_known = task.job_id not in world.deleted and told != "deleted"
+            if is_known and world.epochs[task.job_id] == before:
                 world.answer(task.job_id)
             return
         world.scheduler.sleep(30.0)
@@ -119,7 +124,7 @@ def web(world: Any) -> Iterator[None]:
     app = Flask("simulated")
     app.extensions[NAME] = Parts([world.services()])
     with app.app_context():
-        g.api_key = SimpleNamespace(name="app")
+        g.api_key = ApiKey("app", SecretStr("the key of an app"), "submit")
         yield
 
 
@@ -127,12 +132,16 @@ def editor(world: Any) -> None:
     """PUT /api/jobs/<id> with other metadata, whatever became of the job."""
     while True:
         world.pause()
-        world.last_edit += 1
-        job_id, edit = world.choose_job(), world.last_edit
-        if world.is_redis_older and job_id not in world.readable:
-            continue
-        with world.announcement(job_id), suppress(WrongStatus):
-            until_done(world, partial(_put, world, job_id, edit))
+        edit_job(world, world.choose_job())
+
+
+def edit_job(world: Any, job_id: str) -> None:
+    """Give a job other metadata; it may have been deleted."""
+    world.last_edit += 1
+    if world.is_redis_older and job_id not in world.readable:
+        return
+    with world.announcement(job_id), suppress(WrongStatus):
+        until_done(world, partial(_put, world, job_id, world.last_edit))
 
 
 def replayer(world: Any) -> None:
@@ -174,19 +183,22 @@ def reader(world: Any) -> None:
 
 
 def walker(world: Any) -> None:
-    """GET /api/jobs with a cursor to its end, each page repeated until it is answered."""
+    """Walks through lists, once in a while."""
     services = world.services()
     while True:
         world.pause()
-        seen, statuses = Seen(world), [(), (Status.STORED,)][world.choose(2)]
-        found, position = list[str](), None
-        while True:
-            page = _page(world, services, Search(statuses=statuses), position, seen)
-            found += page
-            position = seen.last
-            if position is None:
-                break
-        seen.check_walk(found, statuses)
+        walk(world, services, [(), (Status.STORED,)][world.choose(2)])
+
+
+def walk(world: Any, services: Any, statuses: tuple[Status, ...] = ()) -> None:
+    """GET /api/jobs with a cursor to its end, each page repeated until it is answered."""
+    seen, found, position = Seen(world), list[str](), None
+    while True:
+        found += _page(world, services, Search(statuses=statuses), position, seen)
+        position = seen.last
+        if position is None:
+            break
+    seen.check_walk(found, statuses)
 
 
 def _page(

@@ -13,41 +13,17 @@ from jobs.config.settings import Settings
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.keys import COUNTERS, DELETIONS, EVENTS, NOTIFICATIONS, RECORD_PREFIX
-from tests.simulation import archive_faults, archive_processes, checks, processes
+from tests.simulation import archive_faults, archive_processes, archive_races, checks, processes
 from tests.simulation.archive_database import ArchiveModel, SimulatedDatabase
+from tests.simulation.archive_faults import ArchiveFaults
 from tests.simulation.bfl import Task
 from tests.simulation.boundaries import decode, load_test_settings
 from tests.simulation.world import START, World
 
-HOT_DAYS = 2
 DAY = 86400.0
-JOBS = 4
 EVEN = 6.0  # times the boldness of 0.15
 RECORD = RECORD_PREFIX.encode()
 _OF_NEW_JOBS = tuple(key.encode() for key in (COUNTERS, EVENTS, NOTIFICATIONS, "fluxkeep:costs:"))
-
-
-@dataclass(frozen=True)
-class ArchiveFaults:
-    """Faults of the archive in a run, and what its clients do."""
-
-    clients: tuple[str, ...] = archive_processes.CLIENTS
-    sweeps: int = 2
-    days: float = 12.0
-    errors: int = 0  # transactions that fail, or whose answer is lost
-    outages: int = 0  # of the database, of half a day
-    backup_days: float | None = None  # the age of a backup that is restored
-    database_lost: bool = False
-    redis_days: float | None = None  # the age of a snapshot that Redis comes back with
-    redis_lost: bool = False
-    fault_days: tuple[float, ...] = (
-        3.1,
-        2.05,
-        2.5,
-        4.2,
-        6.3,
-    )  # one of them: backup, snapshot, loss
-    stall_seconds: float = 65.0
 
 
 @dataclass
@@ -60,7 +36,7 @@ class ArchiveWorld(World):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.scheduler.stall_seconds = self.archive_faults.stall_seconds
-        self.job_ids = [f"task-{n}" for n in range(JOBS)]
+        self.job_ids = [f"task-{n}" for n in range(self.archive_faults.jobs)]
         self.archive = ArchiveModel(self, self.sql_flaw)
         self.passes = 0  # under way
         self.last_edit = 0
@@ -75,6 +51,7 @@ class ArchiveWorld(World):
         self._deleting, self._announcing = Counter[str](), Counter[str]()
         self._away: list[tuple[float, float]] = []
         self._errors = self.archive_faults.errors
+        self._late_writes = self.archive_faults.late_writes
         self._observed: tuple[int, int] = (-1, -1)
         self._commands, self._objects_at, self._objects_deleted = 0, 0, 0
         execute: Any = self.redis.execute
@@ -84,7 +61,7 @@ class ArchiveWorld(World):
     # Parts of one process.
 
     def settings(self) -> Settings:
-        return load_test_settings(DATABASE_URL="sqlite:////archive.db", HOT_DAYS=str(HOT_DAYS))
+        return load_test_settings(DATABASE_URL="sqlite:////archive.db", HOT_DAYS=str(self.hot_days))
 
     def services(self) -> Services:
         built: Any = super().services()
@@ -105,6 +82,10 @@ class ArchiveWorld(World):
             self._errors -= 1
             self.scheduler.trace.append(f"{self.scheduler.now:.3f} the answer is lost")
             raise ConnectionLost("no answer")
+        if label == "write" and self._late_writes and self.chooser.choose(2, weight=EVEN / 2):
+            self._late_writes -= 1
+            self.scheduler.trace.append(f"{self.scheduler.now:.3f} stops for a while")
+            self.scheduler.sleep(archive_faults.LATE_SECONDS)
 
     def take_away(self, seconds: float) -> None:
         """The database is away from now on."""
@@ -133,7 +114,7 @@ class ArchiveWorld(World):
 
     @property
     def hot_days(self) -> float:
-        return HOT_DAYS
+        return self.archive_faults.hot_days
 
     def choose(self, alternatives: int) -> int:
         """Any of them, as likely as the others; the plain schedule takes the first."""
@@ -144,7 +125,7 @@ class ArchiveWorld(World):
 
     def pause(self) -> None:
         """Some hours; or until a sweep is at work, where most races are."""
-        pauses = archive_processes.PAUSES
+        pauses = self.archive_faults.pauses
         self.scheduler.sleep(pauses[self.choose(len(pauses))])
         if self.choose(2):
             self.scheduler.wait(lambda: self.passes)
@@ -222,6 +203,11 @@ class ArchiveWorld(World):
 
     # The clients' views.
 
+    @property
+    def changing(self) -> str:
+        """A job that a client announces or deletes now; empty without one."""
+        return next(iter(sorted([*+self._deleting, *+self._announcing])), "")
+
     @contextmanager
     def deletion(self, job_id: str) -> Iterator[None]:
         """From its begin on the job may be there or not; after its answer it is not."""
@@ -275,17 +261,20 @@ class ArchiveWorld(World):
         return bool(self.violations) or self.scheduler.now >= self.ends_at
 
     def _start(self) -> None:
-        for job_id in self.job_ids:
-            self.bfl.tasks[job_id] = Task(job_id, job_id, START)
-            self._add(f"app {job_id}", archive_processes.announcer, job_id)
+        begins_at = self.archive_faults.begins_at
+        for n, job_id in enumerate(self.job_ids):
+            at = n * self.archive_faults.seconds_apart
+            self.bfl.tasks[job_id] = Task(job_id, job_id, START + at)
+            self._add(f"app {job_id}", archive_processes.announcer, job_id, at=at)
             self.call_back(self.bfl.tasks[job_id])
         for name in self.archive_faults.clients:
-            self._add(name, getattr(archive_processes, name), restart=5.0)
+            client = getattr(archive_races, name, None) or getattr(archive_processes, name)
+            self._add(name, client, at=begins_at, restart=5.0)
         for n in range(self.workers):
             self._add(f"worker {n}", processes.worker, restart=2.0)
         self._add("sweep", archive_processes.sweeper, restart=2.0)
         for n in range(self.archive_faults.sweeps):
-            self._add(f"archiving {n}", archive_processes.archiver, restart=2.0)
+            self._add(f"archiving {n}", archive_processes.archiver, at=begins_at, restart=2.0)
         for name in archive_faults.of(self.archive_faults):
             self._add(name, getattr(archive_faults, name))
 
@@ -294,7 +283,8 @@ class ArchiveWorld(World):
         if task.job_id == self.job_ids[-1]:
             return
         for n in range(2):
-            self._add(f"web {task.id} {n}", archive_processes.caller, task, n, at=1.0 + n)
+            at = task.ready_at - START + 1.0 + n
+            self._add(f"web {task.id} {n}", archive_processes.caller, task, n, at=at)
 
     def _check_end(self) -> None:
         checks.check_end(self)

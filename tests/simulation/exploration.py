@@ -63,8 +63,9 @@ def _deviations(outcome: Outcome) -> list[int]:
     return [n for n, (index, _) in enumerate(outcome.choices) if index]
 
 
-def report(make: MakeWorld, failing: Outcome) -> str:
+def report(make: MakeWorld, failing: Outcome, seconds: float = SHORTEN_SECONDS) -> str:
     """The violations, and the shortest trace found that leads to one of them."""
-    found = min(failing, shortened(make, failing), key=lambda outcome: len(outcome.trace))
+    shorter = shortened(make, failing, seconds)
+    found = min(failing, shorter, key=lambda outcome: len(outcome.trace))
     origin = f"seed {failing.seed}, {len(found.trace)} of {len(failing.trace)} steps are needed:"
     return "\n".join([*found.world.violations, origin, *found.trace])

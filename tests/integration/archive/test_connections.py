@@ -1,15 +1,32 @@
 """Connections to a database that does not answer."""
 
+import logging
 import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
+from jobs.archive import database, sqlite
 from jobs.archive.archive import open_archive
 from jobs.domain.errors import ArchiveUnavailable
 from tests.harness import PostgresServer, wait_for
+from tests.harness.archived import stored_job
 from tests.harness.dns import FakeResolver
+
+FULL = "PRAGMA max_page_count = 50"
+# What a command does, or a sweep that stops.
+OTHER_PROCESS = """
+import sys
+from jobs.archive.archive import open_archive
+from tests.harness.archived import stored_job
+archive = open_archive(sys.argv[1], 1, lambda call: call())
+archive.put([stored_job(int(sys.argv[2]))], 1.0)
+archive.close()
+"""
 
 
 def test_callers_who_wait_for_a_connection_do_not_try_a_database_that_has_failed() -> None:
@@ -56,3 +73,40 @@ def test_a_host_has_a_name_and_a_password_any_character(postgres_server: Postgre
             client.execute('REASSIGN OWNED BY "odd@user" TO fluxkeep')
             client.execute('DROP OWNED BY "odd@user"')
         admin.execute('DROP ROLE "odd@user"')
+
+
+def test_processes_that_come_and_go_leave_the_log_of_a_file_to_those_that_stay(
+    tmp_path: Path,
+) -> None:
+    """The last one deletes it. A process that closes the file itself loses all its locks on it."""
+    url = f"sqlite:///{tmp_path}/archive.db"
+    archive = open_archive(url, 2, lambda call: call())
+    assert archive.counts() == {}
+    archive._database.transact(lambda _: archive.counts())  # noqa: SLF001 - a second connection
+    for n in range(3):
+        program = [sys.executable, "-c", OTHER_PROCESS, url, str(n)]
+        subprocess.run(program, check=True, timeout=60)
+        assert sum(archive.counts().values()) == n + 1
+    archive.close()
+
+
+def test_a_full_disk_is_noted_once_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A sweep reads before it writes, and reading goes on."""
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(database, "RETRY_SECONDS", 0.0)
+    archive = open_archive(f"sqlite:///{tmp_path}/archive.db", 1, lambda call: call())
+    archive.put([stored_job(0)], 1.0)
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "_SETTINGS", (*sqlite._SETTINGS, FULL))  # noqa: SLF001
+        archive.close()
+        for _ in range(3):
+            with pytest.raises(ArchiveUnavailable, match="SQLITE_FULL"):
+                archive.put([stored_job(n) for n in range(1, 300)], 1.0)
+            assert archive.get(stored_job(0).id) is not None
+    archive.close()
+    archive.put([stored_job(1)], 1.0)
+    notes = [record.message for record in caplog.records if record.name == database.log.name]
+    assert notes == ["database: SQLITE_FULL", "the database answers again"]
+    archive.close()

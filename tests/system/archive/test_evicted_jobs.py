@@ -9,6 +9,7 @@ import requests
 
 from jobs.archive.archive import open_archive
 from tests.harness import Stack
+from tests.harness.stack import QUICK_SECONDS
 from tests.system.archive.outages import ArchivingStack
 
 KEY = "evicted-1"
@@ -138,3 +139,19 @@ def test_a_row_that_the_database_has_lost_makes_no_second_job(archiving: Archivi
     archive.close()
     for answer in (stack.post(body, key="lost-1"), stack.client.put_job(job["id"])):
         assert answer.json()["code"] == "archive_unavailable", answer.text
+
+
+def test_a_draft_of_an_evicted_job_is_enhanced(archiving: ArchivingStack) -> None:
+    stack = archiving.stack
+    quick = {"seconds": QUICK_SECONDS, "samples": 0, "drafts": 1}
+    asked = {"mode": "t2v", "prompt": "a", "draft": True, "sandbox": quick}
+    draft = stack.ended(stack.post({"model": "flux-3-video", "input": asked}).json())
+    assert [file["role"] for file in draft["media"]] == ["draft_cache"], draft
+    archiving.evict()
+    sandbox = {"seconds": QUICK_SECONDS, "format": "mp4"}
+    given = {"draft_cache": {"job": draft["id"]}, "sandbox": sandbox}
+    body = {"model": "flux-3-video", "input": given}
+    with archiving.database_away():
+        assert stack.post(body).json()["code"] == "archive_unavailable"
+    enhanced = stack.ended(stack.post(body).json())
+    assert enhanced["status"] == "stored", enhanced

@@ -3,7 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import psycopg
 import pytest
 import requests
 
@@ -65,35 +64,19 @@ def test_a_database_that_hangs_delays_no_callback(archiving: ArchivingStack) -> 
 
 
 def test_a_backup_of_the_database_brings_no_deleted_job_back(archiving: ArchivingStack) -> None:
-    if not archiving.server:
-        pytest.skip("tests/integration/archive has the file")
     stack, gone = archiving.stack, JOBS[5].id
-    installation, server = stack.installation, archiving.server
-    name = (installation.settings["DATABASE_URL"] or "").rpartition("/")[2]
-    installation.kill("sweep")
-    with server.client() as admin:
-        _drop_connections(admin, name)
-        admin.execute(f"CREATE DATABASE {name}_backup TEMPLATE {name}".encode())
+    stack.installation.kill("sweep")
+    with archiving.backup():
         assert stack.client.request("DELETE", f"/api/jobs/{gone}").ok
-        installation.start("sweep")
-        wait_for("its row is deleted", lambda: not _rows(server.url(name), gone))
-        installation.kill("sweep")
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {name}_backup".encode())
-        admin.execute(f"DROP DATABASE {name}_backup".encode())
+        stack.installation.start("sweep")
+        wait_for("its row is deleted", lambda: not archiving.has_row(gone))
+        stack.installation.kill("sweep")
+    assert archiving.has_row(gone)
     assert stack.client.find(gone) is None
-    installation.start("sweep")
-    wait_for("its row is deleted again", lambda: not _rows(server.url(name), gone))
-
-
-def _drop_connections(admin: Any, name: str) -> None:
-    sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-    admin.execute(sql, [name])
-
-
-def _rows(url: str, job_id: str) -> list[Any]:
-    with psycopg.connect(url) as client:
-        return client.execute("SELECT id FROM jobs WHERE id = %s", [job_id]).fetchall()
+    left = [name for name in newest_first(JOBS) if name != gone]
+    assert listed(archiving, status="stored") == left
+    stack.installation.start("sweep")
+    wait_for("its row is deleted again", lambda: not archiving.has_row(gone))
 
 
 def test_after_a_flush_of_redis_every_ended_job_is_listed(archiving: ArchivingStack) -> None:

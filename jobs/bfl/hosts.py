@@ -4,8 +4,11 @@ The patterns come from BFL's docs (`delivery.*.bfl.ai`, names change) and record
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+from jobs.domain.chat_messages import is_chat_webhook
 from jobs.domain.errors import UnknownHost, UrlRefused
 from jobs.net import urls
 from jobs.net.ip import is_internal_host
@@ -40,7 +43,7 @@ class HostPolicy(NamedTuple):
     delivery_hosts: tuple[str, ...] = ()
     region: str | None = None  # "eu" or "us": jobs stay in that region
     notify_hosts: tuple[str, ...] | None = None  # None without NOTIFY_SECRET
-    notify_url: urls.ParsedUrl | None = None
+    notify_urls: Mapping[str, urls.ParsedUrl] = MappingProxyType({})  # by digest
 
     def validate_polling_url(self, url: str) -> urls.ParsedUrl:
         """Parse a polling URL. Raises UrlRefused unless it is one of BFL's."""
@@ -100,11 +103,15 @@ class HostPolicy(NamedTuple):
             raise UrlRefused("the URL does not lead to a host that NOTIFY_HOSTS names")
         return self.client_webhook_endpoint(url)
 
-    def operator_endpoint(self) -> urls.NotificationEndpoint:
-        """Return NOTIFY_URL as an endpoint. Raises UrlRefused when it is not set."""
-        if self.notify_url is None or self.notify_hosts is None:
-            raise UrlRefused("there is no NOTIFY_URL any more")
-        return urls.NotificationEndpoint(self.notify_url, urls.AddressScope.PUBLIC_OR_PRIVATE)
+    def operator_endpoint(self, digest: str) -> urls.NotificationEndpoint:
+        """Return a URL of NOTIFY_URL as an endpoint, without a digest the first of them.
+
+        Raises UrlRefused when it was removed, or cannot be signed.
+        """
+        url = self.notify_urls.get(digest or next(iter(self.notify_urls), ""))
+        if url is None or (self.notify_hosts is None and not is_chat_webhook(str(url))):
+            raise UrlRefused("NOTIFY_URL does not name its URL any more")
+        return urls.NotificationEndpoint(url, urls.AddressScope.PUBLIC_OR_PRIVATE)
 
     def _is_in_region(self, host: str) -> bool:
         return self.region is None or regions(host) == {self.region}

@@ -125,7 +125,6 @@ PUBLIC_URL = require(
     lambda url: _is_url(url.lower()) and "?" not in url,
     "must be an http or https URL without user, query or fragment",
 )
-NOTIFY_URL = require(_is_url, "must be a plain http or https URL, its host in lower case")
 DATABASE_URL = require(
     _DATABASE.fullmatch, "must be sqlite:/// and a path, or begin with postgres:// or postgresql://"
 )

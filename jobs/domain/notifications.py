@@ -1,6 +1,6 @@
 """Notifications of a job's end: who must be notified when, and the retry policy. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0)  # t
 GIVE_UP_AFTER_SECONDS = 86400.0
 RETRY_AFTER_MAX_SECONDS = 3600.0  # of a receiver's Retry-After
 
+OwnerEvents = Mapping[str, frozenset[Status]]  # what each URL of NOTIFY_URL gets, by its digest
+
 
 class DeliveryOutcome(NamedTuple):
     """The outcome of one attempt; `final` forbids another, `retry_after` is in seconds."""
@@ -25,7 +27,7 @@ class DeliveryOutcome(NamedTuple):
     retry_after: float = 0.0
 
 
-def schedule(before: Job | None, after: Job, now: float, *, owner: bool) -> Job:
+def schedule(before: Job | None, after: Job, now: float, owner: OwnerEvents) -> Job:
     """Add a notification for each target when a job ends, or when a target is named afterwards.
 
     A job that was replayed has not ended: its notifications are dropped. A job that is restored
@@ -35,52 +37,60 @@ def schedule(before: Job | None, after: Job, now: float, *, owner: bool) -> Job:
         return after.with_notifications(pending=()) if after.notifications.pending else after
     if before is None and after.status is Status.STORED:
         return after
-    new = [PendingNotification(to, now, now) for to in _targets(before, after, owner=owner)]
-    targets = {one.to for one in new}
-    others = [one for one in after.notifications.pending if one.to not in targets]
+    new = [
+        PendingNotification(to, now, now, url_digest=digest)
+        for to, digest in _targets(before, after, owner)
+    ]
+    recipients = {one.recipient for one in new}
+    others = [one for one in after.notifications.pending if one.recipient not in recipients]
     return after.with_notifications(pending=(*others, *new)) if new else after
 
 
-def _targets(before: Job | None, after: Job, *, owner: bool) -> Iterator[NotificationTarget]:
+def _targets(
+    before: Job | None, after: Job, owner: OwnerEvents
+) -> Iterator[tuple[NotificationTarget, str]]:
     if before is None or not before.status.terminal:
         if after.submission.client_webhook:
-            yield NotificationTarget.CALLER
+            yield NotificationTarget.CALLER, ""
         if after.notifications.notify_url:
-            yield NotificationTarget.APP
-        if owner:
-            yield NotificationTarget.OWNER
+            yield NotificationTarget.APP, ""
+        for digest, events in owner.items():
+            if after.status in events:
+                yield NotificationTarget.OWNER, digest
     elif after.notifications.notify_url not in (None, before.notifications.notify_url):
-        yield NotificationTarget.APP
+        yield NotificationTarget.APP, ""
 
 
-def claim(job: Job, to: NotificationTarget, now: float) -> Job:
+def claim(job: Job, recipient: str, now: float) -> Job:
     """Claim a due notification for one sender; the same job when it is not due."""
-    notification = find(job, to)
+    notification = find(job, recipient)
     if notification is None or notification.at > now:
         return job
     attempts = notification.attempts + 1
-    return _replaced(job, to, replace(notification, at=now + CLAIM_SECONDS, attempts=attempts))
+    claimed = replace(notification, at=now + CLAIM_SECONDS, attempts=attempts)
+    return _replaced(job, recipient, claimed)
 
 
-def find(job: Job, to: NotificationTarget) -> PendingNotification | None:
-    return next((one for one in job.notifications.pending if one.to is to), None)
+def find(job: Job, recipient: str) -> PendingNotification | None:
+    return next((one for one in job.notifications.pending if one.recipient == recipient), None)
 
 
 def finish(
     job: Job, sent: PendingNotification, outcome: DeliveryOutcome, now: float, jitter: float
 ) -> Job:
     """Remove a delivered notification, schedule the next attempt, or give up."""
-    notification = find(job, sent.to)
+    recipient = sent.recipient
+    notification = find(job, recipient)
     # Another sender was faster, or the job was replayed and this end of it is superseded.
     if notification is None or notification.since != sent.since:
         return job
     if not outcome.problem:
-        delivered = _replaced(job, sent.to, None)
-        return delivered.with_event(now, EventCode.NOTIFICATION_DELIVERED, to=sent.to.value)
+        delivered = _replaced(job, recipient, None)
+        return delivered.with_event(now, EventCode.NOTIFICATION_DELIVERED, to=recipient)
     at = None if outcome.final else _next_attempt(notification, outcome, now, jitter)
-    after = _replaced(job, sent.to, None if at is None else replace(notification, at=at))
+    after = _replaced(job, recipient, None if at is None else replace(notification, at=at))
     event = EventCode.NOTIFICATION_ABANDONED if at is None else EventCode.NOTIFICATION_RETRIED
-    return _log_attempt(after, now, event, sent.to, outcome)
+    return _log_attempt(after, now, event, recipient, outcome)
 
 
 def _next_attempt(
@@ -98,11 +108,9 @@ def _next_attempt(
     return min(now + max(pause, asked), until)
 
 
-def _log_attempt(
-    job: Job, now: float, event: EventCode, to: NotificationTarget, outcome: DeliveryOutcome
-) -> Job:
-    """Add an event to the timeline, unless the last one about this target is the same."""
-    detail: dict[str, Any] = {"to": to.value, "reason": outcome.problem}
+def _log_attempt(job: Job, now: float, event: EventCode, to: str, outcome: DeliveryOutcome) -> Job:
+    """Add an event to the timeline, unless the last one about this recipient is the same."""
+    detail: dict[str, Any] = {"to": to, "reason": outcome.problem}
     events = (one for one in reversed(job.timeline) if one.detail.get("to") == to)
     last = next(events, None)
     if last and (last.event, last.detail) == (event, detail):
@@ -110,6 +118,6 @@ def _log_attempt(
     return job.with_event(now, event, **detail)
 
 
-def _replaced(job: Job, to: NotificationTarget, new: PendingNotification | None) -> Job:
-    pending = (new if one.to is to else one for one in job.notifications.pending)
+def _replaced(job: Job, recipient: str, new: PendingNotification | None) -> Job:
+    pending = (new if one.recipient == recipient else one for one in job.notifications.pending)
     return job.with_notifications(pending=tuple(filter(None, pending)))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from jobs.bfl.hosts import AZURE_ACCOUNTS, HostPolicy, regions
 from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
-from jobs.net.urls import ANY_LABEL, Origin, ParsedUrl
+from jobs.net.urls import ANY_LABEL, AddressScope, NotificationEndpoint, Origin, ParsedUrl
 from jobs.services import build_host_policy
 from receiver.checks.context import Context
 from receiver.checks.result import Result, ok, warning
@@ -27,8 +27,9 @@ class Destination(NamedTuple):
 def check(context: Context) -> Iterator[Result]:
     """Connect to one host of each kind; any HTTP answer counts."""
     policy, origin = build_host_policy(context.settings), context.settings.bfl_origin
+    yield from _notify_urls(policy)
     if origin == policy.sandbox:
-        yield _try("sandbox", (str(origin),), origin, policy)
+        yield _try("sandbox", (str(origin),), origin, AddressScope.LOOPBACK)
         return
     found = list(destinations(policy, origin))
     if context.settings.bfl_api_key is None and policy.sandbox is None:
@@ -36,7 +37,17 @@ def check(context: Context) -> Iterator[Result]:
         yield warning(NAME, "not tried without BFL_API_KEY", f"Allow port 443 to {hosts}.")
         return
     for kind, patterns, sample in found:
-        yield _try(kind, patterns, Origin("https", sample, HTTPS_PORT), policy)
+        yield _try(kind, patterns, Origin("https", sample, HTTPS_PORT))
+
+
+def _notify_urls(policy: HostPolicy) -> Iterator[Result]:
+    """Connect to each host of NOTIFY_URL, named by place and digest: its URL may be a secret."""
+    for n, (digest, url) in enumerate(policy.notify_urls.items(), 1):
+        kind = f"NOTIFY_URL, number {n} ({digest})"
+        if why := unreachable_reason(url.origin, AddressScope.PUBLIC_OR_PRIVATE):
+            yield warning(NAME, f"{kind}: {why}", "Allow the sweep to connect to its host.")
+        else:
+            yield ok(NAME, f"{kind}: reached")
 
 
 def destinations(policy: HostPolicy, origin: Origin) -> Iterator[Destination]:
@@ -54,21 +65,24 @@ def destinations(policy: HostPolicy, origin: Origin) -> Iterator[Destination]:
         yield Destination("DELIVERY_HOSTS", (host,), host)
 
 
-def _try(kind: str, patterns: tuple[str, ...], sample: Origin, policy: HostPolicy) -> Result:
+def _try(
+    kind: str, patterns: tuple[str, ...], sample: Origin, scope: AddressScope = AddressScope.PUBLIC
+) -> Result:
     hosts = " and ".join(patterns)
     if ANY_LABEL in sample.host:
         return ok(NAME, f"{kind}, {hosts}: not tried, it is a pattern")
-    if why := unreachable_reason(policy, sample):
+    if why := unreachable_reason(sample, scope):
         return warning(NAME, f"{kind}, {sample.host}: {why}", f"Allow port 443 to {hosts}.")
     return ok(NAME, f"{kind}, {hosts}: reached")
 
 
-def unreachable_reason(policy: HostPolicy, sample: Origin) -> str | None:
+def unreachable_reason(origin: Origin, scope: AddressScope) -> str | None:
     """Connect to a host without a key; None for any HTTP response, else the error."""
+    endpoint = NotificationEndpoint(ParsedUrl(origin, "/"), scope)
     try:
         with (
-            http_client.create_session(policy.sandbox) as session,
-            http_client.send_request(session, ParsedUrl(sample, "/"), seconds=REACH_SECONDS),
+            http_client.create_endpoint_session(endpoint) as session,
+            http_client.send_request(session, endpoint.url, seconds=REACH_SECONDS),
         ):
             return None
     except (TransferFailed, UrlRefused) as error:

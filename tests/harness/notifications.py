@@ -37,9 +37,9 @@ def make_due(stack: Stack, job_id: str) -> None:
 
 
 def notification_events(stack: Stack, job_id: str) -> list[tuple[str, str]]:
-    """Notification events of the timeline, by target."""
-    lines = stack.client.job(job_id)["timeline"]
-    return [(line["event"], line["detail"]["to"]) for line in lines if "to" in line["detail"]]
+    """Notification events of the timeline, by target, whichever URL of it."""
+    lines = [line for line in stack.client.job(job_id)["timeline"] if "to" in line["detail"]]
+    return [(line["event"], line["detail"]["to"].partition(" ")[0]) for line in lines]
 
 
 def is_why(stack: Stack, job_id: str, reason: str) -> bool:

@@ -18,7 +18,7 @@ from worker.notifications.dispatcher import (
     NotificationDispatcher,
 )
 
-APP, OWNER = NotificationTarget.APP, NotificationTarget.OWNER
+APP, OWNER, OTHER = NotificationTarget.APP, "NOTIFY_URL 0a", "NOTIFY_URL 0b"
 
 
 class Receivers:
@@ -28,7 +28,7 @@ class Receivers:
         self.calls: Counter[str] = Counter()
         self.answer = threading.Event()
 
-    def deliver(self, job_id: str, _target: NotificationTarget) -> None:
+    def deliver(self, job_id: str, _recipient: str) -> None:
         self.calls[job_id.partition("/")[0]] += 1
         if job_id.startswith("slow"):
             self.answer.wait(30)
@@ -51,7 +51,7 @@ def submit(
     number: int = 1,
     *,
     key: str = "one",
-    to: NotificationTarget = APP,
+    to: str = APP,
 ) -> int:
     """How many of so many notifications were accepted."""
     ids = [f"{host}/{key}/{n}" for n in range(number)]
@@ -100,6 +100,16 @@ def test_receivers_of_jobs_delay_no_notification_to_the_operator() -> None:
         assert receivers.calls["more"] == 0, "there was a place left"
 
 
+def test_a_url_of_the_operator_delays_no_other_on_the_same_host() -> None:
+    with dispatching() as (dispatcher, receivers):
+        for n in range(2 * THREADS_MAX):
+            submit(dispatcher, "slow", PER_HOST_THREADS, key=f"key{n}", to=OWNER)
+        ids = [f"quick/{n}" for n in range(5)]
+        assert all(dispatcher.submit(Delivery(one, OTHER, "key1", "slow")) for one in ids)
+        wait_for("the other URL", lambda: receivers.calls["quick"] == 5)
+        assert not receivers.answer.is_set()
+
+
 def test_a_greedy_key_delays_no_other_at_the_operator() -> None:
     with dispatching() as (dispatcher, receivers):
         submit(dispatcher, "slow", 1000, key="greedy", to=OWNER)
@@ -138,7 +148,7 @@ def test_threads_end_with_the_work_of_their_host() -> None:
 
 
 def test_a_delivery_that_fails_frees_its_place() -> None:
-    def fail(_job_id: str, _target: NotificationTarget) -> None:
+    def fail(_job_id: str, _recipient: str) -> None:
         raise RuntimeError
 
     dispatcher = NotificationDispatcher(fail)

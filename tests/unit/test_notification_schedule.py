@@ -6,13 +6,15 @@ from jobs.domain import notifications
 from jobs.domain.job import Job
 from jobs.domain.notifications import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, DeliveryOutcome
 from jobs.domain.record import ClientWebhook, NotificationTarget
-from jobs.domain.status import Status
+from jobs.domain.status import TERMINAL, Status
 from jobs.store import codec
 from jobs.store.indexes import indexes
 from tests.harness.reports import NOW, TIMEOUTS
 
 DOWN = DeliveryOutcome("it answered 503")
-APP, OWNER, CALLER = NotificationTarget.APP, NotificationTarget.OWNER, NotificationTarget.CALLER
+APP, CALLER = NotificationTarget.APP, NotificationTarget.CALLER
+OWNERS = {"0a": TERMINAL, "0b": TERMINAL, "0c": frozenset({Status.STORED})}
+OWNER, SECOND = "NOTIFY_URL 0a", "NOTIFY_URL 0b"
 
 
 def ended(*, owner: bool = False, client_webhook: ClientWebhook | None = None) -> Job:
@@ -20,10 +22,11 @@ def ended(*, owner: bool = False, client_webhook: ClientWebhook | None = None) -
     notify_url = None if client_webhook else "https://app.example/told"
     job = Job.awaited("abc", NOW - 10, TIMEOUTS).with_notifications(notify_url=notify_url)
     job = job.with_submission(client_webhook=client_webhook)
-    return notifications.schedule(job, job.ended(NOW, Status.LOST), NOW, owner=owner)
+    urls = OWNERS if owner else {}
+    return notifications.schedule(job, job.ended(NOW, Status.LOST), NOW, urls)
 
 
-def tried(job: Job, outcome: DeliveryOutcome, to: NotificationTarget = APP) -> Job:
+def tried(job: Job, outcome: DeliveryOutcome, to: str = APP) -> Job:
     """After one more attempt, made when it is due."""
     due = notifications.find(job, to)
     assert due is not None
@@ -33,7 +36,7 @@ def tried(job: Job, outcome: DeliveryOutcome, to: NotificationTarget = APP) -> J
     return notifications.finish(claimed, sent, outcome, due.at, 1.0)
 
 
-def attempted_at(job: Job, to: NotificationTarget) -> tuple[list[float], Job]:
+def attempted_at(job: Job, to: str) -> tuple[list[float], Job]:
     """Seconds from the end to each attempt while all fail, and the job afterwards."""
     times = []
     while job.notifications.pending:
@@ -76,10 +79,20 @@ def test_a_delivered_notification_leaves_a_timeline_event_only() -> None:
 def test_targets_fail_and_succeed_independently() -> None:
     job = ended(owner=True)
     after = tried(tried(job, DOWN), DeliveryOutcome(), OWNER)
-    assert [one.to for one in after.notifications.pending] == [APP]
+    assert [one.recipient for one in after.notifications.pending] == [APP, SECOND]
+    assert [one.attempts for one in after.notifications.pending] == [1, 0]
     for _ in range(5):
-        job = tried(tried(job, DOWN), DOWN, OWNER)
-    assert events(job) == ["notification.retried"] * 2, "each reason is recorded once"
+        job = tried(tried(tried(job, DOWN), DOWN, OWNER), DOWN, SECOND)
+    assert events(job) == ["notification.retried"] * 3, "each reason is recorded once"
+    assert [line.detail["to"] for line in job.timeline] == [APP, OWNER, SECOND]
+
+
+def test_the_id_of_a_message_differs_by_recipient_and_not_by_attempt() -> None:
+    job = ended(owner=True)
+    ids = [one.id("abc") for one in job.notifications.pending]
+    again = tried(tried(job, DOWN, SECOND), DOWN, OWNER)
+    assert ids == [one.id("abc") for one in again.notifications.pending]
+    assert len(set(ids)) == 3
 
 
 def test_a_job_is_due_for_notification_at_its_earliest_notification() -> None:

@@ -99,17 +99,29 @@ def test_plain_http_on_this_machine_needs_a_sandbox() -> None:
 
 
 def test_without_a_secret_no_target_is_notified() -> None:
-    host_policy = HostPolicy(notify_url=parse("https://owner.example/"))
+    host_policy = HostPolicy(notify_urls={"one": parse("https://owner.example/")})
     with pytest.raises(UrlRefused, match="NOTIFY_SECRET"):
         host_policy.notify_url_endpoint("https://app.example/")
     with pytest.raises(UrlRefused):
-        host_policy.operator_endpoint()
+        host_policy.operator_endpoint("one")
 
 
 @pytest.mark.parametrize("url", ["http://10.0.0.1/x", "https://owner.example/", "http://web:80/"])
 def test_the_operators_own_url_is_taken_as_it_is(url: str) -> None:
-    recipient = ANYBODY._replace(notify_url=parse(url)).operator_endpoint()
+    recipient = ANYBODY._replace(notify_urls={"one": parse(url)}).operator_endpoint("one")
     assert recipient == NotificationEndpoint(parse(url), AddressScope.PUBLIC_OR_PRIVATE)
+
+
+def test_a_chat_service_needs_no_secret_and_a_removed_url_is_not_called() -> None:
+    slack, own = parse("https://hooks.slack.com/services/a"), parse("https://owner.example/")
+    without_secret = HostPolicy(notify_urls={"one": slack})
+    assert without_secret.operator_endpoint("one").url == slack
+    both = ANYBODY._replace(notify_urls={"two": own, "one": slack})
+    assert both.operator_endpoint("one").url == slack
+    assert both.operator_endpoint("").url == own, "an earlier version knew only one"
+    for host_policy, digest in ((both, "removed"), (HostPolicy(), ""), (HostPolicy(), "one")):
+        with pytest.raises(UrlRefused, match="NOTIFY_URL does not name"):
+            host_policy.operator_endpoint(digest)
 
 
 # Where its name may lead.

@@ -5,8 +5,11 @@ import base64
 import pytest
 
 from jobs.config.settings import Settings, load
+from jobs.domain.status import TERMINAL, Status
 from jobs.services import build_host_policy
 from tests.harness.required_settings import CANARY, REQUIRED, start_error
+
+SLACK = "https://hooks.slack.com/services/T0/B0/x"
 
 
 def secret(size: int = 32, prefix: str = "whsec_") -> str:
@@ -33,6 +36,7 @@ def test_what_could_not_be_signed_stops_the_start() -> None:
     assert start_error(NOTIFY_URL="https://owner.example/").startswith(
         "NOTIFY_URL: needs NOTIFY_SEC"
     )
+    assert start_error(NOTIFY_URL=f"{SLACK},https://owner.example/").startswith("NOTIFY_URL: needs")
     assert start_error(NOTIFY_HOSTS="app.example").startswith("NOTIFY_HOSTS: needs NOTIFY_SECRET")
 
 
@@ -43,6 +47,13 @@ def test_what_could_not_be_signed_stops_the_start() -> None:
         ("NOTIFY_URL", "ftp://canary.example/"),
         ("NOTIFY_URL", "https://user:canary@owner.example/"),
         ("NOTIFY_URL", "https://owner.example/#canary"),
+        ("NOTIFY_URL", "https://owner.example/canary#"),
+        ("NOTIFY_URL", "https://owner.example/#lost+canary"),
+        ("NOTIFY_URL", "https://owner.example/canary#lost#failed"),
+        ("NOTIFY_URL", "https://owner.example/canary#queued"),
+        ("NOTIFY_URL", "https://owner.example/,https://b.example/a,canary"),
+        ("NOTIFY_URL", "https://b.example/canary#lost,https://b.example:443/canary#failed"),
+        ("NOTIFY_URL", ",".join(f"https://b.example/canary{n}" for n in range(9))),
         ("NOTIFY_HOSTS", "https://canary.example"),
         ("NOTIFY_HOSTS", "*.canary.example"),
         ("NOTIFY_HOSTS", "good.example,CANARY.example"),
@@ -63,3 +74,17 @@ def test_hosts_may_be_names_addresses_and_any() -> None:
     assert build_host_policy(given).notify_hosts == hosts
     assert build_host_policy(settings(NOTIFY_SECRET=secret())).notify_hosts == ("*",)
     assert build_host_policy(settings()).notify_hosts is None
+
+
+def test_each_url_names_the_events_that_it_gets() -> None:
+    urls = "https://a.example/hook?b=c#failed+lost, https://b.example ,"
+    first, second = settings(NOTIFY_SECRET=secret(), NOTIFY_URL=urls).notify_url
+    assert str(first.parsed) == "https://a.example/hook?b=c"
+    assert first.events == {Status.FAILED, Status.LOST}
+    assert (str(second.parsed), second.events) == ("https://b.example/", TERMINAL)
+    assert len({first.digest, second.digest}) == 2 and "example" not in repr((first, second))
+
+
+def test_chat_services_need_no_secret() -> None:
+    (url,) = settings(NOTIFY_URL=f"{SLACK}#lost").notify_url
+    assert url.events == {Status.LOST}

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.bfl.hosts import HostPolicy
 from jobs.config.settings import load
-from jobs.net.urls import Origin
+from jobs.net.urls import AddressScope, Origin
 from receiver.checks.context import Context
 from receiver.checks.outgoing import check, destinations, unreachable_reason
 from receiver.checks.result import Grade
@@ -72,4 +72,4 @@ def test_a_host_that_does_not_answer_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     origin = Origin("http", "127.0.0.1", port)
-    assert unreachable_reason(HostPolicy(sandbox=origin), origin)
+    assert unreachable_reason(origin, AddressScope.LOOPBACK)

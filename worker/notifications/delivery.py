@@ -4,10 +4,11 @@ import json
 import logging
 import random
 
-from jobs import views
+from jobs import inputs, views
 from jobs.bfl import compat
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.domain import notifications
+from jobs.domain.chat_messages import chat_message, is_chat_webhook
 from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.domain.job import Job
 from jobs.domain.notifications import DeliveryOutcome
@@ -29,14 +30,16 @@ _JSON = {"Content-Type": "application/json"}
 log = logging.getLogger(__name__)
 
 
-def deliver(services: Services, job_id: str, to: NotificationTarget) -> bool:
+def deliver(services: Services, job_id: str, recipient: str) -> bool:
     """Deliver a notification; False when another thread or process claimed it first.
 
     Raises StoreUnavailable, UnreadableRecord.
     """
-    change = services.store.change(job_id, lambda job, now: notifications.claim(job, to, now))
+    change = services.store.change(
+        job_id, lambda job, now: notifications.claim(job, recipient, now)
+    )
     job = change.after if change.written else None
-    claimed = notifications.find(job, to) if job else None
+    claimed = notifications.find(job, recipient) if job else None
     if job is None or claimed is None:
         return False
     _record(services, job, claimed, _send(services, job, claimed))
@@ -46,20 +49,22 @@ def deliver(services: Services, job_id: str, to: NotificationTarget) -> bool:
 def _record(
     services: Services, job: Job, claimed: PendingNotification, outcome: DeliveryOutcome
 ) -> None:
-    log.info("job %s: %s %s", job.id, claimed.to, outcome.problem or "called")
+    log.info("job %s: %s %s", job.id, claimed.recipient, outcome.problem or "called")
     jitter = random.uniform(*JITTER)  # noqa: S311 - no secret depends on it
     after = notifications.finish(job, claimed, outcome, services.store.now(), jitter)
     services.store.change(
         job.id,
         lambda job, now: notifications.finish(job, claimed, outcome, now, jitter),
-        {_counter(after, claimed.to, outcome): 1},
+        {_counter(after, claimed.recipient, outcome): 1},
     )
+    if after.notifications.pending:  # the job may be deferred for another that has no place
+        services.due.notifications.schedule(job.id, services.store.now())
 
 
-def _counter(after: Job, to: NotificationTarget, outcome: DeliveryOutcome) -> Counter:
+def _counter(after: Job, recipient: str, outcome: DeliveryOutcome) -> Counter:
     if not outcome.problem:
         return Counter.NOTIFICATION_DELIVERED
-    if notifications.find(after, to):
+    if notifications.find(after, recipient):
         return Counter.NOTIFICATION_POSTPONED
     return Counter.NOTIFICATION_GIVEN_UP
 
@@ -67,12 +72,16 @@ def _counter(after: Job, to: NotificationTarget, outcome: DeliveryOutcome) -> Co
 def _send(services: Services, job: Job, notification: PendingNotification) -> DeliveryOutcome:
     """POST a notification; the outcome follows from the status, the body is not read."""
     try:
-        endpoint = recipient_of(services, job, notification.to)
+        endpoint = endpoint_of(services, job, notification)
     except UrlRefused as error:
         return DeliveryOutcome(str(error), final=True)
-    is_caller = notification.to is NotificationTarget.CALLER
-    build = _in_bfl_format if is_caller else _as_standard_webhook
-    headers, body = build(services, job, notification)
+    url = str(endpoint.url)
+    if notification.to is NotificationTarget.CALLER:
+        headers, body = _in_bfl_format(services, job)
+    elif is_chat_webhook(url):
+        headers, body = _JSON, _as_chat_message(services, job, url)
+    else:
+        headers, body = _as_standard_webhook(services, job, notification)
     try:
         with (
             http_client.create_endpoint_session(endpoint) as session,
@@ -85,19 +94,17 @@ def _send(services: Services, job: Job, notification: PendingNotification) -> De
         return DeliveryOutcome(str(error))
 
 
-def recipient_of(services: Services, job: Job, to: NotificationTarget) -> NotificationEndpoint:
-    """The URL of a target. Raises UrlRefused."""
+def endpoint_of(services: Services, job: Job, one: PendingNotification) -> NotificationEndpoint:
+    """The URL of a recipient. Raises UrlRefused."""
     host_policy, webhook = services.host_policy, job.submission.client_webhook
-    if to is NotificationTarget.OWNER:
-        return host_policy.operator_endpoint()
-    if to is NotificationTarget.APP:
+    if one.to is NotificationTarget.OWNER:
+        return host_policy.operator_endpoint(one.url_digest)
+    if one.to is NotificationTarget.APP:
         return host_policy.notify_url_endpoint(job.notifications.notify_url or "")
     return host_policy.client_webhook_endpoint(webhook.url if webhook else "")
 
 
-def _in_bfl_format(
-    services: Services, job: Job, _notice: PendingNotification
-) -> tuple[dict[str, str], bytes]:
+def _in_bfl_format(services: Services, job: Job) -> tuple[dict[str, str], bytes]:
     """A callback as BFL sends it, with the caller's secret in both official headers."""
     answer = compat.task(job, services.links_to(job))
     body = json.dumps(answer, ensure_ascii=False).encode()
@@ -107,6 +114,13 @@ def _in_bfl_format(
     digest = callback_digest(secret.encode(), body).decode()
     values = (secret, f"sha256={digest}")
     return _JSON | dict(zip(AUTHENTICATION_HEADERS, values, strict=True)), body
+
+
+def _as_chat_message(services: Services, job: Job, url: str) -> bytes:
+    """A line with a link. Not signed: a chat service verifies nothing."""
+    prompt = inputs.prompt(job) or str(job.result.get("prompt") or "")
+    link = f"{services.base_url()}/jobs/{job.id}"
+    return json.dumps(chat_message(url, job, prompt, link)).encode()
 
 
 def _as_standard_webhook(

@@ -12,13 +12,12 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from jobs.domain.errors import FluxkeepError, UnreadableRecord, UrlRefused
-from jobs.domain.record import NotificationTarget
 from jobs.services import Services
 from worker.notifications import delivery
 
 POLL_SECONDS = 0.5
 BATCH = 200
-# Of each target: a job's own receivers take no place of NOTIFY_URL.
+# Of each target: a job's own receivers take no place of NOTIFY_URL, nor one URL there of another.
 THREADS_MAX, PER_HOST_THREADS = 128, 4
 PENDING_MAX, PER_HOST_PENDING_MAX = 2048, 64  # more wait in Redis
 # A notification is due again in Redis after a random time between these, in case there is no room
@@ -32,14 +31,14 @@ class Delivery(NamedTuple):
     """A due notification, the API key of its job, and its receiver's host."""
 
     job_id: str
-    to: NotificationTarget
+    recipient: str
     key: str | None
     host: str
 
 
 def _has_place(one: Delivery, others: Collection[Delivery], most: int, per_host: int) -> bool:
     """Whether its key, and its host for this key, leave as many places free as they take."""
-    of_target = [other for other in others if other.to is one.to]
+    of_target = [other for other in others if other.recipient == one.recipient]
     of_key = [other for other in of_target if other.key == one.key]
     of_host = sum(other.host == one.host for other in of_key)
     return of_host < per_host and len(of_target) + len(of_key) + of_host < most
@@ -48,7 +47,7 @@ def _has_place(one: Delivery, others: Collection[Delivery], most: int, per_host:
 class NotificationDispatcher:
     """Deliver each notification in a thread as soon as it has a place."""
 
-    def __init__(self, deliver: Callable[[str, NotificationTarget], object]) -> None:
+    def __init__(self, deliver: Callable[[str, str], object]) -> None:
         self._deliver = deliver
         self._queued: list[Delivery] = []
         self._running: dict[Delivery, threading.Thread] = {}
@@ -80,7 +79,7 @@ class NotificationDispatcher:
 
     def _run(self, one: Delivery) -> None:
         try:
-            self._deliver(one.job_id, one.to)
+            self._deliver(one.job_id, one.recipient)
         except FluxkeepError as error:
             log.warning("job %s: %s; the notification is sent again", one.job_id, error)
         except Exception as error:  # noqa: BLE001 - its text is not logged: it may hold secrets
@@ -118,12 +117,15 @@ def _dispatch(services: Services, dispatcher: NotificationDispatcher, job_id: st
     if job is None or first_at is None or first_at > now:
         services.due.notifications.schedule(job_id, first_at)
         return
+    due = [one for one in pending if one.at <= now]
     least, most = DEFERRED_SECONDS
-    wait_seconds = random.uniform(least, most + now - first_at)  # noqa: S311 - no secret
-    services.due.notifications.schedule(job_id, now + wait_seconds)
-    for one in pending:
-        if one.at <= now:
-            host = ""
-            with suppress(UrlRefused):  # then the delivery fails, and says why
-                host = delivery.recipient_of(services, job, one.to).url.origin.host
-            dispatcher.submit(Delivery(job_id, one.to, job.request.key, host))
+    # The newest counts: a receiver that was away for hours delays no other of the job.
+    waited_seconds = now - max(one.at for one in due)
+    again_at = now + random.uniform(least, most + waited_seconds)  # noqa: S311 - no secret
+    again_at = min([again_at, *(one.at for one in pending if one.at > now)])
+    services.due.notifications.schedule(job_id, again_at)
+    for one in due:
+        host = ""
+        with suppress(UrlRefused):  # then the delivery fails, and says why
+            host = delivery.endpoint_of(services, job, one).url.origin.host
+        dispatcher.submit(Delivery(job_id, one.recipient, job.request.key, host))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from jobs.archive.archive import Archive
 from jobs.domain.errors import Invalid, InvalidField
-from jobs.store.costs import DAY_SECONDS, Costs, CostView, DayView, day_view
+from jobs.store.costs import DAY_SECONDS, Costs, CostView, DayView, day_view, only
 from jobs.store.listing import Position
 from jobs.store.search import as_text
 
@@ -28,19 +28,19 @@ class CostLedger:
     def __init__(self, books: Costs, archive: Archive | None) -> None:
         self._books, self._archive = books, archive
 
-    def days(self, days: Sequence[float]) -> list[DayView]:
-        """The days that begin at these times (UTC)."""
-        booked = self._books.on(days)
+    def days(self, days: Sequence[float], owner: str | None = None) -> list[DayView]:
+        """The days that begin at these times (UTC), of one API key or of all."""
+        booked = only(owner, self._books.on(days))
         if not self._archive:
             return booked
-        rows = [self._day(self._archive, day) for day in days]
+        rows = only(owner, [self._day(self._archive, day) for day in days])
         return [max(both, key=_weight) for both in zip(booked, rows, strict=True)]
 
     def _day(self, archive: Archive, day: float) -> DayView:
         found = archive.costs(day, day + DAY_SECONDS)
         return day_view(day, (_view(model, key, *sums) for model, key, *sums in found))
 
-    def days_by(self, days: Sequence[float], name: str) -> list[DayView]:
+    def days_by(self, days: Sequence[float], name: str, owner: str | None = None) -> list[DayView]:
         """The same by the values of a metadata entry, too: ended jobs that were not deleted.
 
         Raises Invalid without an archive, InvalidField where there are too many.
@@ -52,7 +52,7 @@ class CostLedger:
         sums_found = _sums(self._archive, days, name) if days else {}
         for (day, model, key, value), sums in sums_found.items():
             found[day].append({**_view(model, key, *sums), "value": value})
-        return [day_view(day, costs) for day, costs in found.items()]
+        return only(owner, [day_view(day, costs) for day, costs in found.items()])
 
 
 def _sums(archive: Archive, days: Sequence[float], name: str) -> Sums:

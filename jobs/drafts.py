@@ -5,12 +5,13 @@ is looked up when the job is accepted, as a worker knows nothing of archived job
 replaces it by the bytes, or by a link, when it submits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jobs.bfl.parsing import TASK_ID
 from jobs.catalog import Catalog
 from jobs.domain.errors import Invalid, InvalidLink
+from jobs.domain.job import Job
 from jobs.domain.record import DraftBundle
 from jobs.domain.report import Role
 from jobs.input_parts import InputPart, base64_bytes
@@ -25,16 +26,19 @@ BASE64_MAX_BYTES = 128 * 2**20
 LINK_MIN_SECONDS = 3600.0  # BFL fetches the bundle after the task has begun
 
 
-def find(services: Services, given: Mapping[str, Any]) -> DraftBundle | None:
+def find(
+    services: Services, given: Mapping[str, Any], may_use: Callable[[Job], bool] = lambda _: True
+) -> DraftBundle | None:
     """Find the bundle that an input refers to; None when it refers to none.
 
-    Raises Invalid when there is no such bundle, and StoreUnavailable.
+    A job that the caller may not use is as one that there is not. Raises Invalid when there is no
+    such bundle, and StoreUnavailable.
     """
     value = given.get(FIELD)
     if isinstance(value, dict):
-        bundle = _find_by_reference(services.catalog, value)
+        bundle = _find_by_reference(services.catalog, value, may_use)
     elif isinstance(value, str) and (link := _read_link(services.links, value)):
-        bundle = _find_by_link(services.catalog, link)
+        bundle = _find_by_link(services.catalog, link, may_use)
     else:
         return None
     if bundle.file.deleted_at is not None:
@@ -46,7 +50,9 @@ def find(services: Services, given: Mapping[str, Any]) -> DraftBundle | None:
     return bundle
 
 
-def _find_by_reference(catalog: Catalog, value: Mapping[str, Any]) -> DraftBundle:
+def _find_by_reference(
+    catalog: Catalog, value: Mapping[str, Any], may_use: Callable[[Job], bool]
+) -> DraftBundle:
     job_id, n = value.get("job"), value.get("n", 0)
     if unknown := value.keys() - {"job", "n"}:
         raise _invalid(f".{min(unknown)}", "there is no such field: name a job and n")
@@ -55,7 +61,7 @@ def _find_by_reference(catalog: Catalog, value: Mapping[str, Any]) -> DraftBundl
     if type(n) is not int or n < 0:
         raise _invalid(".n", "give a whole number from 0")
     job = catalog.load(job_id)
-    if job is None:
+    if job is None or not may_use(job):
         raise _invalid(".job", "no job has this id")
     found = [at for at, file in enumerate(job.media) if file.role is Role.DRAFT_CACHE]
     if n >= len(found):
@@ -74,9 +80,9 @@ def _read_link(links: LinkSigner, text: str) -> MediaLink | None:
         return None
 
 
-def _find_by_link(catalog: Catalog, link: MediaLink) -> DraftBundle:
+def _find_by_link(catalog: Catalog, link: MediaLink, may_use: Callable[[Job], bool]) -> DraftBundle:
     job = catalog.load(link.job_id)
-    file = job.media[link.n] if job and link.n < len(job.media) else None
+    file = job.media[link.n] if job and may_use(job) and link.n < len(job.media) else None
     if job is None or file is None:
         raise _invalid("", "the job of this link was deleted")
     if file.role is not Role.DRAFT_CACHE or link.thumbnail or link.is_input:

@@ -12,6 +12,7 @@ from jobs.domain.job import Job
 
 MODEL_MAX_CHARS = 200
 METADATA_MAX_CHARS = 8192
+KEY_NAME_MAX_CHARS = 1000
 
 Metadata = Mapping[str, Any]
 
@@ -33,6 +34,8 @@ def require_metadata(value: Metadata) -> Metadata:
 def require_legal_record(job: Job, max_input_bytes: int) -> None:
     """Raises ForeignObject for a record that no request can have made."""
     kept, files = job.request.kept_input or {}, job.request.input_files
+    if ":" in (job.request.key or "") or len(job.request.key or "") > KEY_NAME_MAX_CHARS:
+        raise ForeignObject("its key has no name that API_KEYS can have")
     try:
         require_model(job.model or "unknown")
         require_metadata(job.metadata)

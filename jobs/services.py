@@ -18,7 +18,7 @@ from jobs.config.quotas import QueueCapacity
 from jobs.config.settings import Settings
 from jobs.cost_ledger import CostLedger
 from jobs.domain.job import Job
-from jobs.net.urls import Origin, parse
+from jobs.net.urls import Origin
 from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
 from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
@@ -77,7 +77,10 @@ class Services:
             clock,
             settings.max_active,
             QueueCapacity(announced=settings.max_announced),
-            Followers(settings.notify_url is not None, settings.database_url is not None),
+            Followers(
+                {url.digest: url.events for url in settings.notify_url},
+                settings.database_url is not None,
+            ),
         )
         self.submission_queue = SubmissionQueue(
             redis,
@@ -156,7 +159,7 @@ def build_host_policy(settings: Settings) -> HostPolicy:
         settings.delivery_hosts,
         settings.region,
         settings.notify_hosts if settings.notify_secret else None,
-        parse(settings.notify_url.get_secret_value()) if settings.notify_url else None,
+        {url.digest: url.parsed for url in settings.notify_url},
     )
 
 

@@ -172,6 +172,7 @@ def _record(view: dict[str, Any]) -> dict[str, Any]:
         "ended_at": _seconds(view["ended_at"]),
         "submission": {"request_digest": view["request"]},
         "request": {
+            "key": view.get("key"),  # not in those of earlier versions
             "repeats": view.get("repeats"),
             "kept_input": view.get("input"),
             "input_files": [_file(one) for one in view.get("input_files", ())],

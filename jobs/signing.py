@@ -215,9 +215,6 @@ class NotificationSigner:
     def __init__(self, secrets: Iterable[SecretStr]) -> None:
         self._webhooks = [Webhook(secret.get_secret_value()) for secret in secrets]
 
-    def __bool__(self) -> bool:
-        return bool(self._webhooks)
-
     def headers(self, message_id: str, now: float, body: str) -> dict[str, str]:
         """The headers that authenticate a body sent now."""
         at = datetime.fromtimestamp(int(now), UTC)

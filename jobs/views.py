@@ -90,6 +90,7 @@ class JobView(TypedDict):
     updated_at: Time
     deadline: Annotated[Time, Field(description="the job has ended by then")]
     cost: Annotated[float | None, Field(description="in BFL's credits: quoted, then settled")]
+    key: Annotated[str | None, Field(description="name of the API key that brought the job")]
     input: NotRequired[
         Annotated[
             Mapping[str, Any],
@@ -206,6 +207,7 @@ def base_view(job: Job, media: list[Any], events: Sequence[TimelineEvent] = ()) 
         "updated_at": rfc3339(job.updated_at),
         "deadline": rfc3339(job.deadline),
         "cost": job.cost,
+        "key": job.request.key,
         "metadata": job.metadata,
         "result": without_media_fields(job.result) or None,
         "error": None,

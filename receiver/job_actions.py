@@ -9,15 +9,14 @@ from jobs.domain.errors import UnknownJob, WrongStatus
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store import erasures
+from receiver.ownership import owner, require_visible
 from receiver.thread_pool import run_in_thread
 
 
 def load_job(services: Services, job_id: str) -> Job:
-    """Load a job by its own id or by BFL's. Raises UnknownJob."""
+    """Load a job that the request may see by its own id or by BFL's. Raises UnknownJob."""
     job = services.catalog.load(job_id) if parsing.TASK_ID.fullmatch(job_id) else None
-    if job is None:
-        raise UnknownJob
-    return job
+    return require_visible(job)
 
 
 def replay_job(services: Services, job_id: str) -> Job:
@@ -41,10 +40,10 @@ def _has_input(services: Services, job: Job) -> bool:
 def delete_or_erase(services: Services, job_id: str) -> bool:
     """Delete a job; without a record have the sweep search for its objects, and return False.
 
-    Raises UnknownJob for what is no id, QueueFull.
+    Raises UnknownJob for what is no id, and where not all jobs may be seen; QueueFull.
     """
-    if not parsing.TASK_ID.fullmatch(job_id):
-        raise UnknownJob
+    if owner() or not parsing.TASK_ID.fullmatch(job_id):
+        load_job(services, job_id)  # whose the objects of an unknown job are nobody knows
     while (job := services.catalog.recall(job_id)) is None:
         if erasures.begin(services.store, services.due.erasures, job_id):
             return False

@@ -41,6 +41,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     ),
     errors.RequestTimeout: ProblemType(408, "request_timeout"),
     errors.WrongStatus: ProblemType(409, "wrong_status"),
+    errors.OtherKey: ProblemType(409, "other_key"),
     errors.InputNotKept: ProblemType(409, "input_not_kept"),
     errors.MediaGone: ProblemType(410, "media_gone"),
     exceptions.PreconditionFailed: ProblemType(

@@ -4,6 +4,7 @@ Each step may be interrupted anywhere, run twice, or run by two sweeps at once.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 
 from jobs.archive.archive import Archive, State, Version
@@ -17,6 +18,7 @@ from jobs.store import codec
 from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
 from jobs.store.evictions import BAD_RECORD_SECONDS
 from jobs.store.listing import Position
+from jobs.store.metrics import counted
 from jobs.store.search import Search
 
 BATCH = 500
@@ -88,10 +90,12 @@ class Archiving:
             return
         if cold or state.last_pass:
             log.warning("Redis or the database lost data: all ended jobs are compared")
-        counts = dict.fromkeys(TERMINAL, 0) | self._archive.counts()
+        counts = Counter({status.value: 0 for status in TERMINAL})
+        for one, number in self._archive.counts_of_keys().items():
+            counts.update(dict.fromkeys(counted(*one), number))
         for job_ids in self._evictions.scan_ended():
             for row in self._archive.versions(job_ids).values():
-                counts[Status(row.status)] -= 1
+                counts.subtract(counted(Status(row.status), row.key))
             self._evictions.schedule(job_ids, now, only_new=False)
         self._evictions.recount(counts, self._newest_cold(), state.last_pass)
 
@@ -137,7 +141,7 @@ class Archiving:
         refused = set(self._archive.put(jobs, now, now))
         self._evictions.end_pass(now)
         for job in jobs:
-            row = Version(job.version, job.status.value, now)
+            row = Version(job.version, job.status.value, now, job.request.key)
             if job.id in refused:
                 log.error("job %s: the database refuses its row; Redis keeps it", job.id)
                 yield job.id, now + BAD_RECORD_SECONDS

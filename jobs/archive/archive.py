@@ -37,6 +37,7 @@ class Version(NamedTuple):
     version: int
     status: str
     archived_at: float
+    key: str | None
 
 
 class State(NamedTuple):
@@ -70,7 +71,8 @@ class Archive:
 
     def versions(self, job_ids: Sequence[str]) -> dict[str, Version]:
         """What is known of these jobs."""
-        sql = f"SELECT id, version, status, archived_at FROM jobs WHERE id IN ({_marks(job_ids)})"
+        columns = "id, version, status, archived_at, key"
+        sql = f"SELECT {columns} FROM jobs WHERE id IN ({_marks(job_ids)})"
         found = self._database.transact(lambda run: run(sql, job_ids)) if job_ids else []
         return {job_id: Version(*rest) for job_id, *rest in found}
 
@@ -109,6 +111,12 @@ class Archive:
         """Jobs by status; reads an index of the whole table."""
         sql = "SELECT status, count(*) FROM jobs GROUP BY status"
         return {Status(status): n for status, n in self._database.transact(lambda run: run(sql))}
+
+    def counts_of_keys(self) -> dict[tuple[Status, str | None], int]:
+        """Jobs by status and name of the API key; reads the whole table."""
+        sql = "SELECT status, key, count(*) FROM jobs GROUP BY status, key"
+        found = self._database.transact(lambda run: run(sql))
+        return {(Status(status), key): n for status, key, n in found}
 
     def due_for_deletion(
         self, cutoff: float, limit: int, after: tuple[float, str], *, with_objects: bool

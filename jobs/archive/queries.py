@@ -79,7 +79,7 @@ def _conditions(search: Search) -> list[_Condition]:
     named += [("seed", str(search.seed))] if search.seed is not None else []
     named += [("sha256", search.sha256)] if search.sha256 is not None else []
     found = [_Condition("facets", "facet", (rows.facet(*one),)) for one in named]
-    columns = (("model", search.model), ("key", search.key))
+    columns = (("model", search.model), ("key", search.key), ("key", search.owner))
     found += [_Condition("jobs", name, (rows.clean(text),)) for name, text in columns if text]
     if search.statuses:
         found.append(_Condition("jobs", "status", tuple(map(str, search.statuses))))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from jobs import words
 from jobs.archive.database import BadRow, Transaction
 from jobs.domain.job import Job
+from jobs.domain.record import Request
 from jobs.domain.status import Source, Status
 from jobs.store import codec
 from jobs.store.search import as_text, seed_of
@@ -151,5 +152,6 @@ def _from_columns(found: dict[str, Any]) -> Job:
         ended_at=found["ended_at"],
         cost=found["cost"],
         metadata=json.loads(found["metadata"]),
+        request=Request(key=found["key"]),
         version=found["version"],
     )

@@ -12,31 +12,44 @@ Scope = Literal["read", "submit", "admin"]
 # Each scope includes the ones before it.
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
+OWN = "own"  # an option behind the scope
 _HASHED = "sha256$"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class ApiKey(NamedTuple):
-    """`key` is the key itself, or `sha256$` and its SHA-256 in hex."""
+    """`key` is the key itself, or `sha256$` and its SHA-256 in hex.
+
+    With `own` it reaches only the jobs that keys of its name brought.
+    """
 
     name: str
     key: SecretStr
     scope: Scope
+    own: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse `name:key:scope`. Raises ValueError."""
+        """Parse `name:key:scope` and options, from the right: a key may hold colons.
+
+        Raises ValueError.
+        """
         name, _, rest = text.partition(":")
-        key, _, scope = rest.rpartition(":")
+        rest, _, last = rest.rpartition(":")
+        options = set()
+        while last == OWN and last not in options:
+            options.add(last)
+            rest, _, last = rest.rpartition(":")
+        key, scope = rest, last
         if not (name and key) or scope not in SCOPES:
             raise ValueError("each key is name:key:scope, with scope read, submit or admin")
         if key.startswith(_HASHED) and not _DIGEST.fullmatch(key.removeprefix(_HASHED)):
             raise ValueError("sha256$ is followed by 64 digits of lower-case hex")
-        return cls(name, SecretStr(key), scope)
+        return cls(name, SecretStr(key), scope, OWN in options)
 
     @classmethod
-    def hashed(cls, name: str, key: str, scope: Scope) -> Self:
-        return cls(name, SecretStr(_HASHED + digest(key).hex()), scope)
+    def hashed(cls, name: str, key: str, scope: Scope, *, own: bool = False) -> Self:
+        return cls(name, SecretStr(_HASHED + digest(key).hex()), scope, own)
 
     def has_scope(self, scope: Scope) -> bool:
         """Whether the key may do what needs this scope."""
@@ -52,7 +65,8 @@ class ApiKey(NamedTuple):
     @property
     def setting(self) -> str:
         """The key as an item of API_KEYS."""
-        return f"{self.name}:{self.key.get_secret_value()}:{self.scope}"
+        options = f":{OWN}" * self.own
+        return f"{self.name}:{self.key.get_secret_value()}:{self.scope}{options}"
 
 
 def digest(key: str) -> bytes:

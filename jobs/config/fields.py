@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from jobs.bfl.hosts import ANY_HOST
 from jobs.config import values
 from jobs.config.api_keys import ApiKey
+from jobs.config.notify_urls import URLS_MAX, NotifyUrl
 from jobs.config.quotas import DEFAULT_RATE, ConcurrencyLimits, RateLimit
 from jobs.config.redis_url import RedisUrl
 from jobs.domain.timeouts import GIVE_UP_AT_MOST_SECONDS
@@ -77,8 +78,9 @@ class KeySettings(SettingGroup):
         tuple[Annotated[ApiKey, values.parsed_by(ApiKey.parse)], ...],
         BeforeValidator(values.split_list),
     ] = Field(min_length=1)
-    """List of `name:key:scope`; a scope is `read`, `submit` or `admin`. `flask --app receiver
-    keys new` makes an entry that holds a hash instead of the key."""
+    """List of `name:key:scope`; a scope is `read`, `submit` or `admin`. With `:own` behind it a
+    key sees only jobs of its name, which all keys of that name share. `flask --app receiver keys
+    new` makes an entry that holds a hash instead of the key."""
     rate_limit: Annotated[RateLimit | None, values.parsed_by(RateLimit.parse)] = DEFAULT_RATE
     """Requests that each key may make per `second`, `minute`, `hour` or `day`; or `off`."""
 
@@ -170,10 +172,15 @@ class NotificationSettings(SettingGroup):
     """Notifications."""
 
     notify_secret: Annotated[values.Secrets, values.NOTIFICATION_SECRET] = ()
-    """List of `whsec_` secrets; all of them sign. Without it no notification is sent and a
-    `notify_url` is refused."""
-    notify_url: Annotated[SecretStr | None, values.NOTIFY_URL] = None
-    """URL that is notified of every job's end; may be http or private."""
+    """List of `whsec_` secrets; all of them sign. Without it only Slack and Discord are notified,
+    and a `notify_url` is refused."""
+    notify_url: Annotated[
+        tuple[Annotated[NotifyUrl, values.parsed_by(NotifyUrl.parse)], ...],
+        BeforeValidator(values.split_list),
+    ] = Field((), max_length=URLS_MAX)
+    """List of at most 8 URLs that are notified of every job's end, or of the final statuses behind
+    `#`: `https://a.example/hook#failed+lost,https://b.example/`; may be http or private. The hosts
+    of Slack and Discord get a line of text."""
     notify_hosts: Annotated[values.StringList, values.HOST_OR_ANY] = (ANY_HOST,)
     """List of the hosts that a job's `notify_url` may name; `*` is any public https host."""
 

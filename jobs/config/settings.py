@@ -10,6 +10,7 @@ from jobs.bfl.hosts import api_origin, region_of
 from jobs.config import environment, fields
 from jobs.config.api_keys import ApiKey
 from jobs.config.redis_url import RedisUrl
+from jobs.domain.chat_messages import is_chat_webhook
 from jobs.domain.errors import InvalidSettings
 from jobs.domain.retention import Cutoffs
 from jobs.domain.timeouts import CallbackPolicy, Timeouts
@@ -42,12 +43,20 @@ class Settings(
             )
         return given
 
+    @field_validator("api_keys", "notify_url")
+    @classmethod
+    def _items_differ(cls, given: Any, info: ValidationInfo) -> Any:
+        if len({one.digest for one in given}) != len(given):
+            what = "key" if info.field_name == "api_keys" else "URL"
+            raise ValueError(f"the same {what} stands there twice")
+        return given
+
     @field_validator("api_keys")
     @classmethod
-    def _keys_differ(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
-        if len({key.digest for key in keys}) != len(keys):
-            raise ValueError("the same key stands there twice")
-        return keys
+    def _names_own(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
+        # By name: a key that replaces one with `own`, without it, must not see more.
+        own = {key.name for key in keys if key.own}
+        return tuple(key._replace(own=key.name in own) for key in keys)
 
     @field_validator("bfl_api_url")
     @classmethod
@@ -59,8 +68,11 @@ class Settings(
     @field_validator("notify_url", "notify_hosts")
     @classmethod
     def _can_be_signed(cls, value: Any, info: ValidationInfo) -> Any:
+        is_signed = any(
+            isinstance(one, str) or not is_chat_webhook(str(one.parsed)) for one in value
+        )
         # An invalid secret has its own error, which is enough.
-        if value and not info.data.get("notify_secret", True):
+        if is_signed and not info.data.get("notify_secret", True):
             raise ValueError("needs NOTIFY_SECRET, which signs what is sent")
         return value
 

@@ -128,6 +128,10 @@ class WrongStatus(FluxkeepError):
     """The job's status does not allow that. `detail` says which one does."""
 
 
+class OtherKey(WrongStatus):
+    """Another API key brought this job: only that key and an admin may change it."""
+
+
 class InputNotKept(WrongStatus):
     """The input of this job is not kept. Submit it with `POST /api/jobs`."""
 

@@ -84,10 +84,16 @@ class PendingNotification:
     since: float  # when the job ended: a replayed job ends more than once
     at: float  # when it is due
     attempts: int = 0
+    url_digest: str = ""  # which of NOTIFY_URL; earlier versions knew one only
+
+    @property
+    def recipient(self) -> str:
+        """The target, and which of its URLs."""
+        return f"{self.to} {self.url_digest}".rstrip()
 
     def id(self, job_id: str) -> str:
-        """The same for every attempt, and another for each target and each end of a job."""
-        named = f"fluxkeep notice 1\0{job_id}\0{self.to}\0{self.since!r}".encode()
+        """The same for every attempt, and another for each recipient and each end of a job."""
+        named = f"fluxkeep notice 1\0{job_id}\0{self.recipient}\0{self.since!r}".encode()
         return f"msg_{hashlib.sha256(named).hexdigest()[:32]}"
 
 

@@ -49,11 +49,13 @@ class Redaction:
 def _secrets(settings: Settings) -> Iterator[str]:
     lists = (settings.webhook_secret, settings.secret_key, settings.notify_secret)
     options = (settings.media_options.get(name) for name in PROVIDER_SECRETS)
-    single = (settings.bfl_api_key, settings.notify_url, *options)
+    single = (settings.bfl_api_key, *options)
     keys = (key.key for key in settings.api_keys)
     secrets: list[SecretStr] = [one for each in lists for one in each]
-    for secret in (*secrets, *filter(None, single), *keys):
+    urls = (url.url for url in settings.notify_url)
+    for secret in (*secrets, *filter(None, single), *keys, *urls):
         yield secret.get_secret_value()
+    yield from (str(url.parsed) for url in settings.notify_url)
     redis = urlsplit(settings.redis_url.get_secret_value())
     yield redis.password or ""
     asked = parse_qs(redis.query)

@@ -9,11 +9,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain.job import Job
+from jobs.domain.notifications import OwnerEvents
 from jobs.domain.record import MediaFile
 from jobs.domain.status import Status
 from jobs.store import codec, events, keys
 from jobs.store.costs import cost_updates
-from jobs.store.indexes import capacities, every, index_updates, queue_key
+from jobs.store.indexes import capacities, every, index_updates, queue_key, unkept_sets
 from jobs.store.metrics import ended_counter
 from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import Command, flat
@@ -42,9 +43,9 @@ class CommitOutcome(IntEnum):
 
 
 class Followers(NamedTuple):
-    """What follows a job's end: a notification of the operator's URL, a row in the archive."""
+    """What follows a job's end: notifications of the operator's URLs, a row in the archive."""
 
-    owner: bool = False
+    owner: OwnerEvents = MappingProxyType({})
     archive: bool = False
 
 
@@ -252,10 +253,9 @@ def _flat_items(mapping: Mapping[str, float]) -> list[Any]:
 def deletion(job: Job) -> list[Command]:
     """The commands that delete a record and all keys of its job."""
     prefixes = (keys.REFUSED_CALLBACKS_PREFIX, keys.INPUT_PREFIX)
-    left = (keys.UNKEPT, keys.UNKEPT_UNPRICED)
     return [
         *removal(job),
-        *(("ZREM", key, job.id) for key in left),
+        *(("ZREM", key, job.id) for key in unkept_sets(job)),
         *(("DEL", prefix + job.id) for prefix in prefixes),
     ]
 
@@ -263,9 +263,9 @@ def deletion(job: Job) -> list[Command]:
 def removal(job: Job) -> list[Command]:
     """The commands that remove a record and its indexes; what the job is known by else stays."""
     # In whatever state it is: every index that it may be in is cleared.
-    sets = (*every(job), keys.ARCHIVE_DUE)
+    sets, stays = (*every(job), keys.ARCHIVE_DUE), unkept_sets(job)
     return [
-        *(("ZREM", key, job.id) for key in sets if key not in (keys.UNKEPT, keys.UNKEPT_UNPRICED)),
+        *(("ZREM", key, job.id) for key in sets if key not in stays),
         ("DEL", keys.RECORD_PREFIX + job.id),
         *(("DEL", keys.TASK_PREFIX + task_id) for task_id in aliases(job)),
     ]

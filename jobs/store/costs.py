@@ -4,6 +4,7 @@ Quotes are booked when BFL accepts a job, and corrected when it settles the pric
 of the job's creation (UTC).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple, NotRequired
 
@@ -15,6 +16,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timeline import utc
 from jobs.store.clock import Clock, unavailable
+from jobs.store.indexes import of_key
 from jobs.store.keys import COSTS_PREFIX, UNKEPT, UNKEPT_UNPRICED
 from jobs.store.scripts import Command
 
@@ -63,13 +65,18 @@ def cost_updates(before: Job | None, after: Job) -> Iterator[Command]:
     if before is None and after.status is Status.STORED:
         return
     key = f"{COSTS_PREFIX}{utc(after.created_at):%Y-%m-%d}"
-    name = f"{after.model or ''}{_SEPARATOR}{after.request.key or ''}"
-    units = _units(after) - (_units(before) if before else 0)
-    unpriced = after.is_without_price - (before.is_without_price if before else 0)
-    for field, change in ((name, units), (name + _UNPRICED, unpriced)):
+    sums = Counter(_entries(after))
+    sums.subtract(_entries(before) if before else {})
+    for field, change in sums.items():
         if change:
             yield "HINCRBY", key, field, change
             yield "EXPIRE", key, _SECONDS
+
+
+def _entries(job: Job) -> dict[str, int]:
+    """What the books of its day have of a job: its caller may name key and model later."""
+    name = f"{job.model or ''}{_SEPARATOR}{job.request.key or ''}"
+    return {name: _units(job), name + _UNPRICED: int(job.is_without_price)}
 
 
 def _units(job: Job) -> int:
@@ -96,18 +103,31 @@ class Costs:
             found = pipe.execute()
         return [day_view(day, _costs(booked)) for day, booked in zip(days, found, strict=True)]
 
-    def unkept(self, most: int) -> Unkept:
+    def unkept(self, most: int, key: str | None = None) -> Unkept:
+        """Of the jobs of an API key, or of all."""
+        paid, unpriced = (of_key(name, key)[-1] for name in (UNKEPT, UNKEPT_UNPRICED))
         with unavailable():
-            ids = self._redis.zrevrange(UNKEPT, 0, most - 1) if most else []
-            counts = [self._redis.zcard(key) for key in (UNKEPT, UNKEPT_UNPRICED)]
+            ids = self._redis.zrevrange(paid, 0, most - 1) if most else []
+            counts = [self._redis.zcard(name) for name in (paid, unpriced)]
         return Unkept(counts[0], [job_id.decode() for job_id in ids], counts[1])
+
+
+def only(key: str | None, days: Iterable[DayView]) -> list[DayView]:
+    """The costs of an API key on these days, or of all keys (None)."""
+    if key is None:
+        return [*days]
+    return [_summed(day["day"], (one for one in day["costs"] if one["key"] == key)) for day in days]
 
 
 def day_view(day: float, costs: Iterable[CostView]) -> DayView:
     """The costs of the day that begins at this time, the largest first."""
+    return _summed(f"{utc(day):%Y-%m-%d}", costs)
+
+
+def _summed(day: str, costs: Iterable[CostView]) -> DayView:
     ordered = sorted(costs, key=lambda cost: -cost["credits"])
     total = round(sum(cost["credits"] for cost in ordered), 4)
-    return {"day": f"{utc(day):%Y-%m-%d}", "credits": total, "costs": ordered}
+    return {"day": day, "credits": total, "costs": ordered}
 
 
 def _costs(booked: dict[bytes, bytes]) -> Iterator[CostView]:

@@ -18,7 +18,7 @@ from jobs.store.scripts import Command
 EVENTS_MAX = 20_000  # some megabytes, and hours of an ordinary day
 DELETED = "deleted"  # instead of a status
 _DELETED_BEFORE = "forgotten"  # in events of earlier versions
-ID, STATUS, CHANGE = "id", "status", "change"
+ID, STATUS, CHANGE, KEY = "id", "status", "change", "key"
 BATCH_MAX = 500
 BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
 
@@ -35,7 +35,7 @@ _public_part = attrgetter(*(one.name for one in fields(Job) if one.name not in P
 def change_event(before: Job | None, after: Job) -> Iterator[Command]:
     """The command that adds an event, if the public part of the job differs."""
     if before is None or _public_part(before) != _public_part(after):
-        yield (*_event(after.id, after.status), CHANGE, _kind(before, after))
+        yield (*_event(after, after.status), CHANGE, _kind(before, after))
 
 
 def _kind(before: Job | None, after: Job) -> ChangeKind:
@@ -44,13 +44,14 @@ def _kind(before: Job | None, after: Job) -> ChangeKind:
     return "details" if before.media == after.media else "media"
 
 
-def deletion_event(job_id: str) -> Command:
+def deletion_event(job: Job) -> Command:
     """The command that adds the event of a deleted job."""
-    return _event(job_id, DELETED)
+    return _event(job, DELETED)
 
 
-def _event(job_id: str, status: str) -> Command:
-    return "XADD", EVENTS, "MAXLEN", "~", EVENTS_MAX, "*", ID, job_id, STATUS, status
+def _event(job: Job, status: str) -> Command:
+    key = (KEY, job.request.key) if job.request.key else ()
+    return "XADD", EVENTS, "MAXLEN", "~", EVENTS_MAX, "*", ID, job.id, STATUS, status, *key
 
 
 class EventPosition(NamedTuple):
@@ -78,6 +79,7 @@ class Event(NamedTuple):
     job_id: str
     status: str
     change: ChangeKind = "details"
+    key: str | None = None  # name of the API key of the job
 
     @property
     def is_deleted(self) -> bool:
@@ -139,7 +141,8 @@ def _read(entries: Iterable[Any]) -> Iterator[Event]:
     """An event of an earlier version does not say what changed."""
     for name, found in entries:
         given = {key.decode(): value.decode() for key, value in found.items()}
-        yield Event(_position(name), given[ID], given[STATUS], given.get(CHANGE, "details"))
+        change, key = given.get(CHANGE, "details"), given.get(KEY)
+        yield Event(_position(name), given[ID], given[STATUS], change, key)
 
 
 def _position(name: bytes) -> EventPosition:

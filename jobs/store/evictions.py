@@ -1,6 +1,7 @@
 """Ended jobs between Redis and the archive: what is due, evicted, recalled and deleted."""
 
 import math
+from collections import Counter as Counts
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,9 +10,9 @@ from jobs.domain.status import TERMINAL, Status
 from jobs.store import codec, commit, keys, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import unavailable
-from jobs.store.indexes import indexes
+from jobs.store.indexes import indexes, unkept_sets
 from jobs.store.job_store import JobStore
-from jobs.store.metrics import Counter
+from jobs.store.metrics import Counter, counted
 from jobs.store.scripts import Command, write_essential
 
 NEWEST = "newest"  # the creation time of the newest job that only the archive has
@@ -77,7 +78,7 @@ class Evictions:
         commands: list[Command] = [
             *commit.removal(job),
             *commit.tombstones(job, job.status.value),
-            ("ZADD", keys.COLD, "INCR", 1, job.status.value),
+            *(("ZADD", keys.COLD, "INCR", 1, name) for name in _numbers(job)),
             ("ZADD", keys.COLD, "GT", job.created_at, NEWEST),
             ("HINCRBY", keys.COUNTERS, Counter.EVICTED, 1),
         ]
@@ -95,7 +96,7 @@ class Evictions:
             *(("ZADD", key, at, job.id) for key, at in indexes(job).items()),
             *(("SET", keys.TASK_PREFIX + task_id, job.id) for task_id in commit.aliases(job)),
             *(("DEL", keys.TOMBSTONE_PREFIX + name) for name in (job.id, *commit.aliases(job))),
-            ("ZADD", keys.COLD, "XX", "INCR", -1, job.status.value),
+            *(("ZADD", keys.COLD, "XX", "INCR", -1, name) for name in _numbers(job)),
             ("ZADD", keys.ARCHIVE_DUE, due_at, job.id),
         ]
         names = [keys.RECORD_PREFIX + job.id, keys.TOMBSTONE_PREFIX + job.id, keys.DELETIONS]
@@ -105,8 +106,8 @@ class Evictions:
 
     def leave(self, job: Job) -> None:
         """Note that the archive has an evicted job no more: its retention is over."""
-        gone: list[Command] = [("ZREM", key, job.id) for key in (keys.UNKEPT, keys.UNKEPT_UNPRICED)]
-        gone.append(("ZADD", keys.COLD, "XX", "INCR", -1, job.status.value))
+        gone: list[Command] = [("ZREM", key, job.id) for key in unkept_sets(job)]
+        gone += [("ZADD", keys.COLD, "XX", "INCR", -1, name) for name in _numbers(job)]
         self._store.run_if_unchanged(job.id, 0, gone)
 
     # What the sweep looks at.
@@ -187,13 +188,14 @@ class Evictions:
             return None
         return Cold(jobs, newest, last_pass)
 
-    def include(self, stored: int, newest: float) -> None:
-        """Count more stored jobs that only the archive has; lists look for the newest there."""
+    def include(self, jobs: Iterable[Job], newest: float) -> None:
+        """Count more jobs that only the archive has; lists look for the newest there."""
+        counts = Counts(name for job in jobs for name in _numbers(job))
         with unavailable():
             write_essential(
                 self._redis,
-                ("ZADD", keys.COLD, "INCR", stored, Status.STORED.value),
                 ("ZADD", keys.COLD, "GT", newest, NEWEST),
+                *(("ZADD", keys.COLD, "INCR", number, name) for name, number in counts.items()),
             )
 
     def end_pass(self, at: float) -> None:
@@ -201,15 +203,20 @@ class Evictions:
         with unavailable():
             write_essential(self._redis, ("ZADD", keys.COLD, "XX", "GT", at, LAST_PASS))
 
-    def recount(self, jobs: Mapping[Status, int], newest: float, at: float) -> None:
+    def recount(self, counts: Mapping[str, int], newest: float, at: float) -> None:
         """Set the numbers after Redis has lost them, or has come back older.
 
         The newest only rises: another sweep may have evicted a job meanwhile.
         """
-        entries: list[tuple[str, float]] = [*jobs.items(), (LAST_PASS, at)]
         with unavailable():
+            known = {name.decode() for name in self._redis.zrange(keys.COLD, 0, -1)} - {NEWEST}
+            entries: dict[str, float] = {**dict.fromkeys(known, 0), **counts, LAST_PASS: at}
             write_essential(
                 self._redis,
-                *(("ZADD", keys.COLD, number, name) for name, number in entries),
+                *(("ZADD", keys.COLD, number, name) for name, number in entries.items()),
                 ("ZADD", keys.COLD, "GT", newest, NEWEST),
             )
+
+
+def _numbers(job: Job) -> list[str]:
+    return counted(job.status, job.request.key)

@@ -20,8 +20,6 @@ FIXED_KEYS = (
     keys.ENDED_MEDIA,
     keys.ACTIVE,
     keys.IN_FLIGHT,
-    keys.UNKEPT,
-    keys.UNKEPT_UNPRICED,
     *(keys.STATUS_PREFIX + status for status in Status),
 )
 _AT_BFL = (Status.QUEUED, Status.SUBMITTED)
@@ -56,9 +54,20 @@ def _of_ended(job: Job) -> Iterator[str]:
     has_objects = job.present_media or job.request.input_files
     yield keys.ENDED_MEDIA if has_objects else keys.ENDED
     if job.is_paid_and_not_kept:
-        yield keys.UNKEPT
+        yield from of_key(keys.UNKEPT, job.request.key)
     if job.is_without_price and job.status is not Status.STORED:
-        yield keys.UNKEPT_UNPRICED
+        yield from of_key(keys.UNKEPT_UNPRICED, job.request.key)
+
+
+def of_key(name: str, key: str | None) -> tuple[str, ...]:
+    """A set of all jobs, and then that of the jobs of an API key."""
+    return (name, f"{name}:{key}") if key else (name,)
+
+
+def unkept_sets(job: Job) -> tuple[str, ...]:
+    """The sets in which a job stays when only the archive has it."""
+    key = job.request.key
+    return (*of_key(keys.UNKEPT, key), *of_key(keys.UNKEPT_UNPRICED, key))
 
 
 def _of_submission(job: Job) -> dict[str, float]:
@@ -78,7 +87,8 @@ def every(job: Job) -> tuple[str, ...]:
     model = job.model or ""
     announcer = job.request.announced_by
     announced = (keys.ANNOUNCED_PREFIX + announcer,) if announcer else ()
-    return (*FIXED_KEYS, active(model), queue_key(job), *announced, *possible_facets(job))
+    others = (*announced, *unkept_sets(job), *possible_facets(job))
+    return (*FIXED_KEYS, active(model), queue_key(job), *others)
 
 
 def active(model: str) -> str:

@@ -152,7 +152,7 @@ class JobStore:
             if after is before or after is None:  # I17: an old report is not written
                 self._await_durability(before)
                 return Change(before, cast(After, before))
-            changed = notifications.schedule(before, after, now, owner=self.followers.owner)
+            changed = notifications.schedule(before, after, now, self.followers.owner)
             # I4: from the clock, so that a record that Redis has lost never had the same version.
             version = max(changed.version + 1, int(now * 1e6))
             planned = Commit(
@@ -220,7 +220,7 @@ class JobStore:
         return self._delete(job, [("ZADD", keys.ORPHANS, job.end, key) for key in orphans])
 
     def _delete(self, job: Job, commands: Sequence[Command]) -> bool:
-        every = [*commit.deletion(job), *commands, events.deletion_event(job.id)]
+        every = [*commit.deletion(job), *commands, events.deletion_event(job)]
         if self.followers.archive:  # its row does not count from now on
             at = max(int(self.now() * 1e6), job.version)
             every.append(("ZADD", keys.DELETIONS, at, job.id))

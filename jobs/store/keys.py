@@ -41,6 +41,7 @@ BY_MODEL = f"{BY}model:"  # + model
 BY_SOURCE = f"{BY}source:"  # + source
 BY_META = f"{BY}meta:"  # + name=value of an indexed metadata entry
 BY_REPEATS = f"{BY}repeats:"  # + id of the job that is repeated
+BY_KEY = f"{BY}key:"  # + name of the API key, ":" and status
 BY_UNINDEXED = f"{BY}unindexed"  # jobs with further metadata entries
 
 # Sorted sets for retention, by the end of the job
@@ -53,13 +54,15 @@ SUPERSEDED = "fluxkeep:superseded"  # jobs of which an earlier worker may have l
 # Sorted sets for the archive
 ARCHIVE_DUE = "fluxkeep:archive_due"  # ended jobs, by when the sweep looks at them next
 DELETIONS = "fluxkeep:deletions"  # deleted jobs, by the microsecond: their rows do not count
-COLD = "fluxkeep:cold"  # numbers of the jobs that only the archive has, by status; COLD_NEWEST
+# Numbers of the jobs that only the archive has, by status, and by status and key; times
+COLD = "fluxkeep:cold"
 
 # Sorted set by the time at which to look: job id and keys of objects of its input, with spaces
 INPUT_NOTES = "fluxkeep:input_notes"  # no record may name them, or their job may be done with them
 
 # Other structures
-UNKEPT = "fluxkeep:unkept"  # sorted set: paid jobs whose media were not kept, by their end
+# Sorted sets by the end of the job, of all jobs, and with ":" and its name of those of an API key
+UNKEPT = "fluxkeep:unkept"  # paid jobs whose media were not kept
 UNKEPT_UNPRICED = "fluxkeep:unkept_unpriced"  # the same for jobs whose price is not known
 COSTS_PREFIX = "fluxkeep:costs:"  # + day: hash of 1/10000 credits by model and key
 INPUT_SIZES = "fluxkeep:input_sizes"  # hash: bytes of the requests under INPUT_PREFIX

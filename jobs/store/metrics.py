@@ -15,6 +15,7 @@ from jobs.store import keys
 from jobs.store.clock import Clock, unavailable
 from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import write_essential
+from jobs.store.search import of_key
 
 TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps
@@ -76,6 +77,11 @@ def ended_counter(status: Status, source: Source | None) -> str:
     return f"ended_{status}_{source or NO_SOURCE}"
 
 
+def counted(status: Status, key: str | None) -> list[str]:
+    """The numbers in COLD that count an archived job: of all keys, and of its own."""
+    return [status.value, *([f"{status}:{key}"] if key else [])]
+
+
 class Totals(NamedTuple):
     """Counters and queue lengths at one moment."""
 
@@ -104,6 +110,18 @@ class Metrics:
         self._clock = clock
         self._rq_queue = rq_queue
         self._has_archive = has_archive
+
+    def jobs_by_status(self, key: str | None) -> Mapping[Status, int]:
+        """The jobs of an API key, or of all (None), in Redis and in the archive."""
+        if key is None:
+            return self.totals().jobs
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            for state in Status:
+                pipe.zcard(of_key(key, state))
+                pipe.zscore(keys.COLD, counted(state, key)[-1])
+            found = [max(int(number or 0), 0) for number in pipe.execute()]
+        cold = found[1::2] if self._has_archive else [0] * len(Status)
+        return dict(zip(Status, map(add, found[::2], cold), strict=True))
 
     def totals(self) -> Totals:
         """All counters, jobs by status, and lengths of the queues."""

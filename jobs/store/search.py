@@ -1,6 +1,7 @@
 """Search of jobs: the indexes of a job, and conditions that they answer.
 
-A job is indexed by its model, source, the job it repeats, and short scalar metadata entries.
+A job is indexed by its model, source, API key, the job it repeats, and short scalar metadata
+entries.
 """
 
 import json
@@ -28,8 +29,15 @@ def facets(job: Job) -> Iterator[str]:
         yield keys.BY_SOURCE + job.source
     if job.request.repeats:
         yield keys.BY_REPEATS + job.request.repeats
+    if job.request.key:
+        yield of_key(job.request.key, job.status)
     if job.metadata:
         yield from _of_metadata(job)
+
+
+def of_key(name: str, status: Status) -> str:
+    """The index of the jobs of an API key in a status."""
+    return f"{keys.BY_KEY}{name}:{status}"
 
 
 def _of_metadata(job: Job) -> Iterator[str]:
@@ -45,6 +53,8 @@ def possible_facets(job: Job) -> Iterator[str]:
     """The search indexes that a job may belong to after a later change of its record."""
     yield from facets(job)
     yield from (keys.BY_SOURCE + source for source in Source)
+    if job.request.key:
+        yield from (of_key(job.request.key, status) for status in Status)
     yield keys.BY_UNINDEXED
 
 
@@ -79,15 +89,21 @@ class Search:
     seed: int | None = None
     sha256: str | None = None  # of a file of the result
     key: str | None = None  # name of the API key
+    owner: str | None = None  # the same, where only its jobs may be read at all
 
     @property
     def is_indexed(self) -> bool:
-        """Whether Redis has an index for each of the conditions."""
-        others = (self.words, self.seed, self.sha256, self.key)
-        return not self.metadata and others == (None,) * len(others)
+        """Whether the sets of the only group hold just what matches."""
+        others: list[Any] = [self.words, self.seed, self.sha256]
+        if self.owner is not None:
+            others += [self.model, self.source, self.repeats, self.key]
+        return not self.metadata and others == [None] * len(others)
 
     def groups(self) -> list[Group]:
         """Groups of sorted sets; a matching job is in at least one set of each group."""
+        statuses = self.statuses or tuple(Status)
+        if self.owner is not None:  # where a page ends must not tell of other jobs
+            return [tuple(of_key(self.owner, status) for status in statuses)]
         # An entry may be one that is not indexed; other jobs are found as well.
         pairs = (f"{name}={text}" for name, text in self.metadata)
         found: list[Group] = [(keys.BY_META + pair, keys.BY_UNINDEXED) for pair in pairs]
@@ -97,8 +113,10 @@ class Search:
             found.append((keys.BY_SOURCE + self.source,))
         if self.repeats is not None:
             found.append((keys.BY_REPEATS + self.repeats,))
-        if self.statuses or not found:
-            found.append(tuple(keys.STATUS_PREFIX + status for status in self.statuses or Status))
+        if self.key is not None:
+            found.append(tuple(of_key(self.key, status) for status in statuses))
+        elif self.statuses or not found:
+            found.append(tuple(keys.STATUS_PREFIX + status for status in statuses))
         return found
 
     def matches(self, job: Job) -> bool:
@@ -117,5 +135,6 @@ class Search:
             and self.seed in (None, seed_of(job))
             and self.sha256 in (None, *(file.sha256 for file in job.media))
             and self.key in (None, job.request.key)
+            and self.owner in (None, job.request.key)
             and (self.words is None or words.matches(job, self.words))
         )

@@ -23,6 +23,7 @@ from receiver.api import submissions
 from receiver.api.submissions import SubmissionBody
 from receiver.context import services
 from receiver.openapi import examples
+from receiver.ownership import is_visible
 from receiver.schemas.bodies import Url, accepted_by, validate, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import PUBLIC_URL, anchored, documented_pattern
@@ -137,6 +138,7 @@ def bfl_result() -> ResponseReturnValue:
     task_id = ResultQuery.read().id
     try:
         job = services().catalog.load(task_id)
+        job = job if job and is_visible(job) else None
     except errors.StoreUnavailable:
         return _poll_response(compat.pending_task(task_id))
     if job is None:

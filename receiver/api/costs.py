@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from jobs.domain.errors import Invalid, InvalidField
 from jobs.store.costs import DAY_SECONDS, DAYS_MAX, DayView
 from receiver.context import services
+from receiver.ownership import owner
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import anchored
 from receiver.schemas.query import FILTER_NAME_MAX_CHARS, METADATA, Query, Time
@@ -77,7 +78,7 @@ def get_costs() -> CostsView:
     query, ledger = CostsQuery.read(), services().cost_ledger
     starts = query.starts(services().store.now())
     name = query.by and query.by.removeprefix(f"{METADATA}.")
-    days = ledger.days(starts) if name is None else ledger.days_by(starts, name)
-    count, ids, unknown = services().costs.unkept(UNKEPT_IDS_MAX)
+    days = ledger.days(starts, owner()) if name is None else ledger.days_by(starts, name, owner())
+    count, ids, unknown = services().costs.unkept(UNKEPT_IDS_MAX, owner())
     unkept: Unkept = {"count": count, "jobs": ids, "without_price": unknown}
     return {"days": days, "paid_and_not_kept": unkept}

@@ -12,6 +12,7 @@ from receiver.feed.broker import Broker
 from receiver.feed.job_cache import JobCache
 from receiver.feed.sse import EventStream
 from receiver.job_actions import load_job
+from receiver.ownership import owner
 from receiver.schemas.endpoint_spec import STREAM, EndpointSpec, ResponseSpec
 from receiver.schemas.query import EventsQuery
 
@@ -80,7 +81,8 @@ def stream(job_id: str | None, *, until_final: bool = False) -> Response:
         broker.unsubscribe(subscriber)
         raise
     resumes = position is not None
-    events = EventStream(broker, part(JobCache), subscriber, start, job, resumes=resumes)
+    cache = part(JobCache)
+    events = EventStream(broker, cache, subscriber, start, job, resumes=resumes, owner=owner())
     response = Response(iter(events), mimetype=STREAM, headers=HEADERS)
     response.call_on_close(lambda: broker.unsubscribe(subscriber))
     return response

@@ -17,7 +17,7 @@ from jobs.domain.timeline import EventCode
 from jobs.storage.layout import day_of
 from jobs.store.commit import Change, CommitOptions
 from jobs.views import JobView
-from receiver import input_body, input_storage, request_body
+from receiver import input_body, input_storage, ownership, request_body
 from receiver.api.long_poll import wait_for_end
 from receiver.context import part, services
 from receiver.feed.broker import Broker
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
         200: ResponseSpec("The existing job.", JobView),
         201: ResponseSpec("The new job.", JobView),
     },
-    errors=(errors.WrongStatus, errors.TooManyAnnounced, errors.StorageError),
+    errors=(errors.WrongStatus, errors.OtherKey, errors.TooManyAnnounced, errors.StorageError),
 )
 def expect_job(job_id: str) -> ResponseReturnValue:
     """Announce a job. Its caller submitted it to BFL; the callback may have come first."""
@@ -67,13 +67,15 @@ def expect_job(job_id: str) -> ResponseReturnValue:
 def _record(job_id: str, body: Announcement) -> Change[Job]:
     """Record a new job, or what the body adds to a known one.
 
-    Raises WrongStatus, TooManyAnnounced.
+    Raises WrongStatus, OtherKey, TooManyAnnounced.
     """
     details, store = body.given(), services().store
     try:
         known = services().catalog.recall(job_id)
     except errors.ArchiveUnavailable:  # unless Redis knows that only the archive has it
         known = None
+    if known:
+        ownership.require_changeable(known)  # before anything of its input is stored
     own_id, created_at = (known.id, known.created_at) if known else (job_id, store.now())
     packed = inputs.pack(body.input or {}, services().settings.max_input_bytes)
     is_kept = body.input is not None and services().settings.keep_inputs
@@ -86,7 +88,7 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
         if before.is_submission and body.input is not None:
             raise errors.WrongStatus("Fluxkeep submits this job itself, and has its input")
         _require_fixed_fields(before, details)
-        after = before.with_details(now, details)
+        after = _with_key(before).with_details(now, details)
         if not is_stored or after.request.kept_input is not None:
             return after
         if day_of(after.created_at) != day_of(created_at):  # the names of the objects begin with it
@@ -109,6 +111,13 @@ def _announced(job_id: str, now: float, model: str | None) -> Job:
     timeouts = services().settings.timeouts
     job = Job.awaited(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_ANNOUNCED)
     return job.with_request(key=g.api_key.name, announced_by=g.api_key.name)
+
+
+def _with_key(job: Job) -> Job:
+    """The job, of the key that brought it or else of this one. Raises OtherKey."""
+    ownership.require_changeable(job)
+    is_free = job.request.key is None and not job.is_submission
+    return job.with_request(key=g.api_key.name) if is_free else job
 
 
 def _update_sidecar(job_id: str) -> None:
@@ -160,7 +169,7 @@ def list_jobs() -> JobPage:
     """List and search. Newest first; new jobs do not shift the pages of a cursor."""
     query = ListQuery.read()
     link_seconds = query.link_seconds(services().settings)
-    page = services().catalog.page(query.search(), query.limit, query.cursor)
+    page = ownership.page(services(), query.search(), query.limit, query.cursor)
     return {
         "jobs": views.job_views(services(), page.jobs, link_seconds),
         "next_cursor": format_cursor(page.last) if page.last else None,

@@ -27,6 +27,7 @@ from receiver import input_body, input_storage
 from receiver.auth import current_key_name, request_key
 from receiver.context import reader_origin, services
 from receiver.openapi import examples
+from receiver.ownership import is_visible
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import IDEMPOTENCY_KEY
@@ -122,7 +123,7 @@ def enqueue(
     and StoreUnavailable.
     """
     _require_region(services, body.region)
-    draft = drafts.find(services, body.input)
+    draft = drafts.find(services, body.input, is_visible)
     packed = inputs.pack(body.input, services.settings.max_input_bytes)
     if packed.parts:
         services.store.require_room()

@@ -21,7 +21,8 @@ def keys() -> None:
 @keys.command("new", cls=Command, epilog=_EXAMPLE)
 @click.option("--name", required=True, help="Name of the app.")
 @click.option("--scope", required=True, type=click.Choice(SCOPES), help="Permissions of the key.")
-def new(name: str, scope: Scope) -> None:
+@click.option("--own", is_flag=True, help="It sees only jobs that keys of its name brought.")
+def new(name: str, scope: Scope, *, own: bool) -> None:
     """Create a key and its entry for API_KEYS.
 
     The key is shown only once: give it to the app that will use it. The entry holds its hash. Add
@@ -31,4 +32,4 @@ def new(name: str, scope: Scope) -> None:
         raise click.BadParameter("1 to 64 of A-Z a-z 0-9 . _ -", param_hint="'--name'")
     key = secrets.token_urlsafe(KEY_BYTES)
     click.echo(f"key    {key}")
-    click.echo(f"entry  {ApiKey.hashed(name, key, scope).setting}")
+    click.echo(f"entry  {ApiKey.hashed(name, key, scope, own=own).setting}")

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from functools import wraps
 from typing import ParamSpec
 
-from flask import redirect, request, url_for
+from flask import g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs.config.api_keys import Scope
@@ -38,6 +38,7 @@ def requires_scope(scope: Scope, *, uploads: bool = False) -> Callable[[View[P]]
                 return redirect(url_for("dashboard.login.show", next=current_path()), 303)
             if not visitor.has_scope(scope):
                 raise Forbidden(f"This needs a key with scope {scope}.")
+            g.api_key = visitor
             session.renew()
             if request.method != "POST":
                 return view(*args, **kwargs)

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from jobs.bfl import parsing
 from jobs.domain.status import Source, Status
 from jobs.store.search import Search
+from receiver import ownership
 from receiver.context import services
 from receiver.dashboard import event_stream, start
 from receiver.dashboard.access import requires_scope
@@ -72,7 +73,7 @@ def show() -> ResponseReturnValue:
         return redirect(f"/?{urlencode(normalized)}".rstrip("?"), 303)
     query = GalleryQuery.read()
     event_stream.begin_page()
-    page = services().catalog.page(query.search(), query.limit, query.cursor)
+    page = ownership.page(services(), query.search(), query.limit, query.cursor)
     if not (page.jobs or page.last or query.cursor or query.is_filtered):
         return start.page()
     return render_template(
@@ -117,7 +118,7 @@ def _normalize(name: str, value: str) -> Iterator[tuple[str, str]]:
 
 def _tabs(query: GalleryQuery) -> Iterator[Tab]:
     """Counts are of all jobs: counting those that match would mean to read each one."""
-    counts = services().metrics.totals().jobs
+    counts = services().metrics.jobs_by_status(ownership.owner())
     for text, statuses in TABS.items():
         jobs = sum(counts[status] for status in statuses or Status)
         is_current = set(statuses) == set(query.status)

@@ -7,11 +7,17 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from jobs.domain.errors import StoreUnavailable
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from jobs.services import Services
+from jobs.store.costs import only
+from jobs.store.listing import EXPIRING_READ_MAX
+from jobs.store.search import Search
 from receiver.checks import ReadinessResults
 from receiver.checks.result import Grade
-from receiver.context import part
+from receiver.context import part, services
 from receiver.dashboard.access import requires_scope
+from receiver.ownership import owner
 from receiver.shared_value import SharedValue
 
 MAX_AGE_SECONDS = 1.0
@@ -32,8 +38,14 @@ class Numbers(SharedValue[dict[str, Any]]):
 @blueprint.get("/health")
 @requires_scope("read")
 def show() -> ResponseReturnValue:
-    """503 without Redis; the page then shows the checks alone."""
-    numbers, results = part(Numbers).get(), part(ReadinessResults).get()
+    """503 without Redis; the page then shows the checks alone.
+
+    Who sees only jobs of one key is told which checks failed, and not of how many other jobs.
+    """
+    key, results = owner(), part(ReadinessResults).get()
+    numbers = part(Numbers).get() if key is None else _numbers_of(services(), key)
+    if key is not None:
+        results = [result._replace(why=result.grade.lower(), remedy="") for result in results]
     failed = [result for result in results if not result.ok]
     warnings = [result for result in results if result.grade is Grade.WARNING]
     page = render_template(
@@ -44,8 +56,10 @@ def show() -> ResponseReturnValue:
 
 def _numbers(services: Services) -> dict[str, Any]:
     try:
+        totals = services.metrics.totals()
         return {
-            "totals": services.metrics.totals(),
+            "totals": totals,
+            "jobs": totals.jobs,
             "at": services.store.now(),
             "slots": services.submission_queue.slot_usage(),
             "open_circuits": services.submission_queue.open_circuits(),
@@ -56,10 +70,29 @@ def _numbers(services: Services) -> dict[str, Any]:
         return {}
 
 
-def _costs(services: Services) -> dict[str, Any]:
+def _numbers_of(services: Services, key: str) -> dict[str, Any]:
+    """The numbers of the jobs of an API key; empty while Redis does not answer."""
+    ready = Search(statuses=(Status.READY,), owner=key)
+    try:
+        found = services.listing.page(ready, EXPIRING_READ_MAX, None).jobs
+        return {
+            "jobs": services.metrics.jobs_by_status(key),
+            "at": services.store.now(),
+            "expiring": sorted(found, key=_expiry)[:EXPIRING_MAX],
+            "costs": _costs(services, key),
+        }
+    except StoreUnavailable:
+        return {}
+
+
+def _expiry(job: Job) -> float:
+    return job.delivery.expire_at or job.deadline
+
+
+def _costs(services: Services, key: str | None = None) -> dict[str, Any]:
     """Credits per day, and paid jobs whose media were not kept."""
-    days = services.costs.days(COST_DAYS)
-    unkept = services.costs.unkept(UNKEPT_MAX)
+    days = only(key, services.costs.days(COST_DAYS))
+    unkept = services.costs.unkept(UNKEPT_MAX, key)
     without_price = Counter[str]()
     for cost in (cost for day in days for cost in day["costs"]):
         without_price[cost["model"] or "unknown model"] += cost["jobs_without_price"]

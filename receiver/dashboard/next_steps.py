@@ -41,4 +41,4 @@ def next_steps(job: Job, json: Mapping[str, Any]) -> Iterator[NextStep]:
         yield NextStep("Its thumbnail is made when no other work waits")
     for notification in job.notifications.pending:
         again = "is notified again" if notification.attempts else "is notified"
-        yield NextStep(f"{notification.to} {again}", notification.at)
+        yield NextStep(f"{notification.recipient} {again}", notification.at)

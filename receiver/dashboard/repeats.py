@@ -10,6 +10,7 @@ from jobs.domain.errors import ArchiveUnavailable, FluxkeepError
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.search import Search
+from receiver import ownership
 from receiver.dashboard.forms import FORM_MAX_BYTES
 from receiver.dashboard.input_form import InputForm
 from receiver.dashboard.job_card import path_of
@@ -66,10 +67,10 @@ def related_jobs(services: Services, job: Job) -> list[Job]:
     own, repeats = {job.id: job}, dict[str, Job]()
     with suppress(ArchiveUnavailable):
         if original and (parent := services.catalog.load(original, exactly=True)):
-            own[original] = parent
+            own |= {original: parent} if ownership.is_visible(parent) else {}
     for job_id in filter(None, (original, job.id)):
         with suppress(ArchiveUnavailable):
-            page = services.catalog.page(Search(repeats=job_id), RELATED_MAX, None)
+            page = ownership.page(services, Search(repeats=job_id), RELATED_MAX, None)
             repeats |= {one.id: one for one in page.jobs if one.id not in own}
     oldest_first = attrgetter("created_at")
     newest = sorted(repeats.values(), key=oldest_first)[-RELATED_MAX:]

@@ -79,14 +79,20 @@ class Broker:
             if not others:
                 del self._subscribers[subscriber.job_id]
 
-    def after(self, position: EventPosition, job_id: str | None) -> EventBatch:
-        """The events after a position, of one job or of all. Raises StoreUnavailable.
+    def after(
+        self, position: EventPosition, job_id: str | None, owner: str | None = None
+    ) -> EventBatch:
+        """The events after a position, of one job or of all, and of one API key or of all.
 
-        Read from Redis only for positions before the recent events.
+        Read from Redis only for positions before the recent events. Raises StoreUnavailable.
         """
         limit = ALL_JOBS_BATCH_MAX if job_id is None else BATCH_MAX
         batch = self._recent_after(position, limit) or self._events.after(position, limit)
-        events = [event for event in batch.events if job_id in (None, event.job_id)]
+        events = [
+            event
+            for event in batch.events
+            if job_id in (None, event.job_id) and owner in (None, event.key)
+        ]
         return batch._replace(events=events)
 
     def _recent_after(self, position: EventPosition, limit: int) -> EventBatch | None:

@@ -33,6 +33,7 @@ class EventStream:
     position: EventPosition
     job: Job | None
     resumes: bool
+    owner: str | None  # the API key whose events alone are sent; None: all
     # Of the request, which ends before the stream.
     _base_url: str = field(default_factory=lambda: services().base_url())
     _client: ClientSocket = field(default_factory=ClientSocket)
@@ -57,7 +58,7 @@ class EventStream:
     def _next_events(self) -> str:
         """Empty while Redis is down: the client stays connected and receives the events later."""
         try:
-            batch = self.broker.after(self.position, self.subscriber.job_id)
+            batch = self.broker.after(self.position, self.subscriber.job_id, self.owner)
             text = self.cache.messages(batch.events, self._base_url)
         except StoreUnavailable:
             return ""
@@ -75,5 +76,7 @@ class EventStream:
 
     def _heartbeat(self) -> str:
         """A comment with the position, so that a client of a quiet job can resume after hours."""
-        due = time.monotonic() - self._sent_at >= HEARTBEAT_SECONDS
-        return f": still here\nid: {self.position}\n\n" if due else ""
+        if time.monotonic() - self._sent_at < HEARTBEAT_SECONDS:
+            return ""
+        # That the position has moved would tell an owner that others are at work.
+        return ": still here\n\n" if self.owner else f": still here\nid: {self.position}\n\n"

@@ -99,10 +99,11 @@ def insert(services: Services, archive: Archive, jobs: Sequence[Job]) -> set[str
     if not found:
         return set()
     now, newest = services.store.now(), max(job.created_at for job in found.values())
-    services.evictions.include(0, newest)  # first: a list must not end before a row that it lacks
+    services.evictions.include((), newest)  # first: a list must not end before a row that it lacks
     archive.put(found.values(), now)
     rows = archive.versions([*found])
-    services.evictions.include(sum(row[::2] == (0, now) for row in rows.values()), newest)
+    new = [found[name] for name, row in rows.items() if (row.version, row.archived_at) == (0, now)]
+    services.evictions.include(new, newest)
     return set(rows)
 
 

@@ -65,9 +65,8 @@ def test_a_key_with_many_slow_receivers_delays_no_other_notification(
     wait_for("both are called", lambda: len(about(hook, job_id)) == 2, AT_ONCE_SECONDS)
     for one in slow:
         wait_for("the operator is told", partial(about, hook, one), AT_ONCE_SECONDS)
-    assert (
-        module_installation.client().job(slow[-1])["timeline"][-1]["detail"]["to"] == "NOTIFY_URL"
-    )
+    last = module_installation.client().job(slow[-1])["timeline"][-1]
+    assert last["detail"]["to"].startswith("NOTIFY_URL ")
 
 
 def test_a_key_with_any_number_of_streams_leaves_places_to_others(

@@ -24,6 +24,23 @@ def test_a_key_opens_the_same_whether_it_or_its_hash_is_known(scope: Scope) -> N
         assert known and known.scope == scope
 
 
+def test_options_stand_behind_the_scope_and_a_key_may_hold_colons() -> None:
+    own = found(f"app:{KEY}:own:a:read:own", f"{KEY}:own:a")
+    assert own and own.own and own.scope == "read"
+    assert ApiKey.parse(own.setting) == own
+    plain = found(f"app:{KEY}:own:submit", f"{KEY}:own")
+    assert plain and not plain.own
+    for wrong in (f"{KEY}:read:own:own", f"{KEY}:own", f"{KEY}:read:mine"):
+        assert "name:key:scope" in start_error(API_KEYS=f"app:{wrong}")
+
+
+def test_all_keys_of_a_name_see_only_their_own_jobs_if_one_does() -> None:
+    """So a key that replaces another opens no more than that one did."""
+    entries = f"app:{KEY}:submit:own,app:another-key-of-tests:admin,b:a-third-key-of-tests:read"
+    known = load({**REQUIRED, "API_KEYS": entries}).api_keys
+    assert [key.own for key in known] == [True, True, False]
+
+
 @pytest.mark.parametrize("shown", ["", HASH, HASH.removeprefix("sha256$"), KEY + " ", "other"])
 def test_a_hash_opens_nothing_by_itself(shown: str) -> None:
     assert found(f"app:{HASH}:admin,b:another-key-of-tests:read", shown) is None

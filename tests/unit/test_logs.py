@@ -20,13 +20,16 @@ SECRETS = {
     "BFL_API_KEY": "the-bfl-key",
     "REDIS_URL": "redis://user:the-redis-password@127.0.0.1/0",
     "NOTIFY_SECRET": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
-    "NOTIFY_URL": "https://hooks.example/services/the-token-in-a-path",
+    "NOTIFY_URL": "https://hooks.example/services/the-token-in-a-path#lost,"
+    "https://other.example:443/services/other",
     "AWS_SECRET_ACCESS_KEY": "the-storage-key",
     "SENTRY_DSN": "https://the-dsn-key@sentry.example/1",
 }
 PLANTED = [
     *SECRETS["WEBHOOK_SECRET"].split(","),
-    *(SECRETS[name] for name in ("SECRET_KEY", "BFL_API_KEY", "NOTIFY_SECRET", "NOTIFY_URL")),
+    *(SECRETS[name] for name in ("SECRET_KEY", "BFL_API_KEY", "NOTIFY_SECRET")),
+    "https://hooks.example/services/the-token-in-a-path",
+    *("https://other.example:443/services/other", "https://other.example/services/other"),
     *("the-api-key-of-logs", "the-redis-password", "the-storage-key", "the-dsn-key"),
 ]
 REDACTION = Redaction(settings.load(SECRETS))

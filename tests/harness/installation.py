@@ -41,11 +41,6 @@ _FOREIGN = (
 )
 
 
-def _placed(value: str | None, directory: Path) -> str | None:
-    """A setting of a test module, which does not know the directory yet."""
-    return value and value.replace("{directory}", str(directory))
-
-
 class Installation:
     """Processes by their names in the Procfile; settings are environment variables.
 
@@ -68,7 +63,7 @@ class Installation:
             "REDIS_URL": redis.url,
             "MEDIA_URL": self.media.as_uri(),
             "BFL_SANDBOX_URL": sandbox_url,
-            **{name: _placed(value, directory) for name, value in settings.items()},
+            **settings,
         }
         self.commands = procfile.commands()
         self.code = procfile.ROOT  # where they are run
@@ -140,7 +135,12 @@ class Installation:
         return process
 
     def _environment(self, settings: dict[str, str]) -> dict[str, str]:
-        own = {key: value for key, value in (self.settings | settings).items() if value is not None}
+        # A setting of a test module does not know the directory yet.
+        own = {
+            key: value.replace("{directory}", str(self.directory))
+            for key, value in (self.settings | settings).items()
+            if value is not None
+        }
         every = procfile.environment(own).items()
         return {name: value for name, value in every if name in own or not _is_foreign(name)}
 

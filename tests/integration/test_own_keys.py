@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,30 +11,14 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from jobs.config.settings import load
 from jobs.domain.job import Job
-from jobs.domain.record import Delivery, Request
-from jobs.domain.report import Failure, Role
+from jobs.domain.report import Role
 from jobs.domain.status import Status
-from jobs.services import Services, for_web
 from jobs.signing import MediaLink
-from receiver import context
-from receiver.app import create_app
-from receiver.feed.broker import Broker
-from tests.bench.stored_jobs import PROMPT
 from tests.harness import RedisServer
-from tests.harness.archived import Archived, a_job, moved
-from tests.harness.required_settings import SECRETS
-from tests.harness.stock import VERSION, put_in
+from tests.harness.two_teams import ADMIN, OURS, PLAIN, THEIRS, TwoTeams, of_key, team, two_teams
 from tests.harness.visitor import csrf_token
 
-OURS, THEIRS, PLAIN, ADMIN = "ours", "theirs", "plain", "boss"
-KEYS = {
-    OURS: "the-key-of-our-team-1:admin:own",
-    THEIRS: "the-key-of-their-team:admin:own",
-    PLAIN: "the-key-of-a-plain-app:submit",
-    ADMIN: "the-key-of-the-operator:admin",
-}
 # How each route is tried with the id of a job: by the path, a query, or a body.
 BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
     "GET /api/jobs/<job_id>": lambda _: {"query_string": {"wait": "0"}},
@@ -63,7 +47,7 @@ BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
 OF_ALL = (
     "GET /",
     "GET /?key=theirs",
-    "GET /?q=lighthouse",
+    "GET /?q=lightteams",
     "GET /?status=failed&status=expired",
     "GET /health",
     "GET /start",
@@ -97,83 +81,10 @@ def draft_of(job_id: str) -> dict[str, Any]:
     return {"model": "flux-3-video", "input": {"draft_cache": {"job": job_id}}}
 
 
-def of_key(name: str | None, n: int, status: Status = Status.STORED, **changes: Any) -> Job:
-    """The n-th job, of a key, as it is in a status."""
-    request = Request(key=name, kept_input={"prompt": PROMPT})
-    job = replace(a_job(n), request=request, status=status, **changes)
-    job = moved(job, job.created_at, f"{name or 'nobody'}-{n}")
-    job = replace(job, task_id=f"task-of-{name or 'nobody'}-{n}")
-    if status is Status.READY:
-        return replace(job, delivery=Delivery(expire_at=job.deadline), media=(), ended_at=None)
-    return job if status is Status.STORED else replace(job, media=())
-
-
-def team(name: str | None, first: int) -> list[Job]:
-    """Jobs in several states: stored, a draft, paid and not kept, without a price, ready."""
-    draft = of_key(name, first + 1)
-    bundle = replace(draft.media[0], role=Role.DRAFT_CACHE, content_type="image/webp")
-    lost = Failure("expired", f"why {name} lost it")
-    failed = of_key(name, first + 2, Status.EXPIRED, error=lost)
-    free = of_key(name, first + 3, Status.LOST, cost=None, error=lost)
-    ready = of_key(name, first + 4, Status.READY)
-    return [of_key(name, first), replace(draft, media=(bundle,)), failed, free, ready]
-
-
-@dataclass
-class House:
-    """An application with a database, and jobs of two teams and of nobody."""
-
-    app: Flask
-    services: Services
-    archived: Archived
-
-    def put_in(self, cold: list[Job], hot: list[Job]) -> None:
-        """Jobs that only the archive has, and jobs of Redis."""
-        put_in(self.services.redis, [*cold, *hot])
-        self.archived.archive.put(cold, self.services.store.now())
-        for job in cold:
-            assert self.services.evictions.evict(replace(job, version=VERSION))
-
-    def client(self, name: str) -> Any:
-        """With the key of this name, and logged in with it."""
-        client = self.app.test_client()
-        key = KEYS[name].partition(":")[0]
-        token = csrf_token(client.get("/login").text)
-        client.post("/login", data={"csrf_token": token, "key": key})
-        client.environ_base["HTTP_X_KEY"] = key
-        return client
-
-    def live(self, name: str, path: str) -> str:
-        """All that a stream tells until the process stops."""
-        answer = self.client(name).get(path, headers={"Last-Event-ID": "0-1"})
-        chunks = answer.iter_encoded()
-        found = [next(chunks), next(chunks)]
-        context_of(self.app).get(Broker).close()
-        return b"".join([*found, *chunks]).decode()
-
-
-def context_of(app: Flask) -> context.Parts:
-    parts: context.Parts = app.extensions[context.NAME]
-    return parts
-
-
 @pytest.fixture
-def house(redis_server: RedisServer, tmp_path: Path) -> Iterator[House]:
-    given = {
-        "API_KEYS": ",".join(f"{name}:{rest}" for name, rest in KEYS.items()),
-        "REDIS_URL": redis_server.url,
-        "MEDIA_URL": (tmp_path / "media").as_uri(),
-        "DATABASE_URL": f"sqlite:///{tmp_path}/archive.db",
-        "BFL_SANDBOX_URL": "http://127.0.0.1:9",
-        "HOT_DAYS": "0",
-    }
-    services = for_web(load(SECRETS | given))
-    app = create_app(services)
-    yield House(app, services, Archived(services))
-    context_of(app).close()
-    assert services.archive
-    services.archive.close()
-    services.redis.close()
+def teams(redis_server: RedisServer, tmp_path: Path) -> Iterator[TwoTeams]:
+    with two_teams(redis_server.url, tmp_path) as started:
+        yield started
 
 
 def routes(app: Flask) -> set[str]:
@@ -204,69 +115,71 @@ def told(answer: TestResponse, names: Iterable[str] = ()) -> str:
     return _VOLATILE.sub("*", text)
 
 
-def test_every_route_is_decided(house: House) -> None:
+def test_every_route_is_decided(teams: TwoTeams) -> None:
     decided = set(BY_ID) | {route.partition("?")[0] for route in OF_ALL} | ELSEWHERE
-    assert routes(house.app) == decided
+    assert routes(teams.app) == decided
 
 
 @pytest.mark.parametrize("cold", [False, True], ids=["in Redis", "archived"])
 def test_a_job_of_another_key_or_of_nobody_is_as_one_that_does_not_exist(
-    house: House, *, cold: bool
+    teams: TwoTeams, *, cold: bool
 ) -> None:
     others = team(THEIRS, 10) + team(None, 20)
     if cold:
         others = [job for job in others if job.status.terminal]
-    house.put_in(*((others, []) if cold else ([], others)))
-    before = state_of(house, others)
-    client = house.client(OURS)
+    teams.put_in(*((others, []) if cold else ([], others)))
+    before = state_of(teams, others)
+    client = teams.client(OURS)
     for route in BY_ID:
         unknown = told(ask(client, route, UNKNOWN), [UNKNOWN])
         for job, name in product(others, ("id", "task_id")):
             job_id = getattr(job, name)
             answer = told(ask(client, route, job_id), [job_id])
             assert answer == unknown, (route, job_id)
-    assert state_of(house, others) == before
+    assert state_of(teams, others) == before
 
 
-def state_of(house: House, jobs: list[Job]) -> list[Any]:
-    return [house.services.catalog.load(job.id) for job in jobs]
+def state_of(teams: TwoTeams, jobs: list[Job]) -> list[Any]:
+    return [teams.services.catalog.load(job.id) for job in jobs]
 
 
-def test_what_is_told_of_all_jobs_does_not_change_with_those_of_others(house: House) -> None:
+def test_what_is_told_of_all_jobs_does_not_change_with_those_of_others(teams: TwoTeams) -> None:
     own = team(OURS, 30)
-    house.put_in(own[:1], own[1:])
-    client = house.client(OURS)
+    teams.put_in(own[:1], own[1:])
+    client = teams.client(OURS)
     before = {route: told(ask(client, route)) for route in OF_ALL}
     assert "slots at BFL" not in before["GET /health"]
     assert "ours-30" in before["GET /api/jobs"] and "why ours lost it" in before["GET /"]
     others = [team(name, first) for name, first in ((THEIRS, 10), (None, 20), (THEIRS, 40))]
     for each in others:
-        house.put_in(each[:2], each[2:])
+        teams.put_in(each[:2], each[2:])
     for route, text in before.items():
         assert told(ask(client, route)) == text, route
-    everything = house.client(ADMIN).get("/api/jobs?limit=200").json
+    everything = teams.client(ADMIN).get("/api/jobs?limit=200").json
     assert everything and len(everything["jobs"]) == 20
 
 
 @pytest.mark.parametrize("path", ["/api/events", "/live"])
-def test_a_stream_tells_of_own_jobs_alone_also_from_the_beginning(house: House, path: str) -> None:
+def test_a_stream_tells_of_own_jobs_alone_also_from_the_beginning(
+    teams: TwoTeams, path: str
+) -> None:
     for name, task_id in ((OURS, "a"), (THEIRS, "b"), (OURS, "c"), (THEIRS, "d")):
-        house.client(name).put(f"/api/jobs/{task_id}", json={"metadata": {"of": name}})
-    house.services.store.update("nobody's", lambda job, _: job or of_key(None, 1), new=True)
+        teams.client(name).put(f"/api/jobs/{task_id}", json={"metadata": {"of": name}})
+    teams.services.store.update("nobody's", lambda job, _: job or of_key(None, 1), new=True)
     for name, task_id in ((THEIRS, "b"), (OURS, "c")):
-        assert house.client(name).delete(f"/api/jobs/{task_id}").status_code == 204
-    text = house.live(OURS, path)
+        assert teams.client(name).delete(f"/api/jobs/{task_id}").status_code == 204
+    text = teams.live(OURS, path)
     assert re.findall(r'^data: \{"id":"([^"]+)"', text, re.MULTILINE) == ["a", "c"]
     assert "event: deleted" in text and THEIRS not in text
 
 
 def test_a_callback_of_nobody_s_task_belongs_to_the_first_key_that_announces_it(
-    house: House,
+    teams: TwoTeams,
 ) -> None:
     for task_id in ("first", "second"):
         nobody = replace(of_key(None, 1), id=task_id, task_id=task_id, is_submission=False)
-        house.put_in([], [nobody])
-    ours, theirs, plain = (house.client(name) for name in (OURS, THEIRS, PLAIN))
+        teams.put_in([], [nobody])
+    ours, theirs, plain = (teams.client(name) for name in (OURS, THEIRS, PLAIN))
     assert plain.get("/api/jobs/first").json["key"] is None
     assert ours.put("/api/jobs/first", json={"metadata": {"a": 1}}).json["key"] == OURS
     refused = theirs.put("/api/jobs/first", json={"metadata": {"a": 2}})
@@ -277,57 +190,59 @@ def test_a_callback_of_nobody_s_task_belongs_to_the_first_key_that_announces_it(
     assert ours.get("/api/jobs/second").status_code == 404
 
 
-def test_only_its_key_and_an_admin_change_an_announced_job(house: House) -> None:
-    house.client(THEIRS).put("/api/jobs/task", json={"metadata": {"n": 1}})
+def test_only_its_key_and_an_admin_change_an_announced_job(teams: TwoTeams) -> None:
+    teams.client(THEIRS).put("/api/jobs/task", json={"metadata": {"n": 1}})
     change = {"metadata": {"n": 2}}
     for name in (PLAIN, OURS):
-        answer = house.client(name).put("/api/jobs/task", json=change)
+        answer = teams.client(name).put("/api/jobs/task", json=change)
         assert (answer.status_code, answer.json["code"]) == (409, "other_key")
-    assert house.client(PLAIN).get("/api/jobs/task").json["metadata"] == {"n": 1}
-    assert house.client(ADMIN).put("/api/jobs/task", json=change).json["key"] == THEIRS
-    assert house.client(THEIRS).get("/api/jobs/task").json["metadata"] == {"n": 2}
+    assert teams.client(PLAIN).get("/api/jobs/task").json["metadata"] == {"n": 1}
+    assert teams.client(ADMIN).put("/api/jobs/task", json=change).json["key"] == THEIRS
+    assert teams.client(THEIRS).get("/api/jobs/task").json["metadata"] == {"n": 2}
 
 
-def test_a_submission_from_the_command_line_is_claimed_by_no_announcement(house: House) -> None:
+def test_a_submission_from_the_command_line_is_claimed_by_no_announcement(teams: TwoTeams) -> None:
     mine = replace(of_key(None, 1), is_submission=True)
-    house.put_in([], [mine])
+    teams.put_in([], [mine])
     for name in (OURS, PLAIN):
-        assert house.client(name).put(f"/api/jobs/{mine.id}").status_code == 409
+        assert teams.client(name).put(f"/api/jobs/{mine.id}").status_code == 409
 
 
 @pytest.mark.parametrize(("cold", "number"), [(False, 4100), (True, 150)])
 def test_a_page_is_of_own_jobs_however_many_of_others_lie_between(
-    house: House, *, cold: bool, number: int
+    teams: TwoTeams, *, cold: bool, number: int
 ) -> None:
     """None ends at a job of another key, whose position the cursor would tell."""
     ours = range(0, number, number // 20)
     jobs = [of_key(OURS if n in ours else THEIRS, n) for n in range(number)]
-    house.put_in(*((jobs, []) if cold else ([], jobs)))
+    teams.put_in(*((jobs, []) if cold else ([], jobs)))
     query = {"limit": str(len(ours)), "model": "flux-2-pro"}
-    page = house.client(OURS).get("/api/jobs", query_string=query).json
+    page = teams.client(OURS).get("/api/jobs", query_string=query).json
     assert [job["id"] for job in page["jobs"]] == [f"ours-{n}" for n in reversed(ours)]
     assert page["next_cursor"] is None
 
 
-def test_a_link_to_a_draft_of_others_submits_nothing(house: House) -> None:
+def test_a_link_to_a_draft_of_others_submits_nothing(teams: TwoTeams) -> None:
     (draft,) = [job for job in team(THEIRS, 10) if job.media and job.media[0].role != Role.SAMPLE]
-    house.put_in([], [draft])
-    token = house.services.links.sign(MediaLink(draft.id, 0, int(house.services.store.now()) + 60))
+    teams.put_in([], [draft])
+    token = teams.services.links.sign(MediaLink(draft.id, 0, int(teams.services.store.now()) + 60))
     body = {"model": "flux-3-video", "input": {"draft_cache": f"https://x.example/media/{token}"}}
-    assert house.client(THEIRS).post("/api/jobs", json=body).status_code == 202
-    assert house.client(OURS).post("/api/jobs", json=body).status_code == 422
+    assert teams.client(THEIRS).post("/api/jobs", json=body).status_code == 202
+    assert teams.client(OURS).post("/api/jobs", json=body).status_code == 422
 
 
-def test_the_number_of_each_tab_is_that_of_own_jobs_in_redis_and_the_archive(house: House) -> None:
+def test_the_number_of_each_tab_is_that_of_own_jobs_in_redis_and_the_archive(
+    teams: TwoTeams,
+) -> None:
     for name, first in ((OURS, 10), (THEIRS, 40), (THEIRS, 70)):
         jobs = team(name, first)
-        house.put_in(jobs[:1], jobs[1:])
-    counts = house.services.metrics.jobs_by_status(OURS)
+        teams.put_in(jobs[:1], jobs[1:])
+    counts = teams.services.metrics.jobs_by_status(OURS)
     assert {status: n for status, n in counts.items() if n} == dict.fromkeys(
         (Status.EXPIRED, Status.LOST, Status.READY), 1
     ) | {Status.STORED: 2}
-    house.services.catalog.recall("ours-10")
-    assert house.services.metrics.jobs_by_status(OURS) == counts
-    house.services.redis.delete("fluxkeep:cold")  # and counted anew by the next pass
-    house.archived.sweep.run_pass()
-    assert house.services.metrics.jobs_by_status(OURS) == counts
+    teams.services.catalog.recall("ours-10")
+    assert teams.services.metrics.jobs_by_status(OURS) == counts
+    teams.services.redis.delete("fluxkeep:cold")  # and counted anew by the next pass
+    teams.archived.sweep.run_pass()
+    assert teams.services.metrics.jobs_by_status(OURS) == counts

@@ -67,6 +67,10 @@ def too_many_announced(stack: Stack) -> Response:
     return [stack.installation.client("submit").put_job(f"made-up-{n}") for n in range(3)][-1]
 
 
+def other_key(stack: Stack) -> Response:
+    return stack.installation.client("submit").put_job(stack.announced().id, metadata={"n": "2"})
+
+
 def unreadable_record(stack: Stack) -> Response:
     with stack.installation.redis.client() as redis:
         redis.set(f"{RECORD_PREFIX}broken", b"\x00")
@@ -154,6 +158,7 @@ PROVOKED: dict[str, tuple[Callable[[Stack], Response], str]] = {
     "idempotency_key_reused": (idempotency_key_reused, "`Idempotency-Key`"),
     "rate_limited": (rate_limited, "Too many wrong keys from your address: come again later."),
     "too_many_announced": (too_many_announced, "`MAX_ANNOUNCED`"),
+    "other_key": (other_key, "Another API key"),
     "unreadable_record": (unreadable_record, "repair"),
     "queue_full": (queue_full, "`Retry-After`"),
     "storage_unavailable": (storage_unavailable, "The media storage failed"),

@@ -113,12 +113,14 @@ def _queues_and_slots(state: State) -> Iterator[str]:
 def _search_indexes(state: State) -> Iterator[str]:
     wanted: dict[str, set[str]] = {}
     for job in state.jobs:
-        for kind, value in (("model", job.model), ("source", job.source)):
+        of_key = job.request.key and f"{job.request.key}:{job.status}"
+        for kind, value in (("model", job.model), ("source", job.source), ("key", of_key)):
             if value:
                 wanted.setdefault(f"{BY}{kind}:{value}", set()).add(job.id)
     keys = [text(key) for key in state.redis.scan_iter(f"{BY}*")]
     found = {key: members(state.redis, key) for key in keys}
-    single = {key: ids for key, ids in found.items() if key.startswith((f"{BY}model:", f"{BY}sou"))}
+    kinds = tuple(f"{BY}{kind}:" for kind in ("model", "source", "key"))
+    single = {key: ids for key, ids in found.items() if key.startswith(kinds)}
     for key in sorted(single.keys() | wanted.keys()):
         yield from _differences(f"I2: {key}", wanted.get(key, set()), single.get(key, set()))
     with_metadata = {job.id for job in state.jobs if job.metadata}

@@ -68,7 +68,10 @@ def too_many_announced(stack: Stack) -> Response:
 
 
 def other_key(stack: Stack) -> Response:
-    return stack.installation.client("submit").put_job(stack.announced().id, metadata={"n": "2"})
+    task = stack.generate()
+    stack.stored(task)  # of nobody, until it is announced
+    stack.announce(task)
+    return stack.installation.client("submit").put_job(task.id, metadata={"n": "2"})
 
 
 def unreadable_record(stack: Stack) -> Response:

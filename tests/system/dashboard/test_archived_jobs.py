@@ -113,6 +113,6 @@ def test_the_page_of_an_archived_job_is_an_error_that_passes(stack: Stack) -> No
     answer = visitor.get("/jobs/some-archived-job")
     assert answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0
     assert "The database of ended jobs does not answer." in answer.text
-    wait_text = "does not answer (Is a directory)"
+    wait_text = "does not answer (SQLITE_CANTOPEN"
     wait_for("the check", lambda: wait_text in visitor.text("/health"), 20)
     assert "Running, with 1 warning" in visitor.text("/health")

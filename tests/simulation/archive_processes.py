@@ -74,7 +74,7 @@ def sweeper(world: Any) -> None:
 
 
 def _until_due(world: Any, key: bytes, least: float, most: float) -> float:
-    now = world.scheduler.now
+    now = world.scheduler.local_now  # by which the process finds what is due
     first = min(world.redis.data.get(key, {}).values(), default=now + most)
     return float(min(max(first - now, least), most))
 

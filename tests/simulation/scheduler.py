@@ -172,6 +172,11 @@ class Scheduler:
         finally:
             process.awaits = lambda: True
 
+    @property
+    def local_now(self) -> float:
+        """What the clock of the process at work says, without a new fault."""
+        return self.now + (self._current.clock_error if self._current else 0.0)
+
     def clock(self) -> float:
         """Read the clock of the process at work, which may be wrong from now on."""
         process = self._current

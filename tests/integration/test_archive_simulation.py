@@ -24,7 +24,7 @@ DAY = 86400.0
 SEEDS = range(2)
 SEEDS_FOR_FLAWS = range(150)
 SECONDS_TO_FIND = 60.0
-SHORTEN_SECONDS = 3.0
+SHORTEN_SECONDS = 1.0  # of a trace that nobody reads unless they run this alone
 PLAIN = Faults(kills=1)
 # Its snapshot is older than BFL's callbacks, and its URLs are dead when Redis comes back.
 UNSTORED = ArchiveFaults(redis_days=0.02, fault_days=(0.5 / DAY,), days=6)

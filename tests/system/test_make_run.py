@@ -103,23 +103,47 @@ def test_ended_jobs_are_kept_beside_the_other_data_of_a_run(a_run: Run) -> None:
 # Before it runs.
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
-def test_a_run_makes_no_database_where_one_or_a_redis_is_given(
-    tmp_path: Path, redis_server: RedisServer, name: str
+@pytest.fixture(scope="module")
+def a_run_with_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """A `make run` with a database, a host, keys and a secret of one's own, and without a port."""
+    directory, usual = copy(tmp_path_factory.mktemp("given")), first_free_port("127.0.0.1")
+    given = {
+        "DATABASE_URL": f"sqlite:///{directory}/own.db",
+        "LISTEN_HOST": "0.0.0.0",  # noqa: S104 - that is what is tested
+        "API_KEYS": "me:a-key-of-ones-own-canary:admin",
+        "WEBHOOK_SECRET": "-a-secret-with-a-dash-canary",
+        "PORT": "",
+    }
+    with socket.create_server(("127.0.0.1", usual)), running(directory, **given) as run:
+        run.url = run.printed(r"Fluxkeep is running at (\S+)")[1]
+        assert int(run.url.rpartition(":")[2]) > usual
+        yield run
+
+
+def test_without_a_port_the_next_free_one_is_taken(a_run_with_settings: Run) -> None:
+    assert requests.get(f"{a_run_with_settings.url}/healthz", timeout=10).ok
+    assert a_run_with_settings.made()["FLUXKEEP_URL"] == a_run_with_settings.url
+    assert a_run_with_settings.command("jobs", "list").returncode == 0
+
+
+def test_a_run_makes_no_database_where_one_is_given(a_run_with_settings: Run) -> None:
+    a_run_with_settings.printed("Ctrl-C stops")
+    assert "DATABASE_URL" not in a_run_with_settings.made()
+    assert not (a_run_with_settings.directory / "var/archive.db").exists()
+
+
+def test_it_listens_elsewhere_when_asked(a_run_with_settings: Run) -> None:
+    port = int(a_run_with_settings.url.rpartition(":")[2])
+    socket.create_connection(("127.0.0.2", port), timeout=5).close()
+
+
+def test_keys_that_are_given_are_not_shown_and_a_secret_may_begin_with_a_dash(
+    a_run_with_settings: Run,
 ) -> None:
-    given = {"DATABASE_URL": f"sqlite:///{tmp_path}/own.db", "REDIS_URL": redis_server.url}
-    with running(copy(tmp_path), **{name: given[name]}) as run:
-        run.printed("Ctrl-C stops")
-        assert "DATABASE_URL" not in run.made()
-        assert not (run.directory / "var/archive.db").exists()
-
-
-def test_it_listens_elsewhere_when_asked(tmp_path: Path) -> None:
-    every_address = "0.0.0.0"  # noqa: S104 - that is what is tested
-    with running(copy(tmp_path), LISTEN_HOST=every_address) as run:
-        run.printed("Ctrl-C stops")
-        port = int(run.url.rpartition(":")[2])
-        socket.create_connection(("127.0.0.2", port), timeout=5).close()
+    a_run_with_settings.printed(r"Sample: stored, http")  # the sandbox took the secret
+    assert "canary" not in a_run_with_settings.process.output()
+    # Kept for a later run without.
+    assert a_run_with_settings.keys().keys() == {"admin", "submit"}
 
 
 def test_a_busy_port_is_one_line(tmp_path: Path) -> None:
@@ -144,19 +168,6 @@ def test_a_busy_port_is_named_before_any_installation_and_a_moved_folder_gets_a_
     assert "-m venv" in made(moved, "--dry-run", "run").stdout
 
 
-def test_without_a_port_the_next_free_one_is_taken(tmp_path: Path) -> None:
-    usual = first_free_port("127.0.0.1")
-    with (
-        socket.create_server(("127.0.0.1", usual)),
-        running(copy(tmp_path), PORT="") as run,
-    ):
-        url = run.printed(r"Fluxkeep is running at (\S+)")[1]
-        assert int(url.rpartition(":")[2]) > usual
-        assert requests.get(f"{url}/healthz", timeout=10).ok
-        assert run.made()["FLUXKEEP_URL"] == url
-        assert run.command("jobs", "list").returncode == 0
-
-
 def made(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A `make` that fails, or that only says what it would do."""
     given = {"PATH": os.environ["PATH"], "PYTHON": sys.executable}
@@ -170,15 +181,19 @@ def made(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_with_a_key_the_welcome_says_whether_bfl_accepts_it(
-    tmp_path: Path, sandbox: Sandbox
+def test_with_a_key_the_welcome_says_whether_bfl_accepts_it_and_a_redis_has_no_database_beside_it(
+    tmp_path: Path, sandbox: Sandbox, redis_server: RedisServer
 ) -> None:
-    directory, given = copy(tmp_path), {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": "one-key"}
+    directory = copy(tmp_path)
+    given = {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": "one-key"}
+    given["REDIS_URL"] = redis_server.url
     for keys, said in (({"one-key"}, "accepted, [0-9]"), ({"another"}, "BFL refuses the key")):
         sandbox.settings.keys = keys
         with running(directory, **given) as run:
             run.printed(f"BFL key: {said}")
             assert not [line for line in run.process.output().splitlines() if "Sample" in line]
+            assert "DATABASE_URL" not in run.made()
+            assert not (run.directory / "var/archive.db").exists()
 
 
 def test_the_welcome_says_which_bfl_it_is_what_it_costs_and_how_results_come(
@@ -199,15 +214,3 @@ def test_a_file_of_settings_that_cannot_be_read_is_one_line(tmp_path: Path) -> N
     run = Run(directory, free_port())
     assert run.process.wait() == 1
     assert run.process.output() == "Fluxkeep cannot start: .env: is not UTF-8\n"
-
-
-def test_keys_that_are_given_are_not_shown_and_a_secret_may_begin_with_a_dash(
-    tmp_path: Path,
-) -> None:
-    given = "me:a-key-of-ones-own-canary:admin"
-    with running(
-        copy(tmp_path), API_KEYS=given, WEBHOOK_SECRET="-a-secret-with-a-dash-canary"
-    ) as run:
-        run.printed(r"Sample: stored, http")  # the sandbox took the secret
-        assert "canary" not in run.process.output()
-        assert run.keys().keys() == {"admin", "submit"}  # kept for a later run without

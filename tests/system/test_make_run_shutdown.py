@@ -23,16 +23,6 @@ def a_run_to_end(tmp_path: Path) -> Iterator[Run]:
         yield run
 
 
-def test_when_redis_dies_all_end_and_its_name_is_printed(a_run_to_end: Run) -> None:
-    run = a_run_to_end
-    before = run.offspring()
-    processes.send(run.pid("redis"), signal.SIGKILL)
-    assert run.process.wait(120) == 1
-    assert not _living(before)
-    last_line = run.process.output().splitlines()[-1]
-    assert last_line.startswith("Fluxkeep has stopped: redis ended with signal 9")
-
-
 def test_a_process_that_cannot_start_says_why_at_the_end(tmp_path: Path) -> None:
     directory = copy(tmp_path)
     with (directory / "Procfile").open("a") as procfile:
@@ -79,7 +69,7 @@ def _in(directory: Path) -> list[str]:
     return found
 
 
-def test_one_signal_stops_everything_and_the_next_run_has_the_same_jobs_keys_and_redis(
+def test_one_signal_stops_all_the_next_run_has_its_jobs_keys_and_redis_and_ends_without_redis(
     tmp_path: Path,
 ) -> None:
     directory = copy(tmp_path)
@@ -99,6 +89,17 @@ def test_one_signal_stops_everything_and_the_next_run_has_the_same_jobs_keys_and
         assert _without_port(run) == made
         run.client().wait_for(run.client().submit(prompt="a fox")["id"])
         assert len(run.client().jobs()) == 2, "no second sample"
+        _lose_redis(run)
+
+
+def _lose_redis(run: Run) -> None:
+    """All end, and the last line names what did."""
+    before = run.offspring()
+    processes.send(run.pid("redis"), signal.SIGKILL)
+    assert run.process.wait(120) == 1
+    assert not _living(before)
+    last_line = run.process.output().splitlines()[-1]
+    assert last_line.startswith("Fluxkeep has stopped: redis ended with signal 9")
 
 
 def _without_port(run: Run) -> dict[str, str]:

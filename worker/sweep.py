@@ -29,8 +29,13 @@ log = logging.getLogger(__name__)
 
 def main() -> int:
     services, stop = startup.start("sweep"), threading.Event()
+    is_stopping = False
 
     def begin_shutdown(*_: object) -> None:
+        nonlocal is_stopping
+        if is_stopping:  # a second signal may come while the first one holds the event's lock
+            return
+        is_stopping = True
         stop.set()
         exit_in_time()  # a step may retry for a minute while Redis is down
 

@@ -55,7 +55,7 @@ class Catalog:
 
         With `or_new` ids that Redis has never heard of are new while the database is away.
         """
-        known = self._evictions.look_up(list(dict.fromkeys(job_ids)))
+        known = self._evictions.known_jobs(list(dict.fromkeys(job_ids)))
         hot = {
             name: codec.decode_if_readable(one.record) for name, one in known.items() if one.record
         }
@@ -73,7 +73,7 @@ class Catalog:
 
     def _current(self, rows: Sequence[Row]) -> dict[str, Job]:
         """The jobs of rows: as Redis has them, if it does (I25); without deleted ones (I27)."""
-        known = self._evictions.look_up([row.job.id for row in rows])
+        known = self._evictions.known_jobs([row.job.id for row in rows])
         found = {}
         for row in rows:
             job, one = row.job, known[row.job.id]

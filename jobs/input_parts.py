@@ -18,7 +18,7 @@ from jobs.domain.errors import NotMedia
 from jobs.domain.media_references import leaves
 from jobs.domain.record import MediaFile
 from jobs.storage.base import MediaStorage
-from jobs.storage.errors import translate_errors
+from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import OPAQUE
 from jobs.storage.media_types import HEAD_BYTES, content_type
 from jobs.storage.staging import sync

@@ -25,7 +25,7 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.providers import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
 from jobs.store import durability
 from jobs.store.batching import Batching
-from jobs.store.clock import Clock, LoggedRetry
+from jobs.store.clock import Clock
 from jobs.store.commit import Followers
 from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
@@ -37,6 +37,7 @@ from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.live_schemas import LiveSchemas
 from jobs.store.metrics import Metrics
+from jobs.store.outages import LoggedRetry
 from jobs.store.rate_limiter import RateLimiter
 from jobs.store.refused_callbacks import RefusedCallbacks
 from jobs.store.rq_queue import RqQueue

@@ -18,7 +18,7 @@ from jobs.domain.media_references import replace_texts, texts
 from jobs.input_parts import Encoding, InputPart
 from jobs.inputs import DATA_URL, FILES_MAX, JSON_MAX_BYTES, too_many_parts
 from jobs.net import strict_json
-from jobs.storage.errors import translate_errors
+from jobs.storage.error_translation import translate_errors
 
 LONG_BYTES = 64 * 1024  # as it stands in the body
 PIECE_BYTES = 64 * 1024

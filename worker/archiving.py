@@ -104,7 +104,7 @@ class Archiving:
         position: Position | None = None
         while found := self._archive.page(Search(), BATCH, position):
             jobs = {row.job.id: row.job for row in found}
-            known = self._evictions.look_up([*jobs])
+            known = self._evictions.known_jobs([*jobs])
             for job in jobs.values():
                 if known[job.id].record is None and not known[job.id].hides(job.version):
                     return job.created_at
@@ -114,7 +114,7 @@ class Archiving:
     # Jobs that are due.
 
     def _archive_jobs(self, due: dict[str, float], now: float) -> None:
-        known, rows = self._evictions.look_up([*due]), self._archive.versions([*due])
+        known, rows = self._evictions.known_jobs([*due]), self._archive.versions([*due])
         new, next_looks = list[Job](), dict[str, float | None]()
         for job_id in due:
             row = rows.get(job_id)

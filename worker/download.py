@@ -17,7 +17,7 @@ from jobs.domain.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpir
 from jobs.domain.report import Role
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl
-from jobs.storage.errors import translate_errors
+from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import OPAQUE
 from jobs.storage.media_types import HEAD_BYTES, content_type
 from jobs.storage.staging import sync

@@ -36,7 +36,7 @@ class RetentionOfRows:
     def _clean(self, cutoff: float, delete: Callable[[Job], None], *, with_objects: bool) -> int:
         """Delete what is due after the last batch; one that fails has its turn in the next walk."""
         jobs = list(self._due(cutoff, with_objects=with_objects))
-        known = self._services.evictions.look_up([job.id for job in jobs])
+        known = self._services.evictions.known_jobs([job.id for job in jobs])
         for job in jobs:
             if known[job.id].record or known[job.id].hides(job.version):
                 continue  # one that Redis has is due there

@@ -10,7 +10,7 @@ from functools import partial
 from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
 from jobs.services import Services
-from worker import background, bfl_schemas, erasure, input_cleanup, published_objects, startup
+from worker import bfl_schemas, erasure, input_cleanup, loops, published_objects, startup
 from worker.archiving import Archiving
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.cleanup import RetentionCleanup
@@ -47,24 +47,22 @@ def main() -> int:
     if services.archive:
         archiving = Archiving(services, services.archive)
         retention_of_rows = RetentionOfRows(services, services.archive)
-        threads.append(background.start(archiving.run_pass, stop, "archive"))
-        threads.append(background.start(retention_of_rows.run_batch, stop, "rows"))
+        threads.append(loops.start(archiving.run_pass, stop, "archive"))
+        threads.append(loops.start(retention_of_rows.run_batch, stop, "rows"))
     threads += [
-        background.start(
-            partial(published_objects.delete_left_objects, services), stop, "superseded"
-        ),
-        background.start(
+        loops.start(partial(published_objects.delete_left_objects, services), stop, "superseded"),
+        loops.start(
             partial(dispatch_due, services, notifications),
             stop,
             "notifications",
             at_end=notifications.close,
         ),
-        background.start(retention.run_batch, stop, "retention"),
-        background.start(partial(erasure.step, services), stop, "erasures"),
-        background.start(partial(input_cleanup.run_batch, services), stop, "inputs"),
-        background.start(partial(bfl_schemas.read_if_due, services), stop, "schemas"),
+        loops.start(retention.run_batch, stop, "retention"),
+        loops.start(partial(erasure.step, services), stop, "erasures"),
+        loops.start(partial(input_cleanup.run_batch, services), stop, "inputs"),
+        loops.start(partial(bfl_schemas.read_if_due, services), stop, "schemas"),
     ]
-    background.repeat(partial(sweep, services), stop)
+    loops.repeat(partial(sweep, services), stop)
     until = time.monotonic() + JOIN_SECONDS
     for thread in threads:  # one that a storage blocks for longer ends with the process
         thread.join(max(until - time.monotonic(), 0))

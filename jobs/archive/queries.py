@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from math import inf, nextafter
 from typing import Any, NamedTuple
 
-from jobs import words
+from jobs import search_words
 from jobs.archive import rows
 from jobs.archive.database import Transaction
 from jobs.store.listing import Position
@@ -54,7 +54,7 @@ def page(
     """Up to so many rows that may match, newest first, older than a position."""
     end = min(before or _LAST, Position(search.until or _LAST.created_at, ""))
     span, conditions = _Span(Position(search.since or 0.0, ""), end), _conditions(search)
-    phrases = words.phrases(search.words or "")[:INDEXED_MAX]
+    phrases = search_words.phrases(search.words or "")[:INDEXED_MAX]
     dialect = (WALKED_BEFORE_FTS5, "+") if has_numbers else (WALKED, "")
     query = _Query(search, conditions, phrases, *dialect)
     if not phrases and len(conditions) < 2:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from jobs import words
+from jobs import search_words
 from jobs.archive.database import BadRow, Transaction
 from jobs.domain.job import Job
 from jobs.domain.record import Request
@@ -63,7 +63,7 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
         job.cost,
         _seed(job),
         int(bool(job.object_keys)),
-        words.of_job(job),
+        search_words.of_job(job),
         clean(_NULS.sub(r"\1", json.dumps(dict(job.metadata), ensure_ascii=False))),
         job.version,
         archived_at,

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from jobs.domain.errors import StorageError
 from jobs.storage import layout
-from jobs.storage.errors import translate_errors
+from jobs.storage.error_translation import translate_errors
 from jobs.storage.staging import StagingDirectory, sync
 
 Verb = Literal["GET", "HEAD"]

@@ -9,7 +9,7 @@ import obstore
 from obstore.exceptions import BaseError, GenericError
 
 from jobs.storage.base import ListedObject, MediaStorage, Verb
-from jobs.storage.errors import is_missing_bucket, translate_errors
+from jobs.storage.error_translation import is_missing_bucket, translate_errors
 from jobs.storage.layout import OPAQUE, content_type_of, job_id_of, job_key_prefix, kind_of
 from jobs.storage.providers import Provider
 from jobs.storage.staging import StagingDirectory, temporary_directory

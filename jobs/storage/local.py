@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from jobs.storage.base import ListedObject, MediaStorage
-from jobs.storage.errors import translate_errors
+from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import day_of, job_id_of, job_key_prefix, kind_of
 from jobs.storage.staging import StagingDirectory, sync
 

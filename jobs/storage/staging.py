@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from jobs.domain.errors import StorageError
-from jobs.storage.errors import translate_errors
+from jobs.storage.error_translation import translate_errors
 
 ABANDONED_AFTER_SECONDS = 60.0
 

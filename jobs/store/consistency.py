@@ -11,9 +11,9 @@ from redis import Redis
 
 from jobs.domain.job import Job
 from jobs.store import codec, indexes, keys
-from jobs.store.clock import unavailable
 from jobs.store.job_store import JobStore
 from jobs.store.listing import load_records
+from jobs.store.outages import unavailable
 from jobs.store.scripts import Command
 
 PAGE = 200

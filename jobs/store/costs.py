@@ -15,9 +15,10 @@ from typing_extensions import TypedDict
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timeline import utc
-from jobs.store.clock import Clock, unavailable
+from jobs.store.clock import Clock
 from jobs.store.indexes import of_key
 from jobs.store.keys import COSTS_PREFIX, UNKEPT, UNKEPT_UNPRICED
+from jobs.store.outages import unavailable
 from jobs.store.scripts import Command
 
 UNITS_PER_CREDIT = 10_000  # integers do not drift

@@ -11,8 +11,8 @@ from redis import Redis
 from jobs.domain.job import Job
 from jobs.domain.record import PRIVATE_FIELDS
 from jobs.domain.status import TERMINAL
-from jobs.store.clock import unavailable
 from jobs.store.keys import EVENTS
+from jobs.store.outages import unavailable
 from jobs.store.scripts import Command
 
 EVENTS_MAX = 20_000  # some megabytes, and hours of an ordinary day

@@ -9,10 +9,10 @@ from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL, Status
 from jobs.store import codec, commit, keys, scripts
 from jobs.store.batching import Batching
-from jobs.store.clock import unavailable
 from jobs.store.indexes import indexes, unkept_sets
 from jobs.store.job_store import JobStore
 from jobs.store.metrics import Counter, counted
+from jobs.store.outages import unavailable
 from jobs.store.scripts import Command, write_essential
 
 NEWEST = "newest"  # the creation time of the newest job that only the archive has
@@ -50,15 +50,15 @@ class Evictions:
         self._redis: Any = batching.redis  # its types leave open whether replies are bytes
         self._store = store
         register = self._redis.register_script
-        self._look_up_script = register(scripts.read("look_up"))
+        self._load_known = register(scripts.read("known_jobs"))
         self._recall_script = register(scripts.read("recall"))
         self._reschedule_script = register(scripts.read("reschedule"))
 
-    def look_up(self, job_ids: Sequence[str]) -> dict[str, Known]:
+    def known_jobs(self, job_ids: Sequence[str]) -> dict[str, Known]:
         """What Redis knows of these jobs at one moment."""
         arguments = [keys.RECORD_PREFIX, keys.TOMBSTONE_PREFIX, *job_ids]
         with unavailable():
-            found = self._look_up_script(keys=[keys.DELETIONS], args=arguments) if job_ids else []
+            found = self._load_known(keys=[keys.DELETIONS], args=arguments) if job_ids else []
         return {
             job_id: Known(
                 record,

@@ -1,8 +1,7 @@
 """Job records in Redis: every change is one compare-and-set, its follow-up work included (I2)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from redis.commands.core import Script
 
@@ -11,7 +10,7 @@ from jobs.domain import errors, notifications
 from jobs.domain.job import Job
 from jobs.store import codec, commit, events, keys, scripts
 from jobs.store.batching import Batching
-from jobs.store.clock import Clock, unavailable
+from jobs.store.clock import Clock
 from jobs.store.commit import (
     NO_COUNTS,
     NO_FOLLOWERS,
@@ -23,6 +22,8 @@ from jobs.store.commit import (
     CommitOutcome,
     Followers,
 )
+from jobs.store.outages import unavailable
+from jobs.store.pending import Due, PendingWork
 from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import Command, write_essential
 
@@ -35,24 +36,6 @@ _ERRORS = {
     CommitOutcome.DELETED: errors.UnknownJob,
 }
 Step = Callable[[Job | None, float], After]
-
-
-class PendingWork(NamedTuple):
-    """Ids of jobs that wait for a worker, most urgent first, and the record of the first."""
-
-    ids: tuple[str, ...]
-    record: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """Jobs to check now, and pending jobs for which RQ has no job."""
-
-    now: float
-    ids: tuple[str, ...]
-    without_rq_job: tuple[str, ...]
-    rq_jobs: int  # length of RQ's queue
-    next_at: float | None
 
 
 class JobStore:

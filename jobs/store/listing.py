@@ -11,8 +11,8 @@ from redis import Redis
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store import codec, scripts
-from jobs.store.clock import unavailable
 from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX, TASK_PREFIX
+from jobs.store.outages import unavailable
 from jobs.store.search import Group, Search
 
 # A page ends after so many jobs, matching or not, so that its cost is bounded.

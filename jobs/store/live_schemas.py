@@ -12,8 +12,8 @@ from redis import Redis
 from jobs.bfl import schema
 from jobs.bfl.schema import Endpoint
 from jobs.domain.errors import StoreUnavailable
-from jobs.store.clock import unavailable
 from jobs.store.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
+from jobs.store.outages import unavailable
 
 RETRY_SECONDS = 3600
 MAX_AGE_SECONDS = 30.0

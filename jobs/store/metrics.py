@@ -12,7 +12,8 @@ from redis import Redis
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.store import keys
-from jobs.store.clock import Clock, unavailable
+from jobs.store.clock import Clock
+from jobs.store.outages import unavailable
 from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import write_essential
 from jobs.store.search import of_key

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from jobs.config.quotas import RateLimit
 from jobs.store import scripts
 from jobs.store.batching import Batching
-from jobs.store.clock import unavailable
 from jobs.store.keys import KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
+from jobs.store.outages import unavailable
 
 # Per address: more than a person mistypes, too few to find a key by guessing.
 WRONG_KEYS_MAX = RateLimit(30, 60)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from jobs import words
+from jobs import search_words
 from jobs.domain.job import Job
 from jobs.domain.status import Source, Status
 from jobs.store import keys
@@ -136,5 +136,5 @@ class Search:
             and self.sha256 in (None, *(file.sha256 for file in job.media))
             and self.key in (None, job.request.key)
             and self.owner in (None, job.request.key)
-            and (self.words is None or words.matches(job, self.words))
+            and (self.words is None or search_words.matches(job, self.words))
         )

@@ -7,7 +7,7 @@ from typing import Any
 from redis import Redis
 
 from jobs.store import keys
-from jobs.store.clock import unavailable
+from jobs.store.outages import unavailable
 from jobs.store.scripts import write_essential
 
 NOTES_READ_MAX = 100_000

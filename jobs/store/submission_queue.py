@@ -8,8 +8,9 @@ from redis import Redis
 
 from jobs.config.quotas import ConcurrencyLimits
 from jobs.store import indexes, scripts
-from jobs.store.clock import Clock, unavailable
+from jobs.store.clock import Clock
 from jobs.store.keys import ACTIVE, CIRCUITS, IN_FLIGHT, QUEUE_PREFIX, QUEUES
+from jobs.store.outages import unavailable
 
 ALL_MODELS = "*"  # scope of a circuit that is open for all models
 HALF_OPEN_SECONDS = 60.0

@@ -126,7 +126,7 @@ def _unarchived(services: Services, archive: Archive) -> list[str]:
     postponed = services.evictions.postponed(now, READ_MAX)
     for first in range(0, len(postponed), BATCH):
         ids = postponed[first : first + BATCH]
-        rows, known = archive.versions(ids), services.evictions.look_up(ids)
+        rows, known = archive.versions(ids), services.evictions.known_jobs(ids)
         for job_id, (record, *_) in known.items():
             job = codec.decode_if_readable(record) if record else None
             is_old = job is not None and job.end < now - UNARCHIVED_SECONDS

@@ -9,9 +9,9 @@ from jobs.config.settings import Settings
 from jobs.domain.errors import StoreUnavailable
 from jobs.net.ip import is_loopback_host, is_public
 from jobs.store import durability
-from jobs.store.clock import unavailable
 from jobs.store.durability import Durability
 from jobs.store.metrics import Metrics
+from jobs.store.outages import unavailable
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 

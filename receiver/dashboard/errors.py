@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from flask import Flask, Response, make_response, render_template, request
 
-from receiver.dashboard import navigation
+from receiver.dashboard import template_context
 from receiver.dashboard.security_headers import SecurityHeaders
 from receiver.schemas.endpoint_spec import PROBLEM
 
@@ -18,7 +18,9 @@ def install(app: Flask, headers: SecurityHeaders) -> None:
         if response.mimetype != PROBLEM or not _is_for_a_person():
             return response
         status, detail = HTTPStatus(response.status_code), response.get_json()["detail"]
-        text = render_template("error.html", status=status, detail=detail, **navigation.context())
+        text = render_template(
+            "error.html", status=status, detail=detail, **template_context.context()
+        )
         page = make_response(text, status)
         for name, value in response.headers.items():
             if name not in ("Content-Type", "Content-Length"):

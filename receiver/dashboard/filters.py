@@ -8,7 +8,7 @@ from flask import Flask
 from jinja2 import StrictUndefined
 from markupsafe import Markup, escape
 
-from jobs import words
+from jobs import search_words
 from jobs.domain.timeline import rfc3339, utc
 from jobs.store.search import as_text
 from receiver.context import services
@@ -99,9 +99,9 @@ def as_json(value: Any) -> str:
 
 def marked(text: str, query: str, most: int) -> Markup:
     """The part of a text in which the words of a search stand, with these words marked."""
-    wanted = {word for phrase in words.phrases(query) for word in phrase.split()}
+    wanted = {word for phrase in search_words.phrases(query) for word in phrase.split()}
     parts = _WORD.split(text)
-    is_wanted = [bool(wanted.intersection(words.fold(part).split())) for part in parts]
+    is_wanted = [bool(wanted.intersection(search_words.fold(part).split())) for part in parts]
     first = sum(map(len, parts[: is_wanted.index(True)])) if True in is_wanted else 0
     if first > most / 2:  # else it would be behind the end of the caption
         return Markup("…") + marked(text[first - BEFORE_CHARS :], query, most)

@@ -12,7 +12,7 @@ from werkzeug.formparser import FormDataParser
 
 from jobs.domain.errors import BadRequest
 from jobs.input_parts import InputPart
-from jobs.storage.errors import translate_errors
+from jobs.storage.error_translation import translate_errors
 from receiver import input_body, request_body
 from receiver.context import services
 from receiver.thread_pool import run_in_thread

@@ -16,7 +16,7 @@ from receiver.context import services
 from receiver.dashboard import event_stream, forms, session
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.job_card import card, cards
-from receiver.dashboard.repeats import related_jobs
+from receiver.dashboard.kept_input import related_jobs
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
 from receiver.job_actions import delete_job, load_job, replay_job
 

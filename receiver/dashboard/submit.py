@@ -29,7 +29,7 @@ from receiver.dashboard import event_stream, forms
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.input_form import Errors, InputForm, as_text
 from receiver.dashboard.job_card import JobCard, card
-from receiver.dashboard.repeats import fields_of, kept_images
+from receiver.dashboard.kept_input import fields_of, kept_images
 from receiver.job_actions import load_job
 from receiver.problem_details import STATUS
 from receiver.schemas.bodies import validate_with_input

@@ -83,7 +83,7 @@ def read(services: Services, key: str) -> Job:
 
 def _unrecorded(services: Services, archive: Archive, keys: Sequence[str]) -> list[str]:
     """Those of the objects whose jobs have neither a record, nor a row, nor a deletion."""
-    known = services.evictions.look_up([*{layout.job_id_of(key) for key in keys}])
+    known = services.evictions.known_jobs([*{layout.job_id_of(key) for key in keys}])
     lost = [
         job_id
         for job_id, one in known.items()

@@ -14,8 +14,8 @@ from redis.retry import Retry
 
 from jobs.config.settings import load
 from jobs.store.batching import Batching
-from jobs.store.clock import LoggedRetry
 from jobs.store.connection import CONNECTIONS_MAX, NotPrimary, connect
+from jobs.store.outages import LoggedRetry
 from tests.harness import RedisServer
 from tests.harness.doctor_output import NEEDED
 from tests.harness.replication import ReplicatedRedis

@@ -6,7 +6,7 @@ import pytest
 from obstore.exceptions import BaseError, PermissionDeniedError
 
 from jobs.domain.errors import StorageError, StorageFull
-from jobs.storage.errors import translate_errors
+from jobs.storage.error_translation import translate_errors
 
 
 @pytest.mark.parametrize(

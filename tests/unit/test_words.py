@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import words
+from jobs import search_words
 from jobs.domain.record import Request
 from tests.bench import stored_jobs
 
@@ -21,12 +21,12 @@ from tests.bench import stored_jobs
         ("ÉCOLE e\u0301cole \u0131I", "ecole ecole ii"),
         ("a🦊fox 👩\u200d🎨 ❤️", "a 🦊 fox 👩 🎨 ❤"),
         ("\ud800 half", "half"),
-        ("x" * 100, "x" * words.WORD_MAX_CHARS),
+        ("x" * 100, "x" * search_words.WORD_MAX_CHARS),
         ("…!", ""),
     ],
 )
 def test_a_text_is_folded_to_words(text: str, folded: str) -> None:
-    assert words.fold(text) == folded
+    assert search_words.fold(text) == folded
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_text_is_folded_to_words(text: str, folded: str) -> None:
     ],
 )
 def test_whatever_is_typed_is_words(query: str, phrases: tuple[str, ...]) -> None:
-    assert words.phrases(query) == phrases
+    assert search_words.phrases(query) == phrases
 
 
 def test_the_prompts_of_caller_and_bfl_are_searched() -> None:
@@ -53,14 +53,14 @@ def test_the_prompts_of_caller_and_bfl_are_searched() -> None:
         request=Request(kept_input={"prompt": "Une CAFÉ"}), result={"prompt": "a small bar"}
     )
     for query in ("cafe bar", '"small bar"', "", "!"):
-        assert words.matches(job, query)
+        assert search_words.matches(job, query)
     for query in ("tea", '"bar small"', '"cafe a"x', "caf"):
-        assert not words.matches(job, query)
+        assert not search_words.matches(job, query)
 
 
 @given(st.text(max_size=300))
 def test_a_text_is_found_by_what_it_says(text: str) -> None:
     job = stored_jobs.stored(0).evolve(result={"prompt": text})
-    assert words.matches(job, text.replace('"', " "))
-    assert words.matches(job, text.swapcase())
-    assert all(phrase == " ".join(phrase.split()) for phrase in words.phrases(text))
+    assert search_words.matches(job, text.replace('"', " "))
+    assert search_words.matches(job, text.swapcase())
+    assert all(phrase == " ".join(phrase.split()) for phrase in search_words.phrases(text))

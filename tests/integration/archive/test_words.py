@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs import words
+from jobs import search_words
 from jobs.archive.queries import WALKED
 from jobs.domain.job import Job
 from jobs.domain.status import Status
@@ -72,7 +72,9 @@ def test_no_query_is_an_operator_or_an_error(archived: Archived) -> None:
     archived.archive.put(jobs, 1.0)
     for query in HOSTILE:
         found = _walk(archived, Search(words=query), 50)
-        assert found == newest_first([job for job in jobs if words.matches(job, query)]), query
+        assert found == newest_first([job for job in jobs if search_words.matches(job, query)]), (
+            query
+        )
 
 
 @settings(
@@ -87,7 +89,7 @@ def test_databases_and_redis_agree(
     jobs = [_job(n, prompt, created_at=at) for n, prompt in enumerate(prompts)]
     assert not archived.archive.put(jobs, 1.0)
     for query in [*queries, *prompts]:
-        expected = newest_first([job for job in jobs if words.matches(job, query)])
+        expected = newest_first([job for job in jobs if search_words.matches(job, query)])
         assert _walk(archived, Search(words=query), 3) == expected
 
 

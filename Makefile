@@ -53,8 +53,8 @@ screenshots: $(VENV)/.dev ## Take the images of the dashboard that README.md and
 	@$(BIN)/python -m tests.harness.screenshots
 
 docs: $(VENV)/.dev ## Write docs/settings.md, docs/models.md, and the errors in docs/api.md
-	@$(BIN)/python -m tests.harness.settings_page
-	@$(BIN)/python -m tests.harness.models_page
+	@$(BIN)/python -m tests.harness.settings_doc
+	@$(BIN)/python -m tests.harness.models_doc
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .

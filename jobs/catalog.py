@@ -14,8 +14,8 @@ from jobs.domain.errors import ArchiveUnavailable, Evicted, UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL
 from jobs.store import codec
+from jobs.store.archive_moves import ArchiveMoves
 from jobs.store.commit import Change
-from jobs.store.evictions import Evictions
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing, Page, Position
 from jobs.store.search import Search
@@ -30,11 +30,15 @@ class Catalog:
     """Reads, recalls and changes jobs."""
 
     def __init__(
-        self, store: JobStore, listing: JobListing, evictions: Evictions, archive: Archive | None
+        self,
+        store: JobStore,
+        listing: JobListing,
+        archive_moves: ArchiveMoves,
+        archive: Archive | None,
     ) -> None:
         self._store = store
         self._listing = listing
-        self._evictions = evictions
+        self._archive_moves = archive_moves
         self._archive = archive
 
     def load(self, job_id: str, *, exactly: bool = False) -> Job | None:
@@ -55,7 +59,7 @@ class Catalog:
 
         With `or_new` ids that Redis has never heard of are new while the database is away.
         """
-        known = self._evictions.known_jobs(list(dict.fromkeys(job_ids)))
+        known = self._archive_moves.known_jobs(list(dict.fromkeys(job_ids)))
         hot = {
             name: codec.decode_if_readable(one.record) for name, one in known.items() if one.record
         }
@@ -73,7 +77,7 @@ class Catalog:
 
     def _current(self, rows: Sequence[Row]) -> dict[str, Job]:
         """The jobs of rows: as Redis has them, if it does (I25); without deleted ones (I27)."""
-        known = self._evictions.known_jobs([row.job.id for row in rows])
+        known = self._archive_moves.known_jobs([row.job.id for row in rows])
         found = {}
         for row in rows:
             job, one = row.job, known[row.job.id]
@@ -111,7 +115,7 @@ class Catalog:
     def _round(self, archive: Archive, search: Search, limit: int, before: Position | None) -> Page:
         """Jobs in a row, and the position up to which none is missing."""
         hot = self._listing.page(search, limit, before)
-        cold = self._evictions.cold()  # read last: what was evicted meanwhile is in both
+        cold = self._archive_moves.cold()  # read last: what was evicted meanwhile is in both
         newest = cold.newest if cold else math.inf
         if newest == 0 or (hot.last and hot.last.created_at > newest):
             return hot
@@ -153,7 +157,7 @@ class Catalog:
             return job
         row = self._archive.get(job_id)
         _require_complete(row)
-        if row is None or not self._evictions.recall(row.job):
+        if row is None or not self._archive_moves.recall(row.job):
             return None
         return self._store.load(row.job.id, exactly=True)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, Any, Literal, Self, cast
 
 from jobs.domain.errors import NotMedia
+from jobs.domain.job_record import MediaFile
 from jobs.domain.media_references import leaves
-from jobs.domain.record import MediaFile
 from jobs.storage.base import MediaStorage
 from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import OPAQUE

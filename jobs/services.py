@@ -16,7 +16,7 @@ from jobs.bfl.hosts import HostPolicy, api_origin
 from jobs.catalog import Catalog
 from jobs.config.quotas import QueueCapacity
 from jobs.config.settings import Settings
-from jobs.cost_ledger import CostLedger
+from jobs.daily_costs import DailyCosts
 from jobs.domain.job import Job
 from jobs.net.urls import Origin
 from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
@@ -24,6 +24,7 @@ from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.providers import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
 from jobs.store import durability
+from jobs.store.archive_moves import ArchiveMoves
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock
 from jobs.store.commit import Followers
@@ -32,7 +33,6 @@ from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
 from jobs.store.durability import Durability
 from jobs.store.events import Events
-from jobs.store.evictions import Evictions
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.live_schemas import LiveSchemas
@@ -96,12 +96,12 @@ class Services:
         self.ended_sessions = EndedSessions(redis)
         self.listing = JobListing(redis)
         self.archive = build_archive(settings, in_thread)
-        self.evictions = Evictions(batching, self.store)
-        self.catalog = Catalog(self.store, self.listing, self.evictions, self.archive)
+        self.archive_moves = ArchiveMoves(batching, self.store)
+        self.catalog = Catalog(self.store, self.listing, self.archive_moves, self.archive)
         self.events = Events(redis)
         self.metrics = Metrics(redis, clock, self.rq_queue, has_archive=self.archive is not None)
         self.costs = Costs(redis, clock)
-        self.cost_ledger = CostLedger(self.costs, self.archive)
+        self.daily_costs = DailyCosts(self.costs, self.archive)
         self.schemas = LiveSchemas(redis, is_live=settings.bfl_openapi)
         self.refused_callbacks = RefusedCallbacks(batching)
         self.rate_limiter = RateLimiter(batching)

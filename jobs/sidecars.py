@@ -12,7 +12,7 @@ from jobs import views
 from jobs.bfl.parsing import TASK_ID
 from jobs.domain.errors import ForeignObject
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.domain.status import Status
 from jobs.domain.timeline import TIMELINE_MAX, rfc3339
 from jobs.net import strict_json

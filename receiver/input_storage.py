@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from jobs.domain.errors import QueueFull, StorageError, StoreUnavailable
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.input_parts import InputPart
 from jobs.services import Services
 from jobs.storage.base import MediaStorage

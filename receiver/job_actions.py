@@ -8,7 +8,7 @@ from jobs.domain import submission
 from jobs.domain.errors import UnknownJob, WrongStatus
 from jobs.domain.job import Job
 from jobs.services import Services
-from jobs.store import erasures
+from jobs.store import orphan_searches
 from receiver.ownership import owner, require_visible
 from receiver.thread_pool import run_in_thread
 
@@ -45,7 +45,7 @@ def delete_or_erase(services: Services, job_id: str) -> bool:
     if owner() or not parsing.TASK_ID.fullmatch(job_id):
         load_job(services, job_id)  # whose the objects of an unknown job are nobody knows
     while (job := services.catalog.recall(job_id)) is None:
-        if erasures.begin(services.store, services.due.erasures, job_id):
+        if orphan_searches.begin(services.store, services.due.orphan_searches, job_id):
             return False
     delete_job(services, job)
     return True

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from jobs.catalog import Catalog
 from jobs.domain.errors import InvalidLink, MediaGone, StorageError
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.signing import MediaLink
 from jobs.storage.base import MediaStorage, Verb
 from jobs.storage.layout import EXTENSIONS, OPAQUE

@@ -7,7 +7,7 @@ from receiver import checks, metrics
 from receiver.bfl_account import Account
 from receiver.dashboard import health
 from receiver.feed.broker import Broker
-from receiver.feed.job_cache import JobCache
+from receiver.feed.message_cache import MessageCache
 
 
 def build(services: Services) -> Iterator[object]:
@@ -16,7 +16,7 @@ def build(services: Services) -> Iterator[object]:
     yield services
     yield account
     yield Broker(services.events)
-    yield JobCache(services)
+    yield MessageCache(services)
     yield checks.ReadinessResults(services, account)
     yield metrics.MetricsText(services)
     yield health.Numbers(services)

@@ -15,8 +15,8 @@ from jobs.domain.status import TERMINAL, Status
 from jobs.domain.submission import UNCONFIRMED_CODES
 from jobs.services import Services
 from jobs.store import codec
+from jobs.store.archive_moves import BAD_RECORD_SECONDS
 from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
-from jobs.store.evictions import BAD_RECORD_SECONDS
 from jobs.store.listing import Position
 from jobs.store.metrics import counted
 from jobs.store.search import Search
@@ -39,8 +39,8 @@ class Archiving:
 
     def __init__(self, services: Services, archive: Archive) -> None:
         self._services, self._archive = services, archive
-        self._evictions = services.evictions
-        self._unseen = self._evictions.scan_ended()  # pages, when the process starts
+        self._archive_moves = services.archive_moves
+        self._unseen = self._archive_moves.scan_ended()  # pages, when the process starts
         self._day = 0  # of the last note about deletions
 
     def run_pass(self) -> float:
@@ -49,7 +49,7 @@ class Archiving:
         self._follow_deletions(now, state)
         self._follow_losses(now, state)
         self._schedule_unseen(now)
-        due = dict(self._evictions.due(now, BATCH))
+        due = dict(self._archive_moves.due(now, BATCH))
         if due:
             self._archive_jobs(due, now)
         return 0.0 if len(due) == BATCH else POLL_SECONDS
@@ -57,9 +57,9 @@ class Archiving:
     def _schedule_unseen(self, now: float) -> None:
         """Look at some of the jobs that ended before there was a database."""
         try:
-            self._evictions.schedule(next(self._unseen, []), now, only_new=True)
+            self._archive_moves.schedule(next(self._unseen, []), now, only_new=True)
         except StoreUnavailable:  # the walk begins again
-            self._unseen = self._evictions.scan_ended()
+            self._unseen = self._archive_moves.scan_ended()
             raise
 
     # Deletions, which rows follow.
@@ -67,7 +67,7 @@ class Archiving:
     def _follow_deletions(self, now: float, state: State) -> None:
         """Delete rows of deleted jobs; once more where a backup of the database came back."""
         deleted: list[tuple[str, int]] = []
-        for deleted in self._evictions.deletions(state.deletions_until - DELETION_OVERLAP):
+        for deleted in self._archive_moves.deletions(state.deletions_until - DELETION_OVERLAP):
             self._archive.delete(deleted)
         if deleted:
             self._archive.delete([], noted=now * 1e6)
@@ -76,16 +76,16 @@ class Archiving:
             return
         self._archive.note_deletions(day, now * 1e6 - DELETION_OVERLAP)
         if until := self._archive.noted_deletions(day - BACKUP_DAYS):
-            for deleted in self._evictions.deletions(0, until):
+            for deleted in self._archive_moves.deletions(0, until):
                 self._archive.delete(deleted)
-            self._evictions.drop_deletions(until)
+            self._archive_moves.drop_deletions(until)
         self._day = day
 
     # What was lost.
 
     def _follow_losses(self, now: float, state: State) -> None:
         """Count anew, and look at every job, when Redis or the database lost data."""
-        cold = self._evictions.cold()
+        cold = self._archive_moves.cold()
         if cold and abs(cold.last_pass - state.last_pass) <= ARCHIVE_SECONDS:
             return
         if cold or state.last_pass:
@@ -93,18 +93,18 @@ class Archiving:
         counts = Counter({status.value: 0 for status in TERMINAL})
         for one, number in self._archive.counts_of_keys().items():
             counts.update(dict.fromkeys(counted(*one), number))
-        for job_ids in self._evictions.scan_ended():
+        for job_ids in self._archive_moves.scan_ended():
             for row in self._archive.versions(job_ids).values():
                 counts.subtract(counted(Status(row.status), row.key))
-            self._evictions.schedule(job_ids, now, only_new=False)
-        self._evictions.recount(counts, self._newest_cold(), state.last_pass)
+            self._archive_moves.schedule(job_ids, now, only_new=False)
+        self._archive_moves.recount(counts, self._newest_cold(), state.last_pass)
 
     def _newest_cold(self) -> float:
         """The creation time of the newest job that only the archive has; 0 without one."""
         position: Position | None = None
         while found := self._archive.page(Search(), BATCH, position):
             jobs = {row.job.id: row.job for row in found}
-            known = self._evictions.known_jobs([*jobs])
+            known = self._archive_moves.known_jobs([*jobs])
             for job in jobs.values():
                 if known[job.id].record is None and not known[job.id].hides(job.version):
                     return job.created_at
@@ -114,7 +114,7 @@ class Archiving:
     # Jobs that are due.
 
     def _archive_jobs(self, due: dict[str, float], now: float) -> None:
-        known, rows = self._evictions.known_jobs([*due]), self._archive.versions([*due])
+        known, rows = self._archive_moves.known_jobs([*due]), self._archive.versions([*due])
         new, next_looks = list[Job](), dict[str, float | None]()
         for job_id in due:
             row = rows.get(job_id)
@@ -131,15 +131,15 @@ class Archiving:
             elif (at := self._evict_at(job, row, now)) > now:
                 next_looks[job_id] = at
             else:
-                self._evictions.evict(job)
+                self._archive_moves.evict(job)
         next_looks |= self._put(new, now)
-        self._evictions.reschedule((name, due[name], at) for name, at in next_looks.items())
+        self._archive_moves.reschedule((name, due[name], at) for name, at in next_looks.items())
 
     def _put(self, jobs: list[Job], now: float) -> Iterator[tuple[str, float]]:
         if not jobs:
             return
         refused = set(self._archive.put(jobs, now, now))
-        self._evictions.end_pass(now)
+        self._archive_moves.end_pass(now)
         for job in jobs:
             row = Version(job.version, job.status.value, now, job.request.key)
             if job.id in refused:

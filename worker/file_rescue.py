@@ -9,7 +9,7 @@ from typing import NamedTuple
 from jobs import sidecars, views
 from jobs.domain.errors import NotMedia, TransferFailed
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.services import Services
 from jobs.storage.layout import object_key, sidecar_key
 from worker import download

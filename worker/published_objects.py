@@ -5,7 +5,7 @@ from contextlib import suppress
 from jobs import sidecars
 from jobs.domain.errors import ForeignObject, StorageError, StoreUnavailable, UnreadableRecord
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.storage.base import MediaStorage

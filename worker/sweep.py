@@ -10,13 +10,13 @@ from functools import partial
 from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
 from jobs.services import Services
-from worker import bfl_schemas, erasure, input_cleanup, loops, published_objects, startup
+from worker import bfl_schemas, input_cleanup, loops, orphan_search, published_objects, startup
 from worker.archiving import Archiving
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
-from worker.cleanup import RetentionCleanup
 from worker.notifications import delivery
 from worker.notifications.dispatcher import NotificationDispatcher, dispatch_due
-from worker.retention_of_rows import RetentionOfRows
+from worker.retention import RetentionCleanup
+from worker.row_retention import RowRetention
 from worker.shutdown import exit_in_time
 
 SWEEP_EVERY_SECONDS = 5.0
@@ -46,7 +46,7 @@ def main() -> int:
     threads = []
     if services.archive:
         archiving = Archiving(services, services.archive)
-        retention_of_rows = RetentionOfRows(services, services.archive)
+        retention_of_rows = RowRetention(services, services.archive)
         threads.append(loops.start(archiving.run_pass, stop, "archive"))
         threads.append(loops.start(retention_of_rows.run_batch, stop, "rows"))
     threads += [
@@ -58,7 +58,7 @@ def main() -> int:
             at_end=notifications.close,
         ),
         loops.start(retention.run_batch, stop, "retention"),
-        loops.start(partial(erasure.step, services), stop, "erasures"),
+        loops.start(partial(orphan_search.step, services), stop, "erasures"),
         loops.start(partial(input_cleanup.run_batch, services), stop, "inputs"),
         loops.start(partial(bfl_schemas.read_if_due, services), stop, "schemas"),
     ]

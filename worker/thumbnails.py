@@ -14,7 +14,7 @@ from jobs import sidecars
 from jobs.domain import thumbnails
 from jobs.domain.errors import StorageError, UnreadableRecord
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.services import Services
 from jobs.storage.layout import THUMBNAIL_TYPE, thumbnail_key
 from worker.formats import image

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from jobs import search_words
 from jobs.archive.database import BadRow, Transaction
 from jobs.domain.job import Job
-from jobs.domain.record import Request
+from jobs.domain.job_record import Request
 from jobs.domain.status import Source, Status
 from jobs.store import codec
 from jobs.store.search import as_text, seed_of

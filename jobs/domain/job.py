@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from jobs.domain.errors import ErrorCode
+from jobs.domain.job_record import Claim, Delivery, JobRecord, MediaFile, Polling, Thumbnails
 from jobs.domain.media_references import drop_references
-from jobs.domain.record import Claim, Delivery, JobRecord, MediaFile, Polling, Thumbnails
 from jobs.domain.report import URL_LIFE_SECONDS, Failure, Role
 from jobs.domain.status import REPLAYABLE, Status
 from jobs.domain.timeline import EventCode, TimelineEvent, extended

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from jobs.domain.job import Job
-from jobs.domain.record import NotificationTarget, PendingNotification
+from jobs.domain.job_record import NotificationTarget, PendingNotification
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 

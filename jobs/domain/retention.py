@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import NamedTuple, Self
 
 from jobs.domain.job import Job
+from jobs.domain.job_record import MediaFile
 from jobs.domain.media_references import references_only
-from jobs.domain.record import MediaFile
 from jobs.domain.timeline import EventCode
 
 DAY_SECONDS = 86400.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.domain.errors import ErrorCode
 from jobs.domain.job import Job
-from jobs.domain.record import Notifications, Polling, Request, Submission
+from jobs.domain.job_record import Notifications, Polling, Request, Submission
 from jobs.domain.report import Failure, Report, SubmissionReceipt
 from jobs.domain.status import REPLAYABLE, Source, Status
 from jobs.domain.timeline import EventCode

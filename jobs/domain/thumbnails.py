@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 
 CLAIM_SECONDS = 120.0  # after this another worker may try
 # An image that crashes every worker is left without a thumbnail. After an error of the storage

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jobs.domain.job import Job
-from jobs.domain.record import Delivery
+from jobs.domain.job_record import Delivery
 from jobs.domain.report import Report
 from jobs.domain.status import TRANSITIONS, ReportKind, Source, Status
 from jobs.domain.timeline import EventCode

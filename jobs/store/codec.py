@@ -13,7 +13,7 @@ from pydantic_core import from_json, to_json
 
 from jobs.domain.errors import UnreadableRecord
 from jobs.domain.job import Job
-from jobs.domain.record import Claim, Evolving, Polling, Request, Submission
+from jobs.domain.job_record import Claim, Evolving, Polling, Request, Submission
 
 ADAPTER = TypeAdapter(Job)
 # Earlier versions wrote no format: one of them that meets this one calls the record unreadable,

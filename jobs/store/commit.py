@@ -9,8 +9,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain.job import Job
+from jobs.domain.job_record import MediaFile
 from jobs.domain.notifications import OwnerEvents
-from jobs.domain.record import MediaFile
 from jobs.domain.status import Status
 from jobs.store import codec, events, keys
 from jobs.store.costs import cost_updates

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Self
 from redis import Redis
 
 from jobs.domain.job import Job
-from jobs.domain.record import PRIVATE_FIELDS
+from jobs.domain.job_record import PRIVATE_FIELDS
 from jobs.domain.status import TERMINAL
 from jobs.store.keys import EVENTS
 from jobs.store.outages import unavailable

@@ -16,7 +16,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
 from jobs.domain import errors
 from jobs.domain.job import Job
-from jobs.domain.record import ClientWebhook, Submission
+from jobs.domain.job_record import ClientWebhook, Submission
 from jobs.net.http_client import HEADER_VALUE
 from receiver import input_body
 from receiver.api import submissions

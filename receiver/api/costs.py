@@ -75,7 +75,7 @@ def get_costs() -> CostsView:
     deleted; the rows have what Redis lost, and what was imported. With `by` all comes from the
     rows. Without a database the books know the last 366 days.
     """
-    query, ledger = CostsQuery.read(), services().cost_ledger
+    query, ledger = CostsQuery.read(), services().daily_costs
     starts = query.starts(services().store.now())
     name = query.by and query.by.removeprefix(f"{METADATA}.")
     days = ledger.days(starts, owner()) if name is None else ledger.days_by(starts, name, owner())

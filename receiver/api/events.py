@@ -9,7 +9,7 @@ from jobs.store.events import EventPosition
 from receiver.auth import current_key_name
 from receiver.context import part, services
 from receiver.feed.broker import Broker
-from receiver.feed.job_cache import JobCache
+from receiver.feed.message_cache import MessageCache
 from receiver.feed.sse import EventStream
 from receiver.job_actions import load_job
 from receiver.ownership import owner
@@ -81,7 +81,7 @@ def stream(job_id: str | None, *, until_final: bool = False) -> Response:
         broker.unsubscribe(subscriber)
         raise
     resumes = position is not None
-    cache = part(JobCache)
+    cache = part(MessageCache)
     events = EventStream(broker, cache, subscriber, start, job, resumes=resumes, owner=owner())
     response = Response(iter(events), mimetype=STREAM, headers=HEADERS)
     response.call_on_close(lambda: broker.unsubscribe(subscriber))

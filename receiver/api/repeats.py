@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from jobs import inputs, views
 from jobs.domain import errors
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.job_record import Submission
 from jobs.services import Services
 from jobs.views import JobView
 from receiver import input_body

@@ -15,7 +15,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import API_HOSTS, region_of
 from jobs.domain import errors, submission
 from jobs.domain.job import Job
-from jobs.domain.record import Request, Submission
+from jobs.domain.job_record import Request, Submission
 from jobs.domain.retention import DAY_SECONDS
 from jobs.domain.timeline import EventCode
 from jobs.net.urls import parse

@@ -95,7 +95,7 @@ def _archiving(services: Services) -> Result:
 
 def late_seconds(services: Services) -> float:
     """How late the sweep is with the oldest job that it is to look at."""
-    oldest = services.evictions.due(math.inf, 1)
+    oldest = services.archive_moves.due(math.inf, 1)
     return max(services.store.now() - oldest[0][1], 0.0) if oldest else 0.0
 
 
@@ -123,10 +123,10 @@ def _unarchived(services: Services, archive: Archive) -> list[str]:
     The sweep looks at them again within an hour, as at others that have a row.
     """
     found, now = list[str](), services.store.now()
-    postponed = services.evictions.postponed(now, READ_MAX)
+    postponed = services.archive_moves.postponed(now, READ_MAX)
     for first in range(0, len(postponed), BATCH):
         ids = postponed[first : first + BATCH]
-        rows, known = archive.versions(ids), services.evictions.known_jobs(ids)
+        rows, known = archive.versions(ids), services.archive_moves.known_jobs(ids)
         for job_id, (record, *_) in known.items():
             job = codec.decode_if_readable(record) if record else None
             is_old = job is not None and job.end < now - UNARCHIVED_SECONDS

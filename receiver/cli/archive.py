@@ -15,9 +15,9 @@ from jobs.services import Services
 from jobs.store.listing import Page
 from jobs.store.search import Search
 from receiver.checks.archive import late_seconds
-from receiver.cli.command import Command, example, plain, sentence, services
+from receiver.cli.base import Command, example, plain, sentence, services
 from receiver.cli.repair import UNAVAILABLE
-from receiver.repair.rows import SidecarImport
+from receiver.repair.sidecar_import import SidecarImport
 
 BATCH = 200
 LABEL_WIDTH = 12

@@ -5,7 +5,7 @@ import click
 from jobs.config import settings
 from jobs.services import build_bfl_client
 from receiver.bfl_account import Balance
-from receiver.cli.command import Command, example
+from receiver.cli.base import Command, example
 
 
 @click.command("credits", cls=Command, epilog=example("credits"))

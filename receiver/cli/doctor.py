@@ -12,7 +12,7 @@ from receiver import checks
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result
 from receiver.checks.settings import invalid
-from receiver.cli.command import Command, example, plain
+from receiver.cli.base import Command, example, plain
 
 GRADE_WIDTH = 9
 NAME_WIDTH = 15

@@ -11,7 +11,7 @@ from jobs import inputs, views
 from jobs.domain.errors import FluxkeepError, as_sentence
 from jobs.domain.status import Status
 from jobs.services import Services
-from receiver.cli.command import Command, example, full_id, pairs, plain, sentence, services
+from receiver.cli.base import Command, example, full_id, pairs, plain, sentence, services
 from receiver.job_actions import delete_or_erase, load_job, replay_job
 from receiver.schemas.query import PAGE_MAX, ListQuery
 

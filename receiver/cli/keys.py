@@ -6,7 +6,7 @@ import secrets
 import click
 
 from jobs.config.api_keys import SCOPES, ApiKey, Scope
-from receiver.cli.command import Command, example
+from receiver.cli.base import Command, example
 
 KEY_BYTES = 32
 _NAME_PATTERN = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -4,7 +4,7 @@ import click
 
 from jobs.config import settings
 from jobs.signing import LOGIN_SECONDS, LoginSigner
-from receiver.cli.command import Command, example
+from receiver.cli.base import Command, example
 
 
 @click.command(cls=Command, epilog=example("login"))

@@ -6,7 +6,7 @@ import click
 
 from jobs.domain.errors import FluxkeepError
 from jobs.services import Services
-from receiver.cli.command import Command, example, plain, sentence, services
+from receiver.cli.base import Command, example, plain, sentence, services
 from receiver.repair import Finding, indexes, media, objects
 
 CLEAN, LEFT, UNAVAILABLE = 0, 1, 2

@@ -11,12 +11,12 @@ import click
 from jobs import views
 from jobs.domain.errors import BadRequest
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.job_record import Submission
 from jobs.domain.status import Status
 from jobs.net import strict_json
 from jobs.services import Services
 from receiver.api.submissions import SubmissionBody, enqueue
-from receiver.cli.command import Command, example, pairs, plain, services
+from receiver.cli.base import Command, example, pairs, plain, services
 from receiver.job_actions import load_job
 from receiver.schemas.bodies import validate_body
 

@@ -19,7 +19,6 @@ from receiver.dashboard import (
     docs,
     errors,
     event_stream,
-    filters,
     gallery,
     health,
     job,
@@ -28,6 +27,7 @@ from receiver.dashboard import (
     start,
     submit,
     template_context,
+    template_filters,
 )
 from receiver.dashboard.security_headers import SecurityHeaders
 
@@ -44,5 +44,5 @@ def install(app: Flask, services: Services) -> None:
     dashboard.after_request(headers.apply)
     dashboard.context_processor(template_context.context)
     errors.install(app, headers)
-    filters.install(app)
+    template_filters.install(app)
     app.register_blueprint(dashboard)

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs.config.api_keys import Scope
 from jobs.domain.errors import Forbidden
-from receiver.dashboard import csrf, forms, session
+from receiver.dashboard import csrf, form_body, session
 
 P = ParamSpec("P")
 View = Callable[P, ResponseReturnValue]
@@ -43,7 +43,7 @@ def requires_scope(scope: Scope, *, uploads: bool = False) -> Callable[[View[P]]
             if request.method != "POST":
                 return view(*args, **kwargs)
             is_upload = uploads and request.mimetype == "multipart/form-data"
-            with forms.uploaded() if is_upload else nullcontext():
+            with form_body.uploaded() if is_upload else nullcontext():
                 csrf.require_token()
                 return view(*args, **kwargs)
 

@@ -7,7 +7,7 @@ from flask import request, session
 from markupsafe import Markup
 
 from jobs.domain.errors import Forbidden
-from receiver.dashboard import forms
+from receiver.dashboard import form_body
 
 FIELD = "csrf_token"
 
@@ -29,7 +29,7 @@ def hidden_field() -> Markup:
 
 def require_token() -> None:
     """Raises Forbidden for a request that another site may have sent."""
-    given = forms.form().get(FIELD, "")
+    given = form_body.form().get(FIELD, "")
     is_known = hmac.compare_digest(given.encode("utf-8", "replace"), token().encode())
     # Old browsers do not say which site sent the request.
     is_ours = request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")

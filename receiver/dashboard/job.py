@@ -13,7 +13,7 @@ from jobs import inputs
 from jobs.domain.job import Job
 from receiver.api.repeats import repeat_fields
 from receiver.context import services
-from receiver.dashboard import event_stream, forms, session
+from receiver.dashboard import event_stream, form_body, session
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.job_card import card, cards
 from receiver.dashboard.kept_input import related_jobs
@@ -54,7 +54,7 @@ def make_repeats(job_id: str) -> ResponseReturnValue:
 
     A repeated click makes no more jobs.
     """
-    job, fields = load_job(services(), job_id), forms.form()
+    job, fields = load_job(services(), job_id), form_body.form()
     key = fields.get(IDEMPOTENCY_FIELD, "")
     count = int(fields["n"]) if re.fullmatch(r"[1-8]", fields.get("n", ""), re.ASCII) else 1
     for n in range(count):

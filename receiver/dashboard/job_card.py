@@ -13,7 +13,7 @@ from jobs.domain.status import REPLAYABLE, Status
 from jobs.services import Services
 from jobs.store.search import seed_of
 from receiver.dashboard import session
-from receiver.dashboard.next_steps import NextStep, next_steps
+from receiver.dashboard.upcoming_steps import NextStep, next_steps
 
 # Media links stay the same within a step, so that browsers can cache what they lead to.
 LINK_STEP_SECONDS = 3600.0

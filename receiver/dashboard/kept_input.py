@@ -11,7 +11,7 @@ from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.search import Search
 from receiver import ownership
-from receiver.dashboard.forms import FORM_MAX_BYTES
+from receiver.dashboard.form_body import FORM_MAX_BYTES
 from receiver.dashboard.input_form import InputForm
 from receiver.dashboard.job_card import path_of
 from receiver.job_actions import load_job

@@ -7,7 +7,7 @@ from jobs.domain.errors import Forbidden, InvalidLink, Unauthorized
 from jobs.signing import LOGIN_SECONDS, LoginSigner
 from receiver.auth import authenticate
 from receiver.context import services
-from receiver.dashboard import csrf, forms, session
+from receiver.dashboard import csrf, form_body, session
 from receiver.dashboard.access import local_path
 
 blueprint = Blueprint("login", __name__)
@@ -25,12 +25,12 @@ def log_in() -> ResponseReturnValue:
     """Start a session and redirect to the page asked for; wrong keys count as in the API."""
     try:
         csrf.require_token()
-        session.start(authenticate(forms.form().get("key", "").strip()))
+        session.start(authenticate(form_body.form().get("key", "").strip()))
     except Forbidden:
         return _page("The form is too old, or your browser refuses cookies. Try again."), 403
     except Unauthorized:
         return _page("This key is not valid."), 401
-    return redirect(local_path(forms.form().get("next")), 303)
+    return redirect(local_path(form_body.form().get("next")), 303)
 
 
 @blueprint.get("/login/<token>")
@@ -67,5 +67,5 @@ def log_out() -> ResponseReturnValue:
 
 
 def _page(error: str = "") -> str:
-    target = request.args.get("next") if request.method == "GET" else forms.form().get("next")
+    target = request.args.get("next") if request.method == "GET" else form_body.form().get("next")
     return render_template("login.html", error=error, next=local_path(target))

@@ -40,4 +40,6 @@ def run_checks() -> ResponseReturnValue:
     if owner():
         raise Forbidden("This tests the whole installation: it needs a key that sees all jobs.")
     context = Context(services().settings, services())
-    return Response(stream_template("test.html", results=checks.run(context)), headers=STREAMED)
+    return Response(
+        stream_template("check_results.html", results=checks.run(context)), headers=STREAMED
+    )

@@ -17,15 +17,15 @@ from jobs.bfl import model_names
 from jobs.bfl.schema import Kind
 from jobs.domain import errors
 from jobs.domain.job import Job
+from jobs.domain.job_record import Submission
 from jobs.domain.media_references import replace_texts
-from jobs.domain.record import Submission
 from jobs.domain.timeouts import typical_seconds
 from jobs.input_parts import InputPart
 from jobs.net import strict_json
 from receiver import rate_limits
 from receiver.api.submissions import SubmissionBody, enqueue_once
 from receiver.context import services
-from receiver.dashboard import event_stream, forms
+from receiver.dashboard import event_stream, form_body
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.input_form import Errors, InputForm, as_text
 from receiver.dashboard.job_card import JobCard, card
@@ -59,7 +59,7 @@ def show() -> ResponseReturnValue:
 @requires_scope("submit", uploads=True)
 def send() -> ResponseReturnValue:
     """Enqueue the job and show the form again, with the job next to it."""
-    fields = {name: value.strip() for name, value in forms.form().items()}
+    fields = {name: value.strip() for name, value in form_body.form().items()}
     if "show" in fields:  # without a script: the fields of another model
         return _page(fields)
     try:
@@ -145,7 +145,7 @@ def _messages(error: errors.Invalid) -> dict[str, str]:
 def _uploads() -> dict[str, list[InputPart]]:
     """The uploaded files by the name of their field."""
     found: dict[str, list[InputPart]] = {}
-    for name, part in forms.files():
+    for name, part in form_body.files():
         found.setdefault(name, []).append(part)
     return found
 
@@ -183,7 +183,7 @@ def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) 
         input_form=form,
         kept=kept_images(services(), original) if original else [],
         job=_submitted_job() if request.method == "GET" else None,
-        most_bytes=forms.largest_upload(),
+        most_bytes=form_body.largest_upload(),
     )
 
 

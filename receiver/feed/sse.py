@@ -10,7 +10,7 @@ from jobs.store.events import EventBatch, EventPosition
 from receiver.context import services
 from receiver.feed.broker import Broker, Subscriber
 from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket
-from receiver.feed.job_cache import JobCache, message
+from receiver.feed.message_cache import MessageCache, message
 from receiver.schemas.responses import Reset
 
 RETRY_MILLISECONDS = 2000
@@ -28,7 +28,7 @@ class EventStream:
     """
 
     broker: Broker
-    cache: JobCache
+    cache: MessageCache
     subscriber: Subscriber
     position: EventPosition
     job: Job | None

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
 from receiver.context import services
-from receiver.openapi import operations, shared_parts
+from receiver.openapi import components, operations
 from receiver.openapi.schemas import Schema, Schemas
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 
@@ -44,13 +44,13 @@ def build(app: Flask, public_url: str) -> Schema:
     schemas = Schemas()
     return {
         "openapi": "3.1.1",
-        "info": {"title": "Fluxkeep", "version": VERSION, "description": shared_parts.INTRODUCTION},
+        "info": {"title": "Fluxkeep", "version": VERSION, "description": components.INTRODUCTION},
         "servers": [{"url": public_url or "/"}],
         "tags": [{"name": tag} for tag in TAGS],
         "paths": _paths(app, schemas),
         "components": {
             "schemas": dict(sorted(schemas.components.items())),
-            "securitySchemes": shared_parts.SECURITY,
+            "securitySchemes": components.SECURITY,
         },
     }
 

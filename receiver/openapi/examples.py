@@ -8,7 +8,7 @@ from jobs import views
 from jobs.bfl import compat, parsing
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.domain.timeline import EventCode
 from jobs.domain.timeouts import Timeouts
 from jobs.domain.transitions import transition

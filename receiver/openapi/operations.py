@@ -10,7 +10,7 @@ from jobs.bfl import compat
 from jobs.domain import errors
 from jobs.domain.errors import FluxkeepError
 from receiver.feed.sse import NAMES
-from receiver.openapi import examples, shared_parts
+from receiver.openapi import components, examples
 from receiver.openapi.schemas import Schema, Schemas, query_parameters
 from receiver.problem_details import BFL_PATHS
 from receiver.problem_types import PROBLEM_TYPES
@@ -61,11 +61,11 @@ def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Sc
 
 def _parameters(rule: str, spec: EndpointSpec) -> Iterator[Schema]:
     for name in _VARIABLE.findall(rule):
-        yield {"name": name, "in": "path", "required": True, **shared_parts.PATH[name]}
+        yield {"name": name, "in": "path", "required": True, **components.PATH[name]}
     if spec.query:
         yield from _query(spec.query)
     for name in spec.headers:
-        yield {"name": name, "in": "header", **shared_parts.REQUEST_HEADERS[name]}
+        yield {"name": name, "in": "header", **components.REQUEST_HEADERS[name]}
 
 
 def _query(model: type[Query]) -> Iterator[Schema]:
@@ -83,7 +83,7 @@ def _query(model: type[Query]) -> Iterator[Schema]:
 def _security(spec: EndpointSpec) -> list[dict[str, list[str]]]:
     """Alternatives, each sufficient by itself; a key comes with its scope."""
     if spec.scope:
-        return [{name: [spec.scope]} for name in shared_parts.KEYS]
+        return [{name: [spec.scope]} for name in components.KEYS]
     return [{name: []} for name in spec.security]
 
 
@@ -97,7 +97,7 @@ def _responses(spec: EndpointSpec, schemas: Schemas, refusals: Responses) -> Res
     described = {
         str(status): _response(status, one, schemas) for status, one in spec.responses.items()
     }
-    too_long = {"414": shared_parts.URI_TOO_LONG} if spec.query else {}
+    too_long = {"414": components.URI_TOO_LONG} if spec.query else {}
     return dict(sorted((refusals | too_long | described).items()))
 
 

@@ -7,7 +7,7 @@ from jobs import sidecars
 from jobs.domain import retention, thumbnails
 from jobs.domain.errors import ForeignObject
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.storage.layout import companion_keys, sidecar_key

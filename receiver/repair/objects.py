@@ -17,7 +17,7 @@ from jobs.services import Services
 from jobs.storage import layout
 from jobs.storage.base import ListedObject
 from jobs.store.commit import CommitOptions
-from receiver.repair import Finding, rows
+from receiver.repair import Finding, sidecar_import
 
 PAGE_SIZE = 200
 LOST = "has no record"
@@ -120,7 +120,7 @@ def _examine_unrecorded(services: Services, key: str) -> Iterator[Finding]:
         yield Finding(key, "belongs to a deleted job", partial(_delete, services, key))
         return
     try:
-        job = rows.read(services, key)
+        job = sidecar_import.read(services, key)
     except ForeignObject as error:
         yield Finding(key, f"has no record, and cannot be restored from its sidecar: {error}")
         return
@@ -154,7 +154,7 @@ def _restore(services: Services, job: Job) -> bool:
     """Write the record unless there is one; of an old job its row. Returns whether it was done."""
     hot_since = services.store.now() - services.settings.hot_days * retention.DAY_SECONDS
     if services.archive and job.end < hot_since:
-        return bool(rows.insert(services, services.archive, [job]))
+        return bool(sidecar_import.insert(services, services.archive, [job]))
     restored = _without_foreign_task_id(services, job)
 
     def create(known: Job | None, now: float) -> Job:

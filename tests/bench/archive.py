@@ -32,7 +32,7 @@ from tests.bench.archived_jobs import (
 )
 from tests.bench.memory import MB, proportional
 from tests.harness import Installation, PostgresServer, RedisServer, stock
-from tests.harness.archived import Archived
+from tests.harness.archive_installation import Archived
 from tests.harness.required_settings import SECRETS
 from worker.archiving import BATCH, Archiving
 
@@ -100,7 +100,7 @@ class Population:
         stock.put_in(self.redis.client(), (stored_jobs.stored(size + n) for n in range(HOT)))
         if url:
             newest = stored_jobs.position(size - 1).created_at
-            self.services.evictions.recount({Status.STORED: size}, newest, 0.0)
+            self.services.archive_moves.recount({Status.STORED: size}, newest, 0.0)
 
     def close(self) -> None:
         if self.services.archive:
@@ -130,7 +130,7 @@ class Population:
         archived.put(*jobs)
         archived.sweep = Archiving(self.services, archived.archive)
         hot = self._memory()
-        self.services.evictions.schedule([job.id for job in jobs], 0.0, only_new=False)
+        self.services.archive_moves.schedule([job.id for job in jobs], 0.0, only_new=False)
         writing, evicting = (
             _milliseconds(lambda: _pass_over(archived, WRITTEN)) / 1000 for _ in range(2)
         )

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from jobs.archive import rows, schema
-from jobs.domain.record import Request
+from jobs.domain.job_record import Request
 from jobs.domain.status import Status
 from jobs.store import codec
 from tests.bench import stored_jobs

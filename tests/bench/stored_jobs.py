@@ -7,7 +7,7 @@ from uuid import UUID
 
 from jobs.domain import submission, thumbnails
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.domain.report import Report, SubmissionReceipt
 from jobs.domain.status import ReportKind, Source
 from jobs.domain.timeouts import CallbackPolicy, Timeouts

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import ConsoleMessage, Error, Request, expect, sync_playwright
 
 from tests.harness import browser
-from tests.harness.foreign import npm_package
 from tests.harness.patience import SLOWEST
+from tests.harness.third_party_clients import npm_package
 
 ARGUMENTS = (
     "--no-sandbox",  # tests run as root in containers, and visit nobody but us

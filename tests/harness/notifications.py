@@ -8,10 +8,10 @@ from typing import Any
 from standardwebhooks import Webhook
 
 from jobs.domain.job import Job
-from tests.harness.hook import Call, Hook
 from tests.harness.parts import Parts
 from tests.harness.patience import wait_for
 from tests.harness.stack import QUICK_SECONDS, Stack
+from tests.harness.webhook_receiver import Call, Hook
 
 OLD, NEW, OTHER = (f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}" for _ in range(3))
 

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from jobs import sidecars
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.domain.status import Status
 from jobs.storage.layout import ObjectKind, companion_keys, job_id_of, kind_of
 from jobs.store.keys import (

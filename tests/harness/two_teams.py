@@ -10,7 +10,7 @@ from flask import Flask
 
 from jobs.config.settings import load
 from jobs.domain.job import Job
-from jobs.domain.record import Delivery, Request
+from jobs.domain.job_record import Delivery, Request
 from jobs.domain.report import Failure, Role
 from jobs.domain.status import Status
 from jobs.services import Services, for_web
@@ -18,7 +18,7 @@ from receiver import context
 from receiver.app import create_app
 from receiver.feed.broker import Broker
 from tests.bench.stored_jobs import PROMPT
-from tests.harness.archived import Archived, a_job, moved
+from tests.harness.archive_installation import Archived, a_job, moved
 from tests.harness.required_settings import SECRETS
 from tests.harness.stock import VERSION, put_in
 from tests.harness.visitor import csrf_token
@@ -67,7 +67,7 @@ class TwoTeams:
         put_in(self.services.redis, [*cold, *hot])
         self.archived.archive.put(cold, self.services.store.now())
         for job in cold:
-            assert self.services.evictions.evict(replace(job, version=VERSION))
+            assert self.services.archive_moves.evict(replace(job, version=VERSION))
 
     def client(self, name: str) -> Any:
         """With the key of this name, and logged in with it."""

@@ -11,7 +11,7 @@ from jobs import ingest
 from jobs.config import settings
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile, Request
+from jobs.domain.job_record import MediaFile, Request
 from jobs.domain.report import Report
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.services import Services

@@ -11,8 +11,8 @@ import pytest
 from jobs import catalog
 from jobs.catalog import Catalog
 from jobs.domain.job import Job
-from jobs.store import commit, evictions
-from jobs.store.evictions import Evictions
+from jobs.store import archive_moves, commit
+from jobs.store.archive_moves import ArchiveMoves
 from tests.simulation import exploration
 from tests.simulation.archive_faults import ArchiveFaults
 from tests.simulation.archive_world import ArchiveWorld
@@ -91,7 +91,7 @@ def tombstones_of_deletions(job: Job, status: str = "") -> list[Any]:
     return [] if status else real_tombstones(job)
 
 
-def recall_as_a_new_job(self: Evictions, job: Job) -> bool:
+def recall_as_a_new_job(self: ArchiveMoves, job: Job) -> bool:
     options = commit.CommitOptions()
     step: Callable[[Job | None, float], Job] = lambda known, _now: known or job  # noqa: E731
     self._redis.delete(*commit.Commit(None, job, options, archives=True).keys()[4:])
@@ -107,10 +107,10 @@ def newer_by_version(job: Job, row: Any) -> bool:
     return bool(job.version > row.version)
 
 
-real_eviction, real_zadd = Evictions.evict, RedisModel._zadd  # noqa: SLF001
+real_eviction, real_zadd = ArchiveMoves.evict, RedisModel._zadd  # noqa: SLF001
 
 
-def evict_whatever_it_says(self: Evictions, job: Job) -> bool:
+def evict_whatever_it_says(self: ArchiveMoves, job: Job) -> bool:
     version: Any = commit.ANY_VERSION
     return real_eviction(self, replace(job, version=version))
 
@@ -135,7 +135,7 @@ PROTECTIONS = {
         ("I27", "I24"), situation(), Flaws(lost_keys=b"fluxkeep:deletions")
     ),
     "the look at deletions": Protection(
-        ("I27",), situation(), patch=(evictions.Known, "hides", lambda *_: False)
+        ("I27",), situation(), patch=(archive_moves.Known, "hides", lambda *_: False)
     ),
     "a stored row": Protection(
         ("I26",),
@@ -157,12 +157,12 @@ PROTECTIONS = {
         ("I24", "I25", "I27"), situation(), patch=(Catalog, "_current", rows_alone)
     ),
     "a recall that is no new job": Protection(
-        ("I33",), situation(), patch=(Evictions, "recall", recall_as_a_new_job)
+        ("I33",), situation(), patch=(ArchiveMoves, "recall", recall_as_a_new_job)
     ),
     "the version of an evicted record": Protection(
         ("I28",),
         situation(clients=("racing_editor",)),
-        patch=(Evictions, "evict", evict_whatever_it_says),
+        patch=(ArchiveMoves, "evict", evict_whatever_it_says),
     ),
     "a recall's look at the record": Protection(
         ("I28",),

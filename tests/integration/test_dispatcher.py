@@ -8,7 +8,7 @@ import pytest
 
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.record import Request
+from jobs.domain.job_record import Request
 from jobs.domain.status import Status
 from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from tests.harness.patience import wait_for

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.record import Request
+from jobs.domain.job_record import Request
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.commit import REPLAY_SECONDS

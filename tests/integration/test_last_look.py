@@ -5,7 +5,7 @@ import pytest
 from jobs.domain import submission
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from tests.harness.archive import events
+from tests.harness.past_jobs import events
 from tests.harness.reports import call_back
 from tests.harness.stored_objects import a_file_in_place_of
 from tests.harness.worker_environment import WorkerEnvironment

@@ -12,7 +12,7 @@ from redis import Redis
 
 from jobs.config import settings
 from jobs.domain.job import Job
-from jobs.domain.record import NotificationTarget, PendingNotification
+from jobs.domain.job_record import NotificationTarget, PendingNotification
 from jobs.domain.status import Status
 from jobs.services import Services
 from receiver.checks.context import Context
@@ -20,9 +20,9 @@ from receiver.checks.outgoing import check
 from receiver.checks.result import Grade
 from tests.harness import wait_for
 from tests.harness.dns import FakeResolver
-from tests.harness.hook import Hook
 from tests.harness.notifications import NEW, by_python
 from tests.harness.required_settings import SECRETS
+from tests.harness.webhook_receiver import Hook
 from worker.notifications.delivery import deliver
 from worker.notifications.dispatcher import (
     PER_HOST_PENDING_MAX,

@@ -12,7 +12,7 @@ from redis import Connection, ConnectionPool, Redis
 from jobs.domain import submission
 from jobs.domain.errors import ClaimLost
 from jobs.domain.job import Job
-from jobs.domain.record import Request
+from jobs.domain.job_record import Request
 from jobs.domain.status import ReportKind, Status
 from jobs.domain.timeouts import CallbackPolicy
 from jobs.store.commit import REPLAY_SECONDS

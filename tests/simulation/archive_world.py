@@ -66,7 +66,7 @@ class ArchiveWorld(World):
     def services(self) -> Services:
         built: Any = super().services()
         built.archive = Archive(SimulatedDatabase(self))
-        built.catalog = Catalog(built.store, built.listing, built.evictions, built.archive)
+        built.catalog = Catalog(built.store, built.listing, built.archive_moves, built.archive)
         services: Services = built
         return services
 

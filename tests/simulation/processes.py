@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from jobs.domain.errors import ReportRefused, StorageError, StoreUnavailable
 from jobs.domain.job import Job
-from jobs.domain.record import Submission
+from jobs.domain.job_record import Submission
 from jobs.domain.status import REPLAYABLE
 from receiver import webhook
 from receiver.api import submissions

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from tests.harness import CommandLine, Installation, RedisServer, Stack, running_stack
-from tests.harness.archive import Archive, Open
 from tests.harness.chromium import Chromium, Window
+from tests.harness.past_jobs import Archive, Open
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 
 from jobs.config import settings
-from jobs.domain.record import NotificationTarget, PendingNotification
+from jobs.domain.job_record import NotificationTarget, PendingNotification
 from jobs.services import Services
 from jobs.storage.layout import sidecar_key
 from tests.harness import CommandLine, Installation, RedisServer
-from tests.harness.archived import Archived, a_job, left_behind, newest_first, stored_job
+from tests.harness.archive_installation import (
+    Archived,
+    a_job,
+    left_behind,
+    newest_first,
+    stored_job,
+)
 
 KEPT = ("id", "task_id", "status", "model", "created_at", "metadata", "cost", "timeline")
 

@@ -9,8 +9,8 @@ import pytest
 import requests
 
 from tests.harness import KEYS, wait_for
-from tests.harness.hook import Hook
 from tests.harness.stack import QUICK_SECONDS, Stack
+from tests.harness.webhook_receiver import Hook
 
 SECRET = "the client's own secret"
 

@@ -10,8 +10,8 @@ import requests
 from receiver.checks.bfl import LOW_CREDITS
 from tests.harness import CommandLine, Installation, Stack, free_port, wait_for
 from tests.harness.doctor_output import ALL, REDIS, REMOTE, failed, names
-from tests.harness.hook import Hook
 from tests.harness.visitor import Visitor
+from tests.harness.webhook_receiver import Hook
 
 LOW = "20 credits ($0.20) left"
 CANARY = "planted-canary"

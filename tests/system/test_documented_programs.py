@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import KEYS, WEBHOOK_SECRET, CommandLine, Process, Stack, foreign, wait_for
+from tests.harness import (
+    KEYS,
+    WEBHOOK_SECRET,
+    CommandLine,
+    Process,
+    Stack,
+    third_party_clients,
+    wait_for,
+)
 from tests.harness.documents import PAGES, page, under
 from tests.sandbox.formats import JPEGS
 
@@ -32,17 +40,17 @@ def interpreter(language: str) -> list[str]:
     """The command that runs a program in a language, its libraries installed."""
     match language:
         case "python":
-            foreign.blackforest()
+            third_party_clients.blackforest()
             return [sys.executable]
         case "js":
-            return foreign.javascript()
+            return third_party_clients.javascript()
     return ["bash", "-eu"]
 
 
 def environment(stack: Stack) -> dict[str, str]:
     """The variables that the pages name."""
     addresses = {"FLUXKEEP_URL": stack.installation.url, "BFL_URL": stack.sandbox.url}
-    return foreign.environment() | KEYS_GIVEN | addresses
+    return third_party_clients.environment() | KEYS_GIVEN | addresses
 
 
 def run(stack: Stack, directory: Path, language: str, program: str, **variables: str) -> str:
@@ -69,7 +77,7 @@ def test_a_program_ends_with_the_image_in_a_file(
 ) -> None:
     before = len(stack.sandbox.tasks())
     (program,) = under(CLIENTS, way, language)
-    (tmp_path / "node_modules").symlink_to(foreign.NODE_MODULES)
+    (tmp_path / "node_modules").symlink_to(third_party_clients.NODE_MODULES)
     run(stack, tmp_path, language, program)
     (task,) = stack.sandbox.tasks()[before:]
     assert task.input["prompt"] == "a lighthouse in the fog"

@@ -14,8 +14,8 @@ import requests
 
 from tests.harness import free_port, running_stack, wait_for
 from tests.harness.documents import page, under
-from tests.harness.foreign import PROGRAMS, javascript
 from tests.harness.notifications import notified, wait_for_event
+from tests.harness.third_party_clients import PROGRAMS, javascript
 
 pytestmark = pytest.mark.slow
 

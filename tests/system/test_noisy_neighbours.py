@@ -10,9 +10,9 @@ from jobs.domain.errors import TooManyWaiting
 from jobs.store.events import Events
 from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
 from tests.harness import Client, Installation, RedisServer, wait_for
-from tests.harness.hook import Hook
 from tests.harness.notifications import NEW, about
 from tests.harness.waiting_jobs import fail
+from tests.harness.webhook_receiver import Hook
 
 SLOW_HOSTS = [f"127.0.0.{n}" for n in range(2, 66)]
 PER_HOST = 10

@@ -10,8 +10,6 @@ from standardwebhooks import WebhookVerificationError
 
 from jobs.store.metrics import Counter
 from tests.harness import Stack, running_stack, wait_for, without_links
-from tests.harness.foreign import verified
-from tests.harness.hook import Hook
 from tests.harness.notifications import (
     NEW,
     OLD,
@@ -24,6 +22,8 @@ from tests.harness.notifications import (
     wait_for_event,
 )
 from tests.harness.parts import Parts
+from tests.harness.third_party_clients import verified
+from tests.harness.webhook_receiver import Hook
 from worker.notifications.dispatcher import PER_HOST_THREADS
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.harness import KEYS, Stack
-from tests.harness.foreign import CLIENTS, Foreign, GenerationRequest
+from tests.harness.third_party_clients import CLIENTS, Foreign, GenerationRequest
 from tests.sandbox import Sandbox, Task
 from tests.sandbox.formats import MP4
 from tests.sandbox.gradient import gradient

@@ -13,13 +13,13 @@ from jobs.config.settings import load
 from jobs.services import for_web
 from receiver.app import create_app
 from tests.harness import KEYS, CommandLine, Stack, all_jobs
-from tests.harness.hook import Hook
 from tests.harness.images import IMAGES
 from tests.harness.notifications import NEW
 from tests.harness.required_settings import SECRETS
 from tests.harness.stack import QUICK_SECONDS
 from tests.harness.visitor import Visitor
 from tests.harness.watcher import Watcher
+from tests.harness.webhook_receiver import Hook
 
 SETTINGS = {"NOTIFY_SECRET": NEW, "NOTIFY_HOSTS": "*,127.0.0.1", "CALLBACK_GRACE": "1"}
 NAMES = ("origin-canary.example", "127.0.0.9:99")  # only the second is told to a sandbox

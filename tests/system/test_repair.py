@@ -14,8 +14,8 @@ from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 from jobs.storage.layout import sidecar_key, thumbnail_key
 from tests.harness import Installation
-from tests.harness.archive import Archive, events
 from tests.harness.command_line import CommandLine, CommandResult
+from tests.harness.past_jobs import Archive, events
 from worker import thumbnails
 from worker.thumbnails import Thumbnail
 

@@ -12,10 +12,10 @@ from jobs import sidecars
 from jobs.domain.errors import ForeignObject
 from jobs.storage.layout import sidecar_key
 from tests.harness import Installation, RedisServer, Stack, wait_for, without_links
-from tests.harness.archive import Archive
 from tests.harness.command_line import CommandLine, CommandResult
 from tests.harness.kept_inputs import sent
 from tests.harness.notifications import NEW
+from tests.harness.past_jobs import Archive
 from tests.harness.stored_objects import StoredInDirectory
 
 CLEAN = CommandResult(0, "all is well\n", "")

@@ -12,12 +12,12 @@ import requests
 from jobs import inputs
 from jobs.domain import retention
 from jobs.domain.job import Job
-from jobs.domain.record import Notifications
+from jobs.domain.job_record import Notifications
 from jobs.storage.layout import companion_keys
 from tests.harness import RedisServer, S3Server, TcpProxy, running_stack, wait_for
-from tests.harness.archive import Archive, Open, events
 from tests.harness.kept_inputs import sent
-from worker.cleanup import BATCH, RetentionCleanup
+from tests.harness.past_jobs import Archive, Open, events
+from worker.retention import BATCH, RetentionCleanup
 
 WEEK = {"RETAIN_MEDIA_DAYS": "7", "RETAIN_JOBS_DAYS": "30"}
 IMAGE = b"\xff\xd8\xff" + bytes(range(256)) * 10

@@ -12,7 +12,7 @@ import requests
 
 from jobs.store.keys import DUE, RECORD_PREFIX
 from tests.harness import WEBHOOK_SECRET, Stack, running_stack, wait_for
-from tests.harness.hook import Hook
+from tests.harness.webhook_receiver import Hook
 
 # What SENTRY_DSN needs, installed apart from all others by `make setup`.
 PACKAGES = Path(sys.prefix) / "share" / "reporting"

@@ -8,7 +8,7 @@ import pytest
 from jobs.bfl import compat
 from jobs.bfl.parsing import parse_report
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.domain.status import Source, Status
 from jobs.domain.timeouts import Timeouts
 from jobs.domain.transitions import transition

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from jobs.domain.errors import UnreadableRecord
 from jobs.domain.job import Job
-from jobs.domain.record import Claim, ClientWebhook, Delivery, MediaFile, Submission
+from jobs.domain.job_record import Claim, ClientWebhook, Delivery, MediaFile, Submission
 from jobs.domain.report import Failure, Moderation, Stage
 from jobs.domain.status import Source, Status
 from jobs.domain.timeline import EventCode, TimelineEvent

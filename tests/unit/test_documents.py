@@ -14,7 +14,7 @@ from jobs.config.settings import Settings
 from jobs.domain.errors import ErrorCode
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
-from tests.harness import models_page, settings_page
+from tests.harness import models_doc, settings_doc
 from tests.harness.documents import PAGES, README, blocks, page, prose
 from tests.sandbox import Switches
 
@@ -137,11 +137,11 @@ def test_every_variable_that_is_named_is_a_setting(path: Path) -> None:
 
 
 def test_the_page_of_settings_is_what_make_docs_writes() -> None:
-    assert settings_page.PAGE.read_text() == settings_page.page()
+    assert settings_doc.PAGE.read_text() == settings_doc.page()
 
 
 def test_the_table_of_errors_is_what_make_docs_writes() -> None:
-    assert settings_page.API.read_text() == settings_page.api_page()
+    assert settings_doc.API.read_text() == settings_doc.api_page()
 
 
 def test_every_switch_that_is_named_exists() -> None:
@@ -152,12 +152,12 @@ def test_every_switch_that_is_named_exists() -> None:
 
 
 def test_the_page_of_models_is_what_make_docs_writes() -> None:
-    assert models_page.PAGE.read_text() == models_page.page()
+    assert models_doc.PAGE.read_text() == models_doc.page()
 
 
 def test_the_page_of_settings_describes_each_setting_once() -> None:
-    named = re.findall(r"^\| `([A-Z_]+)` \|", settings_page.page(), re.MULTILINE)
-    foreign = [name for _, name, _, _ in settings_page.FOREIGN]
+    named = re.findall(r"^\| `([A-Z_]+)` \|", settings_doc.page(), re.MULTILINE)
+    foreign = [name for _, name, _, _ in settings_doc.FOREIGN]
     settings_named = sorted(name.lower() for name in named if name not in foreign)
     assert settings_named == sorted(Settings.model_fields.keys() - {"media_options"})
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs.domain.record import NotificationTarget
+from jobs.domain.job_record import NotificationTarget
 from tests.harness.patience import wait_for
 from worker.notifications.dispatcher import (
     PENDING_MAX,

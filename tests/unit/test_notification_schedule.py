@@ -4,8 +4,8 @@ from itertools import pairwise
 
 from jobs.domain import notifications
 from jobs.domain.job import Job
+from jobs.domain.job_record import ClientWebhook, NotificationTarget
 from jobs.domain.notifications import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, DeliveryOutcome
-from jobs.domain.record import ClientWebhook, NotificationTarget
 from jobs.domain.status import TERMINAL, Status
 from jobs.store import codec
 from jobs.store.indexes import indexes

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.domain.job import Job
-from jobs.domain.record import Evolving
+from jobs.domain.job_record import Evolving
 from tests.harness.reports import NOW
 
 FILES = sorted((Path(__file__).parent / "steps").glob("*.txt"))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs import search_words
-from jobs.domain.record import Request
+from jobs.domain.job_record import Request
 from tests.bench import stored_jobs
 
 

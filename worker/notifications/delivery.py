@@ -11,8 +11,8 @@ from jobs.domain import notifications
 from jobs.domain.chat_messages import chat_message, is_chat_webhook
 from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.domain.job import Job
+from jobs.domain.job_record import NotificationTarget, PendingNotification
 from jobs.domain.notifications import DeliveryOutcome
-from jobs.domain.record import NotificationTarget, PendingNotification
 from jobs.domain.timeline import rfc3339
 from jobs.net import http_client
 from jobs.net.urls import NotificationEndpoint

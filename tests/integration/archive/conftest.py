@@ -8,7 +8,7 @@ from redis import Redis
 
 from jobs.config import settings
 from jobs.services import Services
-from tests.harness.archived import Archived
+from tests.harness.archive_installation import Archived
 from tests.harness.required_settings import SECRETS
 
 NOW = {"HOT_DAYS": "0", "BFL_SANDBOX_URL": "http://127.0.0.1:9"}

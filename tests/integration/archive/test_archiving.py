@@ -7,14 +7,14 @@ import pytest
 from jobs import ingest
 from jobs.domain.errors import ArchiveUnavailable, Evicted
 from jobs.domain.job import Job
-from jobs.domain.record import NotificationTarget, PendingNotification
+from jobs.domain.job_record import NotificationTarget, PendingNotification
 from jobs.domain.report import Report
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.store.commit import Change
 from jobs.store.keys import COUNTERS, EVENTS, RECORD_PREFIX, TASK_PREFIX
 from jobs.store.search import Search
 from receiver.job_actions import delete_job
-from tests.harness.archived import Archived, newest_first, stored_job
+from tests.harness.archive_installation import Archived, newest_first, stored_job
 from tests.integration.archive.conftest import Build
 
 
@@ -157,7 +157,7 @@ def test_without_a_sandbox_a_job_stays_for_its_hot_days_and_a_day(build: Build) 
     archived.put(stored_job())
     archived.pass_over()
     assert archived.hot([stored_job().id])
-    (due_at,) = [at for _, at in archived.services.evictions.due(float("inf"), 9)]
+    (due_at,) = [at for _, at in archived.services.archive_moves.due(float("inf"), 9)]
     assert due_at >= 0.0
 
 
@@ -169,7 +169,7 @@ def test_a_lost_redis_loses_no_ended_job(archived: Archived) -> None:
     archived.redis.flushdb()
     assert archived.walk() == newest_first(jobs)
     archived.pass_over()
-    cold = archived.services.evictions.cold()
+    cold = archived.services.archive_moves.cold()
     assert cold and cold.jobs[Status.STORED] == 30 and cold.newest == jobs[-1].created_at
     assert archived.walk() == newest_first(jobs)
 
@@ -189,10 +189,10 @@ def test_a_lost_database_is_filled_from_redis(build: Build) -> None:
 
 def test_numbers_of_the_tabs_count_archived_jobs(archived: Archived) -> None:
     archived.evict(*map(stored_job, range(5)))
-    cold = archived.services.evictions.cold()
+    cold = archived.services.archive_moves.cold()
     assert cold and cold.jobs[Status.STORED] == 5
     assert archived.catalog.recall(stored_job(1).id)
-    cold = archived.services.evictions.cold()
+    cold = archived.services.archive_moves.cold()
     assert cold and cold.jobs[Status.STORED] == 4
 
 
@@ -201,7 +201,7 @@ def test_a_made_up_index_entry_of_a_new_job_is_not_needed(archived: Archived) ->
     store = archived.services.store
     report = Report(task_id="t", kind=ReportKind.FAILED, source=Source.CALLBACK)
     ingest.apply_report(store, report, archived.services.settings.timeouts)
-    assert [name for name, _ in archived.services.evictions.due(float("inf"), 9)] == ["t"]
+    assert [name for name, _ in archived.services.archive_moves.due(float("inf"), 9)] == ["t"]
     assert archived.redis.exists(RECORD_PREFIX + "t") and not archived.redis.exists(
         TASK_PREFIX + "t"
     )

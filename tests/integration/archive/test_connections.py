@@ -14,7 +14,7 @@ from jobs.archive import database, sqlite
 from jobs.archive.archive import open_archive
 from jobs.domain.errors import ArchiveUnavailable
 from tests.harness import PostgresServer, wait_for
-from tests.harness.archived import stored_job
+from tests.harness.archive_installation import stored_job
 from tests.harness.dns import FakeResolver
 
 FULL = "PRAGMA max_page_count = 50"
@@ -22,7 +22,7 @@ FULL = "PRAGMA max_page_count = 50"
 OTHER_PROCESS = """
 import sys
 from jobs.archive.archive import open_archive
-from tests.harness.archived import stored_job
+from tests.harness.archive_installation import stored_job
 archive = open_archive(sys.argv[1], 1, lambda call: call())
 archive.put([stored_job(int(sys.argv[2]))], 1.0)
 archive.close()

@@ -18,7 +18,7 @@ from receiver import context
 from receiver.app import create_app
 from receiver.job_actions import delete_job
 from tests.harness import RedisServer
-from tests.harness.archived import Archived, stored_job
+from tests.harness.archive_installation import Archived, stored_job
 from tests.harness.required_settings import SECRETS
 
 KEY = "a-key-to-read-costs-with"
@@ -47,7 +47,7 @@ def day_of(day: int) -> str:
 
 
 def costs(archived: Archived, days: int = 1, by: str | None = None) -> list[dict[str, Any]]:
-    starts, ledger = [FIRST + n * DAY for n in range(days)], archived.services.cost_ledger
+    starts, ledger = [FIRST + n * DAY for n in range(days)], archived.services.daily_costs
     found: Any = ledger.days(starts) if by is None else ledger.days_by(starts, by)
     return list(found)
 

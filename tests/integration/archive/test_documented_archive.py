@@ -15,7 +15,7 @@ import pytest
 
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from tests.harness.archived import Archived, newest_first, stored_job
+from tests.harness.archive_installation import Archived, newest_first, stored_job
 from tests.harness.documents import page, under
 from tests.harness.postgres_server import PROGRAMS
 from tests.integration.archive.conftest import Build

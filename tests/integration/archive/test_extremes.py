@@ -11,10 +11,10 @@ from jobs.store import keys
 from jobs.store.listing import Position
 from jobs.store.search import Search
 from receiver.repair import objects
-from tests.harness.archived import Archived, newest_first, stored_job
+from tests.harness.archive_installation import Archived, newest_first, stored_job
 from tests.integration.archive.conftest import Build
-from worker.cleanup import RetentionCleanup
-from worker.retention_of_rows import RetentionOfRows
+from worker.retention import RetentionCleanup
+from worker.row_retention import RowRetention
 
 ROWS_OF_ONE_MICROSECOND = 400
 
@@ -123,7 +123,7 @@ def test_a_row_that_cannot_be_read_is_shown_and_never_changed(build: Build) -> N
     with pytest.raises(UnreadableRecord):
         archived.catalog.recall(job.id)
     assert archived.catalog.load_many([job.id]) == {job.id: None}
-    RetentionOfRows(archived.services, archived.archive).run_batch()
+    RowRetention(archived.services, archived.archive).run_batch()
     assert record_of(archived, job) == before and not archived.hot([job.id])
 
 

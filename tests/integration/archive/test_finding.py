@@ -7,7 +7,7 @@ import pytest
 
 from jobs.domain.job import Job
 from jobs.store.search import Search
-from tests.harness.archived import Archived, newest_first, stored_job
+from tests.harness.archive_installation import Archived, newest_first, stored_job
 
 HOSTILE = (
     "' OR 1=1 --",

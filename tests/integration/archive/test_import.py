@@ -9,14 +9,14 @@ from jobs.archive.archive import Archive, Version
 from jobs.domain.errors import ArchiveUnavailable
 from jobs.domain.status import Status
 from jobs.storage.layout import sidecar_key
-from jobs.store import erasures
+from jobs.store import orphan_searches
 from jobs.store.search import Search
 from receiver.job_actions import delete_job
 from receiver.repair import objects
-from receiver.repair.rows import SidecarImport, insert
-from tests.harness.archived import Archived, a_job, left_behind, moved, newest_first
+from receiver.repair.sidecar_import import SidecarImport, insert
+from tests.harness.archive_installation import Archived, a_job, left_behind, moved, newest_first
 from tests.integration.archive.conftest import Build
-from worker.retention_of_rows import RetentionOfRows
+from worker.row_retention import RowRetention
 
 TASK = "5c1f0a2e-0000-4000-8000-000000000000"
 
@@ -31,7 +31,7 @@ def imported(archived: Archived) -> tuple[int, dict[str, str]]:
 
 
 def counted(archived: Archived) -> tuple[int, float]:
-    cold = archived.services.evictions.cold()
+    cold = archived.services.archive_moves.cold()
     assert cold is not None
     return cold.jobs[Status.STORED], cold.newest
 
@@ -102,7 +102,7 @@ def test_a_deleted_job_does_not_come_back(archived: Archived) -> None:
     known = archived.services.store.load(job.id)
     assert known is not None
     delete_job(archived.services, known)
-    erasures.begin(archived.services.store, archived.services.due.erasures, other.id)
+    orphan_searches.begin(archived.services.store, archived.services.due.orphan_searches, other.id)
     left_behind(archived, job, other)
     assert imported(archived) == (0, {})
     insert(archived.services, archived.archive, [job, other])  # which was looking before
@@ -164,7 +164,7 @@ def test_media_of_an_imported_job_are_deleted_in_their_time(build: Build) -> Non
     left_behind(archived, a_job(1))
     assert imported(archived) == (1, {})
     archived = build(RETAIN_MEDIA_DAYS="1")
-    RetentionOfRows(archived.services, archived.archive).run_batch()
+    RowRetention(archived.services, archived.archive).run_batch()
     found = archived.catalog.load(a_job(1).id)
     assert found and not found.present_media and found.version > 0
 

@@ -6,9 +6,9 @@ import pytest
 
 from jobs.domain.job import Job
 from jobs.storage.layout import companion_keys
-from tests.harness.archived import Archived, stored_job
+from tests.harness.archive_installation import Archived, stored_job
 from tests.integration.archive.conftest import Build
-from worker.retention_of_rows import RetentionOfRows
+from worker.row_retention import RowRetention
 
 
 def with_objects(archived: Archived, n: int) -> Job:
@@ -25,7 +25,7 @@ def keys_of(archived: Archived) -> set[str]:
 
 
 def clean(archived: Archived) -> None:
-    retention = RetentionOfRows(archived.services, archived.archive)
+    retention = RowRetention(archived.services, archived.archive)
     for _ in range(3):
         retention.run_batch()
 
@@ -49,7 +49,7 @@ def test_a_row_is_deleted_and_its_media_stay_until_their_time(build: Build) -> N
     clean(archived)
     assert archived.catalog.load(job.id) is None and archived.walk() == []
     assert keys_of(archived) and job.media[0].key in archived.services.due.orphans
-    cold = archived.services.evictions.cold()
+    cold = archived.services.archive_moves.cold()
     assert cold and not any(cold.jobs.values())
 
 
@@ -78,5 +78,5 @@ def test_a_record_that_cannot_be_read_is_kept_and_looked_at_again(
     archived.redis.set(f"fluxkeep:job:{job.id}", broken or b"x")
     archived.pass_over(1)
     assert archived.hot([job.id])
-    ((name, at),) = archived.services.evictions.due(float("inf"), 9)
+    ((name, at),) = archived.services.archive_moves.due(float("inf"), 9)
     assert name == job.id and at > archived.services.store.now() + 3000

@@ -19,7 +19,7 @@ from receiver.app import create_app
 from receiver.checks import archive as archive_checks
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result
-from tests.harness.archived import Archived, newest_first, stored_job
+from tests.harness.archive_installation import Archived, newest_first, stored_job
 from tests.harness.required_settings import SECRETS
 from tests.integration.archive.conftest import Build
 

@@ -13,7 +13,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.listing import Position
 from jobs.store.search import Search
-from tests.harness.archived import Archived, newest_first, stored_job
+from tests.harness.archive_installation import Archived, newest_first, stored_job
 
 HOSTILE = (
     *('"', "'", '""""', "''", "%", "_", "\\", "\0", "a\0b", "*", "castle*", "^castle", "-castle"),

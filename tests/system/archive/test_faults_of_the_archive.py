@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.harness import wait_for
-from tests.harness.archived import newest_first, stored_job
+from tests.harness.archive_installation import newest_first, stored_job
 from tests.harness.stock import put_in
 from tests.system.archive.outages import ArchivingStack
 

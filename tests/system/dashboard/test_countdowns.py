@@ -3,7 +3,7 @@
 import pytest
 
 from receiver.context import services
-from receiver.dashboard.filters import remaining
+from receiver.dashboard.template_filters import remaining
 from tests.system.dashboard.conftest import MakeApp
 
 

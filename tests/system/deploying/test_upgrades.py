@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 SUBMISSIONS = 4
 # Before the first release a commit may change what is stored, without reading what was before.
 STORED_FORMAT = (
-    "jobs/domain/record.py",
+    "jobs/domain/job_record.py",
     "jobs/domain/status.py",
     "jobs/domain/timeline.py",
     "jobs/store",

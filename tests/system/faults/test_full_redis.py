@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 
 from tests.harness import Client, Stack, TcpProxy, wait_for
-from tests.harness.hook import Hook
 from tests.harness.notifications import NEW
+from tests.harness.webhook_receiver import Hook
 from tests.system.submitting.environment import stopped_environment
 
 ROOM_BYTES = 300_000

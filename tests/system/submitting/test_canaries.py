@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from jobs.store.keys import ERASURES
+from jobs.store.keys import ORPHAN_SEARCHES
 from tests.harness import CommandLine, Stack, wait_for
-from tests.harness.archive import DAY_SECONDS, Archive
 from tests.harness.invariants import dump
+from tests.harness.past_jobs import DAY_SECONDS, Archive
 from tests.harness.stack import stopped_stack
 from tests.sandbox import Settings
 from tests.sandbox.gradient import gradient
-from worker.cleanup import RetentionCleanup
+from worker.retention import RetentionCleanup
 
 SLOW_SECONDS = 600.0
 
@@ -185,7 +185,7 @@ def delete(given: Given, job_id: str, status: int) -> None:
 def skip_days(env: Stack, job_id: str) -> None:
     """Search the last days alone, if at all: a bucket takes milliseconds for each."""
     with env.installation.redis.client() as redis:
-        redis.zadd(ERASURES, {job_id: time.time() - 10 * DAY_SECONDS}, xx=True, gt=True)
+        redis.zadd(ORPHAN_SEARCHES, {job_id: time.time() - 10 * DAY_SECONDS}, xx=True, gt=True)
 
 
 @pytest.mark.parametrize("age", [*WITH_RECORD, *WITHOUT_RECORD])

@@ -15,7 +15,7 @@ from jobs.inputs import DEPTH_MAX, FILES_MAX
 from jobs.request_limits import METADATA_MAX_CHARS, MODEL_MAX_CHARS
 from jobs.storage.layout import input_key, sidecar_key
 from tests.harness import CommandLine, Stack
-from tests.harness.archive import Archive
+from tests.harness.past_jobs import Archive
 from tests.harness.visitor import Visitor, readable
 from tests.system.submitting.environment import stopped_environment
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness.hook import Hook
+from tests.harness.webhook_receiver import Hook
 from tests.sandbox import Sandbox, Settings
 from tests.unit.sandbox.clients import QUICK
 

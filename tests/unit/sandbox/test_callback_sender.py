@@ -8,8 +8,8 @@ import time
 import pytest
 import requests
 
-from tests.harness.hook import Hook
 from tests.harness.patience import wait_for
+from tests.harness.webhook_receiver import Hook
 from tests.sandbox import Sandbox
 from tests.unit.sandbox.clients import submitted
 

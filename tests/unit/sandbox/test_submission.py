@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness.hook import Hook
+from tests.harness.webhook_receiver import Hook
 from tests.sandbox import Refused, Sandbox
 from tests.unit.sandbox.clients import KEY, submitted
 

@@ -8,7 +8,7 @@ from jobs.domain.errors import StorageError
 from jobs.domain.job import Job
 from jobs.domain.retention import Cutoffs, media_deleted
 from jobs.services import Services
-from worker.cleanup import delete_objects, strip
+from worker.retention import delete_objects, strip
 
 POLL_SECONDS = 30.0
 BATCH_INTERVAL_SECONDS = 0.05
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 _START = (float("-inf"), "")
 
 
-class RetentionOfRows:
+class RowRetention:
     """Walks through the rows whose time is over. Raises ArchiveUnavailable, StoreUnavailable."""
 
     def __init__(self, services: Services, archive: Archive) -> None:
@@ -36,7 +36,7 @@ class RetentionOfRows:
     def _clean(self, cutoff: float, delete: Callable[[Job], None], *, with_objects: bool) -> int:
         """Delete what is due after the last batch; one that fails has its turn in the next walk."""
         jobs = list(self._due(cutoff, with_objects=with_objects))
-        known = self._services.evictions.known_jobs([job.id for job in jobs])
+        known = self._services.archive_moves.known_jobs([job.id for job in jobs])
         for job in jobs:
             if known[job.id].record or known[job.id].hides(job.version):
                 continue  # one that Redis has is due there
@@ -68,5 +68,5 @@ class RetentionOfRows:
         for key in strip(self._services, job):
             self._services.due.orphans.schedule(key, job.end)
         if self._archive.delete_unchanged(job.id, job.version):
-            self._services.evictions.leave(job)
+            self._services.archive_moves.leave(job)
             log.info("job %s: its row was deleted: its retention is over", job.id)

@@ -17,7 +17,7 @@ CACHED_MAX = 256
 WAIT_SECONDS = 2.0
 
 
-class JobCache:
+class MessageCache:
     """The latest messages by our origin, as their reader reaches us, and by their event."""
 
     def __init__(self, services: Services) -> None:

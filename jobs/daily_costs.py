@@ -22,7 +22,7 @@ _TOO_MANY = "there are too many jobs or values: give a shorter range, or ask the
 Sums = dict[tuple[float, str | None, str | None, str | None], list[float]]
 
 
-class CostLedger:
+class DailyCosts:
     """Raises StoreUnavailable, ArchiveUnavailable."""
 
     def __init__(self, books: Costs, archive: Archive | None) -> None:

@@ -43,7 +43,7 @@ class Cold(NamedTuple):
     last_pass: float
 
 
-class Evictions:
+class ArchiveMoves:
     """Raises StoreUnavailable."""
 
     def __init__(self, batching: Batching, store: JobStore) -> None:

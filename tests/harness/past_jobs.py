@@ -10,7 +10,7 @@ from jobs import services as wiring
 from jobs import sidecars
 from jobs.config.settings import load
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.domain.timeouts import Timeouts
 from jobs.services import Services

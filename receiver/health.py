@@ -28,13 +28,7 @@ def is_alive() -> ResponseReturnValue:
 
 
 @blueprint.get("/readyz")
-@EndpointSpec(
-    responses={
-        200: ResponseSpec("No check failed.", Readiness),
-        503: ResponseSpec("A check failed.", Readiness),
-    },
-    uses_redis=False,
-)
+@EndpointSpec(responses={200: Readiness, 503: Readiness}, uses_redis=False)
 def is_ready() -> ResponseReturnValue:
     """Readiness. 503 as long as a check fails; each check is `ok` or the reason of its failure."""
     results = part(ReadinessResults).get()

@@ -61,8 +61,8 @@ CONTENT_TYPES = tuple(EXTENSIONS)
     responses={
         200: ResponseSpec("The file.", content_types=CONTENT_TYPES),
         206: ResponseSpec("A range of the file.", content_types=CONTENT_TYPES),
-        302: ResponseSpec("A presigned link to the bucket."),
-        304: ResponseSpec("The file has not changed."),
+        302: "A presigned link to the bucket.",
+        304: "The file has not changed.",
         416: ResponseSpec("The file has no such range.", Problem),
     },
     errors=(InvalidLink, MediaGone, StorageError),

@@ -17,9 +17,8 @@ from jobs.services import Services
 from jobs.signing import FORGED_BODY, CallbackVerifier, is_signature
 from jobs.store.metrics import Counter
 from receiver.context import services
-from receiver.openapi import examples
 from receiver.request_body import declared_length, read_environ, too_large
-from receiver.schemas.endpoint_spec import JSON, EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import JSON, EndpointSpec
 from receiver.schemas.responses import CallbackAccepted
 
 PATH = "/webhooks/bfl"
@@ -35,8 +34,7 @@ _HEADERS = tuple(
 _REFUSE_ALL = CallbackVerifier(())
 _SPEC = EndpointSpec(
     body=parsing.CALLBACK,
-    body_example=examples.CALLBACK,
-    responses={200: ResponseSpec("The report is on record.", CallbackAccepted)},
+    responses={200: CallbackAccepted},
     errors=(errors.WrongSecret, errors.InvalidReport),
     security=("webhookSecret", "webhookSignature"),
 )

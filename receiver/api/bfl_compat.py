@@ -1,7 +1,6 @@
 """BFL-compatible API (`/v1`): BFL clients only change their base URL and key."""
 
 import time
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -22,7 +21,6 @@ from receiver import input_body
 from receiver.api import submissions
 from receiver.api.submissions import SubmissionBody
 from receiver.context import services
-from receiver.openapi import examples
 from receiver.ownership import is_visible
 from receiver.schemas.bodies import Url, accepted_by, validate, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
@@ -76,23 +74,13 @@ class ResultQuery(Query):
     id: TaskId
 
 
-# BFL's error responses are relayed unchanged, if they come within ACCEPTANCE_SECONDS.
-REFUSALS: Mapping[int | str, ResponseSpec] = {
-    status: ResponseSpec("BFL or Fluxkeep refused the submission.", Relayed)
-    for status in (400, 404, 422, "4XX")
-}
-
-
 @blueprint.post("/<model:model>")
 @EndpointSpec(
     scope="submit",
     headers=("Idempotency-Key",),
     body=WebhookFields,
-    body_example=examples.INPUT,
-    responses={
-        200: ResponseSpec("The task.", compat.BflSubmission),
-        **REFUSALS,
-    },
+    # BFL's error responses are relayed unchanged, if they come within ACCEPTANCE_SECONDS.
+    responses={200: compat.BflSubmission, **dict.fromkeys((400, 404, 422, "4XX"), Relayed)},
     errors=(errors.QueueFull, errors.StorageError),
 )
 def bfl_submit(model: str) -> ResponseReturnValue:
@@ -128,7 +116,7 @@ def _wait_for_acceptance(job: Job) -> Job:
     scope="read",
     query=ResultQuery,
     responses={
-        200: ResponseSpec("The task.", compat.BflTask),
+        200: compat.BflTask,
         404: ResponseSpec("No such task.", compat.BflTask),
     },
     uses_redis=False,
@@ -155,7 +143,7 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
 @EndpointSpec(
     scope="read",
     responses={
-        200: ResponseSpec("BFL's response.", compat.BflCredits),
+        200: compat.BflCredits,
         "default": ResponseSpec("BFL's response, whatever it is.", Any),
         502: ResponseSpec("BFL refuses the key of this Fluxkeep.", compat.BflError),
         503: ResponseSpec("BFL does not answer.", compat.BflError),

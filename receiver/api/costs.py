@@ -11,7 +11,7 @@ from jobs.domain.errors import Invalid, InvalidField
 from jobs.store.costs import DAY_SECONDS, DAYS_MAX, DayView
 from receiver.context import services
 from receiver.ownership import owner
-from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec
 from receiver.schemas.formats import anchored
 from receiver.schemas.query import FILTER_NAME_MAX_CHARS, METADATA, Query, Time
 
@@ -61,12 +61,7 @@ class CostsQuery(Query):
 
 
 @blueprint.get("")
-@EndpointSpec(
-    scope="read",
-    query=CostsQuery,
-    responses={200: ResponseSpec("The costs.", CostsView)},
-    errors=(Invalid,),
-)
+@EndpointSpec(scope="read", query=CostsQuery, responses={200: CostsView}, errors=(Invalid,))
 def get_costs() -> CostsView:
     """Credits per day, model and key. With the paid jobs whose media were not kept.
 

@@ -43,7 +43,7 @@ def watch_all() -> ResponseReturnValue:
     scope="read",
     query=EventsQuery,
     headers=("Last-Event-ID",),
-    responses={200: EVENTS, 204: ResponseSpec("The job has ended, and there are no more events.")},
+    responses={200: EVENTS, 204: "The job has ended, and there are no more events."},
     errors=(UnknownJob, TooManyWaiting),
 )
 def watch_job(job_id: str) -> ResponseReturnValue:

@@ -22,9 +22,8 @@ from receiver.api.long_poll import wait_for_end
 from receiver.context import part, services
 from receiver.feed.broker import Broker
 from receiver.job_actions import delete_or_erase, load_job, replay_job
-from receiver.openapi import examples
 from receiver.schemas.bodies import Announcement, validate_with_input
-from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec
 from receiver.schemas.formats import NO_ID, format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
 from receiver.schemas.responses import JobPage
@@ -41,16 +40,12 @@ log = logging.getLogger(__name__)
 @EndpointSpec(
     scope="submit",
     body=Announcement,
-    body_example=examples.ANNOUNCEMENT,
     is_body_required=False,
-    responses={
-        200: ResponseSpec("The existing job.", JobView),
-        201: ResponseSpec("The new job.", JobView),
-    },
+    responses={200: JobView, 201: JobView},
     errors=(errors.WrongStatus, errors.OtherKey, errors.TooManyAnnounced, errors.StorageError),
 )
 def expect_job(job_id: str) -> ResponseReturnValue:
-    """Announce a job. Its caller submitted it to BFL; the callback may have come first."""
+    """Announce a job. Its caller submitted it; 201 if no callback brought it before."""
     if not parsing.TASK_ID.fullmatch(job_id):
         raise errors.InvalidField("task_id", NO_ID)
     with input_body.received(default=b"{}") as received:
@@ -144,7 +139,7 @@ def _require_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
 @EndpointSpec(
     scope="read",
     query=ShowQuery,
-    responses={200: ResponseSpec("The job.", JobView)},
+    responses={200: JobView},
     errors=(errors.UnknownJob, errors.TooManyWaiting),
 )
 def get_job(job_id: str) -> ResponseReturnValue:
@@ -160,11 +155,7 @@ def get_job(job_id: str) -> ResponseReturnValue:
 
 
 @blueprint.get("")
-@EndpointSpec(
-    scope="read",
-    query=ListQuery,
-    responses={200: ResponseSpec("A page of jobs.", JobPage)},
-)
+@EndpointSpec(scope="read", query=ListQuery, responses={200: JobPage})
 def list_jobs() -> JobPage:
     """List and search. Newest first; new jobs do not shift the pages of a cursor."""
     query = ListQuery.read()
@@ -179,7 +170,7 @@ def list_jobs() -> JobPage:
 @blueprint.post("/<job_id>/rescues")
 @EndpointSpec(
     scope="admin",
-    responses={202: ResponseSpec("The replayed job.", JobView)},
+    responses={202: JobView},
     errors=(errors.UnknownJob, errors.WrongStatus),
 )
 def rescue_job(job_id: str) -> ResponseReturnValue:
@@ -191,8 +182,8 @@ def rescue_job(job_id: str) -> ResponseReturnValue:
 @EndpointSpec(
     scope="admin",
     responses={
-        202: ResponseSpec("No record has this id: the storage is searched for its objects."),
-        204: ResponseSpec("The job was deleted."),
+        202: "No record has this id: the storage is searched for its objects.",
+        204: "The job was deleted.",
     },
     errors=(errors.UnknownJob, errors.StorageError, errors.QueueFull),
 )

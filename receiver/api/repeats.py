@@ -16,9 +16,8 @@ from receiver import input_body
 from receiver.api.submissions import Region, SubmissionBody, enqueue_request
 from receiver.context import services
 from receiver.job_actions import load_job
-from receiver.openapi import examples
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
-from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec
 from receiver.thread_pool import run_in_thread
 
 blueprint = Blueprint("repeats", __name__, url_prefix="/api/jobs")
@@ -43,9 +42,8 @@ class RepeatBody(BaseModel):
     scope="submit",
     headers=("Idempotency-Key",),
     body=RepeatBody,
-    body_example=examples.REPEAT,
     is_body_required=False,
-    responses={202: ResponseSpec("The new job.", JobView)},
+    responses={202: JobView},
     errors=(errors.UnknownJob, errors.InputNotKept, errors.QueueFull, errors.StorageError),
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:

@@ -26,10 +26,9 @@ from jobs.views import JobView
 from receiver import input_body, input_storage
 from receiver.auth import current_key_name, request_key
 from receiver.context import reader_origin, services
-from receiver.openapi import examples
 from receiver.ownership import is_visible
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
-from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
+from receiver.schemas.endpoint_spec import EndpointSpec
 from receiver.schemas.formats import IDEMPOTENCY_KEY
 
 IDEMPOTENCY_SECONDS = 86400.0
@@ -79,8 +78,7 @@ class SubmissionBody(BaseModel):
     scope="submit",
     headers=("Idempotency-Key",),
     body=SubmissionBody,
-    body_example=examples.SUBMISSION,
-    responses={202: ResponseSpec("The queued job.", JobView)},
+    responses={202: JobView},
     errors=(errors.QueueFull, errors.StorageError),
 )
 def submit_job() -> ResponseReturnValue:

@@ -35,17 +35,22 @@ _FILE = MediaFile(
     height=1024,
 )
 
-# Requests.
-INPUT = {"prompt": "a lighthouse in the fog", "width": 1024}
-ANNOUNCEMENT = {"model": MODEL, "metadata": METADATA}
-SUBMISSION = {"model": MODEL, "input": INPUT, "metadata": METADATA}
+_INPUT = {"prompt": "a lighthouse in the fog", "width": 1024}
 _SAMPLE = "https://delivery-eu1.bfl.ai/results/8e/sample.jpeg?se=…&sig=…"
-REPEAT = {"input": {"seed": 43}}
-CALLBACK = {
+_CALLBACK = {
     "id": TASK,
     "status": parsing.DONE,
     "result": {"sample": _SAMPLE, "seed": 42},
     "progress": 1.0,
+}
+
+# Requests, by the name of their schema.
+REQUESTS: dict[str, Any] = {
+    "Announcement": {"model": MODEL, "metadata": METADATA},
+    "SubmissionBody": {"model": MODEL, "input": _INPUT, "metadata": METADATA},
+    "RepeatBody": {"input": {"seed": 43}},
+    "WebhookFields": _INPUT,
+    "Callback": _CALLBACK,
 }
 
 
@@ -55,7 +60,7 @@ def _announced() -> Job:
 
 
 def _stored() -> Job:
-    report = parsing.parse_callback(json.dumps(CALLBACK).encode())
+    report = parsing.parse_callback(json.dumps(_CALLBACK).encode())
     job = transition(replace(_announced(), cost=3.0), report, NOW + 9.5, _TIMEOUTS)
     return job.stored(NOW + 10.2, (_FILE,))
 

@@ -89,13 +89,15 @@ def _security(spec: EndpointSpec) -> list[dict[str, list[str]]]:
 
 def _body(spec: EndpointSpec, body: BodyType, schemas: Schemas) -> Schema:
     schema = schemas.of(body, "validation") if isinstance(body, type) else dict(body)
-    content = {JSON: {"schema": schema, "example": spec.body_example}}
+    name = body.__name__ if isinstance(body, type) else body["title"]
+    content = {JSON: {"schema": schema, "example": examples.REQUESTS[name]}}
     return {"required": spec.is_body_required, "content": content}
 
 
 def _responses(spec: EndpointSpec, schemas: Schemas, refusals: Responses) -> Responses:
     described = {
-        str(status): _response(status, one, schemas) for status, one in spec.responses.items()
+        str(status): _response(status, ResponseSpec.of(one), schemas)
+        for status, one in spec.responses.items()
     }
     too_long = {"414": components.URI_TOO_LONG} if spec.query else {}
     return dict(sorted((refusals | too_long | described).items()))

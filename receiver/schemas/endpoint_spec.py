@@ -26,14 +26,20 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class ResponseSpec:
-    """One response and the type of its JSON body.
-
-    `body_type` is anything that pydantic can describe, None for a response without JSON.
-    """
+    """One response, and the type of its JSON body if it has one: any that pydantic can describe."""
 
     description: str
     body_type: Any = None
     content_types: tuple[str, ...] = ()  # besides JSON
+
+    @classmethod
+    def of(cls, described: Any) -> "ResponseSpec":
+        """From the type of its body, whose docstring describes it, or from a description alone."""
+        if isinstance(described, cls):
+            return described
+        if isinstance(described, str):
+            return cls(described)
+        return cls(" ".join((described.__doc__ or "").split()), described)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +51,10 @@ class EndpointSpec:
     """
 
     scope: Scope | None = None
-    responses: Mapping[int | str, ResponseSpec]  # `4XX` and `default` are statuses, too
+    responses: Mapping[int | str, Any]  # for `ResponseSpec.of`; also for `4XX` and `default`
     query: type[Query] | None = None
     headers: tuple[str, ...] = ()
     body: BodyType | None = None
-    body_example: Any = None
     is_body_required: bool = True
     errors: tuple[type[FluxkeepError], ...] = ()
     security: tuple[str, ...] = ()

@@ -38,7 +38,7 @@ class Reset(TypedDict):
 
 
 class CallbackAccepted(TypedDict):
-    """The job after an accepted callback."""
+    """The job after a callback whose report is on record."""
 
     id: str
     status: Annotated[str, Field(description="of the job, or `deleted`")]

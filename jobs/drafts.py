@@ -27,7 +27,7 @@ LINK_MIN_SECONDS = 3600.0  # BFL fetches the bundle after the task has begun
 
 
 def find(
-    services: Services, given: Mapping[str, Any], may_use: Callable[[Job], bool] = lambda _: True
+    services: Services, given: Mapping[str, Any], may_use: Callable[[Job], bool]
 ) -> DraftBundle | None:
     """Find the bundle that an input refers to; None when it refers to none.
 
@@ -98,7 +98,6 @@ def insert(
     Base64 is BFL's primary form: a link is sent for a bundle that is too large for it, and where
     BFL refuses base64. Raises Invalid when the bundle is gone, StorageError and StoreUnavailable.
     """
-    bundle = bundle or find(services, given)  # an earlier version did not look it up
     if bundle is None:
         return given, None
     if services.storage.size(bundle.file.key) is None:

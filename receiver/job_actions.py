@@ -22,19 +22,14 @@ def load_job(services: Services, job_id: str) -> Job:
 def replay_job(services: Services, job_id: str) -> Job:
     """Replay a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
     known = load_job(services, job_id)
-    if known.task_id is None and not _has_input(services, known):
+    has_input = known.request.kept_input is not None and inputs.is_complete(known)
+    if known.task_id is None and not has_input:
         raise WrongStatus("BFL never accepted this job, and its input was deleted")
     replay = partial(submission.replay, timeouts=services.settings.timeouts)
     change = services.catalog.change(known.id, replay)
     if not change.written or change.after is None:
         raise WrongStatus("only a job that failed, expired or was lost can be replayed")
     return change.after
-
-
-def _has_input(services: Services, job: Job) -> bool:
-    if job.request.kept_input is not None:
-        return inputs.is_complete(job)
-    return services.store.submission(job.id) is not None  # queued by an earlier version
 
 
 def delete_or_erase(services: Services, job_id: str) -> bool:

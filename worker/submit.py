@@ -19,7 +19,7 @@ from jobs.domain import errors, submission
 from jobs.domain.job import Job
 from jobs.domain.report import Failure, SubmissionReceipt
 from jobs.input_parts import InputPart, JsonBody, opened, parts_in
-from jobs.net import strict_json, watchdog
+from jobs.net import watchdog
 from jobs.net.http_client import Body
 from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
@@ -76,26 +76,16 @@ def _readable_input(
     Raises InputLost, Invalid when the draft is gone, StorageError.
     """
     with claim.silence(LEAST_SECONDS):  # a bucket may be slow
-        given, draft_link = drafts.insert(
-            services, _load_input(services, claim.job), claim.job.request.draft
-        )
+        kept = inputs.load(services.storage, claim.job)
+        if kept is None:
+            raise errors.InputLost
+        given, draft_link = drafts.insert(services, kept, claim.job.request.draft)
     size = sum(part.size_bytes for part in parts_in(given))
     with (
         claim.silence(LEAST_SECONDS + size / BYTES_PER_SECOND),
         opened(services.storage, given) as files,
     ):
         yield given, draft_link, files
-
-
-def _load_input(services: Services, job: Job) -> dict[str, Any]:
-    if job.request.kept_input is None:  # queued by an earlier version, which had it in Redis
-        request = services.store.submission(job.id)
-        given = strict_json.load_object(request) if request else None
-    else:
-        given = inputs.load(services.storage, job)
-    if given is None:
-        raise errors.InputLost
-    return given
 
 
 def requeue_unsent(services: Services, claim: HeldClaim, kind: str) -> None:

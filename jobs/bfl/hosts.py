@@ -104,11 +104,11 @@ class HostPolicy(NamedTuple):
         return self.client_webhook_endpoint(url)
 
     def operator_endpoint(self, digest: str) -> urls.NotificationEndpoint:
-        """Return a URL of NOTIFY_URL as an endpoint, without a digest the first of them.
+        """Return a URL of NOTIFY_URL as an endpoint.
 
         Raises UrlRefused when it was removed, or cannot be signed.
         """
-        url = self.notify_urls.get(digest or next(iter(self.notify_urls), ""))
+        url = self.notify_urls.get(digest)
         if url is None or (self.notify_hosts is None and not is_chat_webhook(str(url))):
             raise UrlRefused("NOTIFY_URL does not name its URL any more")
         return urls.NotificationEndpoint(url, urls.AddressScope.PUBLIC_OR_PRIVATE)

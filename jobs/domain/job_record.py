@@ -84,7 +84,7 @@ class PendingNotification:
     since: float  # when the job ended: a replayed job ends more than once
     at: float  # when it is due
     attempts: int = 0
-    url_digest: str = ""  # which of NOTIFY_URL; earlier versions knew one only
+    url_digest: str = ""  # which of NOTIFY_URL
 
     @property
     def recipient(self) -> str:
@@ -165,7 +165,6 @@ class Request(Evolving):
     kept_input: Mapping[str, Any] | None = None  # `jobs/inputs.py`
     input_files: tuple[MediaFile, ...] = ()
     deletes_input: bool = False  # once BFL has the task
-    input_bytes: int = 0  # only of a job that an earlier version queued, with its input in Redis
     region: str | None = None  # the region of BFL that the caller named
     base_url: str | None = None  # our own origin as a sandbox reaches it
     repeats: str | None = None  # the job whose input was submitted again

@@ -16,11 +16,6 @@ _TIME_MAX = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 class EventCode(StrEnum):
     """Codes of timeline events; docs/api.md explains each."""
 
-    @classmethod
-    def _missing_(cls, value: object) -> "EventCode | None":
-        """The code of an event that an earlier version wrote."""
-        return cls.JOB_ANNOUNCED if value == "job.expected" else None
-
     JOB_ANNOUNCED = "job.announced"
     JOB_STORED = "job.stored"
     JOB_EXPIRED = "job.expired"

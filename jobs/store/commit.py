@@ -167,9 +167,6 @@ class Commit:
             yield "ZREM", keys.INPUT_NOTES, self.options.input_note
         has_task = job.task_id is not None and (before is None or before.task_id is None)
         has_ended = job.status.terminal and not (before and before.status.terminal)
-        if job.request.input_bytes and (has_task or has_ended):  # of an earlier version
-            yield "EXPIRE", keys.INPUT_PREFIX + job.id, 0 if has_task else REPLAY_SECONDS
-            yield "HDEL", keys.INPUT_SIZES, job.id
         if not job.request.deletes_input or job.request.kept_input is None:
             return
         note = input_note(job.id, job.request.input_files)
@@ -252,11 +249,10 @@ def _flat_items(mapping: Mapping[str, float]) -> list[Any]:
 
 def deletion(job: Job) -> list[Command]:
     """The commands that delete a record and all keys of its job."""
-    prefixes = (keys.REFUSED_CALLBACKS_PREFIX, keys.INPUT_PREFIX)
     return [
         *removal(job),
         *(("ZREM", key, job.id) for key in unkept_sets(job)),
-        *(("DEL", prefix + job.id) for prefix in prefixes),
+        ("DEL", keys.REFUSED_CALLBACKS_PREFIX + job.id),
     ]
 
 

@@ -17,7 +17,6 @@ from jobs.store.scripts import Command
 
 EVENTS_MAX = 20_000  # some megabytes, and hours of an ordinary day
 DELETED = "deleted"  # instead of a status
-_DELETED_BEFORE = "forgotten"  # in events of earlier versions
 ID, STATUS, CHANGE, KEY = "id", "status", "change", "key"
 BATCH_MAX = 500
 BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
@@ -26,8 +25,7 @@ BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
 ChangeKind = Literal["status", "media", "details"]
 
 POSITION_FORM = r"[0-9]{1,19}-[0-9]{1,19}"
-_DELETED = frozenset({DELETED, _DELETED_BEFORE})
-_FINAL = TERMINAL | _DELETED
+_FINAL = TERMINAL | {DELETED}
 
 _public_part = attrgetter(*(one.name for one in fields(Job) if one.name not in PRIVATE_FIELDS))
 
@@ -83,7 +81,7 @@ class Event(NamedTuple):
 
     @property
     def is_deleted(self) -> bool:
-        return self.status in _DELETED
+        return self.status == DELETED
 
     @property
     def is_final(self) -> bool:
@@ -138,7 +136,6 @@ class Events:
 
 
 def _read(entries: Iterable[Any]) -> Iterator[Event]:
-    """An event of an earlier version does not say what changed."""
     for name, found in entries:
         given = {key.decode(): value.decode() for key, value in found.items()}
         change, key = given.get(CHANGE, "details"), given.get(KEY)

@@ -188,12 +188,6 @@ class JobStore:
         with unavailable():
             return bool(self._batching.commits.run(script, names, arguments))
 
-    def submission(self, job_id: str) -> bytes | None:
-        """The request of a job that an earlier version queued."""
-        with unavailable():
-            found: bytes | None = self._redis.get(keys.INPUT_PREFIX + job_id)
-        return found
-
     def delete(self, job: Job) -> bool:
         """Delete a job in any state unless its record has changed, and leave a tombstone (I12)."""
         return self._delete(job, commit.tombstones(job))

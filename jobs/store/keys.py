@@ -7,7 +7,6 @@ and times are unix seconds of the Redis clock.
 # Strings
 RECORD_PREFIX = "fluxkeep:job:"  # + job id: its record
 TASK_PREFIX = "fluxkeep:task:"  # + BFL's task id: the id of its job
-INPUT_PREFIX = "fluxkeep:input:"  # + job id: its request, written by earlier versions
 # + id of a job or of its task: empty if it was deleted, its status if only the archive has it
 TOMBSTONE_PREFIX = "fluxkeep:tombstone:"
 STRICT_MODEL_PREFIX = "fluxkeep:strict_model:"  # + model whose input takes no webhook
@@ -32,7 +31,7 @@ THUMBNAILS = "fluxkeep:thumbnails"
 QUEUE_PREFIX = "fluxkeep:queue:"  # + model: jobs that wait for a concurrency slot, by age
 ACTIVE = "fluxkeep:active"  # jobs in a slot, by deadline; with ":" + model, those of one model
 IN_FLIGHT = "fluxkeep:in_flight"  # submissions that BFL has not answered yet, by their start
-ANNOUNCED_PREFIX = "fluxkeep:expected:"  # + key name: jobs it announced, until BFL confirms
+ANNOUNCED_PREFIX = "fluxkeep:announced:"  # + key name: jobs it announced, until BFL confirms
 
 # Sorted sets of job ids: what the API lists, by creation
 STATUS_PREFIX = "fluxkeep:jobs:"  # + status
@@ -65,7 +64,6 @@ INPUT_NOTES = "fluxkeep:input_notes"  # no record may name them, or their job ma
 UNKEPT = "fluxkeep:unkept"  # paid jobs whose media were not kept
 UNKEPT_UNPRICED = "fluxkeep:unkept_unpriced"  # the same for jobs whose price is not known
 COSTS_PREFIX = "fluxkeep:costs:"  # + day: hash of 1/10000 credits by model and key
-INPUT_SIZES = "fluxkeep:input_sizes"  # hash: bytes of the requests under INPUT_PREFIX
 QUEUES = "fluxkeep:queues"  # set: keys of the submission queues that are not empty
 CIRCUITS = "fluxkeep:circuits"  # hash: open circuit breakers by model, or "*"
 COUNTERS = "fluxkeep:counters"  # hash

@@ -16,7 +16,7 @@ from jobs.domain.report import Report
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.services import Services
 from jobs.storage.local import LocalStorage
-from jobs.store.keys import CIRCUITS, INPUT_PREFIX
+from jobs.store.keys import CIRCUITS
 from tests.harness.patience import wait_for
 from tests.harness.redis_server import RedisServer
 from tests.harness.required_settings import SECRETS
@@ -134,19 +134,9 @@ class WorkerEnvironment:
 
         self.services.store.update(job_id, begin, new=True)
 
-    def post_as_earlier(self, job_id: str, request: bytes) -> None:
-        """As a version did it whose queue held the requests themselves."""
-
-        def begin(job: Job | None, now: float) -> Job:
-            details = Request(input_bytes=len(request))
-            return job or submission.create(job_id, "large", now, details)
-
-        self.redis.set(INPUT_PREFIX + job_id, request)
-        self.services.store.update(job_id, begin, new=True)
-
-    def lose_input(self, job_id: str) -> None:
-        """The storage has lost the only object of its input."""
-        lost = MediaFile(key="gone", content_type="image/png", bytes=1, sha256="0" * 64)
+    def lose_input(self, job_id: str, key: str = "gone") -> None:
+        """The storage has lost the only object of its input; a NUL in its key is an error there."""
+        lost = MediaFile(key=key, content_type="image/png", bytes=1, sha256="0" * 64)
 
         def name(job: Job | None, _now: float) -> Job | None:
             return job and job.with_request(kept_input={"a": "input:0"}, input_files=(lost,))

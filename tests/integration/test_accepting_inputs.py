@@ -1,7 +1,6 @@
 """Accepting inputs: full queue and storage, turns, time to arrive; sending what was accepted."""
 
 import base64
-import json
 import socket
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from jobs.domain import submission
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.store.keys import INPUT_NOTES, INPUT_PREFIX
+from jobs.store.keys import INPUT_NOTES
 from receiver import input_body
 from receiver.app import create_app
 from tests.harness import RedisServer
@@ -134,29 +133,16 @@ def test_large_bodies_take_turns_and_small_ones_need_none(
     ] * (input_body.TURNS + 1)
 
 
-# What an earlier version queued.
-
-
-def test_a_request_that_an_earlier_version_queued_is_sent(local_worker: WorkerEnvironment) -> None:
-    given = {"prompt": "a", "input_image": IMAGE, "sandbox": {"callback": "never"}}
-    local_worker.post_as_earlier("a", json.dumps(given).encode())
-    local_worker.work()
-    (task,) = local_worker.sandbox.tasks()
-    assert task.input["input_image"] == IMAGE
-    assert not local_worker.redis.exists(INPUT_PREFIX + "a")
-
-
-def end(job: Job | None, now: float) -> Job | None:
-    return job and job.ended(now, Status.FAILED)
-
-
-def test_a_request_of_an_earlier_version_can_be_replayed(
+def test_a_job_that_bfl_never_had_is_replayed_only_with_its_input(
     local_worker: WorkerEnvironment, api: FlaskClient
 ) -> None:
+    def end(job: Job, now: float) -> Job:
+        kept = job.request.kept_input if job.id == "known" else None
+        return job.ended(now, Status.FAILED).with_request(kept_input=kept)
+
     for job_id in ("known", "gone"):
-        local_worker.post_as_earlier(job_id, b'{"prompt": "a"}')
-        local_worker.services.store.update(job_id, end)
-    local_worker.redis.delete(f"{INPUT_PREFIX}gone")
+        local_worker.post(job_id)
+        local_worker.services.store.change(job_id, end)
     answers = [api.post(f"/api/jobs/{name}/rescues", headers=KEY) for name in ("known", "gone")]
     assert [answer.status_code for answer in answers] == [202, 409]
 

@@ -12,7 +12,7 @@ from redis import Redis
 
 from jobs.config import settings
 from jobs.domain.job import Job
-from jobs.domain.job_record import NotificationTarget, PendingNotification
+from jobs.domain.job_record import PendingNotification
 from jobs.domain.status import Status
 from jobs.services import Services
 from receiver.checks.context import Context
@@ -165,20 +165,6 @@ def test_a_chat_service_gets_a_line_with_a_link_and_no_signature(
     assert line == f"Job failed · <{services.base_url()}/jobs/job>"
     assert call.headers["Content-Type"] == "application/json"
     assert not [name for name in call.headers if name.startswith("webhook-")]
-
-
-def test_a_notification_of_an_earlier_version_is_delivered_to_the_first_url(
-    built: Build, hook: Hook
-) -> None:
-    earlier, other = built(), Hook()
-    job = ended(earlier, "job")
-    old = PendingNotification(NotificationTarget.OWNER, job.end, job.end)
-    earlier.store.change("job", lambda job, _: job.with_notifications(pending=(old,)))
-    services = built(hook.url, other.url)
-    dispatch_until(services, "delivered", lambda: not pending(services, "job"))
-    other.close()
-    assert hook.calls[0].id == old.id("job") and not other.calls
-    assert events(services, "job") == [("notification.delivered", "NOTIFY_URL", None)]
 
 
 def test_a_notification_of_a_removed_url_is_given_up_and_the_timeline_says_why(

@@ -3,21 +3,16 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
 from redis import Connection, ConnectionPool, Redis
 
-from jobs.domain import submission
 from jobs.domain.errors import ClaimLost
 from jobs.domain.job import Job
-from jobs.domain.job_record import Request
 from jobs.domain.status import ReportKind, Status
-from jobs.domain.timeouts import CallbackPolicy
-from jobs.store.commit import REPLAY_SECONDS
 from jobs.store.job_store import JobStore
-from jobs.store.keys import INPUT_PREFIX, RECORD_PREFIX
+from jobs.store.keys import RECORD_PREFIX
 from jobs.store.search import Search
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
@@ -144,21 +139,3 @@ def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: 
     assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
     newest = [f"job-{n:02}" for n in reversed(range(25))]
     assert [job_id for page in found for job_id in page] == [*newest, "older", "oldest"]
-
-
-def test_the_request_of_an_earlier_version_expires_only_once_its_job_has_ended(
-    store: JobStore, redis_server: RedisServer
-) -> None:
-    key, details = INPUT_PREFIX + "own", Request(input_bytes=2)
-    with redis_server.client() as redis:
-        redis.set(key, b"{}")
-        store.update(
-            "own",
-            lambda job, now: job or submission.create("own", "flux-2-pro", now, details),
-            new=True,
-        )
-        store.update("own", lambda job, now: job and job.with_details(now, {"metadata": {"a": 1}}))
-        assert (redis.get(key), redis.ttl(key)) == (b"{}", -1)
-        check = partial(submission.recheck, policy=CallbackPolicy(TIMEOUTS, has_webhook=True))
-        store.update("own", lambda job, _now: job and check(job, job.deadline))
-        assert 0 < int(redis.ttl(key)) <= REPLAY_SECONDS

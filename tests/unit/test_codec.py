@@ -1,13 +1,8 @@
 """Records are read as they were written, and a broken one is called broken."""
 
-import base64
-import json
 import zlib
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -22,8 +17,6 @@ from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.store import codec
 
 SHA256 = "0" * 64
-# Written by the version before the parts `polling`, `claim` and `request`.
-EARLIER = json.loads((Path(__file__).parent / "earlier_records.json").read_text())
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 TIMES = st.floats(0, 4e9)
 JSON = st.recursive(
@@ -66,10 +59,6 @@ RECORDS = st.builds(
         Submission, client_webhook=st.none() | st.builds(ClientWebhook, TEXT, st.none() | TEXT)
     ),
 )
-RENAMED = {
-    "event='job.expected'": "event='job.announced'",
-    "forgets_input=True": "deletes_input=True",
-}
 
 
 @settings(max_examples=40)
@@ -88,49 +77,7 @@ def test_a_broken_record_is_called_broken(rest: bytes) -> None:
             codec.decode(start + rest)
 
 
-def earlier_record(name: str) -> bytes:
-    text = EARLIER[name]
-    start = "base64:"
-    return base64.b64decode(text[len(start) :]) if text.startswith(start) else text.encode()
-
-
-def document(record: bytes) -> dict[str, Any]:
-    """The JSON of a record of either format."""
-    body = record.partition(b" ")[2].removeprefix(b"2 ")
-    found: dict[str, Any] = json.loads(body if body.startswith(b"{") else zlib.decompress(body))
-    return found
-
-
-def leaves(value: Any, name: str = "") -> Iterator[str]:
-    """Each value in a document with the name of its field."""
-    if isinstance(value, dict):
-        for field, one in value.items():
-            yield from leaves(one, field)
-    elif isinstance(value, list):
-        for one in value:
-            yield from leaves(one, name)
-    else:
-        yield f"{name}={value!r}"
-
-
-@pytest.mark.parametrize("name", EARLIER)
-def test_a_record_of_an_earlier_version_is_read_whole(name: str) -> None:
-    record = earlier_record(name)
-    job = codec.decode(record)
-    after = Counter(leaves(document(codec.encode(job, job.version))))
-    after -= Counter(["is_submission=True"])
-    assert after == Counter(RENAMED.get(leaf, leaf) for leaf in leaves(document(record)))
-    assert codec.decode(codec.encode(job, job.version)) == job
-    assert job.is_submission is (job.id != "task")
-
-
-def test_attempts_of_an_earlier_version_count_for_their_own_part() -> None:
-    polled, unconfirmed = (codec.decode(earlier_record(n)) for n in ("polled", "unconfirmed"))
-    assert (polled.polling.attempts, polled.submission.attempts) == (1, 0)
-    assert (unconfirmed.polling.attempts, unconfirmed.submission.attempts) == (0, 1)
-
-
-@pytest.mark.parametrize("body", [b"[]", b'{"check": 1}', b'{"submission": [1]}', b"{}"])
+@pytest.mark.parametrize("body", [b"[]", b'{"claim": 1}', b'{"submission": [1]}', b"{}"])
 def test_what_no_version_wrote_is_called_broken(body: bytes) -> None:
     for record in (b"12 " + body, b"12 2 " + body):
         with pytest.raises(UnreadableRecord):

@@ -118,7 +118,6 @@ def test_a_chat_service_needs_no_secret_and_a_removed_url_is_not_called() -> Non
     assert without_secret.operator_endpoint("one").url == slack
     both = ANYBODY._replace(notify_urls={"two": own, "one": slack})
     assert both.operator_endpoint("one").url == slack
-    assert both.operator_endpoint("").url == own, "an earlier version knew only one"
     for host_policy, digest in ((both, "removed"), (HostPolicy(), ""), (HostPolicy(), "one")):
         with pytest.raises(UrlRefused, match="NOTIFY_URL does not name"):
             host_policy.operator_endpoint(digest)

@@ -111,7 +111,8 @@ def test_the_sweep_closes_a_circuit_that_no_job_could_probe(
 
 
 def test_a_request_that_never_left_is_requeued_last(local_worker: WorkerEnvironment) -> None:
-    local_worker.post_as_earlier("a", b"no json")
+    local_worker.post("a")
+    local_worker.lose_input("a", "no\0key")
     local_worker.post("b", given=submission_body())
     local_worker.work()
     job = local_worker.job("a")

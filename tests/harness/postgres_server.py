@@ -45,6 +45,7 @@ class PostgresServer:
         self._directory = Path(tempfile.mkdtemp(prefix="fluxkeep-postgres-", dir=_parent()))
         self.log = self._directory / "postgres.log"
         self._popen: subprocess.Popen[bytes] | None = None
+        self._is_paused = False
         self._programs = self._reachable_programs()
         self._create()
         self.start(**settings)
@@ -112,12 +113,14 @@ class PostgresServer:
     def resume(self) -> None:
         for pid in (self.pid, *processes.descendants(self.pid)):
             processes.send(pid, signal.SIGCONT)
+        self._is_paused = False
 
     def recover(self) -> None:
         """Make it run as in the beginning, whatever a test has done to it."""
         if self._popen is None or self._popen.poll() is not None:
             self.start()
-        self.resume()
+        elif self._is_paused:
+            self.resume()
 
     def close(self) -> None:
         """Stop it, whatever it is at, and remove its data."""
@@ -173,6 +176,7 @@ class PostgresServer:
 
     def _stopped(self) -> list[int]:
         """SIGSTOP every process, the first one first: it starts no other then."""
+        self._is_paused = True
         processes.send(self.pid, signal.SIGSTOP)
         started = processes.descendants(self.pid)
         for pid in started:

@@ -44,20 +44,20 @@ def launch(
 
 def members(session: int) -> list[int]:
     """The living processes of a session, of whatever process group."""
-    # The cheap question first: a table of all processes is needed only when some belong to it.
-    found = {pid for pid in _pids() if _session(pid) == session}
-    return sorted(found & _parents().keys()) if found else []
+    return sorted(pid for pid in _pids() if _session(pid) == session and _parent(pid) is not None)
 
 
 def children(parent: int) -> list[int]:
     """The living processes that this one started."""
-    return [pid for pid, its_parent in _parents().items() if its_parent == parent]
+    return [pid for pid in _pids() if _parent(pid) == parent]
 
 
 def descendants(parent: int) -> list[int]:
     """The living processes that this one and its children started, in whatever session."""
-    own = children(parent)
-    return own + [pid for child in own for pid in descendants(child)]
+    parents, found = {pid: _parent(pid) for pid in _pids()}, [parent]
+    for pid in found:  # which grows meanwhile
+        found += [child for child, its_parent in parents.items() if its_parent == pid]
+    return found[1:]
 
 
 def send(pid: int, number: signal.Signals) -> None:
@@ -77,13 +77,16 @@ def end(session: int) -> None:
 
 def command_line(pid: int) -> str:
     """The command line of a process, empty when it has ended."""
-    return next((line for found, _, _, line in _table() if found == pid), "")
+    if sys.platform != "linux":
+        return next((line for found, _, line in _ps_table() if found == pid), "")
+    return _read(f"/proc/{pid}/cmdline").replace(b"\0", b" ").decode(errors="replace")
 
 
 def _pids() -> list[int]:
-    """Every process, including those that have ended and wait for their parent."""
-    linux = (int(path.name) for path in Path("/proc").glob("[0-9]*"))
-    return list(linux) if sys.platform == "linux" else [pid for pid, *_ in _ps_table()]
+    """Every process, perhaps also those that have ended and wait for their parent."""
+    if sys.platform != "linux":
+        return [pid for pid, *_ in _ps_table()]
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - quick
 
 
 def _session(pid: int) -> int | None:
@@ -93,26 +96,26 @@ def _session(pid: int) -> int | None:
         return None
 
 
-def _parents() -> dict[int, int]:
-    """Every living process and its parent; a zombie has ended and waits for its parent only."""
-    return {pid: parent for pid, state, parent, _ in _table() if state[:1] not in "ZX"}
+def _parent(pid: int) -> int | None:
+    """The parent of a living process; a zombie has ended and waits for its parent only."""
+    if sys.platform != "linux":
+        return next((parent for found, parent, _ in _ps_table() if found == pid), None)
+    # The program's name stands in parentheses and may hold anything, even parentheses.
+    state, *rest = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:2] or [b"X"]
+    return None if state in b"ZX" else int(rest[0])
 
 
-def _table() -> Iterator[tuple[int, str, int, str]]:
-    """Every process: its id, its state, its parent and its command line."""
-    return _linux_table() if sys.platform == "linux" else _ps_table()
+def _read(path: str) -> bytes:
+    """A file of /proc, empty when its process has ended."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - hundreds of them at a time
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
-def _linux_table() -> Iterator[tuple[int, str, int, str]]:
-    for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            # The program's name stands in parentheses and may hold anything, even parentheses.
-            state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
-            line = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            yield int(path.name), state, int(parent), line
-
-
-def _ps_table() -> Iterator[tuple[int, str, int, str]]:
+def _ps_table() -> Iterator[tuple[int, int, str]]:
+    """Every living process: its id, its parent and its command line."""
     listing = subprocess.run(
         ["ps", "-axo", "pid=,stat=,ppid=,args="],  # noqa: S607 - wherever the system has it
         capture_output=True,
@@ -121,7 +124,8 @@ def _ps_table() -> Iterator[tuple[int, str, int, str]]:
     )
     for line in listing.stdout.splitlines():
         pid, state, parent, *command = line.split(maxsplit=3)
-        yield int(pid), state, int(parent), "".join(command)
+        if state[:1] not in "ZX":
+            yield int(pid), int(parent), "".join(command)
 
 
 def cpu_seconds(pid: int) -> float:

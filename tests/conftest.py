@@ -23,6 +23,7 @@ from tests.harness import (
     forked,
     prometheus,
 )
+from tests.harness.redis_server import RedisServers
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox
 
@@ -56,12 +57,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=missing))
 
 
+@pytest.fixture(scope="session")
+def redis_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServers]:
+    """Servers that earlier tests have left as they were."""
+    servers = RedisServers(lambda: tmp_path_factory.mktemp("redis"))
+    yield servers
+    servers.close()
+
+
 @pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
-    """A real Redis with an append-only file, on a port of its own."""
-    server = RedisServer(tmp_path / "redis")
-    yield server
-    server.kill()
+def redis_server(redis_servers: RedisServers) -> Iterator[RedisServer]:
+    """A real Redis with an append-only file, on a port of its own; it is empty."""
+    with redis_servers.one() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ from worker import archiving
 DAY = 86400.0
 SEEDS = range(2)
 SEEDS_FOR_FLAWS = range(150)
-SECONDS_TO_FIND = 60.0
-SHORTEN_SECONDS = 1.0  # of a trace that nobody reads unless they run this alone
+SECONDS_TO_FIND = 60.0  # of a processor: a busy machine gives us a share of one
+SHORTEN_SECONDS = 0.1  # of a trace that nobody reads unless they run this alone
 PLAIN = Faults(kills=1)
 # Its snapshot is older than BFL's callbacks, and its URLs are dead when Redis comes back.
 UNSTORED = ArchiveFaults(redis_days=0.02, fault_days=(0.5 / DAY,), days=6)
@@ -200,11 +200,11 @@ def test_the_simulation_notices_that_a_protection_of_the_archive_is_missing(
     make = partial(protection.situation, flaws=protection.flaws, sql_flaw=protection.sql)
     if protection.patch:
         monkeypatch.setattr(*protection.patch, raising=False)
-    began = time.monotonic()
+    began = time.process_time()
     found = exploration.first_violation(exploration.seeded(make, SEEDS_FOR_FLAWS))
     assert found is not None
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began
     report = exploration.report(make, found, SHORTEN_SECONDS)
     print(f"without {name}, after {seconds:.1f} s:\n{report}")  # noqa: T201 - shown by pytest -s
     assert report.startswith(protection.breaks), report
-    assert time.monotonic() - began < SECONDS_TO_FIND
+    assert time.process_time() - began < SECONDS_TO_FIND

@@ -28,8 +28,8 @@ CLOCK_CHECK = b"if math.abs(difference) > next_number() then"
 SYSTEMATIC_POSITIONS = 24
 SEEDS = range(6)
 SEEDS_FOR_FLAWS = range(100)
-SHORTEN_SECONDS = 1.0  # of a trace that nobody reads unless they run this alone
-SECONDS_TO_FIND = 60.0
+SHORTEN_SECONDS = 0.1  # of a trace that nobody reads unless they run this alone
+SECONDS_TO_FIND = 60.0  # of a processor: a busy machine gives us a share of one
 
 # Longer than a URL lives, and soon enough that no request or task needs a new record.
 FULL = (2.0, 1500.0)
@@ -179,11 +179,11 @@ def taken_out(protection: Protection) -> Iterator[None]:
 def test_the_simulation_notices_that_a_protection_is_missing(name: str) -> None:
     protection = PROTECTIONS[name]
     make = partial(protection.situation, flaws=protection.flaws)
-    began = time.monotonic()
+    began = time.process_time()
     with taken_out(protection):
         found = exploration.first_violation(exploration.seeded(make, SEEDS_FOR_FLAWS))
         assert found is not None
         report = exploration.report(make, found, SHORTEN_SECONDS)
     assert report.startswith(protection.breaks), report
-    assert time.monotonic() - began < SECONDS_TO_FIND
+    assert time.process_time() - began < SECONDS_TO_FIND
     print(f"without {name}:\n{report}")  # noqa: T201 - shown by pytest -s

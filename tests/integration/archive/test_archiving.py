@@ -187,15 +187,6 @@ def test_a_lost_database_is_filled_from_redis(build: Build) -> None:
     assert slow.archive.counts() == {Status.STORED: 10}
 
 
-def test_numbers_of_the_tabs_count_archived_jobs(archived: Archived) -> None:
-    archived.evict(*map(stored_job, range(5)))
-    cold = archived.services.archive_moves.cold()
-    assert cold and cold.jobs[Status.STORED] == 5
-    assert archived.catalog.recall(stored_job(1).id)
-    cold = archived.services.archive_moves.cold()
-    assert cold and cold.jobs[Status.STORED] == 4
-
-
 def test_a_made_up_index_entry_of_a_new_job_is_not_needed(archived: Archived) -> None:
     """A job that ends is due for the archive by the script that ends it."""
     store = archived.services.store
@@ -205,18 +196,3 @@ def test_a_made_up_index_entry_of_a_new_job_is_not_needed(archived: Archived) ->
     assert archived.redis.exists(RECORD_PREFIX + "t") and not archived.redis.exists(
         TASK_PREFIX + "t"
     )
-
-
-def test_while_the_database_is_away_the_newest_jobs_are_listed(build: Build) -> None:
-    archived = build()
-    old, new = [stored_job(n) for n in range(9)], [stored_job(n) for n in range(20, 26)]
-    archived.evict(*old)
-    archived.put(*new)
-    away = build(DATABASE_URL="postgres://nobody@127.0.0.1:1/none")
-    page = away.catalog.page(Search(), 50, None)
-    assert [job.id for job in page.jobs] == newest_first(new) and page.is_cut
-    with pytest.raises(ArchiveUnavailable):
-        away.catalog.page(Search(), 50, page.last)
-    for read in (away.catalog.load, away.catalog.recall):
-        with pytest.raises(ArchiveUnavailable):
-            read(old[0].id)

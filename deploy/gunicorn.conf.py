@@ -3,7 +3,7 @@
 # ruff: noqa: E402 - gevent patches the standard library before other modules import it
 from gevent import monkey
 
-# In the master already, so that `preload_app` shares the loaded application with all workers.
+# In the master, so that `preload_app` shares the loaded application with all workers.
 # gunicorn handles child processes and signals itself.
 monkey.patch_all(os=False, signal=False)
 
@@ -11,7 +11,6 @@ import gc
 import os
 import resource
 import sys
-import warnings
 from typing import Any
 
 from jobs.config import settings
@@ -21,9 +20,6 @@ from jobs.storage import verify_access
 
 GC_THRESHOLD = 10_000  # allocations minus deallocations before a collection
 FILES = 8192  # open at once, connections included
-
-# Each gunicorn worker patches once more, with child processes and signals.
-warnings.filterwarnings("ignore", category=monkey.MonkeyPatchWarning)
 
 os.umask(0o077)  # only this user may read media
 

@@ -85,6 +85,19 @@ http.RequestParser = BoundedParser  # type: ignore[misc]
 class Worker(GeventWorker):
     """gevent worker that neither logs nor echoes malformed requests: they may hold a secret."""
 
+    sockets: list[Any]
+
+    def patch(self) -> None:
+        """Bind the listeners to this process's event loop.
+
+        The master has patched the standard library. To patch it once more reads the metadata of
+        all packages, and unshares 3 MB of the loaded application.
+        """
+        self.sockets = [
+            socket.socket(one.FAMILY, socket.SOCK_STREAM, fileno=one.sock.detach())
+            for one in self.sockets
+        ]
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Also close the application: long polls and event streams do not end by themselves."""
         super().handle_exit(sig, frame)

@@ -22,7 +22,7 @@ from jobs.net.urls import Origin
 from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
 from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
-from jobs.storage.providers import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
+from jobs.storage.limits import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
 from jobs.store import durability
 from jobs.store.archive_moves import ArchiveMoves
 from jobs.store.batching import Batching
@@ -71,7 +71,7 @@ class Services:
         # The web process replaces it by the origin of the current request.
         self.reader_origin: Callable[[], str | None] = lambda: None
         self.redis = redis
-        self.rq_queue = RqQueue(redis)
+        self.rq_queue = RqQueue()
         self.store = JobStore(
             batching,
             self.rq_queue,

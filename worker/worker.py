@@ -15,6 +15,7 @@ from rq.worker import WorkerStatus
 
 from jobs.domain.errors import StorageError, StoreUnavailable
 from jobs.services import Services
+from jobs.store.rq_queue import QUEUE_NAME
 from worker.dispatcher import JobDispatcher
 
 WORKER_TTL_SECONDS = 30
@@ -30,7 +31,7 @@ class RescueWorker(SimpleWorker):
 
     def __init__(self, services: Services, dispatcher: JobDispatcher) -> None:
         super().__init__(
-            [services.rq_queue.queue],
+            [Queue(QUEUE_NAME, connection=services.redis, serializer=JSONSerializer)],
             connection=services.redis,
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL_SECONDS,

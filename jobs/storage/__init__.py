@@ -1,25 +1,16 @@
 """Storage for media: a local directory or a bucket behind one interface."""
 
-import logging
-import multiprocessing
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from jobs.domain.errors import InvalidSettings, StorageError, StorageMisconfigured
+from jobs.domain.errors import InvalidSettings, StorageError
 from jobs.storage.base import MediaStorage
-from jobs.storage.bucket import BucketStorage
+from jobs.storage.limits import BACKGROUND_LIMITS, RequestLimits
 from jobs.storage.local import LocalStorage
-from jobs.storage.providers import BACKGROUND_LIMITS, Provider, RequestLimits
-
-PROBE_BYTES = 8
-START_LIMITS = RequestLimits(10.0, 1)
-
-log = logging.getLogger(__name__)
 
 
 def open_storage(
@@ -29,33 +20,29 @@ def open_storage(
 
     Raises InvalidSettings for errors that need no request to be found.
     """
-    if urlsplit(url).scheme == "file":
+    if _is_directory(url):
         try:
             return LocalStorage(Path(unquote(urlsplit(url).path)))
         except StorageError as error:
             advice = "Name a directory that exists or can be created, and is writable."
             raise InvalidSettings(f"MEDIA_URL: {error}. {advice}") from None
-    plain = {name: secret.get_secret_value() for name, secret in variables.items()}
-    return BucketStorage(Provider(url, plain, limits))
+    # obstore takes 4 MB in each process, and a directory needs none of it.
+    bucket: MediaStorage = import_module("jobs.storage.bucket").open_bucket(
+        url, _plain(variables), limits
+    )
+    return bucket
 
 
 def verify_access(url: str, variables: Mapping[str, SecretStr]) -> None:
-    """Check at the start that a bucket accepts us. Raises InvalidSettings if it refuses.
-
-    A bucket that does not answer stops no process: callbacks can be recorded without it. A child
-    process asks, because obstore's threads would be missing in processes forked from this one.
-    """
-    if isinstance(open_storage(url, variables, START_LIMITS), LocalStorage):
-        return
-    context = multiprocessing.get_context("fork")
-    try:
-        with ProcessPoolExecutor(1, mp_context=context) as child:
-            child.submit(_probe, url, variables).result()
-    except StorageMisconfigured as error:
-        raise InvalidSettings(f"MEDIA_URL: {error}") from None
-    except (StorageError, BrokenProcessPool) as error:
-        log.warning("storage: %s", error)
+    """Check at the start that a bucket accepts us. Raises InvalidSettings if it refuses."""
+    open_storage(url, variables)
+    if not _is_directory(url):
+        import_module("jobs.storage.bucket_access").verify(url, _plain(variables))
 
 
-def _probe(url: str, variables: Mapping[str, SecretStr]) -> None:
-    open_storage(url, variables, START_LIMITS).probe(PROBE_BYTES)
+def _is_directory(url: str) -> bool:
+    return urlsplit(url).scheme == "file"
+
+
+def _plain(variables: Mapping[str, SecretStr]) -> dict[str, str]:
+    return {name: secret.get_secret_value() for name, secret in variables.items()}

@@ -1,6 +1,6 @@
 """Media in a bucket: uploaded from the local disk to their final keys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from obstore.exceptions import BaseError, GenericError
 from jobs.storage.base import ListedObject, MediaStorage, Verb
 from jobs.storage.error_translation import is_missing_bucket, translate_errors
 from jobs.storage.layout import OPAQUE, content_type_of, job_id_of, job_key_prefix, kind_of
+from jobs.storage.limits import RequestLimits
 from jobs.storage.providers import Provider
 from jobs.storage.staging import StagingDirectory, temporary_directory
 
@@ -119,6 +120,11 @@ class BucketStorage(MediaStorage):
             except FileNotFoundError as error:
                 if is_missing_bucket(error):
                     raise
+
+
+def open_bucket(url: str, variables: Mapping[str, str], limits: RequestLimits) -> BucketStorage:
+    """Open the bucket of a URL. Raises InvalidSettings for errors that need no request."""
+    return BucketStorage(Provider(url, variables, limits))
 
 
 def cut_range(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator[bytes]:

@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
-
 from jobs.domain.errors import StorageError, StorageFull, StorageMisconfigured
 
 _OS_ERROR = re.compile(r"(?:\(os error |\[Errno )([0-9]+)[)\]]")  # of Rust, of Python
@@ -20,6 +18,9 @@ _STATUS = re.compile(r"status code: ([0-9]{3})")
 _METADATA_HOST = "//169.254."
 _NO_SUCH_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _ACCESS_DENIED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed")
+# Not imported: a process whose media are in a directory does not load obstore.
+_BUCKET_ERRORS = "obstore.exceptions"
+_DENIED = ("PermissionDeniedError", "UnauthenticatedError")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _QUOTA_CODES = ("QuotaExceeded", "XMinioStorageFull")  # of Ceph, of MinIO
 
@@ -29,7 +30,9 @@ def translate_errors() -> Iterator[None]:
     """Raise StorageError in place of OSError and obstore's errors."""
     try:
         yield
-    except (OSError, BaseError) as error:
+    except Exception as error:
+        if not isinstance(error, OSError) and type(error).__module__ != _BUCKET_ERRORS:
+            raise
         found = _disk_error(error) or _quota_error(error) or _misconfiguration(error)
         raise found or _bucket_error(error) from None
 
@@ -39,7 +42,7 @@ def is_missing_bucket(error: Exception) -> bool:
     return any(word in str(error) for word in _NO_SUCH_BUCKET)
 
 
-def _disk_error(error: OSError | BaseError) -> StorageError | None:
+def _disk_error(error: Exception) -> StorageError | None:
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _OS_ERROR.search(str(error))):
         number = int(found[1])
@@ -48,7 +51,7 @@ def _disk_error(error: OSError | BaseError) -> StorageError | None:
     return (StorageFull if number in _FULL else StorageError)(os.strerror(number))
 
 
-def _quota_error(error: OSError | BaseError) -> StorageError | None:
+def _quota_error(error: Exception) -> StorageError | None:
     """A bucket without room: some providers answer 507, and Ceph denies access."""
     status = _STATUS.search(str(error))
     if (status and status[1] == "507") or any(code in str(error) for code in _QUOTA_CODES):
@@ -56,19 +59,19 @@ def _quota_error(error: OSError | BaseError) -> StorageError | None:
     return None
 
 
-def _misconfiguration(error: OSError | BaseError) -> StorageMisconfigured | None:
+def _misconfiguration(error: Exception) -> StorageMisconfigured | None:
     """Errors that no retry can fix."""
     if is_missing_bucket(error):
         return StorageMisconfigured("the bucket does not exist")
     if _METADATA_HOST in str(error):
         return StorageMisconfigured("no credentials were found for the bucket")
-    denied = isinstance(error, PermissionDeniedError | UnauthenticatedError)
-    if denied or any(code in str(error) for code in _ACCESS_DENIED):
+    is_denied = type(error).__name__ in _DENIED
+    if is_denied or any(code in str(error) for code in _ACCESS_DENIED):
         return StorageMisconfigured(f"the bucket denies access{_provider_code(error)}")
     return None
 
 
-def _bucket_error(error: OSError | BaseError) -> StorageError:
+def _bucket_error(error: Exception) -> StorageError:
     if isinstance(error, FileNotFoundError):
         return StorageError("the object does not exist")
     if status := _STATUS.search(str(error)):

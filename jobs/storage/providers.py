@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from obstore.exceptions import BaseError
@@ -10,6 +10,7 @@ from obstore.store import MemoryStore, from_url
 
 from jobs.domain.errors import InvalidSettings
 from jobs.net.ip import is_loopback_host
+from jobs.storage.limits import RequestLimits
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STREAM_TIMEOUT = timedelta(days=1)  # a client may read slowly; READ_TIMEOUT bounds the bucket
@@ -43,17 +44,6 @@ OPTIONS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "memory": {},
 }
-
-
-class RequestLimits(NamedTuple):
-    """Total time of one request in seconds, and its number of retries."""
-
-    seconds: float
-    retries: int
-
-
-BACKGROUND_LIMITS = RequestLimits(60.0, 3)
-WEB_LIMITS = RequestLimits(4.0, 1)
 
 
 class Provider:

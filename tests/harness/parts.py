@@ -27,7 +27,7 @@ class Parts:
     @classmethod
     def over(cls, redis: Redis) -> Self:
         clock = Clock(redis)
-        rq_queue, batching = RqQueue(redis), Batching(redis)
+        rq_queue, batching = RqQueue(), Batching(redis)
         limits, room = ConcurrencyLimits(), QueueCapacity()
         store = JobStore(batching, rq_queue, clock, limits, room)
         metrics = Metrics(redis, clock, rq_queue)

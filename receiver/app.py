@@ -1,8 +1,10 @@
 """Application factory: nothing is built before it is called."""
 
 import sys
+from importlib import import_module
 from typing import Any
 
+import click
 import gevent
 from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
@@ -12,7 +14,7 @@ from jobs import observability
 from jobs.config import settings
 from jobs.domain.errors import FluxkeepError
 from jobs.services import Services, for_web
-from receiver import cli, context, dashboard, health, media, problem_details, state, webhook
+from receiver import context, dashboard, health, media, problem_details, state, webhook
 from receiver.api import bfl_compat, costs, events, jobs, repeats, submissions
 from receiver.openapi import document as openapi
 from receiver.thread_pool import run_in_database_thread
@@ -29,9 +31,11 @@ def create_app(services: Services | None = None) -> Flask:
     Without services it reads the settings, and exits if they are wrong.
     """
     app = Flask("receiver", static_folder=None)
-    cli.install(app)
-    if services is None and cli.is_listing_commands():
-        return app
+    if click.get_current_context(silent=True):  # of `flask --app receiver`
+        cli = import_module("receiver.cli")  # which a web process never needs
+        cli.install(app)
+        if services is None and cli.is_listing_commands():
+            return app
     built = services or _services_from_environment()
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
     app.url_map.converters["model"] = bfl_compat.ModelConverter

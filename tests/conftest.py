@@ -12,7 +12,8 @@ import pytest
 from redis import Redis
 
 from jobs.storage.bucket import BucketStorage
-from jobs.storage.providers import Provider, RequestLimits
+from jobs.storage.limits import RequestLimits
+from jobs.storage.providers import Provider
 from tests.harness import (
     Client,
     Installation,

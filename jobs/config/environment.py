@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
-
-from dotenv import dotenv_values
 
 from jobs.domain.errors import InvalidSettings
 
@@ -50,8 +49,10 @@ def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, 
 
 def read_file(path: str) -> dict[str, str]:
     """Read the variables of a development file; empty without one. Raises InvalidSettings."""
-    try:
-        found = dotenv_values(path)
+    if not Path(path).exists():
+        return {}
+    try:  # loaded here: deployed processes have no such file
+        found = import_module("dotenv").dotenv_values(path)
     except UnicodeDecodeError:
         raise InvalidSettings(f"{path}: is not UTF-8") from None
     except OSError as error:

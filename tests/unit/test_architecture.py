@@ -32,7 +32,7 @@ IMPORTERS = {
     "werkzeug": ("receiver",),
     "click": ("receiver",),
     "requests": ("jobs.net", "jobs.bfl", "worker", "deploy"),
-    "rq": ("jobs.store", "worker"),
+    "rq": ("worker",),
     "redis": ("jobs.store", "jobs.services", "worker", "deploy"),
     "hiredis": ("jobs.store",),
     "sqlite3": ("jobs.archive",),

@@ -2,13 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from prometheus_client import generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client import core, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from jobs.archive.archive import Archive
@@ -188,25 +183,25 @@ def _archive(services: Services, archive: Archive, totals: metrics.Totals) -> It
 
 
 def _gauge(name: str, text: str, value: float | None) -> Metric:
-    return GaugeMetricFamily(f"fluxkeep_{name}", text, value)
+    return core.GaugeMetricFamily(f"fluxkeep_{name}", text, value)
 
 
 def _gauges(name: str, text: str, labels: tuple[str, ...], samples: Samples) -> Metric:
-    return _with(GaugeMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
+    return _with(core.GaugeMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
 
 
 def _counters(name: str, text: str, labels: tuple[str, ...], samples: Samples) -> Metric:
-    return _with(CounterMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
+    return _with(core.CounterMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
 
 
-def _with(family: GaugeMetricFamily | CounterMetricFamily, samples: Samples) -> Metric:
+def _with(family: core.GaugeMetricFamily | core.CounterMetricFamily, samples: Samples) -> Metric:
     for labels, value in samples.items():
         family.add_metric(labels, value)
     return family
 
 
 def _histogram(totals: metrics.Totals, histogram: metrics.Histogram, text: str) -> Metric:
-    family = HistogramMetricFamily(f"fluxkeep_{histogram.name}_seconds", text)
+    family = core.HistogramMetricFamily(f"fluxkeep_{histogram.name}_seconds", text)
     family.add_metric((), histogram.buckets(totals.counts), histogram.sum(totals.counts))
     return family
 

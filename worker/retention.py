@@ -45,7 +45,8 @@ class RetentionCleanup:
         for name, is_object in self._due(cutoffs):
             if time.monotonic() > now + BATCH_SECONDS or errors == STORAGE_ERRORS_MAX:
                 break
-            errors += not self._try_delete(name, cutoffs, is_object=is_object)
+            if not self._try_delete(name, cutoffs, is_object=is_object):
+                errors += 1
             count += 1
         return count > 0 and not errors
 

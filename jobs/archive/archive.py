@@ -175,7 +175,7 @@ class Archive:
 
     def _put(self, jobs: Sequence[Job], now: float, mark: float | None) -> None:
         found, has_numbers = list(_values(jobs, now)), self._database.has_row_numbers
-        names = ("number",) * has_numbers + rows.COLUMNS
+        names = ("number", *rows.COLUMNS) if has_numbers else rows.COLUMNS
         changed = ", ".join(f"{name} = excluded.{name}" for name in rows.COLUMNS[1:])
         sql = (
             f"INSERT INTO jobs ({', '.join(names)}) VALUES {_tuples([names] * len(found))} "

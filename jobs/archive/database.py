@@ -66,12 +66,12 @@ class Database(ABC):
             self._require_no_outage()  # which others have noticed meanwhile
             if connection is not None:
                 try:
-                    return self._run(connection, work, writes=writes)
+                    return self._run_checked(connection, work, writes=writes)
                 except ConnectionLost:
                     self._close(connection)
                     connection = None
             connection = self._open()
-            answer = self._run(connection, work, writes=writes)
+            answer = self._run_checked(connection, work, writes=writes)
         except ConnectionLost as error:
             if connection is not None:
                 self._close(connection)
@@ -85,6 +85,12 @@ class Database(ABC):
             return answer
         finally:
             self._free.put(connection)
+
+    def _run_checked(self, connection: Any, work: Work[T], *, writes: bool) -> T:
+        """An older release must not write to a newer schema."""
+        if writes and connection.version > schema.VERSION:
+            raise ArchiveUnavailable("database: its tables are of a newer release")
+        return self._run(connection, work, writes=writes)
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -118,9 +124,3 @@ class Database(ABC):
 
     @abstractmethod
     def _close(self, connection: Any) -> None: ...
-
-
-def require_no_newer_schema(version: int) -> None:
-    """Raises ArchiveUnavailable: an older release must not write to a newer schema."""
-    if version > schema.VERSION:
-        raise ArchiveUnavailable("database: its tables are of a newer release")

@@ -186,41 +186,42 @@ def _joined(parts: Sequence[SQL], by: str) -> SQL:
 # By the index of words.
 
 
-def _from_gin(run: Transaction, query: _Query, span: _Span, limit: int) -> list[tuple[Any, ...]]:
+def _matched(query: _Query, span: _Span, matched: SQL) -> SQL:
+    """Conditions of rows that the index of words has found."""
     text, bounds, _ = _in_order("jobs", None, None, span)
     in_a_row = [phrase for phrase in query.phrases if " " in phrase]
-    where, values = _joined([*_filters(query, None), *_likes("jobs", in_a_row)], " AND ")
+    further = (*_filters(query, None), *_likes("jobs", in_a_row))
+    return _joined([matched, (text, bounds), *further], " AND ")
+
+
+def _from_gin(run: Transaction, query: _Query, span: _Span, limit: int) -> list[tuple[Any, ...]]:
     matched = "string_to_array(jobs.words, ' ') @> string_to_array(?, ' ')"
+    where, values = _matched(query, span, (matched, [" ".join(query.phrases)]))
     sql = (
         "WITH found AS MATERIALIZED (SELECT jobs.created_at AS at, jobs.id AS name FROM jobs "
-        f"WHERE {' AND '.join(filter(None, (matched, text, where)))}), "
+        f"WHERE {where}), "
         "newest AS (SELECT * FROM found ORDER BY at DESC, name DESC LIMIT ?) "
         f"SELECT {rows.READ_COLUMNS} FROM newest JOIN jobs ON jobs.id = newest.name "
         "ORDER BY newest.at DESC, newest.name DESC"
     )
-    return run(sql, [" ".join(query.phrases), *bounds, *values, limit])
+    return run(sql, [*values, limit])
 
 
 def _from_fts5(run: Transaction, query: _Query, span: _Span, limit: int) -> list[tuple[Any, ...]]:
     """Row numbers follow the time, but not the ids of jobs of one microsecond."""
-    text, bounds, _ = _in_order("jobs", None, None, span)
-    in_a_row = [phrase for phrase in query.phrases if " " in phrase]
-    where, values = _joined([*_filters(query, None), *_likes("jobs", in_a_row)], " AND ")
     matched = "jobs_words MATCH ? AND jobs_words.rowid >= ? AND jobs_words.rowid < ?"
-    sql = (
-        "FROM jobs_words CROSS JOIN jobs ON jobs.number = jobs_words.rowid "
-        f"WHERE {' AND '.join(filter(None, (matched, text, where)))}"
-    )
+    where, values = _matched(query, span, (matched, []))
+    sql = f"FROM jobs_words CROSS JOIN jobs ON jobs.number = jobs_words.rowid WHERE {where}"
     match = " AND ".join(f'"{word}"' for word in dict.fromkeys(" ".join(query.phrases).split()))
     first, end = rows.microsecond(span.first.created_at), rows.microsecond(span.end.created_at) + 1
     first_number, end_number = first * _MICROSECOND, min(end * _MICROSECOND, _NUMBER_MAX)
     last = run(
         f"SELECT jobs.number {sql} ORDER BY jobs_words.rowid DESC LIMIT 1 OFFSET ?",
-        [match, first_number, end_number, *bounds, *values, limit - 1],
+        [match, first_number, end_number, *values, limit - 1],
     )
     if last:
         first_number = last[0][0] // _MICROSECOND * _MICROSECOND
     return run(
         f"SELECT {rows.READ_COLUMNS} {sql} ORDER BY jobs.created_at DESC, jobs.id DESC LIMIT ?",
-        [match, first_number, end_number, *bounds, *values, limit],
+        [match, first_number, end_number, *values, limit],
     )

@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from jobs.archive import schema
-from jobs.archive.database import (
-    QUERY_SECONDS,
-    BadRow,
-    ConnectionLost,
-    Database,
-    Runner,
-    Work,
-    require_no_newer_schema,
-)
+from jobs.archive.database import QUERY_SECONDS, BadRow, ConnectionLost, Database, Runner, Work
 from jobs.domain.errors import ArchiveUnavailable
 
 STEPS = 10_000  # of SQLite's machine, between two looks at the time
@@ -76,8 +68,6 @@ class SqliteDatabase(Database):
         return self._in_thread(lambda: self._run_here(connection, work, writes))  # type: ignore[no-any-return]
 
     def _run_here(self, connection: _Connection, work: Work[T], writes: bool) -> T:
-        if writes:
-            require_no_newer_schema(connection.version)
         sqlite, ends_at = connection.sqlite, time.monotonic() + QUERY_SECONDS
         sqlite.set_progress_handler(lambda: time.monotonic() > ends_at, STEPS)
 

@@ -194,10 +194,11 @@ def _failure(body: Mapping[str, Any], status: str) -> Failure:
     error = body.get("error")
     code = error if isinstance(error, str) and re.fullmatch(r"[a-z0-9_.-]{1,64}", error) else None
     message = _text(body.get("message")) or error_message(body)
-    default = "BFL reported an error" + f": {status}" * (status.lower() not in ("error", "failed"))
-    return Failure(
-        code or ErrorCode.BFL_ERROR, strip_signatures(message)[:MESSAGE_MAX_CHARS] or default
-    )
+    message = strip_signatures(message)[:MESSAGE_MAX_CHARS]
+    if not message:
+        says_more = status.lower() not in ("error", "failed")
+        message = f"BFL reported an error: {status}" if says_more else "BFL reported an error"
+    return Failure(code or ErrorCode.BFL_ERROR, message)
 
 
 def _moderation(message: Mapping[str, Any], status: str) -> Moderation:

@@ -93,7 +93,9 @@ class Invalid(BadRequest):
     def __init__(self, errors: list[dict[str, str]]) -> None:
         first, more = errors[:ERRORS_SHOWN], len(errors) - ERRORS_SHOWN
         shown = [f"{one['field']}: {as_sentence(one['message'])}" for one in first]
-        super().__init__(" ".join(shown + [f"And {more} more."] * (more > 0)))
+        if more > 0:
+            shown.append(f"And {more} more.")
+        super().__init__(" ".join(shown))
         self.errors = errors
 
 

@@ -5,7 +5,7 @@ Times are unix seconds of the Redis clock. A part has its defaults while it does
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -256,17 +256,5 @@ class JobRecord(Evolving):
         return [file.key for file in (*self.present_media, *self.request.input_files)]
 
 
-PRIVATE_FIELDS = frozenset(
-    {
-        "is_submission",
-        "ended_at",
-        "polling",
-        "claim",
-        "delivery",
-        "submission",
-        "request",
-        "notifications",
-        "thumbnails",
-        "version",
-    }
-)
+_NAMES = [one.name for one in fields(JobRecord)]
+PUBLIC_FIELDS = _NAMES[: _NAMES.index("is_submission")]

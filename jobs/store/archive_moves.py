@@ -166,7 +166,8 @@ class ArchiveMoves:
                 )
             is_last = len(found) < limit
             if not is_last:
-                limit *= 1 + (found[-1][1] == since)
+                if found[-1][1] == since:  # a page is not enough for one microsecond
+                    limit *= 2
                 since = found[-1][1]
             if found:
                 yield [(name.decode(), int(at)) for name, at in found]

@@ -4,7 +4,7 @@ Each correction is made only while the record has the version that was examined,
 while an installation is at work.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from redis import Redis
@@ -32,10 +32,8 @@ class Consistency:
     def records(self) -> Iterator[dict[str, Job | None]]:
         """Every record by id, in pages of no order; one that changes meanwhile may come twice."""
         for found in self._scan(keys.RECORD_PREFIX):
-            yield self.load_jobs(key.removeprefix(keys.RECORD_PREFIX) for key in found)
-
-    def load_jobs(self, job_ids: Iterable[str]) -> dict[str, Job | None]:
-        return load_records(self._redis, job_ids)
+            ids = (key.removeprefix(keys.RECORD_PREFIX) for key in found)
+            yield load_records(self._redis, ids)
 
     def task_ids(self) -> Iterator[dict[str, str]]:
         """Task ids of BFL, each with the id of its job."""
@@ -67,7 +65,7 @@ class Consistency:
 
     def compare(self, job_id: str) -> tuple[Job | None, list[str]]:
         """A job, and the keys where it is not as its record says."""
-        job = self.load_jobs([job_id]).get(job_id)
+        job = load_records(self._redis, [job_id]).get(job_id)
         if job is None:
             return None, []
         expected, sets = indexes.indexes(job), indexes.every(job)
@@ -90,7 +88,7 @@ class Consistency:
         """Whether an id is still in a set, and its record is still what was examined."""
         with unavailable():
             score = self._redis.zscore(key, job_id)
-        current = self.load_jobs([job_id]).get(job_id)
+        current = load_records(self._redis, [job_id]).get(job_id)
         versions = {one.version if one else None for one in (job, current)}
         return score is not None and len(versions) == 1
 

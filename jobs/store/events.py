@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple, Self
 
 from redis import Redis
 
 from jobs.domain.job import Job
-from jobs.domain.job_record import PRIVATE_FIELDS
+from jobs.domain.job_record import PUBLIC_FIELDS
 from jobs.domain.status import TERMINAL
 from jobs.store.keys import EVENTS
 from jobs.store.outages import unavailable
@@ -27,7 +26,7 @@ ChangeKind = Literal["status", "media", "details"]
 POSITION_FORM = r"[0-9]{1,19}-[0-9]{1,19}"
 _FINAL = TERMINAL | {DELETED}
 
-_public_part = attrgetter(*(one.name for one in fields(Job) if one.name not in PRIVATE_FIELDS))
+_public_part = attrgetter(*PUBLIC_FIELDS)
 
 
 def change_event(before: Job | None, after: Job) -> Iterator[Command]:

@@ -11,17 +11,7 @@ from jobs.domain.job import Job
 from jobs.store import codec, commit, events, keys, scripts
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock
-from jobs.store.commit import (
-    NO_COUNTS,
-    NO_FOLLOWERS,
-    NO_OPTIONS,
-    After,
-    Change,
-    Commit,
-    CommitOptions,
-    CommitOutcome,
-    Followers,
-)
+from jobs.store.commit import After, Change, Commit, CommitOptions, CommitOutcome, Followers
 from jobs.store.outages import unavailable
 from jobs.store.pending import Due, PendingWork
 from jobs.store.rq_queue import RqQueue
@@ -48,7 +38,7 @@ class JobStore:
         clock: Clock,
         limits: ConcurrencyLimits,
         room: QueueCapacity,
-        followers: Followers = NO_FOLLOWERS,
+        followers: Followers = commit.NO_FOLLOWERS,
     ) -> None:
         self._redis: Any = batching.redis  # its types leave open whether replies are bytes
         self._rq_queue = rq_queue
@@ -93,7 +83,7 @@ class JobStore:
         self,
         job_id: str,
         step: Step[After],
-        options: CommitOptions = NO_OPTIONS,
+        options: CommitOptions = commit.NO_OPTIONS,
         *,
         new: bool = False,
     ) -> Change[After]:
@@ -107,7 +97,10 @@ class JobStore:
         return self._update(None if new else self.load(job_id), step, options)
 
     def change(
-        self, job_id: str, step: Callable[[Job, float], Job], counts: Mapping[str, int] = NO_COUNTS
+        self,
+        job_id: str,
+        step: Callable[[Job, float], Job],
+        counts: Mapping[str, int] = commit.NO_COUNTS,
     ) -> Change[Job | None]:
         """Update a job that exists; without a record nothing is written and both jobs are None."""
         return self.update(job_id, lambda job, now: job and step(job, now), CommitOptions(counts))
@@ -116,7 +109,7 @@ class JobStore:
         self,
         known: Job | None,
         step: Step[After],
-        counts: Mapping[str, int] = NO_COUNTS,
+        counts: Mapping[str, int] = commit.NO_COUNTS,
         *,
         takes_rq_job: bool = False,
     ) -> Change[After]:

@@ -39,10 +39,7 @@ _NO_ROW = (
 
 
 def check(context: Context) -> Iterator[Result]:
-    """Where its file lies, whether it answers with tables of this release, and the sweep's delay.
-
-    Raises StoreUnavailable.
-    """
+    """Where its file lies, whether it answers with tables of this release, the sweep's delay."""
     if context.archive is None:
         return
     yield _database(context.archive, _filesystem(context.settings))
@@ -100,7 +97,7 @@ def late_seconds(services: Services) -> float:
 
 
 def check_rows(context: Context) -> Iterator[Result]:
-    """Count the rows, and name jobs that cannot be archived. Raises StoreUnavailable."""
+    """Count the rows, and name jobs that cannot be archived."""
     archive = context.archive
     if archive is None or not context.redis_answers:
         return
@@ -110,7 +107,7 @@ def check_rows(context: Context) -> Iterator[Result]:
         yield warning(ROWS, f"not counted: the database {_reason(error)}", _AWAY)
         return
     if found:
-        names = ", ".join(found[:NAMED_MAX]) + ", …" * (len(found) > NAMED_MAX)
+        names = ", ".join([*found[:NAMED_MAX], *(["…"] if found[NAMED_MAX:] else [])])
         why = f"{len(found):,} jobs ended over an hour ago and cannot be archived: {names}"
         yield warning(ROWS, why, _NO_ROW)
     else:

@@ -14,7 +14,6 @@ ACCOUNT = "bfl"
 SUBMISSIONS = "submissions"
 CREDITS = "credits"
 MODELS = "models"
-REGIONS = "regions"
 LOW_CREDITS = 25.0  # a handful of images
 LOW_DAYS = 3.0
 PACE_DAYS = 7
@@ -45,7 +44,6 @@ def check_account(context: Context) -> Iterator[Result]:
 
 
 def check_credits(context: Context) -> Iterator[Result]:
-    """Raises StoreUnavailable."""
     if not _has_account(context.settings):
         return
     balance = context.balance
@@ -73,10 +71,7 @@ def _until_empty(left: float, pace: float) -> str:
 
 
 def check_submissions(context: Context) -> Iterator[Result]:
-    """Fail when the account is paused while jobs wait; a paused model is no failure.
-
-    Raises StoreUnavailable.
-    """
+    """Fail when the account is paused while jobs wait; a paused model is no failure."""
     queue = context.services.submission_queue
     circuits = queue.open_circuits() if queue.slot_usage().waiting else ()
     for circuit in circuits:
@@ -89,7 +84,7 @@ def check_submissions(context: Context) -> Iterator[Result]:
 
 
 def check_schemas(context: Context) -> Iterator[Result]:
-    """Tell by which document the form has its models. Raises StoreUnavailable."""
+    """Tell by which document the form has its models."""
     found, off = context.services.schemas.load(), not context.settings.bfl_openapi
     models = f"{len(found.endpoints)} models"
     if found.problem:
@@ -100,7 +95,8 @@ def check_schemas(context: Context) -> Iterator[Result]:
         changed = f"; changed {', '.join(newest)}" if newest else ""
         yield ok(MODELS, f"{models}, read at BFL {found.read_at[:16]}Z{changed}")
     else:
-        yield ok(MODELS, f"{models} of this release" + ", by BFL_OPENAPI=no" * off)
+        why = f"{models} of this release"
+        yield ok(MODELS, f"{why}, by BFL_OPENAPI=no" if off else why)
 
 
 def _has_account(settings: Settings) -> bool:

@@ -16,14 +16,12 @@ COMMANDS = {"worker": "python -m worker", "sweep": "python -m worker.sweep"}
 
 
 def check_worker(context: Context) -> Iterator[Result]:
-    """Raises StoreUnavailable."""
     result = _heartbeat("worker", context)
     number = len(context.services.metrics.worker_keys()) if result.ok else 0
     yield ok("worker", f"{number} running, {result.why}") if number > 1 else result
 
 
 def check_sweep(context: Context) -> Iterator[Result]:
-    """Raises StoreUnavailable."""
     result = _heartbeat("sweep", context)
     overdue = context.services.metrics.totals().overdue if result.ok else 0
     if overdue:
@@ -36,10 +34,7 @@ def check_sweep(context: Context) -> Iterator[Result]:
 
 
 def check_rescues(context: Context) -> Iterator[Result]:
-    """Find refused hosts, rescues that wait long for a worker, and URLs that are about to expire.
-
-    Raises StoreUnavailable.
-    """
+    """Find refused hosts, rescues that wait long for a worker, and URLs about to expire."""
     now = context.services.store.now()
     ready = context.services.listing.expiring()
     if hosts := sorted({host for job in ready for host in _refused_hosts(context, job)}):

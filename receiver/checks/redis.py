@@ -159,7 +159,7 @@ def _is_on_internet(host: str) -> bool:
 
 
 def check_durability(context: Context) -> Iterator[Result]:
-    """Confirm a write by disk or replica, as callbacks do. Raises StoreUnavailable."""
+    """Confirm a write by disk or replica, as callbacks do."""
     level = Durability(context.settings.durability)
     with unavailable():
         is_reached = durability.probe(context.services.redis, level)

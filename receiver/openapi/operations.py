@@ -14,15 +14,7 @@ from receiver.openapi import components, examples
 from receiver.openapi.schemas import Schema, Schemas, query_parameters
 from receiver.problem_details import BFL_PATHS
 from receiver.problem_types import PROBLEM_TYPES
-from receiver.schemas.endpoint_spec import (
-    JSON,
-    PROBLEM,
-    STREAM,
-    BodyType,
-    EndpointSpec,
-    ResponseSpec,
-    spec_of,
-)
+from receiver.schemas.endpoint_spec import JSON, PROBLEM, STREAM, EndpointSpec, ResponseSpec
 from receiver.schemas.query import METADATA, Query
 from receiver.schemas.responses import DeletedJob, JobEvent, Problem, Reset
 
@@ -37,7 +29,7 @@ def path(rule: str) -> str:
 
 
 def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Schema:
-    spec = spec_of(view)
+    spec: EndpointSpec = vars(view)["endpoint_spec"]
     found = list(_parameters(rule, spec))
     has_input = any(parameter["in"] != "path" for parameter in found)
     as_bfl = rule.startswith(BFL_PATHS)
@@ -55,7 +47,7 @@ def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Sc
     if found:
         operation["parameters"] = found
     if spec.body:
-        operation["requestBody"] = _body(spec, spec.body, schemas)
+        operation["requestBody"] = _body(spec, schemas)
     return operation
 
 
@@ -87,9 +79,12 @@ def _security(spec: EndpointSpec) -> list[dict[str, list[str]]]:
     return [{name: []} for name in spec.security]
 
 
-def _body(spec: EndpointSpec, body: BodyType, schemas: Schemas) -> Schema:
-    schema = schemas.of(body, "validation") if isinstance(body, type) else dict(body)
-    name = body.__name__ if isinstance(body, type) else body["title"]
+def _body(spec: EndpointSpec, schemas: Schemas) -> Schema:
+    if isinstance(spec.body, type):
+        name, schema = spec.body.__name__, schemas.of(spec.body, "validation")
+    else:
+        schema = dict(spec.body or {})
+        name = schema["title"]
     content = {JSON: {"schema": schema, "example": examples.REQUESTS[name]}}
     return {"required": spec.is_body_required, "content": content}
 

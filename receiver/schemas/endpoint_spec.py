@@ -19,7 +19,6 @@ JSON = "application/json"
 PROBLEM = "application/problem+json"
 STREAM = "text/event-stream"
 
-BodyType = type[BaseModel] | Mapping[str, Any]  # a JSON Schema where no model parses it
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -54,7 +53,7 @@ class EndpointSpec:
     responses: Mapping[int | str, Any]  # for `ResponseSpec.of`; also for `4XX` and `default`
     query: type[Query] | None = None
     headers: tuple[str, ...] = ()
-    body: BodyType | None = None
+    body: type[BaseModel] | Mapping[str, Any] | None = None  # or a JSON Schema without a model
     is_body_required: bool = True
     errors: tuple[type[FluxkeepError], ...] = ()
     security: tuple[str, ...] = ()
@@ -69,8 +68,3 @@ class EndpointSpec:
 
         vars(guarded)["endpoint_spec"] = self
         return guarded
-
-
-def spec_of(view: Callable[..., Any]) -> EndpointSpec:
-    spec: EndpointSpec = vars(view)["endpoint_spec"]
-    return spec

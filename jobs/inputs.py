@@ -201,8 +201,13 @@ def _references(values: Mapping[str, Any]) -> Iterator[tuple[str, Encoding, int]
 
 def _is_long(text: str) -> bool:
     """Whether a string is an image, long, or would be mistaken for a reference."""
-    is_taken = _REFERENCE.fullmatch(text) or _IMAGE.match(text)
-    return len(text) > TEXT_MAX_CHARS or is_taken is not None
+    is_taken = _REFERENCE.fullmatch(text) is not None or is_image(text)
+    return len(text) > TEXT_MAX_CHARS or is_taken
+
+
+def is_image(text: str) -> bool:
+    """Whether a string begins as an image in base64 or a `data:` URL does."""
+    return _IMAGE.match(text) is not None
 
 
 def _part_of(text: str) -> InputPart:

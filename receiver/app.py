@@ -16,13 +16,16 @@ from jobs.domain.errors import FluxkeepError
 from jobs.services import Services, for_web
 from receiver import context, dashboard, health, media, problem_details, state, webhook
 from receiver.api import bfl_compat, costs, events, jobs, repeats, submissions
+from receiver.mcp import endpoint as mcp
 from receiver.openapi import document as openapi
 from receiver.thread_pool import run_in_database_thread
 
 # gunicorn's exit status for a failed boot; after any other it starts the worker again for ever.
 BOOT_FAILED = 3
 HSTS_SECONDS = 365 * 86400
-PARTS = (webhook, submissions, repeats, bfl_compat, jobs, events, costs, media, health, openapi)
+PARTS = (
+    *(webhook, submissions, repeats, bfl_compat, jobs, events, costs, mcp, media, health, openapi),
+)
 
 
 def create_app(services: Services | None = None) -> Flask:

@@ -43,14 +43,18 @@ def register(app: Flask) -> None:
 
 def _product_error(error: FluxkeepError) -> Response:
     wrong = getattr(error, "errors", [])
-    detail, default = str(error), errors.message_of(type(error))
-    if isinstance(error, errors.StoreUnavailable | errors.StorageError) and detail != default:
-        detail = f"{default} {as_sentence(detail)}"
-    detail = detail if wrong else as_sentence(detail)
-    response = problem(PROBLEM_TYPES[type(error)], detail, wrong)
+    response = problem(PROBLEM_TYPES[type(error)], detail_of(error), wrong)
     if isinstance(error, errors.RateLimited):
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return response
+
+
+def detail_of(error: FluxkeepError) -> str:
+    """What is wrong and where, in sentences for people."""
+    detail, default = str(error), errors.message_of(type(error))
+    if isinstance(error, errors.StoreUnavailable | errors.StorageError) and detail != default:
+        detail = f"{default} {as_sentence(detail)}"
+    return detail if getattr(error, "errors", []) else as_sentence(detail)
 
 
 def _http_error(error: HTTPException) -> Response:

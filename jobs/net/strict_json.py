@@ -11,6 +11,7 @@ DEPTH_MAX = 32
 VALUES_MAX = 100_000  # ten million take half a minute to parse and block every other request
 # Beyond this size of a body: long numbers take quadratic time, to read and to write.
 LARGE_BYTES, NUMBER_MAX_CHARS = 2**20, 128
+NO_OBJECT = "The body is not a JSON object."
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -37,7 +38,7 @@ def load_object(body: bytes, error: type[FluxkeepError] = InvalidJson) -> dict[s
     """Parse a body that is a JSON object. Raises `error`."""
     value = loads(body, error)
     if not isinstance(value, dict):
-        raise error("The body is not a JSON object.")
+        raise error(NO_OBJECT)
     return value
 
 

@@ -1,13 +1,19 @@
 """Long polling: `?wait=` answers when a job ends."""
 
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
 
 from jobs.domain.job import Job
 from jobs.services import Services
 from receiver.auth import current_key_name
-from receiver.feed.broker import Broker, Subscriber
+from receiver.feed.broker import Broker
 from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket
 from receiver.job_actions import load_job
+
+
+def has_ended(job: Job) -> bool:
+    return job.status.terminal
 
 
 def wait_for_end(services: Services, broker: Broker, job_id: str, seconds: float) -> Job:
@@ -15,25 +21,36 @@ def wait_for_end(services: Services, broker: Broker, job_id: str, seconds: float
 
     Raises UnknownJob, TooManyWaiting, StoreUnavailable.
     """
+    return deque(filter(None, watch(services, broker, job_id, seconds)), maxlen=1).pop()
+
+
+def watch(
+    services: Services,
+    broker: Broker,
+    job_id: str,
+    seconds: float,
+    is_done: Callable[[Job], bool] = has_ended,
+) -> Iterator[Job | None]:
+    """Yield the job as it is and after each change, and None in each second without one.
+
+    Ends when the job is done, after the time, when the client is gone or this process stops.
+    Raises UnknownJob, TooManyWaiting, StoreUnavailable.
+    """
     until, client = time.monotonic() + seconds, ClientSocket()
     job = load_job(services, job_id)
-    if job.status.terminal:
-        return job
+    yield job
+    if is_done(job):
+        return
     subscriber = broker.subscribe(job.id, current_key_name())
     try:
         # Read again: changes before the subscription are in the record, later ones wake us.
-        job, waiting = load_job(services, job.id), True
-        while waiting and not job.status.terminal:
-            waiting = _is_woken(broker, subscriber, client, until)
-            job = load_job(services, job.id)
+        job, left = load_job(services, job.id), seconds
+        while left > 0 and not (is_done(job) or broker.closed or client.is_disconnected()):
+            woken = subscriber.wait(min(left, CHECK_SECONDS))
+            left = until - time.monotonic()
+            if woken:
+                job = load_job(services, job.id)
+            yield job if woken else None
+        yield load_job(services, job.id)
     finally:
         broker.unsubscribe(subscriber)
-    return job
-
-
-def _is_woken(broker: Broker, subscriber: Subscriber, client: ClientSocket, until: float) -> bool:
-    while (left := until - time.monotonic()) > 0 and not client.is_disconnected():
-        woken = subscriber.wait(min(left, CHECK_SECONDS))
-        if woken or broker.closed:
-            return woken and not broker.closed
-    return False

@@ -26,6 +26,11 @@ class _Generator(GenerateJsonSchema):
         return "Job" if normalized == "JobView" else normalized
 
 
+def standalone(kind: Any, mode: Mode) -> Schema:
+    """The schema of a type by itself, with what it refers to under `$defs`."""
+    return TypeAdapter(kind).json_schema(mode=mode, schema_generator=_Generator)
+
+
 class Schemas:
     """Describe types by JSON Schema, and collect those with a name as components."""
 

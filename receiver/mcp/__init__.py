@@ -1,0 +1,1 @@
+"""Model Context Protocol: tools and resources for agents, at `/mcp`."""

@@ -1,0 +1,115 @@
+"""Arguments and results of the tools; their JSON Schemas are generated from these types."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from typing_extensions import TypedDict
+
+from jobs import views
+from jobs.bfl import model_names
+from jobs.domain.status import Status
+from receiver.schemas.bodies import ModelPath
+from receiver.schemas.query import FILTER_VALUE_MAX_CHARS, FILTERS_MAX, WORDS_MAX_CHARS, Time
+
+WAIT_MAX_SECONDS, WAIT_DEFAULT_SECONDS = 50, 25  # routers cut a silent request off after 60 s
+ROWS_MAX, ROWS_DEFAULT = 50, 10
+
+JobId = Annotated[str, Field(max_length=200, description="id of a job, or fluxkeep://jobs/<id>")]
+Wait = Annotated[
+    float,
+    Field(ge=0, le=WAIT_MAX_SECONDS, description="seconds to wait for the end; videos take longer"),
+]
+Text = Annotated[str, Field(max_length=FILTER_VALUE_MAX_CHARS)]
+SearchTime = Annotated[Time, BeforeValidator(str)]
+
+
+class Arguments(BaseModel):
+    """No arguments, for a tool without any."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewJob(Arguments):
+    prompt: str
+    model: ModelPath = model_names.DEFAULT
+    wait: Wait = WAIT_DEFAULT_SECONDS
+
+
+class Generation(NewJob):
+    images: list[str] = Field(
+        default=[],
+        description="references, or what the model works on, in the order of its fields: https "
+        "URLs, data URLs, base64, ids of stored jobs, or fluxkeep://jobs/<id>/media/<n>",
+    )
+    input: dict[str, JsonValue] = Field(
+        default={}, description="more fields of the model, such as width, height, seed, duration"
+    )
+
+
+class Edit(NewJob):
+    job: JobId
+
+
+class NamedJob(Arguments):
+    id: JobId
+
+
+class AwaitedJob(NamedJob):
+    wait: Wait = WAIT_DEFAULT_SECONDS
+
+
+class JobSearch(Arguments):
+    query: Annotated[str, Field(max_length=WORDS_MAX_CHARS)] = Field(
+        default="", description='words of the prompt, all of them; a "phrase" in quotes'
+    )
+    metadata: Annotated[dict[Text, Text], Field(max_length=FILTERS_MAX)] = {}
+    since: SearchTime | None = Field(
+        default=None, description="created then or later: RFC 3339, or a day"
+    )
+    until: SearchTime | None = Field(default=None, description="created before")
+    limit: Annotated[int, Field(ge=1, le=ROWS_MAX)] = ROWS_DEFAULT
+
+
+class JobResult(TypedDict):
+    """A job; the complete record is the resource `fluxkeep://jobs/<id>`."""
+
+    id: str
+    status: Status
+    model: str | None
+    prompt: str
+    seed: int | None
+    cost: Annotated[float | None, Field(description="in BFL's credits")]
+    media: list[views.MediaView]
+    message: Annotated[str, Field(description="what that means, and what to do next")]
+
+
+class JobRow(TypedDict):
+    id: str
+    status: Status
+    model: str | None
+    prompt: str
+    created_at: views.Time
+    link: Annotated[str | None, Field(description="to its first file; it needs no key")]
+
+
+class JobRows(TypedDict):
+    """Jobs, the newest first."""
+
+    jobs: list[JobRow]
+    searched_until: Annotated[
+        views.Time | None, Field(description="give this as `until` for older ones; null at the end")
+    ]
+
+
+class ModelRow(TypedDict):
+    model: str
+    purpose: str
+    seconds: Annotated[float, Field(description="that a generation usually takes")]
+    last_cost: Annotated[float | None, Field(description="credits of its latest job, if known")]
+    fields: Annotated[list[str], Field(description="of its input")]
+
+
+class Models(TypedDict):
+    """The models that BFL's document lists."""
+
+    models: list[ModelRow]

@@ -1,0 +1,174 @@
+"""Tools for agents: each validates its arguments and calls what the API calls."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from flask import g
+
+from jobs import inputs
+from jobs.bfl import model_names
+from jobs.config.api_keys import Scope
+from jobs.domain.errors import Forbidden, Invalid
+from jobs.domain.job import Job
+from jobs.domain.media_references import map_leaves
+from jobs.domain.record import Submission
+from jobs.domain.status import Status
+from jobs.domain.timeline import rfc3339
+from jobs.domain.timeouts import typical_seconds
+from jobs.input_parts import InputPart, parts_in
+from jobs.store.search import Search
+from receiver import ownership
+from receiver.api.submissions import SubmissionBody, enqueue
+from receiver.context import services
+from receiver.job_actions import load_job
+from receiver.mcp import schemas
+from receiver.mcp.images import JOB_URI, with_images
+from receiver.openapi.schemas import standalone
+from receiver.schemas.bodies import validate, validate_with_input
+
+METADATA = {"made by": "an agent"}
+WITH_PARTS = {"prompt", "images", "input"}  # arguments that may hold images and long texts
+PAGES_MAX = 5  # of a search, each of which reads a thousand jobs
+PRICED_JOBS = 200  # the latest ones, whose costs are shown
+
+
+class Waiting(NamedTuple):
+    """A job whose end the answer waits for, for so many seconds."""
+
+    job: Job
+    seconds: float
+    is_question: bool = False  # the job's failure is an answer, and no error
+
+
+class Tool(NamedTuple):
+    """A tool: its name and description are those of the function."""
+
+    scope: Scope
+    arguments: type[schemas.Arguments]
+    result: Any
+    run: Callable[[Any], Any]
+
+    def call(self, given: Mapping[str, Any]) -> Any:
+        """Raises Forbidden, Invalid, and what the function raises."""
+        if not g.api_key.has_scope(self.scope):
+            raise Forbidden(f"This needs a key with scope {self.scope}.")
+        with_parts = {name for name, value in given.items() if any(parts_in(value))}
+        if wrong := with_parts - WITH_PARTS:
+            raise Invalid([{"field": name, "message": "it is too long"} for name in wrong])
+        plain = map_leaves(given, lambda leaf: "" if isinstance(leaf, InputPart) else leaf)
+        arguments = validate(self.arguments, plain)
+        return self.run(arguments.model_copy(update={name: given[name] for name in with_parts}))
+
+    def describe(self) -> dict[str, Any]:
+        name, is_read = self.run.__name__, self.scope == "read"
+        return {
+            "name": name,
+            "title": name.replace("_", " ").capitalize(),
+            "description": " ".join((self.run.__doc__ or "").split()),
+            "inputSchema": standalone(self.arguments, "validation"),
+            "outputSchema": standalone(self.result, "serialization"),
+            "annotations": {
+                "readOnlyHint": is_read,
+                "destructiveHint": False,
+                "idempotentHint": is_read,
+                "openWorldHint": not is_read,
+            },
+        }
+
+
+def generate(asked: schemas.Generation) -> Waiting:
+    """Generate an image or a video with a FLUX model. Costs credits, see `list_models`. Returns the
+    image and links to all files, or after `wait` seconds how to go on.
+    """
+    return _submit(asked, asked.input, asked.images)
+
+
+def edit(asked: schemas.Edit) -> Waiting:
+    """Edit the image of a stored job: say in the prompt what changes. Makes a new job, which costs
+    credits; the old one stays.
+    """
+    return _submit(asked, {}, [asked.job])
+
+
+def _submit(asked: schemas.NewJob, given: Mapping[str, Any], images: list[str]) -> Waiting:
+    content = with_images(services(), asked.model, {**given, "prompt": asked.prompt}, images)
+    fields = {"model": asked.model, "input": content, "metadata": METADATA}
+    body = validate_with_input(SubmissionBody, fields)
+    return Waiting(enqueue(services(), body, Submission()), asked.wait)
+
+
+def get_job(asked: schemas.NamedJob) -> Waiting:
+    """Get a job as it is now, with its image and fresh links."""
+    return Waiting(_load(asked.id), 0, is_question=True)
+
+
+def wait_for_job(asked: schemas.AwaitedJob) -> Waiting:
+    """Wait until a job ends, or for `wait` seconds. Call it again while the job is not done."""
+    return Waiting(_load(asked.id), asked.wait)
+
+
+def _load(name: str) -> Job:
+    found = JOB_URI.fullmatch(name)
+    return load_job(services(), found[1] if found else name)
+
+
+def search_jobs(asked: schemas.JobSearch) -> schemas.JobRows:
+    """Search jobs by words of their prompts, metadata and time. The newest come first."""
+    search = Search(
+        words=asked.query.strip() or None,
+        metadata=tuple(asked.metadata.items()),
+        since=asked.since,
+        until=asked.until,
+    )
+    jobs: list[Job] = []
+    last = None
+    for _ in range(PAGES_MAX):
+        page = ownership.page(services(), search, asked.limit - len(jobs), last)
+        jobs, last = jobs + page.jobs, page.last
+        if last is None or len(jobs) == asked.limit:
+            break
+    rows = [_row(job) for job in jobs]
+    return {"jobs": rows, "searched_until": rfc3339(last.created_at) if last else None}
+
+
+def _row(job: Job) -> schemas.JobRow:
+    links = services().links_to(job)
+    return {
+        "id": job.id,
+        "status": job.status,
+        "model": job.model,
+        "prompt": inputs.prompt(job),
+        "created_at": rfc3339(job.created_at),
+        "link": links[0] if links else None,
+    }
+
+
+def list_models(_asked: schemas.Arguments) -> schemas.Models:
+    """List BFL's models: what each is for, the fields of its input, and what it last cost."""
+    stored = ownership.page(services(), Search(statuses=(Status.STORED,)), PRICED_JOBS, None).jobs
+    costs = {job.model: job.cost for job in reversed(stored) if job.cost is not None}
+    endpoints = services().schemas.endpoints()
+    rows: list[schemas.ModelRow] = [
+        {
+            "model": model,
+            "purpose": model_names.purpose(model),
+            "seconds": typical_seconds(model),
+            "last_cost": costs.get(model),
+            "fields": [*dict.fromkeys(f for mode in endpoint.modes.values() for f in mode.fields)],
+        }
+        for model, endpoint in sorted(endpoints.items(), key=lambda one: model_names.rank(one[0]))
+    ]
+    return {"models": rows}
+
+
+TOOLS = {
+    tool.run.__name__: tool
+    for tool in (
+        Tool("submit", schemas.Generation, schemas.JobResult, generate),
+        Tool("submit", schemas.Edit, schemas.JobResult, edit),
+        Tool("read", schemas.NamedJob, schemas.JobResult, get_job),
+        Tool("read", schemas.AwaitedJob, schemas.JobResult, wait_for_job),
+        Tool("read", schemas.JobSearch, schemas.JobRows, search_jobs),
+        Tool("read", schemas.Arguments, schemas.Models, list_models),
+    )
+}

@@ -10,13 +10,13 @@ from pydantic_core import to_json
 from jobs import inputs, views
 from jobs.domain.errors import StorageError
 from jobs.domain.job import Job
-from jobs.domain.record import MediaFile
+from jobs.domain.job_record import MediaFile
 from jobs.domain.report import Role
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.search import seed_of
 from receiver.mcp.protocol import Message
-from receiver.mcp.schemas import JobResult
+from receiver.mcp.schemas import FileResult, JobResult
 from receiver.thread_pool import run_in_thread
 
 IMAGE_MAX_BYTES = 750_000  # 1 MB as base64: some hosts refuse larger results
@@ -31,43 +31,56 @@ def result(structured: Mapping[str, Any]) -> Message:
     return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
 
 
-def job_result(services: Services, job: Job, *, is_question: bool) -> Message:
-    """A job with its image and links; an error where a job that was asked for has failed."""
-    view = views.job_view(services, job)
+def job_result(services: Services, job: Job) -> Message:
+    """A job with its image and links."""
+    present = [n for n, file in enumerate(job.media) if file.deleted_at is None]
+    links = services.links_to(job)
     shown: JobResult = {
         "id": job.id,
-        "status": view["status"],
+        "status": job.status,
         "model": job.model,
         "prompt": inputs.prompt(job),
         "seed": seed_of(job),
         "cost": job.cost,
-        "media": view["media"],
+        "files": [_file(job.media[n], links[n]) for n in present],
         "message": _message(services, job),
     }
     found = result(shown)
-    found["content"] += [*_image(services, job), *_links(job, view)]
-    has_failed = job.status.terminal and job.status is not Status.STORED
-    return found | ({"isError": True} if has_failed and not is_question else {})
+    found["content"] += _image(services, job)
+    for n in present:
+        name, kind = views.file_name(job, n, job.media[n].key), job.media[n].content_type
+        link = {"type": "resource_link", "uri": links[n], "name": name, "mimeType": kind}
+        found["content"].append(link)
+    return found
+
+
+def _file(file: MediaFile, link: str) -> FileResult:
+    return {
+        "link": link,
+        "content_type": file.content_type,
+        "width": file.width,
+        "height": file.height,
+    }
 
 
 def _message(services: Services, job: Job) -> str:
     if job.status is Status.STORED:
-        return "The links need no key and expire; `get_job` gives new ones."
+        return "The links expire; `get_job` gives new ones."
     if job.moderation:
-        reasons = ", ".join(job.moderation.reasons) or "it gave no reason"
-        return (
-            f"BFL refused the {job.moderation.stage} ({reasons}). The same would be refused again: "
-            "change the prompt or the images."
-        )
-    if job.status.terminal and job.error:
-        return f"{job.status} ({job.error.code}): {job.error.message}"
-    reasons = "; ".join(views.waiting_reasons(services.submission_queue, job))
-    waits = f" It waits: {reasons}." if reasons else ""
-    return f"Not done yet.{waits} {how_to_wait(job)}"
+        reasons = ", ".join(job.moderation.reasons) or "without a reason"
+        again = "The same would be refused again: change the prompt or the images."
+        return f"BFL's moderation refused the {job.moderation.stage} ({reasons}). {again}"
+    if job.error and job.status.terminal:
+        return f"It is {job.status} ({job.error.code}): {job.error.message}"
+    waits = [f" It waits: {why}." for why in views.waiting_reasons(services.submission_queue, job)]
+    return f"Not done yet.{''.join(waits)} {how_to_wait(job)}"
 
 
 def how_to_wait(job: Job) -> str:
-    return f"Call `wait_for_job` with the id {job.id}; do not generate it again: that costs twice."
+    return f"Call `wait_for_job` with the id {job.id}; another `generate` would cost again."
+
+
+# The image.
 
 
 def shown(file: MediaFile) -> MediaFile | None:
@@ -77,30 +90,22 @@ def shown(file: MediaFile) -> MediaFile | None:
 
 def is_shown(job: Job) -> bool:
     """Whether its image can be shown, or never will be: its thumbnail is not made yet."""
-    return job.thumbnails.due_at is None or None not in map(shown, _images(job))
+    return job.thumbnails.due_at is None or None not in map(shown, _first_image(job))
 
 
-def load(services: Services, file: MediaFile) -> bytes:
-    """Raises StorageError."""
-    return run_in_thread(lambda: b"".join(services.storage.read(file.key)))
+def load(services: Services, file: MediaFile) -> str:
+    """A file as base64. Raises StorageError."""
+    return base64.b64encode(
+        run_in_thread(lambda: b"".join(services.storage.read(file.key)))
+    ).decode()
 
 
-def _images(job: Job) -> list[MediaFile]:
-    """The first image, if there is one."""
+def _first_image(job: Job) -> list[MediaFile]:
     images = [file for file in job.present_media if file.is_image and file.role is Role.SAMPLE]
     return images[:1]
 
 
 def _image(services: Services, job: Job) -> Iterator[Message]:
-    for file in filter(None, map(shown, _images(job))):
+    for file in filter(None, map(shown, _first_image(job))):
         with suppress(StorageError):  # there are links, too
-            data = base64.b64encode(load(services, file)).decode()
-            yield {"type": "image", "data": data, "mimeType": file.content_type}
-
-
-def _links(job: Job, view: views.JobView) -> Iterator[Message]:
-    for n, (file, shown) in enumerate(zip(job.media, view["media"], strict=True)):
-        if file.deleted_at is None:
-            name = views.file_name(job, n, file.key)
-            link = {"type": "resource_link", "uri": shown["url"], "name": name}
-            yield link | {"mimeType": file.content_type, "size": file.bytes}
+            yield {"type": "image", "data": load(services, file), "mimeType": file.content_type}

@@ -1,7 +1,7 @@
 """`POST /mcp`: Streamable HTTP of the Model Context Protocol, without sessions."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -22,16 +22,17 @@ from receiver.mcp.protocol import Message, ProtocolError, Request
 from receiver.mcp.tools import TOOLS, Waiting
 from receiver.openapi.document import VERSION
 from receiver.problem_details import detail_of
+from receiver.schemas.bodies import validate
 from receiver.schemas.endpoint_spec import STREAM
 
 CACHE_MILLISECONDS = 3_600_000
 SERVER = {"name": "fluxkeep", "title": "Fluxkeep", "version": VERSION}
-CAPABILITIES: dict[str, Any] = {"tools": {}, "resources": {}}
-INSTRUCTIONS = (
-    "Fluxkeep generates images and videos with FLUX models and keeps them. `generate` and `edit` "
-    "cost credits. When a job is not done after the wait, call `wait_for_job` with its id until it "
-    "is; never generate it again."
-)
+ABILITIES = {
+    "capabilities": {"tools": {}, "resources": {}},
+    "instructions": "Fluxkeep generates images and videos with FLUX models and keeps them. "
+    "`generate` and `edit` cost credits. When a job is not done after the wait, call "
+    "`wait_for_job` with its id until it is; never generate it again.",
+}
 
 blueprint = Blueprint("mcp", __name__)
 
@@ -41,26 +42,24 @@ def answer_message() -> ResponseReturnValue:
     """Answer one message: JSON, or a stream while a job is waited for with a progress token."""
     _require_own_origin()
     require_scope("read")
-    asked, revision = Request(None, "", {}), protocol.REVISIONS[0]
+    asked, revision = None, protocol.WITH_HANDSHAKE[0]
     try:
         with input_body.received() as received:
-            asked = Request.parse(received.fields)
+            asked = validate(Request, received.fields)
             revision = asked.revision(request.headers)
-            if asked.id is None:
+            if "id" not in asked.model_fields_set:
                 return "", HTTPStatus.ACCEPTED
-            if revision == protocol.STATELESS:
-                asked.require_metadata(request.headers)
             outcome = _outcome(asked, revision)
-    except errors.InvalidJson as error:
-        is_batch = str(error) == strict_json.NO_OBJECT
-        code = protocol.INVALID_REQUEST if is_batch else protocol.PARSE_ERROR
-        return _refusal(asked, revision, ProtocolError(code, detail_of(error)))
+    except (errors.InvalidJson, errors.Invalid) as error:
+        is_json = isinstance(error, errors.Invalid) or str(error) == strict_json.NO_OBJECT
+        code = protocol.INVALID_REQUEST if is_json else protocol.PARSE_ERROR
+        return _refusal(None, revision, ProtocolError(code, detail_of(error)))
     except ProtocolError as error:
         return _refusal(asked, revision, error)
     respond = partial(_respond, asked, revision)
     if not isinstance(outcome, Waiting):
         return jsonify(respond(outcome))
-    messages = waiting.messages(outcome, asked, respond)
+    messages = _messages(waiting.progress(outcome, asked.progress_token), respond)
     if asked.progress_token is None or STREAM not in request.headers.get("Accept", ""):
         return jsonify(deque(messages, maxlen=1).pop())
     events = (b"event: message\ndata: " + to_json(message) + b"\n\n" for message in messages)
@@ -70,21 +69,27 @@ def answer_message() -> ResponseReturnValue:
 def _require_own_origin() -> None:
     """Raises Forbidden for a page of another site, also one whose name leads to this machine."""
     origin, public_url = request.headers.get("Origin"), services().settings.public_url
-    ours = public_url or reader_origin()
-    is_ours = ours and (public_url or parse(ours).origin.is_loopback)
-    if origin is not None and not (is_ours and origin == str(parse(str(ours)).origin)):
+    ours = parse(public_url or reader_origin() or services().base_url()).origin
+    if origin is not None and not (origin == str(ours) and (public_url or ours.is_loopback)):
         raise errors.Forbidden("Pages of other origins may not call this.")
 
 
-def _refusal(asked: Request, revision: str, error: ProtocolError) -> ResponseReturnValue:
-    return jsonify(jsonrpc="2.0", id=asked.id, error=error.body), error.status(revision)
+def _refusal(asked: Request | None, revision: str, error: ProtocolError) -> ResponseReturnValue:
+    known = asked.id if asked else None
+    return jsonify(jsonrpc="2.0", id=known, error=error.body), error.status(revision)
+
+
+def _messages(
+    steps: Generator[Message, None, Message], respond: Callable[[Message], Message]
+) -> Iterator[Message]:
+    yield respond((yield from steps))
 
 
 def _respond(asked: Request, revision: str, result: Message) -> Message:
     if revision == protocol.STATELESS:
-        own = {"resultType": "complete", "_meta": {f"{protocol.META}serverInfo": SERVER}}
-        result = result | own
-    elif revision == protocol.WITHOUT_LINKS and "content" in result:
+        own = {f"{protocol.META}serverInfo": SERVER}
+        result = result | {"resultType": "complete", "_meta": own}
+    if revision == protocol.WITH_HANDSHAKE[0] and "content" in result:  # it knows no links
         blocks = [one for one in result["content"] if one["type"] != "resource_link"]
         result = result | {"content": blocks}
     return {"jsonrpc": "2.0", "id": asked.id, "result": result}
@@ -95,37 +100,35 @@ def _respond(asked: Request, revision: str, result: Message) -> Message:
 
 def _outcome(asked: Request, revision: str) -> Message | Waiting:
     """Raises ProtocolError."""
-    methods = _METHODS | (_STATELESS if revision == protocol.STATELESS else _WITH_HANDSHAKE)
+    is_stateless = revision == protocol.STATELESS
+    if is_stateless:
+        asked.require_metadata(request.headers)
+    methods = _METHODS | (_STATELESS if is_stateless else _WITH_HANDSHAKE)
     if asked.method not in methods:
         raise ProtocolError(protocol.METHOD_NOT_FOUND, f"Method not found: {asked.method[:64]}")
     try:
         return methods[asked.method](asked)
     except errors.UnknownJob as error:
-        old = revision != protocol.STATELESS
-        code = protocol.RESOURCE_NOT_FOUND if old else protocol.INVALID_PARAMS
-        raise ProtocolError(code, detail_of(error)) from None
+        code = protocol.INVALID_PARAMS if is_stateless else protocol.RESOURCE_NOT_FOUND
+        raise ProtocolError(code, detail_of(error), uri=asked.text("uri")[:200]) from None
     except errors.FluxkeepError as error:
-        wrong = isinstance(error, errors.BadRequest)
-        code = protocol.INVALID_PARAMS if wrong else protocol.INTERNAL_ERROR
+        is_wrong = isinstance(error, errors.BadRequest)
+        code = protocol.INVALID_PARAMS if is_wrong else protocol.INTERNAL_ERROR
         raise ProtocolError(code, detail_of(error)) from None
 
 
 def _initialize(asked: Request) -> Message:
-    wanted = asked.text("protocolVersion")
-    newest = protocol.WITH_HANDSHAKE[-1]
-    return {
-        "protocolVersion": wanted if wanted in protocol.WITH_HANDSHAKE else newest,
-        "capabilities": CAPABILITIES,
-        "serverInfo": SERVER,
-        "instructions": INSTRUCTIONS,
-    }
+    wanted, known = asked.text("protocolVersion"), protocol.WITH_HANDSHAKE
+    revision = wanted if wanted in known else known[-1]
+    return {"protocolVersion": revision, "serverInfo": SERVER, **ABILITIES}
 
 
 def _call_tool(asked: Request) -> Message | Waiting:
     name, arguments = asked.text("name"), asked.params.get("arguments", {})
-    if name not in TOOLS or not isinstance(arguments, dict):
-        message = "`arguments` is an object." if name in TOOLS else f"Unknown tool: {name[:64]}"
-        raise ProtocolError(protocol.INVALID_PARAMS, message)
+    if name not in TOOLS:
+        raise ProtocolError(protocol.INVALID_PARAMS, f"Unknown tool: {name[:64]}")
+    if not isinstance(arguments, dict):
+        raise ProtocolError(protocol.INVALID_PARAMS, "`arguments` is an object.")
     try:
         found = TOOLS[name].call(arguments)
     except errors.FluxkeepError as error:
@@ -133,26 +136,22 @@ def _call_tool(asked: Request) -> Message | Waiting:
     return found if isinstance(found, Waiting) else content.result(found)
 
 
-def _cached(result: Message, scope: str = "public") -> Message:
-    return result | {"ttlMs": CACHE_MILLISECONDS if scope == "public" else 0, "cacheScope": scope}
+def _public(result: Message) -> Message:
+    return {**result, "ttlMs": CACHE_MILLISECONDS, "cacheScope": "public"}
+
+
+def _private(result: Message) -> Message:
+    return {**result, "ttlMs": 0, "cacheScope": "private"}
 
 
 _METHODS: dict[str, Callable[[Request], Message | Waiting]] = {
-    "tools/list": lambda _: _cached({"tools": [tool.describe() for tool in TOOLS.values()]}),
+    "tools/list": lambda _: _public({"tools": [tool.describe() for tool in TOOLS.values()]}),
     "tools/call": _call_tool,
-    "resources/templates/list": lambda _: _cached({"resourceTemplates": resources.TEMPLATES}),
-    "resources/list": lambda asked: _cached(
-        resources.listing(asked.params.get("cursor")), "private"
-    ),
-    "resources/read": lambda asked: _cached(resources.read(asked.text("uri")), "private"),
+    "resources/templates/list": lambda _: _public({"resourceTemplates": resources.TEMPLATES}),
+    "resources/list": lambda asked: _private(resources.listing(asked.params.get("cursor"))),
+    "resources/read": lambda asked: _private(resources.read(asked.text("uri"))),
 }
 _WITH_HANDSHAKE = {"initialize": _initialize, "ping": lambda _: dict[str, Any]()}
 _STATELESS = {
-    "server/discover": lambda _: _cached(
-        {
-            "supportedVersions": protocol.REVISIONS,
-            "capabilities": CAPABILITIES,
-            "instructions": INSTRUCTIONS,
-        }
-    )
+    "server/discover": lambda _: _public({"supportedVersions": protocol.REVISIONS, **ABILITIES})
 }

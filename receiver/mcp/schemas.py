@@ -8,30 +8,28 @@ from typing_extensions import TypedDict
 from jobs import views
 from jobs.bfl import model_names
 from jobs.domain.status import Status
-from receiver.schemas.bodies import ModelPath
 from receiver.schemas.query import FILTER_VALUE_MAX_CHARS, FILTERS_MAX, WORDS_MAX_CHARS, Time
 
 WAIT_MAX_SECONDS, WAIT_DEFAULT_SECONDS = 50, 25  # routers cut a silent request off after 60 s
 ROWS_MAX, ROWS_DEFAULT = 50, 10
 
-JobId = Annotated[str, Field(max_length=200, description="id of a job, or fluxkeep://jobs/<id>")]
+JobId = Annotated[str, Field(description="id of a job, or fluxkeep://jobs/<id>")]
 Wait = Annotated[
     float,
     Field(ge=0, le=WAIT_MAX_SECONDS, description="seconds to wait for the end; videos take longer"),
 ]
+Words = Annotated[str, Field(max_length=WORDS_MAX_CHARS)]
 Text = Annotated[str, Field(max_length=FILTER_VALUE_MAX_CHARS)]
-SearchTime = Annotated[Time, BeforeValidator(str)]
+SearchTime = Annotated[Time, BeforeValidator(str)]  # unix seconds may come as a number
 
 
 class Arguments(BaseModel):
-    """No arguments, for a tool without any."""
-
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class NewJob(Arguments):
     prompt: str
-    model: ModelPath = model_names.DEFAULT
+    model: Annotated[str, Field(description="see `list_models`")] = model_names.DEFAULT
     wait: Wait = WAIT_DEFAULT_SECONDS
 
 
@@ -59,7 +57,7 @@ class AwaitedJob(NamedJob):
 
 
 class JobSearch(Arguments):
-    query: Annotated[str, Field(max_length=WORDS_MAX_CHARS)] = Field(
+    query: Words = Field(
         default="", description='words of the prompt, all of them; a "phrase" in quotes'
     )
     metadata: Annotated[dict[Text, Text], Field(max_length=FILTERS_MAX)] = {}
@@ -70,8 +68,15 @@ class JobSearch(Arguments):
     limit: Annotated[int, Field(ge=1, le=ROWS_MAX)] = ROWS_DEFAULT
 
 
+class FileResult(TypedDict):
+    link: Annotated[str, Field(description="needs no key; expires")]
+    content_type: str
+    width: int | None
+    height: int | None
+
+
 class JobResult(TypedDict):
-    """A job; the complete record is the resource `fluxkeep://jobs/<id>`."""
+    """A job; its complete record is the resource `fluxkeep://jobs/<id>`."""
 
     id: str
     status: Status
@@ -79,8 +84,8 @@ class JobResult(TypedDict):
     prompt: str
     seed: int | None
     cost: Annotated[float | None, Field(description="in BFL's credits")]
-    media: list[views.MediaView]
-    message: Annotated[str, Field(description="what that means, and what to do next")]
+    files: list[FileResult]
+    message: Annotated[str, Field(description="what to do next")]
 
 
 class JobRow(TypedDict):
@@ -89,13 +94,11 @@ class JobRow(TypedDict):
     model: str | None
     prompt: str
     created_at: views.Time
-    link: Annotated[str | None, Field(description="to its first file; it needs no key")]
+    link: Annotated[str | None, Field(description="to its first file")]
 
 
 class JobRows(TypedDict):
-    """Jobs, the newest first."""
-
-    jobs: list[JobRow]
+    jobs: Annotated[list[JobRow], Field(description="the newest first")]
     searched_until: Annotated[
         views.Time | None, Field(description="give this as `until` for older ones; null at the end")
     ]
@@ -106,10 +109,8 @@ class ModelRow(TypedDict):
     purpose: str
     seconds: Annotated[float, Field(description="that a generation usually takes")]
     last_cost: Annotated[float | None, Field(description="credits of its latest job, if known")]
-    fields: Annotated[list[str], Field(description="of its input")]
+    fields: Annotated[list[str], Field(description="of its input, besides the prompt")]
 
 
 class Models(TypedDict):
-    """The models that BFL's document lists."""
-
     models: list[ModelRow]

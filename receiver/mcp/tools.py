@@ -1,5 +1,6 @@
 """Tools for agents: each validates its arguments and calls what the API calls."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -7,11 +8,12 @@ from flask import g
 
 from jobs import inputs
 from jobs.bfl import model_names
+from jobs.bfl.schema import Endpoint
 from jobs.config.api_keys import Scope
 from jobs.domain.errors import Forbidden, Invalid
 from jobs.domain.job import Job
+from jobs.domain.job_record import Submission
 from jobs.domain.media_references import map_leaves
-from jobs.domain.record import Submission
 from jobs.domain.status import Status
 from jobs.domain.timeline import rfc3339
 from jobs.domain.timeouts import typical_seconds
@@ -154,11 +156,17 @@ def list_models(_asked: schemas.Arguments) -> schemas.Models:
             "purpose": model_names.purpose(model),
             "seconds": typical_seconds(model),
             "last_cost": costs.get(model),
-            "fields": [*dict.fromkeys(f for mode in endpoint.modes.values() for f in mode.fields)],
+            "fields": _fields(endpoint),
         }
         for model, endpoint in sorted(endpoints.items(), key=lambda one: model_names.rank(one[0]))
     ]
     return {"models": rows}
+
+
+def _fields(endpoint: Endpoint) -> list[str]:
+    """Of all modes; of numbered ones the first."""
+    names = dict.fromkeys(name for mode in endpoint.modes.values() for name in mode.fields)
+    return [name for name in names if name != "prompt" and not re.fullmatch(r".+_[0-9]+", name)]
 
 
 TOOLS = {

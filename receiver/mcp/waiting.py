@@ -1,16 +1,17 @@
 """Waits for a job: progress notifications, and the result of the tool at the end."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 
 from jobs.domain import errors
 from jobs.domain.job import Job
+from jobs.domain.status import Status
 from receiver.api.long_poll import watch
 from receiver.context import part, services
 from receiver.feed.broker import Broker
 from receiver.mcp import content
-from receiver.mcp.protocol import Message, Request
+from receiver.mcp.protocol import Message
 from receiver.mcp.tools import Waiting
 from receiver.problem_details import detail_of
 
@@ -18,10 +19,8 @@ PROGRESS_SECONDS = 5.0  # routers cut a silent stream off
 THUMBNAIL_SECONDS = 3.0  # when the job has ended, and its image is too large
 
 
-def messages(
-    waiting: Waiting, asked: Request, respond: Callable[[Message], Message]
-) -> Iterator[Message]:
-    """Progress notifications while the job is waited for, then the response.
+def progress(waiting: Waiting, token: str | int | None) -> Generator[Message, None, Message]:
+    """Notifications while the job is waited for; returns the result of the tool.
 
     A job that was submitted is never hidden by an error: its caller would pay for another.
     """
@@ -32,17 +31,17 @@ def messages(
                 job, passed = change or job, time.monotonic() - began
                 if change or passed >= noted + PROGRESS_SECONDS:
                     noted = passed
-                    yield _progress(asked, job, passed)
+                    yield _notification(job, token, passed)
     except (errors.TooManyWaiting, errors.StoreUnavailable):
-        pass  # the job goes on, and the response says how to wait for it
+        pass  # the job goes on, and the result says how to wait for it
     except errors.UnknownJob as error:
-        yield respond(content.error(detail_of(error)))
-        return
+        return content.error(detail_of(error))
     try:
-        result = content.job_result(services(), job, is_question=waiting.is_question)
+        result = content.job_result(services(), job)
     except errors.FluxkeepError as error:
-        result = content.error(f"{detail_of(error)} {content.how_to_wait(job)}")
-    yield respond(result)
+        return content.error(f"{detail_of(error)} {content.how_to_wait(job)}")
+    has_failed = job.status.terminal and job.status is not Status.STORED
+    return result | ({"isError": True} if has_failed and not waiting.is_question else {})
 
 
 def _changes(waiting: Waiting) -> Generator[Job | None]:
@@ -56,8 +55,7 @@ def _changes(waiting: Waiting) -> Generator[Job | None]:
         yield from watch(services(), broker, job.id, THUMBNAIL_SECONDS, content.is_shown)
 
 
-def _progress(asked: Request, job: Job, seconds: float) -> Message:
+def _notification(job: Job, token: str | int | None, seconds: float) -> Message:
     share = f", {job.progress:.0%}" if job.progress is not None else ""
-    told = {"progressToken": asked.progress_token, "message": f"{job.status}{share}"}
-    params = told | {"progress": seconds}
-    return {"jsonrpc": "2.0", "method": "notifications/progress", "params": params}
+    told = {"progressToken": token, "progress": seconds, "message": f"{job.status}{share}"}
+    return {"jsonrpc": "2.0", "method": "notifications/progress", "params": told}

@@ -26,7 +26,7 @@ TEXT_MAX_CHARS = 2048  # a longer text becomes an object
 VALUES_MAX_BYTES = 8192  # of JSON, on the record
 JSON_MAX_BYTES = 4 * 2**20  # of an input without its images and long texts
 FILES_MAX = 32
-DEPTH_MAX = 31  # of lists and objects in one another: a request body adds one
+DEPTH_MAX = 31  # of lists and objects in one another
 
 _REFERENCE = re.compile(r"(input|text|json):([0-9]{1,2})", re.ASCII)
 _VALUES = "values"

@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.domain.errors import FluxkeepError, InvalidJson
 
-DEPTH_MAX = 32
+DEPTH_MAX = 34  # an input has 31; a call of a tool adds three
 VALUES_MAX = 100_000  # ten million take half a minute to parse and block every other request
 # Beyond this size of a body: long numbers take quadratic time, to read and to write.
 LARGE_BYTES, NUMBER_MAX_CHARS = 2**20, 128

@@ -16,6 +16,7 @@ from jobs.domain.report import Role
 from jobs.domain.status import Status
 from jobs.signing import MediaLink
 from tests.harness import RedisServer
+from tests.harness.agents import message, tool
 from tests.harness.two_teams import ADMIN, OURS, PLAIN, THEIRS, TwoTeams, of_key, team, two_teams
 from tests.harness.visitor import csrf_token
 
@@ -29,6 +30,12 @@ BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
     "GET /v1/get_result": lambda job_id: {"query_string": {"id": job_id}},
     "POST /api/jobs": lambda job_id: {"json": draft_of(job_id)},
     "POST /v1/<model:model>": lambda job_id: {"json": draft_of(job_id)["input"]},
+    "POST /mcp?get_job": lambda job_id: {"json": tool("get_job", id=job_id)},
+    "POST /mcp?wait_for_job": lambda job_id: {"json": tool("wait_for_job", id=job_id, wait=0)},
+    "POST /mcp?edit": lambda job_id: {"json": tool("edit", job=job_id, prompt="a")},
+    "POST /mcp?read": lambda job_id: {
+        "json": message("resources/read", uri=f"fluxkeep://jobs/{job_id}/media/0")
+    },
     "GET /": lambda job_id: {"query_string": {"repeats": job_id, "metadata.user": "00042"}},
     "GET /api/jobs": lambda job_id: {"query_string": {"repeats": job_id, "metadata.user": "00042"}},
     "GET /jobs/<job_id>": lambda _: {},
@@ -44,7 +51,13 @@ BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
     },
 }
 # What is told without an id, of all jobs that the key may see.
+BODIES = {
+    "POST /mcp?search_jobs": tool("search_jobs", query="lightteams"),
+    "POST /mcp?list_models": tool("list_models"),
+    "POST /mcp?list": message("resources/list"),
+}
 OF_ALL = (
+    *BODIES,
     "GET /",
     "GET /?key=theirs",
     "GET /?q=lightteams",
@@ -97,7 +110,7 @@ def routes(app: Flask) -> set[str]:
 
 def ask(client: Any, route: str, job_id: str = "") -> Any:
     method, _, path = route.partition(" ")
-    options = BY_ID[route](job_id) if job_id else {}
+    options = BY_ID[route](job_id) if job_id else {"json": BODIES.get(route)}
     if "data" in options:
         options["data"]["csrf_token"] = csrf_token(client.get("/submit").text)
     path = path.replace("<job_id>", job_id).replace("<model:model>", "flux-3-video")
@@ -116,7 +129,7 @@ def told(answer: TestResponse, names: Iterable[str] = ()) -> str:
 
 
 def test_every_route_is_decided(teams: TwoTeams) -> None:
-    decided = set(BY_ID) | {route.partition("?")[0] for route in OF_ALL} | ELSEWHERE
+    decided = {route.partition("?")[0] for route in (*BY_ID, *OF_ALL)} | ELSEWHERE
     assert routes(teams.app) == decided
 
 

@@ -41,6 +41,7 @@ NEEDED: dict[str, Scope] = {
     "DELETE /api/jobs/<job_id>": "admin",
     "GET /api/jobs/<job_id>/events": "read",
     "POST /api/jobs/<job_id>/rescues": "admin",
+    "POST /mcp": "read",
     "GET /v1/credits": "read",
     "GET /v1/get_result": "read",
     "POST /v1/<model:model>": "submit",
@@ -95,7 +96,7 @@ def test_an_unknown_key_has_no_more_access_than_no_key(app: Flask, client: Flask
 
 def test_every_route_of_the_api_is_in_the_table(app: Flask) -> None:
     of_the_api = {f"{method} {rule}" for method, rule in routes(app) if rule not in OPEN}
-    assert {name for name in of_the_api if re.search(r" /(api|v1)/", name)} == set(NEEDED)
+    assert {name for name in of_the_api if re.search(r" /(api|v1|mcp)\b", name)} == set(NEEDED)
 
 
 @pytest.mark.parametrize("route", NEEDED)

@@ -30,7 +30,7 @@ ENVIRONMENT = {
     "PUBLIC_URL": "https://keep.example",
     "NOTIFY_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 }
-PAGES = ("dashboard.",)
+ELSEWHERE = ("dashboard.", "mcp.")  # pages, and what agents are told by `tools/list`
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +69,14 @@ def test_the_document_is_a_valid_one(document: dict[str, Any]) -> None:
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
 
 
-def test_every_route_is_in_it_but_for_the_pages(app: Flask, document: dict[str, Any]) -> None:
+def test_every_route_is_in_it_but_for_pages_and_agents(
+    app: Flask, document: dict[str, Any]
+) -> None:
     routes = {
         (path(rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        if not rule.endpoint.startswith(PAGES)
+        if not rule.endpoint.startswith(ELSEWHERE)
     }
     assert routes == {(where, method) for where, method, _ in operations(document)}
 

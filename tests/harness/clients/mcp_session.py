@@ -15,7 +15,10 @@ async def run(asked: dict[str, Any]) -> list[Any]:
     async with AsyncClient(headers=headers, timeout=60) as http:
         transport = streamable_http_client(asked["url"], http_client=http)
         async with Client(transport, mode=asked["mode"]) as client:
-            return [client.protocol_version, *[await _call(client, call) for call in asked["calls"]]]
+            return [
+                client.protocol_version,
+                *[await _call(client, call) for call in asked["calls"]],
+            ]
 
 
 async def _call(client: Any, call: list[Any]) -> Any:

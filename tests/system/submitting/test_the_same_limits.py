@@ -1,4 +1,4 @@
-"""The same limits at every door: API, `/v1`, form, repeats, command line, PUT, and a restore."""
+"""The same limits at every door: API, `/v1`, form, repeats, agents, commands, PUT, a restore."""
 
 import base64
 import json
@@ -76,6 +76,17 @@ def repeat(env: Stack, asked: Request) -> str:
     return "" if answer.status_code == 202 else answer.text
 
 
+def agent(env: Stack, asked: Request) -> str:
+    """A tool of `POST /mcp`, whose answer does not wait."""
+    given = {**asked["input"]}
+    arguments = {"model": asked["model"], "prompt": given.pop("prompt"), "input": given, "wait": 0}
+    params = {"name": "generate", "arguments": arguments}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    answer = env.installation.client("submit").request("POST", "/mcp", json=message)
+    result = answer.json().get("result", {"isError": True})
+    return answer.text if result.get("isError") else ""
+
+
 def command(env: Stack, asked: Request) -> str:
     pairs = [("--input", f"{name}={json.dumps(value)}") for name, value in asked["input"].items()]
     named = [("--metadata", f"{name}={value}") for name, value in asked.get("metadata", {}).items()]
@@ -130,6 +141,7 @@ DOORS: dict[str, Door] = {
     "POST /v1": drop_in,
     "the form": form,
     "repeats": repeat,
+    "agents": agent,
     "the command line": command,
     "PUT": announcement,
     "a restore": restored,
@@ -194,7 +206,7 @@ LIMITS: dict[str, tuple[Request, Request, str]] = {
     "model's path": (PLAIN, PLAIN | {"model": "flux 2"}, "segments"),
 }
 NOT_TO_BE_MET = {
-    ("POST /v1", "metadata"),  # it has none
+    *(("POST /v1", "metadata"), ("agents", "metadata")),  # it has none
     ("POST /v1", "model's path"),  # the path names it
     ("the command line", "bytes"),  # a word of a command is not so long
 }
@@ -210,7 +222,9 @@ def test_each_door_has_the_same_limits(env: Stack, door: str, limit: str) -> Non
     assert said and why in said
 
 
-@pytest.mark.parametrize("door", ["POST /api/jobs", "the form", "repeats", "the command line"])
+@pytest.mark.parametrize(
+    "door", ["POST /api/jobs", "the form", "repeats", "agents", "the command line"]
+)
 def test_a_webhook_in_the_input_is_refused(env: Stack, door: str) -> None:
     given = {"prompt": "a fox", "webhook_url": "https://app.example"}
     assert "notify_url" in DOORS[door](env, PLAIN | {"input": given})

@@ -1,0 +1,43 @@
+"""Agents: the official clients of MCP as processes, and messages as they stand on the wire."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from tests.harness.third_party_clients import PROGRAMS, RUN_SECONDS, environment, javascript
+
+# By revision: the Python client begins with the newest, and can be told to shake hands.
+CLIENTS = ("python", "python with a handshake", "typescript")
+REVISIONS = dict(zip(CLIENTS, ("2026-07-28", "2025-11-25", "2025-11-25"), strict=True))
+
+Call = tuple[Any, ...]  # a method of the client, and its arguments
+
+
+def talk(client: str, url: str, key: str, *calls: Call) -> list[dict[str, Any]]:
+    """The answers to calls in one session. Raises CalledProcessError."""
+    is_python = client.startswith("python")
+    mode = "legacy" if "handshake" in client else "auto"
+    program = str(PROGRAMS / ("mcp_session.py" if is_python else "mcp_session.mjs"))
+    command = [sys.executable, program] if is_python else [*javascript(), program]
+    given = {"url": f"{url}/mcp", "key": key, "mode": mode, "calls": calls}
+    done = subprocess.run(
+        command,
+        input=json.dumps(given),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        timeout=RUN_SECONDS,
+        check=True,
+        text=True,
+    )
+    revision, *answers = json.loads(done.stdout)
+    assert revision == REVISIONS[client]
+    return list(answers)
+
+
+def message(method: str, request_id: Any = 1, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
+
+
+def tool(name: str, **arguments: Any) -> dict[str, Any]:
+    return message("tools/call", name=name, arguments=arguments)

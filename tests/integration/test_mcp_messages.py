@@ -1,0 +1,200 @@
+"""`POST /mcp` answers each message as the specification says, in each of its revisions."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from jobs.config.settings import load
+from jobs.services import for_web
+from receiver import context
+from receiver.app import create_app
+from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
+from tests.harness import RedisServer
+from tests.harness.agents import message, tool
+from tests.harness.required_settings import SECRETS
+
+KEY = {"x-key": "admin-key-of-tests"}
+OLD = {"MCP-Protocol-Version": "2025-06-18"}
+REVISION = "io.modelcontextprotocol/protocolVersion"
+META = {REVISION: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+
+
+@pytest.fixture(scope="module")
+def app(module_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    media = tmp_path_factory.mktemp("media").as_uri()
+    made = create_app(for_web(load(SECRETS | {"REDIS_URL": module_redis.url, "MEDIA_URL": media})))
+    yield made
+    made.extensions[context.NAME].close()
+
+
+def post(app: Flask, body: Any, **headers: str) -> Any:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return app.test_client().post("/mcp", json=body, headers=KEY | named)
+
+
+def stateless(method: str, **params: Any) -> dict[str, Any]:
+    """A request of the newest revision: it names the revision itself."""
+    return message(method, _meta=META, **params)
+
+
+def repeated(body: dict[str, Any], **changes: str) -> dict[str, str]:
+    """The headers that repeat what is in its body."""
+    named = body["params"].get("name") or body["params"].get("uri")
+    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": body["method"]}
+    return headers | ({"Mcp-Name": named} if named else {}) | changes
+
+
+@pytest.mark.parametrize("wanted", ["2025-03-26", "2025-06-18", "2025-11-25"])
+def test_a_handshake_agrees_on_a_known_revision(app: Flask, wanted: str) -> None:
+    answer = post(app, message("initialize", protocolVersion=wanted))
+    assert answer.json["result"]["protocolVersion"] == wanted
+    unknown = post(app, message("initialize", protocolVersion="1999-01-01"))
+    assert unknown.json["result"]["protocolVersion"] == "2025-11-25"
+    note = post(app, {"jsonrpc": "2.0", "method": "notifications/initialized"}, **OLD)
+    assert (note.status_code, note.data) == (202, b"")
+    pong = post(app, message("ping", "a"), **OLD).json
+    assert pong == {"jsonrpc": "2.0", "id": "a", "result": {}}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, -32700),
+        (b"", 400, -32700),
+        ([message("ping"), message("ping", 2)], 400, -32600),  # no revision but the oldest has them
+        ({"id": 1, "method": "ping"}, 400, -32600),
+        ({"jsonrpc": "2.0", "id": None, "method": "ping"}, 400, -32600),
+        ({"jsonrpc": "2.0", "id": True, "method": "ping"}, 400, -32600),
+        ({"jsonrpc": "2.0", "id": 1, "result": {}}, 400, -32600),
+        (message("initialize"), 200, -32602),
+        (message("tools/call", name="delete_job"), 200, -32602),
+        (message("tools/call", name="get_job", arguments=[]), 200, -32602),
+        (message("resources/list", cursor="x"), 200, -32602),
+        (message("resources/read", uri="fluxkeep://jobs/unknown"), 200, -32002),
+        (message("resources/read", uri="file:///etc/passwd"), 200, -32002),
+        (message("server/discover"), 200, -32601),
+        (message("no/such"), 200, -32601),
+    ],
+)
+def test_what_cannot_be_answered_has_its_code(
+    app: Flask, body: Any, status: int, code: int
+) -> None:
+    given = {"data": body} if isinstance(body, bytes) else {"json": body}
+    answer = app.test_client().post("/mcp", headers=KEY | OLD, **given)
+    assert (answer.status_code, answer.json["error"]["code"]) == (status, code), answer.text
+
+
+def test_without_a_handshake_a_server_is_discovered(app: Flask) -> None:
+    body = stateless("server/discover")
+    result = post(app, body, **repeated(body)).json["result"]
+    assert result["supportedVersions"][-1] == "2026-07-28"
+    assert result["resultType"] == "complete" and result["cacheScope"] == "public"
+    assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "fluxkeep"
+
+
+LIST = stateless("tools/list")
+READ = stateless("resources/read", uri="fluxkeep://jobs/unknown")
+ENCODED = "=?base64?Zmx1eGtlZXA6Ly9qb2JzL3Vua25vd24=?="
+
+
+@pytest.mark.parametrize(
+    ("body", "changes", "status", "code"),
+    [
+        (READ, {}, 400, -32602),
+        (READ, {"Mcp-Name": ENCODED}, 400, -32602),
+        (READ, {"Mcp-Name": "fluxkeep://jobs/another"}, 400, -32020),
+        (READ, {"Mcp-Name": "=?base64?Zm?="}, 400, -32020),
+        (LIST, {"Mcp-Method": "ping"}, 400, -32020),
+        (LIST, {"Mcp-Method": ""}, 400, -32020),
+        (LIST, {"MCP-Protocol-Version": ""}, 400, -32020),
+        (LIST, {"MCP-Protocol-Version": "2025-11-25"}, 400, -32020),
+        (message("tools/list"), {}, 400, -32602),
+        (message("tools/list"), {"MCP-Protocol-Version": "1999-01-01"}, 400, -32022),
+        (message("tools/list", _meta=META | {REVISION: 7}), {}, 400, -32020),
+        (stateless("ping"), {}, 404, -32601),
+        (stateless("initialize", protocolVersion="2026-07-28"), {}, 404, -32601),
+    ],
+)
+def test_without_a_handshake_headers_repeat_what_proxies_look_at(
+    app: Flask, body: dict[str, Any], changes: dict[str, str], status: int, code: int
+) -> None:
+    answer = post(app, body, **repeated(body, **changes))
+    assert (answer.status_code, answer.json["error"]["code"]) == (status, code), answer.text
+    assert answer.json["id"] == 1
+
+
+def test_only_post_with_a_key_and_from_no_foreign_page_is_answered(app: Flask) -> None:
+    client, ping = app.test_client(), message("ping")
+    for method in ("GET", "DELETE"):
+        answer = client.open("/mcp", method=method, headers=KEY)
+        assert answer.status_code == 405 and "POST" in answer.headers["Allow"]
+    assert client.post("/mcp", json=ping).status_code == 401
+    assert client.post("/mcp", json=ping, headers={"x-key": "wrong"}).status_code == 401
+    for origin, host, status in (
+        ("http://evil.example", "localhost", 403),
+        ("http://evil.example", "evil.example", 403),  # whose name leads here
+        ("null", "localhost", 403),
+        ("http://localhost", "localhost", 200),
+    ):
+        answer = post(app, ping, Origin=origin, Host=host)
+        assert answer.status_code == status, (origin, host)
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (tool("generate"), "prompt: This is required"),
+        (tool("generate", prompt="a", wait=51), "wait: "),
+        (tool("generate", prompt="a", steps=3), "steps: It belongs inside"),
+        (tool("generate", prompt="a", model="x" * 201), "model: "),
+        (tool("generate", prompt="a", input={"webhook_url": "https://a.example"}), "webhook_url"),
+        (tool("generate", prompt="a", images=["https://a.example"] * 33), "images"),
+        (tool("get_job", id="unknown"), "No job has this id"),
+        (tool("edit", job="unknown", prompt="a"), "No job has this id"),
+        (tool("search_jobs", query="a" * 70_000), "query: "),
+        (tool("search_jobs", since="yesterday"), "since: Give a time"),
+        (tool("search_jobs", metadata={"a": 1}), "metadata.a: Give a text"),
+    ],
+)
+def test_an_error_of_a_tool_says_what_to_change(
+    app: Flask, asked: dict[str, Any], why: str
+) -> None:
+    result = post(app, asked).json["result"]
+    assert result["isError"] and why in result["content"][0]["text"], result
+
+
+def test_a_submitted_job_is_told_though_nobody_can_wait_for_it(app: Flask) -> None:
+    """An error would have the agent submit, and pay, again."""
+    broker = context_of(app)
+    taken = [broker.subscribe(None, f"key-{n}") for n in range(SUBSCRIBERS_MAX)]
+    result = post(app, tool("generate", prompt="full", wait=5)).json["result"]
+    assert "isError" not in result
+    told = result["structuredContent"]
+    assert told["status"] == "queued" and told["id"] in told["message"]
+    for one in taken:
+        broker.unsubscribe(one)
+
+
+def context_of(app: Flask) -> Broker:
+    parts: context.Parts = app.extensions[context.NAME]
+    return parts.get(Broker)
+
+
+def test_a_search_goes_on_where_it_stopped(app: Flask) -> None:
+    for n in range(3):
+        post(app, tool("generate", prompt=f"heron {n}", wait=0))
+    first = post(app, tool("search_jobs", query="heron", limit=2)).json["result"]
+    rows, until = first["structuredContent"].values()
+    assert [row["prompt"] for row in rows] == ["heron 2", "heron 1"]
+    asked = {"query": "heron", "until": until, "metadata": {"made by": "an agent"}}
+    rest = post(app, tool("search_jobs", **asked)).json["result"]["structuredContent"]
+    assert [row["prompt"] for row in rest["jobs"]] == ["heron 0"]
+    assert rest["searched_until"] is None
+
+
+def test_the_oldest_revision_gets_no_content_that_it_does_not_know(app: Flask) -> None:
+    job = post(app, tool("generate", prompt="a", wait=0)).json["result"]["structuredContent"]
+    result = post(app, tool("get_job", id=job["id"])).json["result"]
+    assert {block["type"] for block in result["content"]} == {"text"}

@@ -14,7 +14,7 @@ from tests.harness.wire import Wire, request
 from tests.sandbox.gradient import gradient
 
 QUICK: dict[str, Any] = {"seconds": 0.05, "strict": False}
-SLOW = {"seconds": 2.0, "strict": False, "progress_events": 2}
+SLOW = {"seconds": 1.0, "strict": False, "progress_events": 2}
 TOOLS = ["generate", "edit", "get_job", "wait_for_job", "search_jobs", "list_models"]
 
 

@@ -1,5 +1,6 @@
 """`POST /mcp` answers each message as the specification says, in each of its revisions."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -81,8 +82,8 @@ def test_a_handshake_agrees_on_a_known_revision(app: Flask, wanted: str) -> None
 def test_what_cannot_be_answered_has_its_code(
     app: Flask, body: Any, status: int, code: int
 ) -> None:
-    given = {"data": body} if isinstance(body, bytes) else {"json": body}
-    answer = app.test_client().post("/mcp", headers=KEY | OLD, **given)
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer: Any = app.test_client().post("/mcp", headers=KEY | OLD, data=raw)
     assert (answer.status_code, answer.json["error"]["code"]) == (status, code), answer.text
 
 

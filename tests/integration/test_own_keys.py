@@ -110,7 +110,7 @@ def routes(app: Flask) -> set[str]:
 
 def ask(client: Any, route: str, job_id: str = "") -> Any:
     method, _, path = route.partition(" ")
-    options = BY_ID[route](job_id) if job_id else {"json": BODIES.get(route)}
+    options: Any = BY_ID[route](job_id) if job_id else {"json": BODIES.get(route)}
     if "data" in options:
         options["data"]["csrf_token"] = csrf_token(client.get("/submit").text)
     path = path.replace("<job_id>", job_id).replace("<model:model>", "flux-3-video")

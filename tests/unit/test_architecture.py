@@ -1,6 +1,7 @@
 """Architecture: imports between packages and knowledge limited to one package, read by `ast`."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from graphlib import TopologicalSorter
@@ -175,7 +176,7 @@ def test_only_the_store_knows_the_keys_of_redis() -> None:
         if not _name(path).startswith("jobs.store"):
             assert "jobs.store.keys" not in _imported(_name(path)), path
         if _name(path) != "jobs.store.keys":
-            assert not [text for text in _texts(path) if "fluxkeep:" in text], path
+            assert not [text for text in _texts(path) if re.search("fluxkeep:(?!//)", text)], path
 
 
 def test_only_the_package_for_bfl_speaks_its_words() -> None:

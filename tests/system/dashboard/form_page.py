@@ -1,8 +1,13 @@
-"""The form of a page as a browser without a script would send it."""
+"""What a browser sends: a form as it opens, without a script, and a file that is pasted."""
 
 from html.parser import HTMLParser
 
-VOID = ("input",)
+PASTE = """encoded => {
+    const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
+    document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+}"""
 
 
 class FormPage(HTMLParser):

@@ -158,9 +158,14 @@ def test_a_busy_port_is_named_before_any_installation_and_a_moved_folder_gets_a_
     tmp_path: Path,
 ) -> None:
     directory = copy(tmp_path)
+    python = tmp_path / "python3"  # pip, which nothing here needs, takes half a minute to install
+    python.write_text(
+        f'#!/bin/sh\n[ "$2" = venv ] && set -- "$@" --without-pip\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
-        done = made(directory, "run", f"PORT={port}")
+        done = made(directory, "run", f"PORT={port}", f"PYTHON={python}")
     assert done.stdout == "" and done.stderr.startswith(BUSY.format(port=port))
     assert not (directory / ".venv/.run").exists()
     assert "-m venv" not in made(directory, "--dry-run", "run").stdout

@@ -8,7 +8,7 @@ INSTALL := $(PIP) install --quiet --require-hashes
 LISTEN = import socket; socket.create_server(('127.0.0.1', $(PORT)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test programs unit check style bench soak mutants screenshots docs format pins clean
+.PHONY: help setup run test programs compiled unit check style bench soak mutants screenshots docs format pins clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -21,12 +21,16 @@ run: $(VENV)/.run ## Run Redis, web, worker and sweep; without BFL_API_KEY also 
 # Otherwise each of hundreds of processes may compile our modules again.
 test unit check: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.dev ## Everything that CI runs: format, lint, types, every test
-	@$(MAKE) --no-print-directory --jobs=2 style programs
+	@$(MAKE) --no-print-directory --jobs=3 style programs compiled
 	$(BIN)/python -m pytest -n 7 --dist loadfile --no-loadscope-reorder
 
 programs: $(VENV)/.dev
 	@$(BIN)/python -m tests.harness.browser
 	@$(BIN)/python -m tests.harness.prometheus
+
+# Otherwise each of the processes of a test run compiles all modules of the tests by itself.
+compiled: $(VENV)/.dev
+	@$(BIN)/python -m pytest --collect-only --quiet >$(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 
 unit: $(VENV)/.dev ## The unit tests, which start no process: seconds
 	$(BIN)/python -m pytest -q -n 2 tests/unit

@@ -10,7 +10,7 @@ import requests
 from tests.harness import CommandLine, RcloneServer, Stack, running_stack, wait_for, without_links
 from tests.sandbox import Task
 
-LARGE_BYTES = 300_000_000
+LARGE_BYTES = 100_000_000
 STORED_WITHIN_SECONDS = 120.0
 
 pytestmark = pytest.mark.slow
@@ -63,7 +63,7 @@ def test_an_image_is_stored_linked_and_deleted(stack: Stack) -> None:
     assert not [key for key in stack.installation.stored_objects.sizes() if task.id in key]
 
 
-def test_a_video_of_300_mb_goes_in_parts_to_its_own_name(stack: Stack) -> None:
+def test_a_video_of_100_mb_goes_in_parts_to_its_own_name(stack: Stack) -> None:
     task = stack.generate(format="mp4", size=LARGE_BYTES, life=3600)
     job = stack.client.wait_for(task.id, "stored", timeout=STORED_WITHIN_SECONDS)
     (file,) = job["media"]

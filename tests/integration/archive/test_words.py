@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jobs import search_words
-from jobs.archive.queries import WALKED
+from jobs.archive import queries
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.listing import Position
@@ -44,6 +44,7 @@ HOSTILE = (
     " ".join(f"w{n}" for n in range(700)),
     " ".join(f'"w{n} x"' for n in range(400)),
 )
+WALKED = 900  # jobs, of which there must be more
 # Few words, so that many match; characters that folding joins, splits and drops.
 WORDS = st.sampled_from(["castle", "Fog", "café", "cafe\u0301", "ΣΑΣ", "霧", "城", "🦊", "a", "4k"])
 GLUE = st.sampled_from([" ", ", ", "-", "\n", "", "\0", "_", '"'])
@@ -104,8 +105,10 @@ def test_a_changed_prompt_is_found_by_its_new_words_alone(archived: Archived) ->
 
 
 @pytest.fixture
-def many(archived: Archived) -> list[Job]:
+def many(archived: Archived, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
     """More jobs than are walked; half of them are old, and differ in all that is searched."""
+    monkeypatch.setattr(queries, "WALKED", WALKED)
+    monkeypatch.setattr(queries, "WALKED_BEFORE_FTS5", WALKED // 3)
     random = Random(0)
     jobs = []
     for n in range(2 * WALKED):

@@ -102,16 +102,6 @@ def slow(worker_env: WorkerEnvironment, n: int) -> list[Task]:
     return [worker_env.ready(size=200_000, drip=100_000) for _ in range(n)]
 
 
-def test_each_thread_has_a_rescue_under_way(worker_env: WorkerEnvironment) -> None:
-    dispatcher = JobDispatcher(worker_env.services)
-    tasks = slow(worker_env, dispatcher.size + 1)
-    draining = in_background(dispatcher)
-    wait_for("every claim", lambda: len(dispatcher.claims.all()) == dispatcher.size)
-    assert Status.STORED not in {worker_env.job(task).status for task in tasks}
-    draining.join()
-    assert {worker_env.job(task).status for task in tasks} == {Status.STORED}
-
-
 def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(
     worker_env: WorkerEnvironment,
 ) -> None:

@@ -121,21 +121,6 @@ def test_a_due_id_without_a_record_is_cleared_away(services: Services, redis: Re
 # Deletion.
 
 
-@pytest.mark.parametrize("kind", ReportKind)
-def test_a_deleted_job_leaves_no_trace(
-    parts: Parts, store: JobStore, redis: Redis, kind: ReportKind
-) -> None:
-    call_back(store, "job", kind=kind)
-    parts.refused_callbacks.record("job", "wrong secret")
-    store.delete(load(store))
-    assert store.load("job") is None
-    assert {bytes(key) for key in redis.scan_iter("fluxkeep:*")} <= {
-        b"fluxkeep:counters",
-        b"fluxkeep:events",
-        b"fluxkeep:tombstone:job",
-    }
-
-
 # Without Redis.
 
 

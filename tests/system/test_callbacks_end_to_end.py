@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -53,21 +52,6 @@ def test_four_callbacks_give_one_download_and_one_object(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    "bent",
-    [{}, {"outcome": "error"}, {"outcome": "content_moderated"}, {"status_word": "Pending"}],
-    ids=["again", "error", "moderated", "pending"],
-)
-def test_nothing_that_comes_after_stored_changes_anything(
-    stack: Stack, bent: dict[str, Any]
-) -> None:
-    task = stack.generate()
-    before = stack.stored(task)
-    assert stack.sandbox.call_back(task.id, **bent).outcome == 200
-    assert without_links(stack.client.job(task.id)) == without_links(before)
-    assert len(stack.deliveries(task)) == 1
-
-
-@pytest.mark.parametrize(
     ("stage", "form", "era"), [("request", "dict", "current"), ("content", "string", "legacy")]
 )
 def test_a_moderated_job_says_at_which_stage_and_why(
@@ -80,16 +64,6 @@ def test_a_moderated_job_says_at_which_stage_and_why(
     assert job["status"] == "moderated"
     assert job["moderation"] == {"stage": stage, "reasons": ["Violence"]}
     assert job["media"] == [] and job["source"] == "callback"
-
-
-@pytest.mark.parametrize("era", ERAS)
-def test_a_failed_job_has_bfls_error(stack: Stack, era: str) -> None:
-    task = stack.generate(payload=era, outcome="error", error_text="the model ran dry")
-    job = stack.client.wait_for(task.id)
-    assert job["status"] == "failed" and job["source"] == "callback"
-    assert "the model ran dry" in job["error"]["message"]
-    assert job["error"]["code"]
-    assert stack.deliveries(task) == []
 
 
 def test_a_refused_callback_shows_on_the_timeline_of_a_known_job_alone(stack: Stack) -> None:

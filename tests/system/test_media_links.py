@@ -44,10 +44,6 @@ def fetch(url: str, method: str = "GET", **headers: str) -> requests.Response:
     return requests.request(method, url, headers=headers, timeout=30)
 
 
-def token_of(link: str) -> str:
-    return link.rpartition("/")[2]
-
-
 def with_token(link: str, token: str | bytes) -> str:
     text = token if isinstance(token, str) else token.decode()
     return f"{link.rpartition('/')[0]}/{text}"
@@ -135,14 +131,6 @@ def test_ranges_and_conditions_are_read_as_the_standard_has_them(
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_a_link_is_for_reading_only(link: str, method: str) -> None:
     assert fetch(link, method).status_code == 405
-
-
-def test_a_link_with_any_character_changed_is_refused(link: str) -> None:
-    token = token_of(link)
-    # The last character of unpadded base64 carries bits that mean nothing.
-    for at in range(0, len(token) - 1, 7):
-        changed = token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :]
-        assert fetch(with_token(link, changed)).status_code == 403, changed
 
 
 def test_a_link_to_a_file_that_a_job_does_not_have_is_gone(

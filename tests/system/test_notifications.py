@@ -6,7 +6,6 @@ from email.utils import formatdate
 from functools import partial
 
 import pytest
-from standardwebhooks import WebhookVerificationError
 
 from jobs.store.metrics import Counter
 from tests.harness import Stack, running_stack, wait_for, without_links
@@ -86,19 +85,6 @@ def test_app_and_operator_are_notified_with_the_job_as_the_api_shows_it(
     )
     wait_for_event(stack, job_id, "notification.delivered")
     wait_for_event(stack, job_id, "notification.delivered", "NOTIFY_URL")
-
-
-def test_the_specifications_own_verifiers_agree_in_python(stack: Stack, hook: Hook) -> None:
-    notified(stack, hook.url)
-    call = hook.called()
-    for secret in (NEW, OLD):  # receivers change over whenever they like
-        assert by_python(call, secret) == call.payload
-    forged = call._replace(body=call.body.replace(b"job.stored", b"job.failed"))
-    for wrong in (forged, call._replace(headers={**call.headers, "webhook-id": "msg_1"})):
-        with pytest.raises(WebhookVerificationError):
-            by_python(wrong, NEW)
-    with pytest.raises(WebhookVerificationError):
-        by_python(call, OTHER)
 
 
 @pytest.mark.slow

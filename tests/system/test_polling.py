@@ -15,15 +15,12 @@ GIVE_UP_SECONDS = 25
 GIVE_UP_AT_MOST_SECONDS = 40  # of what BFL calls pending all the while
 SWEEP_SECONDS = 5
 LATE_SECONDS = 30  # what a busy machine may add to it
-RETRY_AFTER_SECONDS = 6
 
 # All of them begin at once, each on its own task that never calls back.
 SITUATIONS: dict[str, dict[str, Any]] = {
     "silent": {},
     "404 twice": {"poll_404": 2},
     "not found in words": {"poll_status_not_found": 2},
-    "429": {"poll_429": 1, "retry_after": RETRY_AFTER_SECONDS},
-    "503": {"poll_503": 1, "retry_after": RETRY_AFTER_SECONDS},
     "500": {"poll_500": 2},
     "html": {"poll_html": 1},
     "cut": {"poll_cut": 1},
@@ -78,11 +75,6 @@ def kept(stack: Stack, task: Task) -> dict[str, Any]:
     return job
 
 
-def pause_between_polls(stack: Stack, task: Task) -> float:
-    first, second = stack.polls(task)[:2]
-    return second.time - first.time
-
-
 def test_a_job_without_a_callback_is_polled_once_its_grace_is_over(
     stack: Stack, tasks: dict[str, Task]
 ) -> None:
@@ -99,14 +91,6 @@ def test_a_task_that_is_not_found_twice_is_asked_for_again(
     job = kept(stack, tasks[situation])
     assert len(stack.polls(tasks[situation])) == 3
     assert "poll.retried" in [line["event"] for line in job["timeline"]]
-
-
-@pytest.mark.parametrize("situation", ["429", "503"])
-def test_a_pause_that_bfl_asks_for_is_kept(
-    stack: Stack, tasks: dict[str, Task], situation: str
-) -> None:
-    kept(stack, tasks[situation])
-    assert pause_between_polls(stack, tasks[situation]) >= RETRY_AFTER_SECONDS
 
 
 @pytest.mark.parametrize("situation", ["500", "html", "cut"])

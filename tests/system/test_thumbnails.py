@@ -93,15 +93,6 @@ def test_a_thumbnail_is_no_second_end_on_the_event_stream(stack: Stack) -> None:
     assert [event.data["change"] for event in stored] == ["status", "media"]
 
 
-def test_a_deleted_job_leaves_neither_images_nor_thumbnails(stack: Stack) -> None:
-    task = stack.generate(samples=2, draft_cache=True, **IMAGE)
-    link = stack.stored_with_thumbnails(task)["media"][0]["thumbnail_url"]
-    assert len([key for key in stack.installation.stored_objects.sizes() if task.id in key]) == 8
-    assert stack.client.request("DELETE", f"/api/jobs/{task.id}").status_code == 204
-    assert [key for key in stack.installation.stored_objects.sizes() if task.id in key] == []
-    assert fetch(link).status_code == 410
-
-
 # Its link.
 
 

@@ -7,10 +7,9 @@ import pytest
 
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.report import Report
-from jobs.domain.status import REPLAYABLE, TERMINAL, TRANSITIONS, ReportKind, Source, Status
+from jobs.domain.status import REPLAYABLE, TERMINAL, TRANSITIONS, ReportKind, Status
 from jobs.domain.transitions import transition
-from tests.harness.reports import FRESH_URL, NOW, TIMEOUTS, URL, report_of
+from tests.harness.reports import NOW, TIMEOUTS, report_of
 
 
 def test_no_row_starts_from_a_terminal_state() -> None:
@@ -50,32 +49,6 @@ def test_a_pair_that_is_not_listed_changes_nothing(state: Status, kind: ReportKi
 def test_a_listed_pair_leads_where_the_table_says(row: tuple[Status, ReportKind]) -> None:
     job = replace(Job.awaited("job", NOW, TIMEOUTS), status=row[0])
     assert transition(job, report_of(row[1]), NOW + 1, TIMEOUTS).status is TRANSITIONS[row]
-
-
-def after_report(job: Job, report: Report) -> Job:
-    return transition(job, report, NOW + 3, TIMEOUTS)
-
-
-@pytest.fixture
-def a_job_being_rescued() -> Job:
-    ready = after_report(Job.awaited("job", NOW, TIMEOUTS), report_of(ReportKind.READY))
-    return ready.claimed(NOW + 2)
-
-
-def test_the_same_callback_twice_changes_nothing(
-    a_job_being_rescued: Job,
-) -> None:  # I17: an old report
-    assert after_report(a_job_being_rescued, report_of(ReportKind.READY)) is a_job_being_rescued
-
-
-def test_a_fresh_url_takes_the_job_from_the_worker_that_has_the_old_one(
-    a_job_being_rescued: Job,
-) -> None:
-    assert a_job_being_rescued.delivery.urls == (URL,)
-    fresh = report_of(ReportKind.READY, Source.POLL, FRESH_URL, NOW + 900)
-    job = after_report(a_job_being_rescued, fresh)
-    assert (job.delivery.urls, job.delivery.refreshed) == ((FRESH_URL,), True)
-    assert (job.claim.lease_until, job.claim.work_deadline) == (None, NOW + 900)
 
 
 @pytest.mark.parametrize("state", sorted(set(Status) - REPLAYABLE))

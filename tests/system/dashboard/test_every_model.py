@@ -43,15 +43,6 @@ def test_the_api_submits_it(stack: Stack, model: str, mode: str) -> None:
 
 
 @every_mode
-def test_bfls_own_api_submits_it(stack: Stack, model: str, mode: str) -> None:
-    asked = smallest_input(model, mode)
-    body = {**asked, "sandbox": SWITCHES}
-    answer = stack.client.request("POST", f"/v1/{model}", json=body)
-    assert answer.status_code == 200, answer.text
-    assert task_of(stack, answer.json()["id"]).input == asked
-
-
-@every_mode
 def test_the_form_as_it_opens_needs_but_what_bfl_requires(
     stack: Stack, visitor: Visitor, model: str, mode: str
 ) -> None:

@@ -63,14 +63,6 @@ def test_an_image_is_kept_beside_the_media_and_served_by_a_link(env: Stack) -> N
     assert record and len(record) < 4096 and env.input_notes() == []
 
 
-def test_the_input_is_deleted_with_its_job(env: Stack) -> None:
-    job = with_image(env)
-    env.stored_job(job)
-    assert len(objects(env, job["id"])) == 3
-    assert env.client.request("DELETE", f"/api/jobs/{job['id']}").status_code == 204
-    assert objects(env, job["id"]) == []
-
-
 def test_the_input_of_a_refused_submission_is_kept(env: Stack) -> None:
     body = env.request_body()
     body["input"] |= {"input_image": ENCODED, "width": 1}

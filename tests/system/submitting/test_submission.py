@@ -5,8 +5,6 @@ import json
 import os
 from typing import Any
 
-import pytest
-
 from tests.harness import Stack
 from tests.harness.smallest_inputs import IMAGE
 from tests.system.submitting.environment import events
@@ -74,29 +72,6 @@ def test_a_large_image_reaches_bfl_byte_for_byte(env: Stack) -> None:
     job = env.stored_job(answer.json() | {"body": body})
     assert env.tasks({"body": body})[0].input["input_image"] == image
     assert job["metadata"] == {"n": 1} and image[:100] not in json.dumps(job)
-
-
-@pytest.mark.parametrize("own", ["https://attacker.example/hook", "", None, 5])
-@pytest.mark.parametrize("name", WEBHOOK_FIELDS)
-def test_a_webhook_of_the_callers_is_refused_and_notify_url_is_named(
-    env: Stack, name: str, own: Any
-) -> None:
-    body = env.request_body()
-    body["input"] |= {name: own}
-    answer = env.post(body)
-    assert answer.status_code == 422
-    (error,) = answer.json()["errors"]
-    assert error["field"] == f"input.{name}" and "notify_url" in error["message"]
-    assert not env.requests({"body": body})
-
-
-def test_each_job_has_a_token_and_a_secret_of_its_own(env: Stack) -> None:
-    jobs = [env.posted() for _ in range(2)]
-    one, two = (env.task(job) for job in jobs)
-    assert one.webhook_url != two.webhook_url and one.webhook_secret != two.webhook_secret
-    assert len(one.webhook_secret or "") >= 32
-    for job in jobs:
-        env.stored_job(job)
 
 
 def test_a_job_whose_model_lives_in_one_region_is_stored(env: Stack) -> None:

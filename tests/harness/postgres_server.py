@@ -68,11 +68,11 @@ class PostgresServer:
         return psycopg.connect(self.url(database), autocommit=True, connect_timeout=10)
 
     @contextmanager
-    def database(self, template: str = "template0") -> Iterator[str]:
-        """The name of a new database, a copy of the template; dropped at the end."""
+    def database(self) -> Iterator[str]:
+        """The name of a new database; dropped at the end."""
         name = f"test_{secrets.token_hex(6)}"
         with self.client() as client:
-            client.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+            client.execute(f"CREATE DATABASE {name} TEMPLATE template0".encode())
         yield name
         self.recover()
         with self.client() as client:

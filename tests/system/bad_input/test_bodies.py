@@ -59,7 +59,7 @@ def test_an_exact_duplicate_changes_nothing(server: TargetServer, report: dict[s
     before = server.records()
     for _ in range(4):
         _taken(server, id=job_id, **report)
-    assert server.records() == before
+    assert server.records() == before  # byte for byte (I17)
 
 
 # tests/unit/test_transitions.py has the whole table.

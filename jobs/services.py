@@ -77,18 +77,20 @@ class Services:
             self.rq_queue,
             clock,
             settings.max_active,
-            QueueCapacity(announced=settings.max_announced),
+            QueueCapacity(announced=settings.max_announced, budgets=settings.budgets),
             Followers(
                 {url.digest: url.events for url in settings.notify_url},
                 settings.database_url is not None,
             ),
         )
+        self.budgets = self.store.budgets
         self.submission_queue = SubmissionQueue(
             redis,
             clock,
             settings.max_active,
             self.rq_queue.workers_key,
             settings.worker_concurrency,
+            settings.budgets,
         )
         self.due = DueSets(redis)
         self.strict_models = StrictModels(redis)

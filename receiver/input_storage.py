@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from jobs.domain.errors import QueueFull, StorageError, StoreUnavailable
+from jobs.domain.errors import OverBudget, QueueFull, StorageError, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.input_parts import InputPart
@@ -38,7 +38,7 @@ def record(
     try:
         run_in_storing_thread(_store, services.storage, parts, files)
         change = write(note)
-    except (StorageError, QueueFull):
+    except (StorageError, QueueFull, OverBudget):
         if is_new_id:
             _delete(services, files, note)
         raise

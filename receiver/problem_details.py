@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from flask import Flask, Response, json, request
@@ -16,6 +17,7 @@ from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.domain import errors
 from jobs.domain.errors import FluxkeepError, as_sentence
+from jobs.domain.timeline import rfc3339
 from receiver.problem_types import PAGE, PROBLEM_TYPES, UNEXPECTED, ProblemType
 from receiver.schemas.endpoint_spec import JSON, PROBLEM
 
@@ -43,8 +45,9 @@ def register(app: Flask) -> None:
 
 def _product_error(error: FluxkeepError) -> Response:
     wrong = getattr(error, "errors", [])
-    response = problem(PROBLEM_TYPES[type(error)], detail_of(error), wrong)
-    if isinstance(error, errors.RateLimited):
+    members = _members_of(error) if isinstance(error, errors.OverBudget) else {}
+    response = problem(PROBLEM_TYPES[type(error)], detail_of(error), wrong, members)
+    if isinstance(error, errors.RateLimited | errors.OverBudget):
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return response
 
@@ -55,6 +58,11 @@ def detail_of(error: FluxkeepError) -> str:
     if isinstance(error, errors.StoreUnavailable | errors.StorageError) and detail != default:
         detail = f"{default} {as_sentence(detail)}"
     return detail if getattr(error, "errors", []) else as_sentence(detail)
+
+
+def _members_of(error: errors.OverBudget) -> Mapping[str, Any]:
+    resets_at = rfc3339(error.resets_at)
+    return {"budget": error.budget, "spent": error.spent, "resets_at": resets_at}
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -78,8 +86,13 @@ def _unexpected_error(error: Exception) -> Response:
     return problem(UNEXPECTED, UNEXPECTED.text)
 
 
-def problem(kind: ProblemType, detail: str, wrong: Sequence[Mapping[str, str]] = ()) -> Response:
-    """A problem document; under `/v1` an error of BFL's API."""
+def problem(
+    kind: ProblemType,
+    detail: str,
+    wrong: Sequence[Mapping[str, str]] = (),
+    members: Mapping[str, Any] = MappingProxyType({}),
+) -> Response:
+    """A problem document, with more members; under `/v1` an error of BFL's API."""
     status = HTTPStatus(kind.status)
     wrong = [{**one, "message": as_sentence(one["message"])} for one in wrong]
     if request.path.startswith(BFL_PATHS):
@@ -87,7 +100,7 @@ def problem(kind: ProblemType, detail: str, wrong: Sequence[Mapping[str, str]] =
         return _bfl_problem(status, detail, wrong if kind == PROBLEM_TYPES[errors.Invalid] else ())
     uri, title = f"{PAGE}#{kind.code}", status.phrase
     body = {"type": uri, "title": title, "status": kind.status, "code": kind.code, "detail": detail}
-    return _response(body | ({"errors": wrong} if wrong else {}), status, PROBLEM)
+    return _response({**body, **members, **({"errors": wrong} if wrong else {})}, status, PROBLEM)
 
 
 def _bfl_problem(status: HTTPStatus, detail: str, wrong: Sequence[Mapping[str, str]]) -> Response:

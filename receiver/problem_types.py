@@ -30,6 +30,8 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     errors.Unauthorized: ProblemType(401, "no_key"),
     errors.WrongKey: ProblemType(401, "wrong_key"),
     errors.WrongSecret: ProblemType(401, "wrong_webhook_secret"),
+    errors.OverBudget: ProblemType(402, "over_budget"),
+    errors.PriceUnknown: ProblemType(402, "price_unknown"),
     errors.Forbidden: ProblemType(403, "forbidden"),
     errors.InvalidLink: ProblemType(403, "invalid_link"),
     errors.UnknownJob: ProblemType(404, "unknown_job"),

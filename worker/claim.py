@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import Self
 
 from jobs.domain import submission
-from jobs.domain.errors import ClaimLost, NoFreeSlot, StoreUnavailable, UnreadableRecord
+from jobs.domain.errors import ClaimLost, NoFreeSlot, OverBudget, StoreUnavailable, UnreadableRecord
 from jobs.domain.job import LEASE_SECONDS, Job
 from jobs.domain.status import Status
 from jobs.net import watchdog
@@ -104,17 +104,17 @@ class HeldClaim:
         try:
             before = services.store.load(found.job_id)
             change = services.store.update_from(before, admit, takes_rq_job=takes_rq_job)
-        except NoFreeSlot:
+        except (NoFreeSlot, OverBudget):
             return None
         except UnreadableRecord as error:
             _postpone(services.store, found.job_id, error)
-            services.store.remove_queued(found.job_id, found.model)
+            services.store.remove_queued(found.job_id, found.queue)
             return None
         if change.after and own and _lease(change.after) == _lease(own):
             return cls(services.store, change.after, found.half_open)
         # Another worker has it, or it was deleted.
         version = change.after.version if change.after else 0
-        services.store.remove_queued(found.job_id, found.model, version)
+        services.store.remove_queued(found.job_id, found.queue, version)
         return None
 
     def commit(

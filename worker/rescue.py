@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from jobs import ingest, sidecars
 from jobs.domain import errors
+from jobs.domain.error_codes import ErrorCode
 from jobs.domain.job import Job
 from jobs.domain.report import Role
 from jobs.domain.status import ReportKind, Status
@@ -34,7 +35,7 @@ class RescuedFiles(NamedTuple):
     """The files of a job by their numbers: published, or left out with an error code."""
 
     published: Mapping[int, Published]
-    left_out: Mapping[int, errors.ErrorCode]
+    left_out: Mapping[int, ErrorCode]
 
 
 def rescue(services: Services, claim: HeldClaim) -> None:
@@ -198,7 +199,7 @@ def _give_up(services: Services, claim: HeldClaim, end: Step) -> None:
     job, found = claim.job, _find_published(services, claim)
     if _is_worth_storing(job, found):
         missing = sorted(set(range(len(job.delivery.urls))) - found.keys())
-        left_out = dict.fromkeys(missing, errors.ErrorCode.UNAVAILABLE)
+        left_out = dict.fromkeys(missing, ErrorCode.UNAVAILABLE)
         claim.commit(partial(_recovered, result=job.result))
         store_files(services, claim, RescuedFiles(found, left_out))
     else:

@@ -16,6 +16,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import BflResponse
 from jobs.bfl.submissions import Webhook
 from jobs.domain import errors, submission
+from jobs.domain.error_codes import ErrorCode
 from jobs.domain.job import Job
 from jobs.domain.report import Failure, SubmissionReceipt
 from jobs.input_parts import InputPart, JsonBody, opened, parts_in
@@ -52,9 +53,9 @@ def submit_job(services: Services, claim: HeldClaim) -> None:
         with _readable_input(services, claim) as (given, draft_link, files):
             attempt.send(given, draft_link, files)
     except errors.InputLost as error:
-        attempt.refuse_unsent(Failure(errors.ErrorCode.INPUT_LOST, str(error)))
+        attempt.refuse_unsent(Failure(ErrorCode.INPUT_LOST, str(error)))
     except errors.Invalid as error:
-        attempt.refuse_unsent(Failure(errors.ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
+        attempt.refuse_unsent(Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
     except errors.StorageError as error:
         attempt.requeue_last(f"the input cannot be read: {error}")
     # While a circuit was open, RQ jobs were used up: the next submission may have none.

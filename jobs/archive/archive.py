@@ -10,8 +10,8 @@ from jobs.archive import queries, rows
 from jobs.archive.database import BadRow, Database, Runner, Transaction
 from jobs.archive.rows import Row
 from jobs.domain.job import Job
+from jobs.domain.prices import CREDITS_MAX
 from jobs.domain.status import Status
-from jobs.store.costs import CREDITS_MAX
 from jobs.store.listing import Position
 from jobs.store.search import Search
 

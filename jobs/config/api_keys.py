@@ -8,11 +8,15 @@ from typing import Literal, NamedTuple, Self, get_args
 
 from pydantic import SecretStr
 
+from jobs.domain.budgets import Budget
+
 Scope = Literal["read", "submit", "admin"]
 # Each scope includes the ones before it.
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
-OWN = "own"  # an option behind the scope
+# Options behind the scope.
+OWN = "own"
+BUDGET = "budget="
 _HASHED = "sha256$"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -20,13 +24,15 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class ApiKey(NamedTuple):
     """`key` is the key itself, or `sha256$` and its SHA-256 in hex.
 
-    With `own` it reaches only the jobs that keys of its name brought.
+    With `own` it reaches only the jobs that keys of its name brought. Its budgets bind all keys of
+    its name.
     """
 
     name: str
     key: SecretStr
     scope: Scope
     own: bool = False
+    budgets: tuple[Budget, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -36,20 +42,23 @@ class ApiKey(NamedTuple):
         """
         name, _, rest = text.partition(":")
         rest, _, last = rest.rpartition(":")
-        options = set()
-        while last == OWN and last not in options:
-            options.add(last)
+        options: list[str] = []
+        while (last == OWN and OWN not in options) or last.startswith(BUDGET):
+            options.insert(0, last)
             rest, _, last = rest.rpartition(":")
         key, scope = rest, last
+        budgets = [Budget.parse(one.removeprefix(BUDGET)) for one in options if one != OWN]
         if not (name and key) or scope not in SCOPES:
             raise ValueError("each key is name:key:scope, with scope read, submit or admin")
         if key.startswith(_HASHED) and not _DIGEST.fullmatch(key.removeprefix(_HASHED)):
             raise ValueError("sha256$ is followed by 64 digits of lower-case hex")
-        return cls(name, SecretStr(key), scope, OWN in options)
+        return cls(name, SecretStr(key), scope, OWN in options, tuple(budgets))
 
     @classmethod
-    def hashed(cls, name: str, key: str, scope: Scope, *, own: bool = False) -> Self:
-        return cls(name, SecretStr(_HASHED + digest(key).hex()), scope, own)
+    def hashed(
+        cls, name: str, key: str, scope: Scope, *, own: bool = False, budgets: Iterable[Budget] = ()
+    ) -> Self:
+        return cls(name, SecretStr(_HASHED + digest(key).hex()), scope, own, tuple(budgets))
 
     def has_scope(self, scope: Scope) -> bool:
         """Whether the key may do what needs this scope."""
@@ -65,7 +74,7 @@ class ApiKey(NamedTuple):
     @property
     def setting(self) -> str:
         """The key as an item of API_KEYS."""
-        options = f":{OWN}" * self.own
+        options = f":{OWN}" * self.own + "".join(f":{BUDGET}{one}" for one in self.budgets)
         return f"{self.name}:{self.key.get_secret_value()}:{self.scope}{options}"
 
 

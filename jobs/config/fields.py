@@ -79,8 +79,10 @@ class KeySettings(SettingGroup):
         BeforeValidator(values.split_list),
     ] = Field(min_length=1)
     """List of `name:key:scope`; a scope is `read`, `submit` or `admin`. With `:own` behind it a
-    key sees only jobs of its name, which all keys of that name share. `flask --app receiver keys
-    new` makes an entry that holds a hash instead of the key."""
+    key sees only jobs of its name, which all keys of that name share. `:budget=500/month` limits
+    the credits that jobs of its name may cost in an `hour`, `day`, `week` or `month` (UTC); it
+    may be repeated, and all processes need it. `flask --app receiver keys new` makes an entry that
+    holds a hash instead of the key."""
     rate_limit: Annotated[RateLimit | None, values.parsed_by(RateLimit.parse)] = DEFAULT_RATE
     """Requests that each key may make per `second`, `minute`, `hour` or `day`; or `off`."""
 

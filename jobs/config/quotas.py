@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 from jobs.bfl.model_names import is_model
 from jobs.config.values import split_list
+from jobs.domain.budgets import NamedBudgets
 
 ACTIVE_MAX = 100_000
 REQUESTS_MAX = 1_000_000
@@ -50,11 +51,15 @@ class ConcurrencyLimits:
 
 @dataclass(frozen=True, slots=True)
 class QueueCapacity:
-    """Maximum of waiting submissions and announced jobs: Redis holds them in memory."""
+    """Maximum of waiting submissions and announced jobs, and what the jobs of a key may cost.
+
+    Redis holds the former in memory.
+    """
 
     submissions: int = 10_000
     memory_share: float = 0.6  # of `maxmemory`: callbacks and workers keep the rest
     announced: int = 1000  # jobs that one key announced and BFL has never confirmed
+    budgets: NamedBudgets = field(default_factory=dict)
 
 
 class RateLimit(NamedTuple):

@@ -10,6 +10,7 @@ from jobs.bfl.hosts import api_origin, region_of
 from jobs.config import environment, fields
 from jobs.config.api_keys import ApiKey
 from jobs.config.redis_url import RedisUrl
+from jobs.domain.budgets import Budget
 from jobs.domain.chat_messages import is_chat_webhook
 from jobs.domain.errors import InvalidSettings
 from jobs.domain.retention import Cutoffs
@@ -75,6 +76,14 @@ class Settings(
         if is_signed and not info.data.get("notify_secret", True):
             raise ValueError("needs NOTIFY_SECRET, which signs what is sent")
         return value
+
+    @property
+    def budgets(self) -> dict[str, tuple[Budget, ...]]:
+        """By the name of the API keys that share them."""
+        found: dict[str, tuple[Budget, ...]] = {}
+        for key in self.api_keys:
+            found[key.name] = tuple(dict.fromkeys((*found.get(key.name, ()), *key.budgets)))
+        return {name: budgets for name, budgets in found.items() if budgets}
 
     @property
     def timeouts(self) -> Timeouts:

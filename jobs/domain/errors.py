@@ -3,32 +3,9 @@
 `receiver/problem_types.py` maps errors to HTTP status codes and to codes.
 """
 
-from enum import StrEnum
+from jobs.domain.error_codes import ErrorCode
 
 ERRORS_SHOWN = 3  # wrong fields in the message of one error
-
-
-class ErrorCode(StrEnum):
-    """Codes of `error` in a job; BFL's own codes appear as BFL sends them."""
-
-    BFL_ERROR = "bfl_error"
-    BFL_UNAVAILABLE = "bfl_unavailable"
-    INVALID_INPUT = "invalid_input"
-    UNKNOWN_MODEL = "unknown_model"
-    NO_TASK = "no_task"
-    NOT_SUBMITTED = "not_submitted"
-    INPUT_LOST = "input_lost"
-    DRAFT_GONE = "draft_gone"
-    SUBMISSION_UNCONFIRMED = "submission_unconfirmed"
-    NO_FINAL_WORD = "no_final_word"
-    STILL_PENDING = "still_pending"
-    EXPIRED = "expired"
-    UNAVAILABLE = "unavailable"
-    REFUSED_MEDIA = "refused_media"
-    REFUSED_URL = "refused_url"
-    NOT_MEDIA = "not_media"
-    MEDIA_TOO_LARGE = "media_too_large"
-    POISON = "poison"
 
 
 class FluxkeepError(Exception):
@@ -155,6 +132,28 @@ class TooManyAnnounced(RateLimited):
 
 class IdempotencyKeyReused(FluxkeepError):
     """The `Idempotency-Key` was used for another request. Take a new one."""
+
+
+class OverBudget(FluxkeepError):
+    """The budget of this key has no room for the job. Submit it again after `resets_at`.
+
+    `"over_budget": "wait"` queues it instead.
+    """
+
+    def __init__(
+        self, detail: str = "", budget: str = "", spent: float = 0.0, resets_at: float = 0.0
+    ) -> None:
+        super().__init__(detail)
+        self.budget, self.spent, self.resets_at = budget, spent, resets_at
+        self.price: float | None = None  # of the job, in credits
+        self.retry_after = 0.0
+
+
+class PriceUnknown(OverBudget):
+    """No price of this model is known yet, so that a key with a budget submits one job at a time.
+
+    Submit it again in some seconds, when BFL has named the price of the first.
+    """
 
 
 class MediaGone(FluxkeepError):

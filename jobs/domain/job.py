@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from jobs.domain.errors import ErrorCode
+from jobs.domain.error_codes import ErrorCode
 from jobs.domain.job_record import Claim, Delivery, JobRecord, MediaFile, Polling, Thumbnails
 from jobs.domain.media_references import drop_references
 from jobs.domain.report import URL_LIFE_SECONDS, Failure, Role

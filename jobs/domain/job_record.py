@@ -154,6 +154,9 @@ class Submission(Evolving):
     megapixels: tuple[float | None, float | None] = (None, None)  # in and out, as BFL bills them
     client_webhook: ClientWebhook | None = None
     request_digest: str | None = None  # of the request with the idempotency key
+    reserve: float | None = None  # credits of its key's budget; None if no price is known
+    reserved_at: float | None = None  # only where its key has a budget
+    awaits_budget: bool = False  # it reserves when it takes a slot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +237,12 @@ class JobRecord(Evolving):
         is_made = self.claim.rescue_attempts > 0 or self.status in (Status.EXPIRED, Status.LOST)
         is_without_media = self.status.terminal and self.status is not Status.STORED
         return is_made and is_without_media
+
+    @property
+    def may_be_at_bfl(self) -> bool:
+        """Whether BFL has the job, or may have it."""
+        sent = self.submission.sent_at is not None or self.submission.unconfirmed
+        return self.task_id is not None or sent
 
     @property
     def is_without_price(self) -> bool:

@@ -7,12 +7,13 @@ one knows that BFL may have the task. Such a job is not sent again without an op
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.domain.errors import ErrorCode
+from jobs.domain.error_codes import ErrorCode
+from jobs.domain.errors import OverBudget
 from jobs.domain.job import Job
 from jobs.domain.job_record import Notifications, Polling, Request, Submission
 from jobs.domain.report import Failure, Report, SubmissionReceipt
 from jobs.domain.status import REPLAYABLE, Source, Status
-from jobs.domain.timeline import EventCode
+from jobs.domain.timeline import EventCode, rfc3339
 from jobs.domain.timeouts import CallbackPolicy, Timeouts
 
 # A circuit can stay open for days (no credits); what waits is submitted afterwards.
@@ -56,13 +57,29 @@ def create(
     return job.with_event(now, EventCode.SUBMISSION_QUEUED)
 
 
+def await_budget(job: Job, now: float, refusal: OverBudget) -> Job:
+    """Have a new job wait until its key's budget has room; fail if that takes too long."""
+    detail = {"budget": refusal.budget, "resets_at": rfc3339(refusal.resets_at)}
+    waiting = job.with_submission(awaits_budget=True, reserve=refusal.price)
+    waiting = waiting.with_event(now, EventCode.SUBMISSION_OVER_BUDGET, **detail)
+    if refusal.resets_at <= job.deadline:
+        return waiting
+    why = f"the budget of its key has no room for it until {detail['resets_at']}"
+    return _give_up(waiting, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
+
+
 def admit(job: Job, now: float, origin: str, sent_by: str | None = None) -> Job:
     """Move a job from the queue into a slot; the worker that does so sends it at once."""
     if not job.submission.is_queued:
         return job
     leased = job.leased(now, fencing_token=job.next_fencing_token(now))
     sent = leased.with_submission(
-        is_queued=False, slot=True, sent_at=now, sent_by=sent_by, origin=origin
+        is_queued=False,
+        slot=True,
+        sent_at=now,
+        sent_by=sent_by,
+        origin=origin,
+        awaits_budget=False,
     )
     return sent.with_event(now, EventCode.SUBMISSION_SENT, origin=origin)
 
@@ -194,6 +211,8 @@ def _recheck_queued(job: Job, now: float, policy: CallbackPolicy) -> Job:
         return await_confirmation(job, now, why, policy)
     if now >= job.deadline:
         why = "BFL did not take it within a week"
+        if job.submission.awaits_budget:
+            why = "the budget of its key had no room for it within a week"
         return _give_up(job, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
     if job.submission.is_queued:
         return job.with_polling(next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
@@ -223,6 +242,7 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
             is_queued=True,
             queued_at=job.created_at,
             attempts=0,
+            reserved_at=None,  # the store reserves anew
             unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
         ),
     )

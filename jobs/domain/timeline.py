@@ -23,6 +23,7 @@ class EventCode(StrEnum):
     JOB_REPLAYED = "job.replayed"
     SUBMISSION_QUEUED = "submission.queued"
     SUBMISSION_DRAFT_REFERENCED = "submission.draft_referenced"
+    SUBMISSION_OVER_BUDGET = "submission.over_budget"
     SUBMISSION_PAUSED = "submission.paused"
     SUBMISSION_SENT = "submission.sent"
     SUBMISSION_ACCEPTED = "submission.accepted"

@@ -98,11 +98,19 @@ def _apply_unclear(job: Job, report: Report, now: float) -> Job:
 def _outcome(job: Job, report: Report) -> dict[str, Any]:
     return {
         "source": report.source,
-        "cost": report.cost if report.cost is not None else job.cost,
+        "cost": _cost(job, report),
         "result": report.result or job.result,
         "error": report.error,
         "moderation": report.moderation,
     }
+
+
+def _cost(job: Job, report: Report) -> float | None:
+    """The settled price, else the quote; what BFL refused to begin is not billed."""
+    if report.cost is not None:
+        return report.cost
+    is_refused = report.moderation is not None and report.moderation.stage == "request"
+    return 0.0 if is_refused else job.cost
 
 
 def _log_report(job: Job, report: Report, now: float) -> Job:

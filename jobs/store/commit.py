@@ -13,7 +13,8 @@ from jobs.domain.job_record import MediaFile
 from jobs.domain.notifications import OwnerEvents
 from jobs.domain.status import Status
 from jobs.store import codec, events, keys
-from jobs.store.costs import cost_updates
+from jobs.store.budgets import Budgets, new_price
+from jobs.store.costs import cost_updates, deletion_updates
 from jobs.store.indexes import capacities, every, index_updates, queue_key, unkept_sets
 from jobs.store.metrics import ended_counter
 from jobs.store.rq_queue import RqQueue
@@ -40,6 +41,7 @@ class CommitOutcome(IntEnum):
     QUEUE_FULL = 3
     DELETED = 4
     EVICTED = 5
+    OVER_BUDGET = 6
 
 
 class Followers(NamedTuple):
@@ -102,7 +104,12 @@ class Commit:
         return [*names, *(keys.RECORD_PREFIX + rival for rival in self.options.rivals)]
 
     def arguments(
-        self, now: float, limits: ConcurrencyLimits, room: QueueCapacity, rq_queue: RqQueue
+        self,
+        now: float,
+        limits: ConcurrencyLimits,
+        room: QueueCapacity,
+        rq_queue: RqQueue,
+        budgets: Budgets,
     ) -> list[Any]:
         """ARGV of the script."""
         limited = capacities(self.before, self.after, limits, room)
@@ -118,11 +125,13 @@ class Commit:
             int(self.options.unless_deleted),
             now,
             *self._request_limits(room),
+            *budgets.limits(self.before, self.after, now),
             *_flat_items(limited),
             len(left),
             *left,
             *_flat_items(added),
             *flat(self._commands()),
+            *new_price(self.before, self.after),
             len(queues),
             *queues,
             *self._rq_arguments(rq_queue),
@@ -251,6 +260,7 @@ def deletion(job: Job) -> list[Command]:
     """The commands that delete a record and all keys of its job."""
     return [
         *removal(job),
+        *deletion_updates(job),
         *(("ZREM", key, job.id) for key in unkept_sets(job)),
         ("DEL", keys.REFUSED_CALLBACKS_PREFIX + job.id),
     ]

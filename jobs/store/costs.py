@@ -1,31 +1,40 @@
-"""Books of costs: credits per day, model and key, and paid jobs whose media were not kept.
+"""Books of costs: credits per day, model and key, sums of the periods of budgets, and paid jobs
+whose media were not kept.
 
 Quotes are booked when BFL accepts a job, and corrected when it settles the price. The day is that
 of the job's creation (UTC).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, NotRequired
 
 from pydantic import Field
 from redis import Redis
 from typing_extensions import TypedDict
 
+from jobs.domain.budgets import Period
 from jobs.domain.job import Job
+from jobs.domain.prices import UNITS_PER_CREDIT, units
 from jobs.domain.status import Status
 from jobs.domain.timeline import utc
 from jobs.store.clock import Clock
-from jobs.store.indexes import of_key
-from jobs.store.keys import COSTS_PREFIX, UNKEPT, UNKEPT_UNPRICED
+from jobs.store.indexes import holds_reserve, of_key
+from jobs.store.keys import BUDGET_PREFIX, COSTS_PREFIX, UNKEPT, UNKEPT_UNPRICED
 from jobs.store.outages import unavailable
 from jobs.store.scripts import Command
 
-UNITS_PER_CREDIT = 10_000  # integers do not drift
-CREDITS_MAX = 1_000_000.0  # of one job: an absurd cost must not overflow the sum of a day
 DAYS_MAX = 366
 DAY_SECONDS = 86400.0
 _SECONDS = DAYS_MAX * 86400
+# Of the sums of a period: what a job gives back after its end has no reader.
+LIVES: Mapping[str, int] = {
+    Period.HOUR: 2 * 86400,
+    Period.DAY: 3 * 86400,
+    Period.WEEK: 15 * 86400,
+    Period.MONTH: 63 * 86400,
+}
+SPENT, RESERVED = "spent", "reserved"
 _SEPARATOR = "\t"  # in no model and no key name
 _UNPRICED = _SEPARATOR + "unpriced"  # ends the name of a number of jobs
 
@@ -65,23 +74,49 @@ def cost_updates(before: Job | None, after: Job) -> Iterator[Command]:
     """The commands that book a changed cost; a restored job was booked before."""
     if before is None and after.status is Status.STORED:
         return
-    key = f"{COSTS_PREFIX}{utc(after.created_at):%Y-%m-%d}"
-    sums = Counter(_entries(after))
-    sums.subtract(_entries(before) if before else {})
-    for field, change in sums.items():
+    sums = Counter(entries(after))
+    sums.subtract(entries(before) if before else {})
+    for (key, field), change in sums.items():
         if change:
             yield "HINCRBY", key, field, change
-            yield "EXPIRE", key, _SECONDS
+            yield "EXPIRE", key, LIVES.get(key.split(":")[2], _SECONDS)
 
 
-def _entries(job: Job) -> dict[str, int]:
-    """What the books of its day have of a job: its caller may name key and model later."""
+def deletion_updates(job: Job) -> Iterator[Command]:
+    """The commands that give a deleted job's reserve back, unless BFL may bill the job."""
+    if not job.status.terminal:
+        status = Status.LOST if job.may_be_at_bfl else Status.FAILED
+        yield from cost_updates(job, job.evolve(status=status))
+
+
+def entries(job: Job) -> dict[tuple[str, str], int]:
+    """What the books have of a job, by key and field: its caller may name key and model later."""
+    day = f"{COSTS_PREFIX}{utc(job.created_at):%Y-%m-%d}"
     name = f"{job.model or ''}{_SEPARATOR}{job.request.key or ''}"
-    return {name: _units(job), name + _UNPRICED: int(job.is_without_price)}
+    booked = {
+        (day, name): units(job.cost or 0.0),
+        (day, name + _UNPRICED): int(job.is_without_price),
+    }
+    return booked | (_of_budgets(job, job.request.key) if job.request.key else {})
 
 
-def _units(job: Job) -> int:
-    return round(max(-CREDITS_MAX, min(job.cost or 0.0, CREDITS_MAX)) * UNITS_PER_CREDIT)
+def _of_budgets(job: Job, key: str) -> dict[tuple[str, str], int]:
+    """The sums of all periods, whatever budgets its key has: they may be set later."""
+    cost, reserve = job.cost or 0.0, job.submission.reserve or 0.0
+    if job.is_without_price or (job.cost is None and job.status is Status.MODERATED):
+        cost = reserve  # it was billed, and BFL does not say how much
+    reserved = units(reserve) if holds_reserve(job) else 0
+    at = job.submission.reserved_at or job.created_at
+    return {
+        (budget_key(period, at, key), field): number
+        for period in Period
+        for field, number in ((SPENT, units(cost)), (RESERVED, reserved))
+    }
+
+
+def budget_key(period: Period, at: float, key: str) -> str:
+    """The sums of the period with this time, of an API key."""
+    return f"{BUDGET_PREFIX}{period}:{utc(period.begins_at(at)):%Y-%m-%dT%H}:{key}"
 
 
 class Costs:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain.job import Job
+from jobs.domain.prices import units
 from jobs.domain.status import Status
 from jobs.store import keys
 from jobs.store.search import facets, possible_facets
@@ -37,6 +38,8 @@ def indexes(job: Job) -> dict[str, float]:
         )
     if job.is_submission:
         scores |= _of_submission(job)
+    if is_unpriced(job):
+        scores[unpriced(job)] = job.created_at
     if job.request.announced_by:
         scores[keys.ANNOUNCED_PREFIX + job.request.announced_by] = job.created_at
     if job.submission.sent_at is not None:
@@ -79,7 +82,27 @@ def _of_submission(job: Job) -> dict[str, float]:
 
 
 def queue_key(job: Job) -> str:
-    return f"{keys.QUEUE_PREFIX}{job.model}"
+    """The queue of its model; what waits for a budget shares one with what costs the same."""
+    name = f"{keys.QUEUE_PREFIX}{job.model}"
+    if not job.submission.awaits_budget:
+        return name
+    reserve = job.submission.reserve
+    return f"{name}\t{'?' if reserve is None else units(reserve)}\t{job.request.key}"
+
+
+def holds_reserve(job: Job) -> bool:
+    """Whether it has reserved credits, and BFL has not named its price yet."""
+    is_reserved = job.submission.reserved_at is not None
+    return is_reserved and job.cost is None and not job.status.terminal
+
+
+def is_unpriced(job: Job) -> bool:
+    """Whether it will be the first to tell the price of its model."""
+    return holds_reserve(job) and job.submission.reserve is None
+
+
+def unpriced(job: Job) -> str:
+    return f"{keys.UNPRICED_PREFIX}{job.request.key}\t{job.model}"
 
 
 def every(job: Job) -> tuple[str, ...]:
@@ -87,7 +110,7 @@ def every(job: Job) -> tuple[str, ...]:
     model = job.model or ""
     announcer = job.request.announced_by
     announced = (keys.ANNOUNCED_PREFIX + announcer,) if announcer else ()
-    others = (*announced, *unkept_sets(job), *possible_facets(job))
+    others = (*announced, unpriced(job), *unkept_sets(job), *possible_facets(job))
     return (*FIXED_KEYS, active(model), queue_key(job), *others)
 
 
@@ -101,11 +124,11 @@ def capacities(
     """Capacity of each limited set that the job newly enters (I14)."""
     if after.request.announced_by and not before:
         return {keys.ANNOUNCED_PREFIX + after.request.announced_by: room.announced}
-    takes_slot = after.submission.slot and not (before and before.submission.slot)
-    if not takes_slot:
-        return {}
-    model = after.model or ""
-    return {keys.ACTIVE: limits.total, active(model): limits.for_model(model)}
+    limited = {unpriced(after): 1} if is_unpriced(after) else {}
+    if after.submission.slot and not (before and before.submission.slot):
+        model = after.model or ""
+        limited |= {keys.ACTIVE: limits.total, active(model): limits.for_model(model)}
+    return limited
 
 
 def index_updates(before: Job | None, after: Job) -> tuple[list[str], dict[str, float]]:

@@ -10,8 +10,10 @@ from jobs.domain import errors, notifications
 from jobs.domain.job import Job
 from jobs.store import codec, commit, events, keys, scripts
 from jobs.store.batching import Batching
+from jobs.store.budgets import Budgets, is_reserved_anew
 from jobs.store.clock import Clock
 from jobs.store.commit import After, Change, Commit, CommitOptions, CommitOutcome, Followers
+from jobs.store.indexes import is_unpriced
 from jobs.store.outages import unavailable
 from jobs.store.pending import Due, PendingWork
 from jobs.store.rq_queue import RqQueue
@@ -45,6 +47,7 @@ class JobStore:
         self._clock = clock
         self._limits = limits
         self._room = room
+        self.budgets = Budgets(batching.redis, clock, room.budgets)
         self.followers = followers
         self._batching = batching
         register = self._redis.register_script
@@ -90,9 +93,9 @@ class JobStore:
         """Apply a pure step to a job and write the result, again when another writer was first.
 
         A step that returns its own argument writes nothing. With `new` the first try assumes
-        that there is no record, which saves a read. Raises NoFreeSlot, QueueFull for a new
-        submission when too many wait or Redis is too full, UnknownJob when the options forbid to
-        make the job, and Evicted when only the archive has it.
+        that there is no record, which saves a read. Raises NoFreeSlot, OverBudget, QueueFull for
+        a new submission when too many wait or Redis is too full, UnknownJob when the options
+        forbid to make the job, and Evicted when only the archive has it.
         """
         return self._update(None if new else self.load(job_id), step, options)
 
@@ -128,7 +131,8 @@ class JobStore:
             if after is before or after is None:  # I17: an old report is not written
                 self._await_durability(before)
                 return Change(before, cast(After, before))
-            changed = notifications.schedule(before, after, now, self.followers.owner)
+            reserved = self.budgets.reserve(before, after, now)
+            changed = notifications.schedule(before, reserved, now, self.followers.owner)
             # I4: from the clock, so that a record that Redis has lost never had the same version.
             version = max(changed.version + 1, int(now * 1e6))
             planned = Commit(
@@ -144,10 +148,15 @@ class JobStore:
         raise errors.StoreUnavailable("a record changes faster than it can be written")
 
     def _commit(self, planned: Commit, now: float) -> tuple[bool, Job | None]:
-        arguments = planned.arguments(now, self._limits, self._room, self._rq_queue)
+        arguments = planned.arguments(now, self._limits, self._room, self._rq_queue, self.budgets)
         outcome, current = self._run(
             self._batching.commits, self._commit_script, planned.keys(), arguments
         )
+        if outcome == CommitOutcome.OVER_BUDGET:
+            raise self.budgets.refusal(planned.after)
+        is_first = is_unpriced(planned.after) and is_reserved_anew(planned.before, planned.after)
+        if outcome == CommitOutcome.NO_FREE_SLOT and is_first:
+            raise self.budgets.unknown_price(planned.after)
         if outcome in _ERRORS:
             raise _ERRORS[outcome]
         if outcome == CommitOutcome.EVICTED:
@@ -251,13 +260,13 @@ class JobStore:
         self.run_if_unchanged(job_id, 0, [("ZREM", key, job_id) for key in sets])
 
     def remove_queued(
-        self, job_id: str, model: str, version: int | str = commit.ANY_VERSION
+        self, job_id: str, queue: str, version: int | str = commit.ANY_VERSION
     ) -> None:
-        """Remove a job from its queue unless its record has another version (0: no record).
+        """Remove a job from a queue unless its record has another version (0: no record).
 
         A job that no worker can send must not block those behind it.
         """
-        self.run_if_unchanged(job_id, version, [("ZREM", keys.QUEUE_PREFIX + model, job_id)])
+        self.run_if_unchanged(job_id, version, [("ZREM", queue, job_id)])
 
     def increment(self, counts: Mapping[str, int]) -> None:
         with unavailable():

@@ -28,9 +28,12 @@ NOTIFICATIONS = "fluxkeep:notifications"
 THUMBNAILS = "fluxkeep:thumbnails"
 
 # Sorted sets of job ids: submissions
-QUEUE_PREFIX = "fluxkeep:queue:"  # + model: jobs that wait for a concurrency slot, by age
+# Jobs that wait for a concurrency slot, by age; + model, and of those that wait for a budget the
+# reserve ("?" if no price is known) and the key name, between tabs
+QUEUE_PREFIX = "fluxkeep:queue:"
 ACTIVE = "fluxkeep:active"  # jobs in a slot, by deadline; with ":" + model, those of one model
 IN_FLIGHT = "fluxkeep:in_flight"  # submissions that BFL has not answered yet, by their start
+UNPRICED_PREFIX = "fluxkeep:unpriced:"  # + key name, tab, model: the job that finds out its price
 ANNOUNCED_PREFIX = "fluxkeep:announced:"  # + key name: jobs it announced, until BFL confirms
 
 # Sorted sets of job ids: what the API lists, by creation
@@ -63,6 +66,9 @@ INPUT_NOTES = "fluxkeep:input_notes"  # no record may name them, or their job ma
 # Sorted sets by the end of the job, of all jobs, and with ":" and its name of those of an API key
 UNKEPT = "fluxkeep:unkept"  # paid jobs whose media were not kept
 UNKEPT_UNPRICED = "fluxkeep:unkept_unpriced"  # the same for jobs whose price is not known
+# + period, its begin and key name: hash of what its jobs have spent and reserved, likewise
+BUDGET_PREFIX = "fluxkeep:budget:"
+PRICES_PREFIX = "fluxkeep:prices:"  # + model: hash of its last prices by class, likewise
 COSTS_PREFIX = "fluxkeep:costs:"  # + day: hash of 1/10000 credits by model and key
 QUEUES = "fluxkeep:queues"  # set: keys of the submission queues that are not empty
 CIRCUITS = "fluxkeep:circuits"  # hash: open circuit breakers by model, or "*"

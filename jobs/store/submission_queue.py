@@ -1,15 +1,27 @@
 """Submission queues of the models, concurrency slots at BFL, and circuit breakers."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from redis import Redis
 
 from jobs.config.quotas import ConcurrencyLimits
+from jobs.domain.budgets import NO_BUDGETS, NamedBudgets
+from jobs.domain.prices import units
 from jobs.store import indexes, scripts
 from jobs.store.clock import Clock
-from jobs.store.keys import ACTIVE, CIRCUITS, IN_FLIGHT, QUEUE_PREFIX, QUEUES
+from jobs.store.costs import budget_key
+from jobs.store.keys import (
+    ACTIVE,
+    CIRCUITS,
+    IN_FLIGHT,
+    PRICES_PREFIX,
+    QUEUE_PREFIX,
+    QUEUES,
+    UNPRICED_PREFIX,
+)
 from jobs.store.outages import unavailable
 
 ALL_MODELS = "*"  # scope of a circuit that is open for all models
@@ -17,10 +29,10 @@ HALF_OPEN_SECONDS = 60.0
 
 
 class NextSubmission(NamedTuple):
-    """The next job of its model's queue, and the scopes of the circuits that it probes."""
+    """The next job, its queue, and the scopes of the circuits that it probes."""
 
     job_id: str
-    model: str
+    queue: str
     half_open: tuple[str, ...]
 
 
@@ -65,12 +77,14 @@ class SubmissionQueue:
         limits: ConcurrencyLimits,
         workers_key: str,
         threads: int,
+        budgets: NamedBudgets = NO_BUDGETS,
     ) -> None:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
         self._limits = limits
         self._workers_key = workers_key
         self._threads = threads  # of each worker
+        self._budgets = budgets
         self._next_script = redis.register_script(scripts.read("next_submission"))
         self._close_idle_script = redis.register_script(scripts.read("close_idle_circuits"))
 
@@ -78,16 +92,24 @@ class SubmissionQueue:
         """The oldest job that may be submitted now; `peek` starts no probe."""
         keys = [QUEUES, ACTIVE, CIRCUITS, IN_FLIGHT, self._workers_key]
         arguments: list[Any] = [self._limits.total, QUEUE_PREFIX, "peek" if peek else "claim"]
-        arguments += [HALF_OPEN_SECONDS, self._threads]
+        arguments += [HALF_OPEN_SECONDS, self._threads, PRICES_PREFIX, UNPRICED_PREFIX]
+        arguments += [len(self._limits.models)]
         arguments += [part for pair in self._limits.models.items() for part in pair]
+        arguments += list(self._budget_arguments())
         with unavailable():
             clock, job_id, *more = self._next_script(keys=keys, args=arguments)
         self._clock.synchronize(clock)
         if not job_id:
             return None
-        model, half_open = more
+        queue, half_open = more
         scopes = tuple(scope.decode() for scope in half_open)
-        return NextSubmission(job_id.decode(), model.decode(), scopes)
+        return NextSubmission(job_id.decode(), queue.decode(), scopes)
+
+    def _budget_arguments(self) -> Iterator[str | int]:
+        now = self._clock.now()
+        for name, budgets in self._budgets.items():
+            for one in budgets:
+                yield from (name, budget_key(one.period, now, name), units(one.limit))
 
     def open_circuit(self, scope: str, reason: str, seconds: float) -> None:
         """Open the circuit of a model, or of all; after `seconds` one job probes it."""
@@ -129,17 +151,20 @@ class SubmissionQueue:
         """Slots in use and lengths of the queues."""
         with unavailable():
             queues = [queue.decode() for queue in self._redis.smembers(QUEUES)]
-            queued = {queue.removeprefix(QUEUE_PREFIX) for queue in queues}
-            named = sorted(queued.union(self._limits.models))
+            named = {queue.removeprefix(QUEUE_PREFIX).partition("\t")[0] for queue in queues}
+            named |= self._limits.models.keys()
             with self._redis.pipeline(transaction=False) as pipe:
                 pipe.zcard(ACTIVE)
-                for model in named:
-                    pipe.zcard(indexes.active(model))
-                    pipe.zcard(QUEUE_PREFIX + model)
+                for name in (*named, *queues):
+                    pipe.zcard(name if name in queues else indexes.active(name))
                 total, *found = pipe.execute()
-        pairs = zip(named, found[::2], found[1::2], strict=True)
+        used = dict(zip(named, found, strict=False))
+        waiting = Counter[str]()
+        for queue, length in zip(queues, found[len(named) :], strict=True):
+            waiting[queue.removeprefix(QUEUE_PREFIX).partition("\t")[0]] += length
         models = [
-            ModelQueue(name, used, self._limits.for_model(name), wait) for name, used, wait in pairs
+            ModelQueue(name, used[name], self._limits.for_model(name), waiting[name])
+            for name in sorted(named)
         ]
         return SlotUsage(total, self._limits.total, models)
 

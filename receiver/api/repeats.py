@@ -13,7 +13,13 @@ from jobs.domain.job_record import Submission
 from jobs.services import Services
 from jobs.views import JobView
 from receiver import input_body
-from receiver.api.submissions import Region, SubmissionBody, enqueue_request
+from receiver.api.submissions import (
+    BUDGET_ERRORS,
+    OverBudgetChoice,
+    Region,
+    SubmissionBody,
+    enqueue_request,
+)
 from receiver.context import services
 from receiver.job_actions import load_job
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
@@ -35,6 +41,7 @@ class RepeatBody(BaseModel):
     metadata: Metadata = None
     notify_url: NotifyUrl = None
     region: Region = None
+    over_budget: OverBudgetChoice = "refuse"
 
 
 @blueprint.post("/<job_id>/repeats")
@@ -44,7 +51,13 @@ class RepeatBody(BaseModel):
     body=RepeatBody,
     is_body_required=False,
     responses={202: JobView},
-    errors=(errors.UnknownJob, errors.InputNotKept, errors.QueueFull, errors.StorageError),
+    errors=(
+        *BUDGET_ERRORS,
+        errors.UnknownJob,
+        errors.InputNotKept,
+        errors.QueueFull,
+        errors.StorageError,
+    ),
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:
     """Submit a job's input again. Model, metadata and region stay, but for what is given."""
@@ -74,4 +87,5 @@ def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict
         "metadata": dict(job.metadata) if metadata is None else metadata,
         "notify_url": changes.get("notify_url"),
         "region": changes.get("region") or job.request.region,
+        "over_budget": changes.get("over_budget") or "refuse",
     }

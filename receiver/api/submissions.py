@@ -4,11 +4,13 @@ import logging
 import re
 import uuid
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Literal
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
+from typing_extensions import TypedDict
 
 from jobs import drafts, inputs, views
 from jobs.bfl import submissions as bfl_submissions
@@ -30,14 +32,20 @@ from receiver.ownership import is_visible
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec
 from receiver.schemas.formats import IDEMPOTENCY_KEY
+from receiver.schemas.query import Query
 
 IDEMPOTENCY_SECONDS = 86400.0
 TRIES_MAX = 3
+BUDGET_ERRORS = (errors.OverBudget, errors.PriceUnknown)
 
 IdempotencyKey = tuple[str, str]  # API key (or session), and Idempotency-Key header
 
 WEBHOOK_IN_INPUT = "BFL calls Fluxkeep for this job; give your own receiver as notify_url"
 Region = Literal["global", "eu", "us", "eu1", "us1"] | None
+OverBudgetChoice = Annotated[
+    Literal["refuse", "wait"],
+    Field(description="for a job that the key's budget has no room for: 402, or queued until then"),
+]
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("submissions", __name__, url_prefix="/api/jobs")
@@ -71,22 +79,55 @@ class SubmissionBody(BaseModel):
         Region,
         Field(description="BFL_API_URL decides if absent; `eu1` and `us1` are BFL's older hosts"),
     ] = None
+    over_budget: OverBudgetChoice = "refuse"
+
+
+class SubmissionQuery(Query):
+    """Parameters of a submission; unknown ones are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    dry_run: Annotated[
+        Literal["0", "1"], Field(description="`1` submits nothing, and says what it would cost")
+    ] = "0"
+
+
+class PriceView(TypedDict):
+    """What a submission would cost, in credits."""
+
+    price: Annotated[float | None, Field(description="the last one that BFL named; null: none yet")]
+    known: Annotated[
+        bool, Field(description="for this mode and size; otherwise it is the model's dearest")
+    ]
+    left: Annotated[float | None, Field(description="of the key's budgets; null without one")]
 
 
 @blueprint.post("")
 @EndpointSpec(
     scope="submit",
+    query=SubmissionQuery,
     headers=("Idempotency-Key",),
     body=SubmissionBody,
-    responses={202: JobView},
-    errors=(errors.QueueFull, errors.StorageError),
+    responses={200: PriceView, 202: JobView},
+    errors=(*BUDGET_ERRORS, errors.QueueFull, errors.StorageError),
 )
 def submit_job() -> ResponseReturnValue:
     """Submit to BFL. A repeated `Idempotency-Key` returns the same job."""
+    is_dry_run = SubmissionQuery.read().dry_run == "1"
     with input_body.received() as received:
         body = validate_with_input(SubmissionBody, received.fields)
+        if is_dry_run:
+            return dict(price_view(services(), body))
         job = enqueue_request(services(), body, Submission(), received.digest)
     return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
+
+
+def price_view(services: Services, body: SubmissionBody) -> PriceView:
+    """What a submission of this request's key would cost. Raises what `inputs.pack` raises."""
+    packed = inputs.pack(body.input, services.settings.max_input_bytes)
+    price = services.budgets.price(body.model, packed.values)
+    left = services.budgets.left(current_key_name())
+    return {"price": price.credits, "known": price.is_known, "left": left}
 
 
 def enqueue_request(
@@ -117,8 +158,8 @@ def enqueue(
     """Store its input, and record and queue a new job, or return the job with this id.
 
     Raises UnknownJob if there is one of its `rivals`, Invalid for a region that BFL_API_URL
-    excludes and for a missing draft, what `inputs.require_limits` raises, QueueFull, StorageError
-    and StoreUnavailable.
+    excludes and for a missing draft, what `inputs.require_limits` raises, OverBudget, QueueFull,
+    StorageError and StoreUnavailable.
     """
     _require_region(services, body.region)
     draft = drafts.find(services, body.input, is_visible)
@@ -138,7 +179,7 @@ def enqueue(
         draft=draft,
     )
 
-    def create(job: Job | None, now: float) -> Job:
+    def create(job: Job | None, now: float, refusal: errors.OverBudget | None = None) -> Job:
         if job:
             return job
         new = submission.create(own_id, body.model, now, asked, body.metadata, body.notify_url)
@@ -146,13 +187,20 @@ def enqueue(
             event = EventCode.SUBMISSION_DRAFT_REFERENCED
             new = new.with_event(now, event, job=draft.job_id, file=draft.position)
         # The keys of the objects begin with the day of its creation.
-        return new.evolve(created_at=created_at).with_submission(
+        new = new.evolve(created_at=created_at).with_submission(
             client_webhook=details.client_webhook, request_digest=details.request_digest
         )
+        return submission.await_budget(new, now, refusal) if refusal else new
 
     def write(note: str | None) -> Change[Job]:
         options = CommitOptions(input_note=note, rivals=rivals)
-        return services.store.update(own_id, create, options, new=True)
+        try:
+            return services.store.update(own_id, create, options, new=True)
+        except errors.OverBudget as error:
+            if body.over_budget == "refuse":
+                raise
+            awaiting = partial(create, refusal=error)
+            return services.store.update(own_id, awaiting, options, new=True)
 
     change = input_storage.record(services, packed.parts, files, write, is_new_id=job_id is None)
     if change.written:

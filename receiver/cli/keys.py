@@ -6,6 +6,7 @@ import secrets
 import click
 
 from jobs.config.api_keys import SCOPES, ApiKey, Scope
+from jobs.domain.budgets import Budget
 from receiver.cli.base import Command, example
 
 KEY_BYTES = 32
@@ -22,14 +23,20 @@ def keys() -> None:
 @click.option("--name", required=True, help="Name of the app.")
 @click.option("--scope", required=True, type=click.Choice(SCOPES), help="Permissions of the key.")
 @click.option("--own", is_flag=True, help="It sees only jobs that keys of its name brought.")
-def new(name: str, scope: Scope, *, own: bool) -> None:
+@click.option("--budget", "budgets", multiple=True, help="Credits of a period: 500/month.")
+def new(name: str, scope: Scope, *, own: bool, budgets: tuple[str, ...]) -> None:
     """Create a key and its entry for API_KEYS.
 
     The key is shown only once: give it to the app that will use it. The entry holds its hash. Add
-    the entry to API_KEYS of the web process, and restart that process.
+    the entry to API_KEYS of every process, and restart them. --budget may be repeated.
     """
     if not _NAME_PATTERN.fullmatch(name):
         raise click.BadParameter("1 to 64 of A-Z a-z 0-9 . _ -", param_hint="'--name'")
+    try:
+        parsed = [Budget.parse(one) for one in budgets]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--budget'") from None
     key = secrets.token_urlsafe(KEY_BYTES)
     click.echo(f"key    {key}")
-    click.echo(f"entry  {ApiKey.hashed(name, key, scope, own=own).setting}")
+    entry = ApiKey.hashed(name, key, scope, own=own, budgets=parsed)
+    click.echo(f"entry  {entry.setting}")

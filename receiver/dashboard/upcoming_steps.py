@@ -21,7 +21,8 @@ class NextStep(NamedTuple):
 def next_steps(job: Job, json: Mapping[str, Any]) -> Iterator[NextStep]:
     """Derive the steps from the record; `json` is the public job, which also lists pauses."""
     if job.status is Status.QUEUED:
-        yield NextStep("Waits to be submitted to BFL")
+        awaited = "until the budget of its key has room" if job.submission.awaits_budget else ""
+        yield NextStep(f"Waits {awaited or 'to be submitted to BFL'}")
         for event in json["timeline"]:
             if event["event"] == EventCode.SUBMISSION_PAUSED:
                 yield NextStep(f"Submitting is paused: {event['detail']['reason']}")

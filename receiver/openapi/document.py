@@ -16,7 +16,7 @@ TAGS = {  # the blueprints of each, in the order of the document
     "Media": ("media",),
     "Callbacks": ("webhook",),
     "BFL's own API": ("bfl_compat",),
-    "Operation": ("costs", "health", "openapi"),
+    "Operation": ("costs", "budget", "health", "openapi"),
 }
 _CACHE = "fluxkeep.openapi"
 

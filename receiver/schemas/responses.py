@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from jobs.store.events import ChangeKind
-from jobs.views import JobView
+from jobs.views import JobView, Time
 from receiver.problem_types import PAGE, listing
 
 
@@ -67,6 +67,9 @@ class Problem(TypedDict):
     code: Annotated[str, Field(json_schema_extra={"enum": [kind.code for kind in listing()]})]
     detail: Annotated[str, Field(description="what is wrong and where, for people")]
     errors: NotRequired[list[WrongField]]
+    budget: NotRequired[Annotated[str, Field(description="of a 402, as in `500/month`")]]
+    spent: NotRequired[Annotated[float, Field(description="of that budget, in credits")]]
+    resets_at: NotRequired[Time]
 
 
 class Relayed(TypedDict):

@@ -70,6 +70,7 @@ OF_ALL = (
     "GET /api/jobs?key=theirs",
     "GET /api/jobs?q=fog&seed=7",
     "GET /api/jobs?model=flux-2-pro&metadata.user=00042&limit=1",
+    "GET /api/budget",
     "GET /api/costs",
     "GET /api/costs?by=metadata.user&since=2025-10-01&until=2026-01-01",
 )

@@ -36,6 +36,7 @@ NEEDED: dict[str, Scope] = {
     "POST /api/jobs": "submit",
     "POST /api/jobs/<job_id>/repeats": "submit",
     "GET /api/costs": "read",
+    "GET /api/budget": "read",
     "GET /api/jobs/<job_id>": "read",
     "PUT /api/jobs/<job_id>": "submit",
     "DELETE /api/jobs/<job_id>": "admin",

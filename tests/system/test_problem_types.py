@@ -21,9 +21,12 @@ SETTINGS = {"MAX_ANNOUNCED": "2"}
 LISTED = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", prose(page("docs/api.md")), re.MULTILINE)
 IMAGE = "data:image/png;base64," + "QUJD" * 1000
 SUBMISSION = {"model": "flux-2-pro", "input": {"prompt": "a fox"}}
-# Tests of their own: a defect (test_problems), a request that stalls (the last one here), and a
-# database that is away (system/archive).
-ELSEWHERE = {"internal_error", "request_timeout", "too_many_waiting", "archive_unavailable"}
+# Tests of their own: a defect (test_problems), a request that stalls (the last one here), a
+# database that is away (system/archive), and budgets (integration/submitting/test_budgets).
+ELSEWHERE = {
+    *("internal_error", "request_timeout", "too_many_waiting", "archive_unavailable"),
+    *("over_budget", "price_unknown"),
+}
 
 
 def post(stack: Stack, path: str = "/api/jobs", scope: str = "admin", **options: Any) -> Response:

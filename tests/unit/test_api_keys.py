@@ -30,6 +30,11 @@ def test_options_stand_behind_the_scope_and_a_key_may_hold_colons() -> None:
     assert ApiKey.parse(own.setting) == own
     plain = found(f"app:{KEY}:own:submit", f"{KEY}:own")
     assert plain and not plain.own
+    limited = found(f"app:{KEY}:submit:budget=0.5/day:own:budget=500/month", KEY)
+    assert limited and limited.own and [*map(str, limited.budgets)] == ["0.5/day", "500/month"]
+    assert ApiKey.parse(limited.setting) == limited
+    for wrong in ("", "500", "500/year", "-1/day", "1e3/day", "nan/day", "1/2/day"):
+        assert "as in 500/month" in start_error(API_KEYS=f"app:{KEY}:submit:budget={wrong}")
     for wrong in (f"{KEY}:read:own:own", f"{KEY}:own", f"{KEY}:read:mine"):
         assert "name:key:scope" in start_error(API_KEYS=f"app:{wrong}")
 

@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 from deploy.procfile import ROOT
 from jobs.config import settings
 from jobs.config.settings import Settings
-from jobs.domain.errors import ErrorCode
+from jobs.domain.error_codes import ErrorCode
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 from tests.harness import models_doc, settings_doc

@@ -11,17 +11,19 @@
 --       number of tombstones, 1 if a deleted job must not be made anew,
 --       writer's time, tolerated difference from Redis time in seconds,
 --       most waiting submissions (-1: this commit adds none), share of Redis's memory for them,
+--       credits to reserve, count, then budgets: hash of the sums of its period, limit
 --       count, then capacity limits: sorted set, capacity
 --       count, then sorted sets that the job leaves
 --       count, then sorted sets to add the job to, each followed by its score
 --       count, then Redis commands, each led by its number of words
+--       hash of the model's prices, class and price ("": BFL has named none)
 --       count, then keys of the submission queues that may have changed
 --       1 if the job newly needs a worker, 1 if it gave back its slot, 1 if an RQ job was claimed,
 --       RQ job id, RFC 3339 time (only when a worker is needed or a slot was given back)
 -- Returns {Redis time, outcome, current record or false}; outcome is
 --       0 conflict or clock difference, 1 written, 2 no free slot, 3 queue full, 4 deleted,
---       5 only the archive has the job: its status instead of the record
--- Needs shared/version.lua, shared/commands.lua, shared/rq.lua, shared/queue.lua
+--       5 only the archive has the job: its status instead of the record, 6 over budget
+-- Needs shared/version.lua, shared/commands.lua, shared/rq.lua, shared/queue.lua, shared/budgets.lua
 
 local time = redis.call('TIME')
 local found = redis.call('MGET', KEYS[1], unpack(KEYS, 5))
@@ -50,6 +52,12 @@ if waiting_max >= 0 and is_queue_full(KEYS[3], waiting_max, memory_share) then
   return {time, 3, current}
 end
 
+local reserve = next_number()
+for _ = 1, next_number() do  -- I34: a budget is never reserved twice
+  local sums, limit = next_argument(), next_number()
+  if not has_room(sums, limit, reserve) then return {time, 6, current} end
+end
+
 for _ = 1, next_number() do  -- I14: no more than each set may hold
   local set, capacity = next_argument(), next_number()
   if not redis.call('ZSCORE', set, job_id) and redis.call('ZCARD', set) >= capacity then
@@ -67,6 +75,13 @@ for _ = 1, next_number() do
   redis.call('ZADD', set, score, job_id)
 end
 run_commands()
+
+local prices, class, price = next_argument(), next_argument(), next_argument()
+if price ~= '' then
+  local is_new = not redis.call('HGET', prices, class)
+  if is_new and #redis.call('HVALS', prices) >= 200 then class = 'others' end
+  redis.call('HSET', prices, class, price)
+end
 
 for _ = 1, next_number() do
   local queue = next_argument()

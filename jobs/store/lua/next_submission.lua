@@ -1,17 +1,22 @@
--- Next job to submit: the oldest one whose model has a free slot and no open circuit.
+-- Next job to submit: the oldest one whose model has a free slot and no open circuit, and whose
+-- key's budget has room if it waits for that.
 -- When the time of an open circuit is over, the next job probes it (half-open), and the circuit
 -- stays open for all others until the outcome is known or the probe's time is over.
+--
+-- A queue is named by its scope: a model, or `model@account`. Accounts have slots and circuits of
+-- their own; the scope of all models of one is `*` or `*@account`.
 --
 -- KEYS  submission queues, active slots, circuits, submissions in flight, RQ's workers
 -- ARGV  slots in total, prefix of queues, "claim" or "peek" (starts no probe),
 --       seconds that a probe may take, threads of each worker,
---       then for each model with a limit: model, slots
--- Returns {Redis time, job id or false, model, scopes of the circuits to probe}
--- Needs shared/allow_oom.lua
+--       prefix of prices, prefix of jobs that find out a price,
+--       count, then for each model with a limit: model, slots
+--       then for each budget: name of the API key, hash of the sums of its period, limit
+-- Returns {Redis time, job id or false, queue, scopes of the circuits to probe}
+-- Needs shared/allow_oom.lua, shared/scopes.lua, shared/budgets.lua
 
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
-if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[1]) then return {time, false} end
 
 -- One thread is left for rescues, however long BFL takes to answer the others. The submission of
 -- a worker that died leaves the count after a minute.
@@ -25,30 +30,55 @@ for i = 1, #circuits, 2 do
   open_until[circuits[i]] = tonumber(string.match(circuits[i + 1], '^[%d.]+'))
 end
 local function is_open(scope) return open_until[scope] and open_until[scope] > now end
-if is_open('*') then return {time, false} end
 
-local slots = {}
-for i = 6, #ARGV, 2 do slots[ARGV[i]] = tonumber(ARGV[i + 1]) end
-local function is_full(model)
-  return slots[model] and redis.call('ZCARD', KEYS[2] .. ':' .. model) >= slots[model]
+local slots, budgets_begin = {}, 9 + 2 * ARGV[8]
+for i = 9, budgets_begin - 1, 2 do slots[ARGV[i]] = tonumber(ARGV[i + 1]) end
+local function is_full(model, account)
+  local all = account == '' and KEYS[2] or KEYS[2] .. ':' .. account
+  if redis.call('ZCARD', all) >= tonumber(ARGV[1]) then return true end
+  local used = slots[model] and redis.call('ZCARD', KEYS[2] .. ':' .. model .. account)
+  return used and used >= slots[model]
 end
 
-local job_id, model, oldest = false, false, math.huge
+-- A job whose price nobody knew when it was queued takes the dearest that is known by now.
+local function reserve_of(price, key, model)
+  if price ~= '?' then return tonumber(price) end
+  local dearest
+  for _, known in ipairs(redis.call('HVALS', ARGV[6] .. model)) do
+    dearest = math.max(dearest or 0, tonumber(known))
+  end
+  local is_asked = redis.call('EXISTS', ARGV[7] .. key .. '\t' .. model) == 1
+  return dearest or (not is_asked and 0)
+end
+
+local function fits(price, key, model)
+  local reserve = reserve_of(price, key, model)
+  for i = budgets_begin, #ARGV, 3 do
+    local is_own = reserve and ARGV[i] == key
+    if is_own and not has_room(ARGV[i + 1], tonumber(ARGV[i + 2]), reserve) then return false end
+  end
+  return reserve
+end
+
+local job_id, found, oldest = false, false, math.huge
 for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  local candidate = string.sub(queue, #ARGV[2] + 1)
-  if not is_full(candidate) and not is_open(candidate) then
+  local model, account, price, key = parse_queue(string.sub(queue, #ARGV[2] + 1))
+  local may_send = not is_open('*' .. account) and not is_open(model .. account)
+  may_send = may_send and not is_full(model, account)
+  if may_send and (not key or fits(price, key, model)) then
     local head = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
     if not head[1] then
       redis.call('SREM', KEYS[1], queue)
     elseif tonumber(head[2]) < oldest then
-      job_id, model, oldest = head[1], candidate, tonumber(head[2])
+      job_id, oldest = head[1], tonumber(head[2])
+      found = {queue, model .. account, '*' .. account}
     end
   end
 end
 if not job_id then return {time, false} end
 
 local half_open = {}
-for _, scope in ipairs({'*', model}) do
+for _, scope in ipairs({found[3], found[2]}) do
   if open_until[scope] then
     table.insert(half_open, scope)
     if ARGV[3] == 'claim' then
@@ -58,4 +88,4 @@ for _, scope in ipairs({'*', model}) do
     end
   end
 end
-return {time, job_id, model, half_open}
+return {time, job_id, found[1], half_open}

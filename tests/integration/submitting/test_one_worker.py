@@ -123,7 +123,7 @@ def test_a_late_worker_does_not_remove_a_requeued_job(local_worker: WorkerEnviro
     claim = local_worker.admit()
     seen = local_worker.job("a").version  # what the late one sees: another worker has it
     claim.commit(lambda job, now: submission.requeue(job, now, "busy"))
-    local_worker.services.store.remove_queued("a", "large", seen)
+    local_worker.services.store.remove_queued("a", f"{QUEUE_PREFIX}large", seen)
     assert local_worker.next() == "a"
 
 

@@ -1,0 +1,69 @@
+"""Price class of an input: what BFL's price depends on, besides the model."""
+
+import re
+from collections.abc import Mapping
+from math import ceil
+from typing import Any, NamedTuple
+
+UNITS_PER_CREDIT = 10_000  # integers do not drift
+CREDITS_MAX = 1_000_000.0  # of one job: an absurd cost must not overflow the sum of a day
+SIDE_DEFAULT = 1024
+SIDE_MAX = 65_536
+MEGAPIXEL = 2**20
+MEDIA = "media"
+_FACTORS = (
+    "mode",
+    "resolution",
+    "duration",
+    "draft",
+    "generate_audio",
+    "grounding",
+    "upscale_factor",
+)
+_VALUE = re.compile(r"[A-Za-z0-9._:-]{1,16}", re.ASCII)
+# A reference of a kept input (`jobs/inputs.py`), or a URL that BFL fetches.
+_MEDIA = re.compile(r"(input|json):[0-9]{1,2}|https?://.*|data:.*", re.DOTALL | re.IGNORECASE)
+
+
+def units(credits: float) -> int:
+    return round(max(-CREDITS_MAX, min(credits, CREDITS_MAX)) * UNITS_PER_CREDIT)
+
+
+class Price(NamedTuple):
+    """The price that BFL last named, in credits; None if it never named one.
+
+    It `is_known` for just this class; otherwise it is the dearest known of the model.
+    """
+
+    credits: float | None = None
+    is_known: bool = False
+
+
+def price_class(values: Mapping[str, Any]) -> str:
+    """The mode and size class of a kept input, as one text."""
+    parts = [f"{name}={values[name]}" for name in _FACTORS if _is_plain(values.get(name))]
+    if size := _megapixels(values):
+        parts.append(f"{size}mp")
+    if has_media(values):
+        parts.append(MEDIA)
+    return " ".join(parts)
+
+
+def has_media(values: Mapping[str, Any]) -> bool:
+    """Whether it has images or videos, whose size the price may depend on."""
+    return any(
+        isinstance(value, list | dict) or (isinstance(value, str) and _MEDIA.fullmatch(value))
+        for value in values.values()
+    )
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float) and _VALUE.fullmatch(str(value)) is not None
+
+
+def _megapixels(values: Mapping[str, Any]) -> int | None:
+    """The size that is asked for in whole megapixels, as BFL bills it."""
+    sides = [values.get(name) for name in ("width", "height")]
+    given = [side for side in sides if isinstance(side, int) and 0 < side <= SIDE_MAX]
+    width, height = (*given, SIDE_DEFAULT, SIDE_DEFAULT)[:2]
+    return ceil(width * height / MEGAPIXEL) if given else None

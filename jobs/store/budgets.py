@@ -1,0 +1,145 @@
+"""Budgets of API keys: what is left, reserves of new submissions, and last known prices.
+
+The script that writes a record checks the budgets, and books reserve and cost.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+from redis import Redis
+from typing_extensions import TypedDict
+
+from jobs.domain import errors
+from jobs.domain.budgets import Budget, NamedBudgets, Period
+from jobs.domain.job import Job
+from jobs.domain.prices import UNITS_PER_CREDIT, Price, has_media, price_class, units
+from jobs.domain.status import Status
+from jobs.domain.timeline import rfc3339
+from jobs.store.clock import Clock
+from jobs.store.costs import RESERVED, SPENT, budget_key
+from jobs.store.keys import PRICES_PREFIX
+from jobs.store.outages import unavailable
+
+UNKNOWN_RETRY_SECONDS = 5.0  # BFL names a price as soon as it accepts the job
+
+
+class BudgetView(TypedDict):
+    """A budget of an API key, in credits."""
+
+    limit: float
+    period: Period
+    spent: Annotated[float, Field(description="settled or quoted by BFL")]
+    reserved: Annotated[float, Field(description="for jobs that BFL has not quoted yet")]
+    left: float
+    resets_at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Budgets:
+    """Raises StoreUnavailable."""
+
+    def __init__(self, redis: Redis, clock: Clock, budgets: NamedBudgets) -> None:
+        self._redis: Any = redis  # its types leave open whether replies are bytes
+        self._clock = clock
+        self.by_key = budgets
+
+    def views(self, key: str | None) -> list[BudgetView]:
+        """The budgets of an API key, in the present periods; empty if it has none."""
+        budgets, now = self.by_key.get(key or "", ()), self._clock.now()
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            for one in budgets:
+                pipe.hmget(budget_key(one.period, now, key or ""), SPENT, RESERVED)
+            found = pipe.execute()
+        return [_view(one, now, *sums) for one, sums in zip(budgets, found, strict=True)]
+
+    def left(self, key: str | None) -> float | None:
+        """What its jobs may still cost; None without a budget."""
+        return min((one["left"] for one in self.views(key)), default=None)
+
+    def price(self, model: str | None, values: Mapping[str, Any]) -> Price:
+        """The price that BFL last named for such a kept input."""
+        with unavailable():
+            found = self._redis.hgetall(f"{PRICES_PREFIX}{model}")
+        prices = {name.decode(): int(number) / UNITS_PER_CREDIT for name, number in found.items()}
+        known = None if has_media(values) else prices.get(price_class(values))
+        return Price(
+            max(prices.values(), default=None) if known is None else known, known is not None
+        )
+
+    # For the store.
+
+    def reserve(self, before: Job | None, after: Job, now: float) -> Job:
+        """Reserve the price of a job that is new or replayed, or that takes a slot at last."""
+        if after.request.key not in self.by_key or after.status is not Status.QUEUED:
+            return after
+        has_waited = before is not None and before.submission.awaits_budget
+        is_new = before is None or before.status.terminal or has_waited
+        if not is_new or after.submission.awaits_budget:
+            return after
+        price = after.submission.reserve if has_waited else None
+        if price is None:
+            price = self.price(after.model, after.request.kept_input or {}).credits
+        return after.with_submission(reserve=price, reserved_at=now)
+
+    def limits(self, before: Job | None, after: Job, now: float) -> list[Any]:
+        """What the script checks: the new reserve, count, then sums and limit of each budget."""
+        if not is_reserved_anew(before, after):
+            return [0, 0]
+        key = after.request.key or ""
+        found = [(budget_key(one.period, now, key), units_of(one)) for one in self.by_key[key]]
+        pairs = [part for pair in found for part in pair]
+        return [units(after.submission.reserve or 0.0), len(found), *pairs]
+
+    def refusal(self, job: Job) -> errors.OverBudget:
+        """The error for a job that a budget has no room for: of several, the last to reset."""
+        price, views = job.submission.reserve, self.views(job.request.key)
+        is_over = [one["left"] <= 0 or one["left"] < (price or 0.0) for one in views]
+        full = [view for view, over in zip(views, is_over, strict=True) if over] or views
+        view = max(full, key=lambda one: one["resets_at"])
+        budget = Budget(view["limit"], view["period"])
+        detail = (
+            f"The budget of this key is {budget}, of which {view['left']:.12g} credits are left "
+            f"until {view['resets_at']}; this job would cost about {price or 0:.12g}."
+        )
+        now = self._clock.now()
+        refused = errors.OverBudget(detail, str(budget), view["spent"], budget.period.ends_at(now))
+        refused.price, refused.retry_after = price, refused.resets_at - now
+        return refused
+
+    def unknown_price(self, job: Job) -> errors.PriceUnknown:
+        """The error for a job whose price another one has to find out."""
+        known, now = self.refusal(job), self._clock.now()
+        refused = errors.PriceUnknown("", known.budget, known.spent, now + UNKNOWN_RETRY_SECONDS)
+        refused.retry_after = UNKNOWN_RETRY_SECONDS
+        return refused
+
+
+def new_price(before: Job | None, after: Job) -> tuple[str, str, int | str]:
+    """The price that BFL has just named for a submission: its hash, class and value."""
+    values, known = after.request.kept_input, before and before.cost
+    is_made = not after.status.terminal or after.status is Status.STORED
+    if not after.is_submission or values is None or not is_made or after.cost in (None, known):
+        return "", "", ""
+    return f"{PRICES_PREFIX}{after.model}", price_class(values), units(after.cost or 0.0)
+
+
+def is_reserved_anew(before: Job | None, after: Job) -> bool:
+    reserved_at = after.submission.reserved_at
+    is_new = before is None or before.submission.reserved_at != reserved_at
+    return is_new and reserved_at is not None and not after.status.terminal
+
+
+def _view(budget: Budget, now: float, spent: bytes | None, reserved: bytes | None) -> BudgetView:
+    found = [int(number or 0) for number in (spent, reserved)]
+    return {
+        "limit": budget.limit,
+        "period": budget.period,
+        "spent": found[0] / UNITS_PER_CREDIT,
+        "reserved": found[1] / UNITS_PER_CREDIT,
+        "left": max(units_of(budget) - sum(found), 0) / UNITS_PER_CREDIT,
+        "resets_at": rfc3339(budget.period.ends_at(now)),
+    }
+
+
+def units_of(budget: Budget) -> int:
+    return round(budget.limit * UNITS_PER_CREDIT)

@@ -1,0 +1,8 @@
+-- parse_queue(name): the model and the account ("" or "@name") of a submission queue; of one whose
+-- jobs wait for a budget also the price of each and the name of their API key.
+
+local function parse_queue(name)
+  local scope, price, key = string.match(name, '^([^\t]*)\t([^\t]*)\t(.*)$')
+  local model, account = string.match(scope or name, '^([^@]*)(.*)$')
+  return model, account, price, key
+end

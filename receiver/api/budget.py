@@ -1,0 +1,35 @@
+"""Budget: `GET /api/budget`, what the key of the request may still spend."""
+
+from typing import Annotated
+
+from flask import Blueprint
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from jobs.services import Services
+from jobs.store.budgets import BudgetView
+from receiver.auth import current_key_name
+from receiver.context import services
+from receiver.schemas.endpoint_spec import EndpointSpec
+
+blueprint = Blueprint("budget", __name__, url_prefix="/api/budget")
+
+
+class KeyBudgets(TypedDict):
+    """The budgets of an API key in their present periods (UTC)."""
+
+    key: Annotated[str, Field(description="its name")]
+    budgets: list[BudgetView]
+
+
+@blueprint.get("")
+@EndpointSpec(scope="read", responses={200: KeyBudgets})
+def get_budget() -> KeyBudgets:
+    """What this key may still spend. An empty list without a budget."""
+    return key_budgets(services())
+
+
+def key_budgets(services: Services) -> KeyBudgets:
+    """The budgets of the key or session of this request. Raises StoreUnavailable."""
+    key = current_key_name() or ""
+    return {"key": key, "budgets": services.budgets.views(key)}

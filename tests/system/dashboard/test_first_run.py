@@ -31,6 +31,7 @@ def test_the_steps_name_this_installation_and_none_of_its_secrets(stack: Stack) 
     url = stack.installation.url
     assert f"{url}/webhooks/bfl" in page
     assert f"curl -s {url}/api/jobs" in page
+    assert f"fluxkeep {url}/mcp" in page and f'"url": "{url}/mcp"' in unescape(page)
     assert f'base_url="{url}"' in unescape(page)
     assert not [secret for secret in stack.installation.secrets() if secret in page]
 

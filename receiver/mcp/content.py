@@ -13,10 +13,11 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.report import Role
 from jobs.domain.status import Status
+from jobs.domain.timeline import rfc3339
 from jobs.services import Services
 from jobs.store.search import seed_of
 from receiver.mcp.protocol import Message
-from receiver.mcp.schemas import FileResult, JobResult
+from receiver.mcp.schemas import JobResult, JobRow
 from receiver.thread_pool import run_in_thread
 
 IMAGE_MAX_BYTES = 750_000  # 1 MB as base64: some hosts refuse larger results
@@ -31,36 +32,30 @@ def result(structured: Mapping[str, Any]) -> Message:
     return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
 
 
-def job_result(services: Services, job: Job) -> Message:
-    """A job with its image and links."""
-    present = [n for n, file in enumerate(job.media) if file.deleted_at is None]
-    links = services.links_to(job)
-    shown: JobResult = {
+def job_row(services: Services, job: Job) -> JobRow:
+    links = zip(services.links_to(job), job.media, strict=True)
+    return {
         "id": job.id,
         "status": job.status,
         "model": job.model,
         "prompt": inputs.prompt(job),
-        "seed": seed_of(job),
-        "cost": job.cost,
-        "files": [_file(job.media[n], links[n]) for n in present],
-        "message": _message(services, job),
+        "created_at": rfc3339(job.created_at),
+        "links": [link for link, file in links if file.deleted_at is None],
     }
+
+
+def job_result(services: Services, job: Job) -> Message:
+    """A job with its image and links."""
+    row = job_row(services, job)
+    message = _message(services, job)
+    shown: JobResult = {**row, "seed": seed_of(job), "cost": job.cost, "message": message}
     found = result(shown)
     found["content"] += _image(services, job)
-    for n in present:
-        name, kind = views.file_name(job, n, job.media[n].key), job.media[n].content_type
-        link = {"type": "resource_link", "uri": links[n], "name": name, "mimeType": kind}
-        found["content"].append(link)
+    for link, file in zip(row["links"], job.present_media, strict=True):
+        name, kind = views.file_name(job, job.media.index(file), file.key), file.content_type
+        block = {"type": "resource_link", "uri": link, "name": name, "mimeType": kind}
+        found["content"].append(block)
     return found
-
-
-def _file(file: MediaFile, link: str) -> FileResult:
-    return {
-        "link": link,
-        "content_type": file.content_type,
-        "width": file.width,
-        "height": file.height,
-    }
 
 
 def _message(services: Services, job: Job) -> str:
@@ -95,9 +90,8 @@ def is_shown(job: Job) -> bool:
 
 def load(services: Services, file: MediaFile) -> str:
     """A file as base64. Raises StorageError."""
-    return base64.b64encode(
-        run_in_thread(lambda: b"".join(services.storage.read(file.key)))
-    ).decode()
+    body = run_in_thread(lambda: b"".join(services.storage.read(file.key)))
+    return base64.b64encode(body).decode()
 
 
 def _first_image(job: Job) -> list[MediaFile]:

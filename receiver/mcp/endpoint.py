@@ -25,7 +25,11 @@ from receiver.problem_details import detail_of
 from receiver.schemas.bodies import validate
 from receiver.schemas.endpoint_spec import STREAM
 
-CACHE_MILLISECONDS = 3_600_000
+# How long a client may keep a result, by its method.
+CACHE = {
+    **dict.fromkeys(("server/discover", "tools/list", "resources/templates/list"), 3_600_000),
+    **dict.fromkeys(("resources/list", "resources/read"), 0),
+}
 SERVER = {"name": "fluxkeep", "title": "Fluxkeep", "version": VERSION}
 ABILITIES = {
     "capabilities": {"tools": {}, "resources": {}},
@@ -89,6 +93,8 @@ def _respond(asked: Request, revision: str, result: Message) -> Message:
     if revision == protocol.STATELESS:
         own = {f"{protocol.META}serverInfo": SERVER}
         result = result | {"resultType": "complete", "_meta": own}
+        if (milliseconds := CACHE.get(asked.method)) is not None:
+            result |= {"ttlMs": milliseconds, "cacheScope": "public" if milliseconds else "private"}
     if revision == protocol.WITH_HANDSHAKE[0] and "content" in result:  # it knows no links
         blocks = [one for one in result["content"] if one["type"] != "resource_link"]
         result = result | {"content": blocks}
@@ -136,22 +142,12 @@ def _call_tool(asked: Request) -> Message | Waiting:
     return found if isinstance(found, Waiting) else content.result(found)
 
 
-def _public(result: Message) -> Message:
-    return {**result, "ttlMs": CACHE_MILLISECONDS, "cacheScope": "public"}
-
-
-def _private(result: Message) -> Message:
-    return {**result, "ttlMs": 0, "cacheScope": "private"}
-
-
 _METHODS: dict[str, Callable[[Request], Message | Waiting]] = {
-    "tools/list": lambda _: _public({"tools": [tool.describe() for tool in TOOLS.values()]}),
+    "tools/list": lambda _: {"tools": [tool.describe() for tool in TOOLS.values()]},
     "tools/call": _call_tool,
-    "resources/templates/list": lambda _: _public({"resourceTemplates": resources.TEMPLATES}),
-    "resources/list": lambda asked: _private(resources.listing(asked.params.get("cursor"))),
-    "resources/read": lambda asked: _private(resources.read(asked.text("uri"))),
+    "resources/templates/list": lambda _: {"resourceTemplates": resources.TEMPLATES},
+    "resources/list": lambda asked: resources.listing(asked.params.get("cursor")),
+    "resources/read": lambda asked: resources.read(asked.text("uri")),
 }
 _WITH_HANDSHAKE = {"initialize": _initialize, "ping": lambda _: dict[str, Any]()}
-_STATELESS = {
-    "server/discover": lambda _: _public({"supportedVersions": protocol.REVISIONS, **ABILITIES})
-}
+_STATELESS = {"server/discover": lambda _: {"supportedVersions": protocol.REVISIONS, **ABILITIES}}

@@ -22,15 +22,16 @@ def with_images(
     services: Services, model: str, given: Mapping[str, Any], images: Sequence[Any]
 ) -> dict[str, Any]:
     """An input with images in the model's own fields. Raises Invalid, UnknownJob, WrongStatus."""
-    form = _form(services, model, given) if images else None
     left, placed = [("", _named(image)) for image in images], dict(given)
-    for control in _controls(form) if form else ():
-        files, left = left[: _size(control, left)], left[_size(control, left) :]
-        placed |= control.place(files, given)
+    form = _form(services, model, given)
+    for control in _controls(form) if images else ():
+        size = int(min(control.most, len(left)))
+        placed |= control.place(left[:size], given)
+        left = left[size:]
     if left:
         message = f"{model} takes {len(images) - len(left) or 'no'} images"
         raise Invalid([{"field": "images", "message": message}])
-    if form and form.selector:
+    if images and form.selector:
         placed[form.selector] = form.mode
     return dict(map_texts(placed, lambda text: stored_file(services, text)))
 
@@ -47,10 +48,6 @@ def _form(services: Services, model: str, given: Mapping[str, Any]) -> InputForm
 
 def _controls(form: InputForm) -> list[FileControl]:
     return [one for one in form.controls.values() if one.field.kind in (Kind.IMAGE, Kind.VIDEO)]
-
-
-def _size(control: FileControl, files: Sequence[Any]) -> int:
-    return int(min(control.most, len(files)))
 
 
 def _named(image: Any) -> Any:

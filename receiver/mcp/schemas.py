@@ -1,8 +1,8 @@
 """Arguments and results of the tools; their JSON Schemas are generated from these types."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from jobs import views
@@ -39,7 +39,7 @@ class Generation(NewJob):
         description="references, or what the model works on, in the order of its fields: https "
         "URLs, data URLs, base64, ids of stored jobs, or fluxkeep://jobs/<id>/media/<n>",
     )
-    input: dict[str, JsonValue] = Field(
+    input: dict[str, Any] = Field(
         default={}, description="more fields of the model, such as width, height, seed, duration"
     )
 
@@ -68,33 +68,21 @@ class JobSearch(Arguments):
     limit: Annotated[int, Field(ge=1, le=ROWS_MAX)] = ROWS_DEFAULT
 
 
-class FileResult(TypedDict):
-    link: Annotated[str, Field(description="needs no key; expires")]
-    content_type: str
-    width: int | None
-    height: int | None
-
-
-class JobResult(TypedDict):
-    """A job; its complete record is the resource `fluxkeep://jobs/<id>`."""
-
-    id: str
-    status: Status
-    model: str | None
-    prompt: str
-    seed: int | None
-    cost: Annotated[float | None, Field(description="in BFL's credits")]
-    files: list[FileResult]
-    message: Annotated[str, Field(description="what to do next")]
-
-
 class JobRow(TypedDict):
     id: str
     status: Status
     model: str | None
     prompt: str
     created_at: views.Time
-    link: Annotated[str | None, Field(description="to its first file")]
+    links: Annotated[list[str], Field(description="to its files; they need no key, and expire")]
+
+
+class JobResult(JobRow):
+    """A job; its complete record is the resource `fluxkeep://jobs/<id>`."""
+
+    seed: int | None
+    cost: Annotated[float | None, Field(description="in BFL's credits")]
+    message: Annotated[str, Field(description="what to do next")]
 
 
 class JobRows(TypedDict):

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from flask import g
 
-from jobs import inputs
 from jobs.bfl import model_names
 from jobs.bfl.schema import Endpoint
 from jobs.config.api_keys import Scope
@@ -23,7 +22,7 @@ from receiver import ownership
 from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.context import services
 from receiver.job_actions import load_job
-from receiver.mcp import schemas
+from receiver.mcp import content, schemas
 from receiver.mcp.images import JOB_URI, with_images
 from receiver.openapi.schemas import standalone
 from receiver.schemas.bodies import validate, validate_with_input
@@ -65,7 +64,6 @@ class Tool(NamedTuple):
         name, is_read = self.run.__name__, self.scope == "read"
         return {
             "name": name,
-            "title": name.replace("_", " ").capitalize(),
             "description": " ".join((self.run.__doc__ or "").split()),
             "inputSchema": standalone(self.arguments, "validation"),
             "outputSchema": standalone(self.result, "serialization"),
@@ -93,8 +91,8 @@ def edit(asked: schemas.Edit) -> Waiting:
 
 
 def _submit(asked: schemas.NewJob, given: Mapping[str, Any], images: list[str]) -> Waiting:
-    content = with_images(services(), asked.model, {**given, "prompt": asked.prompt}, images)
-    fields = {"model": asked.model, "input": content, "metadata": METADATA}
+    placed = with_images(services(), asked.model, {**given, "prompt": asked.prompt}, images)
+    fields = {"model": asked.model, "input": placed, "metadata": METADATA}
     body = validate_with_input(SubmissionBody, fields)
     return Waiting(enqueue(services(), body, Submission()), asked.wait)
 
@@ -129,20 +127,8 @@ def search_jobs(asked: schemas.JobSearch) -> schemas.JobRows:
         jobs, last = jobs + page.jobs, page.last
         if last is None or len(jobs) == asked.limit:
             break
-    rows = [_row(job) for job in jobs]
+    rows = [content.job_row(services(), job) for job in jobs]
     return {"jobs": rows, "searched_until": rfc3339(last.created_at) if last else None}
-
-
-def _row(job: Job) -> schemas.JobRow:
-    links = services().links_to(job)
-    return {
-        "id": job.id,
-        "status": job.status,
-        "model": job.model,
-        "prompt": inputs.prompt(job),
-        "created_at": rfc3339(job.created_at),
-        "link": links[0] if links else None,
-    }
 
 
 def list_models(_asked: schemas.Arguments) -> schemas.Models:

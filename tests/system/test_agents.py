@@ -94,7 +94,7 @@ def test_an_agent_gets_its_image_with_link_seed_and_cost(conversation: Conversat
     (image,) = blocks(answer, "image")
     assert base64.b64decode(image["data"]) == body and image["mimeType"] == "image/jpeg"
     (link,) = blocks(answer, "resource_link")
-    assert link["uri"] == told["files"][0]["link"]
+    assert link["uri"] == told["links"][0]
     assert requests.get(link["uri"], timeout=30).content == body
 
 
@@ -139,7 +139,7 @@ def test_jobs_are_found_listed_and_read(conversation: Conversation) -> None:
     ids = [answer["structuredContent"]["id"] for answer in (secret, clip, film, fox)]
     rows = found["structuredContent"]["jobs"]
     assert [row["id"] for row in rows] == ids
-    assert rows[3]["link"] and rows[3]["prompt"] == f"a {conversation.word} fox"
+    assert rows[3]["links"] and rows[3]["prompt"] == f"a {conversation.word} fox"
     rows = models["structuredContent"]["models"]
     assert {row["model"]: row["last_cost"] for row in rows}["flux-2-pro"] == 3.0
     assert f"fluxkeep://jobs/{ids[3]}" in [one["uri"] for one in resources["resources"]]

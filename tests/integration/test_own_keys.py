@@ -52,7 +52,7 @@ BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
 }
 # What is told without an id, of all jobs that the key may see.
 BODIES = {
-    "POST /mcp?search_jobs": tool("search_jobs", query="lightteams"),
+    "POST /mcp?search_jobs": tool("search_jobs"),
     "POST /mcp?list_models": tool("list_models"),
     "POST /mcp?list": message("resources/list"),
 }
@@ -165,12 +165,13 @@ def test_what_is_told_of_all_jobs_does_not_change_with_those_of_others(teams: Tw
     assert "slots at BFL" not in before["GET /health"]
     assert "ours-30" in before["GET /api/jobs"] and "why ours lost it" in before["GET /"]
     others = [team(name, first) for name, first in ((THEIRS, 10), (None, 20), (THEIRS, 40))]
+    others[0].append(of_key(THEIRS, 60, model="flux-2-max"))  # which has a price now
     for each in others:
         teams.put_in(each[:2], each[2:])
     for route, text in before.items():
         assert told(ask(client, route)) == text, route
     everything = teams.client(ADMIN).get("/api/jobs?limit=200").json
-    assert everything and len(everything["jobs"]) == 20
+    assert everything and len(everything["jobs"]) == 21
 
 
 @pytest.mark.parametrize("path", ["/api/events", "/live"])

@@ -19,6 +19,7 @@ from jobs.domain.timeouts import typical_seconds
 from jobs.input_parts import InputPart, parts_in
 from jobs.store.search import Search
 from receiver import ownership
+from receiver.api.budget import KeyBudgets, key_budgets
 from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.context import services
 from receiver.job_actions import load_job
@@ -149,6 +150,11 @@ def list_models(_asked: schemas.Arguments) -> schemas.Models:
     return {"models": rows}
 
 
+def budget(_asked: schemas.Arguments) -> KeyBudgets:
+    """Get what your key may still spend, in credits. An empty list: it has no budget."""
+    return key_budgets(services())
+
+
 def _fields(endpoint: Endpoint) -> list[str]:
     """Of all modes; of numbered ones the first."""
     names = dict.fromkeys(name for mode in endpoint.modes.values() for name in mode.fields)
@@ -164,5 +170,6 @@ TOOLS = {
         Tool("read", schemas.AwaitedJob, schemas.JobResult, wait_for_job),
         Tool("read", schemas.JobSearch, schemas.JobRows, search_jobs),
         Tool("read", schemas.Arguments, schemas.Models, list_models),
+        Tool("read", schemas.Arguments, KeyBudgets, budget),
     )
 }

@@ -54,6 +54,7 @@ BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
 BODIES = {
     "POST /mcp?search_jobs": tool("search_jobs"),
     "POST /mcp?list_models": tool("list_models"),
+    "POST /mcp?budget": tool("budget"),
     "POST /mcp?list": message("resources/list"),
 }
 OF_ALL = (

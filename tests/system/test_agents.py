@@ -9,14 +9,21 @@ import pytest
 import requests
 
 from tests.harness import KEYS, Stack, wait_for
-from tests.harness.agents import CLIENTS, talk, tool
+from tests.harness.agents import CLIENTS, Call, talk, tool
+from tests.harness.installation import DEFAULTS
 from tests.harness.waiting_jobs import open_files
 from tests.harness.wire import Wire, request
 from tests.sandbox.gradient import gradient
 
 QUICK: dict[str, Any] = {"seconds": 0.05, "strict": False}
 SLOW = {"seconds": 1.0, "strict": False, "progress_events": 2}
-TOOLS = ["generate", "edit", "get_job", "wait_for_job", "search_jobs", "list_models"]
+TOOLS = ["generate", "edit", "get_job", "wait_for_job", "search_jobs", "list_models", "budget"]
+
+
+WITHOUT_HANDSHAKE = ("python", "typescript")
+SPENDERS = {client: f"spending-key-of-{client}" for client in WITHOUT_HANDSHAKE}
+_ENTRIES = [f"{client}:{key}:submit:budget=4/day" for client, key in SPENDERS.items()]
+SETTINGS = {"API_KEYS": ",".join([str(DEFAULTS["API_KEYS"]), *_ENTRIES])}
 
 
 class Conversation(NamedTuple):
@@ -151,7 +158,7 @@ def test_jobs_are_found_listed_and_read(conversation: Conversation) -> None:
     assert "No job has this id" in unknown["error"]["message"]
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", WITHOUT_HANDSHAKE)
 def test_a_key_that_may_only_read_is_told_so(stack: Stack, client: str) -> None:
     job = stack.posted()
     task, before = stack.task(job), len(stack.sandbox.tasks())
@@ -167,6 +174,21 @@ def test_a_key_that_may_only_read_is_told_so(stack: Stack, client: str) -> None:
     assert found["structuredContent"]["jobs"][0]["id"] == job["id"]
     assert "input" not in json.loads(read["contents"][0]["text"])
     assert len(stack.sandbox.tasks()) == before
+
+
+@pytest.mark.parametrize("client", WITHOUT_HANDSHAKE)
+def test_a_spent_budget_ends_a_loop_before_bfl_is_asked(stack: Stack, client: str) -> None:
+    before = len(stack.sandbox.tasks())
+    again: Call = ("call_tool", "generate", {"prompt": "again", "input": {"sandbox": QUICK}})
+    ask: Call = ("call_tool", "budget", {})
+    url, key = stack.installation.url, SPENDERS[client]
+    first, made, *refused, last = talk(client, url, key, ask, again, again, again, ask)
+    assert made["structuredContent"]["cost"] == 3.0
+    for answer in refused:
+        assert answer["isError"] and "budget" in answer["content"][0]["text"], answer
+    (was,), (now,) = (answer["structuredContent"]["budgets"] for answer in (first, last))
+    assert (was["left"], now["left"], now["spent"]) == (4.0, 1.0, 3.0)
+    assert len(stack.sandbox.tasks()) == before + 1
 
 
 # What the clients do not show.

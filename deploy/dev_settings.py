@@ -124,7 +124,14 @@ def _generate(
     saved: Mapping[str, str], redis: LocalRedis | None, *, has_sandbox: bool
 ) -> dict[str, str]:
     """Values for settings that are not given; secrets and a free port stay as they were saved."""
-    values = {name: saved.get(name) or value for name, value in _secrets().items()}
+    admin, app = (secrets.token_urlsafe(18) for _ in range(2))
+    new = {
+        "WEBHOOK_SECRET": secrets.token_urlsafe(24),
+        "SECRET_KEY": secrets.token_urlsafe(32),
+        "API_KEYS": f"admin:{admin}:admin,app:{app}:submit",
+        "NOTIFY_SECRET": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
+    }
+    values = {name: saved.get(name) or value for name, value in new.items()}
     media = (VAR / "media").as_uri()
     values |= {"LISTEN_HOST": LOOPBACK, "LOG_FORMAT": "text", "MEDIA_URL": media}
     if redis:
@@ -133,16 +140,6 @@ def _generate(
         port = reusable_port(saved.get("BFL_SANDBOX_URL", ""))
         values["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
     return values
-
-
-def _secrets() -> dict[str, str]:
-    admin, app = (secrets.token_urlsafe(18) for _ in range(2))
-    return {
-        "WEBHOOK_SECRET": secrets.token_urlsafe(24),
-        "SECRET_KEY": secrets.token_urlsafe(32),
-        "API_KEYS": f"admin:{admin}:admin,app:{app}:submit",
-        "NOTIFY_SECRET": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
-    }
 
 
 def _shell_variables(dev: DevSettings) -> dict[str, str]:

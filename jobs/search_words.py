@@ -5,7 +5,6 @@ and never what somebody typed.
 """
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from unicodedata import category, combining, normalize
 
@@ -62,12 +61,9 @@ def _without_accents(text: str) -> str:
 @lru_cache(maxsize=64)  # of one list it is asked for each job
 def phrases(query: str) -> tuple[str, ...]:
     """What must all be in a text, folded: words, and quoted ones in a row. Any query is valid."""
-    return tuple(dict.fromkeys(filter(None, _phrases(query))))
-
-
-def _phrases(query: str) -> Iterator[str]:
-    yield from (fold(found[1]) for found in _QUOTED.finditer(query))
-    yield from map(fold, _without_accents(_QUOTED.sub(" ", query)).split())
+    quoted = (fold(found[1]) for found in _QUOTED.finditer(query))
+    words = map(fold, _without_accents(_QUOTED.sub(" ", query)).split())
+    return tuple(dict.fromkeys(filter(None, (*quoted, *words))))
 
 
 def matches(job: Job, query: str) -> bool:

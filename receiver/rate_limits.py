@@ -36,7 +36,11 @@ def client_address() -> str:
     peer = request.remote_addr or ""
     forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
     is_trusted = services().settings.forwarded_allow_ips.trust(peer)
-    return _network(forwarded if forwarded and is_trusted else peer)
+    address = _parse(forwarded if forwarded and is_trusted else peer)
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    bits = IPV6_PREFIX_BITS if isinstance(address, IPv6Address) else 32
+    return str(ip_network((address, bits), strict=False)) if address else ""
 
 
 def _require_room(status: RateStatus) -> None:
@@ -44,15 +48,6 @@ def _require_room(status: RateStatus) -> None:
         blocked = status.is_blocked_address
         kind = "wrong keys from your address" if blocked else "requests with this key"
         raise RateLimited(f"Too many {kind}: come again later.", status.retry_after_seconds)
-
-
-def _network(text: str) -> str:
-    """An IPv4 address, or an IPv6 network."""
-    address = _parse(text)
-    if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or address
-    bits = IPV6_PREFIX_BITS if isinstance(address, IPv6Address) else 32
-    return str(ip_network((address, bits), strict=False)) if address else ""
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 import gevent
-from flask import request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest as WerkzeugBadRequest
 from werkzeug.sansio.utils import get_content_length
@@ -18,16 +17,11 @@ BYTES_PER_SECOND_MIN = 250_000  # of a long one, in addition
 PIECE_BYTES = 64 * 1024
 
 
-def read(max_bytes: int) -> bytes:
-    """The raw body of Flask's request, before anything touches `request.form`.
+def read(environ: Mapping[str, Any], max_bytes: int) -> bytes:
+    """The raw body of a WSGI request, before anything touches Flask's `request.form`.
 
     Raises BodyTooLarge, RequestTimeout, or BadRequest for a body that is incomplete or malformed.
     """
-    return read_environ(request.environ, max_bytes)
-
-
-def read_environ(environ: Mapping[str, Any], max_bytes: int) -> bytes:
-    """The raw body of a WSGI request. Raises the same errors as `read`."""
     return b"".join(pieces(environ, max_bytes))
 
 

@@ -16,8 +16,9 @@ from jobs.domain.report import Report
 from jobs.services import Services
 from jobs.signing import FORGED_BODY, CallbackVerifier, is_signature
 from jobs.store.metrics import Counter
+from receiver import request_body
 from receiver.context import services
-from receiver.request_body import declared_length, read_environ, too_large
+from receiver.request_body import declared_length, too_large
 from receiver.schemas.endpoint_spec import JSON, EndpointSpec
 from receiver.schemas.responses import CallbackAccepted
 
@@ -127,7 +128,7 @@ def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
 
 def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> bytes:
     try:
-        return read_environ(environ, max_bytes)
+        return request_body.read(environ, max_bytes)
     except errors.BadRequest:
         _count(services, Counter.CALLBACK_UNREADABLE)
         raise

@@ -59,14 +59,13 @@ class RowRetention:
         """Delete the objects first: as long as the row names them, deletion is tried again."""
         delete_objects(self._services.storage, job)
         now = self._services.store.now()
-        version = max(job.version + 1, int(now * 1e6))
-        changed = media_deleted(job, now).evolve(version=version)
+        changed = media_deleted(job, now).evolve(version=job.next_version(now))
         if self._archive.replace(changed, job.version, now):
             log.info("job %s: its media were deleted: their retention is over", job.id)
 
     def _delete_row(self, job: Job) -> None:
         for key in strip(self._services, job):
             self._services.due.orphans.schedule(key, job.end)
-        if self._archive.delete_unchanged(job.id, job.version):
+        if self._archive.delete([(job.id, job.version)]):
             self._services.archive_moves.leave(job)
             log.info("job %s: its row was deleted: its retention is over", job.id)

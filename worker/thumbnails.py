@@ -69,20 +69,15 @@ def process_job(services: Services, job_id: str, stop: threading.Event) -> None:
             services.due.thumbnails.schedule(job_id, job.thumbnails.due_at if job else None)
         elif job.thumbnails.due_at is None:
             log.warning("job %s: thumbnails given up", job_id)
-        else:
-            _complete(services, job, stop)
+        else:  # any of these steps may be the last
+            is_done = _make_all(services, job, stop)
+            sidecars.update(services.store, services.storage, job.id)
+            services.store.change(job.id, thumbnails.finish if is_done else thumbnails.release)
     except UnreadableRecord:
         services.due.thumbnails.remove(job_id)
     except (StorageError, OSError) as error:
         log.warning("job %s: thumbnails put off: %s", job_id, type(error).__name__)
         services.store.change(job_id, thumbnails.postpone)
-
-
-def _complete(services: Services, job: Job, stop: threading.Event) -> None:
-    """Make thumbnails, rewrite sidecars, then record that it is done: any step may be the last."""
-    is_done = _make_all(services, job, stop)
-    sidecars.update(services.store, services.storage, job.id)
-    services.store.change(job.id, thumbnails.finish if is_done else thumbnails.release)
 
 
 def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
@@ -93,18 +88,15 @@ def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
     for n, file in enumerate(small):
         if n and (stop.is_set() or _is_anything_urgent(services)):
             return False
-        if time.monotonic() < until:
-            _make_and_store(services, job, file)
+        if time.monotonic() >= until:
+            continue
+        with services.storage.local_copy(file.key) as original:
+            made = make(original, file.content_type)
+        if made:
+            store(services, job.id, file, made)
+        else:
+            log.info("job %s: stored without a thumbnail of %s", job.id, file.key)
     return True
-
-
-def _make_and_store(services: Services, job: Job, file: MediaFile) -> None:
-    with services.storage.local_copy(file.key) as original:
-        made = make(original, file.content_type)
-    if made is None:
-        log.info("job %s: stored without a thumbnail of %s", job.id, file.key)
-        return
-    store(services, job.id, file, made)
 
 
 def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> None:

@@ -200,9 +200,6 @@ class Archive:
         parameters = [*rows.values(job, now)[1:], job.id, version]
         return bool(self._database.transact(lambda run: run(sql, parameters), writes=True))
 
-    def delete_unchanged(self, job_id: str, version: int) -> bool:
-        return bool(self.delete([(job_id, version)]))
-
     def delete(self, entries: Sequence[tuple[str, int]], noted: float | None = None) -> int:
         """Delete rows whose version is not greater; the number. `noted` is for `State`."""
 

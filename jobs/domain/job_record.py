@@ -249,6 +249,10 @@ class JobRecord(Evolving):
         """Whether BFL made media and never said what they cost."""
         return self.cost is None and (self.status is Status.STORED or self._is_made_and_not_kept)
 
+    def next_version(self, now: float) -> int:
+        """I4: by the Redis clock, so that no record that Redis has lost had the same version."""
+        return max(self.version + 1, int(now * 1e6))
+
     @property
     def end(self) -> float:
         """When a terminal job ended."""

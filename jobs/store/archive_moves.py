@@ -89,7 +89,7 @@ class ArchiveMoves:
 
         The job is not new (I33): no event, no count, no cost, no notification.
         """
-        version = max(job.version + 1, int(self._store.now() * 1e6))
+        version = job.next_version(self._store.now())
         due_at = version / 1e6 + commit.ARCHIVE_SECONDS
         commands: list[Command] = [
             ("SET", keys.RECORD_PREFIX + job.id, codec.encode(job, version)),

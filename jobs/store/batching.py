@@ -174,13 +174,12 @@ def _answers(connection: Any, packed: bytes, count: int) -> list[Any]:
 
 
 def _round_trip(connection: Any, packed: bytes, count: int) -> list[Any]:
+    """The results of the scripts, or the errors that they returned."""
     connection.send_packed_command([packed])
-    return [_answer(connection) for _ in range(count)]
-
-
-def _answer(connection: Any) -> Any:
-    """The script's result, or the error that it returned."""
-    try:
-        return connection.read_response()
-    except ResponseError as error:
-        return error
+    answers: list[Any] = []
+    for _ in range(count):
+        try:
+            answers.append(connection.read_response())
+        except ResponseError as error:
+            answers.append(error)
+    return answers

@@ -133,11 +133,8 @@ class JobStore:
                 return Change(before, cast(After, before))
             reserved = self.budgets.reserve(before, after, now)
             changed = notifications.schedule(before, reserved, now, self.followers.owner)
-            # I4: from the clock, so that a record that Redis has lost never had the same version.
-            version = max(changed.version + 1, int(now * 1e6))
-            planned = Commit(
-                before, changed.evolve(version=version), options, self.followers.archive
-            )
+            changed = changed.evolve(version=changed.next_version(now))
+            planned = Commit(before, changed, options, self.followers.archive)
             written, current = self._commit(planned, now)
             if written:
                 return Change(before, cast(After, planned.after))

@@ -15,7 +15,12 @@ def check(context: Context) -> Iterator[Result]:
     """One result for the settings as a whole, and one for each warning or missing package."""
     yield ok(NAME, "every variable is valid")
     yield from _public_url(context.settings)
-    yield from _defaults(context.settings)
+    if "redis_url" not in context.settings.model_fields_set:
+        why = "not set, so a Redis on this machine without a password is used"
+        yield warning("REDIS_URL", why, "Set it to the URL of your Redis.")
+    if "media_url" not in context.settings.model_fields_set:
+        why = "not set, so media are stored in var/media of the working directory"
+        yield warning("MEDIA_URL", why, "Set it to persistent storage that all processes share.")
     if problem := sentry.missing_package(context.settings):
         yield invalid(problem)
 
@@ -39,12 +44,3 @@ def _public_url(settings: Settings) -> Iterator[Result]:
         yield warning("PUBLIC_URL", "a loopback address, which BFL cannot call", remedy)
     elif origin.scheme != "https":
         yield warning("PUBLIC_URL", "not an https address; BFL calls no others", remedy)
-
-
-def _defaults(settings: Settings) -> Iterator[Result]:
-    if "redis_url" not in settings.model_fields_set:
-        why = "not set, so a Redis on this machine without a password is used"
-        yield warning("REDIS_URL", why, "Set it to the URL of your Redis.")
-    if "media_url" not in settings.model_fields_set:
-        why = "not set, so media are stored in var/media of the working directory"
-        yield warning("MEDIA_URL", why, "Set it to persistent storage that all processes share.")

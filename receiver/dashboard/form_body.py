@@ -24,7 +24,7 @@ FIELDS_MAX = 100
 def form() -> dict[str, str]:
     """The fields of this request, the last of each name. Raises BadRequest."""
     if "form" not in g:
-        g.form, _ = _parse(BytesIO(request_body.read(FORM_MAX_BYTES)))
+        g.form, _ = _parse(BytesIO(request_body.read(request.environ, FORM_MAX_BYTES)))
     return cast(dict[str, str], g.form)
 
 

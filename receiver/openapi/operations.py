@@ -15,7 +15,7 @@ from receiver.openapi.schemas import Schema, Schemas, query_parameters
 from receiver.problem_details import BFL_PATHS
 from receiver.problem_types import PROBLEM_TYPES
 from receiver.schemas.endpoint_spec import JSON, PROBLEM, STREAM, EndpointSpec, ResponseSpec
-from receiver.schemas.query import METADATA, Query
+from receiver.schemas.query import METADATA
 from receiver.schemas.responses import DeletedJob, JobEvent, Problem, Reset
 
 Responses = dict[str, Schema]  # by status
@@ -54,14 +54,9 @@ def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Sc
 def _parameters(rule: str, spec: EndpointSpec) -> Iterator[Schema]:
     for name in _VARIABLE.findall(rule):
         yield {"name": name, "in": "path", "required": True, **components.PATH[name]}
-    if spec.query:
-        yield from _query(spec.query)
     for name in spec.headers:
         yield {"name": name, "in": "header", **components.REQUEST_HEADERS[name]}
-
-
-def _query(model: type[Query]) -> Iterator[Schema]:
-    for name, field, schema in query_parameters(model):
+    for name, field, schema in query_parameters(spec.query) if spec.query else ():
         parameter: Schema = {"name": name, "in": "query", "schema": schema}
         if description := schema.pop("description", ""):
             parameter["description"] = description

@@ -27,7 +27,7 @@ def _examine_file(
     services: Services, job: Job, file: MediaFile, *, verify_bytes: bool
 ) -> Iterator[Finding]:
     problem = _problem(services, file, verify_bytes=verify_bytes)
-    if problem and not _is_recorded(services, job.id, file.key):
+    if problem and not _recorded(services, job.id, file.key):
         return  # deleted meanwhile, together with its record
     if problem == "is gone":
         yield Finding(file.key, problem, partial(_mark_missing, services, job.id, file.key))
@@ -56,9 +56,10 @@ def _problem(services: Services, file: MediaFile, *, verify_bytes: bool) -> str:
     return ""
 
 
-def _is_recorded(services: Services, job_id: str, key: str) -> bool:
+def _recorded(services: Services, job_id: str, key: str) -> Job | None:
+    """The job as it is now, if it still has this file."""
     job = services.store.load(job_id)
-    return job is not None and key in [file.key for file in job.present_media]
+    return job if job and key in [file.key for file in job.present_media] else None
 
 
 def _mark_missing(services: Services, job_id: str, key: str) -> bool:
@@ -86,8 +87,8 @@ def _has_current_sidecar(services: Services, job_id: str, key: str) -> bool:
 
     Its timeline may end earlier: notifications and late callbacks are not written into sidecars.
     """
-    job = services.store.load(job_id)
-    if job is None or key not in [file.key for file in job.present_media]:
+    job = _recorded(services, job_id, key)
+    if job is None:
         return True
     try:
         described = sidecars.read(services.storage, key)

@@ -58,22 +58,17 @@ def _examine_page(services: Services, page: list[ListedObject]) -> Iterator[Find
 
 def _examine(services: Services, found: ListedObject, job: Job | None) -> Iterator[Finding]:
     if layout.kind_of(found.key) is layout.ObjectKind.INPUT:
-        yield from _examine_input(services, found.key, job)
+        if job is None or found.key not in job.object_keys:  # it never outlives the record
+            problem = "is part of an input without a record"
+            if job:
+                problem = "is not part of its job's input"
+            yield Finding(found.key, problem, partial(_delete, services, found.key))
     elif layout.kind_of(found.key) is not layout.ObjectKind.MEDIA:
         yield from _examine_companion(services, found.key, job)
     elif job is None:
         yield from _examine_unrecorded(services, found.key)
     elif found.key not in job.object_keys:
         yield from _examine_unlisted(services, found, job)
-
-
-def _examine_input(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
-    """An object of an input that no record lists: it never outlives the record."""
-    if job is None or key not in job.object_keys:
-        problem = (
-            "is not part of its job's input" if job else "is part of an input without a record"
-        )
-        yield Finding(key, problem, partial(_delete, services, key))
 
 
 def _delete(services: Services, key: str) -> bool:
@@ -155,7 +150,9 @@ def _restore(services: Services, job: Job) -> bool:
     hot_since = services.store.now() - services.settings.hot_days * retention.DAY_SECONDS
     if services.archive and job.end < hot_since:
         return bool(sidecar_import.insert(services, services.archive, [job]))
-    restored = _without_foreign_task_id(services, job)
+    owner = services.catalog.load(job.task_id) if job.task_id else None
+    is_foreign = owner is not None and owner.id != job.id  # a sidecar may name any task
+    restored = replace(job, task_id=None) if is_foreign else job
 
     def create(known: Job | None, now: float) -> Job:
         return known or thumbnails.schedule(replace(restored, version=int(now * 1e6)), now)
@@ -167,12 +164,6 @@ def _restore(services: Services, job: Job) -> bool:
         ).written
     except (Evicted, UnknownJob):  # archived, or deleted since it was listed (I12)
         return False
-
-
-def _without_foreign_task_id(services: Services, job: Job) -> Job:
-    """Drop the task id if another job has it: a sidecar may name any task."""
-    owner = services.catalog.load(job.task_id) if job.task_id else None
-    return job if owner is None or owner.id == job.id else replace(job, task_id=None)
 
 
 def _are_media_expired(services: Services, job: Job) -> bool:

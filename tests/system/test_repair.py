@@ -102,7 +102,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "a wrong name": (set_name("another"), "which has another task"),
     "somebody without a record": (set_score("due", 4e9, "nobody"), "has no record"),
     "somebody in line without a record": (set_score("queue:flux-2-pro", 1, "nobody"), "no record"),
-    "announced by a key without a record": (set_score("expected:app", 5, "nobody"), "no record"),
+    "announced by a key without a record": (set_score("announced:app", 5, "nobody"), "no record"),
     "listed by model without a record": (set_score("by:model:flux", 5, "nobody"), "no record"),
     "listed by foreign metadata": (set_score("by:meta:user=7", 5), "does not belong"),
     "a job under way that nobody looks at": (lost_under_way, "fluxkeep:due"),

@@ -1,16 +1,28 @@
 """Load, replay and delete one job: shared by the API, the dashboard and the command line."""
 
+import logging
 from functools import partial
+from typing import Any
 
-from jobs import inputs
+from jobs import inputs, sidecars
 from jobs.bfl import parsing
 from jobs.domain import submission
-from jobs.domain.errors import UnknownJob, WrongStatus
+from jobs.domain.errors import (
+    Invalid,
+    StorageError,
+    StoreUnavailable,
+    UnknownJob,
+    WrongStatus,
+)
 from jobs.domain.job import Job
+from jobs.domain.status import Status
+from jobs.request_limits import require_metadata
 from jobs.services import Services
 from jobs.store import orphan_searches
-from receiver.ownership import owner, require_visible
+from receiver.ownership import owner, require_changeable, require_visible
 from receiver.thread_pool import run_in_thread
+
+log = logging.getLogger(__name__)
 
 
 def load_job(services: Services, job_id: str) -> Job:
@@ -30,6 +42,36 @@ def replay_job(services: Services, job_id: str) -> Job:
     if not change.written or change.after is None:
         raise WrongStatus("only a job that failed, expired or was lost can be replayed")
     return change.after
+
+
+def change_metadata(services: Services, job: Job, **changes: Any) -> None:
+    """Change single entries of a job's metadata; None removes one. As announcing it again does.
+
+    Raises OtherKey, Invalid for more than metadata may have, and UnknownJob.
+    """
+    require_changeable(job)
+
+    def merge(job: Job, now: float) -> Job:
+        entries = {**job.metadata, **changes}.items()
+        metadata = {name: value for name, value in entries if value is not None}
+        return job.with_details(now, {"metadata": require_metadata(metadata)})
+
+    try:
+        change = services.catalog.change(job.id, merge)
+    except ValueError as error:
+        raise Invalid([{"field": "metadata", "message": str(error)}]) from None
+    if change.after is None:
+        raise UnknownJob
+    if change.after.status is Status.STORED and change.written:
+        update_sidecar(services, job.id)
+
+
+def update_sidecar(services: Services, job_id: str) -> None:
+    """A failure leaves a stale sidecar, which `repair` rewrites; the record is changed anyway."""
+    try:
+        sidecars.update(services.store, services.storage, job_id, run_in_thread)
+    except (StorageError, StoreUnavailable) as error:
+        log.warning("job %s: its sidecar is stale: %s", job_id, error)
 
 
 def delete_or_erase(services: Services, job_id: str) -> bool:

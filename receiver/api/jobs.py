@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 
-from jobs import inputs, sidecars, views
+from jobs import inputs, views
 from jobs.bfl import parsing
 from jobs.domain import errors
 from jobs.domain.job import Job
@@ -21,13 +21,12 @@ from receiver import input_body, input_storage, ownership, request_body
 from receiver.api.long_poll import wait_for_end
 from receiver.context import part, services
 from receiver.feed.broker import Broker
-from receiver.job_actions import delete_or_erase, load_job, replay_job
+from receiver.job_actions import delete_or_erase, load_job, replay_job, update_sidecar
 from receiver.schemas.bodies import Announcement, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec
 from receiver.schemas.formats import NO_ID, format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
 from receiver.schemas.responses import JobPage
-from receiver.thread_pool import run_in_thread
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/jobs")
 
@@ -55,7 +54,7 @@ def expect_job(job_id: str) -> ResponseReturnValue:
         change = _record(job_id, body)
     log.info("job %s: announced, %s", change.after.id, change.after.status)
     if change.after.status is Status.STORED:
-        _update_sidecar(change.after.id)
+        update_sidecar(services(), change.after.id)
     return views.job_view(services(), change.after), 200 if change.before else 201
 
 
@@ -113,14 +112,6 @@ def _with_key(job: Job) -> Job:
     ownership.require_changeable(job)
     is_free = job.request.key is None and not job.is_submission
     return job.with_request(key=g.api_key.name) if is_free else job
-
-
-def _update_sidecar(job_id: str) -> None:
-    """A failure leaves a stale sidecar, which `repair` rewrites; the record is changed anyway."""
-    try:
-        sidecars.update(services().store, services().storage, job_id, run_in_thread)
-    except (errors.StorageError, errors.StoreUnavailable) as error:
-        log.warning("job %s: its sidecar is stale: %s", job_id, error)
 
 
 def _require_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:

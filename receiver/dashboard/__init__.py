@@ -23,6 +23,7 @@ from receiver.dashboard import (
     health,
     job,
     login,
+    selection,
     session,
     start,
     submit,
@@ -31,7 +32,7 @@ from receiver.dashboard import (
 )
 from receiver.dashboard.security_headers import SecurityHeaders
 
-PAGES = (assets, login, event_stream, gallery, job, health, submit, start, docs)
+PAGES = (assets, login, event_stream, gallery, selection, job, health, submit, start, docs)
 
 
 def install(app: Flask, services: Services) -> None:

@@ -24,8 +24,14 @@ FIELDS_MAX = 100
 def form() -> dict[str, str]:
     """The fields of this request, the last of each name. Raises BadRequest."""
     if "form" not in g:
-        g.form, _ = _parse(BytesIO(request_body.read(request.environ, FORM_MAX_BYTES)))
+        _parse(BytesIO(request_body.read(request.environ, FORM_MAX_BYTES)))
     return cast(dict[str, str], g.form)
+
+
+def values(name: str) -> list[str]:
+    """All fields of this name, in their order."""
+    form()
+    return cast(MultiDict[str, str], g.form_fields).getlist(name)
 
 
 def files() -> list[tuple[str, InputPart]]:
@@ -42,7 +48,7 @@ def uploaded() -> Iterator[None]:
     most = largest_upload() + FORM_MAX_BYTES
     with input_body.arriving(most) as pieces, input_body.staged() as open_file:
         stream: Any = _Pieces(pieces)
-        g.form, uploads = _parse(stream, lambda **_: _StagedFile(open_file()))
+        uploads = _parse(stream, lambda **_: _StagedFile(open_file()))
         sent = [(name, one) for name, found in uploads.lists() for one in found if one.filename]
         parts = [(name, _part(one.stream)) for name, one in sent]
         g.files = [(name, part) for name, part in parts if part.size_bytes]
@@ -84,10 +90,13 @@ def _part(stream: Any) -> InputPart:
 
 def _parse(
     stream: IO[bytes], open_file: Callable[..., Any] | None = None
-) -> tuple[dict[str, str], MultiDict[str, FileStorage]]:
+) -> MultiDict[str, FileStorage]:
+    """Keep the fields in `g`, and return the files."""
     parser = FormDataParser(open_file, FORM_MAX_BYTES, max_form_parts=FIELDS_MAX)
     try:
-        _, fields, uploads = parser.parse(stream, request.mimetype, None, request.mimetype_params)
+        parsed = parser.parse(stream, request.mimetype, None, request.mimetype_params)
     except RequestEntityTooLarge:
         raise BadRequest("The form is too large or has too many fields.") from None
-    return {name: values[-1] for name, values in fields.lists()}, uploads
+    _, g.form_fields, uploads = parsed
+    g.form = {name: found[-1] for name, found in g.form_fields.lists()}
+    return uploads

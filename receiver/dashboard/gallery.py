@@ -29,6 +29,7 @@ TABS: Mapping[str, list[Status]] = {
 
 FORM_FIELDS = ("model", "source", "since", "until")
 FILTER_NAMES = {"q": "words"}
+STARRED = (f"{METADATA}.starred", "true")
 _MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")
 
 blueprint = Blueprint("gallery", __name__)
@@ -84,6 +85,7 @@ def show() -> ResponseReturnValue:
         is_cut=page.is_cut,
         newest=_address() if query.cursor else None,
         tabs=list(_tabs(query)),
+        starred=_starred(),
         filters=list(_filters()),
         others_than_words=_given_except("q"),
         without_fields=_given_except(*FORM_FIELDS),
@@ -117,12 +119,20 @@ def _normalize(name: str, value: str) -> Iterator[tuple[str, str]]:
 
 
 def _tabs(query: GalleryQuery) -> Iterator[Tab]:
-    """Counts are of all jobs: counting those that match would mean to read each one."""
+    """Those with jobs. Counts are of all jobs: counting what matches would mean to read each."""
     counts = services().metrics.jobs_by_status(ownership.owner())
     for text, statuses in TABS.items():
         jobs = sum(counts[status] for status in statuses or Status)
         is_current = set(statuses) == set(query.status)
-        yield Tab(text, jobs, _address(status=statuses), is_current)
+        if jobs or is_current or not statuses:
+            yield Tab(text, jobs, _address(status=statuses), is_current)
+
+
+def _starred() -> Tab:
+    """A link to the starred ones of the jobs shown; where it is current, to all of them."""
+    name, value = STARRED
+    is_current = request.args.get(name) == value
+    return Tab("Starred", 0, _address(**{name: None if is_current else value}), is_current)
 
 
 def _filters() -> Iterator[Filter]:
@@ -131,6 +141,7 @@ def _filters() -> Iterator[Filter]:
         if name not in ("status", "limit", "cursor"):
             others = [one for one in request.args.getlist(name) if one != value]
             text = f"{FILTER_NAMES.get(name, name.removeprefix('metadata.'))}: {value}"
+            text = "Starred" if (name, value) == STARRED else text
             yield Filter(text, _address(**{name: others}))
 
 

@@ -1,6 +1,6 @@
 """`GET /health`: the checks, the current numbers, and what jobs cost."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from flask import Blueprint, render_template
@@ -24,6 +24,7 @@ MAX_AGE_SECONDS = 1.0
 EXPIRING_MAX = 8
 UNKEPT_MAX = 8
 COST_DAYS = 30
+MODELS_MAX = 10
 
 blueprint = Blueprint("health", __name__)
 
@@ -90,17 +91,22 @@ def _expiry(job: Job) -> float:
 
 
 def _costs(services: Services, key: str | None = None) -> dict[str, Any]:
-    """Credits per day, and paid jobs whose media were not kept."""
+    """Credits per day, and by model and key; and paid jobs whose media were not kept."""
     days = only(key, services.costs.days(COST_DAYS))
-    unkept = services.costs.unkept(UNKEPT_MAX, key)
-    without_price = Counter[str]()
-    for cost in (cost for day in days for cost in day["costs"]):
-        without_price[cost["model"] or "unknown model"] += cost["jobs_without_price"]
+    models = defaultdict[tuple[str | None, str | None], Counter[str]](Counter)
+    for day in days:
+        for cost in day["costs"]:
+            sums: Any = models[cost["model"], cost["key"]]
+            sums["credits"] += cost["credits"]
+            sums["today"] += cost["credits"] if day is days[-1] else 0
+            sums["without_price"] += cost["jobs_without_price"]
+    named: list[dict[str, Any]] = [
+        {"model": model, "key": name, **sums} for (model, name), sums in models.items()
+    ]
     return {
         "days": days,
         "total": sum(day["credits"] for day in days),
         "top": max(1.0, *(day["credits"] for day in days)),
-        "today": days[-1]["costs"],
-        "unkept": unkept,
-        "without_price": +without_price,
+        "models": sorted(named, key=lambda cost: -cost["credits"])[:MODELS_MAX],
+        "unkept": services.costs.unkept(UNKEPT_MAX, key),
     }

@@ -19,8 +19,8 @@ from jobs.net import strict_json
 ANY = "files"  # uploads for the first controls that have room
 # Names and ids of the page's own: BFL's fields of these names go into "Other fields".
 RESERVED = {
-    *("model", "more", "metadata", "repeats", "show", ANY),
-    *("csrf_token", "idempotency_key", "announcements", "main", "models", "result", "stale"),
+    *("model", "other_model", "aspect", "more", "metadata", "repeats", "show", ANY),
+    *("csrf_token", "idempotency_key", "announcements", "main", "result", "stale"),
     *("submit", ""),
 }
 

@@ -4,13 +4,18 @@ import hashlib
 import re
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs import inputs
+from jobs.domain.errors import ArchiveUnavailable
 from jobs.domain.job import Job
+from jobs.store.listing import Position
+from jobs.store.search import Search
+from receiver import ownership
 from receiver.api.repeats import repeat_fields
 from receiver.context import services
 from receiver.dashboard import event_stream, form_body, session
@@ -19,6 +24,8 @@ from receiver.dashboard.job_card import card, cards
 from receiver.dashboard.kept_input import related_jobs
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
 from receiver.job_actions import delete_job, load_job, replay_job
+
+NEWER_MAX = 24  # lists begin at the newest job
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
 
@@ -29,8 +36,11 @@ def show(job_id: str) -> ResponseReturnValue:
     """Show a job, by its own id or by BFL's task id."""
     event_stream.begin_page()
     job = load_job(services(), job_id)
+    newer, older = _neighbours(job)
     return render_template(
         "job.html",
+        newer=newer,
+        older=older,
         job=card(services(), job),
         input=_input(job),
         is_input_complete=inputs.is_complete(job),
@@ -87,6 +97,17 @@ def delete(job_id: str) -> ResponseReturnValue:
     delete_job(services(), load_job(services(), job_id))
     flash("The job and its media are deleted.")
     return redirect(url_for("dashboard.gallery.show"), 303)
+
+
+def _neighbours(job: Job) -> tuple[str | None, str | None]:
+    """The ids of the next newer and older jobs; None where there is none or it is far to seek."""
+    with suppress(ArchiveUnavailable):
+        position = Position(job.created_at, job.id)
+        older = [one.id for one in ownership.page(services(), Search(), 1, position).jobs]
+        since = ownership.page(services(), Search(since=job.created_at), NEWER_MAX, None)
+        newer = [one.id for one in since.jobs if (one.created_at, one.id) > position]
+        return newer[-1] if newer and not since.last else None, older[0] if older else None
+    return None, None
 
 
 def _has_seed(job: Job) -> bool:

@@ -1,6 +1,6 @@
 """A job as templates show it: its public JSON, its media, and texts for its status."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -91,6 +91,25 @@ class JobCard:
     def seed(self) -> int | None:
         """The seed of the result, or of the input."""
         return seed_of(self.record)
+
+    @property
+    def is_starred(self) -> bool:
+        return self.record.metadata.get("starred") is True
+
+    @property
+    def facts(self) -> Iterator[tuple[str, Any]]:
+        """What made the picture, where it is known: what somebody would copy."""
+        given = {**(self.record.request.public_input or {} if self.shows_input else {})}
+        given |= self.record.result
+        size = next((item.size for item in self.media if item.json["width"]), None)
+        found = {
+            "Model": self.record.model,
+            "Seed": self.seed,
+            "Size": size and " \N{MULTIPLICATION SIGN} ".join(map(str, size)),
+            "Steps": given.get("steps"),
+            "Guidance": given.get("guidance"),
+        }
+        yield from ((name, value) for name, value in found.items() if value is not None)
 
     @property
     def media(self) -> list[MediaItem]:

@@ -14,21 +14,23 @@ from flask.typing import ResponseReturnValue
 
 from jobs import inputs
 from jobs.bfl import model_names
-from jobs.bfl.schema import Kind
+from jobs.bfl.schema import InputField, Kind
 from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.domain.media_references import replace_texts
+from jobs.domain.status import Status
 from jobs.domain.timeouts import typical_seconds
 from jobs.input_parts import InputPart
 from jobs.net import strict_json
-from receiver import rate_limits
+from jobs.store.search import Search
+from receiver import ownership, rate_limits
 from receiver.api.submissions import SubmissionBody, enqueue_once
 from receiver.context import services
-from receiver.dashboard import event_stream, form_body
+from receiver.dashboard import aspect_tiles, event_stream, form_body
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.input_form import Errors, InputForm, as_text
-from receiver.dashboard.job_card import JobCard, card
+from receiver.dashboard.job_card import JobCard, card, cards
 from receiver.dashboard.kept_input import fields_of, kept_images
 from receiver.job_actions import load_job
 from receiver.problem_details import STATUS
@@ -37,6 +39,8 @@ from receiver.thread_pool import run_in_thread
 
 PUBLIC_KINDS = (Kind.INTEGER, Kind.NUMBER, Kind.FLAG, Kind.CHOICE)
 IDEMPOTENCY_FIELD = "idempotency_key"
+OTHER_MODEL = "other_model"
+RECENT_MAX = 8
 METADATA = {"made by": "the dashboard"}
 _INPUT_DELETED = "Images or long texts of that job were deleted. Add them again."
 _FORM_CHANGED = "This form was sent before with other values. Submit again to make another job."
@@ -86,6 +90,7 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str |
 def _enqueue(fields: Mapping[str, str]) -> Job:
     """Raises Invalid with every wrong field, and what the API's own submission raises."""
     messages, form, original = Errors(), _input_form(fields), _original(fields)
+    fields = aspect_tiles.fill(form.fields, fields)
     load = partial(_load, original)
     more, metadata = (_object(fields, name, messages) for name in ("more", "metadata"))
     numbers = inputs.file_numbers(more) if original else []
@@ -168,23 +173,45 @@ def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) 
     event_stream.begin_page()
     model = fields.get("model") or model_names.DEFAULT
     form, original = _input_form({**fields, "model": model}), fields.get("repeats", "")
+    endpoints, recent = services().schemas.endpoints(), _recent()
+    prices = {one.record.model: one.record.cost for one in reversed(recent)}
     return render_template(
         "submit.html",
         values={**fields, "model": model},
+        recent=recent,
+        tiles=aspect_tiles.tiles(form.fields),
+        tile_chosen=aspect_tiles.chosen(form.fields, fields),
         errors=_placed(messages or {}, form),
         idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
-        models=sorted(services().schemas.endpoints(), key=model_names.rank),
-        purpose=model_names.purpose(model),
+        models=sorted(endpoints, key=model_names.rank),
+        is_known=model in endpoints,
+        purpose=model_names.purpose,
+        prices=prices,
         seconds=typical_seconds(model),
         is_preview=model.endswith(model_names.PREVIEW),
         label=model_names.label,
         as_text=as_text,
+        is_shown=_is_shown,
         choices_of=lambda field: [as_text(one) for one in field.choices],
         input_form=form,
         kept=kept_images(services(), original) if original else [],
         job=_submitted_job() if request.method == "GET" else None,
         most_bytes=form_body.largest_upload(),
     )
+
+
+def _is_shown(name: str, field: InputField) -> bool:
+    """Files and the prompt have controls of their own; one choice is none."""
+    has_choice = field.kind is not Kind.CHOICE or field.choices != (field.default,)
+    return name != "prompt" and not field.kind.is_file and (field.is_required or has_choice)
+
+
+def _recent() -> list[JobCard]:
+    """The last jobs with media; none while they cannot be read."""
+    stored = Search(statuses=(Status.STORED,))
+    with suppress(errors.StoreUnavailable, errors.ArchiveUnavailable):
+        return cards(services(), ownership.page(services(), stored, RECENT_MAX, None).jobs)
+    return []
 
 
 def _placed(messages: Mapping[str, str], form: InputForm) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Template filters for durations, times, JSON and event codes."""
+"""Template filters for durations, times, JSON and searched words."""
 
 import json
 import re
@@ -13,6 +13,7 @@ from jobs.domain.timeline import rfc3339, utc
 from jobs.store.search import as_text
 from receiver.context import services
 from receiver.dashboard.assets import asset
+from receiver.dashboard.timeline_texts import event_details, event_text
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 CLOCK_MAX_SECONDS = 2 * HOUR
@@ -28,7 +29,7 @@ def install(app: Flask) -> None:
     app.add_template_global(asset)
     for function in (
         *(duration, clock, rfc3339, utc_text, utc_minute, age, remaining),
-        *(number, percent, as_json, as_text, code_spans, event_text, marked),
+        *(number, percent, as_json, as_text, code_spans, event_text, event_details, marked),
     ):
         app.add_template_filter(function, function.__name__)
 
@@ -111,8 +112,3 @@ def marked(text: str, query: str, most: int) -> Markup:
     return Markup("").join(
         Markup("<mark>{}</mark>").format(p) if w else escape(p) for p, w in pairs
     )
-
-
-def event_text(code: str) -> str:
-    """`rescue.file_skipped` as `Rescue file skipped`."""
-    return re.sub(r"[._]", " ", code).capitalize()

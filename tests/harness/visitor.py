@@ -65,6 +65,17 @@ def log_in(window: Window, url: str, path: str = "/", scope: str = "admin") -> A
     return window.page
 
 
+def choose_model(page: Any, model: str) -> None:
+    """In the form's list of models; by its name where the list does not have it."""
+    page.locator("#model-list summary").click()
+    listed = page.locator(f'.model-list [value="{model}"]')
+    if listed.count():
+        listed.locator("..").click()
+    else:
+        page.fill("#model", model)
+        page.keyboard.press("Enter")
+
+
 def problems_seen(window: Window) -> list[str]:
     """Accessibility violations and overflow, on a phone in the light and a desktop in the dark."""
     found = []

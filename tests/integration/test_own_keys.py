@@ -49,6 +49,7 @@ BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
     "POST /submit": lambda job_id: {
         "data": {"show": "1", "repeats": job_id, "input_image": "input:0", "model": "flux-2-pro"}
     },
+    "POST /selection": lambda job_id: {"data": {"action": "star", "job": job_id}},
 }
 # What is told without an id, of all jobs that the key may see.
 BODIES = {
@@ -83,12 +84,13 @@ ELSEWHERE = {
     *("POST /webhooks/bfl", "POST /webhooks/bfl/<token>", "GET /healthz", "GET /readyz"),
     *("GET /metrics", "GET /openapi.json", "GET /docs", "GET /docs/errors"),
     *("GET /assets/<version>/<path:name>", "GET /login", "POST /login", "GET /login/<token>"),
-    *("GET /logout", "POST /logout"),
+    *("GET /logout", "POST /logout", "GET /selection"),
 }
 UNKNOWN = "00000000-aaaa-4bbb-8ccc-dddddddddddd"
 _VOLATILE = re.compile(
     r"[\w-]{20,}\.[\w-]+\.[\w-]+|/media/[\w.=-]+|(csrf_token|idempotency_key)\" value=\"[^\"]*\""
-    r"|\d+-\d+|now|any moment|\d+ (s|min) ago|data-(at|now|since)=\"[^\"]*\"|\d{9,}\.\d"
+    r"|\d+-\d+|Expires=[^;]+|now|any moment|\d+ (s|min) ago"
+    r"|data-(at|now|since)=\"[^\"]*\"|\d{9,}\.\d"
 )
 
 

@@ -14,6 +14,7 @@ from jobs.config.settings import Settings
 from jobs.domain.error_codes import ErrorCode
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
+from receiver.dashboard.timeline_texts import TEXTS
 from tests.harness import models_doc, settings_doc
 from tests.harness.documents import PAGES, README, blocks, page, prose
 from tests.sandbox import Switches
@@ -181,7 +182,7 @@ def test_the_api_page_explains_every_status() -> None:
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [*map(str, Status)]
 
 
-def test_the_api_page_explains_every_event() -> None:
+def test_the_api_page_explains_every_event_in_the_words_of_the_dashboard() -> None:
     text = prose(API).partition("## Timeline")[2].partition("\n## ")[0]
-    listed = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| .+ \|$", text, re.MULTILINE)
-    assert listed == [*map(str, EventCode)]
+    listed = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| (.+) \|$", text, re.MULTILINE)
+    assert dict(listed) == TEXTS and [code for code, _ in listed] == [*map(str, EventCode)]

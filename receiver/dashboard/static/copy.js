@@ -12,8 +12,13 @@ addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   await navigator.clipboard.writeText(button.dataset.copy || button.previousElementSibling.textContent.trim());
-  const label = button.textContent;
-  button.textContent = "Copied";
   document.getElementById("announcements").textContent = "Copied";
-  setTimeout(() => (button.textContent = label), 1500);
+  if (button.dataset.isCopied) return;
+  const label = [...button.childNodes];
+  button.dataset.isCopied = "yes";
+  button.replaceChildren(button.dataset.copied ?? "Copied");
+  setTimeout(() => {
+    button.replaceChildren(...label);
+    delete button.dataset.isCopied;
+  }, 1500);
 });

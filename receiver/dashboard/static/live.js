@@ -2,6 +2,7 @@
 // Only the server renders; elements with an id and `data-live` are compared, and the children of
 // `data-keyed` elements are matched by their ids.
 
+import { showStale } from "./stale.js";
 import { localizeTimes } from "./times.js";
 
 const REFRESH_INTERVAL_MS = 1500; // at least, between two refreshes
@@ -68,7 +69,7 @@ async function refresh() {
     if (isCurrent) update(page);
   } finally {
     timer = null;
-    document.getElementById("stale").hidden = Boolean(isCurrent);
+    showStale(!isCurrent);
     if (!isCurrent) setTimeout(refreshSoon, RETRY_MS);
   }
 }

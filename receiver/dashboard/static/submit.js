@@ -234,31 +234,69 @@ document.addEventListener("paste", (event) => {
   event.preventDefault();
   addAnywhere(pasted);
 });
-document.addEventListener("dragover", (event) => event.preventDefault());
+const markDropped = (target) => {
+  for (const one of document.querySelectorAll(".drop")) one.classList.toggle("is-over", one.contains(target));
+};
+document.addEventListener("dragover", (event) => (event.preventDefault(), markDropped(event.target)));
+document.addEventListener("dragleave", () => markDropped(null));
 document.addEventListener("drop", (event) => {
   event.preventDefault();
+  markDropped(null);
   if (event.dataTransfer.files.length) addAnywhere([...event.dataTransfer.files], event.target);
 });
 
 // Another model, or mode, has other fields.
 
+const chosenModel = () => document.querySelector('[name="model"]:checked')?.value || byId("model").value;
+
 async function showModel(mode) {
-  const query = new URLSearchParams({ model: byId("model").value });
+  const query = new URLSearchParams({ model: chosenModel() });
   if (mode) query.set(mode.name, mode.value);
   const page = parser.parseFromString(await (await fetch(`/submit?${query}`)).text(), "text/html");
   byId("model-advice").replaceWith(document.importNode(page.getElementById("model-advice"), true));
   replace(byId("model-part"), document.importNode(page.getElementById("model-part"), true));
 }
 
+// A tile fills in the fields that it stands for; what is typed there is no longer that of a tile.
+function fillIn(tile) {
+  const [width, height] = tile.value.split("x");
+  const texts = height ? { width, height } : { width: "", height: "", aspect_ratio: tile.value };
+  for (const [name, text] of Object.entries(texts)) if (byId(name)) byId(name).value = text;
+}
+
 document.addEventListener("change", (event) => {
   const { target } = event;
   const control = target.closest("[data-control]");
-  if (target.id === "model") showModel().catch(() => {});
-  else if (target.matches("[data-selects]")) showModel(target).catch(() => {});
-  else if (control && target.type === "file") {
+  if (target.name === "model" && !target.value) byId("model").focus();
+  else if (target.name === "model" || target.matches("[data-selects]")) {
+    showModel(target.name === "model" ? null : target).catch(() => {});
+  } else if (target.id === "model") {
+    document.querySelector('[name="model"][value=""]').checked = true;
+    showModel().catch(() => {});
+  } else if (target.name === "aspect") fillIn(target);
+  else if (["width", "height", "aspect_ratio"].includes(target.id)) {
+    const typed = document.querySelector('[name="aspect"][value=""]');
+    if (typed) typed.checked = true;
+  } else if (control && target.type === "file") {
     add(control, [...target.files]);
     target.value = "";
   } else if (control && target === texts(control)) addLines(control);
+});
+
+// The list of models closes after a click, not after an arrow key.
+document.addEventListener("click", (event) => {
+  const models = byId("model-list");
+  const isChoice = event.target.name === "model" && event.target.value && event.detail;
+  if (isChoice || !models.contains(event.target)) models.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  const models = byId("model-list");
+  const isChosen = event.key === "Enter" && event.target.tagName === "INPUT";
+  if (models.contains(event.target) && (isChosen || event.key === "Escape")) {
+    event.preventDefault();
+    models.querySelector("summary").focus(); // what was typed changes now
+    models.open = false;
+  } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("submit-form").requestSubmit();
 });
 
 function prepare() {

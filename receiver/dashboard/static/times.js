@@ -30,6 +30,7 @@ function updateTexts(root) {
 
 const FORMATS = {
   age: (seconds) => (seconds > -NOW_SECONDS ? "now" : `${duration(-seconds)} ago`),
+  short: (seconds) => (seconds > -NOW_SECONDS ? "now" : duration(-seconds)),
   time: (_, time) => TIME.format(new Date(time.dateTime)),
   remaining: (seconds) => {
     if (seconds < 1) return "any moment";

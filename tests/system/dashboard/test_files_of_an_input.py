@@ -11,7 +11,7 @@ from tests.harness import Stack
 from tests.harness.chromium import Window
 from tests.harness.patience import wait_for
 from tests.harness.smallest_inputs import smallest_input
-from tests.harness.visitor import Visitor, log_in, problems_seen, readable
+from tests.harness.visitor import Visitor, choose_model, log_in, problems_seen, readable
 from tests.sandbox.formats import MP4
 from tests.sandbox.gradient import gradient
 from tests.system.dashboard.form_page import PASTE, FormPage
@@ -52,8 +52,7 @@ def send(stack: Stack, files: Any = None, **fields: str) -> Any:
 @pytest.mark.browser
 def test_keyframes_get_their_times_and_keep_them(stack: Stack, window: Window) -> None:
     page = log_in(window, stack.installation.url, "/submit", "submit")
-    page.fill("#model", "flux-3-video")
-    page.locator("#model").press("Tab")
+    choose_model(page, "flux-3-video")
     page.locator("#mode").select_option("i2v")
     choose(page, "keyframes", FIRST, SECOND)
     page.fill("#keyframes", URL)
@@ -65,7 +64,7 @@ def test_keyframes_get_their_times_and_keep_them(stack: Stack, window: Window) -
         frames.nth(n).get_by_label("Seconds of keyframe").fill(seconds)
     assert problems_seen(window) == []
     page.click("#submit")
-    page.wait_for_selector("#result video")
+    page.wait_for_selector("#result .preview video")
     keyframes = [[0.0, ENCODED[1]], [2.5, ENCODED[0]], [5.0, URL]]
     assert sent(stack, "from frame to frame")["keyframes"] == keyframes
 
@@ -78,7 +77,7 @@ def test_keyframes_get_their_times_and_keep_them(stack: Stack, window: Window) -
     page.get_by_label("Remove image 1").click()
     page.locator("#draft").select_option("yes")
     page.click("#submit")
-    page.wait_for_selector("#result video")
+    page.wait_for_selector("#result .preview video")
     again = sent(stack, "from frame to frame", 2)
     assert (again["keyframes"], again["draft"]) == (keyframes[1:], True)
     assert (window.complaints, window.strangers) == ([], [])
@@ -91,18 +90,16 @@ def test_what_was_typed_and_chosen_outlives_another_model(stack: Stack, window: 
     page.fill("#seed", "5")
     choose(page, "input_image", FIRST, SECOND)
     for model, field in (("flux-3-image", "#resolution"), ("flux-3-video", "#mode")):
-        page.fill("#model", model)
-        page.locator("#model").press("Tab")
+        choose_model(page, model)
         expect(page.locator(field)).to_be_visible()
     assert page.locator(".images").count() == 0, "text to video takes no files"
-    page.fill("#model", "flux-tools/vto-v2")
-    page.locator("#model").press("Tab")
+    choose_model(page, "flux-tools/vto-v2")
     expect(page.locator("[data-control=person] canvas")).to_have_count(2)
     page.locator("[data-control=person]").get_by_label("Remove image 1").click()
     choose(page, "garment", THIRD)
     assert page.input_value("#seed") == "5"
     page.click("#submit")
-    page.wait_for_selector("#result img")
+    page.wait_for_selector("#result .preview img")
     assert sent(stack, "a coat on a stranger") == {
         "prompt": "a coat on a stranger",
         "person": ENCODED[1],
@@ -114,14 +111,13 @@ def test_what_was_typed_and_chosen_outlives_another_model(stack: Stack, window: 
 @pytest.mark.browser
 def test_a_pasted_image_goes_where_there_is_room(stack: Stack, window: Window) -> None:
     page = log_in(window, stack.installation.url, "/submit", "submit")
-    page.fill("#model", "flux-tools/erase-v1")
-    page.locator("#model").press("Tab")
+    choose_model(page, "flux-tools/erase-v1")
     for name, encoded in zip(("image", "mask"), ENCODED, strict=False):
         page.evaluate(PASTE, encoded)
         expect(page.locator(f"[data-control={name}] canvas")).to_have_count(1)
     page.fill("#dilate_pixels", "7")
     page.click("#submit")
-    page.wait_for_selector("#result img")
+    page.wait_for_selector("#result .preview img")
     erased = [task.input for task in stack.sandbox.tasks() if "dilate_pixels" in task.input]
     assert erased == [{"image": ENCODED[0], "mask": ENCODED[1], "dilate_pixels": 7}]
 

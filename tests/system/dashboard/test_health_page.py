@@ -96,7 +96,7 @@ def test_a_page_that_is_open_stops_saying_that_all_is_well(stack: Stack, window:
         stack.installation.redis.resume()
     well.wait_for()
     page.context.set_offline(True)
-    page.get_by_text("The server does not answer").wait_for()
+    page.get_by_text("You are offline").wait_for()
     assert not well.is_visible()
     page.context.set_offline(False)
     well.wait_for()

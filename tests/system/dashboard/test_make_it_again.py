@@ -10,7 +10,7 @@ from requests import Response
 
 from tests.harness import Stack
 from tests.harness.chromium import Window
-from tests.harness.visitor import Visitor, log_in, problems_seen
+from tests.harness.visitor import Visitor, choose_model, log_in, problems_seen
 from tests.sandbox.formats import MP4
 from tests.sandbox.gradient import gradient
 from tests.system.dashboard.form_page import PASTE
@@ -45,7 +45,7 @@ def test_a_pasted_image_is_edited_used_again_and_compared(stack: Stack, window: 
     page.fill("#seed", "7")
     assert problems_seen(window) == []
     page.click("#submit")
-    page.wait_for_selector("#result img")
+    page.wait_for_selector("#result .preview img")
     (first,) = tasks(stack, "the same at night")
     assert first["input_image"] == encoded(IMAGE) and first["input_image_2"] == encoded(OTHER)
 
@@ -55,7 +55,7 @@ def test_a_pasted_image_is_edited_used_again_and_compared(stack: Stack, window: 
     expect(page.locator(".images img")).to_have_count(2)
     page.fill("#seed", "8")
     page.click("#submit")
-    page.wait_for_selector("#result img")
+    page.wait_for_selector("#result .preview img")
     again = tasks(stack, "the same at night")[-1]
     assert again == {**first, "seed": 8}
 
@@ -84,14 +84,14 @@ def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Windo
     expect(page.locator("#draft_cache-error")).to_have_text("no job has this id")
     page.fill("#draft_cache", draft)
     page.click("#submit")
-    page.wait_for_selector("#result video")
+    page.wait_for_selector("#result .preview video")
     assert "draft_cache" not in page.url and page.input_value("#draft_cache") == draft
     page.get_by_role("link", name="Open the job").click()
     expect(page.get_by_role("button", name="Make variants")).to_have_count(0)
     page.get_by_role("link", name="Use again").click()
     expect(page.locator("#draft_cache")).to_have_value(f"{draft} 0")
     page.click("#submit")
-    page.wait_for_selector("#result video")
+    page.wait_for_selector("#result .preview video")
     enhanced = [task for task in stack.sandbox.tasks() if "draft_cache" in task.input]
     assert [set(task.input) for task in enhanced] == [{"mode", "draft_cache"}] * 2
 
@@ -99,8 +99,7 @@ def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Windo
 @pytest.mark.browser
 def test_a_video_is_chosen_for_the_model_that_edits_videos(stack: Stack, window: Window) -> None:
     page = log_in(window, stack.installation.url, "/submit", "submit")
-    page.fill("#model", "flux-tools/video-edit-v1")
-    page.locator("#model").dispatch_event("change")
+    choose_model(page, "flux-tools/video-edit-v1")
     video = page.locator("[data-control=video]")
     expect(video.locator("legend")).to_contain_text("Video to edit")
     choice = {"name": "a.mp4", "mimeType": "video/mp4", "buffer": MP4}
@@ -108,7 +107,7 @@ def test_a_video_is_chosen_for_the_model_that_edits_videos(stack: Stack, window:
     expect(video.locator("li")).to_contain_text("a.mp4")
     page.fill("#prompt", "the same in winter")
     page.click("#submit")
-    page.wait_for_selector("#result video")
+    page.wait_for_selector("#result .preview video")
     (task,) = tasks(stack, "the same in winter")
     assert task["video"] == encoded(MP4)
 

@@ -14,7 +14,7 @@ from receiver.app import create_app
 from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
 from tests.harness.screenshots.sample_jobs import finish_job
-from tests.harness.visitor import Visitor, csrf_token, log_in, problems_seen, readable
+from tests.harness.visitor import Visitor, choose_model, csrf_token, log_in, problems_seen, readable
 from tests.sandbox.gradient import gradient
 
 IMAGE = gradient(3)
@@ -175,7 +175,7 @@ def test_the_result_appears_in_place(stack: Stack, window: Window) -> None:
     page.fill("#prompt", HOSTILE)
     before = len(stack.client.jobs())
     page.locator("#submit").evaluate("button => { button.click(); button.click(); }")
-    page.wait_for_selector("#result img")
+    page.wait_for_selector("#result .preview img")
     assert page.evaluate("window.stayed")
     assert page.input_value("#prompt") == HOSTILE
     assert page.inner_text("#result .status") == "stored"
@@ -187,7 +187,7 @@ def test_the_result_appears_in_place(stack: Stack, window: Window) -> None:
 @pytest.mark.browser
 def test_what_is_wrong_is_shown_without_leaving_the_page(stack: Stack, window: Window) -> None:
     page = log_in(window, stack.installation.url, "/submit", "submit")
-    page.fill("#model", "../x")
+    choose_model(page, "../x")
     page.fill("#prompt", "kept")
     page.click("#submit")
     page.wait_for_selector("#model-error")

@@ -1,0 +1,111 @@
+"""Jobs that are selected in the gallery are starred, rescued and deleted."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.harness import Stack
+from tests.harness.chromium import Window
+from tests.harness.screenshots.sample_jobs import finish_job, store_image
+from tests.harness.visitor import Visitor, log_in, problems_seen, readable
+
+COVERED = """() => {
+    scrollTo(0, document.body.scrollHeight);
+    const bar = document.querySelector("#selection").getBoundingClientRect();
+    return [...document.querySelectorAll(".select")].filter(box => {
+        const found = box.getBoundingClientRect();
+        return found.bottom > bar.top && found.right > bar.left && found.left < bar.right;
+    }).length;
+}"""
+
+
+def selected(page: Page) -> str:
+    return page.locator("#selection [role=status]").inner_text()
+
+
+@pytest.mark.browser
+def test_jobs_are_selected_by_keys_and_in_ranges_then_starred_and_deleted(
+    stack: Stack, window: Window
+) -> None:
+    body = {"metadata": {"album": "fog"}}
+    ids = [store_image(stack, n, 640, 480, body=body) for n in range(5)][::-1]  # newest first
+    page = log_in(window, stack.installation.url, "/?metadata.album=fog")
+    cards, boxes = page.locator(".card a"), page.locator(".select")
+    cards.nth(0).focus()
+    page.keyboard.press("Enter")
+    article = page.locator("article.job")
+    expect(article).to_have_attribute("data-id", ids[0])
+    page.keyboard.press("z")
+    expect(page.get_by_role("dialog", name="Zoomed image")).to_be_visible()
+    page.keyboard.press("Escape")
+    for key, n in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1)):
+        page.keyboard.press(key)
+        expect(article).to_have_attribute("data-id", ids[n])
+    assert problems_seen(window) == []
+    page.get_by_role("link", name="All jobs").click()
+    cards.nth(0).focus()
+    page.keyboard.press("x")
+    cards.nth(2).focus()
+    page.keyboard.press("Shift+X")
+    assert selected(page) == "3 selected"
+    page.keyboard.press("Escape")
+    expect(page.locator("#selection")).to_be_hidden()
+    boxes.nth(1).focus()
+    page.keyboard.press("Space")
+    boxes.nth(3).click(modifiers=["Shift"])
+    assert selected(page) == "3 selected"
+    for width in (360, 1440):
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate(COVERED) == 0, "the bar covers a box at the end of the page"
+    assert problems_seen(window) == []
+
+    page.get_by_role("button", name="Star").click()
+    expect(page.get_by_text("3 jobs are starred.")).to_be_visible()
+    assert selected(page) == "3 selected", "they stay selected for what comes next"
+    page.get_by_role("link", name="Starred", exact=True).click()
+    expect(page.locator(".card")).to_have_count(3)
+    assert stack.client.job(ids[1])["metadata"] == {"album": "fog", "starred": True}
+    sidecar = next(stack.installation.media.glob(f"*/*/*/{ids[1]}-*.json"))
+    assert '"starred"' in sidecar.read_text()
+
+    cards.nth(0).focus()
+    page.keyboard.press("x")
+    page.get_by_role("button", name="Unstar").click()
+    expect(page.locator(".card")).to_have_count(2)
+    boxes.nth(0).check()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete 1 job for good").click()
+    expect(page.get_by_text("1 job is deleted.")).to_be_visible()
+    assert page.url.endswith("/?metadata.album=fog&metadata.starred=true")
+    assert [job["id"] for job in stack.client.jobs(**{"metadata.album": "fog"})] == [
+        *ids[:2],
+        *ids[3:],
+    ]
+    assert (window.complaints, window.strangers) == ([], [])
+
+
+def test_a_selection_works_without_a_script_for_those_who_may(stack: Stack) -> None:
+    failed, stored = finish_job(stack, outcome="error"), store_image(stack, 1, 640, 480)
+    visitor = Visitor(stack.installation.url)
+    send = {"page": "/submit", "back": "/?limit=9", "job": stored}
+    assert "No job is selected" in _said(visitor, action="delete", page="/submit")
+    question = visitor.post("/selection", action="delete", **send)
+    assert "Delete 1 job?" in question.text and stack.client.find(stored)
+    assert "only a job that failed" in _said(visitor, action="rescue", confirmed="yes", **send)
+    said = _said(visitor, action="rescue", confirmed="yes", **send | {"job": failed})
+    assert "1 job is rescued again." in said
+    assert "1 job is deleted." in _said(visitor, action="delete", confirmed="yes", **send)
+    assert stack.client.find(stored) is None
+    assert visitor.post("/selection", action="erase", **send).status_code == 400
+    for scope, action in (("read", "star"), ("submit", "delete"), ("submit", "rescue")):
+        other = Visitor(stack.installation.url, scope)
+        answer = other.post("/selection", action=action, page="/", confirmed="yes", job=failed)
+        assert answer.status_code == 403
+    outside = visitor.post("/selection", action="star", **send | {"back": "//elsewhere.example"})
+    assert outside.headers["Location"] == "/"
+
+
+def _said(visitor: Visitor, **fields: str) -> str:
+    """The text of the page that comes after."""
+    answer = visitor.post("/selection", **fields)
+    assert answer.status_code == 303, readable(answer.text)
+    return visitor.text(answer.headers["Location"])

@@ -16,6 +16,7 @@ TEXTS = {
     EventCode.SUBMISSION_QUEUED: "Queued",
     EventCode.SUBMISSION_DRAFT_REFERENCED: "Uses a stored draft",
     EventCode.SUBMISSION_PAUSED: "Submitting is paused",
+    EventCode.SUBMISSION_OVER_BUDGET: "Waits until its key's budget has room",
     EventCode.SUBMISSION_SENT: "Sent to BFL",
     EventCode.SUBMISSION_ACCEPTED: "BFL accepted it",
     EventCode.SUBMISSION_REFUSED: "BFL refused it",

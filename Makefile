@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
-INSTALL := $(PIP) install --quiet --require-hashes
+# The files of pins name every requirement: there is nothing to resolve.
+INSTALL := $(PIP) install --quiet --require-hashes --no-deps
 LISTEN = import socket; socket.create_server(('127.0.0.1', $(PORT)))
 
 .DEFAULT_GOAL := help
@@ -98,6 +99,6 @@ $(VENV)/.run: $(VENV)/.made requirements.txt deploy/requirements-local.txt
 $(VENV)/.dev: $(VENV)/.made requirements-dev.txt deploy/requirements-reporting.txt
 	@echo "Installing the requirements of Fluxkeep and its tests ..."
 	@$(INSTALL) --no-compile -r requirements-dev.txt
-	@$(INSTALL) --no-deps --upgrade --target $(VENV)/share/reporting \
+	@$(INSTALL) --upgrade --target $(VENV)/share/reporting \
 	  -r deploy/requirements-reporting.txt
 	@touch $@

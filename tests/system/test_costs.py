@@ -89,13 +89,3 @@ def test_jobs_without_a_price_are_counted_by_model(env: Stack) -> None:
     assert unpriced(env) == {"flux-kontext-max": 2, "flux-3-video": 1}
     assert total(env) == before
     shown(env, "Jobs without a price: flux-kontext-max 2")
-
-
-def test_a_lost_job_without_a_price_may_have_been_paid(env: Stack) -> None:
-    task = env.generate(life=0.0, resign=False)
-    env.announce(task)
-    assert env.client.wait_for(task.id)["status"] == "expired"
-    assert costs(env)["paid_and_not_kept"] == {**NONE_UNKEPT, "without_price": 1}
-    shown(env, "Paid and not kept 0, and 1 without a price")
-    env.client.request("DELETE", f"/api/jobs/{task.id}")
-    assert costs(env)["paid_and_not_kept"] == NONE_UNKEPT

@@ -177,17 +177,6 @@ def test_a_cut_connection_resumes_without_a_gap_and_without_a_repetition(
     assert len(held(redis_server)) == 2 * len(names)
 
 
-def test_a_reader_cut_before_its_first_event_misses_nothing(
-    client: Client, installation: Installation
-) -> None:
-    with all_events(installation) as before:
-        pass
-    client.put_job("job")
-    with all_events(installation, before.last_id) as after:
-        after.wait_for(1)
-    assert after.statuses("job") == ["submitted"]
-
-
 def test_the_position_may_be_in_the_url_and_the_header_wins(
     client: Client, installation: Installation
 ) -> None:

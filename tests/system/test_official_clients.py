@@ -46,55 +46,32 @@ class Api:
         return GenerationRequest(self.url, self.key, inputs, patience=timeouts)
 
 
-@pytest.fixture
-def bfl_itself(sandbox: Sandbox) -> Api:
-    """The sandbox itself, as a reference."""
-    # The AI SDK shows its key to the host of the media and knows no other word for in progress.
-    sandbox.settings.delivery_refuses_keys = False
-    sandbox.settings.generation_seconds = GENERATION_SECONDS
-    sandbox.set_default_switches(pending_word="Pending")
-    return Api(sandbox.url, "bfl-key-of-a-client", sandbox)
-
-
 def afterwards(stack: Stack) -> None:
     """Nobody between a client and BFL passes the client's key on."""
     assert not [seen for seen in stack.sandbox.requests if KEYS["submit"] in str(seen)]
 
 
 @pytest.fixture
-def fluxkeep(stack: Stack) -> Api:
+def api(stack: Stack) -> Api:
     """Fluxkeep in front of a sandbox whose delivery hosts refuse API keys."""
     stack.sandbox.reset_default_switches()
     stack.sandbox.settings.generation_seconds = GENERATION_SECONDS
     return Api(stack.installation.url, KEYS["submit"], stack.sandbox, len(stack.sandbox.tasks()))
 
 
-@pytest.fixture
-def api(fluxkeep: Api) -> Api:
-    """The API that the clients call."""
-    return fluxkeep
-
-
-@pytest.fixture(params=["bfl_itself", "fluxkeep"])
-def either(request: pytest.FixtureRequest) -> Api:
-    """Either API; the sandbox proves that the client is used correctly."""
-    place: Api = request.getfixturevalue(request.param)
-    return place
-
-
 @every_client
-def test_an_image_arrives_to_the_last_byte(client: Foreign, either: Api) -> None:
-    outcome = client.run(either.request(output_format="png", seed=7))
+def test_an_image_arrives_to_the_last_byte(client: Foreign, api: Api) -> None:
+    outcome = client.run(api.request(output_format="png", seed=7))
     assert "error" not in outcome, outcome
-    (task,) = either.tasks
-    image = either.bfl.file(task.id)
+    (task,) = api.tasks
+    image = api.bfl.file(task.id)
     assert (task.model, task.input["prompt"]) == ("flux-pro-1.1", "a lighthouse at dawn")
     assert outcome["sha256"] == hashlib.sha256(image).hexdigest()
     assert (outcome["bytes"], outcome["kind"]) == (len(image), "image/png")
     metadata = outcome["metadata"]
     assert metadata["seed"] == 7
     if client in PYTHON:
-        assert urlsplit(metadata["sample"]).netloc == urlsplit(either.url).netloc
+        assert urlsplit(metadata["sample"]).netloc == urlsplit(api.url).netloc
     else:
         assert metadata["cost"] == task.cost and metadata["outputMegapixels"] > 0
         assert outcome["warnings"] == []
@@ -124,13 +101,13 @@ IMAGE, CLIP = (base64.b64encode(body).decode() for body in (gradient(3), MP4))
     ids=["text", "image", "clip"],
 )
 def test_a_video_arrives_to_the_last_byte(
-    either: Api, given: dict[str, Any], mode: str, field: str
+    api: Api, given: dict[str, Any], mode: str, field: str
 ) -> None:
-    outcome = VIDEO_CLIENT.run(replace(either.request(**given), model=VIDEO))
+    outcome = VIDEO_CLIENT.run(replace(api.request(**given), model=VIDEO))
     assert "error" not in outcome, outcome
-    (task,) = either.tasks
+    (task,) = api.tasks
     assert task.input["mode"] == mode and task.input[field]
-    assert outcome["sha256"] == hashlib.sha256(either.bfl.file(task.id)).hexdigest()
+    assert outcome["sha256"] == hashlib.sha256(api.bfl.file(task.id)).hexdigest()
     assert (outcome["kind"], outcome["warnings"]) == ("video/mp4", [])
 
 

@@ -55,12 +55,6 @@ def test_a_listed_job_is_the_same_as_the_job_itself(client: Client) -> None:
     assert client.jobs(limit=200) == [client.job(job["id"]) for job in client.jobs(limit=200)]
 
 
-def test_jobs_are_found_by_one_status_or_several_newest_first(client: Client) -> None:
-    assert found(client, status="failed") == expected(5, 0)
-    assert found(client, status=["submitted", "failed"]) == found(client) == ALL[::-1]
-    assert client.jobs(status="stored") == []
-
-
 @pytest.mark.parametrize("limit", [1, 5, len(ALL), 200])
 def test_the_pages_hold_every_job_once(client: Client, limit: int) -> None:
     seen = ids_on_all_pages(client, limit)
@@ -86,13 +80,6 @@ def test_jobs_are_found_by_one_fact(
     client: Client, name: str, value: str, wanted: list[str]
 ) -> None:
     assert found(client, **{name: value}) == wanted
-
-
-def test_every_condition_has_to_hold(client: Client) -> None:
-    query = {"metadata.user": "2", "model": "model-1", "status": "submitted"}
-    wanted = [ALL[n] for n in reversed(range(24)) if n % 4 == 2 and n % 3 == 1 and n % 5 != 0]
-    assert found(client, **query) == wanted
-    assert found(client, **{"metadata.user": "2", "metadata.kind": "odd"}) == []
 
 
 def test_since_is_included_and_until_is_not(client: Client, installation: Installation) -> None:

@@ -7,7 +7,6 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import ClientWebhook, NotificationTarget
 from jobs.domain.notifications import GIVE_UP_AFTER_SECONDS, PAUSES_SECONDS, DeliveryOutcome
 from jobs.domain.status import TERMINAL, Status
-from jobs.store import codec
 from jobs.store.indexes import indexes
 from tests.harness.reports import NOW, TIMEOUTS
 
@@ -63,19 +62,6 @@ def test_a_client_of_bfls_api_is_called_at_bfls_pace() -> None:
     assert times == [0, 1, 6, 36]
 
 
-def test_a_sender_that_died_is_followed_by_another_with_the_same_id() -> None:
-    (due,) = ended().notifications.pending
-    claimed = notifications.claim(ended(), APP, NOW)
-    (second,) = notifications.claim(claimed, APP, NOW + 30).notifications.pending
-    assert (second.id("abc"), second.attempts) == (due.id("abc"), 2)
-
-
-def test_a_delivered_notification_leaves_a_timeline_event_only() -> None:
-    notified = tried(ended(), DeliveryOutcome())
-    assert (notified.notifications.pending, events(notified)) == ((), ["notification.delivered"])
-    assert b"pending" not in codec.encode(notified, 1)
-
-
 def test_targets_fail_and_succeed_independently() -> None:
     job = ended(owner=True)
     after = tried(tried(job, DOWN), DeliveryOutcome(), OWNER)
@@ -85,14 +71,6 @@ def test_targets_fail_and_succeed_independently() -> None:
         job = tried(tried(tried(job, DOWN), DOWN, OWNER), DOWN, SECOND)
     assert events(job) == ["notification.retried"] * 3, "each reason is recorded once"
     assert [line.detail["to"] for line in job.timeline] == [APP, OWNER, SECOND]
-
-
-def test_the_id_of_a_message_differs_by_recipient_and_not_by_attempt() -> None:
-    job = ended(owner=True)
-    ids = [one.id("abc") for one in job.notifications.pending]
-    again = tried(tried(job, DOWN, SECOND), DOWN, OWNER)
-    assert ids == [one.id("abc") for one in again.notifications.pending]
-    assert len(set(ids)) == 3
 
 
 def test_a_job_is_due_for_notification_at_its_earliest_notification() -> None:

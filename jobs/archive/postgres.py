@@ -120,7 +120,9 @@ def _migrate(opened: Any) -> int:
 
 
 def _version(opened: Any) -> int:
-    if opened.execute("SELECT to_regclass('state')").fetchone()[0] is None:
+    # Not by `to_regclass`, which goes by what this connection knew before it waited for the lock.
+    sql = "SELECT count(*) FROM pg_class WHERE relname = 'state' AND pg_table_is_visible(oid)"
+    if not opened.execute(sql).fetchone()[0]:
         return 0
     return int(opened.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()[0])
 

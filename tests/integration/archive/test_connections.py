@@ -7,10 +7,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
+import psycopg
 import pytest
 
-from jobs.archive import database, sqlite
+from jobs.archive import database, postgres, sqlite
 from jobs.archive.archive import open_archive
 from jobs.domain.errors import ArchiveUnavailable
 from tests.harness import PostgresServer, wait_for
@@ -56,6 +58,25 @@ def test_the_name_of_a_host_is_looked_up_where_gevent_waits(
     url = postgres_url.replace("127.0.0.1", "database.test")
     archive = open_archive(url, 1, lambda call: call())
     assert archive.get("unknown") is None and resolver.asked == 1
+    archive.close()
+
+
+def test_of_two_processes_that_meet_an_empty_database_one_makes_the_tables(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    archive = open_archive(postgres_url, 1, lambda call: call())
+    with postgres_server.client() as admin, ThreadPoolExecutor(1) as pool:
+
+        def is_waiting() -> bool:
+            waiting: Any = admin.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            return bool(waiting.fetchone()[0])
+
+        with psycopg.connect(postgres_url) as first:
+            first.execute("SELECT pg_advisory_xact_lock(%s)", [postgres.MIGRATION_LOCK])
+            second = pool.submit(archive.get, "unknown")
+            wait_for("the other one waits", is_waiting)
+            postgres._migrate(first)  # noqa: SLF001 - as the first process does it
+        assert second.result(30) is None
     archive.close()
 
 

@@ -3,7 +3,7 @@
 The script that writes a record checks the budgets, and books reserve and cost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -58,13 +58,15 @@ class Budgets:
 
     def price(self, model: str | None, values: Mapping[str, Any]) -> Price:
         """The price that BFL last named for such a kept input."""
-        with unavailable():
-            found = self._redis.hgetall(f"{PRICES_PREFIX}{model}")
-        prices = {name.decode(): int(number) / UNITS_PER_CREDIT for name, number in found.items()}
-        known = None if has_media(values) else prices.get(price_class(values))
-        return Price(
-            max(prices.values(), default=None) if known is None else known, known is not None
-        )
+        return self.prices([model], values)[0]
+
+    def prices(self, models: Sequence[str | None], values: Mapping[str, Any]) -> list[Price]:
+        """The prices that BFL last named for such a kept input of each model."""
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            for model in models:
+                pipe.hgetall(f"{PRICES_PREFIX}{model}")
+            found = pipe.execute()
+        return [_price(named, values) for named in found]
 
     # For the store.
 
@@ -127,6 +129,12 @@ def is_reserved_anew(before: Job | None, after: Job) -> bool:
     reserved_at = after.submission.reserved_at
     is_new = before is None or before.submission.reserved_at != reserved_at
     return is_new and reserved_at is not None and not after.status.terminal
+
+
+def _price(named: Mapping[bytes, bytes], values: Mapping[str, Any]) -> Price:
+    prices = {name.decode(): int(number) / UNITS_PER_CREDIT for name, number in named.items()}
+    known = None if has_media(values) else prices.get(price_class(values))
+    return Price(max(prices.values(), default=None) if known is None else known, known is not None)
 
 
 def _view(budget: Budget, now: float, spent: bytes | None, reserved: bytes | None) -> BudgetView:

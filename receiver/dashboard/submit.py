@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.domain.media_references import replace_texts
+from jobs.domain.prices import Price
 from jobs.domain.status import Status
 from jobs.domain.timeouts import typical_seconds
 from jobs.input_parts import InputPart
@@ -174,7 +175,8 @@ def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) 
     model = fields.get("model") or model_names.DEFAULT
     form, original = _input_form({**fields, "model": model}), fields.get("repeats", "")
     endpoints, recent = services().schemas.endpoints(), _recent()
-    prices = {one.record.model: one.record.cost for one in reversed(recent)}
+    models = sorted(endpoints, key=model_names.rank)
+    values = form.read(fields, {}, lambda _: None, Errors())
     return render_template(
         "submit.html",
         values={**fields, "model": model},
@@ -183,10 +185,11 @@ def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) 
         tile_chosen=aspect_tiles.chosen(form.fields, fields),
         errors=_placed(messages or {}, form),
         idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
-        models=sorted(endpoints, key=model_names.rank),
+        models=models,
+        prices=_prices(models, {}),
+        price=_prices([model], values)[model],
         is_known=model in endpoints,
         purpose=model_names.purpose,
-        prices=prices,
         seconds=typical_seconds(model),
         is_preview=model.endswith(model_names.PREVIEW),
         label=model_names.label,
@@ -204,6 +207,13 @@ def _is_shown(name: str, field: InputField) -> bool:
     """Files and the prompt have controls of their own; one choice is none."""
     has_choice = field.kind is not Kind.CHOICE or field.choices != (field.default,)
     return name != "prompt" and not field.kind.is_file and (field.is_required or has_choice)
+
+
+def _prices(models: Sequence[str], values: Mapping[str, Any]) -> dict[str, Price]:
+    """What such an input last cost with each model."""
+    with suppress(errors.StoreUnavailable):
+        return dict(zip(models, services().budgets.prices(models, values), strict=True))
+    return dict.fromkeys(models, Price())
 
 
 def _recent() -> list[JobCard]:

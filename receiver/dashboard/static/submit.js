@@ -257,6 +257,17 @@ async function showModel(mode) {
   replace(byId("model-part"), document.importNode(page.getElementById("model-part"), true));
 }
 
+// What is typed, chosen or uploaded beside these fields stays out of the URL.
+async function showPrice() {
+  const fields = document.querySelectorAll("#model-part > .model-fields :is(select, input:not([type=radio]), :checked)");
+  const query = new URLSearchParams({ model: chosenModel() });
+  for (const field of fields) if (field.name && field.value) query.set(field.name, field.value);
+  const mode = document.querySelector("[data-selects]");
+  if (mode) query.set(mode.name, mode.value);
+  const page = parser.parseFromString(await (await fetch(`/submit?${query}`)).text(), "text/html");
+  byId("model-advice").replaceWith(document.importNode(page.getElementById("model-advice"), true));
+}
+
 // A tile fills in the fields that it stands for; what is typed there is no longer that of a tile.
 function fillIn(tile) {
   const [width, height] = tile.value.split("x");
@@ -281,6 +292,7 @@ document.addEventListener("change", (event) => {
     add(control, [...target.files]);
     target.value = "";
   } else if (control && target === texts(control)) addLines(control);
+  if (target.closest("#model-part > .model-fields")) showPrice().catch(() => {});
 });
 
 // The list of models closes after a click, not after an arrow key.

@@ -1,6 +1,7 @@
 // Submits the form without leaving the page, and collects images; the server renders the rest.
 
 import { refreshSoon } from "./live.js";
+import { chosenModel, fillIn } from "./model_choice.js";
 
 const PREVIEW_PIXELS = 192;
 const parser = new DOMParser();
@@ -247,8 +248,6 @@ document.addEventListener("drop", (event) => {
 
 // Another model, or mode, has other fields.
 
-const chosenModel = () => document.querySelector('[name="model"]:checked')?.value || byId("model").value;
-
 async function showModel(mode) {
   const query = new URLSearchParams({ model: chosenModel() });
   if (mode) query.set(mode.name, mode.value);
@@ -259,20 +258,14 @@ async function showModel(mode) {
 
 // What is typed, chosen or uploaded beside these fields stays out of the URL.
 async function showPrice() {
-  const fields = document.querySelectorAll("#model-part > .model-fields :is(select, input:not([type=radio]), :checked)");
+  const given = ":is(select, input:not([type=radio]), :checked)";
+  const fields = document.querySelectorAll(`#model-part > .model-fields ${given}`);
   const query = new URLSearchParams({ model: chosenModel() });
   for (const field of fields) if (field.name && field.value) query.set(field.name, field.value);
   const mode = document.querySelector("[data-selects]");
   if (mode) query.set(mode.name, mode.value);
   const page = parser.parseFromString(await (await fetch(`/submit?${query}`)).text(), "text/html");
   byId("model-advice").replaceWith(document.importNode(page.getElementById("model-advice"), true));
-}
-
-// A tile fills in the fields that it stands for; what is typed there is no longer that of a tile.
-function fillIn(tile) {
-  const [width, height] = tile.value.split("x");
-  const texts = height ? { width, height } : { width: "", height: "", aspect_ratio: tile.value };
-  for (const [name, text] of Object.entries(texts)) if (byId(name)) byId(name).value = text;
 }
 
 document.addEventListener("change", (event) => {
@@ -295,20 +288,8 @@ document.addEventListener("change", (event) => {
   if (target.closest("#model-part > .model-fields")) showPrice().catch(() => {});
 });
 
-// The list of models closes after a click, not after an arrow key.
-document.addEventListener("click", (event) => {
-  const models = byId("model-list");
-  const isChoice = event.target.name === "model" && event.target.value && event.detail;
-  if (isChoice || !models.contains(event.target)) models.open = false;
-});
 document.addEventListener("keydown", (event) => {
-  const models = byId("model-list");
-  const isChosen = event.key === "Enter" && event.target.tagName === "INPUT";
-  if (models.contains(event.target) && (isChosen || event.key === "Escape")) {
-    event.preventDefault();
-    models.querySelector("summary").focus(); // what was typed changes now
-    models.open = false;
-  } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("submit-form").requestSubmit();
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) byId("submit-form").requestSubmit();
 });
 
 function prepare() {

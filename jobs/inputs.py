@@ -152,6 +152,12 @@ def prompt(job: Job) -> str:
     return given.strip() if isinstance(given, str) and not _REFERENCE.fullmatch(given) else ""
 
 
+def shown_prompt(job: Job, *, with_input: bool) -> str:
+    """The caller's prompt for those who may see the input; else BFL's, which may be enhanced."""
+    found = (with_input and prompt(job)) or job.result.get("prompt")
+    return found.strip() if isinstance(found, str) else ""
+
+
 def is_complete(job: Job) -> bool:
     """Whether the objects of the kept input, if there is one, were not deleted with the media."""
     return _is_complete(job.request.kept_input or {}, job.request.input_files)

@@ -82,10 +82,7 @@ class JobCard:
 
     @property
     def prompt(self) -> str:
-        """The caller's; else BFL's, which may be an enhanced one."""
-        given = inputs.prompt(self.record) if self.shows_input else ""
-        prompt = given or self.record.result.get("prompt")
-        return prompt.strip() if isinstance(prompt, str) else ""
+        return inputs.shown_prompt(self.record, with_input=self.shows_input)
 
     @property
     def seed(self) -> int | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from flask import g
 from pydantic_core import to_json
 
 from jobs import inputs, views
@@ -32,13 +33,18 @@ def result(structured: Mapping[str, Any]) -> Message:
     return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
 
 
+def prompt(job: Job) -> str:
+    """The prompt that the request's key may see."""
+    return inputs.shown_prompt(job, with_input=g.api_key.has_scope("submit"))
+
+
 def job_row(services: Services, job: Job) -> JobRow:
     links = zip(services.links_to(job), job.media, strict=True)
     return {
         "id": job.id,
         "status": job.status,
         "model": job.model,
-        "prompt": inputs.prompt(job),
+        "prompt": prompt(job),
         "created_at": rfc3339(job.created_at),
         "links": [link for link, file in links if file.deleted_at is None],
     }

@@ -7,8 +7,8 @@ from typing import Any
 from jobs import inputs
 from jobs.bfl.parsing import TASK_ID
 from jobs.bfl.schema import Kind
-from jobs.domain.errors import Invalid, WrongStatus
-from jobs.domain.media_references import map_texts
+from jobs.domain.errors import Invalid, UnknownJob, WrongStatus
+from jobs.domain.media_references import replace_texts, texts
 from jobs.input_parts import InputPart
 from jobs.services import Services
 from receiver.dashboard.input_form import FileControl, InputForm
@@ -16,6 +16,7 @@ from receiver.job_actions import load_job
 from receiver.thread_pool import run_in_thread
 
 JOB_URI = re.compile(r"fluxkeep://jobs/([A-Za-z0-9_-]{1,128})(?:/media/([0-9]{1,3}))?")
+_URI = re.compile(r"fluxkeep://\S*")
 
 
 def with_images(
@@ -33,7 +34,10 @@ def with_images(
         raise Invalid([{"field": "images", "message": message}])
     if images and form.selector:
         placed[form.selector] = form.mode
-    return dict(map_texts(placed, lambda text: stored_file(services, text)))
+    names = dict.fromkeys(text for text in texts(placed) if _URI.fullmatch(text))
+    if len(names) > inputs.FILES_MAX:  # before any is loaded
+        raise inputs.too_many_parts()
+    return dict(replace_texts(placed, {name: stored_file(services, name) for name in names}))
 
 
 def _form(services: Services, model: str, given: Mapping[str, Any]) -> InputForm:
@@ -56,15 +60,12 @@ def _named(image: Any) -> Any:
     return f"fluxkeep://jobs/{image}" if is_id else image
 
 
-def stored_file(services: Services, text: str) -> InputPart | str:
-    """The stored file that a text names; any other text as it is.
-
-    Raises UnknownJob, WrongStatus, StorageError.
-    """
-    if not (found := JOB_URI.fullmatch(text)):
-        return text
+def stored_file(services: Services, uri: str) -> InputPart:
+    """The stored file that a URI names. Raises UnknownJob, WrongStatus, StorageError."""
+    if not (found := JOB_URI.fullmatch(uri)):
+        raise UnknownJob
     job, n = load_job(services, found[1]), int(found[2] or 0)
     file = job.media[n] if n < len(job.media) and job.media[n].deleted_at is None else None
     if file is None or run_in_thread(services.storage.size, file.key) != file.bytes:
-        raise WrongStatus(f"{text} is {job.status} and has no such file: name a stored job")
+        raise WrongStatus(f"{uri} is {job.status} and has no such file: name a stored job")
     return InputPart.of_object("input", file)

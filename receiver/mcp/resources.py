@@ -5,7 +5,7 @@ from typing import Any
 from flask import g
 from pydantic_core import to_json
 
-from jobs import inputs, views
+from jobs import views
 from jobs.domain.errors import InvalidField, UnknownJob
 from jobs.domain.job import Job
 from jobs.store.search import Search
@@ -41,7 +41,7 @@ def listing(cursor: Any) -> Message:
 
 
 def _resource(job: Job) -> dict[str, str]:
-    title = inputs.prompt(job) or job.model or job.id
+    title = content.prompt(job) or job.model or job.id
     return {"uri": f"fluxkeep://jobs/{job.id}", "name": job.id, "title": title, "mimeType": JSON}
 
 

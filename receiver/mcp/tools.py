@@ -88,7 +88,9 @@ def edit(asked: schemas.Edit) -> Waiting:
     """Edit the image of a stored job: say in the prompt what changes. Makes a new job, which costs
     credits; the old one stays.
     """
-    return _submit(asked, {}, [asked.job])
+    is_uri = JOB_URI.fullmatch(asked.job)
+    uri = asked.job if is_uri else f"fluxkeep://jobs/{_load(asked.job).id}"
+    return _submit(asked, {}, [uri])
 
 
 def _submit(asked: schemas.NewJob, given: Mapping[str, Any], images: list[str]) -> Waiting:

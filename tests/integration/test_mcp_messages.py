@@ -16,7 +16,8 @@ from tests.harness import RedisServer
 from tests.harness.agents import message, tool
 from tests.harness.required_settings import SECRETS
 
-KEY = {"x-key": "admin-key-of-tests"}
+KEY, READ_KEY = {"x-key": "admin-key-of-tests"}, "read-key-of-tests"
+KEYS = f"{SECRETS['API_KEYS']},b:{READ_KEY}:read"
 OLD = {"MCP-Protocol-Version": "2025-06-18"}
 REVISION = "io.modelcontextprotocol/protocolVersion"
 META = {REVISION: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
@@ -25,7 +26,8 @@ META = {REVISION: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}
 @pytest.fixture(scope="module")
 def app(module_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     media = tmp_path_factory.mktemp("media").as_uri()
-    made = create_app(for_web(load(SECRETS | {"REDIS_URL": module_redis.url, "MEDIA_URL": media})))
+    given = {"REDIS_URL": module_redis.url, "MEDIA_URL": media, "API_KEYS": KEYS}
+    made = create_app(for_web(load(SECRETS | given)))
     yield made
     made.extensions[context.NAME].close()
 
@@ -143,6 +145,9 @@ def test_only_post_with_a_key_and_from_no_foreign_page_is_answered(app: Flask) -
         assert answer.status_code == status, (origin, host)
 
 
+STORED = [f"fluxkeep://jobs/{n}" for n in range(33)]
+
+
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
@@ -152,8 +157,11 @@ def test_only_post_with_a_key_and_from_no_foreign_page_is_answered(app: Flask) -
         (tool("generate", prompt="a", model="x" * 201), "model: "),
         (tool("generate", prompt="a", input={"webhook_url": "https://a.example"}), "webhook_url"),
         (tool("generate", prompt="a", images=["https://a.example"] * 33), "images"),
+        (tool("generate", prompt="a", images=["fluxkeep://jobs/a/0"]), "No job has this id"),
+        (tool("generate", prompt="a", input={"b": STORED}), "at most 32 images"),
         (tool("get_job", id="unknown"), "No job has this id"),
         (tool("edit", job="unknown", prompt="a"), "No job has this id"),
+        (tool("edit", job="https://a.example/cat.png", prompt="a"), "No job has this id"),
         (tool("search_jobs", query="a" * 300_000), "query: "),
         (tool("search_jobs", since="yesterday"), "since: Give a time"),
         (tool("search_jobs", metadata={"a": 1}), "metadata.a: Give a text"),
@@ -193,6 +201,19 @@ def test_a_search_goes_on_where_it_stopped(app: Flask) -> None:
     rest = post(app, tool("search_jobs", **asked)).json["result"]["structuredContent"]
     assert [row["prompt"] for row in rest["jobs"]] == ["heron 0"]
     assert rest["searched_until"] is None
+
+
+def test_a_prompt_is_shown_to_keys_that_may_submit_as_by_the_api(app: Flask) -> None:
+    job = post(app, tool("generate", prompt="a stork", wait=0)).json["result"]["structuredContent"]
+    for asked in (
+        tool("get_job", id=job["id"]),
+        tool("search_jobs"),
+        message("resources/list"),
+        message("resources/read", uri=f"fluxkeep://jobs/{job['id']}"),
+    ):
+        assert "a stork" in post(app, asked).text
+        shown = post(app, asked, x_key=READ_KEY).text
+        assert job["id"] in shown and "a stork" not in shown, asked
 
 
 def test_the_oldest_revision_gets_no_content_that_it_does_not_know(app: Flask) -> None:

@@ -5,7 +5,7 @@ Redis. Methods raise StoreUnavailable, and ArchiveUnavailable where the archive 
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from jobs.archive.archive import Archive
@@ -15,7 +15,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL
 from jobs.store import codec
 from jobs.store.archive_moves import ArchiveMoves
-from jobs.store.commit import Change
+from jobs.store.commit import NO_OPTIONS, Change, CommitOptions
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing, Page, Position
 from jobs.store.search import Search
@@ -141,6 +141,14 @@ class Catalog:
             return Page(complete[:limit], _position(complete[limit - 1]))
         return Page(complete, None if end == _END else end)
 
+    def walk(self, search: Search, limit: int) -> Iterator[list[Job]]:
+        """All jobs that fit, newest first, page by page; a page may be empty."""
+        page = self.page(search, limit, None)
+        yield page.jobs
+        while page.last is not None:
+            page = self.page(search, limit, page.last)
+            yield page.jobs
+
     def ids(self, prefix: str) -> list[str]:
         """Jobs whose id or task id begins so."""
         found = set(self._listing.ids(prefix))
@@ -161,11 +169,16 @@ class Catalog:
             return None
         return self._store.load(row.job.id, exactly=True)
 
-    def change(self, job_id: str, step: Callable[[Job, float], Job]) -> Change[Job | None]:
+    def change(
+        self,
+        job_id: str,
+        step: Callable[[Job, float], Job],
+        options: CommitOptions = NO_OPTIONS,
+    ) -> Change[Job | None]:
         """Change a job by its own id; without one nothing is written and both are None."""
-        change = self._store.change(job_id, step)
+        change = self._store.change(job_id, step, options)
         if change.before is None and self.recall(job_id):
-            return self._store.change(job_id, step)
+            return self._store.change(job_id, step, options)
         return change
 
     def recalling(self, job_id: str, write: Callable[[], Change[After]]) -> Change[After]:

@@ -25,6 +25,7 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.limits import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
 from jobs.store import durability
 from jobs.store.archive_moves import ArchiveMoves
+from jobs.store.batches import Batches
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock
 from jobs.store.commit import Followers
@@ -100,6 +101,7 @@ class Services:
         self.archive = build_archive(settings, in_thread)
         self.archive_moves = ArchiveMoves(batching, self.store)
         self.catalog = Catalog(self.store, self.listing, self.archive_moves, self.archive)
+        self.batches = Batches(redis)
         self.events = Events(redis)
         self.metrics = Metrics(redis, clock, self.rq_queue, has_archive=self.archive is not None)
         self.costs = Costs(redis, clock)

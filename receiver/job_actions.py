@@ -1,16 +1,17 @@
-"""Load, replay and delete one job: shared by the API, the dashboard and the command line."""
+"""Load, replay and delete jobs, one or a batch: shared by API, dashboard and command line."""
 
 import logging
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
-from jobs import inputs, sidecars
+from jobs import actions, batches, sidecars
 from jobs.bfl import parsing
-from jobs.domain import submission
 from jobs.domain.errors import (
+    BadRequest,
     Invalid,
     StorageError,
     StoreUnavailable,
+    UnknownBatch,
     UnknownJob,
     WrongStatus,
 )
@@ -19,7 +20,10 @@ from jobs.domain.status import Status
 from jobs.request_limits import require_metadata
 from jobs.services import Services
 from jobs.store import orphan_searches
-from receiver.ownership import owner, require_changeable, require_visible
+from jobs.store.batches import Action, Batch
+from jobs.store.search import Search
+from receiver.auth import current_key_name
+from receiver.ownership import owner, require_changeable, require_visible, visible
 from receiver.thread_pool import run_in_thread
 
 log = logging.getLogger(__name__)
@@ -33,15 +37,10 @@ def load_job(services: Services, job_id: str) -> Job:
 
 def replay_job(services: Services, job_id: str) -> Job:
     """Replay a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
-    known = load_job(services, job_id)
-    has_input = known.request.kept_input is not None and inputs.is_complete(known)
-    if known.task_id is None and not has_input:
-        raise WrongStatus("BFL never accepted this job, and its input was deleted")
-    replay = partial(submission.replay, timeouts=services.settings.timeouts)
-    change = services.catalog.change(known.id, replay)
-    if not change.written or change.after is None:
+    replayed = actions.replay(services, load_job(services, job_id))
+    if replayed is None:
         raise WrongStatus("only a job that failed, expired or was lost can be replayed")
-    return change.after
+    return replayed
 
 
 def change_metadata(services: Services, job: Job, **changes: Any) -> None:
@@ -89,26 +88,27 @@ def delete_or_erase(services: Services, job_id: str) -> bool:
 
 
 def delete_job(services: Services, job: Job) -> None:
-    """Delete a job's media, then its record; after an interruption it can be repeated.
+    """Raises UnknownJob when another request deleted it meanwhile."""
+    actions.delete(services, job, run=run_in_thread)
 
-    Raises UnknownJob when another request deleted it meanwhile.
+
+def begin_batch(services: Services, action: Action, search: Search, count: int | None) -> Batch:
+    """Have the sweep delete or rescue all jobs of a search that the request may see.
+
+    The first call, without a count, raises CountRequired, which has the count and the `until` for
+    the second one. Raises BadRequest without a filter, CountChanged, TooManyJobs, QueueFull.
     """
-    while not _delete_unchanged(services, job):  # it may have been stored meanwhile
-        known = services.catalog.recall(job.id)
-        if known is None:
-            raise UnknownJob
-        job = known
-    # A running rescue may have published an object; without the record it cannot commit.
-    run_in_thread(
-        services.storage.delete_superseded,
-        job.id,
-        job.created_at,
-        job.claim.fencing_token,
-        named=(),
-    )
+    if replace(search, until=None) == Search():
+        raise BadRequest("give at least one filter besides `until`: all jobs would match")
+    return batches.begin(services, action, visible(search), count, current_key_name())
 
 
-def _delete_unchanged(services: Services, job: Job) -> bool:
-    for file in (*job.media, *job.request.input_files):
-        run_in_thread(services.storage.delete, file.key)
-    return services.store.delete(job)
+def load_batch(services: Services, batch_id: str) -> Batch:
+    """Load a batch that the request may see: with an `own` key those of its name.
+
+    Raises UnknownBatch.
+    """
+    batch = services.batches.get(batch_id)
+    if batch is None or owner() not in (None, batch.key):
+        raise UnknownBatch
+    return batch

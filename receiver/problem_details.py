@@ -45,8 +45,7 @@ def register(app: Flask) -> None:
 
 def _product_error(error: FluxkeepError) -> Response:
     wrong = getattr(error, "errors", [])
-    members = _members_of(error) if isinstance(error, errors.OverBudget) else {}
-    response = problem(PROBLEM_TYPES[type(error)], detail_of(error), wrong, members)
+    response = problem(PROBLEM_TYPES[type(error)], detail_of(error), wrong, _members_of(error))
     if isinstance(error, errors.RateLimited | errors.OverBudget):
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return response
@@ -60,9 +59,13 @@ def detail_of(error: FluxkeepError) -> str:
     return detail if getattr(error, "errors", []) else as_sentence(detail)
 
 
-def _members_of(error: errors.OverBudget) -> Mapping[str, Any]:
-    resets_at = rfc3339(error.resets_at)
-    return {"budget": error.budget, "spent": error.spent, "resets_at": resets_at}
+def _members_of(error: FluxkeepError) -> Mapping[str, Any]:
+    if isinstance(error, errors.OverBudget):
+        resets_at = rfc3339(error.resets_at)
+        return {"budget": error.budget, "spent": error.spent, "resets_at": resets_at}
+    if isinstance(error, errors.CountRequired):
+        return {"count": error.count, "until": rfc3339(error.until)}
+    return {}
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -34,7 +34,9 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     errors.PriceUnknown: ProblemType(402, "price_unknown"),
     errors.Forbidden: ProblemType(403, "forbidden"),
     errors.InvalidLink: ProblemType(403, "invalid_link"),
+    errors.TooManyJobs: ProblemType(400, "too_many_jobs"),
     errors.UnknownJob: ProblemType(404, "unknown_job"),
+    errors.UnknownBatch: ProblemType(404, "unknown_batch"),
     exceptions.NotFound: ProblemType(
         404, "not_found", "There is nothing at this path. `/docs` lists every path."
     ),
@@ -45,6 +47,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     errors.WrongStatus: ProblemType(409, "wrong_status"),
     errors.OtherKey: ProblemType(409, "other_key"),
     errors.InputNotKept: ProblemType(409, "input_not_kept"),
+    errors.CountChanged: ProblemType(409, "count_changed"),
     errors.MediaGone: ProblemType(410, "media_gone"),
     exceptions.PreconditionFailed: ProblemType(
         412, "precondition_failed", "The file has another ETag than `If-Match` names."
@@ -57,6 +60,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     ),
     errors.Invalid: ProblemType(422, "invalid_field"),
     errors.IdempotencyKeyReused: ProblemType(422, "idempotency_key_reused"),
+    errors.CountRequired: ProblemType(428, "count_required"),
     errors.RateLimited: ProblemType(429, "rate_limited"),
     errors.TooManyAnnounced: ProblemType(429, "too_many_announced"),
     errors.UnreadableRecord: ProblemType(500, "unreadable_record"),

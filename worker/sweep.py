@@ -10,7 +10,15 @@ from functools import partial
 from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
 from jobs.services import Services
-from worker import bfl_schemas, input_cleanup, loops, orphan_search, published_objects, startup
+from worker import (
+    batches,
+    bfl_schemas,
+    input_cleanup,
+    loops,
+    orphan_search,
+    published_objects,
+    startup,
+)
 from worker.archiving import Archiving
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.notifications import delivery
@@ -59,6 +67,7 @@ def main() -> int:
         ),
         loops.start(retention.run_batch, stop, "retention"),
         loops.start(partial(orphan_search.step, services), stop, "erasures"),
+        loops.start(partial(batches.step, services), stop, "batches"),
         loops.start(partial(input_cleanup.run_batch, services), stop, "inputs"),
         loops.start(partial(bfl_schemas.read_if_due, services), stop, "schemas"),
     ]

@@ -103,6 +103,26 @@ class UnknownJob(FluxkeepError):
     """No job has this id. It may have been deleted, or it is of another installation."""
 
 
+class UnknownBatch(FluxkeepError):
+    """No batch has this id. Each is kept for a week."""
+
+
+class CountRequired(FluxkeepError):
+    """This acts on all jobs that match. Send it again with `count` and `until` as they are here."""
+
+    def __init__(self, detail: str = "", count: int = 0, until: float = 0.0) -> None:
+        super().__init__(detail)
+        self.count, self.until = count, until
+
+
+class CountChanged(CountRequired):
+    """Another number of jobs matches than `count` says. See which, and send the one given here."""
+
+
+class TooManyJobs(BadRequest):
+    """Too many jobs or files match. Narrow the filter, for example with `since` and `until`."""
+
+
 class WrongStatus(FluxkeepError):
     """The job's status does not allow that. `detail` says which one does."""
 

@@ -71,7 +71,7 @@ class CommitOptions(NamedTuple):
 
     `counts` are increments of counters, `input_note` is removed because the record names its
     objects, `unless_deleted` forbids to make a deleted job anew, `takes_rq_job` removes one RQ job.
-    A new job is refused while there is a record of one of its `rivals`.
+    A new job is refused while there is a record of one of its `rivals`. `commands` run last.
     """
 
     counts: Mapping[str, int] = NO_COUNTS
@@ -79,6 +79,7 @@ class CommitOptions(NamedTuple):
     unless_deleted: bool = False
     takes_rq_job: bool = False
     rivals: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
 
 
 NO_OPTIONS = CommitOptions()
@@ -158,6 +159,7 @@ class Commit:
             *self._superseded(),
             *self._archive_due(),
             *events.change_event(self.before, self.after),
+            *self.options.commands,
         ]
 
     def _task_alias(self) -> Iterable[Command]:

@@ -103,10 +103,10 @@ class JobStore:
         self,
         job_id: str,
         step: Callable[[Job, float], Job],
-        counts: Mapping[str, int] = commit.NO_COUNTS,
+        options: CommitOptions = commit.NO_OPTIONS,
     ) -> Change[Job | None]:
         """Update a job that exists; without a record nothing is written and both jobs are None."""
-        return self.update(job_id, lambda job, now: job and step(job, now), CommitOptions(counts))
+        return self.update(job_id, lambda job, now: job and step(job, now), options)
 
     def update_from(
         self,
@@ -187,9 +187,12 @@ class JobStore:
         with unavailable():
             return bool(self._batching.commits.run(script, names, arguments))
 
-    def delete(self, job: Job) -> bool:
-        """Delete a job in any state unless its record has changed, and leave a tombstone (I12)."""
-        return self._delete(job, commit.tombstones(job))
+    def delete(self, job: Job, also: Sequence[Command] = ()) -> bool:
+        """Delete a job in any state unless its record has changed, and leave a tombstone (I12).
+
+        `also` are further commands for the script.
+        """
+        return self._delete(job, [*commit.tombstones(job), *also])
 
     def delete_unchanged(self, job: Job, orphans: Iterable[str] = ()) -> bool:
         """Delete a job unless its record has changed; `orphans` are keys of objects that stay."""

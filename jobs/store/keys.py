@@ -62,6 +62,11 @@ COLD = "fluxkeep:cold"
 # Sorted set by the time at which to look: job id and keys of objects of its input, with spaces
 INPUT_NOTES = "fluxkeep:input_notes"  # no record may name them, or their job may be done with them
 
+# Batches
+BATCHES = "fluxkeep:batches"  # sorted set of the ids that are kept, by their beginning
+BATCHES_UNDER_WAY = "fluxkeep:batches:under_way"  # set of ids
+BATCH_PREFIX = "fluxkeep:batch:"  # + id: hash of JSON values
+
 # Other structures
 # Sorted sets by the end of the job, of all jobs, and with ":" and its name of those of an API key
 UNKEPT = "fluxkeep:unkept"  # paid jobs whose media were not kept

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ConfigDict
+
 from jobs import search_words
 from jobs.domain.job import Job
 from jobs.domain.status import Source, Status
@@ -77,6 +79,9 @@ class Search:
 
     `since` (inclusive) and `until` (exclusive) bound the creation time, in unix seconds.
     """
+
+    # A batch whose filter has a condition of a later release must not be taken for a larger one.
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     statuses: tuple[Status, ...] = ()
     model: str | None = None

@@ -7,7 +7,7 @@ from jobs.domain.job import Job
 from jobs.store.listing import longest_wait
 from jobs.store.orphan_searches import ORPHAN_SEARCHES_MAX
 from receiver.checks.context import Context
-from receiver.checks.result import Result, failed, ok
+from receiver.checks.result import Result, failed, ok, warning
 
 HEARTBEAT_MAX_SECONDS = {"worker": 60.0, "sweep": 30.0}
 URGENT_SECONDS = 60.0
@@ -28,9 +28,19 @@ def check_sweep(context: Context) -> Iterator[Result]:
         why = f"{overdue:,} jobs have been due for more than 30 s"
         result = failed("sweep", why, "Start a second sweep process: this one cannot keep up.")
     yield result
+    yield _batches(context)
     if erasures := context.services.due.orphan_searches.first(ORPHAN_SEARCHES_MAX):
         why = f"the storage is searched for {len(erasures)} jobs that were deleted without a record"
         yield ok("erasures", why)
+
+
+def _batches(context: Context) -> Result:
+    under_way = context.services.batches.under_way()
+    texts = [f"{one.action}: {one.left:,} of {one.total:,} jobs left" for one in under_way]
+    why = "; ".join(texts) or "none is under way"
+    if reason := next((one.waits_for for one in under_way if one.waits_for), None):
+        return warning("batches", f"{why}; waits: {reason.rstrip('.')}", "It goes on by itself.")
+    return ok("batches", why)
 
 
 def check_rescues(context: Context) -> Iterator[Result]:

@@ -29,6 +29,7 @@ def _text(description: str = "", **schema: Any) -> dict[str, Any]:
 
 PATH = {
     "job_id": _text("its own id or BFL's task id", pattern=anchored(TASK_ID.pattern)),
+    "batch_id": _text("as `Location` named it", minLength=1),
     "token": _text("signed by this installation", minLength=1),
     "model": _text(
         "a path at BFL; slashes need no escaping",

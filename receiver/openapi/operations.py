@@ -16,7 +16,7 @@ from receiver.problem_details import BFL_PATHS
 from receiver.problem_types import PROBLEM_TYPES
 from receiver.schemas.endpoint_spec import JSON, PROBLEM, STREAM, EndpointSpec, ResponseSpec
 from receiver.schemas.query import METADATA
-from receiver.schemas.responses import DeletedJob, JobEvent, Problem, Reset
+from receiver.schemas.responses import CountProblem, DeletedJob, JobEvent, Problem, Reset
 
 Responses = dict[str, Schema]  # by status
 
@@ -97,7 +97,8 @@ def _response(status: int | str, spec: ResponseSpec, schemas: Schemas) -> Schema
     """Description, and the schemas and examples of its bodies by media type."""
     content: dict[str, Schema] = {}
     if spec.body_type is not None:
-        described = content[PROBLEM if spec.body_type is Problem else JSON] = {
+        is_problem = spec.body_type in (Problem, CountProblem)
+        described = content[PROBLEM if is_problem else JSON] = {
             "schema": schemas.of(spec.body_type)
         }
         if example := examples.RESPONSES.get((status, spec.body_type)):

@@ -29,6 +29,7 @@ from receiver.schemas.formats import anchored, documented_pattern, json_schema
 
 NAME_MAX_CHARS = 50
 LINK_TTL_DIGITS = 9
+COUNT_DIGITS = 9
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
 FILTERS_MAX = 8
@@ -112,6 +113,11 @@ Seed = Annotated[
     int,
     _matching("-?[0-9]{1,20}", "give a whole number"),
 ]
+JobCount = Annotated[
+    int,
+    Field(ge=0),
+    _matching(f"[0-9]{{1,{COUNT_DIGITS}}}", "give a whole number"),
+]
 LinkSeconds = Annotated[
     int,
     Field(ge=1),
@@ -176,8 +182,8 @@ class LinksQuery(Query):
         return self.link_ttl
 
 
-class ListQuery(LinksQuery):
-    """Filters of the job list; a job must match all of them."""
+class FilterQuery(Query):
+    """Filters of jobs; a job must match all of them."""
 
     status: list[Status] = Field(default_factory=list, description="any of these; may be repeated")
     model: str | None = Field(
@@ -206,8 +212,6 @@ class ListQuery(LinksQuery):
         default=None, min_length=1, max_length=KEY_NAME_MAX_CHARS, description="name of the API key"
     )
     metadata: Filters = Field(default_factory=dict, description="as metadata.<name>=<value>")
-    limit: PageSize = PAGE_DEFAULT
-    cursor: Cursor | None = Field(default=None, description="`next_cursor` of the page before")
 
     def search(self) -> Search:
         return Search(
@@ -223,6 +227,19 @@ class ListQuery(LinksQuery):
             key=self.key,
             metadata=tuple(self.metadata.items()),
         )
+
+
+class ListQuery(LinksQuery, FilterQuery):
+    """A page of the jobs that match."""
+
+    limit: PageSize = PAGE_DEFAULT
+    cursor: Cursor | None = Field(default=None, description="`next_cursor` of the page before")
+
+
+class BatchQuery(FilterQuery):
+    """The jobs of a batch, and their number."""
+
+    count: JobCount | None = Field(default=None, description="so many must match")
 
 
 class ShowQuery(LinksQuery):

@@ -72,6 +72,13 @@ class Problem(TypedDict):
     resets_at: NotRequired[Time]
 
 
+class CountProblem(Problem):
+    """Problem details of the first step of a batch: how many jobs match, and what fixes them."""
+
+    count: Annotated[int, Field(description="for the parameter of this name")]
+    until: Annotated[Time, Field(description="for the parameter of this name")]
+
+
 class Relayed(TypedDict):
     """BFL's error response to a submission, or ours in the same shape."""
 

@@ -19,6 +19,7 @@ from tests.harness import RedisServer
 from tests.harness.agents import message, tool
 from tests.harness.two_teams import ADMIN, OURS, PLAIN, THEIRS, TwoTeams, of_key, team, two_teams
 from tests.harness.visitor import csrf_token
+from worker import batches
 
 # How each route is tried with the id of a job: by the path, a query, or a body.
 BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -38,6 +39,8 @@ BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
     },
     "GET /": lambda job_id: {"query_string": {"repeats": job_id, "metadata.user": "00042"}},
     "GET /api/jobs": lambda job_id: {"query_string": {"repeats": job_id, "metadata.user": "00042"}},
+    "DELETE /api/jobs": lambda job_id: {"query_string": {"repeats": job_id}},
+    "POST /api/rescues": lambda job_id: {"query_string": {"repeats": job_id}},
     "GET /jobs/<job_id>": lambda _: {},
     "GET /jobs/<job_id>/delete": lambda _: {},
     "POST /jobs/<job_id>/delete": lambda _: {"data": {}},
@@ -73,13 +76,16 @@ OF_ALL = (
     "GET /api/jobs?q=fog&seed=7",
     "GET /api/jobs?model=flux-2-pro&metadata.user=00042&limit=1",
     "GET /api/budget",
+    "DELETE /api/jobs?metadata.user=00042",
+    "POST /api/rescues?model=flux-2-pro",
     "GET /api/costs",
     "GET /api/costs?by=metadata.user&since=2025-10-01&until=2026-01-01",
 )
-# Decided otherwise: streams and announcing have tests of their own here; the others name no job,
+# Decided otherwise: streams, announcing and batches have tests of their own here; the others name no job,
 # or are opened by something else than a key.
 ELSEWHERE = {
     *("GET /api/events", "GET /live", "GET /live/<job_id>", "PUT /api/jobs/<job_id>"),
+    *("GET /api/batches/<batch_id>", "DELETE /api/batches/<batch_id>"),
     *("GET /v1/credits", "GET /start/test", "POST /start/test", "GET /media/<token>"),
     *("POST /webhooks/bfl", "POST /webhooks/bfl/<token>", "GET /healthz", "GET /readyz"),
     *("GET /metrics", "GET /openapi.json", "GET /docs", "GET /docs/errors"),
@@ -91,6 +97,7 @@ _VOLATILE = re.compile(
     r"[\w-]{20,}\.[\w-]+\.[\w-]+|/media/[\w.=-]+|(csrf_token|idempotency_key)\" value=\"[^\"]*\""
     r"|\d+-\d+|Expires=[^;]+|now|any moment|\d+ (s|min) ago"
     r"|data-(at|now|since)=\"[^\"]*\"|\d{9,}\.\d"
+    r"|\"until\":\"[^\"]*\""
 )
 
 
@@ -189,6 +196,31 @@ def test_a_stream_tells_of_own_jobs_alone_also_from_the_beginning(
     text = teams.live(OURS, path)
     assert re.findall(r'^data: \{"id":"([^"]+)"', text, re.MULTILINE) == ["a", "c"]
     assert "event: deleted" in text and THEIRS not in text
+
+
+def test_a_batch_is_of_own_jobs_and_seen_by_its_key_and_an_admin_alone(teams: TwoTeams) -> None:
+    jobs = {name: team(name, first) for name, first in ((OURS, 10), (THEIRS, 40), (None, 70))}
+    for each in jobs.values():
+        teams.put_in(each[:2], each[2:])
+    begun = {}
+    for name in (OURS, ADMIN):
+        query = {"metadata.user": "00042", "model": "flux-2-pro"}
+        asked = teams.client(name).delete("/api/jobs", query_string=query)
+        assert (asked.status_code, asked.json["code"]) == (428, "count_required")
+        query |= {"count": asked.json["count"], "until": asked.json["until"]}
+        begun[name] = teams.client(name).delete("/api/jobs", query_string=query)
+        assert begun[name].status_code == 202
+    assert [answer.json["total"] for answer in begun.values()] == [5, 15]
+    for name, expected in ((OURS, [200, 404]), (THEIRS, [404, 404]), (ADMIN, [200, 200])):
+        found = [teams.client(name).get(one.headers["Location"]) for one in begun.values()]
+        assert [answer.status_code for answer in found] == expected
+        if 404 in expected:
+            assert teams.client(name).delete(begun[ADMIN].headers["Location"]).status_code == 404
+    assert teams.client(ADMIN).delete(begun[ADMIN].headers["Location"]).json["status"] == "stopped"
+    while teams.services.batches.under_way():
+        batches.step(teams.services)
+    found = teams.services.catalog.load_many([job.id for some in jobs.values() for job in some])
+    assert found.keys() == {job.id for name in (THEIRS, None) for job in jobs[name]}
 
 
 def test_a_callback_of_nobody_s_task_belongs_to_the_first_key_that_announces_it(

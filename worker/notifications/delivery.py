@@ -18,6 +18,7 @@ from jobs.net import http_client
 from jobs.net.urls import NotificationEndpoint
 from jobs.services import Services
 from jobs.signing import callback_digest
+from jobs.store.commit import CommitOptions
 from jobs.store.metrics import Counter
 from jobs.views import Notification
 
@@ -55,7 +56,7 @@ def _record(
     services.store.change(
         job.id,
         lambda job, now: notifications.finish(job, claimed, outcome, now, jitter),
-        {_counter(after, claimed.recipient, outcome): 1},
+        CommitOptions({_counter(after, claimed.recipient, outcome): 1}),
     )
     if after.notifications.pending:  # the job may be deferred for another that has no place
         services.due.notifications.schedule(job.id, services.store.now())

@@ -1,0 +1,75 @@
+"""Delete or replay one job: for a request, the command line, or a batch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jobs import inputs
+from jobs.domain import submission
+from jobs.domain.errors import UnknownJob, WrongStatus
+from jobs.domain.job import Job
+from jobs.domain.status import Status
+from jobs.services import Services
+from jobs.store.commit import CommitOptions
+from jobs.store.scripts import Command
+
+Runner = Callable[..., Any]  # runs a call that may wait for a bucket
+
+
+def _here(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return call(*args, **kwargs)
+
+
+def replay(
+    services: Services,
+    job: Job,
+    also: Sequence[Command] = (),
+    when: Callable[[Job], bool] = lambda _: True,
+) -> Job | None:
+    """Replay a job that failed, expired or was lost; None if it is none of these any more.
+
+    `also` are commands for the script that changes it, `when` is asked of the record that it
+    changes. Raises WrongStatus when the job's input is gone.
+    """
+    has_input = job.request.kept_input is not None and inputs.is_complete(job)
+    if job.task_id is None and not has_input:
+        raise WrongStatus("BFL never accepted this job, and its input was deleted")
+    timeouts = services.settings.timeouts
+
+    def step(current: Job, now: float) -> Job:
+        return submission.replay(current, now, timeouts) if when(current) else current
+
+    change = services.catalog.change(job.id, step, CommitOptions(commands=tuple(also)))
+    return change.after if change.written else None
+
+
+def delete(services: Services, job: Job, also: Sequence[Command] = (), run: Runner = _here) -> None:
+    """Delete a job's objects, then its record; after an interruption it can be repeated.
+
+    `also` are commands for the script that deletes the record. Raises UnknownJob when somebody
+    else deleted it meanwhile.
+    """
+    while not _delete_unchanged(services, job, also, run):  # it may have been stored meanwhile
+        known = services.catalog.recall(job.id)
+        if known is None:
+            raise UnknownJob
+        job = known
+    _delete_superseded(services, job, run)  # a rescue under way cannot commit any more
+
+
+def _delete_unchanged(services: Services, job: Job, also: Sequence[Command], run: Runner) -> bool:
+    for file in job.media:
+        run(services.storage.delete_with_companions, file.key)
+    for file in job.request.input_files:
+        run(services.storage.delete, file.key)
+    return services.store.delete(job, also)
+
+
+def _delete_superseded(services: Services, job: Job, run: Runner) -> None:
+    """Delete what earlier claims may have published; the only claim of a stored job left nothing.
+
+    A directory reads all names of a day for it.
+    """
+    if job.status is Status.STORED and job.claim.rescue_attempts == 1:
+        return
+    token = job.claim.fencing_token
+    run(services.storage.delete_superseded, job.id, job.created_at, token, named=())

@@ -1,0 +1,68 @@
+"""The jobs of a batch: those of a search, counted before anything is done to them."""
+
+import math
+import time
+from dataclasses import replace
+
+from jobs.domain.errors import CountChanged, CountRequired, InvalidField, TooManyJobs
+from jobs.domain.job import Job
+from jobs.domain.status import REPLAYABLE, Status
+from jobs.services import Services
+from jobs.store.batches import Action, Batch
+from jobs.store.search import Search
+
+JOBS_MAX = 100_000
+COUNT_SECONDS = 20.0  # routers close a connection that is silent for longer
+PAGE = 200
+
+
+def begin(
+    services: Services, action: Action, search: Search, count: int | None, key: str | None
+) -> Batch:
+    """Have the sweep act on all jobs of a search, if they are as many as the caller was told.
+
+    Raises CountRequired, CountChanged, TooManyJobs, QueueFull, and InvalidField for a status whose
+    jobs cannot be rescued.
+    """
+    now = services.store.now()
+    # To the millisecond, as callers read it.
+    until = min(math.inf if search.until is None else search.until, math.floor(now * 1000) / 1000)
+    fixed = replace(search, until=until, statuses=_statuses(action, search))
+    found = _count(services, fixed)
+    if count is None:
+        raise CountRequired(count=found, until=until)
+    if count != found:
+        raise CountChanged(count=found, until=until)
+    return services.batches.add(action, fixed, found, key, now)
+
+
+def includes(batch: Batch, job: Job) -> bool:
+    """Whether a job matches as it did when the batch began.
+
+    One that has ended since was in another status then; or this batch has rescued it already.
+    """
+    if batch.search is None or not batch.search.matches(job):
+        return False
+    return not (batch.search.statuses and job.status.terminal and job.end > batch.created_at)
+
+
+def _statuses(action: Action, search: Search) -> tuple[Status, ...]:
+    if action is Action.DELETE:
+        return search.statuses
+    found = tuple(one for one in search.statuses or sorted(REPLAYABLE) if one in REPLAYABLE)
+    if not found:
+        raise InvalidField("status", f"give some of {', '.join(sorted(REPLAYABLE))}")
+    return found
+
+
+def _count(services: Services, search: Search) -> int:
+    """Raises TooManyJobs."""
+    number, until = 0, time.monotonic() + COUNT_SECONDS
+    for jobs in services.catalog.walk(search, PAGE):
+        number += len(jobs)
+        if number > JOBS_MAX or time.monotonic() > until:
+            raise TooManyJobs(
+                f"more than {JOBS_MAX:,} jobs match, or counting them takes longer than "
+                f"{COUNT_SECONDS:.0f} s: narrow the filter with `since` and `until`"
+            )
+    return number

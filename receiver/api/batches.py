@@ -1,0 +1,122 @@
+"""Batches: delete or rescue all jobs that match, in two steps, and see how far they are."""
+
+from typing import Annotated, Literal
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from jobs.domain import errors
+from jobs.domain.timeline import rfc3339
+from jobs.store.batches import FAILED_LISTED_MAX, Action, Batch
+from jobs.views import Time
+from receiver.context import services
+from receiver.job_actions import begin_batch, load_batch
+from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
+from receiver.schemas.query import BatchQuery
+from receiver.schemas.responses import CountProblem
+
+blueprint = Blueprint("batches", __name__, url_prefix="/api")
+
+
+class FailedJobView(TypedDict):
+    """A job that could not be deleted or rescued."""
+
+    id: str
+    reason: str
+
+
+class BatchView(TypedDict):
+    """A batch of jobs that are deleted or rescued, and how far it is."""
+
+    id: str
+    action: Action
+    status: Literal["under way", "ended", "stopped"]
+    total: Annotated[int, Field(description="jobs that matched when it began")]
+    done: int
+    left: Annotated[int, Field(description="0 when it is over: some may have gone meanwhile")]
+    failed: Annotated[list[FailedJobView], Field(description=f"the first {FAILED_LISTED_MAX}")]
+    waits_for: Annotated[str | None, Field(description="why it does not go on at present")]
+    created_at: Time
+    ended_at: Time | None
+
+
+def batch_view(batch: Batch) -> BatchView:
+    status: Literal["ended", "stopped"] = "stopped" if batch.is_stopped else "ended"
+    return {
+        "id": batch.id,
+        "action": batch.action,
+        "status": status if batch.ended_at else "under way",
+        "total": batch.total,
+        "done": batch.done,
+        "left": batch.left,
+        "failed": [{"id": one.id, "reason": one.reason} for one in batch.failed_jobs],
+        "waits_for": batch.waits_for,
+        "created_at": rfc3339(batch.created_at),
+        "ended_at": rfc3339(batch.ended_at) if batch.ended_at else None,
+    }
+
+
+_SPEC = EndpointSpec(
+    scope="admin",
+    query=BatchQuery,
+    responses={
+        202: ResponseSpec("The batch; `Location` has its address.", BatchView),
+        409: ResponseSpec("`count_changed`: another number of jobs matches now.", CountProblem),
+        428: ResponseSpec("`count_required`: how many jobs match.", CountProblem),
+    },
+    errors=(errors.BadRequest, errors.TooManyJobs, errors.QueueFull),
+)
+
+
+@blueprint.delete("/jobs")
+@_SPEC
+def delete_jobs() -> ResponseReturnValue:
+    """Delete all jobs that match. Asked without `count`, it answers 428 with their number.
+
+    `count` and `until`, both sent back, begin the deletion of just these jobs, with their media and
+    inputs, whatever their status. At least one filter besides `until` must be given.
+    """
+    return _begin(Action.DELETE)
+
+
+@blueprint.post("/rescues")
+@_SPEC
+def rescue_jobs() -> ResponseReturnValue:
+    """Rescue all jobs that match and have failed, expired or are lost. In two steps.
+
+    Asked without `count`, it answers 428 with their number. `count` and `until`, both sent back,
+    have BFL asked again for just these. At least one filter besides `until` must be given.
+    """
+    return _begin(Action.RESCUE)
+
+
+def _begin(action: Action) -> ResponseReturnValue:
+    query = BatchQuery.read()
+    batch = begin_batch(services(), action, query.search(), query.count)
+    return batch_view(batch), 202, {"Location": f"/api/batches/{batch.id}"}
+
+
+@blueprint.get("/batches/<batch_id>")
+@EndpointSpec(
+    scope="admin",
+    responses={200: ResponseSpec("The batch.", BatchView)},
+    errors=(errors.UnknownBatch,),
+)
+def get_batch(batch_id: str) -> BatchView:
+    """Get a batch. It is kept for a week."""
+    return batch_view(load_batch(services(), batch_id))
+
+
+@blueprint.delete("/batches/<batch_id>")
+@EndpointSpec(
+    scope="admin",
+    responses={200: ResponseSpec("The batch, which is over.", BatchView)},
+    errors=(errors.UnknownBatch,),
+)
+def stop_batch(batch_id: str) -> BatchView:
+    """Stop a batch. What it has done stays done; nothing changes if it is over already."""
+    batch = load_batch(services(), batch_id)
+    services().batches.stop(batch.id, services().store.now())
+    return batch_view(load_batch(services(), batch_id))

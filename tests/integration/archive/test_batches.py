@@ -1,0 +1,220 @@
+"""Batches: the jobs of a search are deleted or replayed, each once, whatever happens meanwhile."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from jobs import batches
+from jobs.domain.errors import ArchiveUnavailable, CountChanged, CountRequired, StorageError
+from jobs.domain.job import Job
+from jobs.domain.report import Failure
+from jobs.domain.status import Status
+from jobs.domain.timeline import EventCode
+from jobs.services import Services
+from jobs.store.batches import Action, Batch, FailedJob
+from jobs.store.events import EventPosition
+from jobs.store.search import Search
+from tests.harness.archived import Archived, a_job
+from tests.integration.archive.conftest import Build
+from worker.batches import step
+
+OF_USER = Search(metadata=(("user", "7"),))
+JOBS = 60
+KILLED_SHARE = 0.02
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def stored(n: int, user: str = "7") -> Job:
+    return a_job(n, metadata={"user": user})
+
+
+def lost(n: int, user: str = "7") -> Job:
+    failure = Failure("no_final_word", "none")
+    return replace(stored(n, user), status=Status.LOST, error=failure, media=())
+
+
+def put(archived: Archived, jobs: list[Job]) -> list[Job]:
+    """Every second one in the archive alone, with an object for each file."""
+    for job in jobs:
+        for file in job.media:
+            archived.services.storage.write(file.key, b"x")
+    archived.evict(*jobs[::2])
+    archived.put(*jobs[1::2])
+    return jobs
+
+
+def begin(services: Services, action: Action, search: Search = OF_USER) -> Batch:
+    with pytest.raises(CountRequired) as asked:
+        batches.begin(services, action, search, None, None)
+    fixed = replace(search, until=asked.value.until)
+    return batches.begin(services, action, fixed, asked.value.count, None)
+
+
+def current(services: Services, batch: Batch) -> Batch:
+    found = services.batches.get(batch.id)
+    assert found
+    return found
+
+
+def work(services: Services, batch: Batch) -> Batch:
+    """Until it has ended."""
+    for _ in range(1000):
+        if current(services, batch).ended_at:
+            return current(services, batch)
+        step(services)
+    raise AssertionError("it never ends")
+
+
+def touched(services: Services, jobs: list[Job]) -> Counter[str]:
+    """How often each of these jobs was deleted or replayed."""
+    events = services.events.after(EventPosition.parse("0-1"), 10_000).events
+    found = Counter(event.job_id for event in events if event.is_deleted)
+    for job in services.catalog.load_many([job.id for job in jobs]).values():
+        codes = [one.event for one in job.timeline] if job else []
+        found[job.id if job else ""] += codes.count(EventCode.JOB_REPLAYED)
+    return +found
+
+
+class Mortal:
+    """Threads whose process is killed now and then, before a command of Redis or after it."""
+
+    def __init__(self, redis: Any, patch: pytest.MonkeyPatch) -> None:
+        self._random, self._execute = Random(7), redis.execute_command
+        self._life = threading.local()
+        patch.setattr(redis, "execute_command", self._execute_command)
+
+    def _execute_command(self, *words: Any, **options: Any) -> Any:
+        self._survive()
+        answer = self._execute(*words, **options)
+        self._survive()
+        return answer
+
+    def _survive(self) -> None:
+        if getattr(self._life, "is_mortal", False) and self._random.random() < KILLED_SHARE:
+            raise Killed
+
+    def call(self, call: Callable[[], object]) -> None:
+        self._life.is_mortal = True
+        with suppress(Killed):
+            call()
+        self._life.is_mortal = False
+
+
+@pytest.mark.parametrize("action", Action)
+def test_each_job_is_touched_once_by_two_sweeps_that_are_killed_all_the_time(
+    build: Build, action: Action, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that was replayed fails again at once, and matches again."""
+    archived, other = build(), build()
+    services = archived.services
+    monkeypatch.setattr("worker.batches.PAGE", 7)
+    make = stored if action is Action.DELETE else lost
+    jobs, others = put(archived, [make(n) for n in range(JOBS)]), [make(90, "8"), stored(91, "8")]
+    put(archived, others)
+    batch = begin(services, action)
+    assert batch.total == JOBS
+    mortal = Mortal(services.redis, monkeypatch)
+
+    def fail_again() -> None:
+        for job in services.listing.page(Search(statuses=(Status.SUBMITTED,)), 200, None).jobs:
+            services.store.change(job.id, lambda job, now: job.refused(now, "bfl_error", "no"))
+
+    def sweep(number: int) -> None:
+        built = (services, other.services)[number]
+        while not current(services, batch).ended_at:
+            mortal.call(lambda: step(built))
+            fail_again()
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(sweep, range(2)))
+    expected = dict.fromkeys([job.id for job in jobs], 1)
+    found = touched(services, [*jobs, *others])
+    assert {name: found[name] for name in expected} == expected
+    assert not {job.id for job in others} & found.keys()
+    ended = current(services, batch)
+    assert (ended.done, ended.left, ended.failed, ended.search) == (sum(found.values()), 0, 0, None)
+    kept = services.catalog.load_many([job.id for job in (*jobs, *others)])
+    assert len(kept) == (len(others) if action is Action.DELETE else JOBS + len(others))
+    if action is Action.DELETE:
+        assert [one.key for one in services.storage.list_objects()] == [
+            file.key for job in others for file in job.media
+        ]
+
+
+def test_jobs_that_came_or_ended_since_the_question_are_none_of_the_batch(
+    archived: Archived,
+) -> None:
+    services = archived.services
+    put(archived, [lost(n) for n in range(4)])
+    with pytest.raises(CountRequired) as asked:
+        batches.begin(services, Action.RESCUE, OF_USER, None, None)
+    new = replace(lost(9), created_at=services.store.now(), ended_at=services.store.now())
+    archived.put(new)
+    with pytest.raises(CountChanged) as changed:
+        batches.begin(services, Action.RESCUE, OF_USER, asked.value.count, None)
+    assert (asked.value.count, changed.value.count) == (4, 5)
+    fixed = replace(OF_USER, until=asked.value.until)
+    batch = batches.begin(services, Action.RESCUE, fixed, 4, None)
+    late = replace(lost(5), ended_at=services.store.now() + 1)  # it was under way at the question
+    archived.put(late)
+    assert work(services, batch).done == 4
+    assert not {new.id, late.id} & touched(services, [new, late]).keys()
+
+
+def test_a_batch_waits_for_database_and_storage_and_says_so(
+    archived: Archived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = archived.services
+    jobs = put(archived, [stored(n) for n in range(5)])  # the newest is in the archive
+    batch = begin(services, Action.DELETE)
+    for owner, name, error in (
+        (services.archive, "page", ArchiveUnavailable("database: is away")),
+        (services.storage, "delete", StorageError("storage: is away")),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, lambda *_, error=error, **__: (_ for _ in ()).throw(error))
+            patch.setattr(services.storage, "probe", services.storage.delete)
+            assert step(services) > 1
+        found = current(services, batch)
+        assert (found.waits_for, found.done, found.failed) == (str(error), 0, 0)
+    assert work(services, batch).done == len(jobs)
+
+
+def test_a_job_that_cannot_be_deleted_is_named_and_stops_no_other(archived: Archived) -> None:
+    services = archived.services
+    jobs = put(archived, [stored(n) for n in range(6)])
+    path = services.storage.local_path(jobs[3].media[0].key)
+    assert path
+    path.unlink()
+    path.mkdir()  # which cannot be deleted as a file
+    ended = work(services, begin(services, Action.DELETE))
+    assert (ended.total, ended.done, ended.failed, ended.left) == (6, 5, 1, 0)
+    assert [one.id for one in ended.failed_jobs] == [jobs[3].id]
+    assert services.catalog.load(jobs[3].id)
+
+
+def test_a_batch_that_is_stopped_does_nothing_more(
+    archived: Archived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = archived.services
+    put(archived, [stored(n) for n in range(6)])
+    monkeypatch.setattr("worker.batches.PAGE", 2)
+    batch = begin(services, Action.DELETE)
+    step(services)
+    services.batches.stop(batch.id, services.store.now())
+    step(services)
+    stopped = current(services, batch)
+    assert stopped.is_stopped and (stopped.done, stopped.search) == (2, None)
+    services.batches.advance(batch, None, [FailedJob("late", "of another sweep")], 0.0)
+    assert current(services, batch) == stopped
+    assert len(archived.walk(OF_USER)) == 4

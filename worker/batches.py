@@ -1,0 +1,91 @@
+"""Batches: delete or rescue the jobs of each, some at a time, wherever they are.
+
+It runs in a thread of the sweep process, so that a storage that hangs delays no job that is due.
+Any step may be killed and repeated, and several sweeps may take the same one at once.
+"""
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+
+from jobs import actions, batches
+from jobs.domain.errors import (
+    ArchiveUnavailable,
+    FluxkeepError,
+    StorageError,
+    StoreUnavailable,
+    UnknownJob,
+)
+from jobs.services import Services
+from jobs.store.batches import Action, Batch, FailedJob, count_done
+
+POLL_SECONDS = 1.0
+INTERVAL_SECONDS = 0.05
+RETRY_SECONDS = 5.0
+PAGE = 100
+PROBE_BYTES = 1
+
+log = logging.getLogger(__name__)
+
+
+def step(services: Services) -> float:
+    """Work off a page of each batch; return the seconds until the next step.
+
+    Raises StoreUnavailable.
+    """
+    under_way = services.batches.under_way()
+    if not under_way:
+        return POLL_SECONDS
+    advanced = [_advance(services, batch) for batch in under_way]
+    return INTERVAL_SECONDS if any(advanced) else RETRY_SECONDS
+
+
+def _advance(services: Services, batch: Batch) -> bool:
+    """False while the database or the storage is away."""
+    if batch.search is None:
+        return False
+    try:
+        page = services.catalog.page(batch.search, PAGE, batch.position)
+        failed = _act(services, batch, [job.id for job in page.jobs])
+    except (ArchiveUnavailable, StorageError) as error:
+        log.warning("batch %s waits: %s", batch.id, error)
+        services.batches.wait(batch, str(error))
+        return False
+    services.batches.advance(batch, page.last, failed, services.store.now())
+    return True
+
+
+def _act(services: Services, batch: Batch, job_ids: Iterable[str]) -> list[FailedJob]:
+    """Raises ArchiveUnavailable, StoreUnavailable, and StorageError while the storage is away."""
+    failed = []
+    for job_id in job_ids:
+        if not services.batches.is_under_way(batch.id):
+            break
+        try:
+            _act_on(services, batch, job_id)
+        except StoreUnavailable:
+            raise
+        except StorageError as error:
+            services.storage.probe(PROBE_BYTES)  # is it this job's object, or all of them?
+            failed.append(FailedJob(job_id, str(error)))
+        except FluxkeepError as error:
+            failed.append(FailedJob(job_id, str(error)))
+        except Exception as error:  # noqa: BLE001 - it concerns this job alone
+            # Its text is not logged: it may hold secrets.
+            log.error("job %s: unexpected %s", job_id, type(error).__name__)  # noqa: TRY400
+            failed.append(FailedJob(job_id, "an unexpected error occurred; the log has more"))
+    return failed
+
+
+def _act_on(services: Services, batch: Batch, job_id: str) -> None:
+    """Delete or replay a job, unless somebody else has done so meanwhile."""
+    job = services.catalog.recall(job_id)
+    if job is None or job.id != job_id or not batches.includes(batch, job):
+        return
+    if batch.action is Action.RESCUE:
+        when = partial(batches.includes, batch)
+        actions.replay(services, job, count_done(batch.id), when)
+        return
+    with suppress(UnknownJob):
+        actions.delete(services, job, count_done(batch.id))

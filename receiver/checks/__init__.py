@@ -37,6 +37,7 @@ CHECKS = (
     Check(redis.MEMORY, redis.check_memory, needs_redis=True),
     Check("worker", processes.check_worker, needs_redis=True),
     Check("sweep", processes.check_sweep, needs_redis=True),
+    Check("batches", processes.check_batches, needs_redis=True),
     Check("rescues", processes.check_rescues, needs_redis=True),
     Check("submissions", bfl.check_submissions, needs_redis=True),
     Check("credits", bfl.check_credits, needs_redis=True),

@@ -28,19 +28,20 @@ def check_sweep(context: Context) -> Iterator[Result]:
         why = f"{overdue:,} jobs have been due for more than 30 s"
         result = failed("sweep", why, "Start a second sweep process: this one cannot keep up.")
     yield result
-    yield _batches(context)
     if erasures := context.services.due.orphan_searches.first(ORPHAN_SEARCHES_MAX):
         why = f"the storage is searched for {len(erasures)} jobs that were deleted without a record"
         yield ok("erasures", why)
 
 
-def _batches(context: Context) -> Result:
+def check_batches(context: Context) -> Iterator[Result]:
+    """Raises StoreUnavailable."""
     under_way = context.services.batches.under_way()
     texts = [f"{one.action}: {one.left:,} of {one.total:,} jobs left" for one in under_way]
     why = "; ".join(texts) or "none is under way"
     if reason := next((one.waits_for for one in under_way if one.waits_for), None):
-        return warning("batches", f"{why}; waits: {reason.rstrip('.')}", "It goes on by itself.")
-    return ok("batches", why)
+        yield warning("batches", f"{why}; waits: {reason.rstrip('.')}", "It goes on by itself.")
+    else:
+        yield ok("batches", why)
 
 
 def check_rescues(context: Context) -> Iterator[Result]:

@@ -8,7 +8,16 @@ from tests.harness.command_line import CommandResult
 REDIS = ["redis", "redis_disk", "redis_eviction"]
 BEFORE_START = ["settings", *REDIS, "durability", "storage"]
 REMOTE = ["bfl", "outgoing", "public_url"]
-PROBES = [*BEFORE_START, "redis_memory", "worker", "sweep", "rescues", "submissions", "credits"]
+PROBES = [
+    *BEFORE_START,
+    "redis_memory",
+    "worker",
+    "sweep",
+    "batches",
+    "rescues",
+    "submissions",
+    "credits",
+]
 PROBES += ["models"]
 ALL = [*PROBES, *REMOTE]
 NEEDED = {

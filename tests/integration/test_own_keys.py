@@ -81,8 +81,8 @@ OF_ALL = (
     "GET /api/costs",
     "GET /api/costs?by=metadata.user&since=2025-10-01&until=2026-01-01",
 )
-# Decided otherwise: streams, announcing and batches have tests of their own here; the others name no job,
-# or are opened by something else than a key.
+# Decided otherwise: streams, announcing and batches have tests of their own here; the others name
+# no job, or are opened by something else than a key.
 ELSEWHERE = {
     *("GET /api/events", "GET /live", "GET /live/<job_id>", "PUT /api/jobs/<job_id>"),
     *("GET /api/batches/<batch_id>", "DELETE /api/batches/<batch_id>"),
@@ -219,8 +219,8 @@ def test_a_batch_is_of_own_jobs_and_seen_by_its_key_and_an_admin_alone(teams: Tw
     assert teams.client(ADMIN).delete(begun[ADMIN].headers["Location"]).json["status"] == "stopped"
     while teams.services.batches.under_way():
         batches.step(teams.services)
-    found = teams.services.catalog.load_many([job.id for some in jobs.values() for job in some])
-    assert found.keys() == {job.id for name in (THEIRS, None) for job in jobs[name]}
+    kept = teams.services.catalog.load_many([job.id for some in jobs.values() for job in some])
+    assert kept.keys() == {job.id for name in (THEIRS, None) for job in jobs[name]}
 
 
 def test_a_callback_of_nobody_s_task_belongs_to_the_first_key_that_announces_it(

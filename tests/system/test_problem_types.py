@@ -22,10 +22,11 @@ LISTED = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", prose(page("docs/api.md")), re
 IMAGE = "data:image/png;base64," + "QUJD" * 1000
 SUBMISSION = {"model": "flux-2-pro", "input": {"prompt": "a fox"}}
 # Tests of their own: a defect (test_problems), a request that stalls (the last one here), a
-# database that is away (system/archive), and budgets (integration/submitting/test_budgets).
+# database that is away (system/archive), budgets (integration/submitting/test_budgets), and more jobs
+# than a batch has (integration/archive).
 ELSEWHERE = {
     *("internal_error", "request_timeout", "too_many_waiting", "archive_unavailable"),
-    *("over_budget", "price_unknown"),
+    *("over_budget", "price_unknown", "too_many_jobs"),
 }
 
 
@@ -85,6 +86,10 @@ def unreadable_record(stack: Stack) -> Response:
     return answer
 
 
+def count_changed(stack: Stack) -> Response:
+    return stack.client.request("DELETE", "/api/jobs", params={"q": "nothing", "count": "9"})
+
+
 def queue_full(stack: Stack) -> Response:
     with stack.installation.redis.client() as redis:
         memory: Any = redis.info("memory")
@@ -134,6 +139,12 @@ PROVOKED: dict[str, tuple[Callable[[Stack], Response], str]] = {
         "This needs a key with scope submit.",
     ),
     "invalid_link": (lambda stack: stack.client.get("/media/forged"), "not signed here"),
+    "unknown_batch": (lambda stack: stack.client.get("/api/batches/nobody"), "No batch has"),
+    "count_required": (
+        lambda stack: post(stack, "/api/rescues?metadata.user=nobody"),
+        "with `count` and `until`",
+    ),
+    "count_changed": (count_changed, "Another number of jobs"),
     "unknown_job": (lambda stack: stack.client.get("/api/jobs/nobody"), "No job has this id."),
     "not_found": (lambda stack: stack.client.get("/api/nothing"), "`/docs`"),
     "method_not_allowed": (

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from jobs import batches
-from jobs.domain.errors import ArchiveUnavailable, CountChanged, CountRequired, StorageError
+from jobs.domain.errors import (
+    ArchiveUnavailable,
+    CountChanged,
+    CountRequired,
+    StorageError,
+    TooManyJobs,
+)
 from jobs.domain.job import Job
 from jobs.domain.report import Failure
 from jobs.domain.status import Status
@@ -21,7 +27,7 @@ from jobs.services import Services
 from jobs.store.batches import Action, Batch, FailedJob
 from jobs.store.events import EventPosition
 from jobs.store.search import Search
-from tests.harness.archived import Archived, a_job
+from tests.harness.archive_installation import Archived, a_job
 from tests.integration.archive.conftest import Build
 from worker.batches import step
 
@@ -158,8 +164,10 @@ def test_jobs_that_came_or_ended_since_the_question_are_none_of_the_batch(
     put(archived, [lost(n) for n in range(4)])
     with pytest.raises(CountRequired) as asked:
         batches.begin(services, Action.RESCUE, OF_USER, None, None)
-    new = replace(lost(9), created_at=services.store.now(), ended_at=services.store.now())
+    new = replace(lost(9), created_at=asked.value.until, ended_at=asked.value.until)
     archived.put(new)
+    while services.store.now() < asked.value.until + 0.002:
+        pass
     with pytest.raises(CountChanged) as changed:
         batches.begin(services, Action.RESCUE, OF_USER, asked.value.count, None)
     assert (asked.value.count, changed.value.count) == (4, 5)
@@ -169,6 +177,16 @@ def test_jobs_that_came_or_ended_since_the_question_are_none_of_the_batch(
     archived.put(late)
     assert work(services, batch).done == 4
     assert not {new.id, late.id} & touched(services, [new, late]).keys()
+
+
+@pytest.mark.parametrize("limit", ["JOBS_MAX", "COUNT_SECONDS"])
+def test_what_cannot_be_counted_is_refused(
+    archived: Archived, limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(archived, [stored(n) for n in range(4)])
+    monkeypatch.setattr(batches, limit, 0)
+    with pytest.raises(TooManyJobs, match="narrow the filter"):
+        batches.begin(archived.services, Action.DELETE, OF_USER, None, None)
 
 
 def test_a_batch_waits_for_database_and_storage_and_says_so(

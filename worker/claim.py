@@ -9,7 +9,13 @@ from secrets import token_hex
 from typing import Self
 
 from jobs.domain import submission
-from jobs.domain.errors import ClaimLost, NoFreeSlot, OverBudget, StoreUnavailable, UnreadableRecord
+from jobs.domain.errors import (
+    FluxkeepError,
+    NoFreeSlot,
+    OverBudget,
+    StoreUnavailable,
+    UnreadableRecord,
+)
 from jobs.domain.job import LEASE_SECONDS, Job
 from jobs.domain.status import Status
 from jobs.net import watchdog
@@ -29,6 +35,10 @@ HUNG_SECONDS = 10.0  # after its connections were cut, work that can end has end
 LATE_CHECK_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
+
+
+class ClaimLost(FluxkeepError):
+    """Another worker claimed the job, or it has ended."""
 
 
 class HeldClaim:

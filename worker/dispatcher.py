@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from jobs.domain.errors import ClaimLost, StoreUnavailable, UnknownJob
+from jobs.domain.errors import StoreUnavailable, UnknownJob
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
@@ -13,7 +13,7 @@ from jobs.net import watchdog
 from jobs.services import Services
 from jobs.store.pending import PendingWork
 from worker import poll, rescue, submit, thumbnails
-from worker.claim import Claims, HeldClaim
+from worker.claim import ClaimLost, Claims, HeldClaim
 from worker.shutdown import Shutdown
 
 HANDLERS: dict[Status, Callable[[Services, HeldClaim], None]] = {

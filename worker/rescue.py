@@ -19,7 +19,7 @@ from jobs.store.commit import NO_COUNTS
 from jobs.store.metrics import LIFE_LEFT, TIME_TO_STORED
 from worker import poll, published_objects
 from worker.backoff import backoff_seconds
-from worker.claim import HeldClaim
+from worker.claim import ClaimLost, HeldClaim
 from worker.file_rescue import STORAGE_SECONDS, Published, rescue_file
 
 BACKOFF_MIN_SECONDS = 2.0
@@ -45,7 +45,7 @@ def rescue(services: Services, claim: HeldClaim) -> None:
     """
     try:
         rescue_and_commit(services, claim)
-    except (errors.ClaimLost, errors.UnknownJob):
+    except (ClaimLost, errors.UnknownJob):
         published_objects.delete_superseded(services, claim.job)
         raise
     job = claim.job

@@ -52,7 +52,7 @@ def submit_job(services: Services, claim: HeldClaim) -> None:
     try:
         with _readable_input(services, claim) as (given, draft_link, files):
             attempt.send(given, draft_link, files)
-    except errors.InputLost as error:
+    except InputLost as error:
         attempt.refuse_unsent(Failure(ErrorCode.INPUT_LOST, str(error)))
     except errors.Invalid as error:
         attempt.refuse_unsent(Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
@@ -79,7 +79,7 @@ def _readable_input(
     with claim.silence(LEAST_SECONDS):  # a bucket may be slow
         kept = inputs.load(services.storage, claim.job)
         if kept is None:
-            raise errors.InputLost
+            raise InputLost
         given, draft_link = drafts.insert(services, kept, claim.job.request.draft)
     size = sum(part.size_bytes for part in parts_in(given))
     with (
@@ -92,6 +92,10 @@ def _readable_input(
 def requeue_unsent(services: Services, claim: HeldClaim, kind: str) -> None:
     """Requeue a job last after an unexpected error before anything was sent."""
     Attempt(services, claim).requeue_last(f"unexpected {kind}, before anything was sent")
+
+
+class InputLost(errors.FluxkeepError):
+    """The input of this submission is gone from the storage."""
 
 
 class Attempt:

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from jobs.bfl.model_names import MODEL
-from jobs.domain.errors import InvalidDocument
+from jobs.domain.errors import FluxkeepError
 from jobs.net import strict_json
 
 STEPS_MAX = 100_000  # through references and unions; BFL's own document takes 1,600
@@ -29,6 +29,10 @@ ModeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,64}\z")]
 Scalar = bool | int | float | Annotated[str, StringConstraints(max_length=200)] | None
 SOME, MANY = Field(min_length=1, max_length=100), Field(max_length=500)
 STRICT = ConfigDict(strict=True)
+
+
+class InvalidDocument(FluxkeepError):
+    """BFL's OpenAPI document cannot be used."""
 
 
 class Kind(StrEnum):

@@ -144,10 +144,7 @@ class RateLimited(FluxkeepError):
 
 
 class TooManyAnnounced(RateLimited):
-    """This key has announced `MAX_ANNOUNCED` jobs that BFL has not confirmed.
-
-    Announce more once BFL confirms them or they end.
-    """
+    """This key has announced `MAX_ANNOUNCED` jobs that BFL has not confirmed. Wait for these."""
 
 
 class IdempotencyKeyReused(FluxkeepError):
@@ -278,10 +275,6 @@ class MediaTooLarge(MediaRefused):
     code = ErrorCode.MEDIA_TOO_LARGE
 
 
-class InvalidDocument(FluxkeepError):
-    """BFL's OpenAPI document cannot be used."""
-
-
 class UnreadableRecord(FluxkeepError):
     """A record in Redis cannot be read. Run `flask --app receiver repair`."""
 
@@ -294,10 +287,6 @@ class Evicted(FluxkeepError):
         self.status = status
 
 
-class InputLost(FluxkeepError):
-    """The input of this submission is gone from the storage."""
-
-
 class ReportRefused(FluxkeepError):
     """The report is not about this job."""
 
@@ -308,7 +297,3 @@ class ReportRefused(FluxkeepError):
 
 class ForeignObject(FluxkeepError):
     """The object in the storage was not written by Fluxkeep."""
-
-
-class ClaimLost(FluxkeepError):
-    """Another worker claimed the job, or it has ended."""

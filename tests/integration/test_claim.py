@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 import pytest
 from redis import Redis
 
-from jobs.domain.errors import ClaimLost
 from jobs.domain.job import Job
 from jobs.store.job_store import JobStore
 from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX
 from tests.harness.reports import call_back, load
 from worker import claim as claim_module
-from worker.claim import Claims, HeldClaim
+from worker.claim import ClaimLost, Claims, HeldClaim
 
 
 def acquire(store: JobStore) -> HeldClaim:

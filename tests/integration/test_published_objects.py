@@ -9,7 +9,6 @@ import pytest
 from redis import Redis
 
 from jobs import sidecars
-from jobs.domain.errors import ClaimLost
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.storage.base import MediaStorage
@@ -22,6 +21,7 @@ from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox, Task
 from tests.sandbox.formats import JPEGS
 from worker import published_objects, rescue
+from worker.claim import ClaimLost
 
 
 @pytest.fixture(params=["directory", "bucket"])

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from redis import Connection, ConnectionPool, Redis
 
-from jobs.domain.errors import ClaimLost
 from jobs.domain.job import Job
 from jobs.domain.status import ReportKind, Status
 from jobs.store.job_store import JobStore
@@ -17,7 +16,7 @@ from jobs.store.search import Search
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from tests.harness.reports import TIMEOUTS, call_back, load
-from worker.claim import HeldClaim
+from worker.claim import ClaimLost, HeldClaim
 
 
 class CountingConnection(Connection):

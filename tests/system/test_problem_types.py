@@ -22,8 +22,8 @@ LISTED = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", prose(page("docs/api.md")), re
 IMAGE = "data:image/png;base64," + "QUJD" * 1000
 SUBMISSION = {"model": "flux-2-pro", "input": {"prompt": "a fox"}}
 # Tests of their own: a defect (test_problems), a request that stalls (the last one here), a
-# database that is away (system/archive), budgets (integration/submitting/test_budgets), and more jobs
-# than a batch has (integration/archive).
+# database that is away (system/archive), budgets (integration/submitting/test_budgets), and more
+# jobs than a batch has (integration/archive).
 ELSEWHERE = {
     *("internal_error", "request_timeout", "too_many_waiting", "archive_unavailable"),
     *("over_budget", "price_unknown", "too_many_jobs"),

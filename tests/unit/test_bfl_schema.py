@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from jobs.bfl import schema
-from jobs.bfl.schema import Endpoints, Kind, read_endpoints
+from jobs.bfl.schema import Endpoints, InvalidDocument, Kind, read_endpoints
 from jobs.bfl.schema_changes import differences
-from jobs.domain.errors import InvalidDocument
 from jobs.net import strict_json
 from tests.sandbox.document import Document
 

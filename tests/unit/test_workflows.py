@@ -39,6 +39,15 @@ def test_a_change_runs_what_continuous_integration_runs() -> None:
     assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "make test"
 
 
+def test_the_tests_run_on_the_oldest_python_and_on_that_of_image_and_buildpacks() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    oldest, newest = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert (ROOT / ".python-version").read_text() == f"{newest}\n"
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text()
+    assert dockerfile.count(f"FROM python:{newest}-slim") == dockerfile.count("FROM ")
+    assert f'requires-python = ">={oldest}"' in (ROOT / "pyproject.toml").read_text()
+
+
 def test_a_tag_builds_our_image() -> None:
     (build,) = [step["run"] for step in steps("image.yml") if step.get("name") == "Build"]
     assert "docker build --file deploy/Dockerfile" in build

@@ -1,0 +1,137 @@
+"""Pages of the dashboard and of the API over many archived jobs, after a start and warm.
+
+A web process over SQLite, with the newest jobs in Redis. `cold`: the process is new, and the
+system has nothing of the database in memory.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+
+from jobs.config import settings
+from jobs.domain.status import Status
+from jobs.services import Services
+from receiver.schemas.formats import format_cursor
+from tests.bench import archived_jobs, stored_jobs
+from tests.harness import Installation, RedisServer, stock
+from tests.harness.processes import cpu_seconds
+from tests.harness.required_settings import SECRETS
+from tests.harness.visitor import Visitor
+
+SIZE = 100_000
+HOT = 10_000  # jobs in Redis, newer than all others
+LIMIT = 50
+COLD_ROUNDS, WARM_UP, ROUNDS = 5, 3, 40
+
+Read = Callable[[], object]
+
+
+def main() -> None:
+    with TemporaryDirectory(prefix="fluxkeep-bench-") as name:
+        path = Path(name) / "archive.db"
+        archived_jobs.fill_sqlite(path, SIZE)
+        measure(Path(name), path, SIZE)
+
+
+def measure(directory: Path, database: Path, size: int) -> None:
+    """Print the table over a database that is filled."""
+    redis = RedisServer(directory / "redis")
+    given = {"DATABASE_URL": f"sqlite:///{database}", "LOG_LEVEL": "WARNING"}
+    installation = Installation(directory, redis, **given)
+    try:
+        _fill(redis, given | {"MEDIA_URL": (directory / "media").as_uri()}, size)
+        cold = _cold(installation, database, size)
+        installation.start("web")
+        warm = _Warm(installation, size)
+        print(
+            f"| {size:,} archived, {HOT:,} in Redis | cold | p50 | p95 | CPU of web, ms |"
+        )
+        print("|---|---|---|---|---|")
+        for what in _reads(installation, size, Random(1)):
+            times, cpu = warm.measured(what)
+            print(
+                f"| {what} | {max(cold[what]):.0f} | {median(times):.1f} "
+                f"| {quantiles(times, n=20)[-1]:.1f} | {cpu:.1f} |",
+                flush=True,
+            )
+    finally:
+        installation.close()
+        redis.kill()
+
+
+def _fill(redis: RedisServer, given: dict[str, str], size: int) -> None:
+    with redis.client() as client:
+        stock.put_in(client, (stored_jobs.stored(size + n) for n in range(HOT)))
+        services = Services(settings.load({**SECRETS, **given}), client)
+        newest = stored_jobs.position(size - 1).created_at
+        services.archive_moves.recount({Status.STORED: size}, newest, 0.0)
+
+
+def _cold(installation: Installation, database: Path, size: int) -> dict[str, list[float]]:
+    """Milliseconds of the first of each, in the order of a visit."""
+    found: dict[str, list[float]] = {}
+    for n in range(COLD_ROUNDS):
+        with database.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        installation.start("web")
+        for what, read in _reads(installation, size, Random(n)).items():
+            found.setdefault(what, []).append(_milliseconds(read))
+        installation.stop()
+    return found
+
+
+class _Warm:
+    """Milliseconds of each page, and the processor time of the web process."""
+
+    def __init__(self, installation: Installation, size: int) -> None:
+        self._reads = _reads(installation, size, Random(2))
+        (web,) = installation.web
+        self._pids = [web.pid, *web.offspring()]
+
+    def measured(self, what: str) -> tuple[list[float], float]:
+        read = self._reads[what]
+        for _ in range(WARM_UP):
+            read()
+        before = sum(map(cpu_seconds, self._pids))
+        times = [_milliseconds(read) for _ in range(ROUNDS)]
+        return times, (sum(map(cpu_seconds, self._pids)) - before) * 1000 / ROUNDS
+
+
+def _reads(installation: Installation, size: int, random: Random) -> dict[str, Read]:
+    visitor, client = Visitor(installation.url), installation.client()
+
+    def a_job(first: int, count: int) -> str:
+        return stored_jobs.position(first + random.randrange(count)).id
+
+    def page(path: str, **query: str) -> None:
+        visitor.get(path, **query).raise_for_status()
+
+    def listed(**query: str) -> None:
+        client.jobs(limit=LIMIT, **query)
+
+    def anywhere() -> str:
+        return format_cursor(stored_jobs.position(random.randrange(size)))
+
+    words = archived_jobs.vocabulary()[0]
+    return {
+        "gallery": lambda: page("/"),
+        "gallery, `stored`": lambda: page("/", status="stored"),
+        "gallery, a word": lambda: page("/", q=random.choice(words[:200])),
+        "gallery, a user": lambda: page("/", **{"metadata.user": "00042"}),
+        "page of a job in Redis": lambda: page(f"/jobs/{a_job(size, HOT)}"),
+        "page of an archived job": lambda: page(f"/jobs/{a_job(0, size)}"),
+        "list of 50, the newest": listed,
+        "list of 50, anywhere": lambda: listed(cursor=anywhere()),
+        "list of 50, `lost`": lambda: listed(status="lost", cursor=anywhere()),
+        "an archived job": lambda: client.job(a_job(0, size)),
+    }
+
+
+def _milliseconds(read: Read) -> float:
+    started = time.perf_counter()
+    read()
+    return (time.perf_counter() - started) * 1000

@@ -94,8 +94,8 @@ class Database(ABC):
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
-        for _ in range(self._free.qsize()):
-            if connection := self._free.get():
+        for connection in [self._free.get() for _ in range(self._free.qsize())]:
+            if connection:
                 self._close(connection)
             self._free.put(None)
 

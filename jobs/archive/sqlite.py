@@ -56,9 +56,13 @@ class SqliteDatabase(Database):
             opened = sqlite3.connect(
                 self._path, isolation_level=None, check_same_thread=False, cached_statements=0
             )
-            for setting in _SETTINGS:
-                opened.execute(setting)
-            return _Connection(opened, _identity(self._path), _migrate(opened))
+            try:
+                for setting in _SETTINGS:
+                    opened.execute(setting)
+                return _Connection(opened, _identity(self._path), _migrate(opened))
+            except BaseException:
+                opened.close()
+                raise
         except sqlite3.Error as error:
             raise ConnectionLost(_name(error)) from None
         except OSError as error:

@@ -30,12 +30,23 @@ def decode(record: bytes) -> Job:
     version, _, rest = record.partition(b" ")
     if not rest.startswith(_FORMAT):
         raise UnreadableRecord
-    body = rest.removeprefix(_FORMAT)
     try:
-        text = body if body.startswith(_BRACE) else zlib.decompress(body)
+        text = _text(rest.removeprefix(_FORMAT))
         return ADAPTER.validate_json(text).evolve(version=int(version))
     except (ValidationError, ValueError, zlib.error):
         raise UnreadableRecord from None
+
+
+def text_of(record: bytes) -> bytes:
+    """The JSON of a record; empty if it is unreadable."""
+    try:
+        return _text(record.partition(b" ")[2].removeprefix(_FORMAT))
+    except zlib.error:
+        return b""
+
+
+def _text(body: bytes) -> bytes:
+    return body if body.startswith(_BRACE) else zlib.decompress(body)
 
 
 @lru_cache(maxsize=RECORDS_CACHED)  # lists are read again and again; a Job never changes

@@ -90,13 +90,14 @@ class JobListing:
         """
         with unavailable():
             walked, is_exact = self._smallest(search, before)
+            required = search.required_texts()
             found: list[tuple[Position, Job]] = []
             jobs_read, position = 0, before
             while True:
                 needed = limit - len(found) + 1
                 count = needed if is_exact else max(needed, STRIDE)
                 run = self._positions(walked, count, position, search)
-                jobs = self.load_jobs([one.id for one in run])
+                jobs = self.load_jobs([one.id for one in run], required)
                 known = ((one, jobs.get(one.id)) for one in run)
                 found += [(one, job) for one, job in known if job and search.matches(job)]
                 jobs_read += len(run)
@@ -159,19 +160,35 @@ class JobListing:
         ready = [job for job in self.load_jobs([*ids]).values() if job.status is Status.READY]
         return sorted(ready, key=lambda job: job.delivery.expire_at or job.deadline)[:limit]
 
-    def load_jobs(self, job_ids: Sequence[str]) -> dict[str, Job]:
-        """Load jobs by their ids; missing and unreadable ones are left out."""
-        found = load_records(self._redis, job_ids).items()
+    def load_jobs(self, job_ids: Sequence[str], required: Sequence[bytes] = ()) -> dict[str, Job]:
+        """Load jobs by their ids; missing and unreadable ones are left out.
+
+        So are records that lack a required text.
+        """
+        found = load_records(self._redis, job_ids, required).items()
         return {job_id: job for job_id, job in found if job}
 
 
-def load_records(redis: Any, job_ids: Iterable[str]) -> dict[str, Job | None]:
+def load_records(
+    redis: Any, job_ids: Iterable[str], required: Sequence[bytes] = ()
+) -> dict[str, Job | None]:
     """Load the records with these ids; None stands for an unreadable one."""
     ids = list(dict.fromkeys(job_ids))
     with unavailable():
         found = redis.mget([RECORD_PREFIX + job_id for job_id in ids]) if ids else []
-    records = ((job_id, raw) for job_id, raw in zip(ids, found, strict=True) if raw)
+    records = [(job_id, raw) for job_id, raw in zip(ids, found, strict=True) if raw]
+    if required:
+        records = [(job_id, raw) for job_id, raw in records if _may_have(raw, required)]
     return {job_id: codec.decode_if_readable(raw) for job_id, raw in records}
+
+
+def _may_have(record: bytes, required: Sequence[bytes]) -> bool:
+    """False if a record surely lacks a text: seen in a quarter of the time that reading it takes.
+
+    Letters beyond ASCII may fold into a text that is not there.
+    """
+    text = codec.text_of(record).lower()
+    return not text.isascii() or rb"\u" in text or all(one in text for one in required)
 
 
 def longest_wait(ready: Iterable[Job], now: float) -> float:

@@ -124,6 +124,13 @@ class Search:
             found.append(tuple(keys.STATUS_PREFIX + status for status in statuses))
         return found
 
+    def required_texts(self) -> tuple[bytes, ...]:
+        """What the JSON of each match has in it, in small letters, if all of it is ASCII."""
+        words = search_words.phrases(self.words) if self.words is not None else ()
+        texts = [word for phrase in words for word in phrase.split() if word.isascii()]
+        texts += [] if self.seed is None else [str(self.seed)]
+        return tuple(text.encode() for text in [*texts, *filter(None, [self.sha256])])
+
     def matches(self, job: Job) -> bool:
         """Whether a record matches; an index can be a moment older than the record."""
         return (

@@ -109,6 +109,7 @@ def test_processes_that_come_and_go_leave_the_log_of_a_file_to_those_that_stay(
         subprocess.run(program, check=True, timeout=60)
         assert sum(archive.counts().values()) == n + 1
     archive.close()
+    assert set(archive._database._free.queue) == {None}  # noqa: SLF001 - both are closed
 
 
 def test_a_full_disk_is_noted_once_until_there_is_room(

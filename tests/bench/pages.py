@@ -47,9 +47,7 @@ def measure(directory: Path, database: Path, size: int) -> None:
         cold = _cold(installation, database, size)
         installation.start("web")
         warm = _Warm(installation, size)
-        print(
-            f"| {size:,} archived, {HOT:,} in Redis | cold | p50 | p95 | CPU of web, ms |"
-        )
+        print(f"| {size:,} archived, {HOT:,} in Redis | cold | p50 | p95 | CPU of web, ms |")
         print("|---|---|---|---|---|")
         for what in _reads(installation, size, Random(1)):
             times, cpu = warm.measured(what)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from redis import Redis
 
@@ -118,7 +119,7 @@ def _emptied(redis: Redis, key: str) -> None:
     wait_for(f"none in {key}", lambda: not redis.zcard(key), 300)
 
 
-def _pages(client: Client, count: int) -> list[dict[str, object]]:
+def _pages(client: Client, count: int) -> list[dict[str, Any]]:
     for _ in range(count):
         found = client.jobs(limit=LIMIT)
     return found

@@ -67,7 +67,7 @@ def job_result(services: Services, job: Job) -> Message:
 def _message(services: Services, job: Job) -> str:
     if job.status is Status.STORED:
         return "The links expire; `get_job` gives new ones."
-    if job.moderation:
+    if job.moderation and job.status.terminal:
         reasons = ", ".join(job.moderation.reasons) or "without a reason"
         again = "The same would be refused again: change the prompt or the images."
         return f"BFL's moderation refused the {job.moderation.stage} ({reasons}). {again}"

@@ -35,7 +35,8 @@ ABILITIES = {
     "capabilities": {"tools": {}, "resources": {}},
     "instructions": "Fluxkeep generates images and videos with FLUX models and keeps them. "
     "`generate` and `edit` cost credits. When a job is not done after the wait, call "
-    "`wait_for_job` with its id until it is; never generate it again.",
+    "`wait_for_job` with its id until it is. When an answer is lost, `search_jobs` has the job: "
+    "another `generate` would cost again.",
 }
 
 blueprint = Blueprint("mcp", __name__)

@@ -1,7 +1,9 @@
 """`POST /mcp` answers each message as the specification says, in each of its revisions."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,7 +178,7 @@ def test_an_error_of_a_tool_says_what_to_change(
 
 def test_a_submitted_job_is_told_though_nobody_can_wait_for_it(app: Flask) -> None:
     """An error would have the agent submit, and pay, again."""
-    broker = context_of(app)
+    broker = broker_of(app)
     taken = [broker.subscribe(None, f"key-{n}") for n in range(SUBSCRIBERS_MAX)]
     result = post(app, tool("generate", prompt="full", wait=5)).json["result"]
     assert "isError" not in result
@@ -186,7 +188,21 @@ def test_a_submitted_job_is_told_though_nobody_can_wait_for_it(app: Flask) -> No
         broker.unsubscribe(one)
 
 
-def context_of(app: Flask) -> Broker:
+def test_a_submitted_job_is_told_though_redis_goes_away(
+    redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = {"REDIS_URL": redis_server.url, "MEDIA_URL": tmp_path.as_uri()}
+    app = create_app(for_web(load(SECRETS | where)))
+    broker = broker_of(app)
+    monkeypatch.setattr(broker, "subscribe", lambda *_: redis_server.kill())
+    monkeypatch.setattr(broker, "unsubscribe", lambda _: None)
+    result = post(app, tool("generate", prompt="a", wait=5)).json["result"]
+    assert "Redis does not answer" in (text := result["content"][0]["text"])
+    assert re.search("Call `wait_for_job` with the id [0-9a-f-]{36}", text), text
+    broker.close()
+
+
+def broker_of(app: Flask) -> Broker:
     parts: context.Parts = app.extensions[context.NAME]
     return parts.get(Broker)
 

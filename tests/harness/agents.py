@@ -7,20 +7,18 @@ from typing import Any
 
 from tests.harness.third_party_clients import PROGRAMS, RUN_SECONDS, environment, javascript
 
-# By revision: the Python client begins with the newest, and can be told to shake hands.
-CLIENTS = ("python", "python with a handshake", "typescript")
-REVISIONS = dict(zip(CLIENTS, ("2026-07-28", "2025-11-25", "2025-11-25"), strict=True))
+# Each with the revision that it agrees on: only the older one shakes hands.
+CLIENTS = {"python": "2026-07-28", "typescript": "2025-11-25"}
 
 Call = tuple[Any, ...]  # a method of the client, and its arguments
 
 
 def talk(client: str, url: str, key: str, *calls: Call) -> list[dict[str, Any]]:
     """The answers to calls in one session. Raises CalledProcessError."""
-    is_python = client.startswith("python")
-    mode = "legacy" if "handshake" in client else "auto"
+    is_python = client == "python"
     program = str(PROGRAMS / ("mcp_session.py" if is_python else "mcp_session.mjs"))
     command = [sys.executable, program] if is_python else [*javascript(), program]
-    given = {"url": f"{url}/mcp", "key": key, "mode": mode, "calls": calls}
+    given = {"url": f"{url}/mcp", "key": key, "calls": calls}
     done = subprocess.run(
         command,
         input=json.dumps(given),
@@ -31,7 +29,7 @@ def talk(client: str, url: str, key: str, *calls: Call) -> list[dict[str, Any]]:
         text=True,
     )
     revision, *answers = json.loads(done.stdout)
-    assert revision == REVISIONS[client]
+    assert revision == CLIENTS[client]
     return list(answers)
 
 

@@ -20,8 +20,7 @@ SLOW = {"seconds": 1.0, "strict": False, "progress_events": 2}
 TOOLS = ["generate", "edit", "get_job", "wait_for_job", "search_jobs", "list_models", "budget"]
 
 
-WITHOUT_HANDSHAKE = ("python", "typescript")
-SPENDERS = {client: f"spending-key-of-{client}" for client in WITHOUT_HANDSHAKE}
+SPENDERS = {client: f"spending-key-of-{client}" for client in CLIENTS}
 _ENTRIES = [f"{client}:{key}:submit:budget=4/day" for client, key in SPENDERS.items()]
 SETTINGS = {"API_KEYS": ",".join([str(DEFAULTS["API_KEYS"]), *_ENTRIES])}
 
@@ -42,8 +41,8 @@ class Conversation(NamedTuple):
 
 @pytest.fixture(scope="module", params=CLIENTS)
 def conversation(request: pytest.FixtureRequest, stack: Stack) -> Conversation:
-    client, url = request.param, stack.installation.url
-    word = client.replace(" ", "")
+    client = word = request.param
+    url = stack.installation.url
     image = {"input": {"sandbox": QUICK, "seed": 7}}
     moderated = {"input": {"sandbox": {**QUICK, "outcome": "request_moderated"}}}
     video = {"model": "flux-3-video", "input": {"sandbox": SLOW}}
@@ -158,7 +157,7 @@ def test_jobs_are_found_listed_and_read(conversation: Conversation) -> None:
     assert "No job has this id" in unknown["error"]["message"]
 
 
-@pytest.mark.parametrize("client", WITHOUT_HANDSHAKE)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_key_that_may_only_read_is_told_so(stack: Stack, client: str) -> None:
     job = stack.posted()
     task, before = stack.task(job), len(stack.sandbox.tasks())
@@ -176,7 +175,7 @@ def test_a_key_that_may_only_read_is_told_so(stack: Stack, client: str) -> None:
     assert len(stack.sandbox.tasks()) == before
 
 
-@pytest.mark.parametrize("client", WITHOUT_HANDSHAKE)
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_spent_budget_ends_a_loop_before_bfl_is_asked(stack: Stack, client: str) -> None:
     before = len(stack.sandbox.tasks())
     again: Call = ("call_tool", "generate", {"prompt": "again", "input": {"sandbox": QUICK}})

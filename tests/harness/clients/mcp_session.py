@@ -14,7 +14,7 @@ async def run(asked: dict[str, Any]) -> list[Any]:
     headers = {"x-key": asked["key"]}
     async with AsyncClient(headers=headers, timeout=60) as http:
         transport = streamable_http_client(asked["url"], http_client=http)
-        async with Client(transport, mode=asked["mode"]) as client:
+        async with Client(transport) as client:
             return [
                 client.protocol_version,
                 *[await _call(client, call) for call in asked["calls"]],

@@ -6,7 +6,7 @@ from flask import g, has_request_context, request
 
 from jobs.config import api_keys
 from jobs.config.api_keys import ApiKey, Scope
-from jobs.domain.errors import Forbidden, StoreUnavailable, Unauthorized, WrongKey
+from jobs.domain.errors import StoreUnavailable, Unauthorized, WrongKey
 from receiver import rate_limits
 from receiver.context import services
 
@@ -35,8 +35,7 @@ def authenticate(key: str) -> ApiKey:
 def require_scope(scope: Scope) -> None:
     """Raises Unauthorized, RateLimited, and Forbidden for a key without this scope."""
     g.api_key = authenticate(request_key())
-    if not g.api_key.has_scope(scope):
-        raise Forbidden(f"This needs a key with scope {scope}.")
+    g.api_key.require_scope(scope)
 
 
 def current_key_name() -> str | None:

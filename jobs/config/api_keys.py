@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Self, get_args
 from pydantic import SecretStr
 
 from jobs.domain.budgets import Budget
+from jobs.domain.errors import Forbidden
 
 Scope = Literal["read", "submit", "admin"]
 # Each scope includes the ones before it.
@@ -64,6 +65,11 @@ class ApiKey(NamedTuple):
         """Whether the key may do what needs this scope."""
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
 
+    def require_scope(self, scope: Scope) -> None:
+        """Raises Forbidden."""
+        if not self.has_scope(scope):
+            raise Forbidden(f"This needs a key with scope {scope}.")
+
     @property
     def digest(self) -> bytes:
         """SHA-256 of the key, to compare with that of a presented key."""
@@ -74,8 +80,8 @@ class ApiKey(NamedTuple):
     @property
     def setting(self) -> str:
         """The key as an item of API_KEYS."""
-        options = f":{OWN}" * self.own + "".join(f":{BUDGET}{one}" for one in self.budgets)
-        return f"{self.name}:{self.key.get_secret_value()}:{self.scope}{options}"
+        options = [*([OWN] if self.own else []), *(f"{BUDGET}{one}" for one in self.budgets)]
+        return ":".join([self.name, self.key.get_secret_value(), self.scope, *options])
 
 
 def digest(key: str) -> bytes:

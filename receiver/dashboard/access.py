@@ -13,7 +13,6 @@ from flask import g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs.config.api_keys import Scope
-from jobs.domain.errors import Forbidden
 from receiver.dashboard import csrf, form_body, session
 
 P = ParamSpec("P")
@@ -36,8 +35,7 @@ def requires_scope(scope: Scope, *, uploads: bool = False) -> Callable[[View[P]]
             if visitor is None:
                 # By GET: a change is not repeated after the login.
                 return redirect(url_for("dashboard.login.show", next=current_path()), 303)
-            if not visitor.has_scope(scope):
-                raise Forbidden(f"This needs a key with scope {scope}.")
+            visitor.require_scope(scope)
             g.api_key = visitor
             session.renew()
             if request.method != "POST":

@@ -9,14 +9,13 @@ from flask import g
 from jobs.bfl import model_names
 from jobs.bfl.schema import Endpoint
 from jobs.config.api_keys import Scope
-from jobs.domain.errors import Forbidden, Invalid
+from jobs.domain.errors import Invalid
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
-from jobs.domain.media_references import map_leaves
 from jobs.domain.status import Status
 from jobs.domain.timeline import rfc3339
 from jobs.domain.timeouts import typical_seconds
-from jobs.input_parts import InputPart, parts_in
+from jobs.input_parts import parts_in
 from jobs.store.search import Search
 from receiver import ownership
 from receiver.api.budget import KeyBudgets, key_budgets
@@ -26,7 +25,7 @@ from receiver.job_actions import load_job
 from receiver.mcp import content, schemas
 from receiver.mcp.images import JOB_URI, with_images
 from receiver.openapi.schemas import standalone
-from receiver.schemas.bodies import validate, validate_with_input
+from receiver.schemas.bodies import validate_with_input
 
 METADATA = {"made by": "an agent"}
 WITH_PARTS = {"prompt", "images", "input"}  # arguments that may hold images and long texts
@@ -52,14 +51,11 @@ class Tool(NamedTuple):
 
     def call(self, given: Mapping[str, Any]) -> Any:
         """Raises Forbidden, Invalid, and what the function raises."""
-        if not g.api_key.has_scope(self.scope):
-            raise Forbidden(f"This needs a key with scope {self.scope}.")
+        g.api_key.require_scope(self.scope)
         with_parts = {name for name, value in given.items() if any(parts_in(value))}
         if wrong := with_parts - WITH_PARTS:
             raise Invalid([{"field": name, "message": "it is too long"} for name in wrong])
-        plain = map_leaves(given, lambda leaf: "" if isinstance(leaf, InputPart) else leaf)
-        arguments = validate(self.arguments, plain)
-        return self.run(arguments.model_copy(update={name: given[name] for name in with_parts}))
+        return self.run(validate_with_input(self.arguments, given, with_parts))
 
     def describe(self) -> dict[str, Any]:
         name, is_read = self.run.__name__, self.scope == "read"

@@ -1,7 +1,7 @@
 """JSON request bodies: parsing and validation."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
@@ -105,13 +105,13 @@ def validate_body(model: type[Model], raw: bytes) -> Model:
     return validate(model, strict_json.load_object(raw))
 
 
-def validate_with_input(model: type[Model], value: dict[str, Any]) -> Model:
-    """Validate an object whose `input` has parts, which no model knows. Raises Invalid."""
-    given = value.get("input")
-    if not isinstance(given, dict):
-        return validate(model, value)
+def validate_with_input(
+    model: type[Model], value: Mapping[str, Any], names: Iterable[str] = ("input",)
+) -> Model:
+    """Validate an object with parts in `input`, or in members of these names. Raises Invalid."""
+    given = {name: value[name] for name in names if name in value}
     plain = map_leaves(given, lambda leaf: "" if isinstance(leaf, InputPart) else leaf)
-    return validate(model, {**value, "input": plain}).model_copy(update={"input": given})
+    return validate(model, {**value, **plain}).model_copy(update=given)
 
 
 def validate(model: type[Model], value: dict[str, Any]) -> Model:

@@ -15,7 +15,17 @@ from jobs.config import settings
 from jobs.domain.errors import FluxkeepError
 from jobs.services import Services, for_web
 from receiver import context, dashboard, health, media, problem_details, state, webhook
-from receiver.api import batches, bfl_compat, budget, costs, events, jobs, repeats, submissions
+from receiver.api import (
+    batches,
+    bfl_compat,
+    budget,
+    costs,
+    downloads,
+    events,
+    jobs,
+    repeats,
+    submissions,
+)
 from receiver.mcp import endpoint as mcp
 from receiver.openapi import document as openapi
 from receiver.thread_pool import run_in_database_thread
@@ -24,7 +34,7 @@ from receiver.thread_pool import run_in_database_thread
 BOOT_FAILED = 3
 HSTS_SECONDS = 365 * 86400
 PARTS = (
-    *(webhook, submissions, repeats, bfl_compat, jobs, batches, events),
+    *(webhook, submissions, repeats, bfl_compat, jobs, batches, downloads, events),
     *(costs, budget, mcp, media, health, openapi),
 )
 

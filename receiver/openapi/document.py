@@ -11,7 +11,7 @@ from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 
 VERSION = "0.1.0"
 TAGS = {  # the blueprints of each, in the order of the document
-    "Jobs": ("submissions", "repeats", "api", "batches"),
+    "Jobs": ("submissions", "repeats", "api", "batches", "downloads"),
     "Watching": ("events",),
     "Media": ("media",),
     "Callbacks": ("webhook",),

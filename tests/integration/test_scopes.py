@@ -37,6 +37,7 @@ NEEDED: dict[str, Scope] = {
     "DELETE /api/jobs": "admin",
     "POST /api/rescues": "admin",
     "GET /api/batches/<batch_id>": "admin",
+    "GET /api/jobs.zip": "read",
     "DELETE /api/batches/<batch_id>": "admin",
     "POST /api/jobs/<job_id>/repeats": "submit",
     "GET /api/costs": "read",

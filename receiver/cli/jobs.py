@@ -1,32 +1,50 @@
 """`jobs`: list jobs, show one, replay or delete some."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from textwrap import shorten
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from jobs import inputs, views
-from jobs.domain.errors import FluxkeepError, as_sentence
+from jobs.domain.errors import CountRequired, FluxkeepError, as_sentence
 from jobs.domain.status import Status
 from jobs.services import Services
+from jobs.store.batches import Action, Batch
+from jobs.store.search import Search
 from receiver.cli.base import Command, example, full_id, pairs, plain, sentence, services
-from receiver.job_actions import delete_or_erase, load_job, replay_job
-from receiver.schemas.query import PAGE_MAX, ListQuery
+from receiver.cli.submit import INTERRUPTED, POLL_SECONDS
+from receiver.job_actions import begin_batch, delete_or_erase, load_batch, load_job, replay_job
+from receiver.schemas.query import PAGE_MAX, FilterQuery
 
 LIST_DEFAULT = 20
 DELETED = {True: "deleted", False: "has no record; the storage is searched for its objects"}
+QUESTIONS = {
+    Action.DELETE: "Delete {:,} jobs with their media and inputs, for ever?",
+    Action.RESCUE: "Ask BFL again for {:,} jobs?",
+}
 COLUMN_WIDTHS = {"id": 36, "status": 9, "model": 20, "created_at": 24, "prompt": 50}
 FILTERS = ("q", "model", "source", "since", "until", "repeats", "seed", "sha256", "key")
 
 
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
     """Options with the names and meanings of the API's parameters."""
+    command = click.option(
+        "--metadata", multiple=True, callback=pairs, help="name=value. Repeatable."
+    )(command)
     for name in reversed(FILTERS):
-        described = as_sentence(ListQuery.model_fields[name].description or "")
+        described = as_sentence(FilterQuery.model_fields[name].description or "")
         command = click.option(f"--{name}", help=described)(command)
-    return command
+    status = click.Choice([*map(str, Status)])
+    return click.option("--status", type=status, multiple=True, help="Repeatable.")(command)
+
+
+def _search(filters: Mapping[str, Any]) -> Search:
+    """Raises InvalidField."""
+    return FilterQuery.parse({name: given for name, given in filters.items() if given}).search()
 
 
 @click.group(epilog=example("jobs list --status failed"))
@@ -35,24 +53,14 @@ def jobs() -> None:
 
 
 @jobs.command("list", cls=Command, epilog=example("jobs list --status failed --limit 50"))
-@click.option("--status", type=click.Choice([*map(str, Status)]), multiple=True, help="Repeatable.")
 @_filters
-@click.option("--metadata", multiple=True, callback=pairs, help="name=value. Repeatable.")
 @click.option("--limit", type=click.IntRange(1, PAGE_MAX), default=LIST_DEFAULT, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the jobs as a JSON list.")
-def list_jobs(
-    status: tuple[str, ...],
-    metadata: dict[str, str],
-    limit: int,
-    *,
-    as_json: bool,
-    **filters: str | None,
-) -> None:
+def list_jobs(limit: int, *, as_json: bool, **filters: Any) -> None:
     """List jobs, newest first, by the filters of the API."""
-    given = {name: text for name, text in filters.items() if text is not None}
-    query = ListQuery.parse({"status": list(status), "metadata": metadata, **given})
+    search = _search(filters)
     built = services()
-    page = built.catalog.page(query.search(), limit, None)
+    page = built.catalog.page(search, limit, None)
     found = views.job_views(built, page.jobs)
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -85,26 +93,81 @@ def show(job_id: str) -> None:
     click.echo(json.dumps(views.job_view_with_input(built, job), indent=2))
 
 
-@jobs.command("rescue", cls=Command, epilog=example("jobs rescue 5c1f0a2e 77aa01bc"))
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
-def rescue(job_ids: tuple[str, ...]) -> None:
-    """Ask BFL again for jobs that failed, expired or were lost, and store their media."""
-    built = services()
-    _for_each(built, job_ids, lambda job_id: replay_job(built, job_id).status)
+def _several(command: Callable[..., None]) -> Callable[..., None]:
+    """Ids or filters, and whether to ask."""
+    command = click.option("--yes", is_flag=True, help="Do not ask.")(_filters(command))
+    return click.argument("job_ids", metavar="[ID...]", nargs=-1)(command)
 
 
-@jobs.command("delete", cls=Command, epilog=example("jobs delete 5c1f0a2e 77aa01bc"))
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
-def delete(job_ids: tuple[str, ...]) -> None:
-    """Delete jobs with their media and inputs, for ever.
+@jobs.command("rescue", cls=Command, epilog=example("jobs rescue --status expired --key app"))
+@_several
+def rescue(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
+    """Ask BFL again for jobs that failed, expired or were lost, and store their media.
 
-    The sweep searches the storage for the objects of a job whose record is gone.
+    Give ids, or filters for all jobs that match: the sweep works them off.
     """
     built = services()
-    _for_each(built, job_ids, lambda job_id: DELETED[delete_or_erase(built, job_id)])
+    if _are_named(job_ids, filters):
+        _for_each(built, job_ids, lambda job_id: replay_job(built, job_id).status)
+    _act_on_all(built, Action.RESCUE, _search(filters), yes=yes)
 
 
-def _for_each(services: Services, job_ids: tuple[str, ...], act: Callable[[str], str]) -> None:
+@jobs.command("delete", cls=Command, epilog=example("jobs delete --metadata user=7"))
+@_several
+def delete(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
+    """Delete jobs with their media and inputs, for ever.
+
+    Give ids, or filters for all jobs that match: the sweep works them off. It searches the storage
+    for the objects of an id whose record is gone.
+    """
+    built = services()
+    if _are_named(job_ids, filters):
+        _for_each(built, job_ids, lambda job_id: DELETED[delete_or_erase(built, job_id)])
+    _act_on_all(built, Action.DELETE, _search(filters), yes=yes)
+
+
+def _are_named(job_ids: tuple[str, ...], filters: Mapping[str, Any]) -> bool:
+    if bool(job_ids) == any(filters.values()):
+        raise click.UsageError("Give either ids or filters.")
+    return bool(job_ids)
+
+
+def _act_on_all(services: Services, action: Action, search: Search, *, yes: bool) -> None:
+    """Ask, have the sweep act on all jobs that match, and print how far it is."""
+    try:
+        batch = begin_batch(services, action, search, None)
+    except CountRequired as asked:
+        if not yes:
+            click.confirm(QUESTIONS[action].format(asked.count), abort=True, err=True)
+        fixed = replace(search, until=asked.until)
+        batch = begin_batch(services, action, fixed, asked.count)
+    try:
+        batch = _wait_until_ended(services, batch)
+    except KeyboardInterrupt:
+        click.echo(f"The sweep goes on. To stop it: DELETE /api/batches/{batch.id}", err=True)
+        click.get_current_context().exit(INTERRUPTED)
+    for one in batch.failed_jobs:
+        click.echo(f"{one.id}  {as_sentence(one.reason)}", err=True)
+    click.get_current_context().exit(1 if batch.failed or batch.is_stopped else 0)
+
+
+def _wait_until_ended(services: Services, batch: Batch) -> Batch:
+    """Print a line for each change. Raises UnknownBatch, StoreUnavailable."""
+    shown = ""
+    while True:
+        batch = load_batch(services, batch.id)
+        text = f"{batch.action}: {batch.done:,} of {batch.total:,}"
+        text += f", {batch.failed:,} failed" if batch.failed else ""
+        text += f", waits: {plain(batch.waits_for)}" if batch.waits_for else ""
+        if text != shown:
+            click.echo(text)
+            shown = text
+        if batch.ended_at:
+            return batch
+        time.sleep(POLL_SECONDS)
+
+
+def _for_each(services: Services, job_ids: tuple[str, ...], act: Callable[[str], str]) -> NoReturn:
     """Act on each job and print the result; ends with 1 if one failed."""
     failed = 0
     for job_id in job_ids:

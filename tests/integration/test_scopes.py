@@ -84,7 +84,8 @@ def routes(app: Flask) -> list[tuple[str, str]]:
 def status(client: FlaskClient, method: str, rule: str, key: str = "") -> int:
     path = re.sub(r"<[^>]+>", "nobody", rule)
     headers = {"x-key": key} if key else {}
-    return client.open(path, method=method, headers=headers, buffered=False).status_code
+    with client.open(path, method=method, headers=headers, buffered=False) as answer:
+        return answer.status_code
 
 
 def test_no_route_without_a_guard_is_open_by_mistake(app: Flask, client: FlaskClient) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness import Stack, wait_for, without_links
+from tests.harness import CommandLine, Stack, wait_for, without_links
 from tests.sandbox import Task
 
 # A job without any report is lost soon.
@@ -112,3 +112,26 @@ def test_a_job_deleted_during_its_download_leaves_nothing(stack: Stack) -> None:
     wait_for("its object is gone", lambda: stack.objects(task) == [])
     assert stack.client.find(task.id) is None
     stack.settled()
+
+
+def test_all_jobs_of_a_filter_are_deleted_or_rescued_once_the_question_is_answered(
+    stack: Stack, shell: CommandLine
+) -> None:
+    ids = [shell.submitted("--metadata", "user=many") for _ in range(2)]
+    for job_id in ids:
+        stack.client.wait_for(job_id, "stored")
+    chosen = ("jobs", "delete", "--metadata", "user=many")
+    refused = shell.run(*chosen, stdin="n\n")
+    assert refused.code == 1 and "Delete 2 jobs with their media and inputs" in refused.err
+    assert stack.client.find(ids[0])
+    done = shell.run(*chosen, stdin="y\n")
+    assert done.code == 0 and done.out.splitlines()[-1] == "delete: 2 of 2"
+    assert not any(map(stack.client.find, ids))
+    for wrong in (("jobs", "delete", "--until", "2999-01-01"), ("jobs", "delete", "--q", " ")):
+        assert "at least one filter" in shell.run(*wrong, "--yes").err
+    failed = shell.submitted("--metadata", "user=failed", submit_status=422, submit_times=1)
+    stack.client.wait_for(failed, "failed")
+    done = shell.run("jobs", "rescue", "--metadata", "user=failed", "--yes")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "rescue: 1 of 1")
+    stack.client.wait_for(failed, "stored")
+    assert shell.run("jobs", "rescue", failed, "--key", "x").code == 2

@@ -1,0 +1,53 @@
+"""Batches and downloads by a key with `own`: of its own jobs, and seen by it and an admin alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import RedisServer
+from tests.harness.two_teams import ADMIN, OURS, THEIRS, TwoTeams, team, two_teams
+from worker import batches
+
+
+@pytest.fixture
+def teams(redis_server: RedisServer, tmp_path: Path) -> Iterator[TwoTeams]:
+    with two_teams(redis_server.url, tmp_path) as started:
+        yield started
+
+
+def test_a_batch_is_of_own_jobs_and_seen_by_its_key_and_an_admin_alone(teams: TwoTeams) -> None:
+    jobs = {name: team(name, first) for name, first in ((OURS, 10), (THEIRS, 40), (None, 70))}
+    for each in jobs.values():
+        teams.put_in(each[:2], each[2:])
+    begun = {}
+    for name in (OURS, ADMIN):
+        query = {"metadata.user": "00042", "model": "flux-2-pro"}
+        asked = teams.client(name).delete("/api/jobs", query_string=query)
+        assert (asked.status_code, asked.json["code"]) == (428, "count_required")
+        query |= {"count": asked.json["count"], "until": asked.json["until"]}
+        begun[name] = teams.client(name).delete("/api/jobs", query_string=query)
+        assert begun[name].status_code == 202
+    assert [answer.json["total"] for answer in begun.values()] == [5, 15]
+    for name, expected in ((OURS, [200, 404]), (THEIRS, [404, 404]), (ADMIN, [200, 200])):
+        found = [teams.client(name).get(one.headers["Location"]) for one in begun.values()]
+        assert [answer.status_code for answer in found] == expected
+        if 404 in expected:
+            assert teams.client(name).delete(begun[ADMIN].headers["Location"]).status_code == 404
+    assert teams.client(ADMIN).delete(begun[ADMIN].headers["Location"]).json["status"] == "stopped"
+    while teams.services.batches.under_way():
+        batches.step(teams.services)
+    kept = teams.services.catalog.load_many([job.id for some in jobs.values() for job in some])
+    assert kept.keys() == {job.id for name in (THEIRS, None) for job in jobs[name]}
+
+
+def test_a_download_names_no_file_of_others(teams: TwoTeams) -> None:
+    for name, first in ((OURS, 10), (THEIRS, 40), (None, 70)):
+        jobs = team(name, first)
+        teams.put_in(jobs[:1], jobs[1:])
+    for name, expected in ((OURS, {OURS}), (ADMIN, {OURS, THEIRS, "nobody"})):
+        with teams.client(name).get("/api/jobs.zip?metadata.user=00042") as answer:
+            found = [
+                each for each in (OURS, THEIRS, "nobody") if f"{each}-".encode() in answer.data
+            ]
+        assert set(found) == expected

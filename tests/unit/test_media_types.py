@@ -33,8 +33,8 @@ def is_complete(path: Path, body: bytes, kind: str) -> bool:
     return sniff.is_complete(path, kind)
 
 
-def sandbox(kind: bytes, body: bytes = b"") -> bytes:
-    """A sandbox of an MP4."""
+def box(kind: bytes, body: bytes = b"") -> bytes:
+    """A box of an MP4."""
     return (8 + len(body)).to_bytes(4, "big") + kind + body
 
 
@@ -119,9 +119,9 @@ def test_a_last_box_may_reach_to_the_end_of_the_file(path: Path) -> None:
 
 
 def test_a_video_that_is_only_announced_is_not_whole(path: Path) -> None:
-    head = sandbox(b"ftyp", b"isom\0\0\2\0isommp41")
+    head = box(b"ftyp", b"isom\0\0\2\0isommp41")
     assert not is_complete(path, head, "video/mp4")
-    assert not is_complete(path, head + sandbox(b"moov", bytes(50)), "video/mp4")
+    assert not is_complete(path, head + box(b"moov", bytes(50)), "video/mp4")
 
 
 def test_a_box_of_an_impossible_length_ends_the_chain(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -130,6 +130,11 @@ def _initialize(asked: Request) -> Message:
     return {"protocolVersion": revision, "serverInfo": SERVER, **ABILITIES}
 
 
+@cache
+def _tools() -> Message:
+    return {"tools": [tool.describe() for tool in TOOLS.values()]}
+
+
 def _call_tool(asked: Request) -> Message | Waiting:
     name, arguments = asked.text("name"), asked.params.get("arguments", {})
     if name not in TOOLS:
@@ -144,7 +149,7 @@ def _call_tool(asked: Request) -> Message | Waiting:
 
 
 _METHODS: dict[str, Callable[[Request], Message | Waiting]] = {
-    "tools/list": lambda _: {"tools": [tool.describe() for tool in TOOLS.values()]},
+    "tools/list": lambda _: _tools(),
     "tools/call": _call_tool,
     "resources/templates/list": lambda _: {"resourceTemplates": resources.TEMPLATES},
     "resources/list": lambda asked: resources.listing(asked.params.get("cursor")),

@@ -4,8 +4,10 @@ They are those of the form or, with `all`, each that matches the filters of the 
 be undone is confirmed on a page that says the number. No script is needed.
 """
 
+import re
 import time
 from collections.abc import Iterable, Mapping
+from itertools import chain, islice
 from typing import Any
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
@@ -14,10 +16,19 @@ from flask.typing import ResponseReturnValue
 from jobs.config.api_keys import Scope
 from jobs.domain import errors
 from jobs.domain.job import Job
+from jobs.store.batches import Action
 from receiver.context import services
 from receiver.dashboard import form_body
 from receiver.dashboard.access import local_path, requires_scope
-from receiver.job_actions import change_metadata, delete_job, load_job, replay_job
+from receiver.dashboard.gallery import GalleryQuery
+from receiver.job_actions import (
+    begin_batch,
+    change_metadata,
+    delete_job,
+    load_job,
+    replay_job,
+)
+from receiver.ownership import visible
 
 SCOPES: Mapping[str, Scope] = {
     **dict.fromkeys(("star", "unstar"), "submit"),
@@ -29,6 +40,8 @@ DONE = {
     "rescue": "rescued again",
     "delete": "deleted",
 }
+MATCHING_MAX = 1000  # starred at once
+PAGE = 200
 ACT_SECONDS = 20.0  # routers close a connection that is silent for longer
 
 blueprint = Blueprint("selection", __name__, url_prefix="/selection")
@@ -51,12 +64,39 @@ def act() -> ResponseReturnValue:
         raise errors.Forbidden(f"This needs a key with scope {SCOPES.get(action, 'admin')}.")
     if action not in SCOPES:
         raise errors.BadRequest("There is no such action.")
+    if "all" in fields:
+        return _act_on_all(action, fields)
     if not ids:
         flash("No job is selected.")
     elif action in ("rescue", "delete") and "confirmed" not in fields:
         return _question(action, len(ids), ids)
     else:
         _act_on_each(action, ids)
+    return redirect(_back(), 303)
+
+
+def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
+    """In two steps: the number, and the time until which jobs count, come back with the second."""
+    search = GalleryQuery.read().search()
+    if action in list(Action):
+        given = fields.get("count", "")
+        count = int(given) if re.fullmatch("[0-9]{1,9}", given, re.ASCII) else None
+        try:
+            batch = begin_batch(services(), Action(action), search, count)
+        except errors.CountRequired as question:
+            return _question(action, question.count, until=question.until)
+        flash(f"{_jobs(batch.total)} will be {DONE[action]}: the page Health says how far it is.")
+        return redirect(_back(), 303)
+    jobs = list(
+        islice(
+            chain.from_iterable(services().catalog.walk(visible(search), PAGE)), MATCHING_MAX + 1
+        )
+    )
+    if len(jobs) > MATCHING_MAX:
+        raise errors.BadRequest(f"More than {MATCHING_MAX:,} jobs match: narrow the filter.")
+    if "confirmed" not in fields:
+        return _question(action, len(jobs), until=services().store.now())
+    _act_on_each(action, [job.id for job in jobs])
     return redirect(_back(), 303)
 
 
@@ -86,9 +126,20 @@ def _act_on(action: str, job: Job) -> None:
         change_metadata(services(), job, starred=True if action == "star" else None)
 
 
-def _question(action: str, count: int, ids: Iterable[str] = ()) -> str:
-    page = "selection.html"
-    return render_template(page, action=action, jobs=_jobs(count), ids=ids, back=_back())
+def _question(action: str, count: int, ids: Iterable[str] = (), until: float | None = None) -> str:
+    """The page that says the number. With `until` it is about all that match the address."""
+    filters: dict[str, Any] = request.args.to_dict(flat=False)
+    fixed = filters if until is None else filters | {"until": f"{until:.3f}", "cursor": None}
+    return render_template(
+        "selection.html",
+        action=action,
+        count=count,
+        jobs=_jobs(count),
+        ids=ids,
+        is_all=until is not None,
+        target=url_for("dashboard.selection.act", **fixed),
+        back=_back(),
+    )
 
 
 def _jobs(count: int) -> str:

@@ -25,7 +25,7 @@ function show() {
   if (all?.checked) for (const box of every) selected.add(box.value);
   for (const id of selected) if (!every.some((box) => box.value === id)) selected.delete(id);
   for (const box of every) box.checked = selected.has(box.value);
-  const text = all?.checked ? "All that match" : `${selected.size} selected`;
+  const text = all?.checked ? "All selected" : `${selected.size} selected`;
   if (count.textContent !== text) count.textContent = text;
 }
 

@@ -85,7 +85,7 @@ class Screenshot(NamedTuple):
 def _take_all(chromium: Chromium, stack: Stack) -> Iterator[Path]:
     light = ("light",)
     yield from _take(chromium, stack, Screenshot("first-run", "/", themes=light))
-    job_id, edited = make_sample_jobs(stack), make_variants(stack)
+    edited, job_id = make_variants(stack), make_sample_jobs(stack)
     book_past_costs(stack, edited)
     for screenshot in (
         Screenshot("gallery", "/"),

@@ -1,13 +1,19 @@
 """Jobs that are selected in the gallery are starred, rescued and deleted."""
 
+import re
+from html import unescape
+
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
-from tests.harness import Stack
+from tests.harness import Stack, wait_for
 from tests.harness.chromium import Window
 from tests.harness.screenshots.sample_jobs import finish_job, store_image
 from tests.harness.visitor import Visitor, log_in, problems_seen, readable
+from tests.system.dashboard.form_page import FormPage
 
+TARGET = re.compile(r'id="confirmation" action="(/selection[^"]*)"')
 COVERED = """() => {
     scrollTo(0, document.body.scrollHeight);
     const bar = document.querySelector("#selection").getBoundingClientRect();
@@ -81,6 +87,35 @@ def test_jobs_are_selected_by_keys_and_in_ranges_then_starred_and_deleted(
         *ids[3:],
     ]
     assert (window.complaints, window.strangers) == ([], [])
+
+
+def test_all_that_match_are_starred_and_deleted_after_their_number(
+    stack: Stack,
+) -> None:
+    body = {"metadata": {"album": "all of it"}}
+    ids = [finish_job(stack, body=body, prompt=f"a harbour {n}") for n in range(3)]
+    other, visitor = finish_job(stack), Visitor(stack.installation.url)
+    path = "/selection?q=harbour&metadata.album=all of it"
+    page = visitor.get("/", q="harbour", limit=1).text
+    assert "All that match" in page and "All that match" not in visitor.get("/", limit=1).text
+
+    def confirmed(action: str) -> requests.Response:
+        question = visitor.post(path, action=action, all="yes").text
+        assert f"{action.capitalize()} 3 jobs?" in question
+        form = FormPage(question, "confirmation").fields
+        later = finish_job(stack, body=body, prompt="a harbour that is new")
+        answer = visitor.post(unescape(TARGET.findall(question)[0]), **form)
+        stack.client.request("DELETE", f"/api/jobs/{later}").raise_for_status()
+        return answer
+
+    assert confirmed("star").status_code == 303
+    found = stack.client.jobs(**{"metadata.starred": "true"})
+    assert {job["id"] for job in found if job["metadata"].get("album") == "all of it"} == {*ids}
+    answer = confirmed("delete")
+    assert "3 jobs will be deleted" in visitor.text(answer.headers["Location"])
+    wait_for("they are gone", lambda: not any(map(stack.client.find, ids)))
+    assert stack.client.find(other)
+    assert visitor.post("/selection", action="delete", all="yes").status_code == 400
 
 
 def test_a_selection_works_without_a_script_for_those_who_may(stack: Stack) -> None:

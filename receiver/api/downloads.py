@@ -4,7 +4,7 @@ import errno
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from flask import Blueprint, Response, g
@@ -53,23 +53,28 @@ def get_zip() -> ResponseReturnValue:
     describes its job. `MISSING.txt` names files that the storage has no more. Each web process
     sends two at once.
     """
-    return zip_response(services(), FilterQuery.read().search())
+    return zip_response(services(), matching(services(), FilterQuery.read().search()))
 
 
-def zip_response(services: Services, search: Search) -> Response:
-    """The files of all jobs of a search that the request may see.
+def matching(services: Services, search: Search) -> Iterator[list[Job]]:
+    """All jobs of a search that the request may see, page by page."""
+    return services.catalog.walk(ownership.visible(search), PAGE)
+
+
+def zip_response(services: Services, pages: Iterable[list[Job]]) -> Response:
+    """The files of jobs that the request may see.
 
     Raises TooManyJobs, and TooManyWaiting while this process sends as many as it may.
     """
-    visible, may_submit = ownership.visible(search), g.api_key.has_scope("submit")
+    may_submit = g.api_key.has_scope("submit")
     if not _places.acquire(blocking=False):
         raise TooManyWaiting
     try:
-        names = _names(services, visible)
+        names = _names(pages)
     except BaseException:
         _places.release()
         raise
-    content = _in_time(_content(services, names, visible.owner, with_input=may_submit))
+    content = _in_time(_content(services, names, ownership.owner(), with_input=may_submit))
     response = Response(content, mimetype=ZIP)
     response.call_on_close(_places.release)
     day = time.strftime("%Y-%m-%d", time.gmtime())
@@ -78,10 +83,10 @@ def zip_response(services: Services, search: Search) -> Response:
     return response
 
 
-def _names(services: Services, search: Search) -> dict[str, list[str]]:
+def _names(pages: Iterable[list[Job]]) -> dict[str, list[str]]:
     """The names of the files in the ZIP file, by job. Raises TooManyJobs."""
     found, files, until = dict[str, list[str]](), 0, time.monotonic() + FIND_SECONDS
-    for jobs in services.catalog.walk(search, PAGE):
+    for jobs in pages:
         for job in jobs:
             found[job.id] = [_name(job, n) for n in range(len(job.media))]
             files += len(job.media)

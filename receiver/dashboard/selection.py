@@ -1,4 +1,4 @@
-"""`POST /selection`: star, rescue or delete the jobs that were chosen in the gallery.
+"""`POST /selection`: star, download, rescue or delete the jobs that were chosen in the gallery.
 
 They are those of the form or, with `all`, each that matches the filters of the address. What cannot
 be undone is confirmed on a page that says the number. No script is needed.
@@ -6,7 +6,8 @@ be undone is confirmed on a page that says the number. No script is needed.
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain, islice
 from typing import Any
 
@@ -17,6 +18,7 @@ from jobs.config.api_keys import Scope
 from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.store.batches import Action
+from receiver.api.downloads import matching, zip_response
 from receiver.context import services
 from receiver.dashboard import form_body
 from receiver.dashboard.access import local_path, requires_scope
@@ -28,9 +30,9 @@ from receiver.job_actions import (
     load_job,
     replay_job,
 )
-from receiver.ownership import visible
 
 SCOPES: Mapping[str, Scope] = {
+    "download": "read",
     **dict.fromkeys(("star", "unstar"), "submit"),
     **dict.fromkeys(("rescue", "delete"), "admin"),
 }
@@ -40,8 +42,7 @@ DONE = {
     "rescue": "rescued again",
     "delete": "deleted",
 }
-MATCHING_MAX = 1000  # starred at once
-PAGE = 200
+MATCHING_MAX = 1000  # starred or downloaded at once
 ACT_SECONDS = 20.0  # routers close a connection that is silent for longer
 
 blueprint = Blueprint("selection", __name__, url_prefix="/selection")
@@ -68,6 +69,8 @@ def act() -> ResponseReturnValue:
         return _act_on_all(action, fields)
     if not ids:
         flash("No job is selected.")
+    elif action == "download":
+        return zip_response(services(), [list(_known(ids))])
     elif action in ("rescue", "delete") and "confirmed" not in fields:
         return _question(action, len(ids), ids)
     else:
@@ -87,17 +90,21 @@ def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
             return _question(action, question.count, until=question.until)
         flash(f"{_jobs(batch.total)} will be {DONE[action]}: the page Health says how far it is.")
         return redirect(_back(), 303)
-    jobs = list(
-        islice(
-            chain.from_iterable(services().catalog.walk(visible(search), PAGE)), MATCHING_MAX + 1
-        )
-    )
+    jobs = list(islice(chain.from_iterable(matching(services(), search)), MATCHING_MAX + 1))
     if len(jobs) > MATCHING_MAX:
         raise errors.BadRequest(f"More than {MATCHING_MAX:,} jobs match: narrow the filter.")
     if "confirmed" not in fields:
         return _question(action, len(jobs), until=services().store.now())
+    if action == "download":
+        return zip_response(services(), [jobs])
     _act_on_each(action, [job.id for job in jobs])
     return redirect(_back(), 303)
+
+
+def _known(ids: Iterable[str]) -> Iterator[Job]:
+    for job_id in ids:
+        with suppress(errors.UnknownJob):
+            yield load_job(services(), job_id)
 
 
 def _act_on_each(action: str, ids: Iterable[str]) -> None:

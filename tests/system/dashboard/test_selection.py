@@ -2,6 +2,8 @@
 
 import re
 from html import unescape
+from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 import requests
@@ -89,7 +91,7 @@ def test_jobs_are_selected_by_keys_and_in_ranges_then_starred_and_deleted(
     assert (window.complaints, window.strangers) == ([], [])
 
 
-def test_all_that_match_are_starred_and_deleted_after_their_number(
+def test_all_that_match_are_starred_downloaded_and_deleted_after_their_number(
     stack: Stack,
 ) -> None:
     body = {"metadata": {"album": "all of it"}}
@@ -111,6 +113,18 @@ def test_all_that_match_are_starred_and_deleted_after_their_number(
     assert confirmed("star").status_code == 303
     found = stack.client.jobs(**{"metadata.starred": "true"})
     assert {job["id"] for job in found if job["metadata"].get("album") == "all of it"} == {*ids}
+    for path_of_file in stack.installation.media.glob(f"*/*/*/{ids[0]}-*"):
+        path_of_file.unlink()
+    with ZipFile(BytesIO(confirmed("download").content)) as archive:
+        assert archive.testzip() is None
+        names = {name for name in archive.namelist() if name.endswith(".json")}
+        assert names == {f"{job_id}-0.json" for job_id in ids[1:]}
+        lost = archive.read("MISSING.txt").decode().splitlines()
+        assert len(lost) == 1 and lost[0].startswith(f"{ids[0]}-0.")
+        (image,) = (
+            name for name in {*archive.namelist()} - names if name.startswith(f"{ids[1]}-0.")
+        )
+        assert archive.read(image) == stack.client.media(stack.client.job(ids[1]))
     answer = confirmed("delete")
     assert "3 jobs will be deleted" in visitor.text(answer.headers["Location"])
     wait_for("they are gone", lambda: not any(map(stack.client.find, ids)))

@@ -175,6 +175,7 @@ WITH_RECORD: dict[str, Callable[[Given], str]] = {
 }
 # A loss is left to the command line.
 WITHOUT_RECORD = {"after retention": after_retention}
+ONE_BY_ONE = ("stored", "by a client of BFL")  # which gives no metadata
 
 
 def delete(given: Given, job_id: str, status: int) -> None:
@@ -188,10 +189,32 @@ def skip_days(env: Stack, job_id: str) -> None:
         redis.zadd(ORPHAN_SEARCHES, {job_id: time.time() - 10 * DAY_SECONDS}, xx=True, gt=True)
 
 
-@pytest.mark.parametrize("age", [*WITH_RECORD, *WITHOUT_RECORD])
+def test_one_call_erases_a_person(env: Stack) -> None:
+    """Jobs of every state and age, and none of another person."""
+    given, another = Given(env, is_long=False), Given(env, is_long=False)
+    other = another.post("stored")
+    makes = [make for age, make in WITH_RECORD.items() if age not in ONE_BY_ONE]
+    for n, make in enumerate([*makes[1:], makes[0]]):  # the last one stops the worker
+        given.prompt = f"{given.name} " * (99 if n % 2 else 1)
+        make(given)
+    query = {"metadata.who": given.name}
+    asked = env.client.request("DELETE", "/api/jobs", params=query).json()
+    assert asked["count"] == len(makes) and given.places()
+    query |= {"count": asked["count"], "until": asked["until"]}
+    begun = env.client.request("DELETE", "/api/jobs", params=query)
+    env.installation.start("worker")
+    location = begun.headers["Location"]
+    ended = wait_for(
+        "it ends", lambda: (found := env.client.get(location).json())["ended_at"] and found
+    )
+    assert (ended["done"], ended["failed"]) == (len(makes), [])
+    wait_for("nothing is left", lambda: not given.places(), 45)
+    assert another.places() and env.client.find(other)
+
+
+@pytest.mark.parametrize("age", [*ONE_BY_ONE, *WITHOUT_RECORD])
 def test_nothing_that_was_given_is_left(env: Stack, age: str) -> None:
-    ages = [*WITH_RECORD, *WITHOUT_RECORD]
-    given = Given(env, is_long=bool(ages.index(age) % 2))
+    given = Given(env, is_long=age == "stored")
     job_id = {**WITH_RECORD, **WITHOUT_RECORD}[age](given)
     assert given.places(), "the canaries are where they should be before"
     delete(given, job_id, 204 if age in WITH_RECORD else 202)

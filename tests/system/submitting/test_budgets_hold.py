@@ -1,0 +1,106 @@
+"""Budgets under load, kills and retries, beside the sandbox's own books (I34)."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from tests.harness import Stack, wait_for
+from tests.harness.installation import DEFAULTS
+from tests.sandbox import Settings
+from tests.system.submitting.environment import running_environment
+
+SUBMISSIONS = 150
+AT_ONCE = 12
+PRICES = {"flux-2-pro": 3.0, "flux-2-klein-4b": 1.4, "flux-2-flex": 5.0}
+KEYS = {name: f"budget-key-canary-{name}" for name in ("red", "green", "blue")}
+# Half of what the submissions of each key would cost, all models alike.
+HALF = round(SUBMISSIONS / len(KEYS) * sum(PRICES.values()) / len(PRICES) / 2)
+BUDGETS = {
+    "red": f"budget={HALF}/month",
+    "green": f"budget={HALF // 2}/week:budget=9999/month",
+    "blue": f"own:budget={HALF}/month:budget={HALF - 9.5}/day",
+}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def env(tmp_path: Any) -> Iterator[Stack]:
+    roomy = Settings(max_active=1000, generation_seconds=0.2, credits=1_000_000.0)
+    keys = [f"{name}:{key}:submit:{BUDGETS[name]}" for name, key in KEYS.items()]
+    entries = ",".join([DEFAULTS["API_KEYS"], *keys])
+    with running_environment(
+        tmp_path, roomy, workers=2, MAX_ACTIVE="1000", API_KEYS=entries
+    ) as opened:
+        opened.installation.start("web")
+        yield opened
+
+
+def submit(env: Stack, n: int) -> int:
+    """Submit one job, again while a process that is killed does not answer; the last status."""
+    name, model = list(KEYS)[n % len(KEYS)], list(PRICES)[n // len(KEYS) % len(PRICES)]
+    body = {"model": model, "input": {"prompt": f"{name} {n}", "sandbox": {"format": "mp4"}}}
+    headers = {"x-key": KEYS[name], "Idempotency-Key": f"{name}-{n}"}
+
+    def attempt() -> int | None:
+        try:
+            url = f"{random.choice(env.installation.urls)}/api/jobs"
+            answer = requests.post(url, json=body, headers=headers, timeout=20)
+        except requests.RequestException:
+            return None
+        is_final = answer.status_code in {202, 402} and answer.json().get("code") != "price_unknown"
+        return answer.status_code if is_final else None
+
+    return wait_for(f"submission {n} is answered", attempt, 60)
+
+
+def kill_some(env: Stack) -> None:
+    """A web process, a worker and the sweep, one after the other; they are started again."""
+    for name in ("web", "worker", "web", "sweep", "worker"):
+        time.sleep(1)
+        random.choice(env.installation.running[name]).kill_all()
+
+
+def books(env: Stack) -> dict[str, float]:
+    """What BFL has billed each key: a prompt begins with its name."""
+    found = dict.fromkeys(KEYS, 0.0)
+    for task in env.sandbox.tasks():
+        found[task.input["prompt"].split()[0]] += task.cost
+    return {name: round(found[name], 4) for name in KEYS}
+
+
+def budgets(env: Stack, name: str) -> list[dict[str, Any]]:
+    answer = requests.get(
+        f"{env.installation.url}/api/budget", headers={"x-key": KEYS[name]}, timeout=20
+    )
+    found: list[dict[str, Any]] = answer.json()["budgets"]
+    return found
+
+
+def test_no_key_spends_more_than_its_budget_and_the_books_are_those_of_bfl(env: Stack) -> None:
+    credit = env.sandbox.settings.credits
+    with env.installation.supervised(), ThreadPoolExecutor(AT_ONCE + 1) as pool:
+        killing = pool.submit(kill_some, env)
+        statuses = Counter(pool.map(lambda n: submit(env, n), range(SUBMISSIONS)))
+        killing.result()
+    env.installation.wait_until_ready()
+    env.settled(120, idle=False)
+    assert statuses.keys() == {202, 402}
+    billed = books(env)
+    assert round(credit - env.sandbox.settings.credits, 4) == round(sum(billed.values()), 4)
+    for name in KEYS:
+        for one in budgets(env, name):
+            assert (one["spent"], one["reserved"]) == (billed[name], 0), (name, one, billed)
+            assert one["spent"] <= one["limit"]
+        assert min(one["left"] for one in budgets(env, name)) < max(PRICES.values())
+    before = len(env.requests())
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        flood = [n for n in range(10_000, 10_000 + SUBMISSIONS) if n // 3 % 3 == 2]  # the dearest
+        assert set(pool.map(lambda n: submit(env, n), flood)) == {402}
+    assert len(env.requests()) == before

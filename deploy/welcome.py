@@ -7,7 +7,7 @@ import requests
 
 from deploy.dev_settings import DevSettings
 from jobs.domain.errors import BflUnavailable
-from jobs.services import build_bfl_client
+from jobs.services import build_bfl_clients
 from jobs.signing import LOGIN_SECONDS, LoginSigner
 
 MODEL = "flux-2-pro"
@@ -60,7 +60,7 @@ class Welcome(threading.Thread):
     def _bfl_key(self) -> str:
         """BFL's answer about the key; asking costs nothing."""
         try:
-            left = build_bfl_client(self._dev.settings).credits_left()
+            left = build_bfl_clients(self._dev.settings)[None].credits_left()
         except BflUnavailable as error:
             return f"BFL key: {error}"
         return f"BFL key: accepted, {left:,.10g} credits left"

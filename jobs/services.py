@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 
+from pydantic import SecretStr
 from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -85,10 +87,11 @@ class Services:
             ),
         )
         self.budgets = self.store.budgets
+        accounts = tuple(dict.fromkeys((None, *settings.bfl_accounts.values())))
         self.submission_queue = SubmissionQueue(
             redis,
             clock,
-            settings.max_active,
+            replace(settings.max_active, accounts=accounts),
             self.rq_queue.workers_key,
             settings.worker_concurrency,
             settings.budgets,
@@ -112,7 +115,8 @@ class Services:
         self.consistency = Consistency(redis, self.store)
         self._limits = limits
         self.host_policy = build_host_policy(settings)
-        self.bfl = build_bfl_client(settings)
+        self.bfl_clients = build_bfl_clients(settings)
+        self.bfl = self.bfl_clients[None]
         self.callback_verifier = CallbackVerifier(settings.webhook_secret)
         self.tokens = CallbackTokens(settings.secret_key)
         self.links = LinkSigner(settings.secret_key)
@@ -135,6 +139,16 @@ class Services:
         if job.request.region is None or self.bfl.origin == self.host_policy.sandbox:
             return self.bfl.origin
         return api_origin(job.request.region)
+
+    def bfl_key_of(self, api_key: str | None) -> str | None:
+        """The name under which jobs of an API key have their BFL key; None: BFL_API_KEY."""
+        return self.settings.bfl_accounts.get(api_key or "")
+
+    def bfl_for(self, job: Job) -> BflClient:
+        """The client with the key that a job was sent with, by us or by its caller."""
+        key, caller = job.submission.bfl_key, job.request.key
+        name = key if job.is_submission else self.bfl_key_of(caller)
+        return self.bfl_clients.get(name, self.bfl)
 
     def links_to(
         self,
@@ -168,8 +182,12 @@ def build_host_policy(settings: Settings) -> HostPolicy:
     )
 
 
-def build_bfl_client(settings: Settings) -> BflClient:
-    return BflClient(settings.bfl_api_key, build_host_policy(settings), settings.bfl_origin)
+def build_bfl_clients(settings: Settings) -> dict[str | None, BflClient]:
+    """One for each BFL key, by the name of an API key; None is that of BFL_API_KEY."""
+    keys: dict[str | None, SecretStr | None] = {None: settings.bfl_api_key}
+    keys |= {name: settings.bfl_api_keys[name] for name in settings.bfl_accounts.values() if name}
+    policy = build_host_policy(settings)
+    return {name: BflClient(key, policy, settings.bfl_origin) for name, key in keys.items()}
 
 
 def build_archive(settings: Settings, in_thread: Runner | None) -> Archive | None:

@@ -16,6 +16,7 @@ from jobs.domain.report import Role, Stage
 from jobs.domain.status import Source, Status
 from jobs.domain.timeline import EventCode, TimelineEvent, rfc3339
 from jobs.services import Services
+from jobs.store.indexes import at_account
 from jobs.store.submission_queue import ALL_MODELS, Circuit, SubmissionQueue
 
 Member = TypeVar("Member", bound=StrEnum)
@@ -172,7 +173,8 @@ def _media_views(
 
 def _open_circuits(job: Job, circuits: Sequence[Circuit]) -> list[TimelineEvent]:
     """Events for the open circuits that hold a queued job back; its record has none of them."""
-    scopes = (ALL_MODELS, job.model) if job.submission.is_queued else ()
+    models = (ALL_MODELS, job.model or "") if job.submission.is_queued else ()
+    scopes = [at_account(model, job.submission.bfl_key) for model in models]
     return [
         TimelineEvent(circuit.since, EventCode.SUBMISSION_PAUSED, {"reason": circuit.reason})
         for circuit in circuits

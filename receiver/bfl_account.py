@@ -1,7 +1,8 @@
 """Credits of the BFL account, for the command line, the checks and the health page."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 import gevent
@@ -39,19 +40,29 @@ class Balance(NamedTuple):
 ASKING = Balance(reason="asking BFL …")
 
 
+Clients = Mapping[str | None, BflClient]
+Balances = Mapping[str | None, Balance]  # by the name of an API key; None: of BFL_API_KEY
+
+
+def ask_all(clients: Clients) -> Balances:
+    """The balance of each BFL key; without any, that of the missing one."""
+    known = {name: bfl for name, bfl in clients.items() if bfl.has_key} or clients
+    return {name: Balance.ask(bfl) for name, bfl in known.items()}
+
+
 @dataclass(slots=True)
 class Account:
-    """The last balance. It is asked for again in the background: nobody waits long for BFL."""
+    """The last balances. They are asked for again in the background: nobody waits long for BFL."""
 
-    bfl: BflClient
-    _balance: Balance = ASKING
+    clients: Clients
+    _balances: Balances = field(default_factory=lambda: {None: ASKING})
     _refresh_at: float = 0.0
 
-    def balance(self) -> Balance:
+    def balances(self) -> Balances:
         if time.monotonic() >= self._refresh_at:
             self._refresh_at = time.monotonic() + REFRESH_SECONDS
             gevent.spawn(self._refresh).join(WAIT_SECONDS)
-        return self._balance
+        return self._balances
 
     def _refresh(self) -> None:
-        self._balance = Balance.ask(self.bfl)
+        self._balances = ask_all(self.clients)

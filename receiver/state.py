@@ -12,7 +12,7 @@ from receiver.feed.message_cache import MessageCache
 
 def build(services: Services) -> Iterator[object]:
     """The parts of the application, one of each type."""
-    account = Account(services.bfl)
+    account = Account(services.bfl_clients)
     yield services
     yield account
     yield Broker(services.events)

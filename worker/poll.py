@@ -77,7 +77,7 @@ def fetch_report(services: Services, job: Job, *, everywhere: bool = True) -> Re
         for url in polling_urls(services, job, everywhere=everywhere):
             polls += 1
             try:
-                report = _parse_answer(services.bfl.poll(session, url), job)
+                report = _parse_answer(services.bfl_for(job).poll(session, url), job)
             except BflUnavailable as error:
                 unavailable = error
                 continue

@@ -23,6 +23,7 @@ from jobs.input_parts import InputPart, JsonBody, opened, parts_in
 from jobs.net import watchdog
 from jobs.net.http_client import Body
 from jobs.services import Services
+from jobs.store.indexes import at_account
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
 from worker.backoff import backoff_seconds
 from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, HeldClaim
@@ -106,6 +107,9 @@ class Attempt:
         self._claim = claim
         self._circuits = services.submission_queue
         self._model = claim.job.model or ""
+        self._bfl = services.bfl_for(claim.job)
+        key = claim.job.submission.bfl_key
+        self._all, self._own = at_account(ALL_MODELS, key), at_account(self._model, key)
         self._policy = services.settings.callback_policy
         if self._model in services.strict_models:
             self._policy = replace(self._policy, has_webhook=False)
@@ -115,7 +119,7 @@ class Attempt:
         try:
             answer = self._post(given, draft_link, files)
         except errors.ConnectionFailed as error:
-            self._requeue(ALL_MODELS, f"BFL cannot be reached: {error}")
+            self._requeue(self._all, f"BFL cannot be reached: {error}")
         except errors.TransferFailed as error:
             reason = f"no answer from BFL: {error}"
             self._commit_unconfirmed(submission.await_confirmation, reason)
@@ -146,7 +150,7 @@ class Attempt:
         body = JsonBody(bfl_submissions.with_webhook(given, self._webhook()), files)
         seconds = answer_seconds(body)
         with self._claim.silence(seconds + PROGRESS_SECONDS):
-            return self._services.bfl.submit(origin, self._model, body, seconds)
+            return self._bfl.submit(origin, self._model, body, seconds)
 
     def _webhook(self) -> Webhook | None:
         if not self._policy.has_webhook:
@@ -162,7 +166,7 @@ class Attempt:
         elif answer.status in bfl_submissions.ACCOUNT_REASONS:
             self._requeue_for_account(answer)
         elif answer.status == bfl_submissions.TOO_MANY_REQUESTS:
-            self._requeue(self._model, BUSY, answer.retry_after)
+            self._requeue(self._own, BUSY, answer.retry_after)
         elif answer.status in CLIENT_ERRORS and answer.status != bfl_submissions.REQUEST_TIMEOUT:
             self._refuse(bfl_submissions.parse_rejection(answer.status, answer.body))
         else:
@@ -199,13 +203,13 @@ class Attempt:
         reason = bfl_submissions.explain_account_refusal(
             answer.status, answer.body, has_credits=is_good
         )
-        scope, is_empty = self._model if is_good else ALL_MODELS, left is not None and left <= 0
+        scope, is_empty = self._own if is_good else self._all, left is not None and left <= 0
         self._requeue(scope, reason, HALF_OPEN_SECONDS, last=not is_empty)
 
     def _credits_left(self) -> float | None:
         """None if BFL does not say; a key that it refuses has none."""
         try:
-            return self._services.bfl.credits_left()
+            return self._bfl.credits_left()
         except errors.BflKeyRefused:
             return 0.0
         except errors.BflUnavailable:
@@ -216,7 +220,7 @@ class Attempt:
     ) -> None:
         """Open the model's circuit, and submit again later or wait for BFL's callback."""
         log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
-        self._open_circuit(self._model, reason, retry_after)
+        self._open_circuit(self._own, reason, retry_after)
         self._claim.commit(partial(step, why=reason, policy=self._policy))
 
     def refuse_unsent(self, failure: Failure) -> None:
@@ -224,7 +228,7 @@ class Attempt:
         _fail(self._claim, failure)
 
     def requeue_last(self, reason: str) -> None:
-        self._requeue(self._model, reason, last=True)
+        self._requeue(self._own, reason, last=True)
 
     def _requeue(
         self, scope: str, reason: str, retry_after: float | None = None, *, last: bool = False

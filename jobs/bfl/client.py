@@ -56,6 +56,10 @@ class BflClient:
         self._host_policy = host_policy
         self.origin = origin
 
+    @property
+    def has_key(self) -> bool:
+        return self._key is not None or self.origin == self._host_policy.sandbox
+
     def create_session(self) -> requests.Session:
         return http_client.create_session(self._host_policy.sandbox)
 

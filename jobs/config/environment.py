@@ -24,6 +24,8 @@ PROVIDER_SECRETS = (
     "AZURE_CLIENT_SECRET",
     "GOOGLE_SERVICE_ACCOUNT_KEY",
 )
+BFL_KEY_PREFIX = "BFL_API_KEY_"
+_FILE = "_FILE"
 _PROCESS_MANAGERS = ("HONCHO_PROCESS_NAME", "PS")  # honcho sets the one, foreman the other
 _EMPTY_IS_A_VALUE = ("RETAIN_MEDIA_DAYS", "RETAIN_JOBS_DAYS")
 
@@ -67,10 +69,21 @@ def has_process_manager() -> bool:
 
 def _resolved(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
     values = dict(environ)
-    for name in names:
-        if path := values.get(f"{name}_FILE"):
-            values[name] = _read(f"{name}_FILE", path)
+    files = [name for name in environ if name.startswith(BFL_KEY_PREFIX) and name.endswith(_FILE)]
+    for name in (*names, *(name.removesuffix(_FILE) for name in files)):
+        if path := values.get(name + _FILE):
+            values[name] = _read(name + _FILE, path)
     return {name: value for name, value in values.items() if value or name in _EMPTY_IS_A_VALUE}
+
+
+def keys_by_name(values: Mapping[str, str]) -> dict[str, str]:
+    """BFL's keys of single API keys, by the part of the variable's name that names each."""
+    names = [name for name in values if name.startswith(BFL_KEY_PREFIX)]
+    return {
+        name.removeprefix(BFL_KEY_PREFIX): values[name]
+        for name in names
+        if not name.endswith(_FILE)
+    }
 
 
 def _read(name: str, path: str) -> str:

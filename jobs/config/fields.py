@@ -49,7 +49,8 @@ class BflSettings(SettingGroup):
     max_active: Annotated[ConcurrencyLimits, values.parsed_by(ConcurrencyLimits.parse)] = Field(
         default_factory=ConcurrencyLimits
     )
-    """Tasks active at BFL at once, in total and by model. What is not named stays as here."""
+    """Tasks active at BFL at once, in total and by model, for each BFL key. What is not named stays
+    as here. BFL counts by account: of several keys of one account each gets its part."""
     max_announced: int = Field(1000, ge=1)
     """Jobs that one key may have announced and that BFL has never confirmed; the next gets
     429."""
@@ -83,6 +84,9 @@ class KeySettings(SettingGroup):
     the credits that jobs of its name may cost in an `hour`, `day`, `week` or `month` (UTC); it
     may be repeated, and all processes need it. `flask --app receiver keys new` makes an entry that
     holds a hash instead of the key."""
+    bfl_api_keys: dict[str, Annotated[SecretStr, values.SENT_AS_HEADER]] = Field(
+        default_factory=dict
+    )
     rate_limit: Annotated[RateLimit | None, values.parsed_by(RateLimit.parse)] = DEFAULT_RATE
     """Requests that each key may make per `second`, `minute`, `hour` or `day`; or `off`."""
 

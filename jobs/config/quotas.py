@@ -21,10 +21,11 @@ BFL_MODELS = {"flux-kontext-max": 6, "flux-3-video": 5}
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyLimits:
-    """Maximum of active tasks in total, and by model where it is lower."""
+    """Maximum of active tasks in total, and by model where it is lower, at each BFL account."""
 
     total: int = BFL_TOTAL
     models: dict[str, int] = field(default_factory=lambda: dict(BFL_MODELS))
+    accounts: tuple[str | None, ...] = (None,)  # by the name of an API key; None: BFL_API_KEY
 
     @classmethod
     def parse(cls, text: str) -> Self:

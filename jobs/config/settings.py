@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError, ValidationInfo, field_validator
+from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 
 from jobs.bfl.hosts import api_origin, region_of
 from jobs.config import environment, fields
@@ -59,6 +59,22 @@ class Settings(
         own = {key.name for key in keys if key.own}
         return tuple(key._replace(own=key.name in own) for key in keys)
 
+    @field_validator("bfl_api_keys")
+    @classmethod
+    def _by_key_name(cls, given: dict[str, SecretStr], info: ValidationInfo) -> Any:
+        """BFL's keys by the names of the API keys that their variables name."""
+        names: dict[str, set[str]] = {}
+        for key in info.data.get("api_keys", ()):
+            names.setdefault(key.name.upper().replace("-", "_"), set()).add(key.name)
+        if "FILE" in names:
+            raise ValueError("BFL_API_KEY_FILE is a file's: no key in API_KEYS may be named file")
+        for name in given:
+            found = " or ".join(sorted(names.get(name, ())))
+            if len(names.get(name, ())) != 1 and "api_keys" in info.data:
+                whose = f"could be that of {found}: rename one" if found else "is of no API key"
+                raise ValueError(f"BFL_API_KEY_{name} {whose}")
+        return {"".join(names.get(name, ())): key for name, key in given.items()}
+
     @field_validator("bfl_api_url")
     @classmethod
     def _bfl_host(cls, url: str, info: ValidationInfo) -> str:
@@ -76,6 +92,19 @@ class Settings(
         if is_signed and not info.data.get("notify_secret", True):
             raise ValueError("needs NOTIFY_SECRET, which signs what is sent")
         return value
+
+    @property
+    def bfl_accounts(self) -> dict[str, str | None]:
+        """The BFL key of each API key with one of its own: the first name that has the same.
+
+        None is BFL_API_KEY.
+        """
+        default = self.bfl_api_key and self.bfl_api_key.get_secret_value()
+        first: dict[str | None, str | None] = {default: None}
+        return {
+            name: first.setdefault(key.get_secret_value(), name)
+            for name, key in sorted(self.bfl_api_keys.items())
+        }
 
     @property
     def budgets(self) -> dict[str, tuple[Budget, ...]]:
@@ -145,6 +174,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         for name, value in values.items()
         if name.startswith(environment.PROVIDER_PREFIXES)
     }
+    values["BFL_API_KEYS"] = environment.keys_by_name(values)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:

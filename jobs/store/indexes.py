@@ -77,13 +77,13 @@ def _of_submission(job: Job) -> dict[str, float]:
     if job.submission.is_queued:
         return {queue_key(job): job.submission.queued_at or job.created_at}
     if job.submission.slot and job.status in _AT_BFL:
-        return {keys.ACTIVE: job.deadline, active(job.model or ""): job.deadline}
+        return dict.fromkeys(_slots(job), job.deadline)
     return {}
 
 
 def queue_key(job: Job) -> str:
     """The queue of its model; what waits for a budget shares one with what costs the same."""
-    name = f"{keys.QUEUE_PREFIX}{job.model}"
+    name = keys.QUEUE_PREFIX + at_account(job.model or "", job.submission.bfl_key)
     if not job.submission.awaits_budget:
         return name
     reserve = job.submission.reserve
@@ -107,15 +107,27 @@ def unpriced(job: Job) -> str:
 
 def every(job: Job) -> tuple[str, ...]:
     """All sorted sets that a job may ever belong to."""
-    model = job.model or ""
     announcer = job.request.announced_by
     announced = (keys.ANNOUNCED_PREFIX + announcer,) if announcer else ()
     others = (*announced, unpriced(job), *unkept_sets(job), *possible_facets(job))
-    return (*FIXED_KEYS, active(model), queue_key(job), *others)
+    return (*FIXED_KEYS, *_slots(job), queue_key(job), *others)
 
 
-def active(model: str) -> str:
-    return f"{keys.ACTIVE}:{model}"
+def active(scope: str) -> str:
+    """The slots that are taken of a model, or of all: at BFL_API_KEY's account or another."""
+    return f"{keys.ACTIVE}:{scope}" if scope else keys.ACTIVE
+
+
+def at_account(model: str, bfl_key: str | None) -> str:
+    """The scope of a model's queue, slots and circuit; no model has an `@`."""
+    return f"{model}@{bfl_key}" if bfl_key else model
+
+
+def _slots(job: Job) -> tuple[str, str]:
+    """The slots of all models and of its own."""
+    scopes = (at_account(model, job.submission.bfl_key) for model in ("", job.model or ""))
+    total, own = map(active, scopes)
+    return total, own
 
 
 def capacities(
@@ -126,8 +138,8 @@ def capacities(
         return {keys.ANNOUNCED_PREFIX + after.request.announced_by: room.announced}
     limited = {unpriced(after): 1} if is_unpriced(after) else {}
     if after.submission.slot and not (before and before.submission.slot):
-        model = after.model or ""
-        limited |= {keys.ACTIVE: limits.total, active(model): limits.for_model(model)}
+        maxima = (limits.total, limits.for_model(after.model or ""))
+        limited |= dict(zip(_slots(after), maxima, strict=True))
     return limited
 
 

@@ -151,22 +151,30 @@ class SubmissionQueue:
         """Slots in use and lengths of the queues."""
         with unavailable():
             queues = [queue.decode() for queue in self._redis.smembers(QUEUES)]
-            named = {queue.removeprefix(QUEUE_PREFIX).partition("\t")[0] for queue in queues}
-            named |= self._limits.models.keys()
+            named = sorted({*map(_scope, queues), *self._limits.models})
+            accounts = [
+                indexes.active(indexes.at_account("", one)) for one in self._limits.accounts
+            ]
             with self._redis.pipeline(transaction=False) as pipe:
-                pipe.zcard(ACTIVE)
-                for name in (*named, *queues):
-                    pipe.zcard(name if name in queues else indexes.active(name))
-                total, *found = pipe.execute()
-        used = dict(zip(named, found, strict=False))
+                for key in (*accounts, *map(indexes.active, named), *queues):
+                    pipe.zcard(key)
+                found = pipe.execute()
+        total = sum(found[: len(accounts)])
+        used = dict(zip(named, found[len(accounts) :], strict=False))
         waiting = Counter[str]()
-        for queue, length in zip(queues, found[len(named) :], strict=True):
-            waiting[queue.removeprefix(QUEUE_PREFIX).partition("\t")[0]] += length
+        for queue, length in zip(queues, found[len(accounts) + len(named) :], strict=True):
+            waiting[_scope(queue)] += length
         models = [
-            ModelQueue(name, used[name], self._limits.for_model(name), waiting[name])
-            for name in sorted(named)
+            ModelQueue(
+                name, used[name], self._limits.for_model(name.partition("@")[0]), waiting[name]
+            )
+            for name in named
         ]
-        return SlotUsage(total, self._limits.total, models)
+        return SlotUsage(total, self._limits.total * len(accounts), models)
+
+
+def _scope(queue: str) -> str:
+    return queue.removeprefix(QUEUE_PREFIX).partition("\t")[0]
 
 
 def _circuit(scope: str, value: str) -> Circuit:

@@ -20,6 +20,7 @@ from jobs.net.http_client import HEADER_VALUE
 from receiver import input_body
 from receiver.api import submissions
 from receiver.api.submissions import SubmissionBody
+from receiver.auth import current_key_name
 from receiver.context import services
 from receiver.ownership import is_visible
 from receiver.schemas.bodies import Url, accepted_by, validate, validate_with_input
@@ -153,7 +154,8 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
 def bfl_credits() -> ResponseReturnValue:
     """Credits left at BFL. Relayed from the operator's account."""
     try:
-        answer = services().bfl.credits()
+        key = services().bfl_key_of(current_key_name())
+        answer = services().bfl_clients[key].credits()
     except errors.BflUnavailable as error:
         return compat.error(str(error), str(error)), HTTPStatus.SERVICE_UNAVAILABLE
     if answer.is_key_refused:

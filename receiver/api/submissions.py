@@ -188,7 +188,9 @@ def enqueue(
             new = new.with_event(now, event, job=draft.job_id, file=draft.position)
         # The keys of the objects begin with the day of its creation.
         new = new.evolve(created_at=created_at).with_submission(
-            client_webhook=details.client_webhook, request_digest=details.request_digest
+            client_webhook=details.client_webhook,
+            request_digest=details.request_digest,
+            bfl_key=services.bfl_key_of(asked.key),
         )
         return submission.await_budget(new, now, refusal) if refusal else new
 

@@ -32,34 +32,46 @@ def check_account(context: Context) -> Iterator[Result]:
         why = "BFL_API_KEY is not set: nothing can be submitted or polled"
         yield warning(ACCOUNT, why, "Set it to a key from BFL's dashboard.")
         return
-    balance = context.balance
-    if balance.credits is None:
-        yield failed(ACCOUNT, balance.reason, _remedy(balance.reason))
-        return
     name = "the sandbox" if context.settings.has_sandbox else str(context.bfl.origin)
-    if balance.credits > 0:
-        yield ok(ACCOUNT, f"{name} accepts the key: {balance.text}")
-    else:
-        yield failed(ACCOUNT, f"{name} has no credits left", "Buy credits on BFL's dashboard.")
+    for key, balance in context.balances.items():
+        whose = f" of {key}" if key else ""
+        if balance.credits is None:
+            yield failed(ACCOUNT, balance.reason + whose, _remedy(balance.reason))
+        elif balance.credits > 0:
+            yield ok(ACCOUNT, f"{name} accepts the key{whose}: {balance.text}")
+        else:
+            why = f"{name} has no credits left{whose and f' for the key{whose}'}"
+            yield failed(ACCOUNT, why, "Buy credits on BFL's dashboard.")
 
 
 def check_credits(context: Context) -> Iterator[Result]:
     if not _has_account(context.settings):
         return
-    balance = context.balance
-    if balance is ASKING:
-        yield ok(CREDITS, balance.reason)
-    elif balance.credits is None:
-        yield warning(CREDITS, f"not known: {balance.reason}", _remedy(balance.reason))
-    elif balance.credits > max(LOW_CREDITS, LOW_DAYS * (pace := _credits_per_day(context))):
-        yield ok(CREDITS, f"{balance.text} left")
-    else:
-        yield warning(CREDITS, f"{balance.text} left{_until_empty(balance.credits, pace)}", _BUY)
+    for key, balance in context.balances.items():
+        whose = f" for {key}" if key else ""
+        if balance is ASKING:
+            yield ok(CREDITS, balance.reason)
+        elif balance.credits is None:
+            yield warning(CREDITS, f"not known{whose}: {balance.reason}", _remedy(balance.reason))
+        elif balance.credits > max(
+            LOW_CREDITS, LOW_DAYS * (pace := _credits_per_day(context, key))
+        ):
+            yield ok(CREDITS, f"{balance.text} left{whose}")
+        else:
+            why = f"{balance.text} left{whose}{_until_empty(balance.credits, pace)}"
+            yield warning(CREDITS, why, _BUY)
 
 
-def _credits_per_day(context: Context) -> float:
-    """The mean of the last days since the first that cost anything."""
-    days = [day["credits"] for day in context.services.costs.days(PACE_DAYS)]
+def _credits_per_day(context: Context, bfl_key: str | None) -> float:
+    """The mean of the last days since the first that cost anything, of the jobs of a BFL key."""
+    days = [
+        sum(
+            cost["credits"]
+            for cost in day["costs"]
+            if context.services.bfl_key_of(cost["key"]) == bfl_key
+        )
+        for day in context.services.costs.days(PACE_DAYS)
+    ]
     spent = list(dropwhile(lambda credits_spent: not credits_spent, days))
     return sum(spent) / max(len(spent), 1)
 
@@ -76,7 +88,7 @@ def check_submissions(context: Context) -> Iterator[Result]:
     circuits = queue.open_circuits() if queue.slot_usage().waiting else ()
     for circuit in circuits:
         is_about_account = bfl_submissions.is_about_account(circuit.reason)
-        if circuit.scope == ALL_MODELS or is_about_account:
+        if circuit.scope.startswith(ALL_MODELS) or is_about_account:
             why = f"submitting is paused: {circuit.reason}"
             yield failed(SUBMISSIONS, why, _ACCOUNT_PAUSED if is_about_account else _PAUSED)
             return
@@ -100,7 +112,7 @@ def check_schemas(context: Context) -> Iterator[Result]:
 
 
 def _has_account(settings: Settings) -> bool:
-    return settings.bfl_api_key is not None or settings.has_sandbox
+    return bool(settings.bfl_api_key or settings.bfl_api_keys or settings.has_sandbox)
 
 
 def _remedy(error: str) -> str:

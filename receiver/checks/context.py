@@ -5,10 +5,10 @@ from functools import cached_property
 from jobs.archive.archive import Archive
 from jobs.bfl.client import BflClient
 from jobs.config.settings import Settings
-from jobs.services import Services, build_archive, build_bfl_client, build_storage, redis_for_web
+from jobs.services import Services, build_archive, build_bfl_clients, build_storage, redis_for_web
 from jobs.storage.base import MediaStorage
 from jobs.storage.limits import WEB_LIMITS
-from receiver.bfl_account import Account, Balance
+from receiver.bfl_account import Account, Balances, ask_all
 
 
 class Context:
@@ -45,9 +45,11 @@ class Context:
 
     @cached_property
     def bfl(self) -> BflClient:
-        return build_bfl_client(self.settings)
+        return build_bfl_clients(self.settings)[None]
 
     @cached_property
-    def balance(self) -> Balance:
+    def balances(self) -> Balances:
         """The last known in the web process, else asked for now."""
-        return self._account.balance() if self._account else Balance.ask(self.bfl)
+        return (
+            self._account.balances() if self._account else ask_all(build_bfl_clients(self.settings))
+        )

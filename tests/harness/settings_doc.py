@@ -17,8 +17,18 @@ from receiver.problem_types import listing
 API = ROOT / "docs/api.md"
 TABLE_HEAD = "| status | `code` | meaning, and what to do |\n|---|---|---|\n"
 PAGE = ROOT / "docs/settings.md"
-# Read by libraries: the heading under which each stands, its name, default and description.
+# Read by libraries, or named after a key: the heading under which each stands, its name, default
+# and description.
 FOREIGN = (
+    (
+        "Secrets and keys",
+        "BFL_API_KEY_<NAME>",
+        "none",
+        (
+            "BFL's API key for jobs of the API key with this name (upper case, `-` as `_`). They"
+            " are submitted and polled with it, and it has slots, pauses and credits of its own."
+        ),
+    ),
     ("Media", "AWS_…", "none", "Access to a bucket in `s3://` ([storage](storage.md))."),
     ("Media", "GOOGLE_…", "none", "Access to a bucket in `gs://`."),
     ("Media", "AZURE_…", "none", "Access to a container in `az://`."),

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.sandbox import Settings
 from tests.system.submitting.environment import running_environment
 
 SUBMISSIONS = 150
+KILLS = SUBMISSIONS // 30
 AT_ONCE = 12
 PRICES = {"flux-2-pro": 3.0, "flux-2-klein-4b": 1.4, "flux-2-flex": 5.0}
 KEYS = {name: f"budget-key-canary-{name}" for name in ("red", "green", "blue")}
@@ -61,8 +63,8 @@ def submit(env: Stack, n: int) -> int:
 
 
 def kill_some(env: Stack) -> None:
-    """A web process, a worker and the sweep, one after the other; they are started again."""
-    for name in ("web", "worker", "web", "sweep", "worker"):
+    """Web processes, workers and the sweep, one a second; they are started again."""
+    for name in islice(cycle(("web", "worker", "web", "sweep", "worker")), KILLS):
         time.sleep(1)
         random.choice(env.installation.running[name]).kill_all()
 

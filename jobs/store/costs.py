@@ -18,6 +18,7 @@ from jobs.domain.job import Job
 from jobs.domain.prices import UNITS_PER_CREDIT, units
 from jobs.domain.status import Status
 from jobs.domain.timeline import utc
+from jobs.store import scripts
 from jobs.store.clock import Clock
 from jobs.store.indexes import holds_reserve, of_key
 from jobs.store.keys import BUDGET_PREFIX, COSTS_PREFIX, UNKEPT, UNKEPT_UNPRICED
@@ -35,6 +36,9 @@ LIVES: Mapping[str, int] = {
     Period.MONTH: 63 * 86400,
 }
 SPENT, RESERVED = "spent", "reserved"
+RAISED_AT_ONCE = 500
+
+Place = tuple[str, str]  # of a sum: its hash and field
 _SEPARATOR = "\t"  # in no model and no key name
 _UNPRICED = _SEPARATOR + "unpriced"  # ends the name of a number of jobs
 
@@ -79,7 +83,7 @@ def cost_updates(before: Job | None, after: Job) -> Iterator[Command]:
     for (key, field), change in sums.items():
         if change:
             yield "HINCRBY", key, field, change
-            yield "EXPIRE", key, LIVES.get(key.split(":")[2], _SECONDS)
+            yield "EXPIRE", key, _life(key)
 
 
 def deletion_updates(job: Job) -> Iterator[Command]:
@@ -89,7 +93,11 @@ def deletion_updates(job: Job) -> Iterator[Command]:
         yield from cost_updates(job, job.evolve(status=status))
 
 
-def entries(job: Job) -> dict[tuple[str, str], int]:
+def _life(key: str) -> int:
+    return LIVES.get(key.split(":")[2], _SECONDS)
+
+
+def entries(job: Job) -> dict[Place, int]:
     """What the books have of a job, by key and field: its caller may name key and model later."""
     day = f"{COSTS_PREFIX}{utc(job.created_at):%Y-%m-%d}"
     name = f"{job.model or ''}{_SEPARATOR}{job.request.key or ''}"
@@ -100,7 +108,7 @@ def entries(job: Job) -> dict[tuple[str, str], int]:
     return booked | (_of_budgets(job, job.request.key) if job.request.key else {})
 
 
-def _of_budgets(job: Job, key: str) -> dict[tuple[str, str], int]:
+def _of_budgets(job: Job, key: str) -> dict[Place, int]:
     """The sums of all periods, whatever budgets its key has: they may be set later."""
     cost, reserve = job.cost or 0.0, job.submission.reserve or 0.0
     if job.is_without_price or (job.cost is None and job.status is Status.MODERATED):
@@ -125,6 +133,17 @@ class Costs:
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
+        self._raise_script = redis.register_script(scripts.read("raise_sums"))
+
+    def raise_sums(self, sums: Mapping[Place, int], *, dry_run: bool = False) -> int:
+        """Raise sums that are lower after a loss of Redis; how many were."""
+        lower, places = 0, list(sums)
+        for n in range(0, len(places), RAISED_AT_ONCE):
+            some = places[n : n + RAISED_AT_ONCE]
+            parts = [part for one in some for part in (*one, sums[one], _life(one[0]))]
+            with unavailable():
+                lower += self._raise_script(args=["peek" if dry_run else "raise", *parts])
+        return lower
 
     def days(self, count: int) -> list[DayView]:
         """The last days, the oldest first, today included; the largest costs of each first."""

@@ -12,6 +12,7 @@ from jobs.domain.status import TERMINAL, ReportKind, Source
 from jobs.services import Services
 from jobs.store import metrics
 from jobs.store.listing import longest_wait
+from receiver.bfl_account import Account
 from receiver.checks.archive import late_seconds
 from receiver.shared_value import SharedValue
 
@@ -32,12 +33,13 @@ Samples = Mapping[tuple[str, ...], float]  # values by the values of the labels
 class Families(Collector):
     """Collector of all families; only `fluxkeep_redis_up` while Redis does not answer."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, services: Services, account: Account) -> None:
+        self._services, self._account = services, account
 
     def collect(self) -> Iterator[Metric]:
         try:
             found = list(_from_redis(self._services))
+            found.append(_credits_left(self._account))
         except StoreUnavailable:
             found = []
         yield _gauge("redis_up", "Whether Redis answers this web process.", bool(found))
@@ -149,7 +151,24 @@ def _costs(services: Services) -> Iterator[Metric]:
         ("model", "key"),
         {(cost["model"] or "", cost["key"] or ""): cost["credits"] for cost in spent},
     )
+    left: Samples = {
+        (key, str(budget)): view["left"]
+        for key, budgets in services.budgets.by_key.items()
+        for budget, view in zip(budgets, services.budgets.views(key), strict=True)
+    }
+    text = "Credits that the jobs of an API key may still cost, by budget."
+    yield _gauges("budget_left", text, ("key", "budget"), left)
     yield _gauge("paid_and_not_kept_jobs", "Billed jobs on record without stored media.", unkept)
+
+
+def _credits_left(account: Account) -> Metric:
+    known = {
+        (key or "",): balance.credits
+        for key, balance in account.balances().items()
+        if balance.credits is not None
+    }
+    text = "Credits left at BFL, by the API key with a BFL key of its own; empty is BFL_API_KEY."
+    return _gauges("credits_left", text, ("key",), known)
 
 
 def _processes(services: Services, totals: metrics.Totals) -> Iterator[Metric]:
@@ -209,5 +228,5 @@ def _histogram(totals: metrics.Totals, histogram: metrics.Histogram, text: str) 
 class MetricsText(SharedValue[bytes]):
     """All families in the text format of Prometheus."""
 
-    def __init__(self, services: Services) -> None:
-        super().__init__(lambda: generate_latest(Families(services)))
+    def __init__(self, services: Services, account: Account) -> None:
+        super().__init__(lambda: generate_latest(Families(services, account)))

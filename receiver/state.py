@@ -18,5 +18,5 @@ def build(services: Services) -> Iterator[object]:
     yield Broker(services.events)
     yield MessageCache(services)
     yield checks.ReadinessResults(services, account)
-    yield metrics.MetricsText(services)
+    yield metrics.MetricsText(services, account)
     yield health.Numbers(services)

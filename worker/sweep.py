@@ -21,7 +21,7 @@ from worker import (
 )
 from worker.archiving import Archiving
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
-from worker.notifications import delivery
+from worker.notifications import budget_warnings, delivery
 from worker.notifications.dispatcher import NotificationDispatcher, dispatch_due
 from worker.retention import RetentionCleanup
 from worker.row_retention import RowRetention
@@ -65,6 +65,7 @@ def main() -> int:
             "notifications",
             at_end=notifications.close,
         ),
+        loops.start(partial(budget_warnings.check, services), stop, "budgets"),
         loops.start(retention.run_batch, stop, "retention"),
         loops.start(partial(orphan_search.step, services), stop, "erasures"),
         loops.start(partial(batches.step, services), stop, "batches"),

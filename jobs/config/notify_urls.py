@@ -6,18 +6,20 @@ from typing import NamedTuple, Self
 from pydantic import SecretStr
 
 from jobs.domain.errors import UrlRefused
-from jobs.domain.status import TERMINAL, Status
+from jobs.domain.status import TERMINAL
 from jobs.net.urls import ParsedUrl, parse
 
 URLS_MAX = 8  # each has threads, and a notification in each record, of its own
 DIGEST_CHARS = 8
+BUDGET = "budget"  # a warning about a budget
+EVENTS: frozenset[str] = TERMINAL | {BUDGET}
 
 
 class NotifyUrl(NamedTuple):
     """One of NOTIFY_URL. It may be a secret, as Slack's are."""
 
     url: SecretStr
-    events: frozenset[Status] = TERMINAL
+    events: frozenset[str] = EVENTS
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -29,11 +31,11 @@ class NotifyUrl(NamedTuple):
             raise ValueError(
                 "each is a plain http or https URL, its host in lower case, a comma in it as %2C"
             ) from None
-        events = frozenset(listed.split("+")) if has_events else TERMINAL
-        if not events <= TERMINAL:
-            known = ", ".join(sorted(TERMINAL))
+        events = frozenset(listed.split("+")) if has_events else EVENTS
+        if not events <= EVENTS:
+            known = ", ".join(sorted(EVENTS))
             raise ValueError(f"behind # stand the events that it gets, parted by +, of {known}")
-        return cls(SecretStr(url), frozenset(map(Status, events)))
+        return cls(SecretStr(url), events)
 
     @property
     def digest(self) -> str:

@@ -99,8 +99,9 @@ class Settings(
 
         None is BFL_API_KEY.
         """
-        default = self.bfl_api_key and self.bfl_api_key.get_secret_value()
-        first: dict[str | None, str | None] = {default: None}
+        first: dict[str, str | None] = {}
+        if self.bfl_api_key:
+            first[self.bfl_api_key.get_secret_value()] = None
         return {
             name: first.setdefault(key.get_secret_value(), name)
             for name, key in sorted(self.bfl_api_keys.items())

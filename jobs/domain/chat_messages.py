@@ -38,6 +38,14 @@ def chat_message(url: str, job: Job, prompt: str, link: str) -> Mapping[str, Any
     return {"content": f"{line} · <{link}>", "allowed_mentions": {"parse": []}}
 
 
+def chat_warning(url: str, line: str) -> Mapping[str, Any]:
+    """The body of a request about no job."""
+    if _SLACK.fullmatch(url):
+        return {"text": _one_line(line).translate(_SLACK_ESCAPES), "link_names": False}
+    text = _MARKDOWN.sub(r"\\\g<0>", _one_line(line))
+    return {"content": text, "allowed_mentions": {"parse": []}}
+
+
 def _reason(job: Job) -> str:
     """Why a job has no media; empty when it has."""
     if job.moderation and job.status is Status.MODERATED:

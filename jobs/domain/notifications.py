@@ -16,7 +16,7 @@ PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0)  # t
 GIVE_UP_AFTER_SECONDS = 86400.0
 RETRY_AFTER_MAX_SECONDS = 3600.0  # of a receiver's Retry-After
 
-OwnerEvents = Mapping[str, frozenset[Status]]  # what each URL of NOTIFY_URL gets, by its digest
+OwnerEvents = Mapping[str, frozenset[str]]  # what each URL of NOTIFY_URL gets, by its digest
 
 
 class DeliveryOutcome(NamedTuple):

@@ -17,10 +17,13 @@ from jobs.domain.prices import UNITS_PER_CREDIT, Price, has_media, price_class, 
 from jobs.domain.status import Status
 from jobs.domain.timeline import rfc3339
 from jobs.store.clock import Clock
-from jobs.store.costs import RESERVED, SPENT, budget_key
+from jobs.store.costs import LIVES, RESERVED, SPENT, budget_key
 from jobs.store.keys import PRICES_PREFIX
 from jobs.store.outages import unavailable
+from jobs.store.scripts import write_essential
 
+REFUSED, DONE = "refused", b"done"
+CLAIM_SECONDS = 60.0
 UNKNOWN_RETRY_SECONDS = 5.0  # BFL names a price as soon as it accepts the job
 
 
@@ -68,6 +71,35 @@ class Budgets:
             found = pipe.execute()
         return [_price(named, values) for named in found]
 
+    # Warnings.
+
+    def used_percent(self, key: str, view: BudgetView) -> float:
+        """100 as soon as a job was refused: the rest may be less than any job costs."""
+        used = 100 * (view["spent"] + view["reserved"]) / view["limit"] if view["limit"] else 100
+        return 100 if self._field(key, view, REFUSED) else used
+
+    def may_warn(self, key: str, view: BudgetView, warning: str) -> bool:
+        """Claim a warning of a period for a minute, unless it was given."""
+        found, now = self._field(key, view, warning), self._clock.now()
+        if found is not None and (found == DONE or float(found) > now - CLAIM_SECONDS):
+            return False
+        self._set(key, view, warning, f"{now:.3f}")
+        return True
+
+    def end_warning(self, key: str, view: BudgetView, warning: str) -> None:
+        self._set(key, view, warning, DONE.decode())
+
+    def _field(self, key: str, view: BudgetView, name: str) -> bytes | None:
+        sums = budget_key(view["period"], self._clock.now(), key)
+        with unavailable():
+            found: bytes | None = self._redis.hget(sums, name)
+        return found
+
+    def _set(self, key: str, view: BudgetView, name: str, value: str) -> None:
+        sums, life = budget_key(view["period"], self._clock.now(), key), LIVES[view["period"]]
+        with unavailable():
+            write_essential(self._redis, ("HSET", sums, name, value), ("EXPIRE", sums, life))
+
     # For the store.
 
     def reserve(self, before: Job | None, after: Job, now: float) -> Job:
@@ -92,7 +124,7 @@ class Budgets:
         pairs = [part for pair in found for part in pair]
         return [units(after.submission.reserve or 0.0), len(found), *pairs]
 
-    def refusal(self, job: Job) -> errors.OverBudget:
+    def refusal(self, job: Job, *, is_noted: bool = True) -> errors.OverBudget:
         """The error for a job that a budget has no room for: of several, the last to reset."""
         price, views = job.submission.reserve, self.views(job.request.key)
         is_over = [one["left"] <= 0 or one["left"] < (price or 0.0) for one in views]
@@ -104,13 +136,15 @@ class Budgets:
             f"until {view['resets_at']}; this job would cost about {price or 0:.12g}."
         )
         now = self._clock.now()
+        if is_noted:
+            self._set(job.request.key or "", view, REFUSED, "1")
         refused = errors.OverBudget(detail, str(budget), view["spent"], budget.period.ends_at(now))
         refused.price, refused.retry_after = price, refused.resets_at - now
         return refused
 
     def unknown_price(self, job: Job) -> errors.PriceUnknown:
         """The error for a job whose price another one has to find out."""
-        known, now = self.refusal(job), self._clock.now()
+        known, now = self.refusal(job, is_noted=False), self._clock.now()
         refused = errors.PriceUnknown("", known.budget, known.spent, now + UNKNOWN_RETRY_SECONDS)
         refused.retry_after = UNKNOWN_RETRY_SECONDS
         return refused

@@ -109,4 +109,9 @@ def _costs(services: Services, key: str | None = None) -> dict[str, Any]:
         "top": max(1.0, *(day["credits"] for day in days)),
         "models": sorted(named, key=lambda cost: -cost["credits"])[:MODELS_MAX],
         "unkept": services.costs.unkept(UNKEPT_MAX, key),
+        "budgets": {
+            name: services.budgets.views(name)
+            for name in services.budgets.by_key
+            if key in (None, name)
+        },
     }

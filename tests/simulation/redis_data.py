@@ -30,6 +30,9 @@ class RedisData:
     def _get(self, key: bytes) -> bytes | None:
         return self.data.get(key)
 
+    def _scan(self, _cursor: bytes, _match: bytes, prefix: bytes, *_count: bytes) -> list[Any]:
+        return [b"0", [key for key in self.data if key.startswith(prefix.removesuffix(b"*"))]]
+
     def _mget(self, *keys: bytes) -> list[bytes | None]:
         return [self.data.get(key) for key in keys]
 

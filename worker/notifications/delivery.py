@@ -26,7 +26,7 @@ ANSWER_SECONDS = 20.0
 GONE = 410
 JITTER = (0.9, 1.1)
 
-_JSON = {"Content-Type": "application/json"}
+JSON = {"Content-Type": "application/json"}
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def _counter(after: Job, recipient: str, outcome: DeliveryOutcome) -> Counter:
 
 
 def _send(services: Services, job: Job, notification: PendingNotification) -> DeliveryOutcome:
-    """POST a notification; the outcome follows from the status, the body is not read."""
+    """POST a notification."""
     try:
         endpoint = endpoint_of(services, job, notification)
     except UrlRefused as error:
@@ -80,9 +80,14 @@ def _send(services: Services, job: Job, notification: PendingNotification) -> De
     if notification.to is NotificationTarget.CALLER:
         headers, body = _in_bfl_format(services, job)
     elif is_chat_webhook(url):
-        headers, body = _JSON, _as_chat_message(services, job, url)
+        headers, body = JSON, _as_chat_message(services, job, url)
     else:
         headers, body = _as_standard_webhook(services, job, notification)
+    return post(endpoint, headers, body)
+
+
+def post(endpoint: NotificationEndpoint, headers: dict[str, str], body: bytes) -> DeliveryOutcome:
+    """Send one request; the outcome follows from the status, the body is not read."""
     try:
         with (
             http_client.create_endpoint_session(endpoint) as session,
@@ -111,10 +116,10 @@ def _in_bfl_format(services: Services, job: Job) -> tuple[dict[str, str], bytes]
     body = json.dumps(answer, ensure_ascii=False).encode()
     secret = job.submission.client_webhook.secret if job.submission.client_webhook else None
     if secret is None:
-        return _JSON, body
+        return JSON, body
     digest = callback_digest(secret.encode(), body).decode()
     values = (secret, f"sha256={digest}")
-    return _JSON | dict(zip(AUTHENTICATION_HEADERS, values, strict=True)), body
+    return JSON | dict(zip(AUTHENTICATION_HEADERS, values, strict=True)), body
 
 
 def _as_chat_message(services: Services, job: Job, url: str) -> bytes:
@@ -137,7 +142,7 @@ def _as_standard_webhook(
     signature = services.notification_signer.headers(
         notification.id(job.id), services.store.now(), body
     )
-    return _JSON | signature, body.encode()
+    return JSON | signature, body.encode()
 
 
 def _outcome(status: int, retry_after: float | None) -> DeliveryOutcome:

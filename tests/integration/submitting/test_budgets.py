@@ -1,15 +1,20 @@
 """Budgets of API keys (I34): what is refused or waits, what is reserved and given back."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from jobs import lost_sums
 from jobs.domain.budgets import Budget, Period
 from jobs.domain.job import Job
 from jobs.store.costs import budget_key
-from jobs.store.keys import COSTS_PREFIX, PRICES_PREFIX
+from jobs.store.keys import COSTS_PREFIX, PRICES_PREFIX, RECORD_PREFIX
+from tests.harness.notifications import NEW
 from tests.harness.visitor import csrf_token
-from tests.harness.worker_environment import WorkerEnvironment
+from tests.harness.webhook_receiver import Hook
+from tests.harness.worker_environment import KEY, WorkerEnvironment
+from worker.notifications import budget_warnings
 
 APP = {"x-key": "the-key-of-an-app"}
 MODEL = "flux-2-pro"  # 3 credits
@@ -18,9 +23,18 @@ BODY = {"model": MODEL, "input": INPUT}
 
 
 @pytest.fixture
-def worker_settings() -> dict[str, str]:
+def hook() -> Iterator[Hook]:
+    """NOTIFY_URL; its first answer is an error."""
+    receiver = Hook(500)
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture
+def worker_settings(hook: Hook) -> dict[str, str]:
     app = f"app:{APP['x-key']}:submit:budget=9.5/hour:own:budget=100/month"
-    return {"API_KEYS": f"a:admin-key-of-tests:admin,{app}", "MAX_ACTIVE": "24"}
+    notify = {"NOTIFY_URL": hook.url, "NOTIFY_SECRET": NEW}
+    return {"API_KEYS": f"a:admin-key-of-tests:admin,{app}", "MAX_ACTIVE": "24", **notify}
 
 
 @pytest.fixture
@@ -181,3 +195,86 @@ def test_sums_are_of_the_period_in_utc() -> None:
     ends = [period.ends_at(at) - at for period in Period]
     assert ends == [1504, 41104, 300304, 41104]
     assert str(Budget.parse("0.5/week")) == "0.5/week"
+
+
+def test_sums_come_back_after_a_loss_of_redis_from_what_is_known(
+    priced: WorkerEnvironment, api: Any
+) -> None:
+    """By `repair` from records, which it restores from sidecars before; never twice."""
+    for _ in range(2):
+        submit(api)
+    priced.work(2)
+    submit(api)
+    before, day = hour(api), priced.redis.keys(f"{COSTS_PREFIX}*")[0]
+    costs = priced.redis.hgetall(day)
+    priced.redis.delete(*priced.redis.keys("fluxkeep:budget:*"), day)
+    assert hour(api) == [0, 0, 9.5]
+    assert lost_sums.restore(priced.services, dry_run=True) > 0 and hour(api) == [0, 0, 9.5]
+    assert lost_sums.restore(priced.services) > 0
+    assert (hour(api), priced.redis.hgetall(day)) == (before, costs)
+    assert lost_sums.restore(priced.services) == 0
+
+
+def test_a_budget_is_warned_of_once_at_80_percent_and_once_when_a_job_is_refused(
+    priced: WorkerEnvironment, api: Any, hook: Hook, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(4):
+        submit(api)
+        budget_warnings.check(priced.services)
+        budget_warnings.check(priced.services)
+        for key in priced.redis.keys("fluxkeep:budget:*"):
+            for field, value in priced.redis.hgetall(key).items():
+                if field.startswith(b"warned") and value != b"done":  # a minute later
+                    priced.redis.hset(key, field, "1")
+        budget_warnings.check(priced.services)
+    told = [(one.payload["type"], one.payload["data"]["used_percent"]) for one in hook.calls]
+    assert told == [("budget.used", 80), ("budget.used", 80), ("budget.used", 100)]
+    assert hook.calls[0].id == hook.calls[1].id != hook.calls[2].id
+    assert hook.calls[2].payload["data"]["key"] == "app"
+    warned = [one.message for one in caplog.records if "the budget of app" in one.message]
+    assert ["80 %" in line for line in warned] == [True, False] and "used up" in warned[1]
+    text = api.get("/metrics").text
+    assert 'fluxkeep_budget_left{budget="9.5/hour",key="app"} 0.5' in text
+    assert 'fluxkeep_credits_left{key=""}' in text
+    api.post("/login", data={"csrf_token": csrf_token(api.get("/login").text), "key": APP["x-key"]})
+    assert "9.5 a hour" in api.get("/health").text
+
+
+@pytest.mark.parametrize(
+    "worker_settings",
+    [
+        {
+            "API_KEYS": f"a:admin-key-of-tests:admin,b-c:{APP['x-key']}:submit,d:another-key-12:read",
+            "BFL_API_KEY_B_C": "bfl-key-canary-of-bc",
+            "BFL_API_KEY_D": "bfl-key-canary-of-bc",
+            "MAX_ACTIVE": "1",
+        }
+    ],
+)
+def test_a_key_with_a_bfl_key_of_its_own_has_its_own_slots_and_pauses(
+    local_worker: WorkerEnvironment, api: Any
+) -> None:
+    local_worker.sandbox.set_default_switches(callback="never", seconds=60)
+    others = [api.post("/api/jobs", json=BODY).json["id"] for _ in range(2)]
+    ours = [submit(api).json["id"] for _ in range(2)]
+    while local_worker.next():
+        local_worker.work()
+    states = [local_worker.job(name).status for name in (*others, *ours)]
+    assert states == ["submitted", "queued"] * 2
+    posts = [one for one in local_worker.sandbox.requests if one.method == "POST"]
+    assert [one.headers["x-key"] for one in posts] == [KEY, "bfl-key-canary-of-bc"]
+    record = local_worker.redis.get(f"{RECORD_PREFIX}{ours[0]}")
+    assert b"canary" not in record and b'"bfl_key":"b-c"' in record
+    local_worker.services.store.change(ours[0], Job.enqueue)
+    local_worker.work()
+    api.get("/v1/credits", headers=APP)
+    polls = [one for one in local_worker.sandbox.requests if one.method == "GET"]
+    assert {one.headers.get("x-key") for one in polls} == {"bfl-key-canary-of-bc"}
+    usage = local_worker.queue.slot_usage()
+    assert (usage.used, usage.most, usage.waiting) == (2, 2, 2)
+    local_worker.sandbox.settings.submit_fault = 403
+    for name in (others[0], ours[0]):
+        api.delete(f"/api/jobs/{name}")
+    local_worker.work()
+    assert [*local_worker.circuits()] == ["*"]
+    assert local_worker.next() == ours[1]

@@ -6,8 +6,7 @@ from jobs.archive.archive import Archive
 from jobs.domain.budgets import Period
 from jobs.domain.prices import units
 from jobs.services import Services
-from jobs.store.costs import DAY_SECONDS, SPENT, Place, budget_key, entries
-from jobs.store.keys import BUDGET_PREFIX
+from jobs.store.costs import DAY_SECONDS, SPENT, Place, budget_key, entries, is_counted
 
 
 def restore(services: Services, *, dry_run: bool = False) -> int:
@@ -25,11 +24,8 @@ def restore(services: Services, *, dry_run: bool = False) -> int:
                 sums.update(entries(job))
     if services.archive:
         sums.update(_of_rows(services.archive, now))
-    present = tuple(budget_key(period, now, "") for period in Period)
     known = {
-        (key, field): number
-        for (key, field), number in sums.items()
-        if number > 0 and (not key.startswith(BUDGET_PREFIX) or key.startswith(present))
+        place: number for place, number in sums.items() if number > 0 and is_counted(place, now)
     }
     return services.costs.raise_sums(known, dry_run=dry_run)
 

@@ -162,7 +162,7 @@ def _costs(services: Services) -> Iterator[Metric]:
 
 
 def _credits_left(account: Account) -> Metric:
-    known = {
+    known: Samples = {
         (key or "",): balance.credits
         for key, balance in account.balances().items()
         if balance.credits is not None

@@ -122,6 +122,12 @@ def _of_budgets(job: Job, key: str) -> dict[Place, int]:
     }
 
 
+def is_counted(place: Place, now: float) -> bool:
+    """Whether a sum is of a day, or of a period that a budget counts now."""
+    periods = (budget_key(period, now, "") for period in Period)
+    return place[0].startswith((COSTS_PREFIX, *periods))
+
+
 def budget_key(period: Period, at: float, key: str) -> str:
     """The sums of the period with this time, of an API key."""
     return f"{BUDGET_PREFIX}{period}:{utc(period.begins_at(at)):%Y-%m-%dT%H}:{key}"

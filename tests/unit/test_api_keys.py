@@ -1,6 +1,7 @@
 """API keys, configured in plain text or as hashes."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -65,3 +66,21 @@ def test_an_entry_is_read_as_it_was_written() -> None:
     for key in (ApiKey("app", SecretStr(KEY), "read"), ApiKey.hashed("app", KEY, "submit")):
         assert ApiKey.parse(key.setting) == key
     assert KEY not in ApiKey.hashed("app", KEY, "submit").setting
+
+
+def test_a_bfl_key_is_that_of_the_api_key_that_its_variable_names(tmp_path: Path) -> None:
+    entries = {"API_KEYS": "a-b:first-key-of-tests:read,c:second-key-of-tests:read"}
+    (tmp_path / "key").write_text("x-canary\n")
+    given = {"BFL_API_KEY_A_B_FILE": str(tmp_path / "key"), "BFL_API_KEY_C": "x-canary"}
+    own = load({**REQUIRED, **entries, **given, "BFL_API_KEY": "y"})
+    assert own.bfl_accounts == {"a-b": "a-b", "c": "a-b"}  # one key, one account
+    assert own.bfl_api_keys["a-b"].get_secret_value() == "x-canary"
+    same = load({**REQUIRED, **entries, "BFL_API_KEY_C": "y", "BFL_API_KEY": "y"})
+    assert same.bfl_accounts == {"c": None}
+    for keys, text in (
+        ("d:first-key-of-tests:read", "BFL_API_KEY_C is of no API key"),
+        ("c:first-key-of-tests:read,C:second-key-of-tests:read", "could be that of C or c"),
+        ("File:first-key-of-tests:read,c:second-key-of-tests:read", "may be named file"),
+    ):
+        error = start_error(API_KEYS=keys, BFL_API_KEY_C="x-canary")
+        assert text in error and CANARY not in error

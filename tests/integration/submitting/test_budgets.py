@@ -244,7 +244,7 @@ def test_a_budget_is_warned_of_once_at_80_percent_and_once_when_a_job_is_refused
     "worker_settings",
     [
         {
-            "API_KEYS": f"a:admin-key-of-tests:admin,b-c:{APP['x-key']}:submit,d:another-key-12:read",
+            "API_KEYS": f"a:admin-key-of-tests:admin,d:key-12:read,b-c:{APP['x-key']}:submit",
             "BFL_API_KEY_B_C": "bfl-key-canary-of-bc",
             "BFL_API_KEY_D": "bfl-key-canary-of-bc",
             "MAX_ACTIVE": "1",

@@ -91,7 +91,7 @@ def test_no_key_spends_more_than_its_budget_and_the_books_are_those_of_bfl(env: 
         killing = pool.submit(kill_some, env)
         statuses = Counter(pool.map(lambda n: submit(env, n), range(SUBMISSIONS)))
         killing.result()
-    env.installation.wait_until_ready()
+        env.installation.wait_until_ready()  # started again
     env.settled(120, idle=False)
     assert statuses.keys() == {202, 402}
     billed = books(env)

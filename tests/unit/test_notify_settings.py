@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from jobs.config.notify_urls import EVENTS
 from jobs.config.settings import Settings, load
 from jobs.domain.status import Status
 from jobs.services import build_host_policy

@@ -24,8 +24,11 @@ def restore(services: Services, *, dry_run: bool = False) -> int:
                 sums.update(entries(job))
     if services.archive:
         sums.update(_of_rows(services.archive, now))
+    days = services.archive is None  # else the rows themselves are summed
     known = {
-        place: number for place, number in sums.items() if number > 0 and is_counted(place, now)
+        place: number
+        for place, number in sums.items()
+        if number > 0 and is_counted(place, now, days=days)
     }
     return services.costs.raise_sums(known, dry_run=dry_run)
 

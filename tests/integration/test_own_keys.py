@@ -82,7 +82,7 @@ OF_ALL = (
     "GET /api/costs?by=metadata.user&since=2025-10-01&until=2026-01-01",
 )
 # Decided otherwise: streams and announcing have tests of their own here, batches have one in
-# test_own_batches; the others name no job, or are opened by something else than a key.
+# test_acting_on_filters; the others name no job, or are opened by something else than a key.
 ELSEWHERE = {
     *("GET /api/events", "GET /live", "GET /live/<job_id>", "PUT /api/jobs/<job_id>"),
     *("GET /api/batches/<batch_id>", "DELETE /api/batches/<batch_id>"),

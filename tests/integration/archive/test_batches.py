@@ -227,12 +227,21 @@ def test_a_batch_that_is_stopped_does_nothing_more(
     services = archived.services
     put(archived, [stored(n) for n in range(6)])
     monkeypatch.setattr("worker.batches.PAGE", 2)
-    batch = begin(services, Action.DELETE)
+    batch, delete = begin(services, Action.DELETE), services.storage.delete
     step(services)
-    services.batches.stop(batch.id, services.store.now())
+    first = current(services, batch)
+    late = [FailedJob("late", "of a sweep that was slower")]
+    services.batches.advance(batch, None, late, 0.0)
+    assert current(services, batch) == first
+
+    def stop_and_delete(key: str) -> None:
+        services.batches.stop(batch.id, services.store.now())
+        delete(key)
+
+    monkeypatch.setattr(services.storage, "delete", stop_and_delete)
     step(services)
     stopped = current(services, batch)
-    assert stopped.is_stopped and (stopped.done, stopped.search) == (2, None)
-    services.batches.advance(batch, None, [FailedJob("late", "of another sweep")], 0.0)
+    assert stopped.is_stopped and (stopped.done, stopped.search) == (3, None)
+    services.batches.advance(first, None, late, 0.0)
     assert current(services, batch) == stopped
-    assert len(archived.walk(OF_USER)) == 4
+    assert len(archived.walk(OF_USER)) == 3

@@ -1,10 +1,11 @@
-"""Batches and downloads by a key with `own`: of its own jobs, and seen by it and an admin alone."""
+"""Batches and downloads of all jobs of a filter: with an `own` key of its jobs alone."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from receiver.api import downloads
 from tests.harness import RedisServer
 from tests.harness.two_teams import ADMIN, OURS, THEIRS, TwoTeams, team, two_teams
 from worker import batches
@@ -51,3 +52,37 @@ def test_a_download_names_no_file_of_others(teams: TwoTeams) -> None:
                 each for each in (OURS, THEIRS, "nobody") if f"{each}-".encode() in answer.data
             ]
         assert set(found) == expected
+
+
+def test_a_job_that_was_made_anew_by_another_key_is_missing_from_a_download(
+    teams: TwoTeams,
+) -> None:
+    (job, *_) = team(THEIRS, 40)
+    teams.put_in([], [job])
+    teams.services.storage.write(job.media[0].key, b"theirs")
+    names = {job.id: [f"{job.id}-0.jpg"]}  # as the request of another key found it before
+    found = downloads._content(teams.services, names, OURS, with_input=True)  # noqa: SLF001
+    body = b"".join(found)
+    assert b"MISSING.txt" in body and b".json" not in body
+
+
+def test_more_files_than_a_download_may_have_are_refused_before_it_begins(
+    teams: TwoTeams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teams.put_in([], team(OURS, 10))
+    monkeypatch.setattr(downloads, "FILES_MAX", 1)
+    for _ in range(downloads.STREAMS_MAX + 1):  # each gives back its place
+        refused = teams.client(OURS).get("/api/jobs.zip")
+        assert (refused.status_code, refused.json["code"]) == (400, "too_many_jobs")
+
+
+def test_a_client_that_reads_too_slowly_is_cut_off(
+    teams: TwoTeams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teams.put_in([], team(OURS, 10))
+    monkeypatch.setattr(downloads, "GRACE_SECONDS", -1e9)
+    with (
+        teams.client(OURS).get("/api/jobs.zip", buffered=False) as answer,
+        pytest.raises(BrokenPipeError),
+    ):
+        list(answer.iter_encoded())

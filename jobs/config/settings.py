@@ -187,6 +187,8 @@ def _sentences(error: ValidationError) -> list[str]:
     sentences: dict[str, str] = {}
     for problem in error.errors(include_input=False, include_url=False):
         name = str(problem["loc"][0])
+        if name == "BFL_API_KEYS" and problem["loc"][1:]:
+            name = f"{environment.BFL_KEY_PREFIX}{problem['loc'][1]}"
         what = "is missing" if problem["type"] == "missing" else problem["msg"]
         sentences.setdefault(name, f"{name}: {what.removeprefix('Value error, ')}")
     return list(sentences.values())

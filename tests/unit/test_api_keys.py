@@ -84,3 +84,5 @@ def test_a_bfl_key_is_that_of_the_api_key_that_its_variable_names(tmp_path: Path
     ):
         error = start_error(API_KEYS=keys, BFL_API_KEY_C="x-canary")
         assert text in error and CANARY not in error
+    error = start_error(API_KEYS="c:first-key-of-tests:read", BFL_API_KEY_C="x\ncanary")
+    assert error.startswith("BFL_API_KEY_C: ") and CANARY not in error

@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
+from jobs.domain.prices import UNITS_PER_CREDIT
 from jobs.domain.timeline import utc
 
 _FORM = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,4})?)/(hour|day|week|month)")
@@ -51,6 +52,10 @@ class Budget(NamedTuple):
         if form is None:
             raise ValueError("a budget is credits/hour, /day, /week or /month, as in 500/month")
         return cls(float(form[1]), Period(form[2]))
+
+    @property
+    def units(self) -> int:
+        return round(self.limit * UNITS_PER_CREDIT)
 
     def __str__(self) -> str:
         return f"{self.limit:.12g}/{self.period}"

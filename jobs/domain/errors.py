@@ -163,6 +163,7 @@ class OverBudget(FluxkeepError):
         super().__init__(detail)
         self.budget, self.spent, self.resets_at = budget, spent, resets_at
         self.price: float | None = None  # of the job, in credits
+        self.is_final = False  # the whole budget would not be enough
         self.retry_after = 0.0
 
 

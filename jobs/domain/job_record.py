@@ -157,6 +157,7 @@ class Submission(Evolving):
     reserve: float | None = None  # credits of its key's budget; None if no price is known
     reserved_at: float | None = None  # only where its key has a budget
     awaits_budget: bool = False  # it reserves when it takes a slot
+    earlier: float | None = None  # credits that BFL may have billed for it before a replay
     bfl_key: str | None = None  # name of the API key whose BFL key sends it; None: BFL_API_KEY
 
 

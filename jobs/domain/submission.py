@@ -62,9 +62,11 @@ def await_budget(job: Job, now: float, refusal: OverBudget) -> Job:
     detail = {"budget": refusal.budget, "resets_at": rfc3339(refusal.resets_at)}
     waiting = job.with_submission(awaits_budget=True, reserve=refusal.price)
     waiting = waiting.with_event(now, EventCode.SUBMISSION_OVER_BUDGET, **detail)
-    if refusal.resets_at <= job.deadline:
+    if refusal.resets_at <= job.deadline and not refusal.is_final:
         return waiting
     why = f"the budget of its key has no room for it until {detail['resets_at']}"
+    if refusal.is_final:
+        why = f"it would cost more than all of its key's budget, {refusal.budget}"
     return _give_up(waiting, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
 
 
@@ -224,6 +226,12 @@ def _give_up(job: Job, now: float, status: Status, code: ErrorCode, why: str) ->
     return job.ended(now, status, error=Failure(code, why)).with_event(now, EventCode.JOB_GIVEN_UP)
 
 
+def _maybe_billed(job: Job) -> float | None:
+    """Credits that sending a job may have cost until now: each time BFL may have made a task."""
+    last = job.submission.reserve if job.is_without_price else None
+    return (job.submission.earlier or 0.0) + (last or 0.0) or None
+
+
 def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
     """Replay a job for an operator (I5): poll BFL, or submit again if it may not have the task."""
     if job.status not in REPLAYABLE:
@@ -243,6 +251,7 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
             queued_at=job.created_at,
             attempts=0,
             reserved_at=None,  # the store reserves anew
+            earlier=_maybe_billed(job),
             unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
         ),
     )

@@ -92,13 +92,14 @@ class Budgets:
     def _field(self, key: str, view: BudgetView, name: str) -> bytes | None:
         sums = budget_key(view["period"], self._clock.now(), key)
         with unavailable():
-            found: bytes | None = self._redis.hget(sums, name)
+            found: bytes | None = self._redis.hget(sums, f"{name} {view['limit']}")
         return found
 
     def _set(self, key: str, view: BudgetView, name: str, value: str) -> None:
         sums, life = budget_key(view["period"], self._clock.now(), key), LIVES[view["period"]]
+        field = f"{name} {view['limit']}"  # a budget that is changed is another one
         with unavailable():
-            write_essential(self._redis, ("HSET", sums, name, value), ("EXPIRE", sums, life))
+            write_essential(self._redis, ("HSET", sums, field, value), ("EXPIRE", sums, life))
 
     # For the store.
 
@@ -120,7 +121,7 @@ class Budgets:
         if not is_reserved_anew(before, after):
             return [0, 0]
         key = after.request.key or ""
-        found = [(budget_key(one.period, now, key), units_of(one)) for one in self.by_key[key]]
+        found = [(budget_key(one.period, now, key), one.units) for one in self.by_key[key]]
         pairs = [part for pair in found for part in pair]
         return [units(after.submission.reserve or 0.0), len(found), *pairs]
 
@@ -129,17 +130,20 @@ class Budgets:
         price, views = job.submission.reserve, self.views(job.request.key)
         is_over = [one["left"] <= 0 or one["left"] < (price or 0.0) for one in views]
         full = [view for view, over in zip(views, is_over, strict=True) if over] or views
-        view = max(full, key=lambda one: one["resets_at"])
+        too_small = [one for one in views if one["limit"] < (price or 0.0)]
+        view = max(too_small or full, key=lambda one: one["resets_at"])
         budget = Budget(view["limit"], view["period"])
         detail = (
             f"The budget of this key is {budget}, of which {view['left']:.12g} credits are left "
-            f"until {view['resets_at']}; this job would cost about {price or 0:.12g}."
+            f"until {view['resets_at']}; this job would cost about {price or 0:.12g}"
+            f"{', more than all of it' if too_small else ''}."
         )
         now = self._clock.now()
         if is_noted:
             self._set(job.request.key or "", view, REFUSED, "1")
         refused = errors.OverBudget(detail, str(budget), view["spent"], budget.period.ends_at(now))
         refused.price, refused.retry_after = price, refused.resets_at - now
+        refused.is_final = bool(too_small)
         return refused
 
     def unknown_price(self, job: Job) -> errors.PriceUnknown:
@@ -178,10 +182,6 @@ def _view(budget: Budget, now: float, spent: bytes | None, reserved: bytes | Non
         "period": budget.period,
         "spent": found[0] / UNITS_PER_CREDIT,
         "reserved": found[1] / UNITS_PER_CREDIT,
-        "left": max(units_of(budget) - sum(found), 0) / UNITS_PER_CREDIT,
+        "left": max(budget.units - sum(found), 0) / UNITS_PER_CREDIT,
         "resets_at": rfc3339(budget.period.ends_at(now)),
     }
-
-
-def units_of(budget: Budget) -> int:
-    return round(budget.limit * UNITS_PER_CREDIT)

@@ -113,6 +113,7 @@ def _of_budgets(job: Job, key: str) -> dict[Place, int]:
     cost, reserve = job.cost or 0.0, job.submission.reserve or 0.0
     if job.is_without_price or (job.cost is None and job.status is Status.MODERATED):
         cost = reserve  # it was billed, and BFL does not say how much
+    cost += job.submission.earlier or 0.0
     reserved = units(reserve) if holds_reserve(job) else 0
     at = job.submission.reserved_at or job.created_at
     return {

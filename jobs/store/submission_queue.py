@@ -9,7 +9,6 @@ from redis import Redis
 
 from jobs.config.quotas import ConcurrencyLimits
 from jobs.domain.budgets import NO_BUDGETS, NamedBudgets
-from jobs.domain.prices import units
 from jobs.store import indexes, scripts
 from jobs.store.clock import Clock
 from jobs.store.costs import budget_key
@@ -109,7 +108,7 @@ class SubmissionQueue:
         now = self._clock.now()
         for name, budgets in self._budgets.items():
             for one in budgets:
-                yield from (name, budget_key(one.period, now, name), units(one.limit))
+                yield from (name, budget_key(one.period, now, name), one.units)
 
     def open_circuit(self, scope: str, reason: str, seconds: float) -> None:
         """Open the circuit of a model, or of all; after `seconds` one job probes it."""

@@ -123,7 +123,9 @@ def submit_job() -> ResponseReturnValue:
 
 
 def price_view(services: Services, body: SubmissionBody) -> PriceView:
-    """What a submission of this request's key would cost. Raises what `inputs.pack` raises."""
+    """What a submission of this request's key would cost. Raises what `enqueue` does."""
+    _require_region(services, body.region)
+    drafts.find(services, body.input, is_visible)
     packed = inputs.pack(body.input, services.settings.max_input_bytes)
     price = services.budgets.price(body.model, packed.values)
     left = services.budgets.left(current_key_name())

@@ -30,7 +30,7 @@ def check(services: Services) -> float:
 
 def _warn(services: Services, key: str, view: BudgetView, level: int) -> None:
     used = f"{view['spent'] + view['reserved']:.12g} of {view['limit']:.12g} credits"
-    what = "is used up" if level == LEVELS[0] else f"is used to {level} %"
+    what = "leaves no room for a job" if level == LEVELS[0] else f"is used to {level} %"
     line = f"the budget of {key} {what}: {used} a {view['period']}, until {view['resets_at']}"
     if services.budgets.may_warn(key, view, f"warned {level}"):
         log.warning("%s", line)

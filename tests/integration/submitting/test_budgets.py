@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from jobs import lost_sums
+from jobs.domain import submission
 from jobs.domain.budgets import Budget, Period
 from jobs.domain.job import Job
 from jobs.store.costs import budget_key
@@ -144,6 +145,22 @@ def test_what_may_be_billed_at_a_price_that_nobody_names_counts_as_its_reserve(
     assert priced.redis.hget(day, f"{MODEL}\tapp\tunpriced") == b"1"
 
 
+def test_what_a_lost_submission_may_have_cost_counts_beside_its_replay(
+    priced: WorkerEnvironment, api: Any
+) -> None:
+    job_id = submit(api, input={"sandbox": {"submit_cut": True}}).json["id"]
+    policy = priced.services.settings.callback_policy
+    for n in (1, 2):
+        priced.work()
+        priced.queue.close_circuits([MODEL])
+        priced.services.store.change(
+            job_id, lambda job, now: submission.recheck(job.evolve(deadline=now), now, policy)
+        )
+        assert priced.job(job_id).status == "lost" and hour(api) == [3 * n, 0, 9.5 - 3 * n]
+        assert api.post(f"/api/jobs/{job_id}/rescues").status_code == 202
+        assert hour(api) == [3 * n, 3, 6.5 - 3 * n]
+
+
 def test_the_first_job_of_a_model_finds_out_its_price_alone(
     local_worker: WorkerEnvironment, api: Any
 ) -> None:
@@ -157,6 +174,8 @@ def test_the_first_job_of_a_model_finds_out_its_price_alone(
     local_worker.work(2)
     assert hour(api) == [10, 0, 0]
     assert local_worker.next() is None and local_worker.job(waits).status == "queued"
+    elsewhere = BODY | {"input": {"prompt": "a", "draft_cache": {"job": "none"}}}
+    assert api.post("/api/jobs?dry_run=1", json=elsewhere, headers=APP).status_code == 422
     known = api.post("/api/jobs?dry_run=1", json=BODY, headers=APP)
     assert (known.status_code, known.json) == (200, {"price": 3, "known": True, "left": 0})
     dearest = {"model": MODEL, "input": {"prompt": "a", "input_image": "https://a.example/b.png"}}
@@ -181,6 +200,10 @@ def test_a_job_that_waits_for_its_budget_goes_when_there_is_room_and_blocks_no_o
     states = [priced.job(job_id).status for job_id in (*taken[1:], other)]
     assert states == ["submitted"] * 3 and hour(api) == [9, 0, 0.5]
     assert [priced.job(one.json["id"]).status for one in waits] == ["submitted", "queued"]
+    priced.redis.hset(f"{PRICES_PREFIX}{MODEL}", "", 96_000)
+    assert "more than all of it" in submit(api).json["detail"]
+    never = submit(api, over_budget="wait").json
+    assert (never["status"], never["error"]["code"]) == ("failed", "not_submitted")
 
 
 def test_sums_are_of_the_period_in_utc() -> None:
@@ -195,6 +218,7 @@ def test_sums_are_of_the_period_in_utc() -> None:
     ends = [period.ends_at(at) - at for period in Period]
     assert ends == [1504, 41104, 300304, 41104]
     assert str(Budget.parse("0.5/week")) == "0.5/week"
+    assert Budget.parse("3000000/week").units == 30_000_000_000  # more than a job may cost
 
 
 def test_sums_come_back_after_a_loss_of_redis_from_what_is_known(
@@ -232,12 +256,16 @@ def test_a_budget_is_warned_of_once_at_80_percent_and_once_when_a_job_is_refused
     assert hook.calls[0].id == hook.calls[1].id != hook.calls[2].id
     assert hook.calls[2].payload["data"]["key"] == "app"
     warned = [one.message for one in caplog.records if "the budget of app" in one.message]
-    assert ["80 %" in line for line in warned] == [True, False] and "used up" in warned[1]
+    assert ["80 %" in line for line in warned] == [True, False] and "no room" in warned[1]
     text = api.get("/metrics").text
     assert 'fluxkeep_budget_left{budget="9.5/hour",key="app"} 0.5' in text
     assert 'fluxkeep_credits_left{key=""}' in text
     api.post("/login", data={"csrf_token": csrf_token(api.get("/login").text), "key": APP["x-key"]})
     assert "9.5 a hour" in api.get("/health").text
+    for limit in (90.0, 10.0, 10.0):  # the budget is changed
+        priced.services.budgets.by_key = {"app": (Budget(limit, Period.HOUR),)}
+        budget_warnings.check(priced.services)
+    assert [one.payload["data"]["limit"] for one in hook.calls[3:]] == [10.0]
 
 
 @pytest.mark.parametrize(

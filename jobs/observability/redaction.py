@@ -49,7 +49,7 @@ class Redaction:
 def _secrets(settings: Settings) -> Iterator[str]:
     lists = (settings.webhook_secret, settings.secret_key, settings.notify_secret)
     options = (settings.media_options.get(name) for name in PROVIDER_SECRETS)
-    single = (settings.bfl_api_key, *options)
+    single = (settings.bfl_api_key, *settings.bfl_api_keys.values(), *options)
     keys = (key.key for key in settings.api_keys)
     secrets: list[SecretStr] = [one for each in lists for one in each]
     urls = (url.url for url in settings.notify_url)

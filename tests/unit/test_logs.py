@@ -18,6 +18,7 @@ SECRETS = {
     "SECRET_KEY": "the-signing-key-of-logs",
     "API_KEYS": "app:the-api-key-of-logs:admin",
     "BFL_API_KEY": "the-bfl-key",
+    "BFL_API_KEY_APP": "the-own-bfl-key",
     "REDIS_URL": "redis://user:the-redis-password@127.0.0.1/0",
     "NOTIFY_SECRET": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
     "NOTIFY_URL": "https://hooks.example/services/the-token-in-a-path#lost,"
@@ -27,7 +28,7 @@ SECRETS = {
 }
 PLANTED = [
     *SECRETS["WEBHOOK_SECRET"].split(","),
-    *(SECRETS[name] for name in ("SECRET_KEY", "BFL_API_KEY", "NOTIFY_SECRET")),
+    *(SECRETS[name] for name in ("SECRET_KEY", "BFL_API_KEY", "BFL_API_KEY_APP", "NOTIFY_SECRET")),
     "https://hooks.example/services/the-token-in-a-path",
     *("https://other.example:443/services/other", "https://other.example/services/other"),
     *("the-api-key-of-logs", "the-redis-password", "the-storage-key", "the-dsn-key"),

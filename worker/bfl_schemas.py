@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 def read_if_due(services: Services) -> float:
     """Read the document if it is time; return the seconds until the next check."""
     settings = services.settings
-    has_account = settings.has_sandbox or settings.bfl_api_key  # others cannot submit
+    has_account = settings.has_sandbox or settings.has_bfl_key  # others cannot submit
     if settings.bfl_openapi and has_account and services.schemas.begin_read():
         known = services.schemas.load()
         try:

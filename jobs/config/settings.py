@@ -94,6 +94,10 @@ class Settings(
         return value
 
     @property
+    def has_bfl_key(self) -> bool:
+        return bool(self.bfl_api_key or self.bfl_api_keys)
+
+    @property
     def bfl_accounts(self) -> dict[str, str | None]:
         """The BFL key of each API key with one of its own: the first name that has the same.
 

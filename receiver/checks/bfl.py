@@ -112,7 +112,7 @@ def check_schemas(context: Context) -> Iterator[Result]:
 
 
 def _has_account(settings: Settings) -> bool:
-    return bool(settings.bfl_api_key or settings.bfl_api_keys or settings.has_sandbox)
+    return settings.has_bfl_key or settings.has_sandbox
 
 
 def _remedy(error: str) -> str:

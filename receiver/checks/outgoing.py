@@ -32,7 +32,7 @@ def check(context: Context) -> Iterator[Result]:
         yield _try("sandbox", (str(origin),), origin, AddressScope.LOOPBACK)
         return
     found = list(destinations(policy, origin))
-    if context.settings.bfl_api_key is None and policy.sandbox is None:
+    if not context.settings.has_bfl_key and policy.sandbox is None:
         hosts = ", ".join(host for one in found for host in one.patterns)
         yield warning(NAME, "not tried without BFL_API_KEY", f"Allow port 443 to {hosts}.")
         return

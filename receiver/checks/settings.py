@@ -32,7 +32,7 @@ def invalid(problem: str) -> Result:
 
 
 def _public_url(settings: Settings) -> Iterator[Result]:
-    if settings.bfl_api_key is None or settings.has_sandbox:
+    if not settings.has_bfl_key or settings.has_sandbox:
         return
     remedy = "Set it to the public https address of the web process."
     if not settings.public_url:

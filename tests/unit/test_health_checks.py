@@ -18,6 +18,7 @@ from tests.harness.doctor_output import NEEDED, grades
         ({"REDIS_URL": ""}, ["REDIS_URL"]),
         ({"MEDIA_URL": ""}, ["MEDIA_URL"]),
         ({"BFL_API_KEY": "key"}, ["PUBLIC_URL"]),
+        ({"API_KEYS": "c:app-key-of-tests:submit", "BFL_API_KEY_C": "key"}, ["PUBLIC_URL"]),
         ({"BFL_API_KEY": "key", "PUBLIC_URL": "http://keep.example"}, ["PUBLIC_URL"]),
         ({"BFL_API_KEY": "key", "PUBLIC_URL": "https://LOCALHOST:8000"}, ["PUBLIC_URL"]),
         ({"BFL_API_KEY": "key", "PUBLIC_URL": "https://Keep.example/flux"}, []),

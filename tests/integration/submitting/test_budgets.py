@@ -80,18 +80,10 @@ def test_what_a_budget_has_no_room_for_is_refused(priced: WorkerEnvironment, api
 def test_no_door_passes_a_budget(priced: WorkerEnvironment, api: Any) -> None:
     failing = submit(api, input={"sandbox": {"submit_status": 400}}).json["id"]
     priced.work()
-    first = api.post(
-        "/api/jobs",
-        json=BODY,
-        headers=APP | {"Idempotency-Key": "once"},
-    )
+    first = api.post("/api/jobs", json=BODY, headers=APP | {"Idempotency-Key": "once"})
     for _ in range(2):
         submit(api)
-    again = api.post(
-        "/api/jobs",
-        json=BODY,
-        headers=APP | {"Idempotency-Key": "once"},
-    )
+    again = api.post("/api/jobs", json=BODY, headers=APP | {"Idempotency-Key": "once"})
     assert again.json["id"] == first.json["id"]
     token = csrf_token(api.get("/login").text)
     api.post("/login", data={"csrf_token": token, "key": APP["x-key"]})
@@ -108,11 +100,7 @@ def test_no_door_passes_a_budget(priced: WorkerEnvironment, api: Any) -> None:
         "form": api.post("/submit", data=form),
         "repeat": api.post(f"/api/jobs/{failing}/repeats", headers=APP),
         "replay": api.post(f"/api/jobs/{failing}/rescues"),
-        "another key": api.post(
-            "/api/jobs",
-            json=BODY,
-            headers=APP | {"Idempotency-Key": "twice"},
-        ),
+        "another key": api.post("/api/jobs", json=BODY, headers=APP | {"Idempotency-Key": "twice"}),
     }
     assert {name: answer.status_code for name, answer in doors.items()} == dict.fromkeys(doors, 402)
     assert hour(api) == [0, 9, 0.5] and priced.job(failing).status == "failed"

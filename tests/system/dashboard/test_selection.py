@@ -149,6 +149,9 @@ def test_a_selection_works_without_a_script_for_those_who_may(stack: Stack) -> N
         other = Visitor(stack.installation.url, scope)
         answer = other.post("/selection", action=action, page="/", confirmed="yes", job=failed)
         assert answer.status_code == 403
+    other = Visitor(stack.installation.url, "submit")
+    said = _said(other, action="star", page="/submit", job=failed)
+    assert "0 jobs are starred. 1 could not be" in said, "another key brought it"
     outside = visitor.post("/selection", action="star", **send | {"back": "//elsewhere.example"})
     assert outside.headers["Location"] == "/"
 

@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from jobs import search_words
 from jobs.bfl import parsing
 from jobs.config.settings import Settings
 from jobs.domain.errors import InvalidField
@@ -221,7 +222,7 @@ class FilterQuery(Query):
             since=self.since,
             until=self.until,
             repeats=self.repeats,
-            words=self.q if self.q and self.q.strip() else None,
+            words=self.q if self.q and search_words.phrases(self.q) else None,
             seed=self.seed,
             sha256=self.sha256,
             key=self.key,

@@ -127,7 +127,7 @@ def test_all_jobs_of_a_filter_are_deleted_or_rescued_once_the_question_is_answer
     done = shell.run(*chosen, stdin="y\n")
     assert done.code == 0 and done.out.splitlines()[-1] == "delete: 2 of 2"
     assert not any(map(stack.client.find, ids))
-    for wrong in (("jobs", "delete", "--until", "2999-01-01"), ("jobs", "delete", "--q", " ")):
+    for wrong in (("jobs", "delete", "--until", "2999-01-01"), ("jobs", "delete", "--q", "!")):
         assert "at least one filter" in shell.run(*wrong, "--yes").err
     failed = shell.submitted("--metadata", "user=failed", submit_status=422, submit_times=1)
     stack.client.wait_for(failed, "failed")

@@ -94,7 +94,9 @@ def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
     if len(jobs) > MATCHING_MAX:
         raise errors.BadRequest(f"More than {MATCHING_MAX:,} jobs match: narrow the filter.")
     if "confirmed" not in fields:
-        return _question(action, len(jobs), until=services().store.now())
+        now = services().store.now()
+        until = now if search.until is None else min(search.until, now)
+        return _question(action, len(jobs), until=until)
     if action == "download":
         return zip_response(services(), [jobs])
     _act_on_each(action, [job.id for job in jobs])

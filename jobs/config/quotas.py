@@ -61,6 +61,7 @@ class QueueCapacity:
     memory_share: float = 0.6  # of `maxmemory`: callbacks and workers keep the rest
     announced: int = 1000  # jobs that one key announced and BFL has never confirmed
     budgets: NamedBudgets = field(default_factory=dict)
+    awaiting: int = 1000  # jobs of one key that wait for its budget, of those submissions
 
 
 class RateLimit(NamedTuple):

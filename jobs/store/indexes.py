@@ -75,7 +75,8 @@ def unkept_sets(job: Job) -> tuple[str, ...]:
 
 def _of_submission(job: Job) -> dict[str, float]:
     if job.submission.is_queued:
-        return {queue_key(job): job.submission.queued_at or job.created_at}
+        queues = (queue_key(job), *([_awaiting(job)] if job.submission.awaits_budget else []))
+        return dict.fromkeys(queues, job.submission.queued_at or job.created_at)
     if job.submission.slot and job.status in _AT_BFL:
         return dict.fromkeys(_slots(job), job.deadline)
     return {}
@@ -101,6 +102,10 @@ def is_unpriced(job: Job) -> bool:
     return holds_reserve(job) and job.submission.reserve is None
 
 
+def _awaiting(job: Job) -> str:
+    return f"{keys.AWAITING_PREFIX}{job.request.key}"
+
+
 def unpriced(job: Job) -> str:
     return f"{keys.UNPRICED_PREFIX}{job.request.key}\t{job.model}"
 
@@ -109,7 +114,7 @@ def every(job: Job) -> tuple[str, ...]:
     """All sorted sets that a job may ever belong to."""
     announcer = job.request.announced_by
     announced = (keys.ANNOUNCED_PREFIX + announcer,) if announcer else ()
-    others = (*announced, unpriced(job), *unkept_sets(job), *possible_facets(job))
+    others = (*announced, _awaiting(job), unpriced(job), *unkept_sets(job), *possible_facets(job))
     return (*FIXED_KEYS, *_slots(job), queue_key(job), *others)
 
 
@@ -136,6 +141,8 @@ def capacities(
     """Capacity of each limited set that the job newly enters (I14)."""
     if after.request.announced_by and not before:
         return {keys.ANNOUNCED_PREFIX + after.request.announced_by: room.announced}
+    if after.submission.awaits_budget and after.submission.is_queued and not before:
+        return {_awaiting(after): room.awaiting}
     limited = {unpriced(after): 1} if is_unpriced(after) else {}
     if after.submission.slot and not (before and before.submission.slot):
         maxima = (limits.total, limits.for_model(after.model or ""))

@@ -154,6 +154,8 @@ class JobStore:
         is_first = is_unpriced(planned.after) and is_reserved_anew(planned.before, planned.after)
         if outcome == CommitOutcome.NO_FREE_SLOT and is_first:
             raise self.budgets.unknown_price(planned.after)
+        if outcome == CommitOutcome.NO_FREE_SLOT and planned.is_new_submission:
+            raise errors.QueueFull("Too many jobs of this key wait for its budget.")
         if outcome in _ERRORS:
             raise _ERRORS[outcome]
         if outcome == CommitOutcome.EVICTED:

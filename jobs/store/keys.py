@@ -33,6 +33,7 @@ THUMBNAILS = "fluxkeep:thumbnails"
 QUEUE_PREFIX = "fluxkeep:queue:"
 ACTIVE = "fluxkeep:active"  # jobs in a slot, by deadline; with ":" + model, those of one model
 IN_FLIGHT = "fluxkeep:in_flight"  # submissions that BFL has not answered yet, by their start
+AWAITING_PREFIX = "fluxkeep:awaiting:"  # + key name: jobs that wait for its budget
 UNPRICED_PREFIX = "fluxkeep:unpriced:"  # + key name, tab, model: the job that finds out its price
 ANNOUNCED_PREFIX = "fluxkeep:announced:"  # + key name: jobs it announced, until BFL confirms
 

@@ -188,6 +188,8 @@ def test_a_job_that_waits_for_its_budget_goes_when_there_is_room_and_blocks_no_o
     states = [priced.job(job_id).status for job_id in (*taken[1:], other)]
     assert states == ["submitted"] * 3 and hour(api) == [9, 0, 0.5]
     assert [priced.job(one.json["id"]).status for one in waits] == ["submitted", "queued"]
+    object.__setattr__(priced.services.store._room, "awaiting", 1)  # noqa: SLF001
+    assert submit(api, over_budget="wait").json["code"] == "queue_full"
     priced.redis.hset(f"{PRICES_PREFIX}{MODEL}", "", 96_000)
     assert "more than all of it" in submit(api).json["detail"]
     never = submit(api, over_budget="wait").json

@@ -116,11 +116,15 @@ class Services:
         self._limits = limits
         self.host_policy = build_host_policy(settings)
         self.bfl_clients = build_bfl_clients(settings)
-        self.bfl = self.bfl_clients[None]
         self.callback_verifier = CallbackVerifier(settings.webhook_secret)
         self.tokens = CallbackTokens(settings.secret_key)
         self.links = LinkSigner(settings.secret_key)
         self.notification_signer = NotificationSigner(settings.notify_secret)
+
+    @property
+    def bfl(self) -> BflClient:
+        """The client with BFL_API_KEY."""
+        return self.bfl_clients[None]
 
     @cached_property
     def storage(self) -> MediaStorage:

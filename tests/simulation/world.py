@@ -92,7 +92,7 @@ class World:
         built = services.Services(self.settings(), redis)
         replaced: Any = built
         replaced.storage = SteppedStorage(self, self.media)
-        replaced.bfl = SimulatedBflClient(self.bfl)
+        replaced.bfl_clients = {None: SimulatedBflClient(self.bfl)}
         return built
 
     def _before(self, words: list[bytes]) -> None:

@@ -51,5 +51,5 @@ def test_the_drill_restores_every_stored_job_with_its_bytes(tmp_path: Path) -> N
     with running(directory) as run:
         run.printed(r"Sample: stored, http")
         printed = typed(directory, RESTORE).splitlines()
-        assert printed[-3:] == ["2 found, 2 repaired", "all is well", "every stored job is back"]
+        assert printed[-3:] == ["3 found, 3 repaired", "all is well", "every stored job is back"]
         assert before.items() <= media(run).items()

@@ -181,7 +181,8 @@ def test_a_key_that_cannot_be_sent_leaves_no_job_unconfirmed(
 ) -> None:
     services = built(redis_server, tmp_path, BFL_SANDBOX_URL=sandbox.url)
     # The settings refuse such a key; it stands for whatever we may get wrong ourselves.
-    services.bfl = BflClient(SecretStr("ключ"), services.host_policy, services.bfl.origin)
+    client = BflClient(SecretStr("ключ"), services.host_policy, services.bfl.origin)
+    services.bfl_clients[None] = client
     local_worker = WorkerEnvironment(services, sandbox)
     local_worker.post("a")
     local_worker.work()

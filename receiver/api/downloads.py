@@ -57,8 +57,18 @@ def get_zip() -> ResponseReturnValue:
 
 
 def matching(services: Services, search: Search) -> Iterator[list[Job]]:
-    """All jobs of a search that the request may see, page by page."""
-    return services.catalog.walk(ownership.visible(search), PAGE)
+    """All jobs of a search that the request may see, page by page.
+
+    Raises TooManyJobs when finding them takes too long.
+    """
+    until = time.monotonic() + FIND_SECONDS
+    for jobs in services.catalog.walk(ownership.visible(search), PAGE):
+        yield jobs
+        if time.monotonic() > until:
+            raise TooManyJobs(
+                f"finding them takes longer than {FIND_SECONDS:.0f} s: narrow the filter with "
+                "`since` and `until`"
+            )
 
 
 def zip_response(services: Services, pages: Iterable[list[Job]]) -> Response:
@@ -85,15 +95,14 @@ def zip_response(services: Services, pages: Iterable[list[Job]]) -> Response:
 
 def _names(pages: Iterable[list[Job]]) -> dict[str, list[str]]:
     """The names of the files in the ZIP file, by job. Raises TooManyJobs."""
-    found, files, until = dict[str, list[str]](), 0, time.monotonic() + FIND_SECONDS
+    found, files = dict[str, list[str]](), 0
     for jobs in pages:
         for job in jobs:
             found[job.id] = [_name(job, n) for n in range(len(job.media))]
             files += len(job.media)
-        if files > FILES_MAX or time.monotonic() > until:
+        if files > FILES_MAX:
             raise TooManyJobs(
-                f"more than {FILES_MAX:,} files match, or finding them takes longer than "
-                f"{FIND_SECONDS:.0f} s: narrow the filter with `since` and `until`"
+                f"more than {FILES_MAX:,} files match: narrow the filter with `since` and `until`"
             )
     return found
 

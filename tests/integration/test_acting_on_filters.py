@@ -66,11 +66,12 @@ def test_a_job_that_was_made_anew_by_another_key_is_missing_from_a_download(
     assert b"MISSING.txt" in body and b".json" not in body
 
 
-def test_more_files_than_a_download_may_have_are_refused_before_it_begins(
-    teams: TwoTeams, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("limit", "value"), [("FILES_MAX", 1), ("FIND_SECONDS", 0.0)])
+def test_a_download_beyond_its_limits_is_refused_before_it_begins(
+    teams: TwoTeams, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
 ) -> None:
     teams.put_in([], team(OURS, 10))
-    monkeypatch.setattr(downloads, "FILES_MAX", 1)
+    monkeypatch.setattr(downloads, limit, value)
     for _ in range(downloads.STREAMS_MAX + 1):  # each gives back its place
         refused = teams.client(OURS).get("/api/jobs.zip")
         assert (refused.status_code, refused.json["code"]) == (400, "too_many_jobs")

@@ -1,6 +1,7 @@
 """Results of tools as a model reads them: text, structured content, an image, and links."""
 
 import base64
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -9,7 +10,7 @@ from flask import g
 from pydantic_core import to_json
 
 from jobs import inputs, views
-from jobs.domain.errors import StorageError
+from jobs.domain.errors import StorageError, TooManyWaiting
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.report import Role
@@ -22,6 +23,27 @@ from receiver.mcp.schemas import JobResult, JobRow
 from receiver.thread_pool import run_in_thread
 
 IMAGE_MAX_BYTES = 750_000  # 1 MB as base64: some hosts refuse larger results
+IMAGES_MAX = 64  # in each process: an answer holds its image until its client has read it
+
+_places = threading.BoundedSemaphore(IMAGES_MAX)
+
+
+class ImagePlaces:
+    """The places that one answer takes of those for images, until it is sent."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    def take(self) -> None:
+        """Raises TooManyWaiting."""
+        if not _places.acquire(blocking=False):
+            raise TooManyWaiting
+        self._taken += 1
+
+    def give_back(self) -> None:
+        while self._taken:
+            self._taken -= 1
+            _places.release()
 
 
 def error(text: str) -> Message:
@@ -95,7 +117,8 @@ def is_shown(job: Job) -> bool:
 
 
 def load(services: Services, file: MediaFile) -> str:
-    """A file as base64. Raises StorageError."""
+    """A file as base64. Raises StorageError, and TooManyWaiting beyond IMAGES_MAX."""
+    g.image_places.take()
     body = run_in_thread(lambda: b"".join(services.storage.read(file.key)))
     return base64.b64encode(body).decode()
 
@@ -107,5 +130,5 @@ def _first_image(job: Job) -> list[MediaFile]:
 
 def _image(services: Services, job: Job) -> Iterator[Message]:
     for file in filter(None, map(shown, _first_image(job))):
-        with suppress(StorageError):  # there are links, too
+        with suppress(StorageError, TooManyWaiting):  # there are links, too
             yield {"type": "image", "data": load(services, file), "mimeType": file.content_type}

@@ -6,7 +6,7 @@ from functools import cache, partial
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request, stream_with_context
+from flask import Blueprint, Response, g, jsonify, make_response, request, stream_with_context
 from flask.typing import ResponseReturnValue
 from pydantic_core import to_json
 
@@ -45,6 +45,17 @@ blueprint = Blueprint("mcp", __name__)
 @blueprint.post("/mcp")
 def answer_message() -> ResponseReturnValue:
     """Answer one message: JSON, or a stream while a job is waited for with a progress token."""
+    places = g.image_places = content.ImagePlaces()
+    try:
+        response = make_response(_answer())
+    except BaseException:
+        places.give_back()
+        raise
+    response.call_on_close(places.give_back)
+    return response
+
+
+def _answer() -> ResponseReturnValue:
     _require_own_origin()
     require_scope("read")
     asked, revision = None, protocol.WITH_HANDSHAKE[0]

@@ -2,7 +2,9 @@
 
 import json
 import re
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,16 @@ import pytest
 from flask import Flask
 
 from jobs.config.settings import load
-from jobs.services import for_web
+from jobs.services import Services, for_web
 from receiver import context
 from receiver.app import create_app
 from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
+from receiver.mcp import content
 from tests.harness import RedisServer
 from tests.harness.agents import message, tool
+from tests.harness.archive_installation import a_job
 from tests.harness.required_settings import SECRETS
+from tests.harness.stock import put_in
 
 KEY, READ_KEY = {"x-key": "admin-key-of-tests"}, "read-key-of-tests"
 KEYS = f"{SECRETS['API_KEYS']},b:{READ_KEY}:read"
@@ -230,6 +235,29 @@ def test_a_prompt_is_shown_to_keys_that_may_submit_as_by_the_api(app: Flask) -> 
         assert "a stork" in post(app, asked).text
         shown = post(app, asked, x_key=READ_KEY).text
         assert job["id"] in shown and "a stork" not in shown, asked
+
+
+def test_answers_that_nobody_reads_hold_few_images(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "_places", threading.BoundedSemaphore(1))
+    services: Services = app.extensions[context.NAME].get(Services)
+    made = a_job(1)
+    job = replace(made, media=(replace(made.media[0], bytes=8),))
+    put_in(services.redis, [job])
+    services.storage.write(job.media[0].key, b"an image")
+    show = tool("get_job", id=job.id)
+    read = message("resources/read", uri=f"fluxkeep://jobs/{job.id}/media/0")
+    unread = app.test_client().post("/mcp", json=show, headers=KEY | OLD, buffered=False)
+    assert kinds(post(app, show, **OLD)) == ["text", "resource_link"]
+    assert "Retry-After" in post(app, read, **OLD).json["error"]["message"]
+    assert "image" in kinds(unread)
+    unread.close()
+    assert "image" in kinds(post(app, show, **OLD))
+
+
+def kinds(answer: Any) -> list[str]:
+    return [block["type"] for block in answer.json["result"]["content"]]
 
 
 def test_the_oldest_revision_gets_no_content_that_it_does_not_know(app: Flask) -> None:

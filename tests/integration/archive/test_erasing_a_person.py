@@ -1,6 +1,7 @@
 """Nothing of a person stays in the database once their jobs are deleted by one filter."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def test_no_byte_of_a_deleted_person_stays_in_the_file(archived: Archived, tmp_p
     put(archived, others)
     archived.pass_over()
     canaries = [text.encode() for text in (PERSON, PROMPT, *(job.id for job in jobs))]
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection:
         rows = dict(connection.execute("SELECT id, record FROM jobs"))
     canaries += [bytes(rows[job.id])[40:120] for job in jobs]  # they are compressed
     written = content(file)
@@ -47,6 +48,6 @@ def of_user() -> Search:
 
 def content(file: Path) -> bytes:
     """All bytes of the database, with those of its log."""
-    with sqlite3.connect(file) as connection:
+    with closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return b"".join(one.read_bytes() for one in sorted(file.parent.glob(f"{file.name}*")))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.domain import submission
 from jobs.domain.errors import UnknownJob, WrongStatus
 from jobs.domain.job import Job
@@ -30,7 +30,7 @@ def replay(
     `also` are commands for the script that changes it, `when` is asked of the record that it
     changes. Raises WrongStatus when the job's input is gone.
     """
-    has_input = job.request.kept_input is not None and inputs.is_complete(job)
+    has_input = job.request.kept_input is not None and kept_inputs.is_complete(job)
     if job.task_id is None and not has_input:
         raise WrongStatus("BFL never accepted this job, and its input was deleted")
     timeouts = services.settings.timeouts

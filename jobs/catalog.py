@@ -18,7 +18,7 @@ from jobs.store.archive_moves import ArchiveMoves
 from jobs.store.commit import NO_OPTIONS, Change, CommitOptions
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing, Page, Position
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 
 ROUNDS_MAX = 4  # of reading both, for one page
 _END = Position(-math.inf, "")

@@ -12,7 +12,7 @@ from jobs.archive.archive import Archive
 from jobs.domain.errors import Invalid, InvalidField
 from jobs.store.costs import DAY_SECONDS, Costs, CostView, DayView, day_view, only
 from jobs.store.listing import Position
-from jobs.store.search import as_text
+from jobs.store.search_conditions import as_text
 
 ROWS_AT_ONCE = 5000
 ROWS_MAX = 500_000  # of one answer by metadata, and its entries

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.bfl import model_names
 from jobs.bfl.submissions import without_webhook
 from jobs.domain.errors import BadRequest, ForeignObject, Invalid
@@ -39,9 +39,9 @@ def require_legal_record(job: Job, max_input_bytes: int) -> None:
     try:
         require_model(job.model or "unknown")
         require_metadata(job.metadata)
-        inputs.require_limits(inputs.with_parts(kept, files), max_input_bytes)
+        kept_inputs.require_limits(kept_inputs.with_parts(kept, files), max_input_bytes)
     except (ValueError, BadRequest) as error:
         why = error.errors[0]["message"] if isinstance(error, Invalid) else str(error)
         raise ForeignObject(f"it is beyond the limits of a request: {why}") from None
-    if len(files) > inputs.FILES_MAX or without_webhook(kept) != kept:
+    if len(files) > kept_inputs.FILES_MAX or without_webhook(kept) != kept:
         raise ForeignObject("its input is none that Fluxkeep keeps")

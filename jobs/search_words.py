@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from unicodedata import category, combining, normalize
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.domain.job import Job
 
 TEXT_MAX_CHARS = 8192
@@ -43,7 +43,9 @@ _LETTERS = _Letters()
 def of_job(job: Job) -> str:
     """The words of the caller's prompt and BFL's, folded."""
     rewritten = job.result.get("prompt")
-    texts = dict.fromkeys((inputs.prompt(job), rewritten if isinstance(rewritten, str) else ""))
+    texts = dict.fromkeys(
+        (kept_inputs.prompt(job), rewritten if isinstance(rewritten, str) else "")
+    )
     return fold("\n".join(filter(None, texts))[:TEXT_MAX_CHARS])
 
 

@@ -27,7 +27,7 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.limits import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
 from jobs.store import durability
 from jobs.store.archive_moves import ArchiveMoves
-from jobs.store.batches import Batches
+from jobs.store.batch_actions import Batches
 from jobs.store.batching import Batching
 from jobs.store.clock import Clock
 from jobs.store.commit import Followers

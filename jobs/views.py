@@ -8,7 +8,7 @@ from typing import Annotated, Any, NotRequired, TypeVar, cast
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.bfl.result_files import without_media_fields
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile, Sha256, Size
@@ -135,7 +135,7 @@ def job_view_with_input(services: Services, job: Job, link_ttl: float | None = N
     view, kept = job_view(services, job, link_ttl), job.request.public_input
     if kept is not None:
         links = services.links_to(job, seconds=link_ttl, is_input=True)
-        view["input"] = inputs.with_links(kept, links)
+        view["input"] = kept_inputs.with_links(kept, links)
     return view
 
 

@@ -16,7 +16,6 @@ from jobs.domain.errors import FluxkeepError
 from jobs.services import Services, for_web
 from receiver import context, dashboard, health, media, problem_details, state, webhook
 from receiver.api import (
-    batches,
     bfl_compat,
     budget,
     costs,
@@ -26,15 +25,15 @@ from receiver.api import (
     repeats,
     submissions,
 )
+from receiver.blocking_calls import run_in_database_thread
 from receiver.mcp import endpoint as mcp
 from receiver.openapi import document as openapi
-from receiver.thread_pool import run_in_database_thread
 
 # gunicorn's exit status for a failed boot; after any other it starts the worker again for ever.
 BOOT_FAILED = 3
 HSTS_SECONDS = 365 * 86400
 PARTS = (
-    *(webhook, submissions, repeats, bfl_compat, jobs, batches, downloads, events),
+    *(webhook, submissions, repeats, bfl_compat, jobs, batch_actions, downloads, events),
     *(costs, budget, mcp, media, health, openapi),
 )
 

@@ -8,13 +8,13 @@ from typing import IO, Any, NamedTuple
 
 from flask import request
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.domain.errors import TooManyWaiting
 from jobs.net import strict_json
 from receiver import request_body
+from receiver.blocking_calls import run_in_thread
 from receiver.context import services
 from receiver.long_string_cutter import LongStringCutter
-from receiver.thread_pool import run_in_thread
 
 SMALL_BYTES = 256 * 1024
 FURTHER_MAX_BYTES = 64 * 1024  # beside the input: metadata, names, URLs
@@ -59,7 +59,7 @@ def received(default: bytes = b"") -> Iterator[InputBody]:
 @contextmanager
 def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
     """The pieces of the body, once it is its turn. Raises TooManyWaiting, BodyTooLarge."""
-    too_large = inputs.too_large(services().settings.max_input_bytes)
+    too_large = kept_inputs.too_large(services().settings.max_input_bytes)
     pieces = request_body.pieces(request.environ, max_bytes, too_large)
     if _is_small():
         yield pieces

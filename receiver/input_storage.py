@@ -11,7 +11,7 @@ from jobs.services import Services
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import job_id_of
 from jobs.store.commit import Change, input_note
-from receiver.thread_pool import run_in_storing_thread, run_in_thread
+from receiver.blocking_calls import run_in_storing_thread, run_in_thread
 
 UNRECORDED_SECONDS = 3600.0  # then the sweep deletes what no record names
 

@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from jobs import actions, batches, sidecars
+from jobs import actions, batch_actions, sidecars
 from jobs.bfl import parsing
 from jobs.domain.errors import (
     BadRequest,
@@ -19,12 +19,12 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.request_limits import require_metadata
 from jobs.services import Services
-from jobs.store import orphan_searches
-from jobs.store.batches import Action, Batch
-from jobs.store.search import Search
+from jobs.store import orphan_deletions
+from jobs.store.batch_actions import Action, Batch
+from jobs.store.search_conditions import Search
 from receiver.auth import current_key_name
+from receiver.blocking_calls import run_in_thread
 from receiver.ownership import owner, require_changeable, require_visible, visible
-from receiver.thread_pool import run_in_thread
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def delete_or_erase(services: Services, job_id: str) -> bool:
     if owner() or not parsing.TASK_ID.fullmatch(job_id):
         load_job(services, job_id)  # whose the objects of an unknown job are nobody knows
     while (job := services.catalog.recall(job_id)) is None:
-        if orphan_searches.begin(services.store, services.due.orphan_searches, job_id):
+        if orphan_deletions.begin(services.store, services.due.orphan_deletions, job_id):
             return False
     delete_job(services, job)
     return True
@@ -100,7 +100,7 @@ def begin_batch(services: Services, action: Action, search: Search, count: int |
     """
     if replace(search, until=None) == Search():
         raise BadRequest("give at least one filter besides `until`: all jobs would match")
-    return batches.begin(services, action, visible(search), count, current_key_name())
+    return batch_actions.begin(services, action, visible(search), count, current_key_name())
 
 
 def load_batch(services: Services, batch_id: str) -> Batch:

@@ -22,11 +22,11 @@ from jobs.storage.layout import EXTENSIONS, OPAQUE
 from jobs.views import file_name
 from receiver import cors, range_requests
 from receiver.auth import has_key
+from receiver.blocking_calls import run_in_thread
 from receiver.context import services
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.query import Query
 from receiver.schemas.responses import Problem
-from receiver.thread_pool import run_in_thread
 
 # Media are untrusted: a browser must not guess another type, nor run scripts in them.
 SAFETY_HEADERS = {

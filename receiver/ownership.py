@@ -12,7 +12,7 @@ from jobs.domain.errors import OtherKey, UnknownJob
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.listing import Page, Position
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 
 
 def owner() -> str | None:

@@ -20,7 +20,7 @@ from jobs.store.archive_moves import BAD_RECORD_SECONDS
 from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
 from jobs.store.listing import Position
 from jobs.store.metrics import counted
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 
 BATCH = 500
 POLL_SECONDS = 2.0

@@ -15,7 +15,7 @@ from jobs.domain.timeline import rfc3339
 from jobs.net import strict_json
 from jobs.services import Services
 from jobs.store.live_schemas import Schemas
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 
 CHECK_SECONDS = 5.0
 DAY_SECONDS = 86_400

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import IO, Any
 
-from jobs import drafts, inputs
+from jobs import drafts, kept_inputs
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import BflResponse
 from jobs.bfl.submissions import Webhook
@@ -78,7 +78,7 @@ def _readable_input(
     Raises InputLost, Invalid when the draft is gone, StorageError.
     """
     with claim.silence(LEAST_SECONDS):  # a bucket may be slow
-        kept = inputs.load(services.storage, claim.job)
+        kept = kept_inputs.load(services.storage, claim.job)
         if kept is None:
             raise InputLost
         given, draft_link = drafts.insert(services, kept, claim.job.request.draft)

@@ -11,11 +11,11 @@ from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
 from jobs.services import Services
 from worker import (
-    batches,
+    batch_actions,
     bfl_schemas,
     input_cleanup,
     loops,
-    orphan_search,
+    orphan_deletion,
     published_objects,
     startup,
 )
@@ -67,8 +67,8 @@ def main() -> int:
         ),
         loops.start(partial(budget_warnings.check, services), stop, "budgets"),
         loops.start(retention.run_batch, stop, "retention"),
-        loops.start(partial(orphan_search.step, services), stop, "erasures"),
-        loops.start(partial(batches.step, services), stop, "batches"),
+        loops.start(partial(orphan_deletion.step, services), stop, "erasures"),
+        loops.start(partial(batch_actions.step, services), stop, "batches"),
         loops.start(partial(input_cleanup.run_batch, services), stop, "inputs"),
         loops.start(partial(bfl_schemas.read_if_due, services), stop, "schemas"),
     ]

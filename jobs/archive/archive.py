@@ -13,7 +13,7 @@ from jobs.domain.job import Job
 from jobs.domain.prices import CREDITS_MAX
 from jobs.domain.status import Status
 from jobs.store.listing import Position
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 
 SQLITE = "sqlite:///"
 # Of one transaction, which has five seconds. SQLite takes 32,766 parameters.

@@ -12,7 +12,7 @@ from jobs import search_words
 from jobs.archive import rows
 from jobs.archive.database import Transaction
 from jobs.store.listing import Position
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 
 # Jobs of the leading index that are compared before the index of words is asked: FTS5 gives the
 # newest first, GIN gives all.

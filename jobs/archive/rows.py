@@ -12,7 +12,7 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import Request
 from jobs.domain.status import Source, Status
 from jobs.store import codec
-from jobs.store.search import as_text, seed_of
+from jobs.store.search_conditions import as_text, seed_of
 
 SEED_MAX = 2**63
 ROW_NUMBERS = 1024  # for jobs of one microsecond

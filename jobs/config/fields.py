@@ -14,7 +14,7 @@ from jobs.config.api_keys import ApiKey
 from jobs.config.notify_urls import URLS_MAX, NotifyUrl
 from jobs.config.quotas import DEFAULT_RATE, ConcurrencyLimits, RateLimit
 from jobs.config.redis_url import RedisUrl
-from jobs.domain.timeouts import GIVE_UP_AT_MOST_SECONDS
+from jobs.domain.polling_policy import GIVE_UP_AT_MOST_SECONDS
 from jobs.net.urls import PORT_MAX, Origin, parse_loopback_origin
 
 

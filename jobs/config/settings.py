@@ -13,8 +13,8 @@ from jobs.config.redis_url import RedisUrl
 from jobs.domain.budgets import Budget
 from jobs.domain.chat_messages import is_chat_webhook
 from jobs.domain.errors import InvalidSettings
+from jobs.domain.polling_policy import CallbackPolicy, Timeouts
 from jobs.domain.retention import Cutoffs
-from jobs.domain.timeouts import CallbackPolicy, Timeouts
 from jobs.net.urls import Origin
 
 SECRET_MIN_CHARS = 16

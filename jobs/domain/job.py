@@ -10,10 +10,10 @@ from typing import Any, Self
 from jobs.domain.error_codes import ErrorCode
 from jobs.domain.job_record import Claim, Delivery, JobRecord, MediaFile, Polling, Thumbnails
 from jobs.domain.media_references import drop_references
+from jobs.domain.polling_policy import Timeouts, poll_time
 from jobs.domain.report import URL_LIFE_SECONDS, Failure, Role
 from jobs.domain.status import REPLAYABLE, Status
 from jobs.domain.timeline import EventCode, TimelineEvent, extended
-from jobs.domain.timeouts import Timeouts, poll_time
 
 LEASE_SECONDS = 30.0
 CRASHES_MAX = 3  # then the job itself is to blame

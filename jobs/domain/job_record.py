@@ -167,7 +167,7 @@ class Request(Evolving):
 
     key: str | None = None  # name of the API key that submitted or announced it
     announced_by: str | None = None  # the same key, until BFL has confirmed an announced job
-    kept_input: Mapping[str, Any] | None = None  # `jobs/inputs.py`
+    kept_input: Mapping[str, Any] | None = None  # `jobs/kept_inputs.py`
     input_files: tuple[MediaFile, ...] = ()
     deletes_input: bool = False  # once BFL has the task
     region: str | None = None  # the region of BFL that the caller named

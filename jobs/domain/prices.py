@@ -21,7 +21,7 @@ _FACTORS = (
     "upscale_factor",
 )
 _VALUE = re.compile(r"[A-Za-z0-9._:-]{1,16}", re.ASCII)
-# A reference of a kept input (`jobs/inputs.py`), or a URL that BFL fetches.
+# A reference of a kept input (`jobs/kept_inputs.py`), or a URL that BFL fetches.
 _MEDIA = re.compile(r"(input|json):[0-9]{1,2}|https?://.*|data:.*", re.DOTALL | re.IGNORECASE)
 
 

@@ -11,10 +11,10 @@ from jobs.domain.error_codes import ErrorCode
 from jobs.domain.errors import OverBudget
 from jobs.domain.job import Job
 from jobs.domain.job_record import Notifications, Polling, Request, Submission
+from jobs.domain.polling_policy import CallbackPolicy, Timeouts
 from jobs.domain.report import Failure, Report, SubmissionReceipt
 from jobs.domain.status import REPLAYABLE, Source, Status
 from jobs.domain.timeline import EventCode, rfc3339
-from jobs.domain.timeouts import CallbackPolicy, Timeouts
 
 # A circuit can stay open for days (no credits); what waits is submitted afterwards.
 QUEUE_SECONDS = 7 * 86400.0

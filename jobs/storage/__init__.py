@@ -37,7 +37,7 @@ def verify_access(url: str, variables: Mapping[str, SecretStr]) -> None:
     """Check at the start that a bucket accepts us. Raises InvalidSettings if it refuses."""
     open_storage(url, variables)
     if not _is_directory(url):
-        import_module("jobs.storage.bucket_access").verify(url, _plain(variables))
+        import_module("jobs.storage.bucket_probe").verify(url, _plain(variables))
 
 
 def _is_directory(url: str) -> bool:

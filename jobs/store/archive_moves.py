@@ -52,7 +52,7 @@ class ArchiveMoves:
         register = self._redis.register_script
         self._load_known = register(scripts.read("known_jobs"))
         self._recall_script = register(scripts.read("recall"))
-        self._reschedule_script = register(scripts.read("reschedule"))
+        self._reschedule_script = register(scripts.read("reschedule_archived"))
 
     def known_jobs(self, job_ids: Sequence[str]) -> dict[str, Known]:
         """What Redis knows of these jobs at one moment."""

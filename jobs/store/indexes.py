@@ -7,7 +7,7 @@ from jobs.domain.job import Job
 from jobs.domain.prices import units
 from jobs.domain.status import Status
 from jobs.store import keys
-from jobs.store.search import facets, possible_facets
+from jobs.store.search_conditions import facets, possible_facets
 
 # Other scripts write to these, so that each commit sets them whether they changed or not.
 ALWAYS_WRITTEN = (keys.DUE, keys.PENDING_RESCUES, keys.PENDING_POLLS)

@@ -15,8 +15,8 @@ from jobs.store.clock import Clock
 from jobs.store.commit import After, Change, Commit, CommitOptions, CommitOutcome, Followers
 from jobs.store.indexes import is_unpriced
 from jobs.store.outages import unavailable
-from jobs.store.pending import Due, PendingWork
 from jobs.store.rq_queue import RqQueue
+from jobs.store.script_answers import Due, PendingWork
 from jobs.store.scripts import Command, write_essential
 
 RACES_MAX = 100

@@ -51,7 +51,7 @@ BY_UNINDEXED = f"{BY}unindexed"  # jobs with further metadata entries
 ENDED = "fluxkeep:ended"  # jobs without media
 ENDED_MEDIA = "fluxkeep:ended:media"  # jobs with media
 ORPHANS = "fluxkeep:orphans"  # object keys whose job record is gone
-ORPHAN_SEARCHES = "fluxkeep:erasures"  # jobs deleted without a record, by the next day to search
+ORPHAN_DELETIONS = "fluxkeep:erasures"  # jobs deleted without a record, by the next day to search
 SUPERSEDED = "fluxkeep:superseded"  # jobs of which an earlier worker may have left objects
 
 # Sorted sets for the archive

@@ -13,7 +13,7 @@ from jobs.domain.status import Status
 from jobs.store import codec, scripts
 from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX, TASK_PREFIX
 from jobs.store.outages import unavailable
-from jobs.store.search import Group, Search
+from jobs.store.search_conditions import Group, Search
 
 # A page ends after so many jobs, matching or not, so that its cost is bounded.
 JOBS_READ_MAX = 1000

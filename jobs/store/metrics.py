@@ -16,7 +16,7 @@ from jobs.store.clock import Clock
 from jobs.store.outages import unavailable
 from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import write_essential
-from jobs.store.search import of_key
+from jobs.store.search_conditions import of_key
 
 TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps

@@ -63,7 +63,7 @@ class DueSets:
         self.ended_with_media = DueSet(keys.ENDED_MEDIA, redis)
         self.orphans = DueSet(keys.ORPHANS, redis)
         self.superseded = DueSet(keys.SUPERSEDED, redis)
-        self.orphan_searches = DueSet(keys.ORPHAN_SEARCHES, redis)
+        self.orphan_deletions = DueSet(keys.ORPHAN_DELETIONS, redis)
         self.input_notes = DueSet(keys.INPUT_NOTES, redis)
 
     def noted_inputs(self) -> frozenset[str]:

@@ -19,12 +19,12 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.services import Services
 from jobs.storage.base import MediaStorage
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver import ownership
+from receiver.blocking_calls import run_in_thread
 from receiver.context import services
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.query import FilterQuery
-from receiver.thread_pool import run_in_thread
 
 FILES_MAX = 10_000
 STREAMS_MAX = 2  # in each process: other requests need the threads of the storage, too

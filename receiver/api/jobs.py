@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 
-from jobs import inputs, views
+from jobs import kept_inputs, views
 from jobs.bfl import parsing
 from jobs.domain import errors
 from jobs.domain.job import Job
@@ -71,7 +71,7 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
     if known:
         ownership.require_changeable(known)  # before anything of its input is stored
     own_id, created_at = (known.id, known.created_at) if known else (job_id, store.now())
-    packed = inputs.pack(body.input or {}, services().settings.max_input_bytes)
+    packed = kept_inputs.pack(body.input or {}, services().settings.max_input_bytes)
     is_kept = body.input is not None and services().settings.keep_inputs
     # The first one stays, and Fluxkeep has that of its own submissions.
     is_stored = is_kept and not (known and known.request.kept_input is not None)

@@ -6,7 +6,7 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from jobs import inputs, views
+from jobs import kept_inputs, views
 from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
@@ -20,11 +20,11 @@ from receiver.api.submissions import (
     SubmissionBody,
     enqueue_request,
 )
+from receiver.blocking_calls import run_in_thread
 from receiver.context import services
 from receiver.job_actions import load_job
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec
-from receiver.thread_pool import run_in_thread
 
 blueprint = Blueprint("repeats", __name__, url_prefix="/api/jobs")
 
@@ -76,7 +76,7 @@ def repeat_job(job_id: str) -> ResponseReturnValue:
 def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:
     """The fields of a submission that repeats a job. Raises InputNotKept, StorageError."""
     is_kept = job.request.public_input is not None
-    known = run_in_thread(inputs.load, services.storage, job) if is_kept else None
+    known = run_in_thread(kept_inputs.load, services.storage, job) if is_kept else None
     if known is None:
         raise errors.InputNotKept
     merged = {**known, **(changes.get("input") or {})}

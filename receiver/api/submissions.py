@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from typing_extensions import TypedDict
 
-from jobs import drafts, inputs, views
+from jobs import drafts, kept_inputs, views
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import API_HOSTS, region_of
 from jobs.domain import errors, submission
@@ -126,7 +126,7 @@ def price_view(services: Services, body: SubmissionBody) -> PriceView:
     """What a submission of this request's key would cost. Raises what `enqueue` does."""
     _require_region(services, body.region)
     drafts.find(services, body.input, is_visible)
-    packed = inputs.pack(body.input, services.settings.max_input_bytes)
+    packed = kept_inputs.pack(body.input, services.settings.max_input_bytes)
     price = services.budgets.price(body.model, packed.values)
     left = services.budgets.left(current_key_name())
     return {"price": price.credits, "known": price.is_known, "left": left}
@@ -160,12 +160,12 @@ def enqueue(
     """Store its input, and record and queue a new job, or return the job with this id.
 
     Raises UnknownJob if there is one of its `rivals`, Invalid for a region that BFL_API_URL
-    excludes and for a missing draft, what `inputs.require_limits` raises, OverBudget, QueueFull,
-    StorageError and StoreUnavailable.
+    excludes and for a missing draft, what `kept_inputs.require_limits` raises, OverBudget,
+    QueueFull, StorageError and StoreUnavailable.
     """
     _require_region(services, body.region)
     draft = drafts.find(services, body.input, is_visible)
-    packed = inputs.pack(body.input, services.settings.max_input_bytes)
+    packed = kept_inputs.pack(body.input, services.settings.max_input_bytes)
     if packed.parts:
         services.store.require_room()
     own_id, created_at = job_id or str(uuid.uuid4()), services.store.now()

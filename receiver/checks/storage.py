@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from jobs.domain.errors import InvalidSettings, StorageError, StoreUnavailable
+from receiver.blocking_calls import run_in_thread
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok
-from receiver.thread_pool import run_in_thread
 
 NAME = "storage"
 SMALL_BYTES = 8

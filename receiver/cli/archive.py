@@ -13,7 +13,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL
 from jobs.services import Services
 from jobs.store.listing import Page
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver.checks.archive import late_seconds
 from receiver.cli.base import Command, example, plain, sentence, services
 from receiver.cli.repair import UNAVAILABLE

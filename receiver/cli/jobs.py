@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 
 import click
 
-from jobs import inputs, views
+from jobs import kept_inputs, views
 from jobs.domain.errors import CountRequired, FluxkeepError, as_sentence
 from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.store.batches import Action, Batch
-from jobs.store.search import Search
+from jobs.store.batch_actions import Action, Batch
+from jobs.store.search_conditions import Search
 from receiver.cli.base import Command, example, full_id, pairs, plain, sentence, services
 from receiver.cli.submit import INTERRUPTED, POLL_SECONDS
 from receiver.job_actions import begin_batch, delete_or_erase, load_batch, load_job, replay_job
@@ -67,7 +67,7 @@ def list_jobs(limit: int, *, as_json: bool, **filters: Any) -> None:
         return
     click.echo(_row({name: name.removesuffix("_at") for name in COLUMN_WIDTHS}))
     for job, view in zip(page.jobs, found, strict=True):
-        click.echo(_row({**view, "prompt": inputs.prompt(job) or job.result.get("prompt")}))
+        click.echo(_row({**view, "prompt": kept_inputs.prompt(job) or job.result.get("prompt")}))
     if page.is_cut:
         click.echo("Older jobs are in the database, which does not answer.", err=True)
     elif page.last:

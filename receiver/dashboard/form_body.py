@@ -14,8 +14,8 @@ from jobs.domain.errors import BadRequest
 from jobs.input_parts import InputPart
 from jobs.storage.error_translation import translate_errors
 from receiver import input_body, request_body
+from receiver.blocking_calls import run_in_thread
 from receiver.context import services
-from receiver.thread_pool import run_in_thread
 
 FORM_MAX_BYTES = 256 * 1024
 FIELDS_MAX = 100

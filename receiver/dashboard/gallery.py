@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs.bfl import parsing
 from jobs.domain.status import Source, Status
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver import ownership
 from receiver.context import services
 from receiver.dashboard import event_stream, start

@@ -12,7 +12,7 @@ from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.costs import only
 from jobs.store.listing import EXPIRING_READ_MAX
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver.checks import ReadinessResults
 from receiver.checks.result import Grade
 from receiver.context import part, services

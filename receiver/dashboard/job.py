@@ -10,11 +10,11 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.domain.errors import ArchiveUnavailable
 from jobs.domain.job import Job
 from jobs.store.listing import Position
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver import ownership
 from receiver.api.repeats import repeat_fields
 from receiver.context import services
@@ -43,7 +43,7 @@ def show(job_id: str) -> ResponseReturnValue:
         older=older,
         job=card(services(), job),
         input=_input(job),
-        is_input_complete=inputs.is_complete(job),
+        is_input_complete=kept_inputs.is_complete(job),
         has_seed=_has_seed(job),
         related=cards(services(), related_jobs(services(), job)),
         idempotency_key=str(uuid.uuid4()),
@@ -126,4 +126,4 @@ def _input(job: Job) -> Mapping[str, Any]:
     visitor, kept = session.current_visitor(), job.request.public_input
     if kept is None or visitor is None or not visitor.has_scope("submit"):
         return {}
-    return inputs.with_links(kept, services().links_to(job, is_input=True))
+    return kept_inputs.with_links(kept, services().links_to(job, is_input=True))

@@ -6,12 +6,12 @@ from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
-from jobs import inputs, views
+from jobs import kept_inputs, views
 from jobs.domain.job import Job
 from jobs.domain.report import Role
 from jobs.domain.status import REPLAYABLE, Status
 from jobs.services import Services
-from jobs.store.search import seed_of
+from jobs.store.search_conditions import seed_of
 from receiver.dashboard import session
 from receiver.dashboard.upcoming_steps import NextStep, next_steps
 
@@ -82,7 +82,7 @@ class JobCard:
 
     @property
     def prompt(self) -> str:
-        return inputs.shown_prompt(self.record, with_input=self.shows_input)
+        return kept_inputs.shown_prompt(self.record, with_input=self.shows_input)
 
     @property
     def seed(self) -> int | None:

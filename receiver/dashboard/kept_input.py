@@ -5,17 +5,17 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import NamedTuple
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.domain.errors import ArchiveUnavailable, FluxkeepError
 from jobs.domain.job import Job
 from jobs.services import Services
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver import ownership
+from receiver.blocking_calls import run_in_thread
 from receiver.dashboard.form_body import FORM_MAX_BYTES
 from receiver.dashboard.input_form import InputForm
 from receiver.dashboard.job_card import path_of
 from receiver.job_actions import load_job
-from receiver.thread_pool import run_in_thread
 
 RELATED_MAX = 24
 
@@ -31,9 +31,9 @@ class KeptImage(NamedTuple):
 def fields_of(services: Services, job: Job) -> dict[str, str]:
     """The form as it would have made this job, whose files are those of `kept_images`."""
     is_kept = job.request.public_input is not None
-    kept = run_in_thread(inputs.load_values, services.storage, job) if is_kept else None
+    kept = run_in_thread(kept_inputs.load_values, services.storage, job) if is_kept else None
     kept = kept or {}
-    values = run_in_thread(inputs.with_texts, services.storage, job, kept, FORM_MAX_BYTES)
+    values = run_in_thread(kept_inputs.with_texts, services.storage, job, kept, FORM_MAX_BYTES)
     form = InputForm.of(services.schemas.endpoints(), job.model or "", kept)
     texts, more = form.texts(values)
     return {

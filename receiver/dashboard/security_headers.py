@@ -6,7 +6,7 @@ from flask import Response
 
 from jobs.domain.errors import StorageError
 from jobs.services import Services
-from receiver.thread_pool import run_in_thread
+from receiver.blocking_calls import run_in_thread
 
 POLICY = {
     "default-src": "'none'",

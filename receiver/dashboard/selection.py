@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from jobs.config.api_keys import Scope
 from jobs.domain import errors
 from jobs.domain.job import Job
-from jobs.store.batches import Action
+from jobs.store.batch_actions import Action
 from receiver.api.downloads import matching, zip_response
 from receiver.context import services
 from receiver.dashboard import form_body

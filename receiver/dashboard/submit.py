@@ -12,21 +12,22 @@ from urllib.parse import urlencode
 from flask import Blueprint, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.bfl import model_names
 from jobs.bfl.schema import InputField, Kind
 from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.domain.media_references import replace_texts
+from jobs.domain.polling_policy import typical_seconds
 from jobs.domain.prices import Price
 from jobs.domain.status import Status
-from jobs.domain.timeouts import typical_seconds
 from jobs.input_parts import InputPart
 from jobs.net import strict_json
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver import ownership, rate_limits
 from receiver.api.submissions import SubmissionBody, enqueue_once
+from receiver.blocking_calls import run_in_thread
 from receiver.context import services
 from receiver.dashboard import aspect_tiles, event_stream, form_body
 from receiver.dashboard.access import requires_scope
@@ -36,7 +37,6 @@ from receiver.dashboard.kept_input import fields_of, kept_images
 from receiver.job_actions import load_job
 from receiver.problem_details import STATUS
 from receiver.schemas.bodies import validate_with_input
-from receiver.thread_pool import run_in_thread
 
 PUBLIC_KINDS = (Kind.INTEGER, Kind.NUMBER, Kind.FLAG, Kind.CHOICE)
 IDEMPOTENCY_FIELD = "idempotency_key"
@@ -55,7 +55,7 @@ def show() -> ResponseReturnValue:
     """The form; `again` names a job whose input fills it."""
     if original := request.args.get("again"):
         job = load_job(services(), original)
-        messages = {} if inputs.is_complete(job) else {"": _INPUT_DELETED}
+        messages = {} if kept_inputs.is_complete(job) else {"": _INPUT_DELETED}
         return _page(fields_of(services(), job), messages)
     return _page({**request.args.to_dict(), IDEMPOTENCY_FIELD: ""})
 
@@ -94,7 +94,7 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
     fields = aspect_tiles.fill(form.fields, fields)
     load = partial(_load, original)
     more, metadata = (_object(fields, name, messages) for name in ("more", "metadata"))
-    numbers = inputs.file_numbers(more) if original else []
+    numbers = kept_inputs.file_numbers(more) if original else []
     files = {text: load(text) for text in map("input:{}".format, numbers)}
     given = form.read(fields, _uploads(), load, messages) | replace_texts(more, files)
     missing = form.required - given.keys() - messages.keys()
@@ -161,7 +161,7 @@ def _load(original: Job | None, text: str) -> InputPart | None:
 
     Raises WrongStatus, StorageError.
     """
-    numbers = inputs.file_numbers({"": text})
+    numbers = kept_inputs.file_numbers({"": text})
     if not numbers:
         return None
     files = original.request.input_files[numbers[0] :] if original else ()

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from jobs import search_words
 from jobs.domain.timeline import rfc3339, utc
-from jobs.store.search import as_text
+from jobs.store.search_conditions import as_text
 from receiver.context import services
 from receiver.dashboard.assets import asset
 from receiver.dashboard.timeline_texts import event_details, event_text

@@ -9,7 +9,7 @@ from typing import Any
 from flask import g
 from pydantic_core import to_json
 
-from jobs import inputs, views
+from jobs import kept_inputs, views
 from jobs.domain.errors import StorageError, TooManyWaiting
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
@@ -17,10 +17,10 @@ from jobs.domain.report import Role
 from jobs.domain.status import Status
 from jobs.domain.timeline import rfc3339
 from jobs.services import Services
-from jobs.store.search import seed_of
+from jobs.store.search_conditions import seed_of
+from receiver.blocking_calls import run_in_thread
 from receiver.mcp.protocol import Message
 from receiver.mcp.schemas import JobResult, JobRow
-from receiver.thread_pool import run_in_thread
 
 IMAGE_MAX_BYTES = 750_000  # 1 MB as base64: some hosts refuse larger results
 IMAGES_MAX = 64  # in each process: an answer holds its image until its client has read it
@@ -57,7 +57,7 @@ def result(structured: Mapping[str, Any]) -> Message:
 
 def prompt(job: Job) -> str:
     """The prompt that the request's key may see."""
-    return inputs.shown_prompt(job, with_input=g.api_key.has_scope("submit"))
+    return kept_inputs.shown_prompt(job, with_input=g.api_key.has_scope("submit"))
 
 
 def job_row(services: Services, job: Job) -> JobRow:

@@ -4,16 +4,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.bfl.parsing import TASK_ID
 from jobs.bfl.schema import Kind
 from jobs.domain.errors import Invalid, UnknownJob, WrongStatus
 from jobs.domain.media_references import replace_texts, texts
 from jobs.input_parts import InputPart
 from jobs.services import Services
+from receiver.blocking_calls import run_in_thread
 from receiver.dashboard.input_form import FileControl, InputForm
 from receiver.job_actions import load_job
-from receiver.thread_pool import run_in_thread
 
 JOB_URI = re.compile(r"fluxkeep://jobs/([A-Za-z0-9_-]{1,128})(?:/media/([0-9]{1,3}))?")
 _URI = re.compile(r"fluxkeep://\S*")
@@ -35,8 +35,8 @@ def with_images(
     if images and form.selector:
         placed[form.selector] = form.mode
     names = dict.fromkeys(text for text in texts(placed) if _URI.fullmatch(text))
-    if len(names) > inputs.FILES_MAX:  # before any is loaded
-        raise inputs.too_many_parts()
+    if len(names) > kept_inputs.FILES_MAX:  # before any is loaded
+        raise kept_inputs.too_many_parts()
     return dict(replace_texts(placed, {name: stored_file(services, name) for name in names}))
 
 
@@ -56,7 +56,7 @@ def _controls(form: InputForm) -> list[FileControl]:
 
 def _named(image: Any) -> Any:
     """A bare id as the URI of its job."""
-    is_id = isinstance(image, str) and TASK_ID.fullmatch(image) and not inputs.is_image(image)
+    is_id = isinstance(image, str) and TASK_ID.fullmatch(image) and not kept_inputs.is_image(image)
     return f"fluxkeep://jobs/{image}" if is_id else image
 
 

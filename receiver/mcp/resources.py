@@ -8,7 +8,7 @@ from pydantic_core import to_json
 from jobs import views
 from jobs.domain.errors import InvalidField, UnknownJob
 from jobs.domain.job import Job
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver import ownership
 from receiver.context import services
 from receiver.job_actions import load_job

@@ -12,11 +12,11 @@ from jobs.config.api_keys import Scope
 from jobs.domain.errors import Invalid
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
+from jobs.domain.polling_policy import typical_seconds
 from jobs.domain.status import Status
 from jobs.domain.timeline import rfc3339
-from jobs.domain.timeouts import typical_seconds
 from jobs.input_parts import parts_in
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver import ownership
 from receiver.api.budget import KeyBudgets, key_budgets
 from receiver.api.submissions import SubmissionBody, enqueue

@@ -9,8 +9,8 @@ from jobs.bfl import compat, parsing
 from jobs.domain import submission
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
+from jobs.domain.polling_policy import Timeouts
 from jobs.domain.timeline import EventCode
-from jobs.domain.timeouts import Timeouts
 from jobs.domain.transitions import transition
 from jobs.store.listing import Position
 from jobs.views import JobView, MediaView

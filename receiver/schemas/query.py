@@ -23,7 +23,7 @@ from jobs.domain.status import Source, Status
 from jobs.request_limits import MODEL_MAX_CHARS
 from jobs.store.events import POSITION_FORM, EventPosition
 from jobs.store.listing import Position
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver.schemas import formats
 from receiver.schemas.bodies import field_error
 from receiver.schemas.formats import anchored, documented_pattern, json_schema

@@ -19,7 +19,7 @@ from jobs.config import settings
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.listing import Position
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from tests.bench import archived_jobs, stored_jobs
 from tests.bench.archived_jobs import (
     COMMON_WORD,

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from jobs.domain.timeouts import callback_grace
+from jobs.domain.polling_policy import callback_grace
 from tests.harness.patience import wait_for
 from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Settings

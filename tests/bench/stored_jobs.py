@@ -8,9 +8,9 @@ from uuid import UUID
 from jobs.domain import submission, thumbnails
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
+from jobs.domain.polling_policy import CallbackPolicy, Timeouts
 from jobs.domain.report import Report, SubmissionReceipt
 from jobs.domain.status import ReportKind, Source
-from jobs.domain.timeouts import CallbackPolicy, Timeouts
 from jobs.domain.transitions import transition
 from jobs.storage.layout import object_key, thumbnail_key
 from jobs.store.listing import Position

@@ -11,7 +11,7 @@ from jobs.services import Services
 from jobs.storage.layout import object_key, sidecar_key
 from jobs.store.keys import RECORD_PREFIX
 from jobs.store.listing import Position
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from tests.bench import stored_jobs
 from tests.harness.stock import put_in
 from worker.archiving import Archiving

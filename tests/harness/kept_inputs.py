@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.domain.job import Job
 from jobs.input_parts import JsonBody, opened
 from jobs.storage.base import MediaStorage
@@ -14,7 +14,7 @@ LIMIT_BYTES = 32 * 2**20
 
 def with_input(storage: MediaStorage, job: Job, given: Mapping[str, Any]) -> Job:
     """The job with this input, whose objects are stored."""
-    packed = inputs.pack(given, LIMIT_BYTES)
+    packed = kept_inputs.pack(given, LIMIT_BYTES)
     files = packed.files(job.id, job.created_at)
     for part, file in zip(packed.parts, files, strict=True):
         part.store(storage, file.key)
@@ -23,7 +23,7 @@ def with_input(storage: MediaStorage, job: Job, given: Mapping[str, Any]) -> Job
 
 def sent(storage: MediaStorage, job: Job) -> dict[str, Any]:
     """The input as a worker sends it to BFL."""
-    values = inputs.load(storage, job)
+    values = kept_inputs.load(storage, job)
     assert values is not None
     with opened(storage, values) as files:
         stream = JsonBody(values, files)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from deploy.procfile import ROOT
 from jobs.bfl import model_names, schema
 from jobs.bfl.schema import Endpoint, InputField, Kind, Mode
-from jobs.domain.timeouts import typical_seconds
+from jobs.domain.polling_policy import typical_seconds
 
 PAGE = ROOT / "docs/models.md"
 OPENING = """\

@@ -11,8 +11,8 @@ from jobs import sidecars
 from jobs.config.settings import load
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
+from jobs.domain.polling_policy import Timeouts
 from jobs.domain.timeline import EventCode, TimelineEvent
-from jobs.domain.timeouts import Timeouts
 from jobs.services import Services
 from jobs.storage.layout import object_key, sidecar_key
 from jobs.storage.limits import RequestLimits

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from jobs import ingest
 from jobs.domain.job import Job
+from jobs.domain.polling_policy import Timeouts
 from jobs.domain.report import Failure, Moderation, Report
 from jobs.domain.status import ReportKind, Source
-from jobs.domain.timeouts import Timeouts
 from jobs.store.job_store import JobStore
 
 NOW = 1_700_000_000.0

@@ -8,7 +8,7 @@ import pytest
 from receiver.api import downloads
 from tests.harness import RedisServer
 from tests.harness.two_teams import ADMIN, OURS, THEIRS, TwoTeams, team, two_teams
-from worker import batches
+from worker import batch_actions
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_batch_is_of_own_jobs_and_seen_by_its_key_and_an_admin_alone(teams: Tw
             assert teams.client(name).delete(begun[ADMIN].headers["Location"]).status_code == 404
     assert teams.client(ADMIN).delete(begun[ADMIN].headers["Location"]).json["status"] == "stopped"
     while teams.services.batches.under_way():
-        batches.step(teams.services)
+        batch_actions.step(teams.services)
     kept = teams.services.catalog.load_many([job.id for some in jobs.values() for job in some])
     assert kept.keys() == {job.id for name in (THEIRS, None) for job in jobs[name]}
 

@@ -10,7 +10,7 @@ from jobs.domain.errors import StoreUnavailable
 from jobs.domain.status import ReportKind, Status
 from jobs.services import Services
 from jobs.store.events import EventPosition
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from tests.harness import RedisServer
 from tests.harness.reports import call_back
 from tests.harness.worker_environment import WorkerEnvironment, submission_body

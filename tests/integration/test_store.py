@@ -12,7 +12,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import ReportKind, Status
 from jobs.store.job_store import JobStore
 from jobs.store.keys import RECORD_PREFIX
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from tests.harness import RedisServer
 from tests.harness.parts import Parts
 from tests.harness.reports import TIMEOUTS, call_back, load

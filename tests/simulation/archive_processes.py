@@ -19,7 +19,7 @@ from jobs.domain.errors import (
 )
 from jobs.domain.status import Status
 from jobs.store.listing import Position
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver import webhook
 from receiver.api import jobs as api
 from receiver.context import NAME, Parts

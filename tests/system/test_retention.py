@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.domain import retention
 from jobs.domain.job import Job
 from jobs.domain.job_record import Notifications
@@ -125,7 +125,7 @@ def test_images_of_an_input_are_deleted_with_the_media(opened: Open) -> None:
     assert archive.job(young) == young and image in archive.objects()
     assert not [key for key in archive.objects() if old.id in key]
     assert sent(archive.storage, young) == INPUT
-    assert inputs.load(archive.storage, after) is None
+    assert kept_inputs.load(archive.storage, after) is None
 
 
 def test_a_batch_is_bounded(opened: Open) -> None:

@@ -11,10 +11,10 @@ import pytest
 from redis import Redis
 
 from jobs.domain.job import Job
+from jobs.domain.polling_policy import Timeouts
 from jobs.domain.status import Source
-from jobs.domain.timeouts import Timeouts
 from jobs.store.listing import JOBS_READ_MAX
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from tests.harness import Client, Installation, assert_invariants, stock
 from tests.harness.parts import Parts
 

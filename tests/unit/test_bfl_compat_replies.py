@@ -9,8 +9,8 @@ from jobs.bfl import compat
 from jobs.bfl.parsing import parse_report
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
+from jobs.domain.polling_policy import Timeouts
 from jobs.domain.status import Source, Status
-from jobs.domain.timeouts import Timeouts
 from jobs.domain.transitions import transition
 
 NOW, TIMEOUTS = 1_795_255_200.0, Timeouts(callback_grace=60.0, give_up_after=3600.0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jobs.domain.errors import BadRequest, BodyTooLarge, Invalid
 from jobs.input_parts import InputPart, JsonBody, parts_in
-from jobs.inputs import FILES_MAX, JSON_MAX_BYTES
+from jobs.kept_inputs import FILES_MAX, JSON_MAX_BYTES
 from jobs.net import strict_json
 from jobs.storage.staging import StagingDirectory
 from receiver import long_string_cutter

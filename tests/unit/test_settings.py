@@ -7,7 +7,7 @@ from jobs.config.quotas import DEFAULT_RATE, RateLimit
 from jobs.config.settings import SECRET_MIN_CHARS, Settings, load
 from jobs.config.values import TrustedProxies
 from jobs.domain.errors import FluxkeepError, InvalidSettings
-from jobs.domain.timeouts import Timeouts
+from jobs.domain.polling_policy import Timeouts
 from jobs.net.urls import Origin, parse
 from jobs.services import build_storage, for_background, for_web
 from tests.harness.required_settings import CANARY, REQUIRED, start_error

@@ -6,9 +6,9 @@ import pytest
 
 from jobs.bfl import parsing
 from jobs.domain.job import Job
+from jobs.domain.polling_policy import Timeouts, callback_grace
 from jobs.domain.report import Report
 from jobs.domain.status import Source, Status
-from jobs.domain.timeouts import Timeouts, callback_grace
 from jobs.domain.transitions import transition
 
 NOW = 1_700_000_000.0

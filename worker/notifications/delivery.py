@@ -4,7 +4,7 @@ import json
 import logging
 import random
 
-from jobs import inputs, views
+from jobs import kept_inputs, views
 from jobs.bfl import compat
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.domain import notifications
@@ -124,7 +124,7 @@ def _in_bfl_format(services: Services, job: Job) -> tuple[dict[str, str], bytes]
 
 def _as_chat_message(services: Services, job: Job, url: str) -> bytes:
     """A line with a link. Not signed: a chat service verifies nothing."""
-    prompt = inputs.prompt(job) or str(job.result.get("prompt") or "")
+    prompt = kept_inputs.prompt(job) or str(job.result.get("prompt") or "")
     link = f"{services.base_url()}/jobs/{job.id}"
     return json.dumps(chat_message(url, job, prompt, link)).encode()
 

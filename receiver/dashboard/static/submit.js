@@ -1,7 +1,7 @@
 // Submits the form without leaving the page, and collects images; the server renders the rest.
 
 import { refreshSoon } from "./live.js";
-import { chosenModel, fillIn } from "./model_choice.js";
+import { chosenModel, fillIn } from "./submit_pickers.js";
 
 const PREVIEW_PIXELS = 192;
 const parser = new DOMParser();

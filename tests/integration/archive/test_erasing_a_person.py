@@ -9,10 +9,10 @@ import pytest
 
 from jobs.domain.job import Job
 from jobs.domain.job_record import Request
-from jobs.store.batches import Action
-from jobs.store.search import Search
+from jobs.store.batch_actions import Action
+from jobs.store.search_conditions import Search
 from tests.harness.archive_installation import Archived, a_job
-from tests.integration.archive.test_batches import begin, put, work
+from tests.integration.archive.test_batch_actions import begin, put, work
 
 PERSON = "person-4711@canary.example"
 PROMPT = "a canary lighthouse in the canary fog"  # SQLite's index keeps its words until it merges

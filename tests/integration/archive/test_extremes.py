@@ -9,7 +9,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store import keys
 from jobs.store.listing import Position
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from receiver.repair import objects
 from tests.harness.archive_installation import Archived, newest_first, stored_job
 from tests.integration.archive.conftest import Build

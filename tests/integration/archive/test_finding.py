@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jobs.domain.job import Job
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from tests.harness.archive_installation import Archived, newest_first, stored_job
 
 

@@ -9,8 +9,8 @@ from jobs.archive.archive import Archive, Version
 from jobs.domain.errors import ArchiveUnavailable
 from jobs.domain.status import Status
 from jobs.storage.layout import sidecar_key
-from jobs.store import orphan_searches
-from jobs.store.search import Search
+from jobs.store import orphan_deletions
+from jobs.store.search_conditions import Search
 from receiver.job_actions import delete_job
 from receiver.repair import objects
 from receiver.repair.sidecar_import import SidecarImport, insert
@@ -102,7 +102,9 @@ def test_a_deleted_job_does_not_come_back(archived: Archived) -> None:
     known = archived.services.store.load(job.id)
     assert known is not None
     delete_job(archived.services, known)
-    orphan_searches.begin(archived.services.store, archived.services.due.orphan_searches, other.id)
+    orphan_deletions.begin(
+        archived.services.store, archived.services.due.orphan_deletions, other.id
+    )
     left_behind(archived, job, other)
     assert imported(archived) == (0, {})
     insert(archived.services, archived.archive, [job, other])  # which was looking before

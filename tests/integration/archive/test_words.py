@@ -12,7 +12,7 @@ from jobs.archive import queries
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.listing import Position
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from tests.harness.archive_installation import Archived, newest_first, stored_job
 
 HOSTILE = (

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from jobs.store.keys import ORPHAN_SEARCHES
+from jobs.store.keys import ORPHAN_DELETIONS
 from tests.harness import CommandLine, Stack, wait_for
 from tests.harness.invariants import dump
 from tests.harness.past_jobs import DAY_SECONDS, Archive
@@ -186,7 +186,7 @@ def delete(given: Given, job_id: str, status: int) -> None:
 def skip_days(env: Stack, job_id: str) -> None:
     """Search the last days alone, if at all: a bucket takes milliseconds for each."""
     with env.installation.redis.client() as redis:
-        redis.zadd(ORPHAN_SEARCHES, {job_id: time.time() - 10 * DAY_SECONDS}, xx=True, gt=True)
+        redis.zadd(ORPHAN_DELETIONS, {job_id: time.time() - 10 * DAY_SECONDS}, xx=True, gt=True)
 
 
 def test_one_call_erases_a_person(env: Stack) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from jobs.domain.media_references import map_texts
 from jobs.input_parts import InputPart
-from jobs.inputs import DEPTH_MAX, FILES_MAX
+from jobs.kept_inputs import DEPTH_MAX, FILES_MAX
 from jobs.request_limits import METADATA_MAX_CHARS, MODEL_MAX_CHARS
 from jobs.storage.layout import input_key, sidecar_key
 from tests.harness import CommandLine, Stack

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
-from jobs import actions, batches
+from jobs import actions, batch_actions
 from jobs.domain.errors import (
     ArchiveUnavailable,
     FluxkeepError,
@@ -18,7 +18,7 @@ from jobs.domain.errors import (
     UnknownJob,
 )
 from jobs.services import Services
-from jobs.store.batches import Action, Batch, FailedJob, count_done
+from jobs.store.batch_actions import Action, Batch, FailedJob, count_done
 
 POLL_SECONDS = 1.0
 INTERVAL_SECONDS = 0.05
@@ -81,10 +81,10 @@ def _act(services: Services, batch: Batch, job_ids: Iterable[str]) -> list[Faile
 def _act_on(services: Services, batch: Batch, job_id: str) -> None:
     """Delete or replay a job, unless somebody else has done so meanwhile."""
     job = services.catalog.recall(job_id)
-    if job is None or job.id != job_id or not batches.includes(batch, job):
+    if job is None or job.id != job_id or not batch_actions.includes(batch, job):
         return
     if batch.action is Action.RESCUE:
-        when = partial(batches.includes, batch)
+        when = partial(batch_actions.includes, batch)
         actions.replay(services, job, count_done(batch.id), when)
         return
     with suppress(UnknownJob):

@@ -21,7 +21,7 @@ from jobs.store import keys, scripts
 from jobs.store.listing import Position
 from jobs.store.outages import unavailable
 from jobs.store.scripts import Command, write_essential
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 
 UNDER_WAY_MAX = 20
 KEPT_MAX = 100

@@ -6,7 +6,7 @@ from jobs.store.job_store import JobStore
 from jobs.store.scripts import Command
 from jobs.store.sets import DueSet
 
-ORPHAN_SEARCHES_MAX = 100  # under way: each takes a listing for each day
+ORPHAN_DELETIONS_MAX = 100  # under way: each takes a listing for each day
 FIRST_DAY = 1_704_067_200.0  # 2024-01-01: BFL had no API before
 
 
@@ -15,11 +15,11 @@ def begin(store: JobStore, under_way: DueSet, job_id: str) -> bool:
 
     A tombstone is left (I12). Raises QueueFull; a few more may begin at the same time.
     """
-    if len(under_way.first(ORPHAN_SEARCHES_MAX)) >= ORPHAN_SEARCHES_MAX:
-        raise QueueFull(f"{ORPHAN_SEARCHES_MAX} deletions of jobs without a record are under way")
+    if len(under_way.first(ORPHAN_DELETIONS_MAX)) >= ORPHAN_DELETIONS_MAX:
+        raise QueueFull(f"{ORPHAN_DELETIONS_MAX} deletions of jobs without a record are under way")
     commands: list[Command] = [
         ("SET", keys.TOMBSTONE_PREFIX + job_id, "", "EX", commit.TOMBSTONE_SECONDS),
-        ("ZADD", keys.ORPHAN_SEARCHES, "NX", FIRST_DAY, job_id),
+        ("ZADD", keys.ORPHAN_DELETIONS, "NX", FIRST_DAY, job_id),
     ]
     if store.followers.archive:  # a row that is imported meanwhile does not count
         commands.append(("ZADD", keys.DELETIONS, int(store.now() * 1e6), job_id))
@@ -29,7 +29,7 @@ def begin(store: JobStore, under_way: DueSet, job_id: str) -> bool:
 def advance(store: JobStore, job_id: str, day: float) -> None:
     """Set the next day to search, in unix seconds, and renew the tombstone."""
     commands: list[Command] = [
-        ("ZADD", keys.ORPHAN_SEARCHES, "XX", day, job_id),
+        ("ZADD", keys.ORPHAN_DELETIONS, "XX", day, job_id),
         ("EXPIRE", keys.TOMBSTONE_PREFIX + job_id, commit.TOMBSTONE_SECONDS),
     ]
     store.run_if_unchanged(job_id, commit.ANY_VERSION, commands)

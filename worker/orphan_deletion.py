@@ -10,8 +10,8 @@ import random
 from jobs.domain.retention import DAY_SECONDS
 from jobs.services import Services
 from jobs.storage.layout import day_of
-from jobs.store import orphan_searches
-from jobs.store.orphan_searches import ORPHAN_SEARCHES_MAX
+from jobs.store import orphan_deletions
+from jobs.store.orphan_deletions import ORPHAN_DELETIONS_MAX
 
 POLL_SECONDS = 5.0
 INTERVAL_SECONDS = 0.05
@@ -25,7 +25,7 @@ def step(services: Services) -> float:
 
     Raises StorageError, StoreUnavailable and UnreadableRecord: this step ends there.
     """
-    under_way = services.due.orphan_searches.first(ORPHAN_SEARCHES_MAX)
+    under_way = services.due.orphan_deletions.first(ORPHAN_DELETIONS_MAX)
     random.shuffle(under_way)  # a job that fails again and again stops others for a step at most
     for job_id, day in under_way:
         _search(services, job_id, day)
@@ -38,9 +38,9 @@ def _search(services: Services, job_id: str, first: float) -> None:
     if deleted := sum(_delete_objects(services, job_id, day) for day in days):
         log.info("job %s: %d objects erased; it had no record", job_id, deleted)
     if days:
-        orphan_searches.advance(services.store, job_id, days[-1] + DAY_SECONDS)
+        orphan_deletions.advance(services.store, job_id, days[-1] + DAY_SECONDS)
     else:
-        services.due.orphan_searches.remove(job_id)
+        services.due.orphan_deletions.remove(job_id)
         log.info("job %s: erased; the whole storage was searched", job_id)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs import inputs
+from jobs import kept_inputs
 from jobs.domain import submission
 from jobs.domain.errors import Invalid
 from jobs.domain.job import Job
@@ -80,8 +80,8 @@ def test_equal_images_are_one_object(storage: MediaStorage) -> None:
 def test_the_smallest_image_is_an_object_too(storage: MediaStorage) -> None:
     job = kept(storage, {"input_image": DOT, "prompt": "grow"})
     assert job.request.kept_input == {"input_image": "input:0", "prompt": "grow"}
-    assert inputs.is_complete(job)
-    assert not inputs.is_complete(job.with_request(input_files=()))  # as retention leaves it
+    assert kept_inputs.is_complete(job)
+    assert not kept_inputs.is_complete(job.with_request(input_files=()))  # as retention leaves it
 
 
 def test_the_time_for_too_many_images_grows_with_their_number_alone() -> None:
@@ -89,7 +89,7 @@ def test_the_time_for_too_many_images_grows_with_their_number_alone() -> None:
         fields = {"images": [f"/9j/{n:08}" for n in range(count)]}
         started = time.process_time()
         with pytest.raises(Invalid):
-            inputs.pack(fields, LIMIT_BYTES)
+            kept_inputs.pack(fields, LIMIT_BYTES)
         return time.process_time() - started
 
     few, many = (min(seconds(count) for _ in range(3)) for count in (4_000, 32_000))

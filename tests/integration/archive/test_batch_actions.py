@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jobs import batches
+from jobs import batch_actions
 from jobs.domain.errors import (
     ArchiveUnavailable,
     CountChanged,
@@ -24,12 +24,12 @@ from jobs.domain.report import Failure
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 from jobs.services import Services
-from jobs.store.batches import Action, Batch, FailedJob
+from jobs.store.batch_actions import Action, Batch, FailedJob
 from jobs.store.events import EventPosition
-from jobs.store.search import Search
+from jobs.store.search_conditions import Search
 from tests.harness.archive_installation import Archived, a_job
 from tests.integration.archive.conftest import Build
-from worker.batches import step
+from worker.batch_actions import step
 
 OF_USER = Search(metadata=(("user", "7"),))
 JOBS = 60
@@ -61,9 +61,9 @@ def put(archived: Archived, jobs: list[Job]) -> list[Job]:
 
 def begin(services: Services, action: Action, search: Search = OF_USER) -> Batch:
     with pytest.raises(CountRequired) as asked:
-        batches.begin(services, action, search, None, None)
+        batch_actions.begin(services, action, search, None, None)
     fixed = replace(search, until=asked.value.until)
-    return batches.begin(services, action, fixed, asked.value.count, None)
+    return batch_actions.begin(services, action, fixed, asked.value.count, None)
 
 
 def current(services: Services, batch: Batch) -> Batch:
@@ -123,7 +123,7 @@ def test_each_job_is_touched_once_by_two_sweeps_that_are_killed_all_the_time(
     """A job that was replayed fails again at once, and matches again."""
     archived, other = build(), build()
     services = archived.services
-    monkeypatch.setattr("worker.batches.PAGE", 7)
+    monkeypatch.setattr("worker.batch_actions.PAGE", 7)
     make = stored if action is Action.DELETE else lost
     jobs, others = put(archived, [make(n) for n in range(JOBS)]), [make(90, "8"), stored(91, "8")]
     put(archived, others)
@@ -163,16 +163,16 @@ def test_jobs_that_came_or_ended_since_the_question_are_none_of_the_batch(
     services = archived.services
     put(archived, [lost(n) for n in range(4)])
     with pytest.raises(CountRequired) as asked:
-        batches.begin(services, Action.RESCUE, OF_USER, None, None)
+        batch_actions.begin(services, Action.RESCUE, OF_USER, None, None)
     new = replace(lost(9), created_at=asked.value.until, ended_at=asked.value.until)
     archived.put(new)
     while services.store.now() < asked.value.until + 0.002:
         pass
     with pytest.raises(CountChanged) as changed:
-        batches.begin(services, Action.RESCUE, OF_USER, asked.value.count, None)
+        batch_actions.begin(services, Action.RESCUE, OF_USER, asked.value.count, None)
     assert (asked.value.count, changed.value.count) == (4, 5)
     fixed = replace(OF_USER, until=asked.value.until)
-    batch = batches.begin(services, Action.RESCUE, fixed, 4, None)
+    batch = batch_actions.begin(services, Action.RESCUE, fixed, 4, None)
     late = replace(lost(5), ended_at=services.store.now() + 1)  # it was under way at the question
     archived.put(late)
     assert work(services, batch).done == 4
@@ -184,9 +184,9 @@ def test_what_cannot_be_counted_is_refused(
     archived: Archived, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(archived, [stored(n) for n in range(4)])
-    monkeypatch.setattr(batches, limit, 0)
+    monkeypatch.setattr(batch_actions, limit, 0)
     with pytest.raises(TooManyJobs, match="narrow the filter"):
-        batches.begin(archived.services, Action.DELETE, OF_USER, None, None)
+        batch_actions.begin(archived.services, Action.DELETE, OF_USER, None, None)
 
 
 def test_a_batch_waits_for_database_and_storage_and_says_so(
@@ -226,7 +226,7 @@ def test_a_batch_that_is_stopped_does_nothing_more(
 ) -> None:
     services = archived.services
     put(archived, [stored(n) for n in range(6)])
-    monkeypatch.setattr("worker.batches.PAGE", 2)
+    monkeypatch.setattr("worker.batch_actions.PAGE", 2)
     batch, delete = begin(services, Action.DELETE), services.storage.delete
     step(services)
     first = current(services, batch)

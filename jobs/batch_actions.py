@@ -8,8 +8,8 @@ from jobs.domain.errors import CountChanged, CountRequired, InvalidField, TooMan
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE, Status
 from jobs.services import Services
-from jobs.store.batches import Action, Batch
-from jobs.store.search import Search
+from jobs.store.batch_actions import Action, Batch
+from jobs.store.search_conditions import Search
 
 JOBS_MAX = 100_000
 COUNT_SECONDS = 20.0  # routers close a connection that is silent for longer

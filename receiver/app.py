@@ -16,6 +16,7 @@ from jobs.domain.errors import FluxkeepError
 from jobs.services import Services, for_web
 from receiver import context, dashboard, health, media, problem_details, state, webhook
 from receiver.api import (
+    batch_actions,
     bfl_compat,
     budget,
     costs,

@@ -1,4 +1,4 @@
-"""Inputs are kept as values and objects, and sent as they were: limits in `steps/inputs.txt`."""
+"""Inputs are kept as values and objects, and sent as they were: limits in `steps/kept_inputs.txt`."""
 
 import base64
 import time

@@ -12,8 +12,8 @@ from functools import partial
 from deploy import procfile
 from deploy.dev_settings import CannotStart, DevSettings, locked_data_directory, prepare
 from deploy.local_redis import RedisNotStarted
+from deploy.process_runner import STOP_SIGNALS, Runner
 from deploy.procfile import ROOT
-from deploy.runner import STOP_SIGNALS, Runner
 from deploy.welcome import Welcome
 from jobs.domain.errors import InvalidSettings
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from jobs.bfl.parsing import TASK_ID
 from jobs.catalog import Catalog
+from jobs.domain.bfl_report import Role
 from jobs.domain.errors import Invalid, InvalidLink
 from jobs.domain.job import Job
 from jobs.domain.job_record import DraftBundle
-from jobs.domain.report import Role
 from jobs.input_parts import InputPart, base64_bytes
 from jobs.net.ip import is_internal_host
 from jobs.net.urls import URL_MAX_CHARS, parse

@@ -3,10 +3,10 @@
 from functools import partial
 
 from jobs.domain import submission
+from jobs.domain.bfl_report import Report
 from jobs.domain.errors import Evicted, ReportRefused, UnknownJob
 from jobs.domain.job import Job
 from jobs.domain.polling_policy import Timeouts
-from jobs.domain.report import Report
 from jobs.domain.status import Source
 from jobs.domain.transitions import transition
 from jobs.store.commit import CommitOptions

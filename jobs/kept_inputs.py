@@ -12,11 +12,11 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from jobs.bfl.submissions import without_webhook
+from jobs.domain.bfl_report import Role
 from jobs.domain.errors import BadRequest, BodyTooLarge, Invalid, StorageError
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.media_references import map_leaves, replace_texts, texts
-from jobs.domain.report import Role
 from jobs.input_parts import Encoding, InputPart, parts_in
 from jobs.net import strict_json
 from jobs.storage.base import MediaStorage

@@ -29,13 +29,13 @@ from jobs.store import durability
 from jobs.store.archive_moves import ArchiveMoves
 from jobs.store.batch_actions import Batches
 from jobs.store.batching import Batching
+from jobs.store.change_stream import Events
 from jobs.store.clock import Clock
 from jobs.store.commit import Followers
 from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
 from jobs.store.durability import Durability
-from jobs.store.events import Events
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.live_schemas import LiveSchemas

@@ -10,9 +10,9 @@ from typing_extensions import TypedDict
 
 from jobs import kept_inputs
 from jobs.bfl.result_files import without_media_fields
+from jobs.domain.bfl_report import Role, Stage
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile, Sha256, Size
-from jobs.domain.report import Role, Stage
 from jobs.domain.status import Source, Status
 from jobs.domain.timeline import EventCode, TimelineEvent, rfc3339
 from jobs.services import Services

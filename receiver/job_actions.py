@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from jobs import actions, batch_actions, sidecars
+from jobs import batch_actions, delete_and_replay, sidecars
 from jobs.bfl import parsing
 from jobs.domain.errors import (
     BadRequest,
@@ -17,7 +17,7 @@ from jobs.domain.errors import (
 )
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.request_limits import require_metadata
+from jobs.job_validation import require_metadata
 from jobs.services import Services
 from jobs.store import orphan_deletions
 from jobs.store.batch_actions import Action, Batch
@@ -37,7 +37,7 @@ def load_job(services: Services, job_id: str) -> Job:
 
 def replay_job(services: Services, job_id: str) -> Job:
     """Replay a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
-    replayed = actions.replay(services, load_job(services, job_id))
+    replayed = delete_and_replay.replay(services, load_job(services, job_id))
     if replayed is None:
         raise WrongStatus("only a job that failed, expired or was lost can be replayed")
     return replayed
@@ -89,7 +89,7 @@ def delete_or_erase(services: Services, job_id: str) -> bool:
 
 def delete_job(services: Services, job: Job) -> None:
     """Raises UnknownJob when another request deleted it meanwhile."""
-    actions.delete(services, job, run=run_in_thread)
+    delete_and_replay.delete(services, job, run=run_in_thread)
 
 
 def begin_batch(services: Services, action: Action, search: Search, count: int | None) -> Batch:

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from jobs import ingest
 from jobs.bfl import parsing
 from jobs.domain import errors
-from jobs.domain.report import Report
+from jobs.domain.bfl_report import Report
 from jobs.services import Services
 from jobs.signing import FORGED_BODY, CallbackVerifier, is_signature
 from jobs.store.metrics import Counter

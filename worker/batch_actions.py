@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
-from jobs import actions, batch_actions
+from jobs import batch_actions, delete_and_replay
 from jobs.domain.errors import (
     ArchiveUnavailable,
     FluxkeepError,
@@ -85,7 +85,7 @@ def _act_on(services: Services, batch: Batch, job_id: str) -> None:
         return
     if batch.action is Action.RESCUE:
         when = partial(batch_actions.includes, batch)
-        actions.replay(services, job, count_done(batch.id), when)
+        delete_and_replay.replay(services, job, count_done(batch.id), when)
         return
     with suppress(UnknownJob):
-        actions.delete(services, job, count_done(batch.id))
+        delete_and_replay.delete(services, job, count_done(batch.id))

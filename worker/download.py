@@ -13,8 +13,8 @@ from typing import Any
 import requests
 from urllib3.exceptions import HTTPError
 
+from jobs.domain.bfl_report import Role
 from jobs.domain.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpired, UrlRefused
-from jobs.domain.report import Role
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl
 from jobs.storage.error_translation import translate_errors

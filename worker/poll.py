@@ -7,10 +7,10 @@ from jobs import ingest
 from jobs.bfl import parsing
 from jobs.bfl.client import BflResponse
 from jobs.bfl.submissions import TOO_MANY_REQUESTS, explain_account_refusal
+from jobs.domain.bfl_report import Report
 from jobs.domain.errors import BadRequest, BflUnavailable, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.polling_policy import FINAL_POLL_SECONDS
-from jobs.domain.report import Report
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.domain.timeline import EventCode
 from jobs.net import strict_json

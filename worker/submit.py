@@ -16,9 +16,9 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import BflResponse
 from jobs.bfl.submissions import Webhook
 from jobs.domain import errors, submission
+from jobs.domain.bfl_report import Failure, SubmissionReceipt
 from jobs.domain.error_codes import ErrorCode
 from jobs.domain.job import Job
-from jobs.domain.report import Failure, SubmissionReceipt
 from jobs.input_parts import InputPart, JsonBody, opened, parts_in
 from jobs.net import watchdog
 from jobs.net.http_client import Body

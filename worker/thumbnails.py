@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs import sidecars
-from jobs.domain import thumbnails
+from jobs.domain import thumbnail_schedule
 from jobs.domain.errors import StorageError, UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
@@ -63,7 +63,7 @@ def _is_anything_urgent(services: Services) -> bool:
 def process_job(services: Services, job_id: str, stop: threading.Event) -> None:
     """Make the thumbnails of one job, unless another worker has it; back off after errors."""
     try:
-        change = services.store.change(job_id, thumbnails.claim)
+        change = services.store.change(job_id, thumbnail_schedule.claim)
         job = change.after
         if not change.written or job is None:
             services.due.thumbnails.schedule(job_id, job.thumbnails.due_at if job else None)
@@ -72,12 +72,14 @@ def process_job(services: Services, job_id: str, stop: threading.Event) -> None:
         else:  # any of these steps may be the last
             is_done = _make_all(services, job, stop)
             sidecars.update(services.store, services.storage, job.id)
-            services.store.change(job.id, thumbnails.finish if is_done else thumbnails.release)
+            services.store.change(
+                job.id, thumbnail_schedule.finish if is_done else thumbnail_schedule.release
+            )
     except UnreadableRecord:
         services.due.thumbnails.remove(job_id)
     except (StorageError, OSError) as error:
         log.warning("job %s: thumbnails put off: %s", job_id, type(error).__name__)
-        services.store.change(job_id, thumbnails.postpone)
+        services.store.change(job_id, thumbnail_schedule.postpone)
 
 
 def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
@@ -103,7 +105,9 @@ def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> 
     """Write a thumbnail and record it; remove it again if the job was deleted meanwhile."""
     small = made.media_file(thumbnail_key(file.key))
     services.storage.write(small.key, made.body)
-    change = services.store.change(job_id, lambda job, _now: thumbnails.add(job, file, small))
+    change = services.store.change(
+        job_id, lambda job, _now: thumbnail_schedule.add(job, file, small)
+    )
     if change.after is None or all(one.thumbnail != small for one in change.after.media):
         services.storage.delete(small.key)
 

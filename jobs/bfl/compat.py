@@ -10,9 +10,9 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
+from jobs.domain.bfl_report import Role
 from jobs.domain.job import Job
 from jobs.domain.media_references import with_links
-from jobs.domain.report import Role
 from jobs.domain.status import Status
 
 RETRY_AFTER_SECONDS = 1

@@ -10,9 +10,9 @@ from typing import Any
 
 from jobs.bfl.hosts import API_HOSTS, region_of
 from jobs.bfl.result_files import ResultFiles, find_files, replace_file_urls, strip_signatures
+from jobs.domain.bfl_report import Failure, Moderation, Report, Stage
 from jobs.domain.error_codes import ErrorCode
 from jobs.domain.errors import InvalidReport
-from jobs.domain.report import Failure, Moderation, Report, Stage
 from jobs.domain.status import ReportKind, Source
 from jobs.net import strict_json
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from jobs.bfl import parsing
 from jobs.bfl.hosts import GLOBAL_HOST, HostPolicy
 from jobs.bfl.result_files import strip_signatures_in
+from jobs.domain.bfl_report import Failure, SubmissionReceipt
 from jobs.domain.error_codes import ErrorCode
 from jobs.domain.errors import BadRequest, InvalidReport, UrlRefused
-from jobs.domain.report import Failure, SubmissionReceipt
 from jobs.net import strict_json
 
 URL_MAX_CHARS = 2083  # in BFL's OpenAPI

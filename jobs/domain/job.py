@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from jobs.domain.bfl_report import URL_LIFE_SECONDS, Failure, Role
 from jobs.domain.error_codes import ErrorCode
 from jobs.domain.job_record import Claim, Delivery, JobRecord, MediaFile, Polling, Thumbnails
 from jobs.domain.media_references import drop_references
 from jobs.domain.polling_policy import Timeouts, poll_time
-from jobs.domain.report import URL_LIFE_SECONDS, Failure, Role
 from jobs.domain.status import REPLAYABLE, Status
 from jobs.domain.timeline import EventCode, TimelineEvent, extended
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from jobs.domain.report import Failure, Moderation, Role
+from jobs.domain.bfl_report import Failure, Moderation, Role
 from jobs.domain.status import Source, Status
 from jobs.domain.timeline import TimelineEvent
 

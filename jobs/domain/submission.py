@@ -7,12 +7,12 @@ one knows that BFL may have the task. Such a job is not sent again without an op
 from collections.abc import Mapping
 from typing import Any
 
+from jobs.domain.bfl_report import Failure, Report, SubmissionReceipt
 from jobs.domain.error_codes import ErrorCode
 from jobs.domain.errors import OverBudget
 from jobs.domain.job import Job
 from jobs.domain.job_record import Notifications, Polling, Request, Submission
 from jobs.domain.polling_policy import CallbackPolicy, Timeouts
-from jobs.domain.report import Failure, Report, SubmissionReceipt
 from jobs.domain.status import REPLAYABLE, Source, Status
 from jobs.domain.timeline import EventCode, rfc3339
 

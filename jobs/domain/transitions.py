@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from jobs.domain.bfl_report import Report
 from jobs.domain.job import Job
 from jobs.domain.job_record import Delivery
 from jobs.domain.polling_policy import FINAL_POLL_SECONDS, Timeouts, poll_time
-from jobs.domain.report import Report
 from jobs.domain.status import TRANSITIONS, ReportKind, Source, Status
 from jobs.domain.timeline import EventCode
 

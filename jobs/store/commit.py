@@ -12,7 +12,7 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.notifications import OwnerEvents
 from jobs.domain.status import Status
-from jobs.store import codec, events, keys
+from jobs.store import change_stream, codec, keys
 from jobs.store.budgets import Budgets, new_price
 from jobs.store.costs import cost_updates, deletion_updates
 from jobs.store.indexes import capacities, every, index_updates, queue_key, unkept_sets
@@ -158,7 +158,7 @@ class Commit:
             *self._removed_tombstone(),
             *self._superseded(),
             *self._archive_due(),
-            *events.change_event(self.before, self.after),
+            *change_stream.change_event(self.before, self.after),
             *self.options.commands,
         ]
 

@@ -8,7 +8,7 @@ from redis.commands.core import Script
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain import errors, notifications
 from jobs.domain.job import Job
-from jobs.store import codec, commit, events, keys, scripts
+from jobs.store import change_stream, codec, commit, keys, scripts
 from jobs.store.batching import Batching
 from jobs.store.budgets import Budgets, is_reserved_anew
 from jobs.store.clock import Clock
@@ -55,9 +55,9 @@ class JobStore:
         self._enqueue_script = register(scripts.read("enqueue", rq=rq_queue.lua))
         self._load_script = register(scripts.read("load_job"))
         self._run_if_unchanged_script = register(scripts.read("run_if_unchanged"))
-        self._queue_full_script = register(scripts.read("is_queue_full"))
+        self._queue_full_script = register(scripts.read("is_submission_queue_full"))
         self._due_script = register(scripts.read("due_jobs"))
-        self._pending_script = register(scripts.read("pending_work"))
+        self._pending_script = register(scripts.read("most_urgent"))
 
     def now(self) -> float:
         """Unix seconds of the Redis clock."""
@@ -201,7 +201,7 @@ class JobStore:
         return self._delete(job, [("ZADD", keys.ORPHANS, job.end, key) for key in orphans])
 
     def _delete(self, job: Job, commands: Sequence[Command]) -> bool:
-        every = [*commit.deletion(job), *commands, events.deletion_event(job)]
+        every = [*commit.deletion(job), *commands, change_stream.deletion_event(job)]
         if self.followers.archive:  # its row does not count from now on
             at = max(int(self.now() * 1e6), job.version)
             every.append(("ZADD", keys.DELETIONS, at, job.id))

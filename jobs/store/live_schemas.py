@@ -9,8 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from redis import Redis
 
-from jobs.bfl import schema
-from jobs.bfl.schema import Endpoint
+from jobs.bfl import model_schemas
+from jobs.bfl.model_schemas import Endpoint
 from jobs.domain.errors import StoreUnavailable
 from jobs.store.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
 from jobs.store.outages import unavailable
@@ -38,10 +38,10 @@ class LiveSchemas:
     def __init__(self, redis: Redis, *, is_live: bool) -> None:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._is_live = is_live
-        self._endpoints = schema.shipped()
+        self._endpoints = model_schemas.shipped()
         self._refresh_at = 0.0
 
-    def endpoints(self) -> schema.Endpoints:
+    def endpoints(self) -> model_schemas.Endpoints:
         """The models as of half a minute ago at most; while Redis is away, as they were."""
         if time.monotonic() >= self._refresh_at:
             self._refresh_at = time.monotonic() + MAX_AGE_SECONDS
@@ -57,9 +57,9 @@ class LiveSchemas:
         if packed:
             with suppress(ValidationError):  # of another release
                 found = _JSON.validate_json(zlib.decompress(packed))
-        if found.read_at >= schema.shipped_document()["x-as-of"]:
+        if found.read_at >= model_schemas.shipped_document()["x-as-of"]:
             return found
-        return Schemas({**schema.shipped()}, problem=found.problem)
+        return Schemas({**model_schemas.shipped()}, problem=found.problem)
 
     def begin_read(self) -> bool:
         """Whether the document is to be read now, by this process; if so, not for another hour."""

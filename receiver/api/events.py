@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs.domain.errors import FluxkeepError, TooManyWaiting, UnknownJob
 from jobs.domain.job import Job
-from jobs.store.events import EventPosition
+from jobs.store.change_stream import EventPosition
 from receiver.auth import current_key_name
 from receiver.context import part, services
 from receiver.feed.broker import Broker

@@ -6,7 +6,7 @@ BFL's document gives the bounds; sizes are near one megapixel, as BFL's own are.
 from collections.abc import Mapping
 from math import sqrt
 
-from jobs.bfl.schema import InputField, Kind
+from jobs.bfl.model_schemas import InputField, Kind
 
 FIELD = "aspect"  # of the form; where nothing is typed, it fills in the fields of BFL
 RATIOS = ("1:1", "4:3", "3:2", "16:9", "21:9", "3:4", "2:3", "9:16")

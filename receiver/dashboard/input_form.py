@@ -12,7 +12,7 @@ from math import inf
 from typing import Any, NamedTuple, Self
 
 from jobs.bfl import model_names
-from jobs.bfl.schema import Endpoints, InputField, Kind
+from jobs.bfl.model_schemas import Endpoints, InputField, Kind
 from jobs.domain.errors import BadRequest
 from jobs.net import strict_json
 

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jobs import kept_inputs, views
+from jobs.domain.bfl_report import Role
 from jobs.domain.job import Job
-from jobs.domain.report import Role
 from jobs.domain.status import REPLAYABLE, Status
 from jobs.services import Services
 from jobs.store.search_conditions import seed_of

@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs import kept_inputs
 from jobs.bfl import model_names
-from jobs.bfl.schema import InputField, Kind
+from jobs.bfl.model_schemas import InputField, Kind
 from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission

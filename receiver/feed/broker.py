@@ -8,7 +8,7 @@ from itertools import chain
 from operator import attrgetter
 
 from jobs.domain.errors import StoreUnavailable, TooManyWaiting
-from jobs.store.events import BATCH_MAX, Event, EventBatch, EventPosition, Events
+from jobs.store.change_stream import BATCH_MAX, Event, EventBatch, EventPosition, Events
 
 # Of gunicorn's 2000 worker_connections; the rest stays free for other requests. A key takes at most
 # as many as it leaves to others.

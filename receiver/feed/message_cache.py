@@ -9,7 +9,7 @@ from jobs import views
 from jobs.domain.errors import ArchiveUnavailable, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.services import Services
-from jobs.store.events import Event, EventPosition
+from jobs.store.change_stream import Event, EventPosition
 from jobs.views import JobView
 from receiver.schemas.responses import DeletedJob
 

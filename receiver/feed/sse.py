@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.job import Job
-from jobs.store.events import EventBatch, EventPosition
+from jobs.store.change_stream import EventBatch, EventPosition
 from receiver.context import services
 from receiver.feed.broker import Broker, Subscriber
 from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket

@@ -10,10 +10,10 @@ from flask import g
 from pydantic_core import to_json
 
 from jobs import kept_inputs, views
+from jobs.domain.bfl_report import Role
 from jobs.domain.errors import StorageError, TooManyWaiting
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
-from jobs.domain.report import Role
 from jobs.domain.status import Status
 from jobs.domain.timeline import rfc3339
 from jobs.services import Services

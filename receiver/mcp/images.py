@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs import kept_inputs
+from jobs.bfl.model_schemas import Kind
 from jobs.bfl.parsing import TASK_ID
-from jobs.bfl.schema import Kind
 from jobs.domain.errors import Invalid, UnknownJob, WrongStatus
 from jobs.domain.media_references import replace_texts, texts
 from jobs.input_parts import InputPart

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from flask import g
 
 from jobs.bfl import model_names
-from jobs.bfl.schema import Endpoint
+from jobs.bfl.model_schemas import Endpoint
 from jobs.config.api_keys import Scope
 from jobs.domain.errors import Invalid
 from jobs.domain.job import Job

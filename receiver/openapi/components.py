@@ -4,8 +4,8 @@ from typing import Any
 
 from jobs.bfl.model_names import MODEL
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS, TASK_ID
-from jobs.request_limits import MODEL_MAX_CHARS
-from jobs.store.events import POSITION_FORM
+from jobs.job_validation import MODEL_MAX_CHARS
+from jobs.store.change_stream import POSITION_FORM
 from receiver.schemas.formats import IDEMPOTENCY_KEY, anchored
 
 _SECRET, _SIGNATURE = AUTHENTICATION_HEADERS

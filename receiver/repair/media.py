@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from jobs import sidecars
-from jobs.domain import retention, thumbnails
+from jobs.domain import retention, thumbnail_schedule
 from jobs.domain.errors import ForeignObject
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
@@ -77,7 +77,7 @@ def _redo_thumbnail(services: Services, job_id: str, thumbnail: MediaFile) -> bo
     """Make the thumbnail due again, unless the problem is gone."""
     if not _problem(services, thumbnail, verify_bytes=True):
         return False
-    change = services.store.change(job_id, partial(thumbnails.remove, thumbnail=thumbnail))
+    change = services.store.change(job_id, partial(thumbnail_schedule.remove, thumbnail=thumbnail))
     _write_sidecars(services, job_id)
     return change.written
 

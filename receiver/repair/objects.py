@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 
 from jobs import sidecars
-from jobs.domain import retention, thumbnails
+from jobs.domain import retention, thumbnail_schedule
 from jobs.domain.errors import Evicted, ForeignObject, UnknownJob
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE
@@ -155,7 +155,7 @@ def _restore(services: Services, job: Job) -> bool:
     restored = replace(job, task_id=None) if is_foreign else job
 
     def create(known: Job | None, now: float) -> Job:
-        return known or thumbnails.schedule(replace(restored, version=int(now * 1e6)), now)
+        return known or thumbnail_schedule.schedule(replace(restored, version=int(now * 1e6)), now)
 
     # Not by `load`, which would find another job that has this id as its task id.
     try:
@@ -192,7 +192,7 @@ def _examine_unlisted(services: Services, found: ListedObject, job: Job) -> Iter
 def _mark_found(services: Services, job_id: str, key: str) -> bool:
     def mark(job: Job, now: float) -> Job:
         found = retention.media_found(job, now, key)
-        return found if found is job else thumbnails.schedule(found, now)
+        return found if found is job else thumbnail_schedule.schedule(found, now)
 
     change = services.store.change(job_id, mark)
     sidecars.update(services.store, services.storage, job_id)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 
-from jobs import request_limits, sidecars
+from jobs import job_validation, sidecars
 from jobs.archive.archive import Archive
 from jobs.domain.errors import ForeignObject
 from jobs.domain.job import Job
@@ -77,7 +77,7 @@ class SidecarImport:
 def read(services: Services, key: str) -> Job:
     """The job of an object, by its sidecar. Raises ForeignObject, StorageError."""
     job = sidecars.read(services.storage, key)
-    request_limits.require_legal_record(job, services.settings.max_input_bytes)
+    job_validation.require_legal_record(job, services.settings.max_input_bytes)
     return job
 
 

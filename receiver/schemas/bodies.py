@@ -7,19 +7,19 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from jobs.bfl import model_names, schema
+from jobs.bfl import model_names, model_schemas
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.submissions import URL_MAX_CHARS
 from jobs.domain.errors import Invalid, UrlRefused
 from jobs.domain.media_references import map_leaves
 from jobs.input_parts import InputPart
-from jobs.net import strict_json
-from jobs.request_limits import (
+from jobs.job_validation import (
     METADATA_MAX_CHARS,
     MODEL_MAX_CHARS,
     require_metadata,
     require_model,
 )
+from jobs.net import strict_json
 from receiver.context import services
 from receiver.schemas.formats import POLLING_URL, PUBLIC_URL, documented_pattern
 
@@ -39,7 +39,7 @@ def accepted_by(validate: Callable[[HostPolicy, str], object]) -> AfterValidator
 
 ModelPath = Annotated[
     str,
-    Field(max_length=MODEL_MAX_CHARS, examples=sorted(schema.shipped())),
+    Field(max_length=MODEL_MAX_CHARS, examples=sorted(model_schemas.shipped())),
     AfterValidator(require_model),
     documented_pattern(model_names.MODEL),
 ]
@@ -75,7 +75,7 @@ _PYDANTIC_WORDS = re.compile("^(Input|String|Dictionary)(?= should)")
 
 @cache
 def _fields_of_models() -> frozenset[str]:
-    modes = (mode for one in schema.shipped().values() for mode in one.modes.values())
+    modes = (mode for one in model_schemas.shipped().values() for mode in one.modes.values())
     return frozenset(name for mode in modes for name in mode.fields)
 
 

@@ -20,8 +20,8 @@ from jobs.bfl import parsing
 from jobs.config.settings import Settings
 from jobs.domain.errors import InvalidField
 from jobs.domain.status import Source, Status
-from jobs.request_limits import MODEL_MAX_CHARS
-from jobs.store.events import POSITION_FORM, EventPosition
+from jobs.job_validation import MODEL_MAX_CHARS
+from jobs.store.change_stream import POSITION_FORM, EventPosition
 from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
 from receiver.schemas import formats

@@ -5,7 +5,7 @@ from typing import Annotated, Any, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from jobs.store.events import ChangeKind
+from jobs.store.change_stream import ChangeKind
 from jobs.views import JobView, Time
 from receiver.problem_types import PAGE, listing
 

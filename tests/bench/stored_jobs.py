@@ -5,11 +5,11 @@ from dataclasses import replace
 from functools import cache
 from uuid import UUID
 
-from jobs.domain import submission, thumbnails
+from jobs.domain import submission, thumbnail_schedule
+from jobs.domain.bfl_report import Report, SubmissionReceipt
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.polling_policy import CallbackPolicy, Timeouts
-from jobs.domain.report import Report, SubmissionReceipt
 from jobs.domain.status import ReportKind, Source
 from jobs.domain.transitions import transition
 from jobs.storage.layout import object_key, thumbnail_key
@@ -110,7 +110,7 @@ def _with_thumbnail(job: Job) -> Job:
         height=512,
     )
     attempted = job.with_thumbnails(attempts=1)
-    return thumbnails.finish(thumbnails.add(attempted, file, thumbnail), job.end)
+    return thumbnail_schedule.finish(thumbnail_schedule.add(attempted, file, thumbnail), job.end)
 
 
 def _uuid(kind: str, n: int) -> str:

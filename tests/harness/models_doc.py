@@ -5,8 +5,8 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from deploy.procfile import ROOT
-from jobs.bfl import model_names, schema
-from jobs.bfl.schema import Endpoint, InputField, Kind, Mode
+from jobs.bfl import model_names, model_schemas
+from jobs.bfl.model_schemas import Endpoint, InputField, Kind, Mode
 from jobs.domain.polling_policy import typical_seconds
 
 PAGE = ROOT / "docs/models.md"
@@ -27,11 +27,11 @@ or an https URL that BFL can read.
 
 def page() -> str:
     groups: dict[tuple[str, ...], Endpoint] = {}
-    for endpoint in schema.shipped().values():
-        same = tuple(name for name, one in schema.shipped().items() if one == endpoint)
+    for endpoint in model_schemas.shipped().values():
+        same = tuple(name for name, one in model_schemas.shipped().items() if one == endpoint)
         groups[same] = endpoint
-    opening = OPENING.format(as_of=schema.shipped_document()["x-as-of"], preview="*-preview")
-    names = sorted(schema.shipped(), key=model_names.rank)
+    opening = OPENING.format(as_of=model_schemas.shipped_document()["x-as-of"], preview="*-preview")
+    names = sorted(model_schemas.shipped(), key=model_names.rank)
     overview = ["| model | | usual time | |", "|---|---|---|---|", *map(_overview, names), ""]
     ranked = sorted(groups.items(), key=lambda group: min(map(model_names.rank, group[0])))
     sections = (line for names, endpoint in ranked for line in _section(sorted(names), endpoint))
@@ -39,7 +39,7 @@ def page() -> str:
 
 
 def _overview(name: str) -> str:
-    seconds, modes = typical_seconds(name), schema.shipped()[name].modes.values()
+    seconds, modes = typical_seconds(name), model_schemas.shipped()[name].modes.values()
     notes = ["called back" if all(mode.takes_webhook for mode in modes) else "polled"]
     notes += [] if any("seed" in mode.fields for mode in modes) else ["no seed"]
     usual = f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:g} min"

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from jobs import ingest
+from jobs.domain.bfl_report import Failure, Moderation, Report
 from jobs.domain.job import Job
 from jobs.domain.polling_policy import Timeouts
-from jobs.domain.report import Failure, Moderation, Report
 from jobs.domain.status import ReportKind, Source
 from jobs.store.job_store import JobStore
 

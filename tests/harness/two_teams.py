@@ -9,9 +9,9 @@ from typing import Any
 from flask import Flask
 
 from jobs.config.settings import load
+from jobs.domain.bfl_report import Failure, Role
 from jobs.domain.job import Job
 from jobs.domain.job_record import Delivery, Request
-from jobs.domain.report import Failure, Role
 from jobs.domain.status import Status
 from jobs.services import Services, for_web
 from receiver import context

@@ -10,9 +10,9 @@ from redis import Redis
 from jobs import ingest
 from jobs.config import settings
 from jobs.domain import submission
+from jobs.domain.bfl_report import Report
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile, Request
-from jobs.domain.report import Report
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.services import Services
 from jobs.storage.local import LocalStorage

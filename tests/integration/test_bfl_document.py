@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl import schema
+from jobs.bfl import model_schemas
 from jobs.services import Services
 from jobs.store.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
 from jobs.store.live_schemas import LiveSchemas, Schemas
@@ -16,7 +16,7 @@ from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result
 from tests.harness.worker_environment import WorkerEnvironment, process_one
 from tests.sandbox.document import Document
-from tests.unit.test_bfl_schema import HOSTILE
+from tests.unit.test_model_schemas import HOSTILE
 from worker.bfl_schemas import CHECK_SECONDS, read_if_due
 
 DAY = 86_400
@@ -85,7 +85,7 @@ def test_a_new_model_and_a_renamed_field_are_in_use_after_one_reading(
 def test_models_that_bfl_describes_elsewhere_stay(local_worker: WorkerEnvironment) -> None:
     read(local_worker.services)
     found = local_worker.services.schemas.load()
-    assert found.endpoints == schema.shipped() and found.read_at
+    assert found.endpoints == model_schemas.shipped() and found.read_at
     assert "flux-2-klein-9b-finetuned" in found.endpoints
 
 
@@ -161,7 +161,7 @@ def test_bfl_away_or_refusing_changes_nothing(local_worker: WorkerEnvironment) -
     local_worker.sandbox.stop()
     read(services)
     found = services.schemas.load()
-    assert found.endpoints == schema.shipped() and found.problem
+    assert found.endpoints == model_schemas.shipped() and found.problem
 
 
 def test_without_redis_the_models_stay_as_they_were(local_worker: WorkerEnvironment) -> None:
@@ -179,7 +179,7 @@ def test_without_redis_the_models_stay_as_they_were(local_worker: WorkerEnvironm
 def test_it_can_be_switched_off(local_worker: WorkerEnvironment) -> None:
     services = local_worker.services
     another(local_worker).save(Schemas({}, read_at="2999-01-01", problem="of before"))
-    assert services.schemas.load() == Schemas(schema.shipped())
+    assert services.schemas.load() == Schemas(model_schemas.shipped())
     read_if_due(services)
     assert not [one for one in local_worker.sandbox.requests if one.path == "/openapi.json"]
     shown = checked(services)

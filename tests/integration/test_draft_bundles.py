@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from jobs.domain.report import Role
+from jobs.domain.bfl_report import Role
 from jobs.domain.status import Status
 from receiver.app import create_app
 from tests.harness import RedisServer

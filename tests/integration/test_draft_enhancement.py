@@ -9,8 +9,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from jobs import drafts, ingest
+from jobs.domain.bfl_report import Report, Role
 from jobs.domain.job import Job
-from jobs.domain.report import Report, Role
 from jobs.domain.status import ReportKind, Source, Status
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import WorkerEnvironment, process_one

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from jobs.bfl.result_files import without_media_fields
+from jobs.domain.bfl_report import Role
 from jobs.domain.job import Job
-from jobs.domain.report import Role
 from jobs.domain.status import Status
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.status import ReportKind, Status
 from jobs.services import Services
-from jobs.store.events import EventPosition
+from jobs.store.change_stream import EventPosition
 from jobs.store.search_conditions import Search
 from tests.harness import RedisServer
 from tests.harness.reports import call_back

@@ -11,8 +11,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from jobs.domain.bfl_report import Role
 from jobs.domain.job import Job
-from jobs.domain.report import Role
 from jobs.domain.status import Status
 from jobs.signing import MediaLink
 from tests.harness import RedisServer

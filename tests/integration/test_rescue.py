@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.domain.bfl_report import Role
 from jobs.domain.job import Job
-from jobs.domain.report import Role
 from jobs.domain.status import Status
 from receiver.job_actions import delete_job
 from tests.harness.patience import wait_for

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from jobs.domain.errors import TooManyWaiting
-from jobs.store.events import Events
+from jobs.store.change_stream import Events
 from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
 from tests.harness import Client, Installation, RedisServer, wait_for
 from tests.harness.notifications import NEW, about

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from jobs import sidecars
-from jobs.domain import thumbnails as thumbnail_steps
+from jobs.domain import thumbnail_schedule as thumbnail_steps
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode

@@ -1,6 +1,6 @@
 """Tiles of aspect ratios stand for sizes that BFL takes, and give way to what is typed."""
 
-from jobs.bfl.schema import shipped
+from jobs.bfl.model_schemas import shipped
 from receiver.dashboard.aspect_tiles import fill, tiles
 
 OLD, ULTRA, NEW = (

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from jobs.bfl import parsing
-from jobs.bfl.schema import shipped_document
-from jobs.domain.report import Failure, Moderation, Report, Stage
+from jobs.bfl.model_schemas import shipped_document
+from jobs.domain.bfl_report import Failure, Moderation, Report, Stage
 from jobs.domain.status import ReportKind, Source
 from jobs.net import strict_json
 

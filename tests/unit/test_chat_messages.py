@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from jobs.domain.bfl_report import Failure, Moderation
 from jobs.domain.chat_messages import chat_message, is_chat_webhook
 from jobs.domain.job import Job
-from jobs.domain.report import Failure, Moderation
 from jobs.domain.status import Status
 from tests.harness.reports import NOW, TIMEOUTS
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.domain.bfl_report import Failure, Moderation, Stage
 from jobs.domain.errors import UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.job_record import Claim, ClientWebhook, Delivery, MediaFile, Submission
-from jobs.domain.report import Failure, Moderation, Stage
 from jobs.domain.status import Source, Status
 from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.store import codec

@@ -7,7 +7,7 @@ import pytest
 
 from jobs.bfl import parsing, result_files
 from jobs.domain import media_references
-from jobs.domain.report import URL_LIFE_MAX_SECONDS, Report
+from jobs.domain.bfl_report import URL_LIFE_MAX_SECONDS, Report
 from jobs.domain.status import ReportKind
 
 ID = "b2f6c0de-0000-4000-8000-3a1b5c7d9e0f"

@@ -7,8 +7,8 @@ import pytest
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy, region_of
 from jobs.config.settings import load
+from jobs.domain.bfl_report import SubmissionReceipt
 from jobs.domain.errors import UrlRefused
-from jobs.domain.report import SubmissionReceipt
 from jobs.net.urls import ParsedUrl
 from tests.harness.required_settings import SECRETS
 

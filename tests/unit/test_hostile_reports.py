@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jobs.bfl import parsing
+from jobs.domain.bfl_report import Report
 from jobs.domain.errors import BadRequest, InvalidReport
 from jobs.domain.job import Job
 from jobs.domain.polling_policy import Timeouts
-from jobs.domain.report import Report
 from jobs.domain.status import ReportKind, Source
 from jobs.domain.transitions import transition
 from jobs.net import strict_json

@@ -1,4 +1,4 @@
-"""Inputs are kept as values and objects, and sent as they were: limits in `steps/kept_inputs.txt`."""
+"""Inputs are kept as values and objects, and sent as they were; `steps/kept_inputs.txt` has limits."""
 
 import base64
 import time

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from jobs.bfl import parsing
+from jobs.domain.bfl_report import Report
 from jobs.domain.job import Job
 from jobs.domain.polling_policy import Timeouts, callback_grace
-from jobs.domain.report import Report
 from jobs.domain.status import Source, Status
 from jobs.domain.transitions import transition
 

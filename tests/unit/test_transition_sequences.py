@@ -7,8 +7,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.domain.bfl_report import Report
 from jobs.domain.job import LAST_LOOK_SECONDS, Job
-from jobs.domain.report import Report
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.domain.transitions import transition
 from tests.harness.reports import FRESH_URL, NOW, TIMEOUTS, URL, report_of

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from jobs import ingest
+from jobs.domain.bfl_report import Report
 from jobs.domain.errors import ArchiveUnavailable, Evicted
 from jobs.domain.job import Job
 from jobs.domain.job_record import NotificationTarget, PendingNotification
-from jobs.domain.report import Report
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.store.commit import Change
 from jobs.store.keys import COUNTERS, EVENTS, RECORD_PREFIX, TASK_PREFIX

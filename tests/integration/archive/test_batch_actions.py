@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from jobs import batch_actions
+from jobs.domain.bfl_report import Failure
 from jobs.domain.errors import (
     ArchiveUnavailable,
     CountChanged,
@@ -20,12 +21,11 @@ from jobs.domain.errors import (
     TooManyJobs,
 )
 from jobs.domain.job import Job
-from jobs.domain.report import Failure
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 from jobs.services import Services
 from jobs.store.batch_actions import Action, Batch, FailedJob
-from jobs.store.events import EventPosition
+from jobs.store.change_stream import EventPosition
 from jobs.store.search_conditions import Search
 from tests.harness.archive_installation import Archived, a_job
 from tests.integration.archive.conftest import Build

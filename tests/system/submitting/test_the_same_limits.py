@@ -11,8 +11,8 @@ import pytest
 
 from jobs.domain.media_references import map_texts
 from jobs.input_parts import InputPart
+from jobs.job_validation import METADATA_MAX_CHARS, MODEL_MAX_CHARS
 from jobs.kept_inputs import DEPTH_MAX, FILES_MAX
-from jobs.request_limits import METADATA_MAX_CHARS, MODEL_MAX_CHARS
 from jobs.storage.layout import input_key, sidecar_key
 from tests.harness import CommandLine, Stack
 from tests.harness.past_jobs import Archive

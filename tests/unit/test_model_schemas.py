@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl import schema
-from jobs.bfl.schema import Endpoints, InvalidDocument, Kind, read_endpoints
-from jobs.bfl.schema_changes import differences
+from jobs.bfl import model_schemas
+from jobs.bfl.model_schemas import Endpoints, InvalidDocument, Kind, read_endpoints
+from jobs.bfl.openapi_diff import differences
 from jobs.net import strict_json
 from tests.sandbox.document import Document
 
@@ -38,11 +38,11 @@ def test_every_model_and_mode_is_read() -> None:
     assert {model for model, _ in names} == set(Document.shipped().models)
     listed = [one for one in names if f"/v1/{one[0]}" in document()["paths"]]
     assert len(listed) == 28
-    assert found == schema.shipped()
+    assert found == model_schemas.shipped()
 
 
 def test_the_modes_of_a_union_have_fields_of_their_own() -> None:
-    video = schema.shipped()[VIDEO]
+    video = model_schemas.shipped()[VIDEO]
     assert (video.selector, [*video.modes]) == ("mode", ["t2v", "i2v", "v2v", "draft_enhance"])
     keyframes = video.modes["i2v"].fields["keyframes"]
     assert (keyframes.kind, keyframes.is_list, keyframes.is_timed) == (Kind.IMAGE, True, True)
@@ -73,7 +73,7 @@ def test_the_modes_of_a_union_have_fields_of_their_own() -> None:
 def test_a_field_has_its_kind_range_and_default(
     model: str, field: str, kind: Kind, words: str, default: Any
 ) -> None:
-    (mode,) = schema.shipped()[model].modes.values()
+    (mode,) = model_schemas.shipped()[model].modes.values()
     found = mode.fields[field]
     assert (found.kind, found.range, found.default) == (kind, words, default)
 
@@ -186,7 +186,7 @@ def test_what_nothing_reads_may_be_anything() -> None:
     changed["paths"]["/v1/credits"]["get"]["responses"] = SCRIPT
     changed["info"] = [None]
     schemas(changed)["Flux2Inputs"] |= {"description": {"x": 1}, "example": [1], "x-new": 5}
-    assert read(changed) == schema.shipped()
+    assert read(changed) == model_schemas.shipped()
 
 
 def test_what_changed_is_said_in_words() -> None:
@@ -200,7 +200,7 @@ def test_what_changed_is_said_in_words() -> None:
     del fields["draft"]
     fields["camera"] = {"type": "string"}
     fields["resolution"]["enum"].append("8k")
-    assert set(differences(schema.shipped(), read(after))) == {
+    assert set(differences(model_schemas.shipped(), read(after))) == {
         "flux-9 is new",
         "flux-dev is now flux-old",
         "flux-pro-1.0-expand is gone",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.bfl.schema import Endpoints
+from jobs.bfl.model_schemas import Endpoints
 
 
 def differences(before: Endpoints, after: Endpoints) -> list[str]:

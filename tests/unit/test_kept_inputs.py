@@ -1,4 +1,4 @@
-"""Inputs are kept as values and objects, and sent as they were; `steps/kept_inputs.txt` has limits."""
+"""Inputs are kept as values and objects, and sent as they were: see `steps/kept_inputs.txt`."""
 
 import base64
 import time

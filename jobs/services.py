@@ -24,28 +24,28 @@ from jobs.net.urls import Origin
 from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
 from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
-from jobs.storage.limits import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
-from jobs.store import durability
+from jobs.storage.request_timeouts import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
+from jobs.store import write_durability
 from jobs.store.archive_moves import ArchiveMoves
 from jobs.store.batch_actions import Batches
-from jobs.store.batching import Batching
 from jobs.store.change_stream import Events
 from jobs.store.clock import Clock
 from jobs.store.commit import Followers
 from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
-from jobs.store.durability import Durability
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
-from jobs.store.live_schemas import LiveSchemas
+from jobs.store.live_model_schemas import LiveSchemas
 from jobs.store.metrics import Metrics
 from jobs.store.outages import LoggedRetry
 from jobs.store.rate_limiter import RateLimiter
 from jobs.store.refused_callbacks import RefusedCallbacks
 from jobs.store.rq_queue import RqQueue
+from jobs.store.script_pipelining import Batching
 from jobs.store.sets import DueSets, EndedSessions, StrictModels, UsedLogins
 from jobs.store.submission_queue import SubmissionQueue
+from jobs.store.write_durability import Durability
 
 # A web process must answer 503 within 5 s; a background process waits for about a minute.
 WEB_TIMEOUT_SECONDS = 2.0
@@ -229,7 +229,7 @@ def require_durability(settings: Settings) -> None:
     The check is skipped while Redis does not answer: web processes start without it.
     """
     with redis_for_web(settings) as redis, suppress(RedisError):
-        durability.probe(redis, Durability(settings.durability))
+        write_durability.probe(redis, Durability(settings.durability))
 
 
 def redis_for_web(settings: Settings) -> Redis:

@@ -12,8 +12,8 @@ import pytest
 from redis import Redis
 
 from jobs.storage.bucket import BucketStorage
-from jobs.storage.limits import RequestLimits
 from jobs.storage.providers import Provider
+from jobs.storage.request_timeouts import RequestLimits
 from tests.harness import (
     Client,
     Installation,

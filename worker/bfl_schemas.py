@@ -14,7 +14,7 @@ from jobs.domain.errors import BflUnavailable
 from jobs.domain.timeline import rfc3339
 from jobs.net import strict_json
 from jobs.services import Services
-from jobs.store.live_schemas import Schemas
+from jobs.store.live_model_schemas import Schemas
 from jobs.store.search_conditions import Search
 
 CHECK_SECONDS = 5.0

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 
 from jobs.domain.errors import InvalidSettings, StorageError
 from jobs.storage.base import MediaStorage
-from jobs.storage.limits import BACKGROUND_LIMITS, RequestLimits
 from jobs.storage.local import LocalStorage
+from jobs.storage.request_timeouts import BACKGROUND_LIMITS, RequestLimits
 
 
 def open_storage(

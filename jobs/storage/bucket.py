@@ -11,8 +11,8 @@ from obstore.exceptions import BaseError, GenericError
 from jobs.storage.base import ListedObject, MediaStorage, Verb
 from jobs.storage.error_translation import is_missing_bucket, translate_errors
 from jobs.storage.layout import OPAQUE, content_type_of, job_id_of, job_key_prefix, kind_of
-from jobs.storage.limits import RequestLimits
 from jobs.storage.providers import Provider
+from jobs.storage.request_timeouts import RequestLimits
 from jobs.storage.staging import StagingDirectory, temporary_directory
 
 PART_BYTES = 8 * 2**20  # S3 accepts 5 MiB or more

@@ -8,7 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 from jobs.domain.errors import InvalidSettings, StorageError, StorageMisconfigured
 from jobs.storage.bucket import open_bucket
-from jobs.storage.limits import START_LIMITS
+from jobs.storage.request_timeouts import START_LIMITS
 
 PROBE_BYTES = 8
 

@@ -10,7 +10,7 @@ from obstore.store import MemoryStore, from_url
 
 from jobs.domain.errors import InvalidSettings
 from jobs.net.ip import is_loopback_host
-from jobs.storage.limits import RequestLimits
+from jobs.storage.request_timeouts import RequestLimits
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STREAM_TIMEOUT = timedelta(days=1)  # a client may read slowly; READ_TIMEOUT bounds the bucket

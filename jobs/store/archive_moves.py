@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL, Status
 from jobs.store import codec, commit, keys, scripts
-from jobs.store.batching import Batching
 from jobs.store.indexes import indexes, unkept_sets
 from jobs.store.job_store import JobStore
 from jobs.store.metrics import Counter, counted
 from jobs.store.outages import unavailable
+from jobs.store.script_pipelining import Batching
 from jobs.store.scripts import Command, write_essential
 
 NEWEST = "newest"  # the creation time of the newest job that only the archive has

@@ -140,7 +140,7 @@ class Costs:
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis: Any = redis  # its types leave open whether replies are bytes
         self._clock = clock
-        self._raise_script = redis.register_script(scripts.read("raise_sums"))
+        self._raise_script = redis.register_script(scripts.read("raise_to_at_least"))
 
     def raise_sums(self, sums: Mapping[Place, int], *, dry_run: bool = False) -> int:
         """Raise sums that are lower after a loss of Redis; how many were."""

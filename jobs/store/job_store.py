@@ -9,14 +9,14 @@ from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain import errors, notifications
 from jobs.domain.job import Job
 from jobs.store import change_stream, codec, commit, keys, scripts
-from jobs.store.batching import Batching
 from jobs.store.budgets import Budgets, is_reserved_anew
 from jobs.store.clock import Clock
 from jobs.store.commit import After, Change, Commit, CommitOptions, CommitOutcome, Followers
 from jobs.store.indexes import is_unpriced
 from jobs.store.outages import unavailable
+from jobs.store.pending_work import Due, PendingWork
 from jobs.store.rq_queue import RqQueue
-from jobs.store.script_answers import Due, PendingWork
+from jobs.store.script_pipelining import Batching
 from jobs.store.scripts import Command, write_essential
 
 RACES_MAX = 100

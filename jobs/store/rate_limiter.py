@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from jobs.config.quotas import RateLimit
 from jobs.store import scripts
-from jobs.store.batching import Batching
 from jobs.store.keys import KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
 from jobs.store.outages import unavailable
+from jobs.store.script_pipelining import Batching
 
 # Per address: more than a person mistypes, too few to find a key by guessing.
 WRONG_KEYS_MAX = RateLimit(30, 60)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.store import scripts
-from jobs.store.batching import Batching
 from jobs.store.keys import COUNTERS, RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX
 from jobs.store.metrics import Counter
 from jobs.store.outages import unavailable
+from jobs.store.script_pipelining import Batching
 
 CALLBACKS_MAX = 10
 RETENTION_SECONDS = 7 * 86400

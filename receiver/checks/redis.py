@@ -8,10 +8,10 @@ from jobs.config.redis_url import RedisUrl
 from jobs.config.settings import Settings
 from jobs.domain.errors import StoreUnavailable
 from jobs.net.ip import is_loopback_host, is_public
-from jobs.store import durability
-from jobs.store.durability import Durability
+from jobs.store import write_durability
 from jobs.store.metrics import Metrics
 from jobs.store.outages import unavailable
+from jobs.store.write_durability import Durability
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
@@ -162,7 +162,7 @@ def check_durability(context: Context) -> Iterator[Result]:
     """Confirm a write by disk or replica, as callbacks do."""
     level = Durability(context.settings.durability)
     with unavailable():
-        is_reached = durability.probe(context.services.redis, level)
+        is_reached = write_durability.probe(context.services.redis, level)
     if is_reached:
         yield ok(DURABILITY, _DURABILITY[level])
     else:

@@ -6,13 +6,13 @@ from typing import Self
 from redis import Redis
 
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
-from jobs.store.batching import Batching
 from jobs.store.clock import Clock
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.metrics import Metrics
 from jobs.store.refused_callbacks import RefusedCallbacks
 from jobs.store.rq_queue import RqQueue
+from jobs.store.script_pipelining import Batching
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from jobs.store.batching import Batching
+from jobs.store.script_pipelining import Batching
 from tests.harness import RedisServer
 
 ECHO = "return {KEYS[1], ARGV[1], #ARGV}"

@@ -10,7 +10,7 @@ import pytest
 from jobs.bfl import model_schemas
 from jobs.services import Services
 from jobs.store.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
-from jobs.store.live_schemas import LiveSchemas, Schemas
+from jobs.store.live_model_schemas import LiveSchemas, Schemas
 from receiver.checks import bfl as bfl_checks
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result

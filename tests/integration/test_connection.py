@@ -13,9 +13,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from jobs.config.settings import load
-from jobs.store.batching import Batching
 from jobs.store.connection import CONNECTIONS_MAX, NotPrimary, connect
 from jobs.store.outages import LoggedRetry
+from jobs.store.script_pipelining import Batching
 from tests.harness import RedisServer
 from tests.harness.doctor_output import NEEDED
 from tests.harness.replication import ReplicatedRedis

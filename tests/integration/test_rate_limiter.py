@@ -7,8 +7,8 @@ from redis import Redis
 
 from jobs.config.quotas import RateLimit
 from jobs.domain.errors import StoreUnavailable
-from jobs.store.batching import Batching
 from jobs.store.rate_limiter import RateLimiter
+from jobs.store.script_pipelining import Batching
 from tests.harness import RedisServer
 
 FIVE_A_DAY = RateLimit(5, 86400)

@@ -16,7 +16,7 @@ from jobs.domain.job import Job
 from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, job_id_of, kind_of
-from jobs.storage.limits import BACKGROUND_LIMITS
+from jobs.storage.request_timeouts import BACKGROUND_LIMITS
 from tests.harness.kept_inputs import LIMIT_BYTES, sent, with_input
 from tests.sandbox.gradient import gradient
 

@@ -21,8 +21,8 @@ from redis.commands.core import Script
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from jobs.store.durability import Durability, NotDurable
 from jobs.store.outages import outage
+from jobs.store.write_durability import Durability, NotDurable
 
 BATCH_MAX = 64
 DURABLE_BATCH_MAX = 1024  # a disk may be flushed only once a second

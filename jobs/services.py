@@ -42,7 +42,7 @@ from jobs.store.outages import LoggedRetry
 from jobs.store.rate_limiter import RateLimiter
 from jobs.store.refused_callbacks import RefusedCallbacks
 from jobs.store.rq_queue import RqQueue
-from jobs.store.script_pipelining import Batching
+from jobs.store.script_pipeline import ScriptPipeline
 from jobs.store.sets import DueSets, EndedSessions, StrictModels, UsedLogins
 from jobs.store.submission_queue import SubmissionQueue
 from jobs.store.write_durability import Durability
@@ -69,14 +69,14 @@ class Services:
         pause: Callable[[], object] = lambda: None,
         in_thread: Runner | None = None,
     ) -> None:
-        clock, batching = Clock(redis), Batching(redis, level, pause)
+        clock, pipeline = Clock(redis), ScriptPipeline(redis, level, pause)
         self.settings = settings
         # The web process replaces it by the origin of the current request.
         self.reader_origin: Callable[[], str | None] = lambda: None
         self.redis = redis
         self.rq_queue = RqQueue()
         self.store = JobStore(
-            batching,
+            pipeline,
             self.rq_queue,
             clock,
             settings.max_active,
@@ -102,7 +102,7 @@ class Services:
         self.ended_sessions = EndedSessions(redis)
         self.listing = JobListing(redis)
         self.archive = build_archive(settings, in_thread)
-        self.archive_moves = ArchiveMoves(batching, self.store)
+        self.archive_moves = ArchiveMoves(pipeline, self.store)
         self.catalog = Catalog(self.store, self.listing, self.archive_moves, self.archive)
         self.batches = Batches(redis)
         self.events = Events(redis)
@@ -110,8 +110,8 @@ class Services:
         self.costs = Costs(redis, clock)
         self.daily_costs = DailyCosts(self.costs, self.archive)
         self.schemas = LiveSchemas(redis, is_live=settings.bfl_openapi)
-        self.refused_callbacks = RefusedCallbacks(batching)
-        self.rate_limiter = RateLimiter(batching)
+        self.refused_callbacks = RefusedCallbacks(pipeline)
+        self.rate_limiter = RateLimiter(pipeline)
         self.consistency = Consistency(redis, self.store)
         self._limits = limits
         self.host_policy = build_host_policy(settings)

@@ -12,7 +12,7 @@ from jobs.store.indexes import indexes, unkept_sets
 from jobs.store.job_store import JobStore
 from jobs.store.metrics import Counter, counted
 from jobs.store.outages import unavailable
-from jobs.store.script_pipelining import Batching
+from jobs.store.script_pipeline import ScriptPipeline
 from jobs.store.scripts import Command, write_essential
 
 NEWEST = "newest"  # the creation time of the newest job that only the archive has
@@ -46,8 +46,8 @@ class Cold(NamedTuple):
 class ArchiveMoves:
     """Raises StoreUnavailable."""
 
-    def __init__(self, batching: Batching, store: JobStore) -> None:
-        self._redis: Any = batching.redis  # its types leave open whether replies are bytes
+    def __init__(self, pipeline: ScriptPipeline, store: JobStore) -> None:
+        self._redis: Any = pipeline.redis  # its types leave open whether replies are bytes
         self._store = store
         register = self._redis.register_script
         self._load_known = register(scripts.read("known_jobs"))

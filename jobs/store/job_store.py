@@ -16,7 +16,7 @@ from jobs.store.indexes import is_unpriced
 from jobs.store.outages import unavailable
 from jobs.store.pending_work import Due, PendingWork
 from jobs.store.rq_queue import RqQueue
-from jobs.store.script_pipelining import Batching
+from jobs.store.script_pipeline import ScriptPipeline
 from jobs.store.scripts import Command, write_essential
 
 RACES_MAX = 100
@@ -35,21 +35,21 @@ class JobStore:
 
     def __init__(
         self,
-        batching: Batching,
+        pipeline: ScriptPipeline,
         rq_queue: RqQueue,
         clock: Clock,
         limits: ConcurrencyLimits,
         room: QueueCapacity,
         followers: Followers = commit.NO_FOLLOWERS,
     ) -> None:
-        self._redis: Any = batching.redis  # its types leave open whether replies are bytes
+        self._redis: Any = pipeline.redis  # its types leave open whether replies are bytes
         self._rq_queue = rq_queue
         self._clock = clock
         self._limits = limits
         self._room = room
-        self.budgets = Budgets(batching.redis, clock, room.budgets)
+        self.budgets = Budgets(pipeline.redis, clock, room.budgets)
         self.followers = followers
-        self._batching = batching
+        self._pipeline = pipeline
         register = self._redis.register_script
         self._commit_script = register(scripts.read("commit", rq=rq_queue.lua))
         self._enqueue_script = register(scripts.read("enqueue", rq=rq_queue.lua))
@@ -70,15 +70,15 @@ class JobStore:
         """
         aliases = [] if exactly else [keys.TASK_PREFIX + job_id]
         names = [keys.RECORD_PREFIX + job_id, *aliases]
-        (record,) = self._run(self._batching, self._load_script, names, [keys.RECORD_PREFIX])
+        (record,) = self._run(self._pipeline, self._load_script, names, [keys.RECORD_PREFIX])
         return codec.decode(record) if record else None
 
     def _run(
-        self, batching: Batching, script: Script, names: Sequence[str], args: Sequence[Any]
+        self, pipeline: ScriptPipeline, script: Script, names: Sequence[str], args: Sequence[Any]
     ) -> list[Any]:
         """Run a script; the Redis time, with which its answer begins, sets the clock."""
         with unavailable():
-            time, *answer = list(batching.run(script, names, args))
+            time, *answer = list(pipeline.run(script, names, args))
         self._clock.synchronize(time)
         return answer
 
@@ -147,7 +147,7 @@ class JobStore:
     def _commit(self, planned: Commit, now: float) -> tuple[bool, Job | None]:
         arguments = planned.arguments(now, self._limits, self._room, self._rq_queue, self.budgets)
         outcome, current = self._run(
-            self._batching.commits, self._commit_script, planned.keys(), arguments
+            self._pipeline.commits, self._commit_script, planned.keys(), arguments
         )
         if outcome == CommitOutcome.OVER_BUDGET:
             raise self.budgets.refusal(planned.after)
@@ -175,7 +175,7 @@ class JobStore:
 
         A request that was answered with 503 for want of durability may have written it.
         """
-        if not (self._batching.commits.waits_for_durability and job):
+        if not (self._pipeline.commits.waits_for_durability and job):
             return
         if not self.run_if_unchanged(job.id, job.version, [("SET", keys.BARRIER, "")]):
             raise errors.StoreUnavailable("a record changed while it was confirmed")
@@ -187,7 +187,7 @@ class JobStore:
         names, arguments = [keys.RECORD_PREFIX + job_id], [version, *scripts.flat(commands)]
         script = self._run_if_unchanged_script
         with unavailable():
-            return bool(self._batching.commits.run(script, names, arguments))
+            return bool(self._pipeline.commits.run(script, names, arguments))
 
     def delete(self, job: Job, also: Sequence[Command] = ()) -> bool:
         """Delete a job in any state unless its record has changed, and leave a tombstone (I12).
@@ -227,7 +227,7 @@ class JobStore:
 
     def _pending(self, key: str, limit: int) -> PendingWork:
         ids, record = self._run(
-            self._batching, self._pending_script, [key], [keys.RECORD_PREFIX, limit]
+            self._pipeline, self._pending_script, [key], [keys.RECORD_PREFIX, limit]
         )
         return PendingWork(_decoded(ids), record)
 
@@ -235,7 +235,7 @@ class JobStore:
         """Jobs to check now, oldest first; the cost follows the number due."""
         sets = [keys.DUE, keys.PENDING_RESCUES, keys.PENDING_POLLS]
         sets += [self._rq_queue.queue_key, keys.THUMBNAILS]
-        ids, missing, next_at, rq_jobs = self._run(self._batching, self._due_script, sets, [limit])
+        ids, missing, next_at, rq_jobs = self._run(self._pipeline, self._due_script, sets, [limit])
         next_at = float(next_at) if next_at else None
         return Due(self.now(), _decoded(ids), _decoded(missing), rq_jobs, next_at)
 

@@ -12,7 +12,7 @@ from jobs.store.listing import JobListing
 from jobs.store.metrics import Metrics
 from jobs.store.refused_callbacks import RefusedCallbacks
 from jobs.store.rq_queue import RqQueue
-from jobs.store.script_pipelining import Batching
+from jobs.store.script_pipeline import ScriptPipeline
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Parts:
     @classmethod
     def over(cls, redis: Redis) -> Self:
         clock = Clock(redis)
-        rq_queue, batching = RqQueue(), Batching(redis)
+        rq_queue, pipeline = RqQueue(), ScriptPipeline(redis)
         limits, room = ConcurrencyLimits(), QueueCapacity()
-        store = JobStore(batching, rq_queue, clock, limits, room)
+        store = JobStore(pipeline, rq_queue, clock, limits, room)
         metrics = Metrics(redis, clock, rq_queue)
-        return cls(store, JobListing(redis), metrics, RefusedCallbacks(batching))
+        return cls(store, JobListing(redis), metrics, RefusedCallbacks(pipeline))

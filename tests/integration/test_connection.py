@@ -15,7 +15,7 @@ from redis.retry import Retry
 from jobs.config.settings import load
 from jobs.store.connection import CONNECTIONS_MAX, NotPrimary, connect
 from jobs.store.outages import LoggedRetry
-from jobs.store.script_pipelining import Batching
+from jobs.store.script_pipeline import ScriptPipeline
 from tests.harness import RedisServer
 from tests.harness.doctor_output import NEEDED
 from tests.harness.replication import ReplicatedRedis
@@ -58,8 +58,8 @@ def by_script(redis: Any, code: str) -> Any:
     return redis.register_script(REFUSE_ONCE)(keys=["key"], args=[code])
 
 
-def by_batching(redis: Any, code: str) -> Any:
-    return Batching(redis).run(redis.register_script(REFUSE_ONCE), ["key"], [code])
+def by_script_pipeline(redis: Any, code: str) -> Any:
+    return ScriptPipeline(redis).run(redis.register_script(REFUSE_ONCE), ["key"], [code])
 
 
 def by_pipeline(redis: Any, code: str) -> Any:
@@ -68,7 +68,7 @@ def by_pipeline(redis: Any, code: str) -> Any:
         return pipe.execute()[0]
 
 
-WAYS = (by_command, by_script, by_batching, by_pipeline)
+WAYS = (by_command, by_script, by_script_pipeline, by_pipeline)
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -115,7 +115,7 @@ def test_an_outage_does_not_end_with_a_connection_that_may_do_nothing(
         (redis_server.url, nullcontext()),
     ):
         with connected(url, LoggedRetry(NoBackoff(), 2)) as client, expected:
-            Batching(client).run(client.register_script("return 1"), [], [])
+            ScriptPipeline(client).run(client.register_script("return 1"), [], [])
     begins, ends = (record.getMessage() for record in caplog.records)
     assert begins == "Redis is unavailable: AuthenticationError"
     assert ends.startswith("Redis is available again")
@@ -153,10 +153,10 @@ def test_a_kept_connection_follows_the_new_primary(tmp_path: Path) -> None:
     watched = Watched(tmp_path / "redis")
     try:
         with connected(watched.url, Retry(ConstantBackoff(0.5), 60), 2.0) as client:
-            batching, script = Batching(client), client.register_script("return 1")
-            assert batching.run(script, [], []) == 1
+            pipeline, script = ScriptPipeline(client), client.register_script("return 1")
+            assert pipeline.run(script, [], []) == 1
             watched.primary.kill()
-            assert batching.run(script, [], []) == 1
+            assert pipeline.run(script, [], []) == 1
     finally:
         watched.close()
 

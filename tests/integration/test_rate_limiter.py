@@ -8,7 +8,7 @@ from redis import Redis
 from jobs.config.quotas import RateLimit
 from jobs.domain.errors import StoreUnavailable
 from jobs.store.rate_limiter import RateLimiter
-from jobs.store.script_pipelining import Batching
+from jobs.store.script_pipeline import ScriptPipeline
 from tests.harness import RedisServer
 
 FIVE_A_DAY = RateLimit(5, 86400)
@@ -17,7 +17,7 @@ HOME, ABROAD = "192.0.2.1", "2001:db8::/64"
 
 @pytest.fixture
 def rate_limiter(redis: Redis) -> RateLimiter:
-    return RateLimiter(Batching(redis))
+    return RateLimiter(ScriptPipeline(redis))
 
 
 def test_concurrent_requests_do_not_exceed_the_quota(rate_limiter: RateLimiter) -> None:

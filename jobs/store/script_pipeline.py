@@ -1,4 +1,4 @@
-"""Batching: concurrent Lua scripts share one connection and one round trip to Redis.
+"""Pipeline of scripts: concurrent Lua scripts share one connection and one round trip to Redis.
 
 Each callback needs a script. In a burst, sending, receiving and waking up cost more than the
 scripts: while one round trip is under way, scripts queue, and the next round trip takes all of
@@ -46,7 +46,7 @@ class _Run:
         self.done, self.answer, self.error = True, answer, error
 
 
-class Batching:
+class ScriptPipeline:
     """Runs scripts over one connection of the client's pool.
 
     `commits` is for what callers must be able to rely on. With a `durability` it has a connection
@@ -67,7 +67,7 @@ class Batching:
         self.waits_for_durability = waits_for_durability
         self.commits = self
         if durability is not Durability.MEMORY and not waits_for_durability:
-            self.commits = Batching(redis, durability, pause, waits_for_durability=True)
+            self.commits = ScriptPipeline(redis, durability, pause, waits_for_durability=True)
         self._durability = durability
         self._wait = hiredis.pack_command(durability.command) if waits_for_durability else b""
         self._batch_max = DURABLE_BATCH_MAX if waits_for_durability else BATCH_MAX

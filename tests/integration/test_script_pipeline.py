@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from jobs.store.script_pipelining import Batching
+from jobs.store.script_pipeline import ScriptPipeline
 from tests.harness import RedisServer
 
 ECHO = "return {KEYS[1], ARGV[1], #ARGV}"
@@ -20,10 +20,10 @@ class Echo:
     """A script that answers with what it was given."""
 
     def __init__(self, redis: Redis) -> None:
-        self.batching, self.script = Batching(redis), redis.register_script(ECHO)
+        self.pipeline, self.script = ScriptPipeline(redis), redis.register_script(ECHO)
 
     def answers(self, word: Any = "word") -> bool:
-        answer = self.batching.run(self.script, ["key"], [word])
+        answer = self.pipeline.run(self.script, ["key"], [word])
         return bool(answer == [b"key", str(word).encode(), 1])
 
 
@@ -35,8 +35,11 @@ def echo(redis: Redis) -> Echo:
 
 
 def test_a_script_gets_its_keys_and_arguments_of_every_kind(redis: Redis) -> None:
-    batching, script = Batching(redis), redis.register_script("return {KEYS[1], unpack(ARGV)}")
-    answer = batching.run(script, ["key"], ["é", b"\0\xff", 7, 0.1, 1795267466.2749913])
+    pipeline, script = (
+        ScriptPipeline(redis),
+        redis.register_script("return {KEYS[1], unpack(ARGV)}"),
+    )
+    answer = pipeline.run(script, ["key"], ["é", b"\0\xff", 7, 0.1, 1795267466.2749913])
     assert answer == [b"key", "é".encode(), b"\0\xff", b"7", b"0.1", b"1795267466.2749913"]
 
 
@@ -54,11 +57,11 @@ def test_a_connection_that_was_cut_is_made_again(echo: Echo, redis_server: Redis
 
 
 def test_an_error_of_a_script_is_raised_and_keeps_the_connection(redis: Redis) -> None:
-    batching, script = Batching(redis), redis.register_script("return redis.call('NONSENSE')")
+    pipeline, script = ScriptPipeline(redis), redis.register_script("return redis.call('NONSENSE')")
     before = redis.info("clients")["connected_clients"]
     for _ in range(5):
         with pytest.raises(ResponseError):
-            batching.run(script, [], [])
+            pipeline.run(script, [], [])
     assert redis.info("clients")["connected_clients"] <= before + 1
 
 
@@ -106,14 +109,14 @@ def test_an_interrupted_call_leaves_no_answer_for_the_next(redis: Redis, echo: E
         slow.sha = redis.script_load(slow.script)
         signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(Stop):
-            echo.batching.run(slow, [], [])
+            echo.pipeline.run(slow, [], [])
         assert echo.answers()
     finally:
         signal.signal(signal.SIGALRM, before)
 
 
 def test_what_is_large_goes_by_itself(redis: Redis) -> None:
-    batching, script = Batching(redis), redis.register_script("return #ARGV[1]")
+    pipeline, script = ScriptPipeline(redis), redis.register_script("return #ARGV[1]")
     with ThreadPoolExecutor(4) as pool:
-        sizes = pool.map(lambda n: batching.run(script, [], [b"x" * n]), (1, 10**6, 2, 10**6))
+        sizes = pool.map(lambda n: pipeline.run(script, [], [b"x" * n]), (1, 10**6, 2, 10**6))
         assert list(sizes) == [1, 10**6, 2, 10**6]

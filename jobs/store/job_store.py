@@ -52,7 +52,7 @@ class JobStore:
         self._pipeline = pipeline
         register = self._redis.register_script
         self._commit_script = register(scripts.read("commit", rq=rq_queue.lua))
-        self._enqueue_script = register(scripts.read("enqueue", rq=rq_queue.lua))
+        self._enqueue_script = register(scripts.read("enqueue_missing", rq=rq_queue.lua))
         self._load_script = register(scripts.read("load_job"))
         self._run_if_unchanged_script = register(scripts.read("run_if_unchanged"))
         self._queue_full_script = register(scripts.read("is_submission_queue_full"))

@@ -15,8 +15,8 @@ from flask import Blueprint, Flask
 
 from jobs.services import Services
 from receiver.dashboard import (
+    api_docs,
     assets,
-    docs,
     errors,
     event_stream,
     gallery,
@@ -32,7 +32,7 @@ from receiver.dashboard import (
 )
 from receiver.dashboard.security_headers import SecurityHeaders
 
-PAGES = (assets, login, event_stream, gallery, selection, job, health, submit, start, docs)
+PAGES = (assets, login, event_stream, gallery, selection, job, health, submit, start, api_docs)
 
 
 def install(app: Flask, services: Services) -> None:

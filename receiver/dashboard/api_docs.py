@@ -17,7 +17,7 @@ def show() -> ResponseReturnValue:
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     ]
-    return render_template("docs.html", document=document, operations=operations)
+    return render_template("api_docs.html", document=document, operations=operations)
 
 
 @blueprint.get(problem_types.PAGE)

@@ -41,7 +41,6 @@ from jobs.store.metrics import Metrics
 from jobs.store.outages import LoggedRetry
 from jobs.store.rate_limiter import RateLimiter
 from jobs.store.refused_callbacks import RefusedCallbacks
-from jobs.store.rq_queue import RqQueue
 from jobs.store.script_pipeline import ScriptPipeline
 from jobs.store.sets import DueSets, EndedSessions, StrictModels, UsedLogins
 from jobs.store.submission_queue import SubmissionQueue
@@ -69,15 +68,15 @@ class Services:
         pause: Callable[[], object] = lambda: None,
         in_thread: Runner | None = None,
     ) -> None:
-        clock, pipeline = Clock(redis), ScriptPipeline(redis, level, pause)
+        pipeline = ScriptPipeline(redis, level, pause)
+        client = pipeline.client
+        clock = Clock(client)
         self.settings = settings
         # The web process replaces it by the origin of the current request.
         self.reader_origin: Callable[[], str | None] = lambda: None
         self.redis = redis
-        self.rq_queue = RqQueue()
         self.store = JobStore(
             pipeline,
-            self.rq_queue,
             clock,
             settings.max_active,
             QueueCapacity(announced=settings.max_announced, budgets=settings.budgets),
@@ -89,30 +88,29 @@ class Services:
         self.budgets = self.store.budgets
         accounts = tuple(dict.fromkeys((None, *settings.bfl_accounts.values())))
         self.submission_queue = SubmissionQueue(
-            redis,
+            client,
             clock,
             replace(settings.max_active, accounts=accounts),
-            self.rq_queue.workers_key,
             settings.worker_concurrency,
             settings.budgets,
         )
-        self.due = DueSets(redis)
-        self.strict_models = StrictModels(redis)
-        self.used_logins = UsedLogins(redis)
-        self.ended_sessions = EndedSessions(redis)
-        self.listing = JobListing(redis)
+        self.due = DueSets(client)
+        self.strict_models = StrictModels(client)
+        self.used_logins = UsedLogins(client)
+        self.ended_sessions = EndedSessions(client)
+        self.listing = JobListing(client)
         self.archive = build_archive(settings, in_thread)
         self.archive_moves = ArchiveMoves(pipeline, self.store)
         self.catalog = Catalog(self.store, self.listing, self.archive_moves, self.archive)
-        self.batches = Batches(redis)
-        self.events = Events(redis)
-        self.metrics = Metrics(redis, clock, self.rq_queue, has_archive=self.archive is not None)
-        self.costs = Costs(redis, clock)
+        self.batches = Batches(client)
+        self.events = Events(client)
+        self.metrics = Metrics(client, clock, has_archive=self.archive is not None)
+        self.costs = Costs(client, clock)
         self.daily_costs = DailyCosts(self.costs, self.archive)
-        self.schemas = LiveSchemas(redis, is_live=settings.bfl_openapi)
+        self.schemas = LiveSchemas(client, is_live=settings.bfl_openapi)
         self.refused_callbacks = RefusedCallbacks(pipeline)
         self.rate_limiter = RateLimiter(pipeline)
-        self.consistency = Consistency(redis, self.store)
+        self.consistency = Consistency(client, self.store)
         self._limits = limits
         self.host_policy = build_host_policy(settings)
         self.bfl_clients = build_bfl_clients(settings)
@@ -214,12 +212,8 @@ def for_web(
     a database in a file is read. Raises InvalidSettings.
     """
     redis, level = redis_for_web(settings), Durability(settings.durability)
-    return _with_open_storage(Services(settings, redis, WEB_LIMITS, level, pause, in_thread))
-
-
-def _with_open_storage(services: Services) -> Services:
-    """Open the storage now and not at the first request. Raises InvalidSettings."""
-    _ = services.storage
+    services = Services(settings, redis, WEB_LIMITS, level, pause, in_thread)
+    _ = services.storage  # opened now and not at the first request
     return services
 
 
@@ -245,6 +239,6 @@ def for_background(settings: Settings) -> Services:
     They do not wait for durability: without a replica no media would be rescued.
     """
     retry = LoggedRetry(BACKGROUND_BACKOFF, BACKGROUND_RETRIES)
-    return _with_open_storage(
-        Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
-    )
+    services = Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
+    _ = services.storage
+    return services

@@ -8,20 +8,13 @@ from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import Self
 
-from jobs.domain import submission
-from jobs.domain.errors import (
-    FluxkeepError,
-    NoFreeSlot,
-    OverBudget,
-    StoreUnavailable,
-    UnreadableRecord,
-)
+from jobs.domain import errors, submission
 from jobs.domain.job import LEASE_SECONDS, Job
 from jobs.domain.status import Status
 from jobs.net import watchdog
 from jobs.services import Services
 from jobs.store import codec
-from jobs.store.commit import NO_COUNTS
+from jobs.store.commit import NO_COUNTS, CommitOptions
 from jobs.store.job_store import JobStore
 from jobs.store.submission_queue import NextSubmission
 
@@ -37,7 +30,7 @@ LATE_CHECK_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
-class ClaimLost(FluxkeepError):
+class ClaimLost(errors.FluxkeepError):
     """Another worker claimed the job, or it has ended."""
 
 
@@ -86,8 +79,8 @@ class HeldClaim:
 
         try:
             before = codec.decode(record) if record else store.load(job_id)
-            change = store.update_from(before, claim, takes_rq_job=takes_rq_job)
-        except UnreadableRecord as error:
+            change = store.update_from(before, claim, CommitOptions(takes_rq_job=takes_rq_job))
+        except errors.UnreadableRecord as error:
             _postpone(store, job_id, error)
             return None
         return cls(store, change.after) if change.written and change.after else None
@@ -113,10 +106,11 @@ class HeldClaim:
 
         try:
             before = services.store.load(found.job_id)
-            change = services.store.update_from(before, admit, takes_rq_job=takes_rq_job)
-        except (NoFreeSlot, OverBudget):
+            options = CommitOptions(takes_rq_job=takes_rq_job)
+            change = services.store.update_from(before, admit, options)
+        except (errors.NoFreeSlot, errors.OverBudget):
             return None
-        except UnreadableRecord as error:
+        except errors.UnreadableRecord as error:
             _postpone(services.store, found.job_id, error)
             services.store.remove_queued(found.job_id, found.queue)
             return None
@@ -138,7 +132,7 @@ class HeldClaim:
             return step(job, now)
 
         before = self.job.claim.lease_until
-        change = self._store.update_from(self.job, guarded, counts)
+        change = self._store.update_from(self.job, guarded, CommitOptions(counts))
         self.job = change.after
         if self.job.claim.lease_until != before:
             self._renew_at = time.monotonic() + RENEW_EVERY_SECONDS
@@ -188,7 +182,7 @@ class HeldClaim:
         except ClaimLost:
             log.info("job %s: taken over by another worker", self.job.id)
             self.abort()
-        except StoreUnavailable:
+        except errors.StoreUnavailable:
             # The next renewal may succeed; if the lease runs out first, the token decides.
             log.warning("job %s: lease not renewed, Redis does not answer", self.job.id)
 
@@ -215,7 +209,7 @@ class HeldClaim:
         """Let another worker take the job at once. A submission under way keeps its lease."""
         if self.claimed_status is Status.QUEUED:
             return
-        with suppress(ClaimLost, StoreUnavailable):
+        with suppress(ClaimLost, errors.StoreUnavailable):
             self.commit(Job.release)
             log.info("job %s: released, this worker stops", self.job.id)
         self.abort()
@@ -254,7 +248,7 @@ class Claims:
         return [claim for claim in self.all() if claim.is_hung(now)]
 
 
-def _postpone(store: JobStore, job_id: str, error: UnreadableRecord) -> None:
+def _postpone(store: JobStore, job_id: str, error: errors.UnreadableRecord) -> None:
     log.error("job %s: %s Put off.", job_id, error)
     store.postpone(job_id, UNREADABLE_POSTPONED_SECONDS)
 

@@ -3,7 +3,7 @@
 import math
 from collections import Counter as Counts
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL, Status
@@ -11,9 +11,8 @@ from jobs.store import codec, commit, keys, scripts
 from jobs.store.indexes import indexes, unkept_sets
 from jobs.store.job_store import JobStore
 from jobs.store.metrics import Counter, counted
-from jobs.store.outages import unavailable
 from jobs.store.script_pipeline import ScriptPipeline
-from jobs.store.scripts import Command, write_essential
+from jobs.store.scripts import Command
 
 NEWEST = "newest"  # the creation time of the newest job that only the archive has
 LAST_PASS = "last_pass"  # noqa: S105 - when the sweep wrote rows last: an older Redis knows an older time
@@ -47,7 +46,7 @@ class ArchiveMoves:
     """Raises StoreUnavailable."""
 
     def __init__(self, pipeline: ScriptPipeline, store: JobStore) -> None:
-        self._redis: Any = pipeline.redis  # its types leave open whether replies are bytes
+        self._redis = pipeline.client
         self._store = store
         register = self._redis.register_script
         self._load_known = register(scripts.read("known_jobs"))
@@ -57,8 +56,7 @@ class ArchiveMoves:
     def known_jobs(self, job_ids: Sequence[str]) -> dict[str, Known]:
         """What Redis knows of these jobs at one moment."""
         arguments = [keys.RECORD_PREFIX, keys.TOMBSTONE_PREFIX, *job_ids]
-        with unavailable():
-            found = self._load_known(keys=[keys.DELETIONS], args=arguments) if job_ids else []
+        found = self._load_known(keys=[keys.DELETIONS], args=arguments) if job_ids else []
         return {
             job_id: Known(
                 record,
@@ -101,8 +99,7 @@ class ArchiveMoves:
         ]
         names = [keys.RECORD_PREFIX + job.id, keys.TOMBSTONE_PREFIX + job.id, keys.DELETIONS]
         arguments = [job.id, job.version, *scripts.flat(commands)]
-        with unavailable():
-            return bool(self._recall_script(keys=names, args=arguments))
+        return bool(self._recall_script(keys=names, args=arguments))
 
     def leave(self, job: Job) -> None:
         """Note that the archive has an evicted job no more: its retention is over."""
@@ -114,17 +111,13 @@ class ArchiveMoves:
 
     def due(self, at: float, limit: int) -> list[tuple[str, float]]:
         """Ended jobs to look at by then, the earliest first, and when each was due."""
-        with unavailable():
-            found = self._redis.zrangebyscore(
-                keys.ARCHIVE_DUE, "-inf", at, 0, limit, withscores=True
-            )
+        found = self._redis.zrangebyscore(keys.ARCHIVE_DUE, "-inf", at, 0, limit, withscores=True)
         return [(name.decode(), score) for name, score in found]
 
     def postponed(self, now: float, limit: int) -> list[str]:
         """Jobs to look at within an hour, among them all whose rows could not be written."""
         bounds = f"({now:.17g}", now + BAD_RECORD_SECONDS
-        with unavailable():
-            found = self._redis.zrangebyscore(keys.ARCHIVE_DUE, *bounds, 0, limit)
+        found = self._redis.zrangebyscore(keys.ARCHIVE_DUE, *bounds, 0, limit)
         return [name.decode() for name in found]
 
     def reschedule(self, changes: Iterable[tuple[str, float, float | None]]) -> None:
@@ -134,16 +127,14 @@ class ArchiveMoves:
             for name, read, new in changes
             for part in (name, f"{read:.17g}", "" if new is None else f"{new:.17g}")
         ]
-        with unavailable():
-            self._reschedule_script(keys=[keys.ARCHIVE_DUE], args=arguments)
+        self._reschedule_script(keys=[keys.ARCHIVE_DUE], args=arguments)
 
     def scan_ended(self) -> Iterator[list[str]]:
         """Every ended job with a record, page by page; some may come twice."""
         for key in (keys.ENDED, keys.ENDED_MEDIA):
             cursor: int | None = None
             while cursor != 0:  # which comes with the last page
-                with unavailable():
-                    cursor, rows = self._redis.zscan(key, cursor or 0, count=SCANNED)
+                cursor, rows = self._redis.zscan(key, cursor or 0, count=SCANNED)
                 yield [member.decode() for member, _ in rows]
 
     def schedule(self, job_ids: Iterable[str], at: float, *, only_new: bool) -> None:
@@ -151,8 +142,7 @@ class ArchiveMoves:
         flag = "NX" if only_new else "LT"
         commands = [("ZADD", keys.ARCHIVE_DUE, flag, at, job_id) for job_id in job_ids]
         if commands:
-            with unavailable():
-                write_essential(self._redis, *commands)
+            self._redis.write_essential(*commands)
 
     # Deletions, which the rows follow.
 
@@ -160,10 +150,9 @@ class ArchiveMoves:
         """Deleted jobs with the microsecond of their deletion, page by page; some come twice."""
         limit, is_last = SCANNED, False
         while not is_last:
-            with unavailable():
-                found = self._redis.zrangebyscore(
-                    keys.DELETIONS, since, until, 0, limit, withscores=True
-                )
+            found = self._redis.zrangebyscore(
+                keys.DELETIONS, since, until, 0, limit, withscores=True
+            )
             is_last = len(found) < limit
             if not is_last:
                 if found[-1][1] == since:  # a page is not enough for one microsecond
@@ -174,15 +163,13 @@ class ArchiveMoves:
 
     def drop_deletions(self, until: float) -> None:
         """Drop what no row and no backup of the database needs any more."""
-        with unavailable():
-            self._redis.zremrangebyscore(keys.DELETIONS, "-inf", until)
+        self._redis.zremrangebyscore(keys.DELETIONS, "-inf", until)
 
     # Numbers of the jobs that only the archive has.
 
     def cold(self) -> Cold | None:
         """None when Redis has lost them."""
-        with unavailable():
-            found = dict(self._redis.zrange(keys.COLD, 0, -1, withscores=True))
+        found = dict(self._redis.zrange(keys.COLD, 0, -1, withscores=True))
         jobs = {status: int(found.get(status.encode(), 0)) for status in TERMINAL}
         newest, last_pass = found.get(NEWEST.encode()), found.get(LAST_PASS.encode())
         if newest is None or last_pass is None:
@@ -192,31 +179,26 @@ class ArchiveMoves:
     def include(self, jobs: Iterable[Job], newest: float) -> None:
         """Count more jobs that only the archive has; lists look for the newest there."""
         counts = Counts(name for job in jobs for name in _numbers(job))
-        with unavailable():
-            write_essential(
-                self._redis,
-                ("ZADD", keys.COLD, "GT", newest, NEWEST),
-                *(("ZADD", keys.COLD, "INCR", number, name) for name, number in counts.items()),
-            )
+        self._redis.write_essential(
+            ("ZADD", keys.COLD, "GT", newest, NEWEST),
+            *(("ZADD", keys.COLD, "INCR", number, name) for name, number in counts.items()),
+        )
 
     def end_pass(self, at: float) -> None:
         """Note when rows were written, as the database does with the rows."""
-        with unavailable():
-            write_essential(self._redis, ("ZADD", keys.COLD, "XX", "GT", at, LAST_PASS))
+        self._redis.write_essential(("ZADD", keys.COLD, "XX", "GT", at, LAST_PASS))
 
     def recount(self, counts: Mapping[str, int], newest: float, at: float) -> None:
         """Set the numbers after Redis has lost them, or has come back older.
 
         The newest only rises: another sweep may have evicted a job meanwhile.
         """
-        with unavailable():
-            known = {name.decode() for name in self._redis.zrange(keys.COLD, 0, -1)} - {NEWEST}
-            entries: dict[str, float] = {**dict.fromkeys(known, 0), **counts, LAST_PASS: at}
-            write_essential(
-                self._redis,
-                *(("ZADD", keys.COLD, number, name) for name, number in entries.items()),
-                ("ZADD", keys.COLD, "GT", newest, NEWEST),
-            )
+        known = {name.decode() for name in self._redis.zrange(keys.COLD, 0, -1)} - {NEWEST}
+        entries: dict[str, float] = {**dict.fromkeys(known, 0), **counts, LAST_PASS: at}
+        self._redis.write_essential(
+            *(("ZADD", keys.COLD, number, name) for name, number in entries.items()),
+            ("ZADD", keys.COLD, "GT", newest, NEWEST),
+        )
 
 
 def _numbers(job: Job) -> list[str]:

@@ -14,13 +14,12 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
-from redis import Redis
 
 from jobs.domain.errors import QueueFull
 from jobs.store import keys, scripts
+from jobs.store.client import StoreClient
 from jobs.store.listing import Position
-from jobs.store.outages import unavailable
-from jobs.store.scripts import Command, write_essential
+from jobs.store.scripts import Command
 from jobs.store.search_conditions import Search
 
 UNDER_WAY_MAX = 20
@@ -78,8 +77,8 @@ def count_done(batch_id: str) -> list[Command]:
 class Batches:
     """The batches in Redis, each a hash of JSON values. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis: Any = redis  # its types leave open whether replies are bytes
+    def __init__(self, redis: StoreClient) -> None:
+        self._redis = redis
         self._update_script = redis.register_script(scripts.read("update_batch"))
 
     def add(self, action: Action, search: Search, total: int, key: str | None, at: float) -> Batch:
@@ -91,16 +90,14 @@ class Batches:
         values |= {"created_at": at, "total": total, "search": search, "position": None}
         batch = Batch(**values)
         old = [one.id for one in latest if one.ended_at][KEPT_MAX - UNDER_WAY_MAX :]
-        with unavailable():
-            write_essential(
-                self._redis,
-                _set(batch.id, **values),
-                ("EXPIRE", keys.BATCH_PREFIX + batch.id, KEPT_SECONDS),
-                ("ZADD", keys.BATCHES, at, batch.id),
-                ("SADD", keys.BATCHES_UNDER_WAY, batch.id),
-                *(("DEL", keys.BATCH_PREFIX + one) for one in old),
-                ("ZREMRANGEBYRANK", keys.BATCHES, 0, -KEPT_MAX - 1),
-            )
+        self._redis.write_essential(
+            _set(batch.id, **values),
+            ("EXPIRE", keys.BATCH_PREFIX + batch.id, KEPT_SECONDS),
+            ("ZADD", keys.BATCHES, at, batch.id),
+            ("SADD", keys.BATCHES_UNDER_WAY, batch.id),
+            *(("DEL", keys.BATCH_PREFIX + one) for one in old),
+            ("ZREMRANGEBYRANK", keys.BATCHES, 0, -KEPT_MAX - 1),
+        )
         return batch
 
     def get(self, batch_id: str) -> Batch | None:
@@ -108,23 +105,20 @@ class Batches:
 
     def latest(self) -> list[Batch]:
         """The batches that are kept, the latest first."""
-        with unavailable():
-            found = self._redis.zrange(keys.BATCHES, 0, KEPT_MAX - 1, desc=True)
+        found = self._redis.zrange(keys.BATCHES, 0, KEPT_MAX - 1, desc=True)
         return self._load(one.decode() for one in found)
 
     def under_way(self) -> list[Batch]:
         """The batches that the sweep works off."""
-        with unavailable():
-            found = self._redis.smembers(keys.BATCHES_UNDER_WAY)
+        found = self._redis.smembers(keys.BATCHES_UNDER_WAY)
         return self._load(one.decode() for one in found)
 
     def is_under_way(self, batch_id: str) -> bool:
-        with unavailable():
-            return bool(self._redis.hexists(keys.BATCH_PREFIX + batch_id, "position"))
+        return bool(self._redis.hexists(keys.BATCH_PREFIX + batch_id, "position"))
 
     def _load(self, ids: Iterable[str]) -> list[Batch]:
         """Without those of a later release that this one does not understand."""
-        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+        with self._redis.pipeline() as pipe:
             for batch_id in ids:
                 pipe.hgetall(keys.BATCH_PREFIX + batch_id)
             found, batches = pipe.execute(), []
@@ -159,8 +153,7 @@ class Batches:
     def _update(self, batch_id: str, position: bytes | str, *commands: Command) -> None:
         name = keys.BATCH_PREFIX + batch_id
         every: list[Command] = [*commands, ("EXPIRE", name, KEPT_SECONDS)]
-        with unavailable():
-            self._update_script(keys=[name], args=[position, *scripts.flat(every)])
+        self._update_script(keys=[name], args=[position, *scripts.flat(every)])
 
 
 def _set(batch_id: str, **values: Any) -> Command:

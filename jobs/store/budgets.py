@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
-from redis import Redis
 from typing_extensions import TypedDict
 
 from jobs.domain import errors
@@ -16,11 +15,10 @@ from jobs.domain.job import Job
 from jobs.domain.prices import UNITS_PER_CREDIT, Price, has_media, price_class, units
 from jobs.domain.status import Status
 from jobs.domain.timeline import rfc3339
+from jobs.store.client import StoreClient
 from jobs.store.clock import Clock
 from jobs.store.costs import LIVES, RESERVED, SPENT, budget_key
 from jobs.store.keys import PRICES_PREFIX
-from jobs.store.outages import unavailable
-from jobs.store.scripts import write_essential
 
 REFUSED, DONE = "refused", b"done"
 CLAIM_SECONDS = 60.0
@@ -41,15 +39,15 @@ class BudgetView(TypedDict):
 class Budgets:
     """Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, clock: Clock, budgets: NamedBudgets) -> None:
-        self._redis: Any = redis  # its types leave open whether replies are bytes
+    def __init__(self, redis: StoreClient, clock: Clock, budgets: NamedBudgets) -> None:
+        self._redis = redis
         self._clock = clock
         self.by_key = budgets
 
     def views(self, key: str | None) -> list[BudgetView]:
         """The budgets of an API key, in the present periods; empty if it has none."""
         budgets, now = self.by_key.get(key or "", ()), self._clock.now()
-        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+        with self._redis.pipeline() as pipe:
             for one in budgets:
                 pipe.hmget(budget_key(one.period, now, key or ""), SPENT, RESERVED)
             found = pipe.execute()
@@ -65,7 +63,7 @@ class Budgets:
 
     def prices(self, models: Sequence[str | None], values: Mapping[str, Any]) -> list[Price]:
         """The prices that BFL last named for such a kept input of each model."""
-        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+        with self._redis.pipeline() as pipe:
             for model in models:
                 pipe.hgetall(f"{PRICES_PREFIX}{model}")
             found = pipe.execute()
@@ -91,15 +89,13 @@ class Budgets:
 
     def _field(self, key: str, view: BudgetView, name: str) -> bytes | None:
         sums = budget_key(view["period"], self._clock.now(), key)
-        with unavailable():
-            found: bytes | None = self._redis.hget(sums, f"{name} {view['limit']}")
+        found: bytes | None = self._redis.hget(sums, f"{name} {view['limit']}")
         return found
 
     def _set(self, key: str, view: BudgetView, name: str, value: str) -> None:
         sums, life = budget_key(view["period"], self._clock.now(), key), LIVES[view["period"]]
         field = f"{name} {view['limit']}"  # a budget that is changed is another one
-        with unavailable():
-            write_essential(self._redis, ("HSET", sums, field, value), ("EXPIRE", sums, life))
+        self._redis.write_essential(("HSET", sums, field, value), ("EXPIRE", sums, life))
 
     # For the store.
 

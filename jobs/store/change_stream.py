@@ -5,13 +5,11 @@ from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple, Self
 
-from redis import Redis
-
 from jobs.domain.job import Job
 from jobs.domain.job_record import PUBLIC_FIELDS
 from jobs.domain.status import TERMINAL
+from jobs.store.client import StoreClient
 from jobs.store.keys import EVENTS
-from jobs.store.outages import unavailable
 from jobs.store.scripts import Command
 
 EVENTS_MAX = 20_000  # some megabytes, and hours of an ordinary day
@@ -99,27 +97,25 @@ class EventBatch(NamedTuple):
 class Events:
     """Reader of the stream. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis: Any = redis  # its types leave open whether replies are bytes
+    def __init__(self, redis: StoreClient) -> None:
+        self._redis = redis
 
     def end(self) -> EventPosition:
         """The position after everything that has happened."""
-        with unavailable():
-            newest = self._redis.xrevrange(EVENTS, count=1)
-            if newest:
-                return _position(newest[0][0])
-            seconds, microseconds = self._redis.time()
-            # The first event may come in this very millisecond, and it gets the number 0.
-            return EventPosition(seconds * 1000 + microseconds // 1000 - 1, 0)
+        newest = self._redis.xrevrange(EVENTS, count=1)
+        if newest:
+            return _position(newest[0][0])
+        seconds, microseconds = self._redis.time()
+        # The first event may come in this very millisecond, and it gets the number 0.
+        return EventPosition(seconds * 1000 + microseconds // 1000 - 1, 0)
 
     def wait(self, position: EventPosition) -> None:
         """Return when there is an event after a position, or after a second."""
-        with unavailable():
-            self._redis.xread({EVENTS: str(position)}, 1, BLOCK_MILLISECONDS)
+        self._redis.xread({EVENTS: str(position)}, 1, BLOCK_MILLISECONDS)
 
     def after(self, position: EventPosition, most: int = BATCH_MAX) -> EventBatch:
         """The events after a position, oldest first."""
-        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+        with self._redis.pipeline() as pipe:
             # Read first, so that what is cut off meanwhile cannot be missing unnoticed.
             pipe.xrange(EVENTS, f"({position}", count=most)
             pipe.xlen(EVENTS)

@@ -3,23 +3,20 @@
 import time
 from typing import Any
 
-from redis import Redis
-
-from jobs.store.outages import unavailable
+from jobs.store.client import StoreClient
 
 
 class Clock:
     """Redis's time, carried on by our own monotonic clock between two answers."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: StoreClient) -> None:
         self._redis = redis
         self._offset: float | None = None
 
     def now(self) -> float:
         """Unix seconds. Raises StoreUnavailable, but only before Redis has ever answered."""
         if self._offset is None:
-            with unavailable():
-                self.synchronize(self._redis.time())
+            self.synchronize(self._redis.time())
         return time.monotonic() + (self._offset or 0.0)
 
     def synchronize(self, answer: Any) -> float:

@@ -12,12 +12,11 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.notifications import OwnerEvents
 from jobs.domain.status import Status
-from jobs.store import change_stream, codec, keys
+from jobs.store import change_stream, codec, keys, rq_queue
 from jobs.store.budgets import Budgets, new_price
 from jobs.store.costs import cost_updates, deletion_updates
 from jobs.store.indexes import capacities, every, index_updates, queue_key, unkept_sets
 from jobs.store.metrics import ended_counter
-from jobs.store.rq_queue import RqQueue
 from jobs.store.scripts import Command, flat
 
 CLOCK_DIFFERENCE_SECONDS = 5.0
@@ -105,12 +104,7 @@ class Commit:
         return [*names, *(keys.RECORD_PREFIX + rival for rival in self.options.rivals)]
 
     def arguments(
-        self,
-        now: float,
-        limits: ConcurrencyLimits,
-        room: QueueCapacity,
-        rq_queue: RqQueue,
-        budgets: Budgets,
+        self, now: float, limits: ConcurrencyLimits, room: QueueCapacity, budgets: Budgets
     ) -> list[Any]:
         """ARGV of the script."""
         limited = capacities(self.before, self.after, limits, room)
@@ -135,7 +129,7 @@ class Commit:
             *new_price(self.before, self.after),
             len(queues),
             *queues,
-            *self._rq_arguments(rq_queue),
+            *self._rq_arguments(),
         ]
 
     @property
@@ -210,7 +204,7 @@ class Commit:
         elif self.archives and self.before and self.before.status.terminal:
             yield "ZREM", keys.ARCHIVE_DUE, self.after.id
 
-    def _rq_arguments(self, rq_queue: RqQueue) -> tuple[int | str, ...]:
+    def _rq_arguments(self) -> tuple[int | str, ...]:
         needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
         new = rq_queue.arguments() if needs_worker or frees_slot else ()
         return int(needs_worker), int(frees_slot), int(self.options.takes_rq_job), *new

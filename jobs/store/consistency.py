@@ -5,15 +5,13 @@ while an installation is at work.
 """
 
 from collections.abc import Iterator
-from typing import Any
-
-from redis import Redis
+from itertools import chain
 
 from jobs.domain.job import Job
 from jobs.store import codec, indexes, keys
+from jobs.store.client import StoreClient
 from jobs.store.job_store import JobStore
 from jobs.store.listing import load_records
-from jobs.store.outages import unavailable
 from jobs.store.scripts import Command
 
 PAGE = 200
@@ -25,21 +23,20 @@ _SLACK_SECONDS = 0.002  # a restored record knows milliseconds
 class Consistency:
     """Raises StoreUnavailable. A job is None where its record cannot be read."""
 
-    def __init__(self, redis: Redis, store: JobStore) -> None:
-        self._redis: Any = redis  # its types leave open whether replies are bytes
+    def __init__(self, redis: StoreClient, store: JobStore) -> None:
+        self._redis = redis
         self._store = store
 
     def records(self) -> Iterator[dict[str, Job | None]]:
         """Every record by id, in pages of no order; one that changes meanwhile may come twice."""
-        for found in self._scan(keys.RECORD_PREFIX):
+        for found in self._redis.key_pages(keys.RECORD_PREFIX, PAGE):
             ids = (key.removeprefix(keys.RECORD_PREFIX) for key in found)
             yield load_records(self._redis, ids)
 
     def task_ids(self) -> Iterator[dict[str, str]]:
         """Task ids of BFL, each with the id of its job."""
-        for found in self._scan(keys.TASK_PREFIX):
-            with unavailable():
-                job_ids = self._redis.mget(found)
+        for found in self._redis.key_pages(keys.TASK_PREFIX, PAGE):
+            job_ids = self._redis.mget(found)
             task_ids = (key.removeprefix(keys.TASK_PREFIX) for key in found)
             pairs = zip(task_ids, job_ids, strict=True)
             yield {task_id: job_id.decode() for task_id, job_id in pairs if job_id}
@@ -47,21 +44,12 @@ class Consistency:
     def members(self) -> Iterator[tuple[str, list[str]]]:
         """Each sorted set of jobs with the ids in it, page by page."""
         prefixes = (keys.QUEUE_PREFIX, f"{keys.ACTIVE}:", keys.ANNOUNCED_PREFIX, keys.BY)
-        more = [key for prefix in prefixes for found in self._scan(prefix) for key in found]
-        for key in (*indexes.FIXED_KEYS, *more):
+        pages = (page for prefix in prefixes for page in self._redis.key_pages(prefix, PAGE))
+        for key in (*indexes.FIXED_KEYS, *chain.from_iterable(pages)):
             cursor: int | None = None
             while cursor != 0:  # which comes with the last page
-                with unavailable():
-                    cursor, rows = self._redis.zscan(key, cursor or 0, count=PAGE)
+                cursor, rows = self._redis.zscan(key, cursor or 0, count=PAGE)
                 yield key, [member.decode() for member, _ in rows]
-
-    def _scan(self, prefix: str) -> Iterator[list[str]]:
-        cursor: int | None = None
-        while cursor != 0:  # which comes with the last page
-            with unavailable():
-                cursor, found = self._redis.scan(cursor or 0, f"{prefix}*", PAGE)
-            if found:
-                yield [key.decode() for key in found]
 
     def compare(self, job_id: str) -> tuple[Job | None, list[str]]:
         """A job, and the keys where it is not as its record says."""
@@ -69,7 +57,7 @@ class Consistency:
         if job is None:
             return None, []
         expected, sets = indexes.indexes(job), indexes.every(job)
-        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+        with self._redis.pipeline() as pipe:
             pipe.get(f"{keys.TASK_PREFIX}{job.task_id}")
             for key in sets:
                 pipe.zscore(key, job_id)
@@ -86,8 +74,7 @@ class Consistency:
 
     def is_member(self, key: str, job_id: str, job: Job | None) -> bool:
         """Whether an id is still in a set, and its record is still what was examined."""
-        with unavailable():
-            score = self._redis.zscore(key, job_id)
+        score = self._redis.zscore(key, job_id)
         current = load_records(self._redis, [job_id]).get(job_id)
         versions = {one.version if one else None for one in (job, current)}
         return score is not None and len(versions) == 1

@@ -7,10 +7,9 @@ of the job's creation (UTC).
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, NamedTuple, NotRequired
+from typing import Annotated, NamedTuple, NotRequired
 
 from pydantic import Field
-from redis import Redis
 from typing_extensions import TypedDict
 
 from jobs.domain.budgets import Period
@@ -19,10 +18,10 @@ from jobs.domain.prices import UNITS_PER_CREDIT, units
 from jobs.domain.status import Status
 from jobs.domain.timeline import utc
 from jobs.store import scripts
+from jobs.store.client import StoreClient
 from jobs.store.clock import Clock
 from jobs.store.indexes import holds_reserve, of_key
 from jobs.store.keys import BUDGET_PREFIX, COSTS_PREFIX, UNKEPT, UNKEPT_UNPRICED
-from jobs.store.outages import unavailable
 from jobs.store.scripts import Command
 
 DAYS_MAX = 366
@@ -137,8 +136,8 @@ def budget_key(period: Period, at: float, key: str) -> str:
 class Costs:
     """Reader of the books. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, clock: Clock) -> None:
-        self._redis: Any = redis  # its types leave open whether replies are bytes
+    def __init__(self, redis: StoreClient, clock: Clock) -> None:
+        self._redis = redis
         self._clock = clock
         self._raise_script = redis.register_script(scripts.read("raise_to_at_least"))
 
@@ -148,8 +147,7 @@ class Costs:
         for n in range(0, len(places), RAISED_AT_ONCE):
             some = places[n : n + RAISED_AT_ONCE]
             parts = [part for one in some for part in (*one, sums[one], _life(one[0]))]
-            with unavailable():
-                lower += self._raise_script(args=["peek" if dry_run else "raise", *parts])
+            lower += self._raise_script(args=["peek" if dry_run else "raise", *parts])
         return lower
 
     def days(self, count: int) -> list[DayView]:
@@ -159,7 +157,7 @@ class Costs:
 
     def on(self, days: Sequence[float]) -> list[DayView]:
         """The days that begin at these times."""
-        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+        with self._redis.pipeline() as pipe:
             for day in days:
                 pipe.hgetall(f"{COSTS_PREFIX}{utc(day):%Y-%m-%d}")
             found = pipe.execute()
@@ -168,9 +166,8 @@ class Costs:
     def unkept(self, most: int, key: str | None = None) -> Unkept:
         """Of the jobs of an API key, or of all."""
         paid, unpriced = (of_key(name, key)[-1] for name in (UNKEPT, UNKEPT_UNPRICED))
-        with unavailable():
-            ids = self._redis.zrevrange(paid, 0, most - 1) if most else []
-            counts = [self._redis.zcard(name) for name in (paid, unpriced)]
+        ids = self._redis.zrevrange(paid, 0, most - 1) if most else []
+        counts = [self._redis.zcard(name) for name in (paid, unpriced)]
         return Unkept(counts[0], [job_id.decode() for job_id in ids], counts[1])
 
 

@@ -8,16 +8,14 @@ from redis.commands.core import Script
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain import errors, notifications
 from jobs.domain.job import Job
-from jobs.store import change_stream, codec, commit, keys, scripts
+from jobs.store import change_stream, codec, commit, keys, rq_queue, scripts
 from jobs.store.budgets import Budgets, is_reserved_anew
 from jobs.store.clock import Clock
 from jobs.store.commit import After, Change, Commit, CommitOptions, CommitOutcome, Followers
 from jobs.store.indexes import is_unpriced
-from jobs.store.outages import unavailable
 from jobs.store.pending_work import Due, PendingWork
-from jobs.store.rq_queue import RqQueue
 from jobs.store.script_pipeline import ScriptPipeline
-from jobs.store.scripts import Command, write_essential
+from jobs.store.scripts import Command
 
 RACES_MAX = 100
 SUBMISSION_TRIES = 3  # there are no races for a new job: Redis is too slow
@@ -36,23 +34,21 @@ class JobStore:
     def __init__(
         self,
         pipeline: ScriptPipeline,
-        rq_queue: RqQueue,
         clock: Clock,
         limits: ConcurrencyLimits,
         room: QueueCapacity,
         followers: Followers = commit.NO_FOLLOWERS,
     ) -> None:
-        self._redis: Any = pipeline.redis  # its types leave open whether replies are bytes
-        self._rq_queue = rq_queue
+        self._redis = pipeline.client
         self._clock = clock
         self._limits = limits
         self._room = room
-        self.budgets = Budgets(pipeline.redis, clock, room.budgets)
+        self.budgets = Budgets(self._redis, clock, room.budgets)
         self.followers = followers
         self._pipeline = pipeline
         register = self._redis.register_script
-        self._commit_script = register(scripts.read("commit", rq=rq_queue.lua))
-        self._enqueue_script = register(scripts.read("enqueue_missing", rq=rq_queue.lua))
+        self._commit_script = register(rq_queue.script("commit"))
+        self._enqueue_script = register(rq_queue.script("enqueue_missing"))
         self._load_script = register(scripts.read("load_job"))
         self._run_if_unchanged_script = register(scripts.read("run_if_unchanged"))
         self._queue_full_script = register(scripts.read("is_submission_queue_full"))
@@ -77,8 +73,7 @@ class JobStore:
         self, pipeline: ScriptPipeline, script: Script, names: Sequence[str], args: Sequence[Any]
     ) -> list[Any]:
         """Run a script; the Redis time, with which its answer begins, sets the clock."""
-        with unavailable():
-            time, *answer = list(pipeline.run(script, names, args))
+        time, *answer = list(pipeline.run(script, names, args))
         self._clock.synchronize(time)
         return answer
 
@@ -97,7 +92,7 @@ class JobStore:
         a new submission when too many wait or Redis is too full, UnknownJob when the options
         forbid to make the job, and Evicted when only the archive has it.
         """
-        return self._update(None if new else self.load(job_id), step, options)
+        return self.update_from(None if new else self.load(job_id), step, options)
 
     def change(
         self,
@@ -109,22 +104,9 @@ class JobStore:
         return self.update(job_id, lambda job, now: job and step(job, now), options)
 
     def update_from(
-        self,
-        known: Job | None,
-        step: Step[After],
-        counts: Mapping[str, int] = commit.NO_COUNTS,
-        *,
-        takes_rq_job: bool = False,
+        self, before: Job | None, step: Step[After], options: CommitOptions = commit.NO_OPTIONS
     ) -> Change[After]:
-        """Update a job that was loaded a moment ago, without another read.
-
-        With `takes_rq_job` one RQ job leaves the queue: the work that it stands for is claimed.
-        """
-        return self._update(known, step, CommitOptions(counts, takes_rq_job=takes_rq_job))
-
-    def _update(
-        self, before: Job | None, step: Step[After], options: CommitOptions
-    ) -> Change[After]:
+        """Update a job that was loaded a moment ago, without another read."""
         for tries in range(RACES_MAX):
             now = self.now()
             after = step(before, now)
@@ -145,7 +127,7 @@ class JobStore:
         raise errors.StoreUnavailable("a record changes faster than it can be written")
 
     def _commit(self, planned: Commit, now: float) -> tuple[bool, Job | None]:
-        arguments = planned.arguments(now, self._limits, self._room, self._rq_queue, self.budgets)
+        arguments = planned.arguments(now, self._limits, self._room, self.budgets)
         outcome, current = self._run(
             self._pipeline.commits, self._commit_script, planned.keys(), arguments
         )
@@ -165,8 +147,7 @@ class JobStore:
     def require_room(self) -> None:
         """Raises QueueFull where a new submission would: before its objects are stored."""
         arguments = [self._room.submissions, self._room.memory_share]
-        with unavailable():
-            is_full = self._queue_full_script(keys=[commit.WAITING], args=arguments)
+        is_full = self._queue_full_script(keys=[commit.WAITING], args=arguments)
         if is_full:
             raise errors.QueueFull
 
@@ -186,8 +167,7 @@ class JobStore:
         """Run commands if a record still has this version; 0 means that there is none."""
         names, arguments = [keys.RECORD_PREFIX + job_id], [version, *scripts.flat(commands)]
         script = self._run_if_unchanged_script
-        with unavailable():
-            return bool(self._pipeline.commits.run(script, names, arguments))
+        return bool(self._pipeline.commits.run(script, names, arguments))
 
     def delete(self, job: Job, also: Sequence[Command] = ()) -> bool:
         """Delete a job in any state unless its record has changed, and leave a tombstone (I12).
@@ -209,8 +189,7 @@ class JobStore:
 
     def tombstone(self, job_id: str) -> str | None:
         """Empty for a deleted job, the status of one that only the archive has, or None."""
-        with unavailable():
-            found = self._redis.get(keys.TOMBSTONE_PREFIX + job_id)
+        found = self._redis.get(keys.TOMBSTONE_PREFIX + job_id)
         return None if found is None else found.decode()
 
     def most_urgent(self) -> str | None:
@@ -234,27 +213,24 @@ class JobStore:
     def due(self, limit: int) -> Due:
         """Jobs to check now, oldest first; the cost follows the number due."""
         sets = [keys.DUE, keys.PENDING_RESCUES, keys.PENDING_POLLS]
-        sets += [self._rq_queue.queue_key, keys.THUMBNAILS]
+        sets += [rq_queue.QUEUE_KEY, keys.THUMBNAILS]
         ids, missing, next_at, rq_jobs = self._run(self._pipeline, self._due_script, sets, [limit])
         next_at = float(next_at) if next_at else None
         return Due(self.now(), _decoded(ids), _decoded(missing), rq_jobs, next_at)
 
     def enqueue(self, job_ids: Iterable[str]) -> None:
         """Add RQ jobs for pending work that has none, for example after RQ's keys were lost."""
-        arguments = [part for one in job_ids for part in (one, *self._rq_queue.arguments())]
+        arguments = [part for one in job_ids for part in (one, *rq_queue.arguments())]
         if arguments:
-            with unavailable():
-                self._enqueue_script(args=arguments)
+            self._enqueue_script(args=arguments)
 
     def postpone(self, job_id: str, seconds: float) -> None:
         """Postpone the check of a job, also of an unreadable one, which must not block others."""
-        with unavailable():
-            write_essential(
-                self._redis,
-                ("ZADD", keys.DUE, "XX", self.now() + seconds, job_id),
-                ("ZREM", keys.PENDING_RESCUES, job_id),
-                ("ZREM", keys.PENDING_POLLS, job_id),
-            )
+        self._redis.write_essential(
+            ("ZADD", keys.DUE, "XX", self.now() + seconds, job_id),
+            ("ZREM", keys.PENDING_RESCUES, job_id),
+            ("ZREM", keys.PENDING_POLLS, job_id),
+        )
 
     def remove_due(self, job_id: str) -> None:
         """Remove an id that has no record from all work."""
@@ -271,10 +247,9 @@ class JobStore:
         self.run_if_unchanged(job_id, version, [("ZREM", queue, job_id)])
 
     def increment(self, counts: Mapping[str, int]) -> None:
-        with unavailable():
-            write_essential(
-                self._redis, *(("HINCRBY", keys.COUNTERS, name, by) for name, by in counts.items())
-            )
+        self._redis.write_essential(
+            *(("HINCRBY", keys.COUNTERS, name, by) for name, by in counts.items())
+        )
 
 
 def _decoded(ids: Iterable[bytes]) -> tuple[str, ...]:

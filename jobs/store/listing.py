@@ -4,15 +4,13 @@ The cost follows the page, not the number of jobs.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
-
-from redis import Redis
+from typing import NamedTuple
 
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store import codec, scripts
+from jobs.store.client import StoreClient
 from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX, TASK_PREFIX
-from jobs.store.outages import unavailable
 from jobs.store.search_conditions import Group, Search
 
 # A page ends after so many jobs, matching or not, so that its cost is bounded.
@@ -58,22 +56,21 @@ def _bounds(search: Search, before: Position | None) -> tuple[Bound, Bound]:
 class JobListing:
     """Reads the indexes: sorted sets of ids by creation time, one for each value of a facet."""
 
-    def __init__(self, redis: Redis) -> None:
-        self._redis: Any = redis  # its types leave open whether replies are bytes
+    def __init__(self, redis: StoreClient) -> None:
+        self._redis = redis
         self._read_sets_script = redis.register_script(scripts.read("read_sets"))
 
     def ids(self, prefix: str) -> list[str]:
         """Jobs whose id or task id begins so. The cost follows the number of keys."""
-        with unavailable():
-            own = self._redis.scan_iter(f"{RECORD_PREFIX}{prefix}*", count=SCANNED)
-            found = {key.decode().removeprefix(RECORD_PREFIX) for key in own}
-            by_task = list(self._redis.scan_iter(f"{TASK_PREFIX}{prefix}*", count=SCANNED))
-            named = self._redis.mget(by_task) if by_task else []
-        return sorted(found | {job_id.decode() for job_id in named if job_id})
+        pages = self._redis.key_pages(RECORD_PREFIX + prefix, SCANNED)
+        found = {key.removeprefix(RECORD_PREFIX) for page in pages for key in page}
+        for by_task in self._redis.key_pages(TASK_PREFIX + prefix, SCANNED):
+            found |= {job_id.decode() for job_id in self._redis.mget(by_task) if job_id}
+        return sorted(found)
 
     def owners(self, names: Sequence[str]) -> dict[str, str]:
         """The jobs with a record that have these ids, as their own or as BFL's."""
-        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+        with self._redis.pipeline() as pipe:
             pipe.mget([TASK_PREFIX + name for name in names])
             for name in names:
                 pipe.exists(RECORD_PREFIX + name)
@@ -88,24 +85,23 @@ class JobListing:
 
         A page that is not full can have a successor: then too many jobs were read for it.
         """
-        with unavailable():
-            walked, is_exact = self._smallest(search, before)
-            required = search.required_texts()
-            found: list[tuple[Position, Job]] = []
-            jobs_read, position = 0, before
-            while True:
-                needed = limit - len(found) + 1
-                count = needed if is_exact else max(needed, STRIDE)
-                run = self._positions(walked, count, position, search)
-                jobs = self.load_jobs([one.id for one in run], required)
-                known = ((one, jobs.get(one.id)) for one in run)
-                found += [(one, job) for one, job in known if job and search.matches(job)]
-                jobs_read += len(run)
-                if len(found) > limit:
-                    return Page([job for _, job in found[:limit]], found[limit - 1][0])
-                position = run[-1] if len(run) == count else None
-                if position is None or jobs_read >= JOBS_READ_MAX:
-                    return Page([job for _, job in found], position)
+        walked, is_exact = self._smallest(search, before)
+        required = search.required_texts()
+        found: list[tuple[Position, Job]] = []
+        jobs_read, position = 0, before
+        while True:
+            needed = limit - len(found) + 1
+            count = needed if is_exact else max(needed, STRIDE)
+            run = self._positions(walked, count, position, search)
+            jobs = self.load_jobs([one.id for one in run], required)
+            known = ((one, jobs.get(one.id)) for one in run)
+            found += [(one, job) for one, job in known if job and search.matches(job)]
+            jobs_read += len(run)
+            if len(found) > limit:
+                return Page([job for _, job in found[:limit]], found[limit - 1][0])
+            position = run[-1] if len(run) == count else None
+            if position is None or jobs_read >= JOBS_READ_MAX:
+                return Page([job for _, job in found], position)
 
     def _smallest(self, search: Search, before: Position | None) -> tuple[Group, bool]:
         """The group with the fewest jobs, and whether all of its jobs match the search."""
@@ -113,7 +109,7 @@ class JobListing:
         if len(groups) == 1:
             return groups[0], search.is_indexed
         newest, oldest = _bounds(search, before)
-        with self._redis.pipeline(transaction=False) as pipe:
+        with self._redis.pipeline() as pipe:
             for key in (key for group in groups for key in group):
                 pipe.zcount(key, oldest, newest)
             sizes = iter(pipe.execute())
@@ -153,7 +149,7 @@ class JobListing:
 
     def expiring(self, limit: int = EXPIRING_READ_MAX) -> list[Job]:
         """Jobs that are `ready`, those whose URLs expire first."""
-        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+        with self._redis.pipeline() as pipe:
             for key in (PENDING_RESCUES, STATUS_PREFIX + Status.READY):
                 pipe.zrange(key, 0, EXPIRING_READ_MAX - 1)
             ids = dict.fromkeys(job_id.decode() for found in pipe.execute() for job_id in found)
@@ -170,12 +166,11 @@ class JobListing:
 
 
 def load_records(
-    redis: Any, job_ids: Iterable[str], required: Sequence[bytes] = ()
+    redis: StoreClient, job_ids: Iterable[str], required: Sequence[bytes] = ()
 ) -> dict[str, Job | None]:
     """Load the records with these ids; None stands for an unreadable one."""
     ids = list(dict.fromkeys(job_ids))
-    with unavailable():
-        found = redis.mget([RECORD_PREFIX + job_id for job_id in ids]) if ids else []
+    found = redis.mget([RECORD_PREFIX + job_id for job_id in ids]) if ids else []
     records = [(job_id, raw) for job_id, raw in zip(ids, found, strict=True) if raw]
     if required:
         records = [(job_id, raw) for job_id, raw in records if _may_have(raw, required)]

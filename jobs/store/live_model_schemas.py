@@ -3,17 +3,15 @@
 import time
 import zlib
 from contextlib import suppress
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-from redis import Redis
 
 from jobs.bfl import model_schemas
 from jobs.bfl.model_schemas import Endpoint
 from jobs.domain.errors import StoreUnavailable
+from jobs.store.client import StoreClient
 from jobs.store.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
-from jobs.store.outages import unavailable
 
 RETRY_SECONDS = 3600
 MAX_AGE_SECONDS = 30.0
@@ -35,8 +33,8 @@ _JSON = TypeAdapter(Schemas)
 class LiveSchemas:
     """The schemas of the installation; compressed they take some 2 kB. Raises StoreUnavailable."""
 
-    def __init__(self, redis: Redis, *, is_live: bool) -> None:
-        self._redis: Any = redis  # its types leave open whether replies are bytes
+    def __init__(self, redis: StoreClient, *, is_live: bool) -> None:
+        self._redis = redis
         self._is_live = is_live
         self._endpoints = model_schemas.shipped()
         self._refresh_at = 0.0
@@ -51,8 +49,7 @@ class LiveSchemas:
 
     def load(self) -> Schemas:
         """A release may know more than a document that was read before it."""
-        with unavailable():
-            packed = self._redis.get(BFL_SCHEMAS) if self._is_live else None
+        packed = self._redis.get(BFL_SCHEMAS) if self._is_live else None
         found = Schemas({})
         if packed:
             with suppress(ValidationError):  # of another release
@@ -63,10 +60,8 @@ class LiveSchemas:
 
     def begin_read(self) -> bool:
         """Whether the document is to be read now, by this process; if so, not for another hour."""
-        with unavailable():
-            return bool(self._redis.set(BFL_SCHEMAS_READ, "", nx=True, ex=RETRY_SECONDS))
+        return bool(self._redis.set(BFL_SCHEMAS_READ, "", nx=True, ex=RETRY_SECONDS))
 
     def save(self, schemas: Schemas, next_read_seconds: int = RETRY_SECONDS) -> None:
-        with unavailable():
-            self._redis.set(BFL_SCHEMAS, zlib.compress(_JSON.dump_json(schemas), 9))
-            self._redis.expire(BFL_SCHEMAS_READ, next_read_seconds)
+        self._redis.set(BFL_SCHEMAS, zlib.compress(_JSON.dump_json(schemas), 9))
+        self._redis.expire(BFL_SCHEMAS_READ, next_read_seconds)

@@ -7,15 +7,11 @@ from enum import StrEnum
 from operator import add
 from typing import Any, NamedTuple
 
-from redis import Redis
-
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.status import ReportKind, Source, Status
-from jobs.store import keys
+from jobs.store import keys, rq_queue
+from jobs.store.client import StoreClient
 from jobs.store.clock import Clock
-from jobs.store.outages import unavailable
-from jobs.store.rq_queue import RqQueue
-from jobs.store.scripts import write_essential
 from jobs.store.search_conditions import of_key
 
 TROUBLE_SECONDS = 60
@@ -104,19 +100,16 @@ class Totals(NamedTuple):
 class Metrics:
     """Counters, queue lengths and heartbeats. Raises StoreUnavailable."""
 
-    def __init__(
-        self, redis: Redis, clock: Clock, rq_queue: RqQueue, *, has_archive: bool = False
-    ) -> None:
-        self._redis: Any = redis  # its types leave open whether replies are bytes
+    def __init__(self, redis: StoreClient, clock: Clock, *, has_archive: bool = False) -> None:
+        self._redis = redis
         self._clock = clock
-        self._rq_queue = rq_queue
         self._has_archive = has_archive
 
     def jobs_by_status(self, key: str | None) -> Mapping[Status, int]:
         """The jobs of an API key, or of all (None), in Redis and in the archive."""
         if key is None:
             return self.totals().jobs
-        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+        with self._redis.pipeline() as pipe:
             for state in Status:
                 pipe.zcard(of_key(key, state))
                 pipe.zscore(keys.COLD, counted(state, key)[-1])
@@ -127,7 +120,7 @@ class Metrics:
     def totals(self) -> Totals:
         """All counters, jobs by status, and lengths of the queues."""
         now = self._clock.now()
-        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+        with self._redis.pipeline() as pipe:
             pipe.hgetall(keys.COUNTERS)
             for state in Status:
                 pipe.zcard(keys.STATUS_PREFIX + state)
@@ -135,7 +128,7 @@ class Metrics:
             pipe.zcount(keys.DUE, "-inf", now - OVERDUE_SECONDS)
             pipe.zcard(keys.PENDING_RESCUES)
             pipe.zcard(keys.PENDING_POLLS)
-            pipe.llen(self._rq_queue.queue_key)
+            pipe.llen(rq_queue.QUEUE_KEY)
             pipe.zcard(keys.NOTIFICATIONS)
             pipe.zrange(keys.COLD, 0, -1, withscores=True)
             counts, *hot, due, overdue, rescues, polls, rq_jobs, pending, cold = pipe.execute()
@@ -154,48 +147,40 @@ class Metrics:
 
     def worker_keys(self) -> list[str]:
         """RQ's keys of the registered workers whose heartbeat has not expired, sorted."""
-        with unavailable():
-            found = sorted(self._redis.smembers(self._rq_queue.workers_key))
-            return [key.decode() for key in found if self._redis.exists(key)]
+        found = sorted(self._redis.smembers(rq_queue.WORKERS_KEY))
+        return [key.decode() for key in found if self._redis.exists(key)]
 
     def report_problem(self, part: str, reason: str) -> None:
         """Store why a component failed, for readiness; it expires after a minute."""
-        with unavailable():
-            write_essential(
-                self._redis, ("SET", keys.PROBLEM_PREFIX + part, reason, "EX", TROUBLE_SECONDS)
-            )
+        self._redis.write_essential(
+            ("SET", keys.PROBLEM_PREFIX + part, reason, "EX", TROUBLE_SECONDS)
+        )
 
     def problem(self, part: str) -> str | None:
-        with unavailable():
-            reason = self._redis.get(keys.PROBLEM_PREFIX + part)
+        reason = self._redis.get(keys.PROBLEM_PREFIX + part)
         return reason.decode() if reason else None
 
     def record_heartbeat(self, process: str) -> None:
         """Store the time as the last heartbeat of a kind of process."""
-        with unavailable():
-            write_essential(self._redis, ("HSET", keys.HEARTBEATS, process, self._clock.now()))
+        self._redis.write_essential(("HSET", keys.HEARTBEATS, process, self._clock.now()))
 
     def heartbeat_ages(self) -> dict[str, float]:
         """Seconds since the last heartbeat, by kind of process."""
-        with unavailable():
-            beats = self._redis.hgetall(keys.HEARTBEATS)
-            now = self._clock.synchronize(self._redis.time())
+        beats = self._redis.hgetall(keys.HEARTBEATS)
+        now = self._clock.synchronize(self._redis.time())
         return {name.decode(): now - float(at) for name, at in beats.items()}
 
     def ping(self) -> None:
-        with unavailable():
-            self._redis.ping()
+        self._redis.ping()
 
     def write_test_key(self) -> None:
         """Raises StoreUnavailable also while Redis answers and is full, or takes no writes."""
-        with unavailable():
-            self._redis.set(keys.BARRIER, "")
+        self._redis.set(keys.BARRIER, "")
 
     def info(self) -> dict[str, Any]:
         """Answer to INFO; empty where a provider forbids it."""
         try:
-            with unavailable():
-                return dict(self._redis.info())
+            return dict(self._redis.info())
         except StoreUnavailable:
             return {}
 

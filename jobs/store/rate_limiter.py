@@ -5,7 +5,6 @@ from typing import NamedTuple
 from jobs.config.quotas import RateLimit
 from jobs.store import scripts
 from jobs.store.keys import KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
-from jobs.store.outages import unavailable
 from jobs.store.script_pipeline import ScriptPipeline
 
 # Per address: more than a person mistypes, too few to find a key by guessing.
@@ -26,8 +25,8 @@ class RateLimiter:
 
     def __init__(self, pipeline: ScriptPipeline) -> None:
         self._pipeline = pipeline
-        self._admit = pipeline.redis.register_script(scripts.read("admit_request"))
-        self._wrong_key = pipeline.redis.register_script(scripts.read("record_wrong_key"))
+        self._admit = pipeline.client.register_script(scripts.read("admit_request"))
+        self._wrong_key = pipeline.client.register_script(scripts.read("record_wrong_key"))
 
     def admit(self, name: str, quota: RateLimit | None, address: str) -> RateStatus:
         """Take one request from a key's quota, unless its address sent too many wrong keys.
@@ -40,18 +39,14 @@ class RateLimiter:
             WRONG_KEYS_PREFIX + address,
             f"{KNOWN_CLIENT_PREFIX}{address} {name}",
         ]
-        with unavailable():
-            wait, is_blocked = self._pipeline.run(
-                self._admit, keys, [*rate, *WRONG_KEYS_MAX, KNOWN_CLIENT_SECONDS]
-            )
+        wait, is_blocked = self._pipeline.run(
+            self._admit, keys, [*rate, *WRONG_KEYS_MAX, KNOWN_CLIENT_SECONDS]
+        )
         return RateStatus(float(wait), bool(is_blocked))
 
     def record_wrong_key(self, address: str) -> RateStatus:
         """Count an API key that does not exist."""
-        with unavailable():
-            wait = self._pipeline.run(
-                self._wrong_key, [WRONG_KEYS_PREFIX + address], WRONG_KEYS_MAX
-            )
+        wait = self._pipeline.run(self._wrong_key, [WRONG_KEYS_PREFIX + address], WRONG_KEYS_MAX)
         return RateStatus(float(wait), is_blocked_address=True)
 
 

@@ -6,7 +6,6 @@ from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.store import scripts
 from jobs.store.keys import COUNTERS, RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX
 from jobs.store.metrics import Counter
-from jobs.store.outages import unavailable
 from jobs.store.script_pipeline import ScriptPipeline
 
 CALLBACKS_MAX = 10
@@ -18,7 +17,7 @@ class RefusedCallbacks:
 
     def __init__(self, pipeline: ScriptPipeline) -> None:
         self._pipeline = pipeline
-        register = pipeline.redis.register_script
+        register = pipeline.client.register_script
         self._record_script = register(scripts.read("record_refused_callback"))
         self._latest_script = register(scripts.read("read_refused_callbacks"))
 
@@ -26,14 +25,12 @@ class RefusedCallbacks:
         """Count a refused callback, and store the reason if its job is known."""
         keys = [RECORD_PREFIX + (job_id or ""), REFUSED_CALLBACKS_PREFIX + (job_id or ""), COUNTERS]
         arguments = [reason, CALLBACKS_MAX, RETENTION_SECONDS, Counter.CALLBACK_REFUSED]
-        with unavailable():
-            self._pipeline.run(self._record_script, keys, arguments)
+        self._pipeline.run(self._record_script, keys, arguments)
 
     def latest(self, job_ids: Sequence[str]) -> list[tuple[TimelineEvent, ...]]:
         """The latest refused callbacks of each of these jobs, oldest first."""
         keys = [REFUSED_CALLBACKS_PREFIX + job_id for job_id in job_ids]
-        with unavailable():
-            found = self._pipeline.run(self._latest_script, keys, [])
+        found = self._pipeline.run(self._latest_script, keys, [])
         return [tuple(_event(item) for item in reversed(items)) for items in found]
 
 

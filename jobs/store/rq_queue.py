@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from jobs.store import scripts
 
 QUEUE_NAME = "fluxkeep"
+QUEUE_KEY, WORKERS_KEY = f"rq:queue:{QUEUE_NAME}", f"rq:workers:{QUEUE_NAME}"
 TASK = "worker.tasks.process_waiting_jobs"
 # A task drains the queue for as long as work comes in; leases and deadlines bound each job.
 TASK_TIMEOUT_SECONDS = 365 * 86400
@@ -19,26 +20,23 @@ FAILURE_TTL_SECONDS = 60
 RQ_JOB_TTL_SECONDS = 6 * 3600
 
 
-class RqQueue:
-    """Keys and format of one RQ queue."""
+def script(name: str) -> str:
+    """A script of `lua/` that writes or removes RQ jobs."""
+    lua = scripts.read("shared/rq")
+    values = {
+        "QUEUE_NAME": QUEUE_NAME,
+        "TASK": TASK,
+        "TIMEOUT_SECONDS": str(TASK_TIMEOUT_SECONDS),
+        "FAILURE_TTL_SECONDS": str(FAILURE_TTL_SECONDS),
+        "TTL_SECONDS": str(RQ_JOB_TTL_SECONDS),
+        "QUEUE": QUEUE_KEY,
+    }
+    for placeholder, value in values.items():
+        lua = lua.replace(f"@{placeholder}@", value)
+    return scripts.read(name, rq=lua)
 
-    queue_key = f"rq:queue:{QUEUE_NAME}"
-    workers_key = f"rq:workers:{QUEUE_NAME}"
 
-    def __init__(self) -> None:
-        self.lua = scripts.read("shared/rq")
-        values = {
-            "QUEUE_NAME": QUEUE_NAME,
-            "TASK": TASK,
-            "TIMEOUT_SECONDS": str(TASK_TIMEOUT_SECONDS),
-            "FAILURE_TTL_SECONDS": str(FAILURE_TTL_SECONDS),
-            "TTL_SECONDS": str(RQ_JOB_TTL_SECONDS),
-            "QUEUE": self.queue_key,
-        }
-        for name, value in values.items():
-            self.lua = self.lua.replace(f"@{name}@", value)
-
-    def arguments(self) -> tuple[str, str]:
-        """Arguments of the Lua function `add_rq_job`: a new RQ job id, and the time."""
-        now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="microseconds")
-        return os.urandom(16).hex(), now.replace("+00:00", "Z")
+def arguments() -> tuple[str, str]:
+    """Arguments of the Lua function `add_rq_job`: a new RQ job id, and the time."""
+    now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="microseconds")
+    return os.urandom(16).hex(), now.replace("+00:00", "Z")

@@ -21,7 +21,8 @@ from redis.commands.core import Script
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from jobs.store.outages import outage
+from jobs.store.client import StoreClient
+from jobs.store.outages import outage, unavailable
 from jobs.store.write_durability import Durability, NotDurable
 
 BATCH_MAX = 64
@@ -62,7 +63,8 @@ class ScriptPipeline:
         *,
         waits_for_durability: bool = False,
     ) -> None:
-        self.redis = redis
+        self.client = StoreClient(redis)
+        self._pool = redis.connection_pool
         self._pause = pause
         self.waits_for_durability = waits_for_durability
         self.commits = self
@@ -79,8 +81,9 @@ class ScriptPipeline:
         self._waiting: deque[_Run] = deque()  # append and popleft need no lock
         self._round_trip = threading.Lock()
 
+    @unavailable()
     def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Run a registered script. Raises RedisError, of which NotDurable is one."""
+        """Run a registered script. Raises StoreUnavailable."""
         packed = hiredis.pack_command(("EVALSHA", script.sha, len(keys), *keys, *args))
         try:
             return self._run(_Run(packed))
@@ -101,12 +104,11 @@ class ScriptPipeline:
         return run.answer
 
     def _run_alone(self, run: _Run) -> None:
-        pool = self.redis.connection_pool
-        connection = pool.get_connection()
+        connection = self._pool.get_connection()
         try:
             self._exchange(connection, [run])
         finally:
-            pool.release(connection)
+            self._pool.release(connection)
 
     def _run_together(self, run: _Run) -> None:
         self._waiting.append(run)
@@ -129,7 +131,7 @@ class ScriptPipeline:
         batch = self._take(self._batch_max) or [own]
         try:
             if self._connection is None:
-                self._connection = self.redis.connection_pool.get_connection()
+                self._connection = self._pool.get_connection()
             self._exchange(self._connection, batch)
         except RedisError as error:
             for run in (*batch, *self._take(len(self._waiting))):

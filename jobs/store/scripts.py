@@ -25,14 +25,3 @@ def read(name: str, **shared: str) -> str:
 def flat(commands: Sequence[Command]) -> list[Any]:
     """Commands as `lua/shared/commands.lua` reads them."""
     return [len(commands), *(word for one in commands for word in (len(one), *one))]
-
-
-_ESSENTIAL_WRITES = read("essential_writes")
-
-
-def write_essential(redis: Any, *commands: Command) -> None:
-    """Run commands in one step, which Redis takes although its memory is full. Raises RedisError.
-
-    For what frees memory in the end, and for what such work needs: its size must be bounded.
-    """
-    redis.eval(_ESSENTIAL_WRITES, 0, *flat(commands))

@@ -2,13 +2,9 @@
 
 import math
 from functools import partial
-from typing import Any
-
-from redis import Redis
 
 from jobs.store import keys
-from jobs.store.outages import unavailable
-from jobs.store.scripts import write_essential
+from jobs.store.client import StoreClient
 
 NOTES_READ_MAX = 100_000
 
@@ -20,20 +16,18 @@ class DueSet:
     a changed setting applies to all jobs at once.
     """
 
-    def __init__(self, key: str, redis: Redis) -> None:
+    def __init__(self, key: str, redis: StoreClient) -> None:
         self._key = key
-        self._redis: Any = redis  # its types leave open whether replies are bytes
+        self._redis = redis
 
     def until(self, at: float, limit: int) -> tuple[str, ...]:
         """The ids that are due by then, the earliest first; the cost follows their number."""
-        with unavailable():
-            found = self._redis.zrangebyscore(self._key, "-inf", at, 0, limit)
+        found = self._redis.zrangebyscore(self._key, "-inf", at, 0, limit)
         return tuple(name.decode() for name in found)
 
     def first(self, limit: int) -> list[tuple[str, float]]:
         """The ids that are due first, with their times."""
-        with unavailable():
-            found = self._redis.zrange(self._key, 0, limit - 1, withscores=True)
+        found = self._redis.zrange(self._key, 0, limit - 1, withscores=True)
         return [(name.decode(), at) for name, at in found]
 
     def schedule(self, name: str, at: float | None) -> None:
@@ -41,22 +35,19 @@ class DueSet:
         if at is None:
             self.remove(name)
             return
-        with unavailable():
-            write_essential(self._redis, ("ZADD", self._key, at, name))
+        self._redis.write_essential(("ZADD", self._key, at, name))
 
     def __contains__(self, name: str) -> bool:
-        with unavailable():
-            return self._redis.zscore(self._key, name) is not None
+        return self._redis.zscore(self._key, name) is not None
 
     def remove(self, name: str) -> None:
-        with unavailable():
-            self._redis.zrem(self._key, name)
+        self._redis.zrem(self._key, name)
 
 
 class DueSets:
     """All sets of what is due besides the checks of jobs."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: StoreClient) -> None:
         self.notifications = DueSet(keys.NOTIFICATIONS, redis)
         self.thumbnails = DueSet(keys.THUMBNAILS, redis)
         self.ended = DueSet(keys.ENDED, redis)
@@ -75,18 +66,16 @@ class DueSets:
 class ExpiringSet:
     """A set of names, each for a time of its own. Raises StoreUnavailable."""
 
-    def __init__(self, prefix: str, redis: Redis) -> None:
+    def __init__(self, prefix: str, redis: StoreClient) -> None:
         self._prefix = prefix
         self._redis = redis
 
     def add(self, name: str, seconds: int) -> bool:
         """Add a name for so many seconds; False if the set has it already."""
-        with unavailable():
-            return bool(self._redis.set(self._prefix + name, "", nx=True, ex=seconds))
+        return bool(self._redis.set(self._prefix + name, "", nx=True, ex=seconds))
 
     def __contains__(self, name: str) -> bool:
-        with unavailable():
-            return bool(self._redis.exists(self._prefix + name))
+        return bool(self._redis.exists(self._prefix + name))
 
 
 EndedSessions = partial(ExpiringSet, keys.ENDED_SESSION_PREFIX)

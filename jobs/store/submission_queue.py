@@ -2,26 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
-
-from redis import Redis
 
 from jobs.config.quotas import ConcurrencyLimits
 from jobs.domain.budgets import NO_BUDGETS, NamedBudgets
-from jobs.store import indexes, scripts
+from jobs.store import indexes, keys, scripts
+from jobs.store.client import StoreClient
 from jobs.store.clock import Clock
 from jobs.store.costs import budget_key
-from jobs.store.keys import (
-    ACTIVE,
-    CIRCUITS,
-    IN_FLIGHT,
-    PRICES_PREFIX,
-    QUEUE_PREFIX,
-    QUEUES,
-    UNPRICED_PREFIX,
-)
-from jobs.store.outages import unavailable
+from jobs.store.rq_queue import WORKERS_KEY
 
 ALL_MODELS = "*"  # scope of a circuit that is open for all models
 HALF_OPEN_SECONDS = 60.0
@@ -71,17 +61,15 @@ class SubmissionQueue:
 
     def __init__(
         self,
-        redis: Redis,
+        redis: StoreClient,
         clock: Clock,
         limits: ConcurrencyLimits,
-        workers_key: str,
         threads: int,
         budgets: NamedBudgets = NO_BUDGETS,
     ) -> None:
-        self._redis: Any = redis  # its types leave open whether replies are bytes
+        self._redis = redis
         self._clock = clock
         self._limits = limits
-        self._workers_key = workers_key
         self._threads = threads  # of each worker
         self._budgets = budgets
         self._next_script = redis.register_script(scripts.read("next_submission"))
@@ -89,26 +77,22 @@ class SubmissionQueue:
 
     def next(self, *, peek: bool = False) -> NextSubmission | None:
         """The oldest job that may be submitted now; `peek` starts no probe."""
-        keys = [QUEUES, ACTIVE, CIRCUITS, IN_FLIGHT, self._workers_key]
-        arguments: list[Any] = [self._limits.total, QUEUE_PREFIX, "peek" if peek else "claim"]
-        arguments += [HALF_OPEN_SECONDS, self._threads, PRICES_PREFIX, UNPRICED_PREFIX]
+        names = [keys.QUEUES, keys.ACTIVE, keys.CIRCUITS, keys.IN_FLIGHT, WORKERS_KEY]
+        arguments: list[Any] = [self._limits.total, keys.QUEUE_PREFIX, "peek" if peek else "claim"]
+        arguments += [HALF_OPEN_SECONDS, self._threads, keys.PRICES_PREFIX, keys.UNPRICED_PREFIX]
         arguments += [len(self._limits.models)]
         arguments += [part for pair in self._limits.models.items() for part in pair]
-        arguments += list(self._budget_arguments())
-        with unavailable():
-            clock, job_id, *more = self._next_script(keys=keys, args=arguments)
+        now = self._clock.now()
+        for name, budgets in self._budgets.items():
+            for one in budgets:
+                arguments += [name, budget_key(one.period, now, name), one.units]
+        clock, job_id, *more = self._next_script(keys=names, args=arguments)
         self._clock.synchronize(clock)
         if not job_id:
             return None
         queue, half_open = more
         scopes = tuple(scope.decode() for scope in half_open)
         return NextSubmission(job_id.decode(), queue.decode(), scopes)
-
-    def _budget_arguments(self) -> Iterator[str | int]:
-        now = self._clock.now()
-        for name, budgets in self._budgets.items():
-            for one in budgets:
-                yield from (name, budget_key(one.period, now, name), one.units)
 
     def open_circuit(self, scope: str, reason: str, seconds: float) -> None:
         """Open the circuit of a model, or of all; after `seconds` one job probes it."""
@@ -119,16 +103,14 @@ class SubmissionQueue:
 
     def _put(self, circuit: Circuit) -> None:
         rest = json.dumps([circuit.since, circuit.attempts, circuit.reason])
-        with unavailable():
-            scripts.write_essential(
-                self._redis, ("HSET", CIRCUITS, circuit.scope, f"{circuit.until:.3f} {rest}")
-            )
+        self._redis.write_essential(
+            ("HSET", keys.CIRCUITS, circuit.scope, f"{circuit.until:.3f} {rest}")
+        )
 
     def close_circuits(self, scopes: Sequence[str]) -> None:
         """Close circuits: their probe did not fail for the reason that had opened them."""
         if scopes:
-            with unavailable():
-                self._redis.hdel(CIRCUITS, *scopes)
+            self._redis.hdel(keys.CIRCUITS, *scopes)
 
     def release_half_open(self, scopes: Sequence[str]) -> None:
         """Let another job probe these circuits: the one that should have was never sent."""
@@ -138,26 +120,21 @@ class SubmissionQueue:
 
     def close_idle_circuits(self) -> None:
         """Close circuits whose time is over and that no job waits to probe."""
-        with unavailable():
-            self._close_idle_script(keys=[QUEUES, CIRCUITS], args=[QUEUE_PREFIX])
+        self._close_idle_script(keys=[keys.QUEUES, keys.CIRCUITS], args=[keys.QUEUE_PREFIX])
 
     def open_circuits(self) -> list[Circuit]:
-        with unavailable():
-            found = self._redis.hgetall(CIRCUITS)
+        found = self._redis.hgetall(keys.CIRCUITS)
         return [_circuit(scope.decode(), value.decode()) for scope, value in found.items()]
 
     def slot_usage(self) -> SlotUsage:
         """Slots in use and lengths of the queues."""
-        with unavailable():
-            queues = [queue.decode() for queue in self._redis.smembers(QUEUES)]
-            named = sorted({*map(_scope, queues), *self._limits.models})
-            accounts = [
-                indexes.active(indexes.at_account("", one)) for one in self._limits.accounts
-            ]
-            with self._redis.pipeline(transaction=False) as pipe:
-                for key in (*accounts, *map(indexes.active, named), *queues):
-                    pipe.zcard(key)
-                found = pipe.execute()
+        queues = [queue.decode() for queue in self._redis.smembers(keys.QUEUES)]
+        named = sorted({*map(_scope, queues), *self._limits.models})
+        accounts = [indexes.active(indexes.at_account("", one)) for one in self._limits.accounts]
+        with self._redis.pipeline() as pipe:
+            for key in (*accounts, *map(indexes.active, named), *queues):
+                pipe.zcard(key)
+            found = pipe.execute()
         total = sum(found[: len(accounts)])
         used = dict(zip(named, found[len(accounts) :], strict=False))
         waiting = Counter[str]()
@@ -173,7 +150,7 @@ class SubmissionQueue:
 
 
 def _scope(queue: str) -> str:
-    return queue.removeprefix(QUEUE_PREFIX).partition("\t")[0]
+    return queue.removeprefix(keys.QUEUE_PREFIX).partition("\t")[0]
 
 
 def _circuit(scope: str, value: str) -> Circuit:

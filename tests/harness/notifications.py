@@ -8,7 +8,7 @@ from typing import Any
 from standardwebhooks import Webhook
 
 from jobs.domain.job import Job
-from tests.harness.parts import Parts
+from tests.harness.parts import services_over
 from tests.harness.patience import wait_for
 from tests.harness.stack import QUICK_SECONDS, Stack
 from tests.harness.webhook_receiver import Call, Hook
@@ -33,7 +33,7 @@ def make_due(stack: Stack, job_id: str) -> None:
         return job and job.with_notifications(pending=tuple(replace(one, at=now) for one in owed))
 
     with stack.installation.redis.client() as redis:
-        Parts.over(redis).store.update(job_id, step)
+        services_over(redis).store.update(job_id, step)
 
 
 def notification_events(stack: Stack, job_id: str) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from jobs.domain.status import ReportKind, Source, Status
 from jobs.services import Services
 from jobs.storage.local import LocalStorage
 from jobs.store.keys import CIRCUITS
+from jobs.store.rq_queue import QUEUE_KEY
 from tests.harness.patience import wait_for
 from tests.harness.redis_server import RedisServer
 from tests.harness.required_settings import SECRETS
@@ -154,10 +155,10 @@ class WorkerEnvironment:
         return found.job_id if found else None
 
     def rq_jobs(self) -> int:
-        return int(self.redis.llen(self.services.rq_queue.queue_key))
+        return int(self.redis.llen(QUEUE_KEY))
 
     def without_rq_jobs(self) -> None:
-        self.redis.delete(self.services.rq_queue.queue_key)
+        self.redis.delete(QUEUE_KEY)
 
     def circuits(self) -> dict[str, float]:
         """Remaining seconds of the open circuits, by scope."""

@@ -12,20 +12,14 @@ from jobs.services import Services
 from jobs.store.job_store import JobStore
 from receiver.app import create_app
 from tests.harness import RedisServer
-from tests.harness.parts import Parts
 from tests.harness.required_settings import SECRETS
 from tests.harness.worker_environment import KEY, WorkerEnvironment, built
 from tests.sandbox import Sandbox
 
 
 @pytest.fixture
-def parts(redis: Redis) -> Parts:
-    return Parts.over(redis)
-
-
-@pytest.fixture
-def store(parts: Parts) -> JobStore:
-    return parts.store
+def store(services: Services) -> JobStore:
+    return services.store
 
 
 @pytest.fixture

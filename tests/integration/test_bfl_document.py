@@ -9,6 +9,7 @@ import pytest
 
 from jobs.bfl import model_schemas
 from jobs.services import Services
+from jobs.store.client import StoreClient
 from jobs.store.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
 from jobs.store.live_model_schemas import LiveSchemas, Schemas
 from receiver.checks import bfl as bfl_checks
@@ -51,7 +52,7 @@ def read(services: Services) -> None:
 
 def another(local_worker: WorkerEnvironment) -> LiveSchemas:
     """Those of another process."""
-    return LiveSchemas(local_worker.services.redis, is_live=True)
+    return LiveSchemas(StoreClient(local_worker.services.redis), is_live=True)
 
 
 def checked(services: Services) -> Result:

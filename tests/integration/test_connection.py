@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.backoff import ConstantBackoff, NoBackoff
-from redis.exceptions import AuthenticationError, WatchError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import WatchError
 from redis.retry import Retry
 
 from jobs.config.settings import load
+from jobs.domain.errors import StoreUnavailable
 from jobs.store.connection import CONNECTIONS_MAX, NotPrimary, connect
 from jobs.store.outages import LoggedRetry
 from jobs.store.script_pipeline import ScriptPipeline
@@ -111,7 +112,7 @@ def test_an_outage_does_not_end_with_a_connection_that_may_do_nothing(
 ) -> None:
     without_password = f"redis://127.0.0.1:{redis_server.port}/0"
     for url, expected in (
-        (without_password, pytest.raises(AuthenticationError)),
+        (without_password, pytest.raises(StoreUnavailable)),
         (redis_server.url, nullcontext()),
     ):
         with connected(url, LoggedRetry(NoBackoff(), 2)) as client, expected:

@@ -4,11 +4,13 @@ from redis import Redis
 
 from jobs.config.quotas import ConcurrencyLimits
 from jobs.domain.submission import create
+from jobs.store.client import StoreClient
 from jobs.store.clock import Clock
 from jobs.store.job_store import JobStore
 from jobs.store.keys import RECORD_PREFIX
-from jobs.store.listing import EXPIRING_READ_MAX, JobListing
+from jobs.store.listing import EXPIRING_READ_MAX
 from jobs.store.submission_queue import ModelQueue, SubmissionQueue
+from tests.harness.parts import services_over
 from tests.harness.reports import call_back
 
 
@@ -17,7 +19,7 @@ def enqueue_submission(store: JobStore, job_id: str, model: str) -> None:
 
 
 def at_risk(redis: Redis, limit: int = 10) -> list[str]:
-    return [job.id for job in JobListing(redis).expiring(limit)]
+    return [job.id for job in services_over(redis).listing.expiring(limit)]
 
 
 def test_the_job_whose_url_dies_first_is_named_first(store: JobStore, redis: Redis) -> None:
@@ -51,7 +53,8 @@ def test_jobs_that_wait_for_a_slot_are_counted_by_model(store: JobStore, redis: 
     for job_id, model in {"a": "flux-dev", "b": "flux-dev", "c": "flux-tools/vto-v2"}.items():
         enqueue_submission(store, job_id, model)
     limits = ConcurrencyLimits(4, {"flux-dev": 2, "flux-3-video": 1})
-    slot_usage = SubmissionQueue(redis, Clock(redis), limits, "workers", 1).slot_usage()
+    client = StoreClient(redis)
+    slot_usage = SubmissionQueue(client, Clock(client), limits, 1).slot_usage()
     assert slot_usage.waiting == 3
     assert (slot_usage.used, slot_usage.most) == (0, 4)
     assert slot_usage.models == [

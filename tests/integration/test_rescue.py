@@ -7,6 +7,7 @@ import pytest
 from jobs.domain.bfl_report import Role
 from jobs.domain.job import Job
 from jobs.domain.status import Status
+from jobs.store.rq_queue import QUEUE_KEY
 from receiver.job_actions import delete_job
 from tests.harness.patience import wait_for
 from tests.harness.worker_environment import WorkerEnvironment
@@ -145,13 +146,13 @@ def test_waiting_thumbnails_get_an_rq_job(
 ) -> None:
     task = worker_env.ready()
     rescue.rescue(worker_env.services, worker_env.claim(task))  # and then its worker was killed
-    worker_env.services.redis.delete(worker_env.services.rq_queue.queue_key)
+    worker_env.services.redis.delete(QUEUE_KEY)
     sweep(worker_env.services)
-    assert worker_env.services.redis.llen(worker_env.services.rq_queue.queue_key) == 1
+    assert worker_env.services.redis.llen(QUEUE_KEY) == 1
     assert not worker_env.work(draws=True)
     assert all(worker_env.thumbnails(task))
     sweep(worker_env.services)
-    assert worker_env.services.redis.llen(worker_env.services.rq_queue.queue_key) == 1
+    assert worker_env.services.redis.llen(QUEUE_KEY) == 1
 
 
 def test_a_job_that_was_deleted_meanwhile_gets_no_thumbnail(

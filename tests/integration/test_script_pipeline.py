@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from redis.exceptions import RedisError, ResponseError
 
+from jobs.domain.errors import StoreUnavailable
 from jobs.store.script_pipeline import ScriptPipeline
 from tests.harness import RedisServer
 
@@ -60,7 +60,7 @@ def test_an_error_of_a_script_is_raised_and_keeps_the_connection(redis: Redis) -
     pipeline, script = ScriptPipeline(redis), redis.register_script("return redis.call('NONSENSE')")
     before = redis.info("clients")["connected_clients"]
     for _ in range(5):
-        with pytest.raises(ResponseError):
+        with pytest.raises(StoreUnavailable):
             pipeline.run(script, [], [])
     assert redis.info("clients")["connected_clients"] <= before + 1
 
@@ -89,7 +89,7 @@ def test_the_end_of_redis_is_an_error_for_every_caller(
     redis_server.kill()
     with ThreadPoolExecutor(16) as pool:
         calls = [pool.submit(echo.answers) for _ in range(64)]
-    assert all(isinstance(call.exception(), RedisError) for call in calls)
+    assert all(isinstance(call.exception(), StoreUnavailable) for call in calls)
     redis_server.start()
     assert echo.answers()
 

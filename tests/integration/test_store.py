@@ -10,11 +10,12 @@ from redis import Connection, ConnectionPool, Redis
 
 from jobs.domain.job import Job
 from jobs.domain.status import ReportKind, Status
+from jobs.services import Services
 from jobs.store.job_store import JobStore
 from jobs.store.keys import RECORD_PREFIX
 from jobs.store.search_conditions import Search
 from tests.harness import RedisServer
-from tests.harness.parts import Parts
+from tests.harness.parts import services_over
 from tests.harness.reports import TIMEOUTS, call_back, load
 from worker.claim import ClaimLost, HeldClaim
 
@@ -81,7 +82,7 @@ def a_counted_store(redis_server: RedisServer) -> Iterator[JobStore]:
     """Warm: its scripts are loaded and it has heard the clock."""
     pool = ConnectionPool.from_url(redis_server.url, connection_class=CountingConnection)
     with Redis(connection_pool=pool) as client:
-        store = Parts.over(client).store
+        store = services_over(client).store
         call_back(store, "warm", "warm")
         CountingConnection.sent = 0
         yield store
@@ -107,34 +108,34 @@ def test_a_callback_for_a_known_job_costs_two_round_trips(
 # Pages.
 
 
-def pages(parts: Parts, limit: int, meanwhile: int = 0) -> list[list[str]]:
+def pages(services: Services, limit: int, meanwhile: int = 0) -> list[list[str]]:
     """All pages, newest first; between two of them `meanwhile` jobs arrive."""
     found: list[list[str]] = []
     position = None
     while True:
-        page = parts.listing.page(Search(), limit, position)
+        page = services.listing.page(Search(), limit, position)
         jobs, position = page.jobs, page.last
         found.append([job.id for job in jobs])
         if position is None:
             return found
-        call_back(parts.store, *(f"new-{len(found)}-{n}" for n in range(meanwhile)))
+        call_back(services.store, *(f"new-{len(found)}-{n}" for n in range(meanwhile)))
 
 
-def test_pages_stay_where_they_are_while_jobs_arrive(parts: Parts) -> None:
+def test_pages_stay_where_they_are_while_jobs_arrive(services: Services) -> None:
     for n in range(20):
-        born(parts.store, f"job-{n:02}", 1_700_000_000.0 + n)
-    found = [job_id for page in pages(parts, 6, meanwhile=3) for job_id in page]
+        born(services.store, f"job-{n:02}", 1_700_000_000.0 + n)
+    found = [job_id for page in pages(services, 6, meanwhile=3) for job_id in page]
     assert found == [f"job-{n:02}" for n in reversed(range(20))]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 30])
-def test_jobs_of_the_same_microsecond_are_each_listed_once(parts: Parts, limit: int) -> None:
-    store = parts.store
+def test_jobs_of_the_same_microsecond_are_each_listed_once(services: Services, limit: int) -> None:
+    store = services.store
     for n in range(25):
         born(store, f"job-{n:02}", 1_700_000_000.0, list(Status)[n % 3])
     born(store, "older", 1_600_000_000.0, Status.STORED)
     born(store, "oldest", 1_500_000_000.0, Status.LOST)
-    found = pages(parts, limit)
+    found = pages(services, limit)
     assert [len(page) for page in found[:-1]] == [limit] * (len(found) - 1)
     newest = [f"job-{n:02}" for n in reversed(range(25))]
     assert [job_id for page in found for job_id in page] == [*newest, "older", "oldest"]

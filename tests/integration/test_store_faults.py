@@ -16,7 +16,7 @@ from jobs.store.job_store import JobStore
 from jobs.store.keys import DUE, PENDING_RESCUES, RECORD_PREFIX
 from jobs.store.search_conditions import Search
 from tests.harness import RedisServer
-from tests.harness.parts import Parts
+from tests.harness.parts import services_over
 from tests.harness.reports import TIMEOUTS, call_back, load
 from tests.harness.required_settings import SECRETS
 from tests.simulation.connection import client
@@ -126,7 +126,7 @@ def test_a_due_id_without_a_record_is_cleared_away(services: Services, redis: Re
 
 def test_an_unavailable_redis_is_reported_without_its_address(redis_server: RedisServer) -> None:
     with redis_server.client() as redis:
-        store = Parts.over(redis).store
+        store = services_over(redis).store
         redis_server.kill()
         with pytest.raises(StoreUnavailable) as caught:
             store.load("job")
@@ -139,31 +139,31 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda parts: parts.store.now(),
-        lambda parts: call_back(parts.store, "job"),
-        lambda parts: parts.store.due(1),
-        lambda parts: parts.store.most_urgent(),
-        lambda parts: parts.listing.page(Search(), 1, None),
-        lambda parts: parts.store.delete(Job.awaited("job", 0.0, TIMEOUTS)),
-        lambda parts: parts.store.enqueue(["job"]),
-        lambda parts: parts.store.postpone("job", 1.0),
-        lambda parts: parts.store.increment({"x": 1}),
-        lambda parts: parts.metrics.record_heartbeat("x"),
-        lambda parts: parts.metrics.heartbeat_ages(),
-        lambda parts: parts.metrics.ping(),
-        lambda parts: parts.metrics.totals(),
-        lambda parts: parts.refused_callbacks.record("job", "wrong secret"),
-        lambda parts: parts.refused_callbacks.latest(["job"]),
+        lambda services: services.store.now(),
+        lambda services: call_back(services.store, "job"),
+        lambda services: services.store.due(1),
+        lambda services: services.store.most_urgent(),
+        lambda services: services.listing.page(Search(), 1, None),
+        lambda services: services.store.delete(Job.awaited("job", 0.0, TIMEOUTS)),
+        lambda services: services.store.enqueue(["job"]),
+        lambda services: services.store.postpone("job", 1.0),
+        lambda services: services.store.increment({"x": 1}),
+        lambda services: services.metrics.record_heartbeat("x"),
+        lambda services: services.metrics.heartbeat_ages(),
+        lambda services: services.metrics.ping(),
+        lambda services: services.metrics.totals(),
+        lambda services: services.refused_callbacks.record("job", "wrong secret"),
+        lambda services: services.refused_callbacks.latest(["job"]),
     ],
 )
 def test_every_question_to_a_missing_redis_ends_the_same_way(
     redis_server: RedisServer, ask: Any
 ) -> None:
     with redis_server.client() as redis:
-        parts = Parts.over(redis)
+        services = services_over(redis)
         redis_server.kill()
         with pytest.raises(StoreUnavailable):
-            ask(parts)
+            ask(services)
 
 
 # The clock.
@@ -171,11 +171,11 @@ def test_every_question_to_a_missing_redis_ends_the_same_way(
 
 def test_the_clock_is_that_of_redis_and_not_of_this_machine() -> None:
     model = RedisModel(1_000_000_000.0)
-    parts = Parts.over(client(model))
-    assert parts.store.now() == pytest.approx(1_000_000_000.0, abs=60)
+    services = services_over(client(model))
+    assert services.store.now() == pytest.approx(1_000_000_000.0, abs=60)
     model.now += 600
-    parts.metrics.heartbeat_ages()  # any answer of Redis brings its clock along
-    assert parts.store.now() == pytest.approx(1_000_000_600.0, abs=60)
+    services.metrics.heartbeat_ages()  # any answer of Redis brings its clock along
+    assert services.store.now() == pytest.approx(1_000_000_600.0, abs=60)
 
 
 def test_the_clock_goes_on_between_two_answers(store: JobStore) -> None:
@@ -186,10 +186,10 @@ def test_the_clock_goes_on_between_two_answers(store: JobStore) -> None:
 
 
 def test_a_machine_that_slept_does_not_write_deadlines_that_are_over(
-    parts: Parts, redis: Redis
+    services: Services, redis: Redis
 ) -> None:
-    call_back(parts.store, "before")
-    parts.store._clock._offset -= 7200  # type: ignore[operator]  # noqa: SLF001 - as after a sleep of two hours
-    call_back(parts.store, "after")
+    call_back(services.store, "before")
+    services.store._clock._offset -= 7200  # type: ignore[operator]  # noqa: SLF001 - as after a sleep of two hours
+    call_back(services.store, "after")
     now = float(redis.time()[0])
-    assert load(parts.store, "after").created_at == pytest.approx(now, abs=60)
+    assert load(services.store, "after").created_at == pytest.approx(now, abs=60)

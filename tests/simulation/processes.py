@@ -11,6 +11,7 @@ from jobs.domain.errors import ReportRefused, StorageError, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.domain.status import REPLAYABLE
+from jobs.store.rq_queue import QUEUE_KEY
 from receiver import webhook
 from receiver.api import submissions
 from receiver.job_actions import delete_job, replay_job
@@ -92,7 +93,7 @@ def _until_done(world: Any, request: Callable[[], object]) -> None:
 def worker(world: Any) -> None:
     """An RQ worker: each RQ job makes it process all that waits."""
     services = world.services()
-    dispatcher, queue = JobDispatcher(services), services.rq_queue.queue_key
+    dispatcher, queue = JobDispatcher(services), QUEUE_KEY
     while True:
         world.scheduler.wait(lambda: world.redis.data.get(queue.encode()))
         try:

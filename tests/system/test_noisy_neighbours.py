@@ -7,10 +7,10 @@ from functools import partial
 import pytest
 
 from jobs.domain.errors import TooManyWaiting
-from jobs.store.change_stream import Events
 from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
 from tests.harness import Client, Installation, RedisServer, wait_for
 from tests.harness.notifications import NEW, about
+from tests.harness.parts import services_over
 from tests.harness.waiting_jobs import fail
 from tests.harness.webhook_receiver import Hook
 
@@ -73,7 +73,7 @@ def test_a_key_with_any_number_of_streams_leaves_places_to_others(
     redis_server: RedisServer,
 ) -> None:
     with redis_server.client() as redis:
-        broker = Broker(Events(redis))
+        broker = Broker(services_over(redis).events)
         for _ in range(SUBSCRIBERS_MAX // 2):
             greedy = broker.subscribe(None, "greedy")
         with pytest.raises(TooManyWaiting):

@@ -20,7 +20,7 @@ from tests.harness.notifications import (
     notified,
     wait_for_event,
 )
-from tests.harness.parts import Parts
+from tests.harness.parts import services_over
 from tests.harness.third_party_clients import verified
 from tests.harness.webhook_receiver import Hook
 from worker.notifications.dispatcher import PER_HOST_THREADS
@@ -144,7 +144,7 @@ def test_a_receiver_that_says_it_is_gone_is_not_called_again(stack: Stack, hook:
     time.sleep(1.5)
     assert len(hook.calls) == 1
     with stack.installation.redis.client() as redis:
-        assert Parts.over(redis).metrics.totals().counts[Counter.NOTIFICATION_GIVEN_UP] >= 1
+        assert services_over(redis).metrics.totals().counts[Counter.NOTIFICATION_GIVEN_UP] >= 1
 
 
 @pytest.mark.parametrize("is_date", [False, True])
@@ -154,7 +154,7 @@ def test_a_receiver_may_say_when_to_come_again(stack: Stack, hook: Hook, *, is_d
     job_id = notified(stack, hook.url)
     wait_for_event(stack, job_id, "notification.retried")
     with stack.installation.redis.client() as redis:
-        store = Parts.over(redis).store
+        store = services_over(redis).store
         job = store.load(job_id)
         assert job and 500 < job.notifications.pending[0].at - store.now() <= 600
 

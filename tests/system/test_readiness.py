@@ -11,7 +11,7 @@ from receiver.checks import READINESS_MAX_AGE_SECONDS
 from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from tests.harness import Installation, Stack, wait_for
 from tests.harness.doctor_output import PROBES
-from tests.harness.parts import Parts
+from tests.harness.parts import services_over
 from tests.harness.stored_objects import a_file_in_place_of
 
 ANSWER_WITHIN_SECONDS = 15.0
@@ -34,13 +34,13 @@ def wrong_parts(installation: Installation) -> dict[str, str]:
 def silent_since(installation: Installation, process: str, seconds: float) -> None:
     """The process left its last sign of life so long ago."""
     with installation.redis.client() as redis:
-        redis.hset(HEARTBEATS, process, str(Parts.over(redis).store.now() - seconds))
+        redis.hset(HEARTBEATS, process, str(services_over(redis).store.now() - seconds))
 
 
 def ready_since(installation: Installation, job_id: str, seconds: float) -> None:
     """The job's URLs have been known for so long."""
     with installation.redis.client() as redis:
-        Parts.over(redis).store.update(
+        services_over(redis).store.update(
             job_id, lambda job, now: job and job.with_delivery(ready_at=now - seconds)
         )
 

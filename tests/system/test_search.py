@@ -16,7 +16,7 @@ from jobs.domain.status import Source
 from jobs.store.listing import JOBS_READ_MAX
 from jobs.store.search_conditions import Search
 from tests.harness import Client, Installation, assert_invariants, stock
-from tests.harness.parts import Parts
+from tests.harness.parts import services_over
 
 TIMEOUTS = Timeouts(callback_grace=60.0, give_up_after=3600.0)
 BEGAN = 1_700_000_000.0
@@ -84,7 +84,7 @@ def test_jobs_are_found_by_one_fact(
 
 def test_since_is_included_and_until_is_not(client: Client, installation: Installation) -> None:
     with installation.redis.client() as redis:
-        at = Parts.over(redis).store.load(ALL[10])
+        at = services_over(redis).store.load(ALL[10])
     assert at is not None
     # Down to the microsecond that a time can tell, never up beyond the job.
     micros = int(at.created_at * 1e6)
@@ -183,12 +183,12 @@ def job_of(n: int, **facts: Any) -> Job:
 
 def test_a_page_of_a_search_reads_a_bounded_number_of_jobs(redis: Redis) -> None:
     """Two conditions that many jobs match, but no job matches both."""
-    parts = Parts.over(redis)
+    services = services_over(redis)
     kinds: tuple[dict[str, Any], ...] = ({"source": Source.POLL}, {"model": "a"})
     stock.put_in(redis, (job_of(n, **kinds[n % 2]) for n in range(2 * (JOBS_READ_MAX + 600))))
     search, place, pages = Search(model="a", source=Source.POLL), None, 0
     while True:
-        page = parts.listing.page(search, 10, place)
+        page = services.listing.page(search, 10, place)
         pages, place = pages + 1, page.last
         assert page.jobs == []
         if place is None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from jobs.store.costs import cost_updates
-from tests.harness.parts import Parts
+from tests.harness.parts import services_over
 from tests.harness.screenshots import landscape
 from tests.harness.stack import Stack
 
@@ -72,7 +72,7 @@ def _submit(stack: Stack, path: str, body: dict[str, Any]) -> str:
 def book_past_costs(stack: Stack, job_id: str) -> None:
     """Book what jobs of the last month might have cost."""
     with stack.installation.redis.client() as client:
-        job = Parts.over(client).store.load(job_id)
+        job = services_over(client).store.load(job_id)
         assert job
         for days in range(1, 30):
             before = replace(job, created_at=job.created_at - days * DAY_SECONDS, cost=None)

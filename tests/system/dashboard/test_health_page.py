@@ -5,11 +5,9 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from jobs.config.quotas import ConcurrencyLimits
-from jobs.store.clock import Clock
-from jobs.store.submission_queue import SubmissionQueue
 from tests.harness import Stack, wait_for
 from tests.harness.chromium import Window
+from tests.harness.parts import services_over
 from tests.harness.visitor import Visitor, log_in, problems_seen
 
 NO_CREDITS = "BFL says that the credits are used up"
@@ -58,7 +56,7 @@ def test_the_job_with_the_least_life_left_is_named_first(stack: Stack, visitor: 
 def test_an_open_circuit_shows_its_reason_and_its_waiting_jobs(
     stack: Stack, visitor: Visitor, redis: Redis
 ) -> None:
-    submission_queue = SubmissionQueue(redis, Clock(redis), ConcurrencyLimits(), "workers", 1)
+    submission_queue = services_over(redis).submission_queue
     submission_queue.open_circuit("*", NO_CREDITS, 600)
     for _ in range(2):
         stack.client.submit("flux-dev", prompt="x")

@@ -11,7 +11,7 @@ from jobs.domain.job import Job
 from tests.harness import TestBucket, processes
 from tests.harness.images import encoded
 from tests.harness.invariants import assert_invariants
-from tests.harness.parts import Parts
+from tests.harness.parts import services_over
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
 from tests.harness.stack import Stack, stopped_stack, without_links
@@ -61,7 +61,7 @@ def time_passes(stack: Stack, task: Task) -> None:
         return job and job.with_thumbnails(due_at=now)
 
     with stack.installation.redis.client() as redis:
-        Parts.over(redis).store.update(task.id, now_due)
+        services_over(redis).store.update(task.id, now_due)
 
 
 def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(stack: Stack) -> None:

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from jobs.signing import idempotent_id
 from tests.harness import DEFAULTS, Stack
-from tests.harness.parts import Parts
+from tests.harness.parts import services_over
 
 DAY_SECONDS = 86400.0
 AT_ONCE = 8
@@ -21,7 +21,7 @@ def fresh_key() -> str:
 def age(env: Stack, job_id: str, key: str, seconds: float) -> str:
     """The job was made so long ago, on the day before; its id then."""
     with env.installation.redis.client() as redis:
-        store = Parts.over(redis).store
+        store = services_over(redis).store
         job, now = store.load(job_id), store.now()
         assert job is not None and store.delete(job)
         secret = SecretStr(DEFAULTS["SECRET_KEY"])

@@ -1,0 +1,57 @@
+"""Redis client of the stores: redis-py's, with errors and replies as the stores need them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from redis import Redis
+from redis.commands.core import Script
+
+from jobs.store import scripts
+from jobs.store.outages import unavailable
+from jobs.store.scripts import Command
+
+_ESSENTIAL_WRITES = scripts.read("essential_writes")
+
+
+class StoreClient:
+    """A client whose commands raise StoreUnavailable and never RedisError.
+
+    Replies are Any: redis-py's types leave open whether they are bytes.
+    """
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    def __getattr__(self, command: str) -> Any:
+        return unavailable()(getattr(self._redis, command))
+
+    def register_script(self, lua: str) -> Script:
+        return _Script(self._redis, lua)
+
+    @contextmanager
+    def pipeline(self) -> Iterator[Any]:
+        """Commands in one round trip; no transaction, which a full Redis refuses."""
+        with unavailable(), self._redis.pipeline(transaction=False) as pipe:
+            yield pipe
+
+    def key_pages(self, prefix: str, count: int) -> Iterator[list[str]]:
+        """The keys that begin so, page by page in no order; some may come twice."""
+        cursor: int | None = None
+        while cursor != 0:  # which comes with the last page
+            cursor, found = self.scan(cursor or 0, f"{prefix}*", count)
+            if found:
+                yield [key.decode() for key in found]
+
+    def write_essential(self, *commands: Command) -> None:
+        """Run commands in one step, which Redis takes although its memory is full.
+
+        For what frees memory in the end, and for what such work needs: its size must be bounded.
+        """
+        self.eval(_ESSENTIAL_WRITES, 0, *scripts.flat(commands))
+
+
+class _Script(Script):
+    @unavailable()
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return super().__call__(*args, **options)

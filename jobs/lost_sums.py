@@ -34,7 +34,7 @@ def restore(services: Services, *, dry_run: bool = False) -> int:
 
 
 def _of_rows(archive: Archive, now: float) -> Counter[Place]:
-    """What ended jobs spent in the present periods, day by day: a month can have millions."""
+    """Spending of ended jobs in the present periods, day by day: a month can have millions."""
     begins, sums = {period: period.begins_at(now) for period in Period}, Counter[Place]()
     day, hour = min(begins.values()), begins.pop(Period.HOUR)
     for _, key, cost, _ in archive.costs(hour, hour + 3600):

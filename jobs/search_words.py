@@ -25,7 +25,7 @@ _QUOTED = re.compile('["“”„]([^"“”„]*)["“”„]?')
 
 
 class _Letters(dict[int, str]):
-    """What stands for a character: itself in a word, nothing for an accent, else a space."""
+    """Stand-in for a character: itself in a word, nothing for an accent, else a space."""
 
     def __missing__(self, code: int) -> str:
         character, kind = chr(code), category(chr(code))
@@ -62,7 +62,7 @@ def _without_accents(text: str) -> str:
 
 @lru_cache(maxsize=64)  # of one list it is asked for each job
 def phrases(query: str) -> tuple[str, ...]:
-    """What must all be in a text, folded: words, and quoted ones in a row. Any query is valid."""
+    """All that a text must have, folded: words, and quoted ones in a row. Any query is valid."""
     quoted = (fold(found[1]) for found in _QUOTED.finditer(query))
     words = map(fold, _without_accents(_QUOTED.sub(" ", query)).split())
     return tuple(dict.fromkeys(filter(None, (*quoted, *words))))

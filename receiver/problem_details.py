@@ -52,7 +52,7 @@ def _product_error(error: FluxkeepError) -> Response:
 
 
 def detail_of(error: FluxkeepError) -> str:
-    """What is wrong and where, in sentences for people."""
+    """Sentences for people about what is wrong and where."""
     detail, default = str(error), errors.message_of(type(error))
     if isinstance(error, errors.StoreUnavailable | errors.StorageError) and detail != default:
         detail = f"{default} {as_sentence(detail)}"

@@ -32,7 +32,7 @@ _WITHOUT_PRICE = f"CASE WHEN cost IS NULL AND status IN ({_MADE}) THEN 1 ELSE 0 
 
 
 class Version(NamedTuple):
-    """What the sweep compares with a record."""
+    """Part of a row that the sweep compares with a record."""
 
     version: int
     status: str
@@ -70,7 +70,7 @@ class Archive:
         return self._select(f"jobs.id IN ({_marks(job_ids)})", job_ids) if job_ids else []
 
     def versions(self, job_ids: Sequence[str]) -> dict[str, Version]:
-        """What is known of these jobs."""
+        """All that is known of these jobs."""
         columns = "id, version, status, archived_at, key"
         sql = f"SELECT {columns} FROM jobs WHERE id IN ({_marks(job_ids)})"
         found = self._database.transact(lambda run: run(sql, job_ids)) if job_ids else []

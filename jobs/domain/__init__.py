@@ -1,1 +1,1 @@
-"""What a job is and how it changes: no clock, no network, no storage, no Redis."""
+"""A job and its changes: no clock, no network, no storage, no Redis."""

@@ -21,7 +21,7 @@ BAD_RECORD_SECONDS = 3600.0  # until a job is looked at again whose row cannot b
 
 
 class Known(NamedTuple):
-    """What Redis knows of a job; `deleted_at` is in microseconds, as versions are."""
+    """Knowledge of Redis about a job; `deleted_at` is in microseconds, as versions are."""
 
     record: bytes | None
     tombstone: str | None
@@ -54,7 +54,7 @@ class ArchiveMoves:
         self._reschedule_script = register(scripts.read("reschedule_archived"))
 
     def known_jobs(self, job_ids: Sequence[str]) -> dict[str, Known]:
-        """What Redis knows of these jobs at one moment."""
+        """All that Redis knows of these jobs at one moment."""
         arguments = [keys.RECORD_PREFIX, keys.TOMBSTONE_PREFIX, *job_ids]
         found = self._load_known(keys=[keys.DELETIONS], args=arguments) if job_ids else []
         return {

@@ -29,7 +29,7 @@ FAILED_LISTED_MAX = 100
 
 
 class Action(StrEnum):
-    """What is done to each job of a batch."""
+    """Action on each job of a batch."""
 
     DELETE = "delete"
     RESCUE = "rescue"

@@ -54,7 +54,7 @@ class Budgets:
         return [_view(one, now, *sums) for one, sums in zip(budgets, found, strict=True)]
 
     def left(self, key: str | None) -> float | None:
-        """What its jobs may still cost; None without a budget."""
+        """Credits that its jobs may still cost; None without a budget."""
         return min((one["left"] for one in self.views(key)), default=None)
 
     def price(self, model: str | None, values: Mapping[str, Any]) -> Price:
@@ -113,7 +113,7 @@ class Budgets:
         return after.with_submission(reserve=price, reserved_at=now)
 
     def limits(self, before: Job | None, after: Job, now: float) -> list[Any]:
-        """What the script checks: the new reserve, count, then sums and limit of each budget."""
+        """Arguments of the script: the new reserve, count, then sums and limit of each budget."""
         if not is_reserved_anew(before, after):
             return [0, 0]
         key = after.request.key or ""

@@ -44,7 +44,7 @@ class CommitOutcome(IntEnum):
 
 
 class Followers(NamedTuple):
-    """What follows a job's end: notifications of the operator's URLs, a row in the archive."""
+    """Followers of a job's end: notifications of the operator's URLs, a row in the archive."""
 
     owner: OwnerEvents = MappingProxyType({})
     archive: bool = False

@@ -97,7 +97,7 @@ def _life(key: str) -> int:
 
 
 def entries(job: Job) -> dict[Place, int]:
-    """What the books have of a job, by key and field: its caller may name key and model later."""
+    """Sums of a job in the books, by key and field: its caller may name key and model later."""
     day = f"{COSTS_PREFIX}{utc(job.created_at):%Y-%m-%d}"
     name = f"{job.model or ''}{_SEPARATOR}{job.request.key or ''}"
     booked = {

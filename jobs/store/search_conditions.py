@@ -125,7 +125,7 @@ class Search:
         return found
 
     def required_texts(self) -> tuple[bytes, ...]:
-        """What the JSON of each match has in it, in small letters, if all of it is ASCII."""
+        """Texts in the JSON of each match, in small letters, if all of it is ASCII."""
         words = search_words.phrases(self.words) if self.words is not None else ()
         texts = [word for phrase in words for word in phrase.split() if word.isascii()]
         texts += [] if self.seed is None else [str(self.seed)]

@@ -17,7 +17,7 @@ Fields = Mapping[str, InputField]
 
 
 def tiles(fields: Fields) -> dict[str, str]:
-    """What each ratio stands for, `1344x768` or itself; empty where BFL lists its own ratios."""
+    """Meaning of each ratio, `1344x768` or itself; empty where BFL lists its own ratios."""
     ratio = fields.get("aspect_ratio")
     if ratio:
         return {} if ratio.choices or ratio.kind is not Kind.TEXT else {one: one for one in RATIOS}

@@ -95,7 +95,7 @@ class JobCard:
 
     @property
     def facts(self) -> Iterator[tuple[str, Any]]:
-        """What made the picture, where it is known: what somebody would copy."""
+        """Input that made the picture, where it is known: what somebody would copy."""
         given = {**(self.record.request.public_input or {} if self.shows_input else {})}
         given |= self.record.result
         size = next((item.size for item in self.media if item.json["width"]), None)

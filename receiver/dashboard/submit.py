@@ -210,7 +210,7 @@ def _is_shown(name: str, field: InputField) -> bool:
 
 
 def _prices(models: Sequence[str], values: Mapping[str, Any]) -> dict[str, Price]:
-    """What such an input last cost with each model."""
+    """Prices that such an input last had with each model."""
     with suppress(errors.StoreUnavailable):
         return dict(zip(models, services().budgets.prices(models, values), strict=True))
     return dict.fromkeys(models, Price())

@@ -32,7 +32,7 @@ _SYLLABLES = [a + b for a in "bcdfghklmnprstvw" for b in "aeiou"]
 
 
 class Features(NamedTuple):
-    """What jobs are found by."""
+    """Words and facets by which jobs are found."""
 
     status: str
     model: str

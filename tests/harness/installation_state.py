@@ -1,4 +1,4 @@
-"""What an installation holds at one moment: its jobs in Redis, and its stored objects."""
+"""State of an installation at one moment: its jobs in Redis, and its stored objects."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from tests.harness.stored_objects import StoredObjects
 
 @dataclass(frozen=True)
 class State:
-    """What an installation holds at one moment."""
+    """State of an installation at one moment."""
 
     installation: Installation
     redis: Redis

@@ -192,7 +192,7 @@ def _parent() -> str | None:
 
 
 def _copied(installed: Path, directory: Path) -> Path:
-    """What a server needs of the wheel: 18 MB."""
+    """Files of the wheel that a server needs: 18 MB."""
     copy = directory / "programs"
     for part in COPIED:
         (copy / part).parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ BUNDLE = b"a draft bundle"
 
 
 def file_of(name: str) -> bytes:
-    """What a field takes, empty if it takes no file."""
+    """Kinds of file that a field takes, empty if none."""
     if "video" in name:
         return MP4
     if name == "draft_cache":

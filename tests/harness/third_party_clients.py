@@ -67,7 +67,7 @@ def verified(secret: str, headers: dict[str, str], body: str) -> dict[str, Any]:
 
 
 def _outcome(command: list[str], given: dict[str, Any]) -> dict[str, Any]:
-    """What a program answers to its input, both JSON."""
+    """Answer of a program to its input, both JSON."""
     done = subprocess.run(
         command,
         input=json.dumps(given),

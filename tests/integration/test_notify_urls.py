@@ -68,7 +68,7 @@ def dispatching(services: Services) -> Iterator[NotificationDispatcher]:
 
 
 def dispatch_until(services: Services, what: str, is_done: Callable[[], object]) -> None:
-    """What the sweep does, until this is so."""
+    """Turns of the sweep until this is so."""
     with dispatching(services) as dispatcher:
         wait_for(what, lambda: (dispatch_due(services, dispatcher), is_done())[1])
 

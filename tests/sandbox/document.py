@@ -93,7 +93,7 @@ class Document:
         return {tag: self._resolve({"$ref": reference}) for tag, reference in mapping.items()}
 
     def complaints(self, model: str, body: Mapping[str, Any]) -> list[Complaint]:
-        """What is wrong with a body: `detail` of a 422."""
+        """Faults of a body: `detail` of a 422."""
         mode, modes = "", self.modes(model)
         if mode not in modes:
             name = self._resolve(self._body(model))["discriminator"]["propertyName"]

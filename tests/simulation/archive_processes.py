@@ -220,7 +220,7 @@ def _page(
 
 
 class Seen:
-    """What was true when a client began to read; checked against what it was answered."""
+    """Truth when a client began to read; checked against what it was answered."""
 
     def __init__(self, world: Any) -> None:
         self._world = world

@@ -197,7 +197,7 @@ class ArchiveWorld(World):
                 self.violate(f"I33: that {came} came back was counted, booked or announced")
 
     def _numbers(self) -> str:
-        """What new jobs and visible changes add to."""
+        """Numbers that new jobs and visible changes add to."""
         data = sorted(self.redis.data.items())
         return repr([pair for pair in data if pair[0].startswith(_OF_NEW_JOBS)])
 

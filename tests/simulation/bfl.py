@@ -23,7 +23,7 @@ FAULT_WEIGHT = 5.0  # of BFL's faults, which have few occasions
 
 
 class Answer(NamedTuple):
-    """What BFL does with a submission; without a status it stays silent."""
+    """Plan of BFL for a submission; without a status it stays silent."""
 
     label: str
     status: int | None = None

@@ -1,4 +1,4 @@
-"""What is checked of a world: its jobs, their objects, and their rows."""
+"""Checks of a world: its jobs, their objects, and their rows."""
 
 from typing import Any
 

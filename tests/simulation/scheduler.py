@@ -174,7 +174,7 @@ class Scheduler:
 
     @property
     def local_now(self) -> float:
-        """What the clock of the process at work says, without a new fault."""
+        """Time on the clock of the process at work, without a new fault."""
         return self.now + (self._current.clock_error if self._current else 0.0)
 
     def clock(self) -> float:

@@ -26,7 +26,7 @@ SETTINGS = {"API_KEYS": ",".join([str(DEFAULTS["API_KEYS"]), *_ENTRIES])}
 
 
 class Conversation(NamedTuple):
-    """What an agent was answered before and after it knew its jobs; the tasks that BFL has."""
+    """Answers to an agent before and after it knew its jobs; the tasks that BFL has."""
 
     first: list[dict[str, Any]]
     second: list[dict[str, Any]]

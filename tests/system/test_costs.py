@@ -1,4 +1,4 @@
-"""What jobs cost: per day, model and key, in agreement with the books of the sandbox."""
+"""Costs of jobs: per day, model and key, in agreement with the books of the sandbox."""
 
 from collections.abc import Iterator
 from typing import Any

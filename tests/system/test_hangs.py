@@ -1,4 +1,4 @@
-"""What no time-out reaches, a hung disk, C code or RQ: the process exits and says why."""
+"""Hangs that no time-out reaches, of a disk, C code or RQ: the process exits and says why."""
 
 import subprocess
 import sys

@@ -18,7 +18,7 @@ SHELL_SECONDS = 120
 
 
 def typed(directory: Path, script: str) -> str:
-    """What a shell without settings prints for a script in this directory."""
+    """Output of a shell without settings for a script in this directory."""
     done = subprocess.run(
         ["/bin/sh", "-e", "-c", script],
         cwd=directory,

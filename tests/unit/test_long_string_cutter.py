@@ -42,7 +42,7 @@ def cuts_early(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def cut(open_file: OpenFile, body: bytes, size: int = 64 * 1024) -> dict[str, Any]:
-    """What arrives in pieces of this size."""
+    """Text that arrives in pieces of this size."""
     cutter = LongStringCutter(open_file)
     for at in range(0, len(body), size):
         cutter.feed(body[at : at + size])
@@ -50,7 +50,7 @@ def cut(open_file: OpenFile, body: bytes, size: int = 64 * 1024) -> dict[str, An
 
 
 def restored(staging: StagingDirectory, body: bytes, size: int) -> Any:
-    """What arrives in pieces of this size, as it is sent to BFL."""
+    """Text that arrives in pieces of this size, as it is sent to BFL."""
     with ExitStack() as files:
         values = cut(lambda: files.enter_context(staging.open("upload")), body, size)
         paths = {part: part.source for part in parts_in(values)}

@@ -1,4 +1,4 @@
-"""What is read of BFL's OpenAPI document, and documents that are none."""
+"""Reading BFL's OpenAPI document, and documents that are none."""
 
 import json
 from typing import Any

@@ -35,7 +35,7 @@ def job(n: int, day: int = 0, **changes: Any) -> Job:
 
 
 def book(archived: Archived, *jobs: Job) -> None:
-    """What Redis notes when a job's price becomes known."""
+    """The note of Redis when a job's price becomes known."""
     for one in jobs:
         before = replace(one, status=Status.SUBMITTED, cost=None)
         for command in cost_updates(before, one):

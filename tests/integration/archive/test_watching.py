@@ -1,4 +1,4 @@
-"""What an operator sees of the archive: checks, `/readyz`, numbers and metrics."""
+"""The archive as an operator sees it: checks, `/readyz`, numbers and metrics."""
 
 import os
 import subprocess

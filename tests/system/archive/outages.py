@@ -1,4 +1,4 @@
-"""What the tests of the archive do to a stack: evict its jobs, and to its database."""
+"""Evictions and outages of the database, for the tests of the archive."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a browser sends: a form as it opens, without a script, and a file that is pasted."""
+"""A form as a browser sends it: as it opens, without a script, and with a pasted file."""
 
 from html.parser import HTMLParser
 

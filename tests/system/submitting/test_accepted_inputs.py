@@ -1,4 +1,4 @@
-"""What is accepted lies in the storage before it is answered, and nothing else is left there."""
+"""Accepted files lie in the storage before the answer, and nothing else is left there."""
 
 import base64
 import json

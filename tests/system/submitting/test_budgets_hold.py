@@ -71,7 +71,7 @@ def kill_some(env: Stack) -> None:
 
 
 def books(env: Stack) -> dict[str, float]:
-    """What BFL has billed each key: a prompt begins with its name."""
+    """BFL's bill of each key: a prompt begins with its name."""
     found = dict.fromkeys(KEYS, 0.0)
     for task in env.sandbox.tasks():
         found[task.input["prompt"].split()[0]] += task.cost

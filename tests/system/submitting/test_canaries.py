@@ -43,7 +43,7 @@ def env(
 
 
 class Given:
-    """What a person gives: a canary in the prompt, in an image and in the metadata."""
+    """Input of a person: a canary in the prompt, in an image and in the metadata."""
 
     def __init__(self, env: Stack, *, is_long: bool) -> None:
         self.env, self.name = env, f"canary-{uuid.uuid4().hex}"

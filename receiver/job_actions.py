@@ -6,15 +6,7 @@ from typing import Any
 
 from jobs import batch_actions, delete_and_replay, sidecars
 from jobs.bfl import parsing
-from jobs.domain.errors import (
-    BadRequest,
-    Invalid,
-    StorageError,
-    StoreUnavailable,
-    UnknownBatch,
-    UnknownJob,
-    WrongStatus,
-)
+from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.job_validation import require_metadata
@@ -39,7 +31,7 @@ def replay_job(services: Services, job_id: str) -> Job:
     """Replay a job that failed, expired or was lost. Raises UnknownJob, WrongStatus."""
     replayed = delete_and_replay.replay(services, load_job(services, job_id))
     if replayed is None:
-        raise WrongStatus("only a job that failed, expired or was lost can be replayed")
+        raise errors.WrongStatus("only a job that failed, expired or was lost can be replayed")
     return replayed
 
 
@@ -58,9 +50,9 @@ def change_metadata(services: Services, job: Job, **changes: Any) -> None:
     try:
         change = services.catalog.change(job.id, merge)
     except ValueError as error:
-        raise Invalid([{"field": "metadata", "message": str(error)}]) from None
+        raise errors.Invalid([{"field": "metadata", "message": str(error)}]) from None
     if change.after is None:
-        raise UnknownJob
+        raise errors.UnknownJob
     if change.after.status is Status.STORED and change.written:
         update_sidecar(services, job.id)
 
@@ -69,7 +61,7 @@ def update_sidecar(services: Services, job_id: str) -> None:
     """A failure leaves a stale sidecar, which `repair` rewrites; the record is changed anyway."""
     try:
         sidecars.update(services.store, services.storage, job_id, run_in_thread)
-    except (StorageError, StoreUnavailable) as error:
+    except (errors.StorageError, errors.StoreUnavailable) as error:
         log.warning("job %s: its sidecar is stale: %s", job_id, error)
 
 
@@ -99,7 +91,7 @@ def begin_batch(services: Services, action: Action, search: Search, count: int |
     the second one. Raises BadRequest without a filter, CountChanged, TooManyJobs, QueueFull.
     """
     if replace(search, until=None) == Search():
-        raise BadRequest("give at least one filter besides `until`: all jobs would match")
+        raise errors.BadRequest("give at least one filter besides `until`: all jobs would match")
     return batch_actions.begin(services, action, visible(search), count, current_key_name())
 
 
@@ -110,5 +102,5 @@ def load_batch(services: Services, batch_id: str) -> Batch:
     """
     batch = services.batches.get(batch_id)
     if batch is None or owner() not in (None, batch.key):
-        raise UnknownBatch
+        raise errors.UnknownBatch
     return batch

@@ -10,13 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 from jobs import batch_actions, delete_and_replay
-from jobs.domain.errors import (
-    ArchiveUnavailable,
-    FluxkeepError,
-    StorageError,
-    StoreUnavailable,
-    UnknownJob,
-)
+from jobs.domain import errors
 from jobs.services import Services
 from jobs.store.batch_actions import Action, Batch, FailedJob, count_done
 
@@ -48,7 +42,7 @@ def _advance(services: Services, batch: Batch) -> bool:
     try:
         page = services.catalog.page(batch.search, PAGE, batch.position)
         failed = _act(services, batch, [job.id for job in page.jobs])
-    except (ArchiveUnavailable, StorageError) as error:
+    except (errors.ArchiveUnavailable, errors.StorageError) as error:
         log.warning("batch %s waits: %s", batch.id, error)
         services.batches.wait(batch, str(error))
         return False
@@ -64,12 +58,12 @@ def _act(services: Services, batch: Batch, job_ids: Iterable[str]) -> list[Faile
             break
         try:
             _act_on(services, batch, job_id)
-        except StoreUnavailable:
+        except errors.StoreUnavailable:
             raise
-        except StorageError as error:
+        except errors.StorageError as error:
             services.storage.probe(PROBE_BYTES)  # is it this job's object, or all of them?
             failed.append(FailedJob(job_id, str(error)))
-        except FluxkeepError as error:
+        except errors.FluxkeepError as error:
             failed.append(FailedJob(job_id, str(error)))
         except Exception as error:  # noqa: BLE001 - it concerns this job alone
             # Its text is not logged: it may hold secrets.
@@ -87,5 +81,5 @@ def _act_on(services: Services, batch: Batch, job_id: str) -> None:
         when = partial(batch_actions.includes, batch)
         delete_and_replay.replay(services, job, count_done(batch.id), when)
         return
-    with suppress(UnknownJob):
+    with suppress(errors.UnknownJob):
         delete_and_replay.delete(services, job, count_done(batch.id))

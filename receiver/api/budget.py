@@ -25,7 +25,7 @@ class KeyBudgets(TypedDict):
 @blueprint.get("")
 @EndpointSpec(scope="read", responses={200: KeyBudgets})
 def get_budget() -> KeyBudgets:
-    """What this key may still spend. An empty list without a budget."""
+    """Budgets of this key, and what is left of them. An empty list without a budget."""
     return key_budgets(services())
 
 

@@ -13,13 +13,7 @@ from jobs.domain.job_record import Submission
 from jobs.services import Services
 from jobs.views import JobView
 from receiver import input_body
-from receiver.api.submissions import (
-    BUDGET_ERRORS,
-    OverBudgetChoice,
-    Region,
-    SubmissionBody,
-    enqueue_request,
-)
+from receiver.api import submissions
 from receiver.blocking_calls import run_in_thread
 from receiver.context import services
 from receiver.job_actions import load_job
@@ -40,8 +34,8 @@ class RepeatBody(BaseModel):
     ] = {}
     metadata: Metadata = None
     notify_url: NotifyUrl = None
-    region: Region = None
-    over_budget: OverBudgetChoice = "refuse"
+    region: submissions.Region = None
+    over_budget: submissions.OverBudgetChoice = "refuse"
 
 
 @blueprint.post("/<job_id>/repeats")
@@ -52,7 +46,7 @@ class RepeatBody(BaseModel):
     is_body_required=False,
     responses={202: JobView},
     errors=(
-        *BUDGET_ERRORS,
+        *submissions.BUDGET_ERRORS,
         errors.UnknownJob,
         errors.InputNotKept,
         errors.QueueFull,
@@ -66,8 +60,8 @@ def repeat_job(job_id: str) -> ResponseReturnValue:
         original = load_job(services(), job_id)
         changes = {**body.model_dump(exclude={"input"}), "input": body.input}
         fields = repeat_fields(services(), original, changes)
-        submission = validate_with_input(SubmissionBody, fields)
-        job = enqueue_request(
+        submission = validate_with_input(submissions.SubmissionBody, fields)
+        job = submissions.enqueue_request(
             services(), submission, Submission(), received.digest, repeats=original.id
         )
     return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}

@@ -93,7 +93,7 @@ class SubmissionQuery(Query):
 
 
 class PriceView(TypedDict):
-    """What a submission would cost, in credits."""
+    """Price of a submission, in credits."""
 
     price: Annotated[float | None, Field(description="the last one that BFL named; null: none yet")]
     known: Annotated[
@@ -123,7 +123,7 @@ def submit_job() -> ResponseReturnValue:
 
 
 def price_view(services: Services, body: SubmissionBody) -> PriceView:
-    """What a submission of this request's key would cost. Raises what `enqueue` does."""
+    """Price of a submission of this request's key. Raises what `enqueue` does."""
     _require_region(services, body.region)
     drafts.find(services, body.input, is_visible)
     packed = kept_inputs.pack(body.input, services.settings.max_input_bytes)

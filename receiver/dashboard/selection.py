@@ -18,18 +18,12 @@ from jobs.config.api_keys import Scope
 from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.store.batch_actions import Action
+from receiver import job_actions
 from receiver.api.downloads import matching, zip_response
 from receiver.context import services
 from receiver.dashboard import form_body
 from receiver.dashboard.access import local_path, requires_scope
 from receiver.dashboard.gallery import GalleryQuery
-from receiver.job_actions import (
-    begin_batch,
-    change_metadata,
-    delete_job,
-    load_job,
-    replay_job,
-)
 
 SCOPES: Mapping[str, Scope] = {
     "download": "read",
@@ -85,7 +79,7 @@ def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
         given = fields.get("count", "")
         count = int(given) if re.fullmatch("[0-9]{1,9}", given, re.ASCII) else None
         try:
-            batch = begin_batch(services(), Action(action), search, count)
+            batch = job_actions.begin_batch(services(), Action(action), search, count)
         except errors.CountRequired as question:
             return _question(action, question.count, until=question.until)
         flash(f"{_jobs(batch.total)} will be {DONE[action]}: the page Health says how far it is.")
@@ -106,7 +100,7 @@ def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
 def _known(ids: Iterable[str]) -> Iterator[Job]:
     for job_id in ids:
         with suppress(errors.UnknownJob):
-            yield load_job(services(), job_id)
+            yield job_actions.load_job(services(), job_id)
 
 
 def _act_on_each(action: str, ids: Iterable[str]) -> None:
@@ -118,7 +112,7 @@ def _act_on_each(action: str, ids: Iterable[str]) -> None:
             reasons["it takes too long: select them again"] = None
             break
         try:
-            _act_on(action, load_job(services(), job_id))
+            _act_on(action, job_actions.load_job(services(), job_id))
             done += 1
         except (errors.UnknownJob, errors.WrongStatus, errors.OtherKey, errors.Invalid) as error:
             reasons[str(error)] = None
@@ -128,11 +122,11 @@ def _act_on_each(action: str, ids: Iterable[str]) -> None:
 
 def _act_on(action: str, job: Job) -> None:
     if action == "delete":
-        delete_job(services(), job)
+        job_actions.delete_job(services(), job)
     elif action == "rescue":
-        replay_job(services(), job.id)
+        job_actions.replay_job(services(), job.id)
     else:
-        change_metadata(services(), job, starred=True if action == "star" else None)
+        job_actions.change_metadata(services(), job, starred=True if action == "star" else None)
 
 
 def _question(action: str, count: int, ids: Iterable[str] = (), until: float | None = None) -> str:

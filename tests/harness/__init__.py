@@ -13,29 +13,3 @@ from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import RcloneServer, S3Server, TestBucket
 from tests.harness.stack import Stack, running_stack, stopped_stack, without_links
 from tests.harness.tcp_proxy import TcpProxy
-
-__all__ = [
-    "DEFAULTS",
-    "KEYS",
-    "SLOWEST",
-    "WEBHOOK_SECRET",
-    "Client",
-    "CommandLine",
-    "Installation",
-    "PostgresServer",
-    "Process",
-    "RcloneServer",
-    "RedisServer",
-    "S3Server",
-    "Stack",
-    "TcpProxy",
-    "TestBucket",
-    "all_jobs",
-    "assert_invariants",
-    "free_port",
-    "running_stack",
-    "stopped_stack",
-    "wait_for",
-    "wait_for_none",
-    "without_links",
-]

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from redis import Redis
 
 from jobs.domain.job import Job
-from jobs.store import codec
-from jobs.store.keys import (
-    RECORD_PREFIX,
-)
+from jobs.store import codec, keys
 from tests.harness.installation import Installation
 from tests.harness.stored_objects import StoredObjects
 
@@ -29,8 +26,8 @@ class State:
 
 
 def all_jobs(redis: Redis) -> list[Job]:
-    keys = list(redis.scan_iter(f"{RECORD_PREFIX}*"))
-    found = redis.mget(keys) if keys else []
+    names = list(redis.scan_iter(f"{keys.RECORD_PREFIX}*"))
+    found = redis.mget(names) if names else []
     return [codec.decode(record) for record in found if isinstance(record, bytes)]
 
 

@@ -11,20 +11,7 @@ from redis import Redis
 
 from jobs.domain.job import LEASE_SECONDS, Job
 from jobs.domain.status import Status
-from jobs.store.keys import (
-    BY,
-    DUE,
-    ENDED,
-    ENDED_MEDIA,
-    NOTIFICATIONS,
-    PENDING_POLLS,
-    PENDING_RESCUES,
-    QUEUE_PREFIX,
-    QUEUES,
-    STATUS_PREFIX,
-    TASK_PREFIX,
-    THUMBNAILS,
-)
+from jobs.store import keys
 from tests.harness import object_checks
 from tests.harness.installation import Installation
 from tests.harness.installation_state import State, all_jobs, members, text
@@ -62,7 +49,7 @@ def _read(installation: Installation, idle: bool) -> tuple[list[Job], list[str]]
 def awaiting_thumbnails(installation: Installation) -> list[str]:
     """Ids of the jobs whose thumbnails are still to be made."""
     with installation.redis.client() as redis:
-        return sorted(members(redis, THUMBNAILS))
+        return sorted(members(redis, keys.THUMBNAILS))
 
 
 # Records and indexes.
@@ -70,11 +57,11 @@ def awaiting_thumbnails(installation: Installation) -> list[str]:
 
 def _unfinished_jobs(state: State) -> Iterator[str]:
     unfinished = {job.id for job in state.jobs if not job.status.terminal}
-    yield from _differences("I3: due", unfinished, members(state.redis, DUE))
+    yield from _differences("I3: due", unfinished, members(state.redis, keys.DUE))
 
 
 def _pending_work(state: State) -> Iterator[str]:
-    for key, is_rescue in ((PENDING_RESCUES, True), (PENDING_POLLS, False)):
+    for key, is_rescue in ((keys.PENDING_RESCUES, True), (keys.PENDING_POLLS, False)):
         wanted = {
             job.id
             for job in state.jobs
@@ -88,12 +75,12 @@ def _lists_of_jobs(state: State) -> Iterator[str]:
     ended = {job.id for job in state.jobs if job.status.terminal}
     with_media = {job.id for job in state.jobs if job.id in ended and job.object_keys}
     lists = {
-        THUMBNAILS: {job.id for job in state.jobs if job.thumbnails.due_at},
-        ENDED_MEDIA: with_media,
-        ENDED: ended - with_media,
-        NOTIFICATIONS: {job.id for job in state.jobs if job.notifications.pending},
+        keys.THUMBNAILS: {job.id for job in state.jobs if job.thumbnails.due_at},
+        keys.ENDED_MEDIA: with_media,
+        keys.ENDED: ended - with_media,
+        keys.NOTIFICATIONS: {job.id for job in state.jobs if job.notifications.pending},
         **{
-            STATUS_PREFIX + status: {job.id for job in state.jobs if job.status is status}
+            keys.STATUS_PREFIX + status: {job.id for job in state.jobs if job.status is status}
             for status in Status
         },
     }
@@ -105,8 +92,8 @@ def _queues_and_slots(state: State) -> Iterator[str]:
     found, wanted = queues_in_redis(state.redis), queues_of_records(state.jobs)
     for key in sorted(found.keys() | wanted.keys()):
         yield from _differences(f"I14: {key}", {*wanted.get(key, ())}, {*found.get(key, ())})
-    named = {text(name) for name in state.redis.smembers(QUEUES)}
-    queues = {key for key in found if key.startswith(QUEUE_PREFIX)}
+    named = {text(name) for name in state.redis.smembers(keys.QUEUES)}
+    queues = {key for key in found if key.startswith(keys.QUEUE_PREFIX)}
     yield from (f"I2: {key} is not among the queues" for key in sorted(queues - named))
 
 
@@ -116,10 +103,10 @@ def _search_indexes(state: State) -> Iterator[str]:
         of_key = job.request.key and f"{job.request.key}:{job.status}"
         for kind, value in (("model", job.model), ("source", job.source), ("key", of_key)):
             if value:
-                wanted.setdefault(f"{BY}{kind}:{value}", set()).add(job.id)
-    keys = [text(key) for key in state.redis.scan_iter(f"{BY}*")]
-    found = {key: members(state.redis, key) for key in keys}
-    kinds = tuple(f"{BY}{kind}:" for kind in ("model", "source", "key"))
+                wanted.setdefault(f"{keys.BY}{kind}:{value}", set()).add(job.id)
+    names = [text(key) for key in state.redis.scan_iter(f"{keys.BY}*")]
+    found = {key: members(state.redis, key) for key in names}
+    kinds = tuple(f"{keys.BY}{kind}:" for kind in ("model", "source", "key"))
     single = {key: ids for key, ids in found.items() if key.startswith(kinds)}
     for key in sorted(single.keys() | wanted.keys()):
         yield from _differences(f"I2: {key}", wanted.get(key, set()), single.get(key, set()))
@@ -130,10 +117,10 @@ def _search_indexes(state: State) -> Iterator[str]:
 
 def _task_ids(state: State) -> Iterator[str]:
     """BFL's id of a task leads to the one job that has it."""
-    own = {TASK_PREFIX + name: job.id for job in state.jobs for name in {job.task_id} if name}
-    own = {key: job_id for key, job_id in own.items() if key != TASK_PREFIX + job_id}
-    keys = [text(key) for key in state.redis.scan_iter(f"{TASK_PREFIX}*")]
-    found = {key: text(state.redis.get(key)) for key in keys}
+    own = {keys.TASK_PREFIX + name: job.id for job in state.jobs for name in {job.task_id} if name}
+    own = {key: job_id for key, job_id in own.items() if key != keys.TASK_PREFIX + job_id}
+    names = [text(key) for key in state.redis.scan_iter(f"{keys.TASK_PREFIX}*")]
+    found = {key: text(state.redis.get(key)) for key in names}
     yield from (
         f"I16: {key} should lead to {own.get(key)}"
         for key in own.keys() | found.keys()

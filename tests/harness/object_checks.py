@@ -9,11 +9,7 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.status import Status
 from jobs.storage.layout import ObjectKind, companion_keys, job_id_of, kind_of
-from jobs.store.keys import (
-    INPUT_NOTES,
-    ORPHANS,
-    SUPERSEDED,
-)
+from jobs.store import keys
 from tests.harness.installation_state import State, members
 
 STAGED_SECONDS = 60.0
@@ -26,8 +22,8 @@ def inputs(state: State) -> Iterator[str]:
     """
     sizes = {key: size for key, size in state.sizes.items() if _is_input(key)}
     named = {file.key: file.bytes for job in state.jobs for file in job.request.input_files}
-    noted = {word for note in members(state.redis, INPUT_NOTES) for word in note.split(" ")}
-    orphans = members(state.redis, ORPHANS)
+    noted = {word for note in members(state.redis, keys.INPUT_NOTES) for word in note.split(" ")}
+    orphans = members(state.redis, keys.ORPHANS)
     for key in sizes.keys() - named.keys() - noted - orphans:
         yield f"I23: no record names {key}"
     for key in named.keys() - noted:
@@ -75,10 +71,10 @@ def _sidecar(state: State, job: Job, kept: MediaFile) -> Iterator[str]:
 def objects_of_no_job(state: State) -> Iterator[str]:
     recorded = {kept.key for job in state.jobs for kept in job.present_media}
     recorded |= {key for key in state.sizes if _is_input(key)}
-    recorded |= members(state.redis, ORPHANS)
+    recorded |= members(state.redis, keys.ORPHANS)
     recorded |= {companion for key in recorded for companion in companion_keys(key)}
     under_way = {job.id for job in state.jobs if not job.status.terminal}
-    under_way |= members(state.redis, SUPERSEDED)
+    under_way |= members(state.redis, keys.SUPERSEDED)
     for key in state.sizes:
         # A worker may have published it and not said so yet, or have died in between.
         if job_id_of(key) not in under_way and key not in recorded:

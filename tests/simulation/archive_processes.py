@@ -10,13 +10,7 @@ from pydantic import SecretStr
 from redis.exceptions import RedisError
 
 from jobs.config.api_keys import ApiKey
-from jobs.domain.errors import (
-    ReportRefused,
-    StorageError,
-    StoreUnavailable,
-    UnknownJob,
-    WrongStatus,
-)
+from jobs.domain import errors
 from jobs.domain.status import Status
 from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
@@ -52,7 +46,7 @@ def archiver(world: Any) -> None:
         world.passes += 1
         try:
             archiving.run_pass()
-        except (RedisError, StoreUnavailable):
+        except (RedisError, errors.StoreUnavailable):
             world.scheduler.sleep(AWAY_SECONDS)
         finally:
             world.passes -= 1
@@ -66,7 +60,7 @@ def sweeper(world: Any) -> None:
     while True:
         world.scheduler.wait(lambda: world.redis.data.keys() & {_DUE, _SUPERSEDED})
         pause = AWAY_SECONDS
-        with suppress(RedisError, StoreUnavailable, StorageError):
+        with suppress(RedisError, errors.StoreUnavailable, errors.StorageError):
             sweep(services)
             published_objects.delete_left_objects(services)
             pause = _until_due(world, _DUE, 2.0, 60.0)
@@ -87,7 +81,7 @@ def caller(world: Any, task: Task, n: int) -> None:
     if n:
         world.scheduler.sleep(LATE_CALLBACKS[world.choose(len(LATE_CALLBACKS))])
     for _ in range(TRIES):
-        with suppress(StoreUnavailable):
+        with suppress(errors.StoreUnavailable):
             before = world.epochs[task.job_id]
             if world.is_redis_older:  # accepted: Redis may have lost the tombstone
                 return
@@ -140,7 +134,7 @@ def edit_job(world: Any, job_id: str) -> None:
     world.last_edit += 1
     if world.is_redis_older and job_id not in world.readable:
         return
-    with world.announcement(job_id), suppress(WrongStatus):
+    with world.announcement(job_id), suppress(errors.WrongStatus):
         until_done(world, partial(_put, world, job_id, world.last_edit))
 
 
@@ -151,7 +145,7 @@ def replayer(world: Any) -> None:
         world.pause()
         job_id = world.choose_job()
         world.replayed.add(job_id)
-        with suppress(UnknownJob, WrongStatus, ReportRefused):
+        with suppress(errors.UnknownJob, errors.WrongStatus, errors.ReportRefused):
             until_done(world, partial(replay_job, services, job_id))
 
 
@@ -163,7 +157,7 @@ def deleter(world: Any) -> None:
         if not world.choose(2):
             continue
         job_id = world.choose_job()
-        with world.deletion(job_id), suppress(UnknownJob):
+        with world.deletion(job_id), suppress(errors.UnknownJob):
             until_done(world, partial(delete_or_erase, services, job_id))
 
 
@@ -174,7 +168,7 @@ def reader(world: Any) -> None:
         world.pause()
         job_id = world.choose_job()
         seen = Seen(world)
-        with suppress(StoreUnavailable):
+        with suppress(errors.StoreUnavailable):
             if world.choose(2):
                 job = services.catalog.load_many([job_id]).get(job_id)
             else:
@@ -208,7 +202,7 @@ def _page(
         page_seen = Seen(world)
         try:
             page = services.catalog.page(search, PAGE, position)
-        except StoreUnavailable:
+        except errors.StoreUnavailable:
             world.scheduler.sleep(HOUR)
             continue
         for job in page.jobs:
@@ -270,7 +264,7 @@ def until_done(world: Any, request: Callable[[], object]) -> None:
     for _ in range(TRIES):
         try:
             request()
-        except (StoreUnavailable, StorageError):
+        except (errors.StoreUnavailable, errors.StorageError):
             world.scheduler.sleep(HOUR)
         else:
             return

@@ -17,15 +17,8 @@ from jobs.domain.status import REPLAYABLE
 from jobs.services import Services
 from jobs.store.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
 from tests.harness.submission_queue import Queues, queues_of_records
-from tests.simulation import checks, processes
+from tests.simulation import boundaries, checks, processes
 from tests.simulation.bfl import Bfl, SimulatedBflClient, Task
-from tests.simulation.boundaries import (
-    SteppedStorage,
-    decode,
-    load_test_settings,
-    simulated_download,
-    simulated_time,
-)
 from tests.simulation.connection import client
 from tests.simulation.faults import Faults
 from tests.simulation.redis_data import ReplyError
@@ -63,7 +56,7 @@ class World:
         faults = {"kill": f.kills, "stall": f.stalls, **dict.fromkeys(CLOCK_FAULTS, f.clocks)}
         self.scheduler = Scheduler(self.chooser, START, faults)
         self.redis = RedisModel(START, flaws=self.flaws)
-        self.media = services.build_storage(load_test_settings())
+        self.media = services.build_storage(boundaries.load_test_settings())
         self.bfl = Bfl(self)
         self.bfl_faults = f.bfl
         self.job_ids = [f"job-{n}" for n, _ in enumerate(self.models)] or ["task-1"]
@@ -84,14 +77,14 @@ class World:
     # Parts of one process.
 
     def settings(self) -> Settings:
-        return load_test_settings()
+        return boundaries.load_test_settings()
 
     def services(self) -> Services:
         """The real services of a process, its connections leading to the models."""
         redis = client(self.redis, self._before)
         built = services.Services(self.settings(), redis)
         replaced: Any = built
-        replaced.storage = SteppedStorage(self, self.media)
+        replaced.storage = boundaries.SteppedStorage(self, self.media)
         replaced.bfl_clients = {None: SimulatedBflClient(self.bfl)}
         return built
 
@@ -195,14 +188,14 @@ class World:
         """All jobs on record."""
         for key, value in list(self.redis.data.items()):
             if key.startswith(b"fluxkeep:job:"):
-                yield decode(value)
+                yield boundaries.decode(value)
 
     # The run.
 
     def run(self) -> Outcome:
         """Let everything happen until long after each job's deadline; check what is left."""
         random.seed(1)
-        with simulated_time(self.scheduler), simulated_download(self.bfl):
+        with boundaries.simulated_time(self.scheduler), boundaries.simulated_download(self.bfl):
             self._start()
             self.scheduler.run(self.ends_at, self._is_over)
         self._observe()

@@ -9,18 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Client, Installation, RedisServer, TcpProxy, wait_for
-from tests.harness.waiting_jobs import (
-    CLIENTS,
-    SETTLED_SECONDS,
-    LongPollClients,
-    SteadyCallbacks,
-    emptied,
-    fail,
-    open_files,
-    put_jobs,
-    redis_connections,
-)
+from tests.harness import Client, Installation, RedisServer, TcpProxy, wait_for, waiting_jobs
 
 SOON_SECONDS = 20.0  # far less than is waited for, on a slow machine too
 CONNECTIONS_MAX = 10  # of a whole web process: what small hosted Redis plans allow
@@ -33,7 +22,7 @@ def redis_server(module_redis: RedisServer) -> RedisServer:
 
 @pytest.fixture
 def installation(module_installation: Installation) -> Installation:
-    return emptied(module_installation)
+    return waiting_jobs.emptied(module_installation)
 
 
 @pytest.fixture
@@ -43,7 +32,7 @@ def wire(redis_server: RedisServer) -> Iterator[TcpProxy]:
 
 
 def later(seconds: float, client: Client, job_id: str) -> None:
-    timer = threading.Timer(seconds, fail, (client, job_id))
+    timer = threading.Timer(seconds, waiting_jobs.fail, (client, job_id))
     timer.daemon = True
     timer.start()
 
@@ -63,7 +52,7 @@ def test_the_answer_comes_when_the_job_ends(client: Client) -> None:
 
 def test_a_job_that_has_ended_is_answered_at_once(client: Client) -> None:
     client.put_job("job")
-    fail(client, "job")
+    waiting_jobs.fail(client, "job")
     seconds, answer = timed(client, "job", 30)
     assert answer.json() == client.job("job") and seconds < SOON_SECONDS
 
@@ -107,13 +96,17 @@ def test_hundreds_wait_at_once_and_callbacks_do_not_notice(
     client: Client, installation: Installation
 ) -> None:
     """Each receives its response within a second after its job's end."""
-    names = put_jobs(client, CLIENTS)
+    names = waiting_jobs.put_jobs(client, waiting_jobs.CLIENTS)
     paths = {name: f"/api/jobs/{name}?wait=60" for name in names}
-    with LongPollClients(installation) as clients:
+    with waiting_jobs.LongPollClients(installation) as clients:
         clients.ask(paths.values())
-        wait_for("all are waiting", lambda: open_files(installation) > CLIENTS, 30)
-        time.sleep(SETTLED_SECONDS)
-        calling = SteadyCallbacks(client, names)
+        wait_for(
+            "all are waiting",
+            lambda: waiting_jobs.open_files(installation) > waiting_jobs.CLIENTS,
+            30,
+        )
+        time.sleep(waiting_jobs.SETTLED_SECONDS)
+        calling = waiting_jobs.SteadyCallbacks(client, names)
         clients.gather(60)
         calling.join()
         ended, callbacks = calling.ended, calling.seconds
@@ -123,19 +116,19 @@ def test_hundreds_wait_at_once_and_callbacks_do_not_notice(
     # A machine that is busy with other things may pause us: the benchmark has no such allowance.
     assert median(late) < 1.0 + 10 * median(callbacks), sorted(late)[-10:]
     assert max(late) < 2 * SOON_SECONDS and max(callbacks) < SOON_SECONDS
-    assert redis_connections(installation) <= CONNECTIONS_MAX
+    assert waiting_jobs.redis_connections(installation) <= CONNECTIONS_MAX
 
 
 def test_a_web_process_that_stops_answers_its_long_polls(
     client: Client, installation: Installation
 ) -> None:
     installation.kill("web")  # no connection of an earlier test is counted
-    emptied(installation)
-    names = put_jobs(client, 40)
-    before = open_files(installation)
-    with LongPollClients(installation) as clients:
+    waiting_jobs.emptied(installation)
+    names = waiting_jobs.put_jobs(client, 40)
+    before = waiting_jobs.open_files(installation)
+    with waiting_jobs.LongPollClients(installation) as clients:
         clients.ask(f"/api/jobs/{name}?wait=60" for name in names)
-        wait_for("all are there", lambda: open_files(installation) >= before + 40)
+        wait_for("all are there", lambda: waiting_jobs.open_files(installation) >= before + 40)
         time.sleep(1)
         began = time.monotonic()
         installation.stop("web")
@@ -155,12 +148,12 @@ def test_a_wait_sees_an_end_that_came_while_the_wire_to_redis_was_cut(
     near, far = own.client(url=own.urls[0]), own.client(url=own.urls[1])
     near.put_job("outage")
     with ThreadPoolExecutor(1) as pool:
-        before = open_files(own)
+        before = waiting_jobs.open_files(own)
         answer = pool.submit(timed, own.client(url=own.urls[0]), "outage", 30)
-        wait_for("it is there", lambda: open_files(own) > before)
+        wait_for("it is there", lambda: waiting_jobs.open_files(own) > before)
         time.sleep(1.5)
         wire.refuse()
-        fail(far, "outage")
+        waiting_jobs.fail(far, "outage")
         time.sleep(1)
         wire.pass_on()
         seconds, response = answer.result(40)
@@ -174,9 +167,9 @@ def test_without_redis_a_wait_ends_in_time_with_503(
     own = stopped_installation
     own.start("web", REDIS_URL=redis_server.url_through(wire.port))
     own.client().put_job(fault)
-    with LongPollClients(own) as clients:
+    with waiting_jobs.LongPollClients(own) as clients:
         clients.ask(f"/api/jobs/{fault}?wait=8.{n:03}" for n in range(100))
-        wait_for("all are waiting", lambda: open_files(own) > 100)
+        wait_for("all are waiting", lambda: waiting_jobs.open_files(own) > 100)
         time.sleep(1)
         began = time.monotonic()
         getattr(wire, fault)()

@@ -10,13 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from jobs.domain.errors import (
-    MediaTooLarge,
-    NotMedia,
-    StorageError,
-    TransferFailed,
-    UrlExpired,
-)
+from jobs.domain import errors
 from tests.harness.delivery_host import JPEG, MEBIBYTE, DeliveryHost, chunked, md5
 from tests.sandbox.formats import MP4, WEBP
 from tests.sandbox.gradient import gradient
@@ -68,49 +62,49 @@ def test_a_chunked_body_is_put_together(host: DeliveryHost, first: int) -> None:
 @pytest.mark.parametrize("missing", [1, 1000, len(JPEG) - 8, len(JPEG) - 3])
 def test_a_short_body_is_a_failed_transfer(host: DeliveryHost, missing: int) -> None:
     host.serves(JPEG[:-missing], Content_Length=len(JPEG))
-    host.fails(TransferFailed)
+    host.fails(errors.TransferFailed)
     host.serves(JPEG, Content_Length=len(JPEG) + missing)  # although its format is complete
-    host.fails(TransferFailed)
+    host.fails(errors.TransferFailed)
 
 
 @pytest.mark.parametrize("missing", [1, 1000, len(JPEG) - 8, len(JPEG)])
 def test_a_body_that_ends_in_silence_is_a_failed_transfer(host: DeliveryHost, missing: int) -> None:
     host.serves(JPEG[: len(JPEG) - missing], Content_Length=None)
-    host.fails(TransferFailed, "breaks off")
+    host.fails(errors.TransferFailed, "breaks off")
 
 
 def test_a_chunked_body_that_breaks_off_is_a_failed_transfer(host: DeliveryHost) -> None:
     for body in (chunked(JPEG[:5000]), chunked(JPEG)[:5000], chunked(JPEG[:5000]) + b"zz\r\n"):
         host.serves(body, Content_Length=None, Transfer_Encoding="chunked")
-        host.fails(TransferFailed)
+        host.fails(errors.TransferFailed)
         host.path.unlink(missing_ok=True)
 
 
 def test_bytes_that_do_not_match_their_md5_are_a_failed_transfer(host: DeliveryHost) -> None:
     for wrong in (md5(b"other"), "", "not base64", md5(JPEG).lower()):
         host.serves(JPEG, Content_MD5=wrong)
-        host.fails(TransferFailed, "Content-MD5")
+        host.fails(errors.TransferFailed, "Content-MD5")
         host.path.unlink()
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
 def test_an_encoded_body_is_a_failed_transfer(host: DeliveryHost, encoding: str) -> None:
     host.serves(JPEG, Content_Encoding=encoding)
-    host.fails(TransferFailed, "encoded")
+    host.fails(errors.TransferFailed, "encoded")
     assert not host.path.exists()
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 400, 408, 429, 500, 502, 503, 504])
 def test_an_answer_that_is_no_verdict_is_a_failed_transfer(host: DeliveryHost, status: int) -> None:
     host.serves(b"", status=status)
-    host.fails(TransferFailed)
+    host.fails(errors.TransferFailed)
     assert not host.path.exists()
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_an_expired_url_is_dead(host: DeliveryHost, status: int) -> None:
     host.serves(b"<Error>AuthenticationFailed</Error>", status=status)
-    host.fails(UrlExpired, str(status))
+    host.fails(errors.UrlExpired, str(status))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -122,7 +116,7 @@ def test_a_redirect_that_leads_elsewhere_is_not_followed(
     host: DeliveryHost, status: int, location: str
 ) -> None:
     host.serves(b"", status=status, Location=location)
-    host.fails(TransferFailed)
+    host.fails(errors.TransferFailed)
     assert len(host.server.heads) == 1
 
 
@@ -138,7 +132,7 @@ def test_the_body_of_a_refusal_is_not_read(host: DeliveryHost, status: int) -> N
             sent.append(MEBIBYTE)
 
     host.server.answer = answer
-    with pytest.raises((TransferFailed, UrlExpired)):
+    with pytest.raises((errors.TransferFailed, errors.UrlExpired)):
         host.fetch()
     assert len(sent) < 64
 
@@ -149,34 +143,34 @@ def test_a_length_that_the_chunks_contradict_is_a_failed_transfer(
 ) -> None:
     body, length = chunked(JPEG) + b"0\r\n\r\n", len(JPEG) + off_by
     host.serves(body, Content_Length=length, Transfer_Encoding="chunked", Content_MD5=md5(JPEG))
-    host.fails(TransferFailed, "bytes arrived")
+    host.fails(errors.TransferFailed, "bytes arrived")
 
 
 @pytest.mark.parametrize("length", [len(JPEG) - 1, len(JPEG) // 2])
 def test_a_length_that_is_too_small_is_a_failed_transfer(host: DeliveryHost, length: int) -> None:
     host.serves(JPEG, Content_Length=length)
-    host.fails(TransferFailed, "breaks off")
+    host.fails(errors.TransferFailed, "breaks off")
     host.path.unlink()
     host.serves(JPEG, Content_Length=length, Content_MD5=md5(JPEG))
-    host.fails(TransferFailed, "Content-MD5")
+    host.fails(errors.TransferFailed, "Content-MD5")
 
 
 def test_a_length_of_five_thousand_digits_is_no_length(host: DeliveryHost) -> None:
     host.serves(b"\xff\xd8\xff", Content_Length="9" * 5000)
-    host.fails(TransferFailed)
+    host.fails(errors.TransferFailed)
 
 
 def test_a_body_that_is_too_large_is_refused_by_its_length(host: DeliveryHost) -> None:
     host.max_bytes = len(JPEG) - 1
     host.serves(JPEG)
-    host.fails(MediaTooLarge)
+    host.fails(errors.MediaTooLarge)
     assert not host.path.exists()
 
 
 def test_a_body_that_is_too_large_is_refused_by_its_count(host: DeliveryHost) -> None:
     host.max_bytes = len(JPEG) - 1
     host.serves(JPEG, Content_Length=None)
-    host.fails(MediaTooLarge)
+    host.fails(errors.MediaTooLarge)
     assert host.path.stat().st_size <= host.max_bytes
 
 
@@ -202,7 +196,7 @@ def test_what_is_no_image_or_video_is_refused_whatever_the_header_says(
     host: DeliveryHost, body: bytes
 ) -> None:
     host.serves(body, Content_Type="image/png", Content_MD5=md5(body))
-    host.fails(NotMedia)
+    host.fails(errors.NotMedia)
 
 
 # Disks.
@@ -213,7 +207,7 @@ def test_a_missing_directory_is_an_error_of_the_storage_that_names_no_path(
 ) -> None:
     host.path = host.path / "canary" / "staged"
     host.serves(JPEG)
-    with pytest.raises(StorageError) as caught:
+    with pytest.raises(errors.StorageError) as caught:
         host.fetch()
     assert "canary" not in str(caught.value)
 
@@ -233,7 +227,7 @@ def a_full_disk() -> Iterator[None]:
 def test_a_full_disk_is_an_error_of_the_storage(host: DeliveryHost, size: int) -> None:
     host.serves(b"\xff\xd8\xff" + bytes(size))
     with a_full_disk():
-        host.fails(StorageError)
+        host.fails(errors.StorageError)
 
 
 # Memory and descriptors.
@@ -263,9 +257,9 @@ def test_memory_stays_flat_however_large_the_body_is(host: DeliveryHost) -> None
 
 def test_no_descriptor_is_left_open(host: DeliveryHost) -> None:
     host.serves(JPEG[:100], Content_Length=len(JPEG))
-    host.fails(TransferFailed)
+    host.fails(errors.TransferFailed)
     before = len(os.listdir("/dev/fd"))  # noqa: PTH208 - it is a directory of numbers
     for _ in range(5):
         host.path.unlink(missing_ok=True)
-        host.fails(TransferFailed)
+        host.fails(errors.TransferFailed)
     assert len(os.listdir("/dev/fd")) <= before + 1  # noqa: PTH208

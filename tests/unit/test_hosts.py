@@ -9,16 +9,12 @@ from urllib3.util import parse_url
 
 from jobs.bfl.hosts import HostPolicy, api_origin
 from jobs.domain.errors import UnknownHost, UrlRefused
-from jobs.net.urls import (
-    Origin,
-    is_host_pattern,
-    matches_host_pattern,
-    parse,
-    parse_loopback_origin,
-)
+from jobs.net import urls
 
 BFL = HostPolicy()
-SANDBOX = HostPolicy(sandbox=Origin("http", "127.0.0.1", 9009), delivery_hosts=("cdn.example.com",))
+SANDBOX = HostPolicy(
+    sandbox=urls.Origin("http", "127.0.0.1", 9009), delivery_hosts=("cdn.example.com",)
+)
 PATH = "/results/8e/3470338ce49379/ab/sample.jpeg"
 QUERY = "?se=2026-08-15T19%3A22%3A20Z&sp=r&sv=2026-02-06&sr=b&rsct=image/jpeg&sig=a/b%2Bc%3D"
 POLL = "/v1/get_result?id=abc"
@@ -39,7 +35,7 @@ POLL = "/v1/get_result?id=abc"
 )
 def test_a_delivery_host_of_bfl_is_followed_byte_for_byte(host: str) -> None:
     address = BFL.validate_delivery_url(f"https://{host}{PATH}{QUERY}")
-    assert address.origin == Origin("https", host, 443)
+    assert address.origin == urls.Origin("https", host, 443)
     assert str(address) == f"https://{host}{PATH}{QUERY}"
     assert (address.path, address.target) == (PATH, PATH + QUERY)
 
@@ -92,7 +88,7 @@ def test_without_a_sandbox_there_is_no_plain_http() -> None:
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9009", "http://localhost:1/", "http://[::1]:9"])
 def test_a_sandbox_lives_on_loopback(url: str) -> None:
-    assert str(parse_loopback_origin(url)) == url.rstrip("/")
+    assert str(urls.parse_loopback_origin(url)) == url.rstrip("/")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +102,7 @@ def test_a_sandbox_lives_on_loopback(url: str) -> None:
 )
 def test_a_sandbox_elsewhere_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"must be|plain form|port"):
-        parse_loopback_origin(url)
+        urls.parse_loopback_origin(url)
 
 
 # Hosts that nobody knows.
@@ -166,15 +162,15 @@ def test_what_can_never_be_a_delivery_url_is_refused_for_good(origin: str) -> No
     ],
 )
 def test_a_star_stands_for_one_whole_label(pattern: str, host: str, fits: bool) -> None:
-    assert is_host_pattern(pattern)
-    assert matches_host_pattern(pattern, host) is fits
+    assert urls.is_host_pattern(pattern)
+    assert urls.matches_host_pattern(pattern, host) is fits
 
 
 @pytest.mark.parametrize(
     "pattern", ["*", "*.com", "a.*", "a.*.com.*", "cdn-*.example.com", "*cdn.example.com", "", "a"]
 )
 def test_a_star_that_opens_a_domain_to_anybody_is_refused(pattern: str) -> None:
-    assert not is_host_pattern(pattern)
+    assert not urls.is_host_pattern(pattern)
 
 
 # Every parser agrees.
@@ -208,4 +204,4 @@ def test_what_is_accepted_leads_every_parser_to_the_same_host(url: str) -> None:
         assert (other.host, other.auth, other.fragment) == (address.origin.host, None, None)
         assert (other.scheme, other.port or 443) == ("https", 443)
         assert urlsplit(text).username is None
-    assert parse(str(address)) == address
+    assert urls.parse(str(address)) == address

@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.domain.errors import StorageError
-from jobs.storage.layout import (
-    day_of,
-    sidecar_key,
-)
+from jobs.storage import layout
 from jobs.storage.local import LocalStorage
 from jobs.storage.staging import ABANDONED_AFTER_SECONDS
 from tests.harness.publishing import KEY, published
@@ -67,7 +64,7 @@ def test_what_a_link_leads_to_is_no_object(
         list(directory.read(KEY))
     if link != KEY:
         with pytest.raises(StorageError):
-            directory.write(sidecar_key(KEY), b"{}")
+            directory.write(layout.sidecar_key(KEY), b"{}")
         directory.delete(KEY)
         assert [path.name for path in (tmp_path / "elsewhere").rglob("*.*")] == ["job-0-1.jpg"]
 
@@ -110,7 +107,7 @@ def test_a_volume_without_hard_links_will_do(
 @pytest.mark.parametrize("depth", [1, 2, 3], ids=["year", "month", "day"])
 def test_the_check_fails_where_a_publish_would(directory: LocalStorage, depth: int) -> None:
     """A directory of the day that cannot be written into; a file holds for root as well."""
-    path = directory.root.joinpath(*day_of(time.time()).split("/")[:depth])
+    path = directory.root.joinpath(*layout.day_of(time.time()).split("/")[:depth])
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     with pytest.raises(StorageError):

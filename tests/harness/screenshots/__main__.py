@@ -14,13 +14,7 @@ from deploy.procfile import ROOT
 from tests.harness.chromium import Chromium
 from tests.harness.installation import KEYS
 from tests.harness.patience import wait_for
-from tests.harness.screenshots.sample_jobs import (
-    book_past_costs,
-    finish_job,
-    make_variants,
-    start_job,
-    store_image,
-)
+from tests.harness.screenshots import sample_jobs
 from tests.harness.stack import Stack, running_stack
 
 FOLDER = ROOT / "deploy" / "screenshots"
@@ -85,8 +79,8 @@ class Screenshot(NamedTuple):
 def _take_all(chromium: Chromium, stack: Stack) -> Iterator[Path]:
     light = ("light",)
     yield from _take(chromium, stack, Screenshot("first-run", "/", themes=light))
-    edited, job_id = make_variants(stack), make_sample_jobs(stack)
-    book_past_costs(stack, edited)
+    edited, job_id = sample_jobs.make_variants(stack), make_sample_jobs(stack)
+    sample_jobs.book_past_costs(stack, edited)
     for screenshot in (
         Screenshot("gallery", "/"),
         Screenshot("job", f"/jobs/{job_id}", TALL),
@@ -103,13 +97,15 @@ def make_sample_jobs(stack: Stack) -> str:
     for n, (seed, width, height, prompt) in enumerate(PICTURES):
         body = {"metadata": {"user": "42", "campaign": "autumn"}}
         model = MODELS[n % len(MODELS)]
-        job_id = store_image(stack, seed, width, height, model=model, prompt=prompt, body=body)
+        job_id = sample_jobs.store_image(
+            stack, seed, width, height, model=model, prompt=prompt, body=body
+        )
         if n == 8:
-            finish_job(stack, outcome="content_moderated")
+            sample_jobs.finish_job(stack, outcome="content_moderated")
         if n == 10:
-            finish_job(stack, "flux-3-video", prompt="A slow pan over the valley")
+            sample_jobs.finish_job(stack, "flux-3-video", prompt="A slow pan over the valley")
     stack.client.callback({"id": job_id, "status": "Ready"}, auth="wrong")
-    start_job(stack, "flux-2-max", seconds=600, callback="never")
+    sample_jobs.start_job(stack, "flux-2-max", seconds=600, callback="never")
     wait_for("thumbnails", lambda: not stack.awaiting_thumbnails(), 60)
     return job_id
 

@@ -12,14 +12,8 @@ from typing import Any
 import pytest
 
 from jobs import batch_actions
+from jobs.domain import errors
 from jobs.domain.bfl_report import Failure
-from jobs.domain.errors import (
-    ArchiveUnavailable,
-    CountChanged,
-    CountRequired,
-    StorageError,
-    TooManyJobs,
-)
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
@@ -60,7 +54,7 @@ def put(archived: Archived, jobs: list[Job]) -> list[Job]:
 
 
 def begin(services: Services, action: Action, search: Search = OF_USER) -> Batch:
-    with pytest.raises(CountRequired) as asked:
+    with pytest.raises(errors.CountRequired) as asked:
         batch_actions.begin(services, action, search, None, None)
     fixed = replace(search, until=asked.value.until)
     return batch_actions.begin(services, action, fixed, asked.value.count, None)
@@ -162,13 +156,13 @@ def test_jobs_that_came_or_ended_since_the_question_are_none_of_the_batch(
 ) -> None:
     services = archived.services
     put(archived, [lost(n) for n in range(4)])
-    with pytest.raises(CountRequired) as asked:
+    with pytest.raises(errors.CountRequired) as asked:
         batch_actions.begin(services, Action.RESCUE, OF_USER, None, None)
     new = replace(lost(9), created_at=asked.value.until, ended_at=asked.value.until)
     archived.put(new)
     while services.store.now() < asked.value.until + 0.002:
         pass
-    with pytest.raises(CountChanged) as changed:
+    with pytest.raises(errors.CountChanged) as changed:
         batch_actions.begin(services, Action.RESCUE, OF_USER, asked.value.count, None)
     assert (asked.value.count, changed.value.count) == (4, 5)
     fixed = replace(OF_USER, until=asked.value.until)
@@ -185,7 +179,7 @@ def test_what_cannot_be_counted_is_refused(
 ) -> None:
     put(archived, [stored(n) for n in range(4)])
     monkeypatch.setattr(batch_actions, limit, 0)
-    with pytest.raises(TooManyJobs, match="narrow the filter"):
+    with pytest.raises(errors.TooManyJobs, match="narrow the filter"):
         batch_actions.begin(archived.services, Action.DELETE, OF_USER, None, None)
 
 
@@ -196,8 +190,8 @@ def test_a_batch_waits_for_database_and_storage_and_says_so(
     jobs = put(archived, [stored(n) for n in range(5)])  # the newest is in the archive
     batch = begin(services, Action.DELETE)
     for owner, name, error in (
-        (services.archive, "page", ArchiveUnavailable("database: is away")),
-        (services.storage, "delete", StorageError("storage: is away")),
+        (services.archive, "page", errors.ArchiveUnavailable("database: is away")),
+        (services.storage, "delete", errors.StorageError("storage: is away")),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, lambda *_, error=error, **__: (_ for _ in ()).throw(error))

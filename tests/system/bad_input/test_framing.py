@@ -7,23 +7,14 @@ from contextlib import ExitStack
 import pytest
 
 from tests.harness.wire import Header, Wire, chunked, request
-from tests.system.bad_input.target import (
-    PROOF,
-    SECRET_HEADER,
-    SIGNATURE_HEADER,
-    TargetServer,
-    failed,
-    new_id,
-    pending,
-    signed,
-)
+from tests.system.bad_input import target
 
 ACCELERATORS = ("on", "off")
 UNPROVEN_MAX_BYTES, BODY_MAX_BYTES = 64 * 1024, 2**20
 AT_ONCE_SECONDS = 15.0  # a server that waited for the body would give up after twenty
 CHUNKED: Header = ("Transfer-Encoding", "chunked")
-WRONG_SECRET: Header = (SECRET_HEADER, "wrong")
-FORGED: Header = (SIGNATURE_HEADER, f"sha256={'0' * 64}")
+WRONG_SECRET: Header = (target.SECRET_HEADER, "wrong")
+FORGED: Header = (target.SIGNATURE_HEADER, f"sha256={'0' * 64}")
 
 
 def padded(body: bytes, size: int) -> bytes:
@@ -34,11 +25,11 @@ def padded(body: bytes, size: int) -> bytes:
 # Too large.
 
 
-@pytest.mark.parametrize("proof", [PROOF, None], ids=["secret", "signature"])
-def test_the_largest_body_is_on_record(server: TargetServer, proof: Header | None) -> None:
+@pytest.mark.parametrize("proof", [target.PROOF, None], ids=["secret", "signature"])
+def test_the_largest_body_is_on_record(server: target.TargetServer, proof: Header | None) -> None:
     for chunky in (False, True):
-        body = padded(pending(job_id := new_id()), BODY_MAX_BYTES)
-        shown = [proof or signed(body)]
+        body = padded(target.pending(job_id := target.new_id()), BODY_MAX_BYTES)
+        shown = [proof or target.signed(body)]
         sent = request([*shown, CHUNKED], chunked(body), length=None)
         assert server.exchange(sent if chunky else request(shown, body)).status == 200
         assert server.job(job_id)
@@ -46,9 +37,9 @@ def test_the_largest_body_is_on_record(server: TargetServer, proof: Header | Non
 
 @pytest.mark.parametrize("chunk_bytes", [None, 8192, 2**20])
 def test_a_body_that_is_too_large_is_refused(
-    server: TargetServer, job_id: str, chunk_bytes: int | None
+    server: target.TargetServer, job_id: str, chunk_bytes: int | None
 ) -> None:
-    body = padded(failed(job_id), BODY_MAX_BYTES + 1)
+    body = padded(target.failed(job_id), BODY_MAX_BYTES + 1)
     if chunk_bytes is None:
         assert server.authentic(body).status == 413
     else:
@@ -59,8 +50,8 @@ def test_a_body_that_is_too_large_is_refused(
 @pytest.mark.parametrize(
     ("proof", "length", "status"),
     [
-        ([PROOF], BODY_MAX_BYTES + 1, 413),
-        ([PROOF], 5_000_000_000, 413),
+        ([target.PROOF], BODY_MAX_BYTES + 1, 413),
+        ([target.PROOF], 5_000_000_000, 413),
         ([FORGED], BODY_MAX_BYTES + 1, 413),
         ([], BODY_MAX_BYTES + 1, 413),
         ([], UNPROVEN_MAX_BYTES + 1, 401),
@@ -68,7 +59,7 @@ def test_a_body_that_is_too_large_is_refused(
     ],
 )
 def test_a_length_that_is_too_large_is_refused_before_any_of_it_comes(
-    server: TargetServer, proof: list[Header], length: int, status: int
+    server: target.TargetServer, proof: list[Header], length: int, status: int
 ) -> None:
     with Wire(server.port) as wire:
         wire.send(request(proof, length=str(length)))
@@ -76,38 +67,40 @@ def test_a_length_that_is_too_large_is_refused_before_any_of_it_comes(
     assert answer and answer.status == status
 
 
-def test_an_upload_without_end_is_refused_while_it_still_comes(server: TargetServer) -> None:
+def test_an_upload_without_end_is_refused_while_it_still_comes(server: target.TargetServer) -> None:
     chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
     with Wire(server.port) as wire:
-        wire.send(request([PROOF, CHUNKED], length=None))
+        wire.send(request([target.PROOF, CHUNKED], length=None))
         wire.send(chunk * 18)
         answer = wire.answer()
     assert answer and answer.status == 413
 
 
 def test_forged_large_bodies_that_never_end_leave_room_for_proven_ones(
-    server: TargetServer,
+    server: target.TargetServer,
 ) -> None:
     with ExitStack() as stack:
         for _ in range(40):
             wire = stack.enter_context(Wire(server.port))
             wire.send(request([FORGED], b"{", length=str(BODY_MAX_BYTES)))
-        body = pending(new_id(), result={"prompt": "p" * 3 * UNPROVEN_MAX_BYTES})
+        body = target.pending(target.new_id(), result={"prompt": "p" * 3 * UNPROVEN_MAX_BYTES})
         assert server.authentic(body).status == 200
-        small = pending(new_id())
-        assert server.call_back(small, signed(small)).status == 200
+        small = target.pending(target.new_id())
+        assert server.call_back(small, target.signed(small)).status == 200
 
 
 # tests/unit/test_patterns.py proves each pattern linear; these are the ways to the patterns.
-@pytest.mark.parametrize("proof", [[], [WRONG_SECRET], [FORGED], [PROOF]], ids=len)
+@pytest.mark.parametrize("proof", [[], [WRONG_SECRET], [FORGED], [target.PROOF]], ids=len)
 def test_a_body_of_hostile_text_delays_no_other_request(
-    server: TargetServer, proof: list[Header]
+    server: target.TargetServer, proof: list[Header]
 ) -> None:
     texts = ("http://?", '{"id":', "[", "\\u0000")
     bodies = [(text * UNPROVEN_MAX_BYTES).encode()[:UNPROVEN_MAX_BYTES] for text in texts]
     with server.answering_others(AT_ONCE_SECONDS):
         for body in bodies:
-            assert server.exchange(request(proof, body)).status == (400 if PROOF in proof else 401)
+            assert server.exchange(request(proof, body)).status == (
+                400 if target.PROOF in proof else 401
+            )
 
 
 # A length that is none, or several.
@@ -127,9 +120,9 @@ LENGTHS: dict[str, list[Header]] = {
 
 @pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
 def test_a_length_that_is_not_one_number_is_refused(
-    server: TargetServer, job_id: str, lengths: list[Header]
+    server: target.TargetServer, job_id: str, lengths: list[Header]
 ) -> None:
-    assert server.authentic(failed(job_id), *lengths, length=None).status in (400, 413)
+    assert server.authentic(target.failed(job_id), *lengths, length=None).status in (400, 413)
 
 
 # Chunks that are none.
@@ -149,9 +142,9 @@ CHUNKS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("shape", CHUNKS.values(), ids=CHUNKS)
 def test_a_chunk_that_is_malformed_is_refused(
-    server: TargetServer, job_id: str, shape: bytes
+    server: target.TargetServer, job_id: str, shape: bytes
 ) -> None:
-    body = failed(job_id)
+    body = target.failed(job_id)
     raw = shape.replace(b"%x", b"%x" % len(body)).replace(b"%b", body)
     assert server.authentic(raw, CHUNKED, length=None).status in (400, 413, 431)
 
@@ -159,18 +152,18 @@ def test_a_chunk_that_is_malformed_is_refused(
 # A body that is less or other than it says.
 
 
-def test_a_body_that_breaks_off_is_refused(server: TargetServer, job_id: str) -> None:
-    body = failed(job_id)
+def test_a_body_that_breaks_off_is_refused(server: target.TargetServer, job_id: str) -> None:
+    body = target.failed(job_id)
     assert server.authentic(body, length=str(len(body) + 10)).status == 400
 
 
 @pytest.mark.parametrize("chunky", [False, True], ids=["length", "chunked"])
 def test_a_sender_that_vanishes_in_mid_body_leaves_nothing(
-    server: TargetServer, job_id: str, chunky: bool
+    server: target.TargetServer, job_id: str, chunky: bool
 ) -> None:
-    body = failed(job_id)
-    parts = request([PROOF, CHUNKED], chunked(body), length=None)
-    whole = parts if chunky else request([PROOF], body)
+    body = target.failed(job_id)
+    parts = request([target.PROOF, CHUNKED], chunked(body), length=None)
+    whole = parts if chunky else request([target.PROOF], body)
     for end in (len(whole) - 1, len(whole) - 7, len(whole) - len(body) // 2):
         with Wire(server.port) as wire:
             wire.send(whole[:end])
@@ -179,9 +172,9 @@ def test_a_sender_that_vanishes_in_mid_body_leaves_nothing(
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity, gzip"])
 def test_an_encoded_body_is_never_unpacked(
-    server: TargetServer, job_id: str, encoding: str
+    server: target.TargetServer, job_id: str, encoding: str
 ) -> None:
-    for body in (failed(job_id), b" " * 60_000_000 + failed(job_id)):
+    for body in (target.failed(job_id), b" " * 60_000_000 + target.failed(job_id)):
         packed, began = gzip.compress(body), time.monotonic()
-        answer = server.call_back(packed, signed(packed), ("Content-Encoding", encoding))
+        answer = server.call_back(packed, target.signed(packed), ("Content-Encoding", encoding))
         assert answer.status in (400, 415) and time.monotonic() - began < AT_ONCE_SECONDS

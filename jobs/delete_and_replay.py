@@ -1,6 +1,7 @@
 """Delete or replay one job: for a request, the command line, or a batch."""
 
 from collections.abc import Callable, Sequence
+from operator import call
 from typing import Any
 
 from jobs import kept_inputs
@@ -13,10 +14,6 @@ from jobs.store.commit import CommitOptions
 from jobs.store.scripts import Command
 
 Runner = Callable[..., Any]  # runs a call that may wait for a bucket
-
-
-def _here(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    return call(*args, **kwargs)
 
 
 def replay(
@@ -42,7 +39,7 @@ def replay(
     return change.after if change.written else None
 
 
-def delete(services: Services, job: Job, also: Sequence[Command] = (), run: Runner = _here) -> None:
+def delete(services: Services, job: Job, also: Sequence[Command] = (), run: Runner = call) -> None:
     """Delete a job's objects, then its record; after an interruption it can be repeated.
 
     `also` are commands for the script that deletes the record. Raises UnknownJob when somebody
@@ -53,7 +50,11 @@ def delete(services: Services, job: Job, also: Sequence[Command] = (), run: Runn
         if known is None:
             raise UnknownJob
         job = known
-    _delete_superseded(services, job, run)  # a rescue under way cannot commit any more
+    # A rescue under way cannot commit any more. The only claim of a stored job published nothing
+    # else; for the others a directory reads all names of a day.
+    if job.status is not Status.STORED or job.claim.rescue_attempts != 1:
+        token = job.claim.fencing_token
+        run(services.storage.delete_superseded, job.id, job.created_at, token, named=())
 
 
 def _delete_unchanged(services: Services, job: Job, also: Sequence[Command], run: Runner) -> bool:
@@ -62,14 +63,3 @@ def _delete_unchanged(services: Services, job: Job, also: Sequence[Command], run
     for file in job.request.input_files:
         run(services.storage.delete, file.key)
     return services.store.delete(job, also)
-
-
-def _delete_superseded(services: Services, job: Job, run: Runner) -> None:
-    """Delete what earlier claims may have published; the only claim of a stored job left nothing.
-
-    A directory reads all names of a day for it.
-    """
-    if job.status is Status.STORED and job.claim.rescue_attempts == 1:
-        return
-    token = job.claim.fencing_token
-    run(services.storage.delete_superseded, job.id, job.created_at, token, named=())

@@ -45,7 +45,7 @@ def _read(services: Services, known: Schemas) -> Schemas:
     document = strict_json.load_object(services.bfl.openapi(), InvalidDocument)
     found = read_endpoints(document)
     _check_models(services, known.endpoints, found)
-    at, changes = rfc3339(services.store.now()), differences(known.endpoints, found)
+    at, changes = rfc3339(services.store.now()), [*differences(known.endpoints, found)]
     for change in changes:
         log.warning("BFL's OpenAPI document: %s", change)
     dated = (*(f"{at[:10]}: {change}" for change in changes), *known.changes)

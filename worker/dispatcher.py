@@ -179,7 +179,8 @@ class JobDispatcher:
         exchange = watchdog.current.get()
         with suppress(ClaimLost, StoreUnavailable):
             if claim.job.status is Status.QUEUED and not (exchange and exchange.is_sent):
-                submit.requeue_unsent(self._services, claim, kind)
+                attempt = submit.Attempt(self._services, claim)
+                attempt.requeue_last(f"unexpected {kind}, before anything was sent")
                 return
             claim.commit(
                 lambda job, now: job.with_event(now, EventCode.WORKER_FAILED, error=kind).back_off(

@@ -155,9 +155,13 @@ class _Body:
         """Check length, then MD5, or else the format. Raises TransferFailed, NotMedia."""
         if self._length is not None and self._received != self._length:
             raise TransferFailed(f"{self._received} of {self._length} bytes arrived")
-        kind = self._kind or self._type_of_short_body()
-        if kind == OPAQUE:
-            self._require_end()
+        if not self._kind and self._length is None:  # no media file is this short
+            raise TransferFailed("the body breaks off in its first bytes")
+        kind = self._kind or _media_type(self._head, self._role)
+        # Without a known format only HTTP framing or an MD5 proves that the body is complete.
+        is_framed = self._length is not None or self._raw.chunked or self._expected_md5
+        if kind == OPAQUE and (self._received == 0 or not is_framed):
+            raise TransferFailed("it cannot be proven that the file is complete")
         if self._expected_md5 is not None:
             digest = base64.b64encode(file.md5.digest()).decode()
             if digest != self._expected_md5.strip():
@@ -165,18 +169,6 @@ class _Body:
         elif kind != OPAQUE and not sniff.is_complete(file.path, kind):
             raise TransferFailed("the file breaks off")
         return Download(kind, self._received, file.sha256.hexdigest())
-
-    def _type_of_short_body(self) -> str:
-        """A body this short is no media file, or the beginning of one."""
-        if self._length is None:
-            raise TransferFailed("the body breaks off in its first bytes")
-        return _media_type(self._head, self._role)
-
-    def _require_end(self) -> None:
-        """Without a known format only HTTP framing or an MD5 proves that the body is complete."""
-        is_framed = self._length is not None or self._raw.chunked or self._expected_md5
-        if self._received == 0 or not is_framed:
-            raise TransferFailed("it cannot be proven that the file is complete")
 
 
 def _media_type(head: bytes, role: Role) -> str:

@@ -16,12 +16,11 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import BflResponse
 from jobs.bfl.submissions import Webhook
 from jobs.domain import errors, submission
-from jobs.domain.bfl_report import Failure, SubmissionReceipt
+from jobs.domain.bfl_report import Failure
 from jobs.domain.error_codes import ErrorCode
 from jobs.domain.job import Job
 from jobs.input_parts import InputPart, JsonBody, opened, parts_in
 from jobs.net import watchdog
-from jobs.net.http_client import Body
 from jobs.services import Services
 from jobs.store.indexes import at_account
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
@@ -64,11 +63,6 @@ def submit_job(services: Services, claim: HeldClaim) -> None:
         services.store.enqueue([found.job_id])
 
 
-def answer_seconds(body: Body) -> float:
-    """Timeout of a submission, upload included."""
-    return ANSWER_SECONDS + len(body) / BYTES_PER_SECOND
-
-
 @contextmanager
 def _readable_input(
     services: Services, claim: HeldClaim
@@ -88,11 +82,6 @@ def _readable_input(
         opened(services.storage, given) as files,
     ):
         yield given, draft_link, files
-
-
-def requeue_unsent(services: Services, claim: HeldClaim, kind: str) -> None:
-    """Requeue a job last after an unexpected error before anything was sent."""
-    Attempt(services, claim).requeue_last(f"unexpected {kind}, before anything was sent")
 
 
 class InputLost(errors.FluxkeepError):
@@ -148,7 +137,7 @@ class Attempt:
     def _post_once(self, given: Mapping[str, Any], files: OpenFiles) -> BflResponse:
         origin = self._services.origin_of(self._claim.job)
         body = JsonBody(bfl_submissions.with_webhook(given, self._webhook()), files)
-        seconds = answer_seconds(body)
+        seconds = ANSWER_SECONDS + len(body) / BYTES_PER_SECOND  # upload included
         with self._claim.silence(seconds + PROGRESS_SECONDS):
             return self._bfl.submit(origin, self._model, body, seconds)
 
@@ -179,19 +168,17 @@ class Attempt:
         except errors.InvalidReport:
             self._refuse(bfl_submissions.missing_task_failure(self._model))
             return
-        self._record(bfl_submissions.without_foreign_polling_url(task, self._services.host_policy))
+        task = bfl_submissions.without_foreign_polling_url(task, self._services.host_policy)
+        # If Redis is lost now, this line is the only trace of a paid task.
+        log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
+        # Without the fencing token: the task exists even if the claim is lost.
+        accept = partial(submission.accept, answer=task, policy=self._policy)
+        self._services.store.change(self._claim.job.id, accept)
         self._circuits.close_circuits(self._claim.half_open)
 
     def _refuse(self, failure: Failure) -> None:
         self._circuits.close_circuits(self._claim.half_open)
         _fail(self._claim, failure)
-
-    def _record(self, task: SubmissionReceipt) -> None:
-        """Record the task without the fencing token: the task exists even if the claim is lost."""
-        # If Redis is lost now, this line is the only trace of a paid task.
-        log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
-        accept = partial(submission.accept, answer=task, policy=self._policy)
-        self._services.store.change(self._claim.job.id, accept)
 
     def _requeue_for_account(self, answer: BflResponse) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.

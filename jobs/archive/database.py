@@ -77,11 +77,15 @@ class Database(ABC):
                 self._close(connection)
                 connection = None
             self._refuses_writes = writes
-            self._begin_outage(str(error))
+            if not self._problem:
+                log.warning("database: %s", error)
+            self._problem = f"database: {error}"
+            self._retry_at = time.monotonic() + RETRY_SECONDS
             raise ArchiveUnavailable(self._problem) from None
         else:
-            if writes or not self._refuses_writes:
-                self._end_outage()
+            if self._problem and (writes or not self._refuses_writes):
+                log.info("the database answers again")
+                self._problem = ""
             return answer
         finally:
             self._free.put(connection)
@@ -102,17 +106,6 @@ class Database(ABC):
     def _require_no_outage(self) -> None:
         if time.monotonic() < self._retry_at:
             raise ArchiveUnavailable(self._problem)
-
-    def _begin_outage(self, why: str) -> None:
-        if not self._problem:
-            log.warning("database: %s", why)
-        self._problem = f"database: {why}"
-        self._retry_at = time.monotonic() + RETRY_SECONDS
-
-    def _end_outage(self) -> None:
-        if self._problem:
-            log.info("the database answers again")
-        self._problem = ""
 
     @abstractmethod
     def _open(self) -> Any:

@@ -3,20 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jobs.bfl.model_schemas import Endpoints
 
-
-def differences(before: Endpoints, after: Endpoints) -> list[str]:
-    return list(_differences(before, after))
-
-
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any], *where: str) -> Iterator[str]:
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], *where: str) -> Iterator[str]:
     """Models, their modes or their fields; what is gone and new with the same facts was renamed."""
     new = [name for name in after if name not in before]
     for name, part in before.items():
         path = " ".join(filter(None, (*where, name)))
         if name in after:
-            inner = [*_differences(_parts(part), _parts(after[name]), path)]
+            inner = [*differences(_parts(part), _parts(after[name]), path)]
             yield from inner or ([f"{path} has changed"] if part != after[name] else [])
         elif twin := next((one for one in new if after[one] == part), None):
             new.remove(twin)

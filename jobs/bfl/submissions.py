@@ -1,7 +1,7 @@
 """BFL's submission API: request bodies and responses."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -171,11 +171,5 @@ def _complaints(message: Mapping[str, Any]) -> list[Any]:
 def _is_about_webhook(complaint: Any) -> bool:
     """Check `loc`: a list such as ["body", "webhook_url"], or a text with dots."""
     where = complaint.get("loc") if isinstance(complaint, dict) else None
-    return any(name in WEBHOOK_FIELDS for name in _names(where))
-
-
-def _names(where: Any) -> Iterator[str]:
-    if isinstance(where, str):
-        yield from where.split(".")
-    elif isinstance(where, list):
-        yield from (part for part in where if isinstance(part, str))
+    names = where.split(".") if isinstance(where, str) else where
+    return isinstance(names, list) and any(name in names for name in WEBHOOK_FIELDS)

@@ -12,9 +12,7 @@ from jobs.store.search_conditions import facets, possible_facets
 # Other scripts write to these, so that each commit sets them whether they changed or not.
 ALWAYS_WRITTEN = (keys.DUE, keys.PENDING_RESCUES, keys.PENDING_POLLS)
 FIXED_KEYS = (
-    keys.DUE,
-    keys.PENDING_RESCUES,
-    keys.PENDING_POLLS,
+    *ALWAYS_WRITTEN,
     keys.NOTIFICATIONS,
     keys.THUMBNAILS,
     keys.ENDED,

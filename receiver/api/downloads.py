@@ -98,17 +98,15 @@ def _names(pages: Iterable[list[Job]]) -> dict[str, list[str]]:
     found, files = dict[str, list[str]](), 0
     for jobs in pages:
         for job in jobs:
-            found[job.id] = [_name(job, n) for n in range(len(job.media))]
+            found[job.id] = [
+                f"{job.id}-{n}.{file.key.rpartition('.')[2]}" for n, file in enumerate(job.media)
+            ]
             files += len(job.media)
         if files > FILES_MAX:
             raise TooManyJobs(
                 f"more than {FILES_MAX:,} files match: narrow the filter with `since` and `until`"
             )
     return found
-
-
-def _name(job: Job, n: int) -> str:
-    return f"{job.id}-{n}.{job.media[n].key.rpartition('.')[2]}"
 
 
 def _content(

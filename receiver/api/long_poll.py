@@ -12,10 +12,6 @@ from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket
 from receiver.job_actions import load_job
 
 
-def has_ended(job: Job) -> bool:
-    return job.status.terminal
-
-
 def wait_for_end(services: Services, broker: Broker, job_id: str, seconds: float) -> Job:
     """Return the job when it has ended, after the time, or when this process stops.
 
@@ -29,7 +25,7 @@ def watch(
     broker: Broker,
     job_id: str,
     seconds: float,
-    is_done: Callable[[Job], bool] = has_ended,
+    is_done: Callable[[Job], bool] = lambda job: job.status.terminal,
 ) -> Iterator[Job | None]:
     """Yield the job as it is and after each change, and None in each second without one.
 

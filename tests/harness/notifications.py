@@ -28,12 +28,12 @@ def notified(stack: Stack, url: str, **switches: Any) -> str:
 def make_due(stack: Stack, job_id: str) -> None:
     """Time passes for whoever is still owed a notice."""
 
-    def step(job: Job | None, now: float) -> Job | None:
-        owed = job.notifications.pending if job else ()
-        return job and job.with_notifications(pending=tuple(replace(one, at=now) for one in owed))
+    def step(job: Job, now: float) -> Job:
+        owed = job.notifications.pending
+        return job.with_notifications(pending=tuple(replace(one, at=now) for one in owed))
 
     with stack.installation.redis.client() as redis:
-        services_over(redis).store.update(job_id, step)
+        services_over(redis).store.change(job_id, step)
 
 
 def notification_events(stack: Stack, job_id: str) -> list[tuple[str, str]]:

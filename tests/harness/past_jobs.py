@@ -88,7 +88,7 @@ class Archive:
         return MediaFile(key=key, content_type="image/jpeg", bytes=len(body), sha256=digest)
 
     def _ended(self, job: Job, end: Any) -> Job:
-        return self._changed(job.id, lambda job, _now: job and end(job, job.created_at + 5))
+        return self._changed(job.id, lambda job, _now: end(job, job.created_at + 5))
 
     def _changed(self, job_id: str, step: Any) -> Job:
         after: Job | None = self.store.update(job_id, step).after

@@ -117,11 +117,11 @@ class WorkerEnvironment:
 
     def die_with(self, claim: HeldClaim) -> None:
         """The worker is gone, its lease runs out and the sweep sees it."""
-
-        def a_lease_later(job: Job | None, now: float) -> Job | None:
-            return job and job.with_claim(lease_until=now - 1).with_polling(next_check_at=now - 1)
-
-        self.services.store.update(claim.job.id, a_lease_later)
+        past = self.services.store.now() - 1
+        self.services.store.change(
+            claim.job.id,
+            lambda job, _now: job.with_claim(lease_until=past).with_polling(next_check_at=past),
+        )
         sweep(self.services)
 
     def thumbnails(self, task: Task) -> list[MediaFile | None]:
@@ -138,11 +138,8 @@ class WorkerEnvironment:
     def lose_input(self, job_id: str, key: str = "gone") -> None:
         """The storage has lost the only object of its input; a NUL in its key is an error there."""
         lost = MediaFile(key=key, content_type="image/png", bytes=1, sha256="0" * 64)
-
-        def name(job: Job | None, _now: float) -> Job | None:
-            return job and job.with_request(kept_input={"a": "input:0"}, input_files=(lost,))
-
-        self.services.store.update(job_id, name)
+        request = {"kept_input": {"a": "input:0"}, "input_files": (lost,)}
+        self.services.store.change(job_id, lambda job, _now: job.with_request(**request))
 
     def admit(self) -> HeldClaim:
         found = self.queue.next()

@@ -27,21 +27,21 @@ def claim(store: JobStore) -> HeldClaim:
     return acquire(store)
 
 
-def with_the_lease_over(job: Job | None, now: float) -> Job | None:
+def with_the_lease_over(job: Job, now: float) -> Job:
     """As the sweep finds it when the lease has run out."""
-    return job and job.with_claim(lease_until=now - 1).recheck(now)
+    return job.with_claim(lease_until=now - 1).recheck(now)
 
 
 def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: JobStore) -> None:
     call_back(store, "job")
     quick: list[HeldClaim] = []
 
-    def slow(job: Job | None, now: float) -> Job | None:
+    def slow(job: Job, now: float) -> Job:
         if not quick:  # between its read and its write
             quick.append(acquire(store))
-        return job.claimed(now) if job and job.claim.work_deadline is not None else job
+        return job.claimed(now) if job.claim.work_deadline is not None else job
 
-    change = store.update("job", slow)
+    change = store.change("job", slow)
     assert not change.written
     assert quick[0].commit(Job.leased).claim.rescue_attempts == 1
 
@@ -56,7 +56,7 @@ def test_a_worker_that_was_taken_over_commits_nothing(store: JobStore, claim: He
             claim.commit(lambda job, now: job.expired(now, "too late"))
         assert load(store) == before
 
-    store.update("job", with_the_lease_over)
+    store.change("job", with_the_lease_over)
     commit_too_late()
     quick = acquire(store)
     commit_too_late()
@@ -65,7 +65,7 @@ def test_a_worker_that_was_taken_over_commits_nothing(store: JobStore, claim: He
 
 @pytest.mark.parametrize("end", [Job.give_up, lambda job, now: job.refused(now, "x", "y")])
 def test_what_has_ended_is_not_committed_to(store: JobStore, claim: HeldClaim, end: Any) -> None:
-    store.update("job", lambda job, now: job and end(job, now))
+    store.change("job", end)
     with pytest.raises(ClaimLost):
         claim.commit(lambda job, now: job.stored(now, ()))
 
@@ -158,7 +158,7 @@ def test_a_worker_whose_work_is_over_renews_nothing(held: Held) -> None:
 
 
 def test_a_worker_learns_that_its_job_was_taken_over(held: Held) -> None:
-    held.store.update("job", with_the_lease_over)
+    held.store.change("job", with_the_lease_over)
     assert held.claims.supervise() == [] and held.claim.is_lost
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from jobs.domain import submission
 from jobs.domain.job import Job
-from jobs.domain.job_record import Request
 from jobs.domain.status import Status
 from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
 from tests.harness.patience import wait_for
@@ -24,11 +23,7 @@ QUEUE = "rq:queue:fluxkeep"
 
 
 def queued(worker_env: WorkerEnvironment, job_id: str) -> None:
-    def begin(job: Job | None, now: float) -> Job:
-        details = Request(kept_input={"prompt": "a"})
-        return job or submission.create(job_id, "flux-2-pro", now, details)
-
-    worker_env.services.store.update(job_id, begin, new=True)
+    worker_env.post(job_id, "flux-2-pro", {"prompt": "a"})
 
 
 def at_the_same_score(worker_env: WorkerEnvironment) -> None:
@@ -171,8 +166,8 @@ def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
     job = worker_env.job(task)
     assert job.status is Status.FAILED and job.error and job.error.code == "poison"
     timeouts = worker_env.services.settings.timeouts
-    worker_env.services.store.update(
-        task.id, lambda job, now: job and submission.replay(job, now, timeouts)
+    worker_env.services.store.change(
+        task.id, lambda job, now: submission.replay(job, now, timeouts)
     )
     worker_env.die_with(worker_env.claim(task))
     assert worker_env.job(task).status is Status.SUBMITTED, "its workers are counted anew"
@@ -202,8 +197,8 @@ def test_a_job_that_its_worker_gave_back_is_no_poison(worker_env: WorkerEnvironm
     task = worker_env.ready()
     for _ in range(5):
         worker_env.claim(task).commit(lambda job, now: job.back_off(now, 0.0))
-        worker_env.services.store.update(
-            task.id, lambda job, now: job and job.with_polling(next_check_at=now)
+        worker_env.services.store.change(
+            task.id, lambda job, now: job.with_polling(next_check_at=now)
         )
         sweep(worker_env.services)
     assert worker_env.job(task).status is Status.READY

@@ -54,7 +54,7 @@ class Drafts:
         for file in self.job.media:
             self.services.storage.delete(file.key)
         media = tuple(replace(file, deleted_at=1.0) for file in self.job.media)
-        self.services.store.update(self.id, lambda job, _now: job and replace(job, media=media))
+        self.services.store.change(self.id, lambda job, _now: replace(job, media=media))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 
 from jobs.bfl.result_files import without_media_fields
 from jobs.domain.bfl_report import Role
-from jobs.domain.job import Job
 from jobs.domain.status import Status
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
@@ -57,12 +56,9 @@ def test_a_foreign_url_in_an_unknown_place_does_not_cost_the_samples(
 def _with_url(worker_env: WorkerEnvironment, n: int, url: str, **delivery: Any) -> Task:
     """A ready task of three samples with another URL in place of the n-th."""
     task = worker_env.ready(samples=3)
-
-    def replaced(job: Job | None, _now: float) -> Job | None:
-        urls = job.delivery.urls if job else ()
-        return job and job.with_delivery(urls=(*urls[:n], url, *urls[n + 1 :]), **delivery)
-
-    worker_env.services.store.update(task.id, replaced)
+    urls = worker_env.job(task).delivery.urls
+    delivery["urls"] = (*urls[:n], url, *urls[n + 1 :])
+    worker_env.services.store.change(task.id, lambda job, _now: job.with_delivery(**delivery))
     return task
 
 

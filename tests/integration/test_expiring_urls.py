@@ -3,6 +3,7 @@
 from redis import Redis
 
 from jobs.config.quotas import ConcurrencyLimits
+from jobs.domain.job import Job
 from jobs.domain.submission import create
 from jobs.store.client import StoreClient
 from jobs.store.clock import Clock
@@ -31,7 +32,7 @@ def test_the_job_whose_url_dies_first_is_named_first(store: JobStore, redis: Red
 
 def test_a_job_that_a_worker_is_at_is_at_risk_as_well(store: JobStore, redis: Redis) -> None:
     call_back(store, "in hand", life=5)
-    store.update("in hand", lambda job, now: job and job.claimed(now))
+    store.change("in hand", Job.claimed)
     assert at_risk(redis) == ["in hand"]
 
 

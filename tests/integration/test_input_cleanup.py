@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from jobs.domain import submission
-from jobs.domain.job import Job
 from jobs.domain.job_record import Request
 from jobs.domain.status import Status
 from jobs.services import Services
@@ -82,20 +81,20 @@ def kept(services: Services) -> Any:
     return job.request.kept_input
 
 
-def end(job: Job | None, now: float) -> Job | None:
-    return job and job.ended(now, Status.FAILED)
+def end(services: Services) -> None:
+    services.store.change("own", lambda job, now: job.ended(now, Status.FAILED))
 
 
 def test_an_input_that_bfl_has_is_deleted(forgetful: Services) -> None:
     assert notes(forgetful) == {}
-    forgetful.store.update("own", lambda job, _now: job and job.evolve(task_id="task"))
+    forgetful.store.change("own", lambda job, _now: job.evolve(task_id="task"))
     assert kept(forgetful) == {"a": "input:0", "b": 1}
     delete_unrecorded(forgetful, forgetful.store.now())
     assert kept(forgetful) is None and objects(forgetful) == [] and notes(forgetful) == {}
 
 
 def test_an_input_that_bfl_never_had_is_deleted_after_a_day(forgetful: Services) -> None:
-    forgetful.store.update("own", end)
+    end(forgetful)
     now = forgetful.store.now()
     delete_unrecorded(forgetful, now + REPLAY_SECONDS - 60)
     assert kept(forgetful) and len(objects(forgetful)) == 1
@@ -105,7 +104,7 @@ def test_an_input_that_bfl_never_had_is_deleted_after_a_day(forgetful: Services)
 
 def test_an_input_that_is_replayed_meanwhile_is_still_of_use(forgetful: Services) -> None:
     timeouts = forgetful.settings.timeouts
-    forgetful.store.update("own", end)
-    forgetful.store.update("own", lambda job, now: job and submission.replay(job, now, timeouts))
+    end(forgetful)
+    forgetful.store.change("own", lambda job, now: submission.replay(job, now, timeouts))
     delete_unrecorded(forgetful, forgetful.store.now() + 2 * REPLAY_SECONDS)
     assert kept(forgetful) and len(objects(forgetful)) == 1

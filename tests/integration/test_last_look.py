@@ -16,14 +16,13 @@ from worker.sweep import sweep
 
 def until_its_deadline(worker_env: WorkerEnvironment, task: Task) -> Job:
     """The job when Redis is back after the deadline of the job, its lease and its URLs."""
+    gone = f"{worker_env.sandbox.url}/gone/sample.jpeg"
 
-    def later(job: Job | None, now: float) -> Job | None:
-        gone = f"{worker_env.sandbox.url}/gone/sample.jpeg"
-        urls = {"urls": (gone,) * len(job.delivery.urls)} if job else {}
-        past = job and job.evolve(deadline=now - 1).unleased(now - 1)
-        return past and past.with_delivery(**urls, refreshed=True)
+    def later(job: Job, now: float) -> Job:
+        past = job.evolve(deadline=now - 1).unleased(now - 1)
+        return past.with_delivery(urls=(gone,) * len(job.delivery.urls), refreshed=True)
 
-    worker_env.services.store.update(task.id, later)
+    worker_env.services.store.change(task.id, later)
     sweep(worker_env.services)
     return worker_env.job(task)
 
@@ -35,8 +34,8 @@ def published(worker_env: WorkerEnvironment, task: Task) -> None:
 
 def replay(worker_env: WorkerEnvironment, task: Task) -> None:
     timeouts = worker_env.services.settings.timeouts
-    worker_env.services.store.update(
-        task.id, lambda job, now: job and submission.replay(job, now, timeouts)
+    worker_env.services.store.change(
+        task.id, lambda job, now: submission.replay(job, now, timeouts)
     )
 
 

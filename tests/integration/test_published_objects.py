@@ -189,9 +189,7 @@ def test_a_sidecar_has_what_its_caller_says_while_the_job_is_stored(
     claim = worker_env.claim(task)
     files = rescue.rescue_files(worker_env.services, claim)
     details = {"metadata": {"album": "fog"}}
-    worker_env.services.store.update(
-        task.id, lambda job, now: job and job.with_details(now, details)
-    )
+    worker_env.services.store.change(task.id, lambda job, now: job.with_details(now, details))
     rescue.store_files(worker_env.services, claim, files)
     assert_stored(worker_env, task)
 
@@ -211,9 +209,7 @@ def test_a_late_worker_of_a_deleted_job_leaves_nothing(worker_env: WorkerEnviron
 def called_with_a_dead_url(worker_env: WorkerEnvironment, task: Task) -> None:
     """BFL has no fresh one either."""
     call_back(worker_env.services.store, task.id, url=f"{worker_env.sandbox.url}/gone/sample.jpeg")
-    worker_env.services.store.update(
-        task.id, lambda job, _now: job and job.with_delivery(refreshed=True)
-    )
+    worker_env.services.store.change(task.id, lambda job, _now: job.with_delivery(refreshed=True))
 
 
 def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(

@@ -41,13 +41,9 @@ def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay
     worker_env: WorkerEnvironment,
 ) -> None:
     task = worker_env.ready()
-
-    def half_there(job: Job | None, _now: float) -> Job | None:
-        nowhere = f"{worker_env.sandbox.url}/results/nowhere/sample.jpeg"
-        urls = (*job.delivery.urls, nowhere) if job else ()
-        return job and job.with_delivery(urls=urls, roles=(Role.OTHER, Role.SAMPLE))
-
-    worker_env.services.store.update(task.id, half_there)
+    urls = (*worker_env.job(task).delivery.urls, f"{worker_env.sandbox.url}/results/nowhere/a.jpeg")
+    delivery = {"urls": urls, "roles": (Role.OTHER, Role.SAMPLE)}
+    worker_env.services.store.change(task.id, lambda job, _now: job.with_delivery(**delivery))
     assert worker_env.work()
     assert worker_env.job(task).status is Status.EXPIRED
     assert worker_env.downloads(task) == 1
@@ -63,11 +59,8 @@ def test_a_polling_url_on_record_is_checked_before_the_key_goes_there(
     task = worker_env.finished()
     worker_env.unclear(task)
     elsewhere = f"{worker_env.sandbox.url}/elsewhere?id={task.id}"
-
-    def bent(job: Job | None, _now: float) -> Job | None:
-        return job and job.with_polling(polling_url=elsewhere)
-
-    worker_env.services.store.update(task.id, bent)
+    polling = {"polling_url": elsewhere}
+    worker_env.services.store.change(task.id, lambda job, _now: job.with_polling(**polling))
     assert worker_env.work()
     assert [seen.target for seen in worker_env.sandbox.requests] == []
     assert worker_env.job(task).status is Status.SUBMITTED
@@ -175,7 +168,7 @@ def test_a_job_that_is_stored_and_searched_for_during_its_deletion_leaves_nothin
     seen = worker_env.job(task)
     rescue.rescue(services, worker_env.claim(task))
     call = {"metadata": {"album": "fog"}, "model": "flux-2-pro"}
-    services.store.update(seen.id, lambda job, now: job and job.with_details(now, call))
+    services.store.change(seen.id, lambda job, now: job.with_details(now, call))
     delete_job(services, seen)
     assert [path for path in worker_env.media_root.rglob("*") if path.is_file()] == []
     assert services.redis.keys("fluxkeep:by:*") == services.redis.keys("fluxkeep:jobs:*") == []

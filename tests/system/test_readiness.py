@@ -40,9 +40,8 @@ def silent_since(installation: Installation, process: str, seconds: float) -> No
 def ready_since(installation: Installation, job_id: str, seconds: float) -> None:
     """The job's URLs have been known for so long."""
     with installation.redis.client() as redis:
-        services_over(redis).store.update(
-            job_id, lambda job, now: job and job.with_delivery(ready_at=now - seconds)
-        )
+        store = services_over(redis).store
+        store.change(job_id, lambda job, now: job.with_delivery(ready_at=now - seconds))
 
 
 def test_an_installation_that_works_is_ready_and_left_as_it_is(stack: Stack) -> None:

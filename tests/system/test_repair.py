@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -156,7 +155,7 @@ def job_with_thumbnail(archive: Archive) -> Job:
     job = archive.stored()
     thumbnails.store(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     store = archive.store
-    store.update(job.id, lambda job, now: job and thumbnail_steps.finish(job, now))
+    store.change(job.id, thumbnail_steps.finish)
     sidecars.update(store, archive.storage, job.id)
     after = archive.job(job)
     assert after and after.media[0].thumbnail and after.thumbnails.due_at is None
@@ -231,9 +230,7 @@ def test_what_is_left_of_a_job_that_failed_is_removed(archive: Archive, shell: C
 
 def test_media_that_a_replay_would_store_are_left(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
-    archive.store.update(
-        job.id, lambda job, _now: job and job.evolve(status=Status.EXPIRED, media=())
-    )
+    archive.store.change(job.id, lambda job, _now: job.evolve(status=Status.EXPIRED, media=()))
     found = shell.run("repair")
     assert found.code == 1 and "its job is expired: replay the job" in found.out
     assert archive.objects() == sorted([key(job), sidecar_key(key(job))])
@@ -241,10 +238,8 @@ def test_media_that_a_replay_would_store_are_left(archive: Archive, shell: Comma
 
 def test_what_happened_after_the_end_is_no_damage(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
-    archive.store.update(
-        job.id,
-        lambda job, now: job and job.with_event(now, EventCode.NOTIFICATION_DELIVERED),
-    )
+    told = EventCode.NOTIFICATION_DELIVERED
+    archive.store.change(job.id, lambda job, now: job.with_event(now, told))
     assert shell.run("repair", "--dry-run") == CLEAN
 
 
@@ -252,9 +247,7 @@ def test_what_a_late_worker_left_is_deleted(archive: Archive, shell: CommandLine
     job = archive.stored()
     late = archive._published(job, 1)  # noqa: SLF001 - as a worker does that lost its claim
     assert "is not a file of its job" in shell.run("repair").out
-    archive.store.update(
-        job.id, lambda job, _now: job and replace(job, claim=replace(job.claim, fencing_token=2))
-    )
+    archive.store.change(job.id, lambda job, _now: job.with_claim(fencing_token=2))
     assert f"{late.key}: was superseded" in shell.run("repair").out
     assert archive.objects() == sorted([key(job), sidecar_key(key(job))])
     assert shell.run("repair", "--dry-run") == CLEAN

@@ -11,7 +11,6 @@ import requests
 
 from jobs import kept_inputs
 from jobs.domain import retention
-from jobs.domain.job import Job
 from jobs.domain.job_record import Notifications
 from jobs.storage.layout import companion_keys
 from tests.harness import RedisServer, S3Server, TcpProxy, running_stack, wait_for
@@ -83,15 +82,11 @@ def test_a_clearance_that_was_cut_off_is_finished_by_the_next(opened: Open, step
     old = archive.stored(8, files=2)
     first, second = old.media
     services = archive.services
-
-    def mark(job: Job | None, now: float) -> Job | None:
-        return job and retention.media_deleted(job, now)
-
     done: list[Callable[[], Any]] = [
         lambda: services.storage.delete(companion_keys(first.key)[0]),
         lambda: services.storage.delete(first.key),
         lambda: services.storage.delete_with_companions(second.key),
-        lambda: services.store.update(old.id, mark),
+        lambda: services.store.change(old.id, retention.media_deleted),
     ]
     for step in done[: steps + 1]:
         step()

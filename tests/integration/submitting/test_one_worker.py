@@ -9,7 +9,6 @@ from jobs import services as wiring
 from jobs.config.settings import load
 from jobs.domain import submission
 from jobs.domain.errors import ConnectionFailed, TransferFailed
-from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.keys import QUEUE_PREFIX, RECORD_PREFIX
 from tests.harness import RedisServer, TcpProxy
@@ -26,11 +25,7 @@ def test_a_job_that_is_ready_wakes_one_worker_for_itself_and_one_for_the_queue(
     local_worker.work(2)
     local_worker.without_rq_jobs()
     local_worker.sandbox.call_back(local_worker.job("a").task_id or "")  # nobody listens
-
-    def ready(job: Job | None, now: float) -> Job | None:
-        return job and job.recheck(now + 61)
-
-    local_worker.services.store.update("a", ready)
+    local_worker.services.store.change("a", lambda job, now: job.recheck(now + 61))
     local_worker.without_rq_jobs()
     local_worker.work()
     assert local_worker.job("a").status is Status.READY

@@ -33,12 +33,11 @@ OUTAGES: list[dict[str, Any]] = [
 def later(local_worker: WorkerEnvironment, job_id: str, seconds: float, **claim: Any) -> None:
     """So much time passes for one job, and the sweep looks at it."""
 
-    def age(job: Job | None, now: float) -> Job | None:
-        assert job
+    def age(job: Job, now: float) -> Job:
         aged = replace(job, deadline=job.deadline - seconds)
         return aged.with_polling(next_check_at=now - 1).with_claim(**claim)
 
-    local_worker.services.store.update(job_id, age)
+    local_worker.services.store.change(job_id, age)
     sweep_job(local_worker.services, job_id)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from jobs.domain.job import Job
 from tests.harness import TestBucket, processes
 from tests.harness.images import encoded
 from tests.harness.invariants import assert_invariants
@@ -56,12 +55,9 @@ def is_drawing(pid: int) -> bool:
 
 def time_passes(stack: Stack, task: Task) -> None:
     """Let the lease of the thumbnail run out."""
-
-    def now_due(job: Job | None, now: float) -> Job | None:
-        return job and job.with_thumbnails(due_at=now)
-
     with stack.installation.redis.client() as redis:
-        services_over(redis).store.update(task.id, now_due)
+        store = services_over(redis).store
+        store.change(task.id, lambda job, now: job.with_thumbnails(due_at=now))
 
 
 def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(stack: Stack) -> None:

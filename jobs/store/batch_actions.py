@@ -118,7 +118,7 @@ class Batches:
 
     def _load(self, ids: Iterable[str]) -> list[Batch]:
         """Without those of a later release that this one does not understand."""
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             for batch_id in ids:
                 pipe.hgetall(keys.BATCH_PREFIX + batch_id)
             found, batches = pipe.execute(), []

@@ -47,7 +47,7 @@ class Budgets:
     def views(self, key: str | None) -> list[BudgetView]:
         """The budgets of an API key, in the present periods; empty if it has none."""
         budgets, now = self.by_key.get(key or "", ()), self._clock.now()
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             for one in budgets:
                 pipe.hmget(budget_key(one.period, now, key or ""), SPENT, RESERVED)
             found = pipe.execute()
@@ -63,7 +63,7 @@ class Budgets:
 
     def prices(self, models: Sequence[str | None], values: Mapping[str, Any]) -> list[Price]:
         """The prices that BFL last named for such a kept input of each model."""
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             for model in models:
                 pipe.hgetall(f"{PRICES_PREFIX}{model}")
             found = pipe.execute()

@@ -115,7 +115,7 @@ class Events:
 
     def after(self, position: EventPosition, most: int = BATCH_MAX) -> EventBatch:
         """The events after a position, oldest first."""
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             # Read first, so that what is cut off meanwhile cannot be missing unnoticed.
             pipe.xrange(EVENTS, f"({position}", count=most)
             pipe.xlen(EVENTS)

@@ -30,8 +30,8 @@ class StoreClient:
         return _Script(self._redis, lua)
 
     @contextmanager
-    def pipeline(self) -> Iterator[Any]:
-        """Commands in one round trip; no transaction, which a full Redis refuses."""
+    def round_trip(self) -> Iterator[Any]:
+        """A pipeline of commands; no transaction, which a full Redis refuses."""
         with unavailable(), self._redis.pipeline(transaction=False) as pipe:
             yield pipe
 

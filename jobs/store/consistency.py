@@ -57,7 +57,7 @@ class Consistency:
         if job is None:
             return None, []
         expected, sets = indexes.indexes(job), indexes.every(job)
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             pipe.get(f"{keys.TASK_PREFIX}{job.task_id}")
             for key in sets:
                 pipe.zscore(key, job_id)

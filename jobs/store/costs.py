@@ -157,7 +157,7 @@ class Costs:
 
     def on(self, days: Sequence[float]) -> list[DayView]:
         """The days that begin at these times."""
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             for day in days:
                 pipe.hgetall(f"{COSTS_PREFIX}{utc(day):%Y-%m-%d}")
             found = pipe.execute()

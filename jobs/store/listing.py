@@ -70,7 +70,7 @@ class JobListing:
 
     def owners(self, names: Sequence[str]) -> dict[str, str]:
         """The jobs with a record that have these ids, as their own or as BFL's."""
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             pipe.mget([TASK_PREFIX + name for name in names])
             for name in names:
                 pipe.exists(RECORD_PREFIX + name)
@@ -109,7 +109,7 @@ class JobListing:
         if len(groups) == 1:
             return groups[0], search.is_indexed
         newest, oldest = _bounds(search, before)
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             for key in (key for group in groups for key in group):
                 pipe.zcount(key, oldest, newest)
             sizes = iter(pipe.execute())
@@ -149,7 +149,7 @@ class JobListing:
 
     def expiring(self, limit: int = EXPIRING_READ_MAX) -> list[Job]:
         """Jobs that are `ready`, those whose URLs expire first."""
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             for key in (PENDING_RESCUES, STATUS_PREFIX + Status.READY):
                 pipe.zrange(key, 0, EXPIRING_READ_MAX - 1)
             ids = dict.fromkeys(job_id.decode() for found in pipe.execute() for job_id in found)

@@ -109,7 +109,7 @@ class Metrics:
         """The jobs of an API key, or of all (None), in Redis and in the archive."""
         if key is None:
             return self.totals().jobs
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             for state in Status:
                 pipe.zcard(of_key(key, state))
                 pipe.zscore(keys.COLD, counted(state, key)[-1])
@@ -120,7 +120,7 @@ class Metrics:
     def totals(self) -> Totals:
         """All counters, jobs by status, and lengths of the queues."""
         now = self._clock.now()
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             pipe.hgetall(keys.COUNTERS)
             for state in Status:
                 pipe.zcard(keys.STATUS_PREFIX + state)

@@ -131,7 +131,7 @@ class SubmissionQueue:
         queues = [queue.decode() for queue in self._redis.smembers(keys.QUEUES)]
         named = sorted({*map(_scope, queues), *self._limits.models})
         accounts = [indexes.active(indexes.at_account("", one)) for one in self._limits.accounts]
-        with self._redis.pipeline() as pipe:
+        with self._redis.round_trip() as pipe:
             for key in (*accounts, *map(indexes.active, named), *queues):
                 pipe.zcard(key)
             found = pipe.execute()

@@ -21,6 +21,10 @@ from receiver.ownership import owner, require_changeable, require_visible, visib
 log = logging.getLogger(__name__)
 
 
+def count_text(jobs: int) -> str:
+    return f"{jobs:,} {'job' if jobs == 1 else 'jobs'}"
+
+
 def load_job(services: Services, job_id: str) -> Job:
     """Load a job that the request may see by its own id or by BFL's. Raises UnknownJob."""
     job = services.catalog.load(job_id) if parsing.TASK_ID.fullmatch(job_id) else None

@@ -50,8 +50,8 @@ def get_zip() -> ResponseReturnValue:
     """Download the files of all jobs that match. As one ZIP file, stored and not compressed.
 
     `<job id>-<n>.<extension>` is the n-th file of `media`, counted from 0, and `<job id>-<n>.json`
-    describes its job. `MISSING.txt` names files that the storage has no more. Each web process
-    sends two at once.
+    describes its job. `MISSING.txt` names files that the storage has no more, or says that no file
+    matches. Each web process sends two at once.
     """
     return zip_response(services(), matching(services(), FilterQuery.read().search()))
 
@@ -128,8 +128,9 @@ def _content(
                     bundle.add(chunks, name, size=given[n].bytes)
                     bundle.add(_description(job, with_input=with_input), f"{job_id}-{n}.json")
                     yield from bundle.all_files()
-        if missing:
-            bundle.add("".join(f"{name}\n" for name in missing), "MISSING.txt")
+        if missing or not any(names.values()):  # many programs take an empty file for a broken one
+            text = "".join(f"{name}\n" for name in missing) or "No file matches.\n"
+            bundle.add(text, "MISSING.txt")
         yield from bundle.finalize()
     except FluxkeepError as error:
         log.warning("download of many files: %s", error)

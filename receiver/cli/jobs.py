@@ -15,16 +15,16 @@ from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.batch_actions import Action, Batch
 from jobs.store.search_conditions import Search
+from receiver import job_actions
 from receiver.cli.base import Command, example, full_id, pairs, plain, sentence, services
 from receiver.cli.submit import INTERRUPTED, POLL_SECONDS
-from receiver.job_actions import begin_batch, delete_or_erase, load_batch, load_job, replay_job
 from receiver.schemas.query import PAGE_MAX, FilterQuery
 
 LIST_DEFAULT = 20
 DELETED = {True: "deleted", False: "has no record; the storage is searched for its objects"}
 QUESTIONS = {
-    Action.DELETE: "Delete {:,} jobs with their media and inputs, for ever?",
-    Action.RESCUE: "Ask BFL again for {:,} jobs?",
+    Action.DELETE: "Delete {} with all media and inputs, for ever?",
+    Action.RESCUE: "Ask BFL again for {}?",
 }
 COLUMN_WIDTHS = {"id": 36, "status": 9, "model": 20, "created_at": 24, "prompt": 50}
 FILTERS = ("q", "model", "source", "since", "until", "repeats", "seed", "sha256", "key")
@@ -89,7 +89,7 @@ def show(job_id: str) -> None:
     ID is its own id or BFL's task id, or the beginning of one.
     """
     built = services()
-    job = load_job(built, full_id(built, job_id))
+    job = job_actions.load_job(built, full_id(built, job_id))
     click.echo(json.dumps(views.job_view_with_input(built, job), indent=2))
 
 
@@ -108,7 +108,7 @@ def rescue(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
     """
     built = services()
     if _are_named(job_ids, filters):
-        _for_each(built, job_ids, lambda job_id: replay_job(built, job_id).status)
+        _for_each(built, job_ids, lambda job_id: job_actions.replay_job(built, job_id).status)
     _act_on_all(built, Action.RESCUE, _search(filters), yes=yes)
 
 
@@ -122,7 +122,9 @@ def delete(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
     """
     built = services()
     if _are_named(job_ids, filters):
-        _for_each(built, job_ids, lambda job_id: DELETED[delete_or_erase(built, job_id)])
+        _for_each(
+            built, job_ids, lambda job_id: DELETED[job_actions.delete_or_erase(built, job_id)]
+        )
     _act_on_all(built, Action.DELETE, _search(filters), yes=yes)
 
 
@@ -135,12 +137,14 @@ def _are_named(job_ids: tuple[str, ...], filters: Mapping[str, Any]) -> bool:
 def _act_on_all(services: Services, action: Action, search: Search, *, yes: bool) -> None:
     """Ask, have the sweep act on all jobs that match, and print how far it is."""
     try:
-        batch = begin_batch(services, action, search, None)
+        batch = job_actions.begin_batch(services, action, search, None)
     except CountRequired as asked:
         if not yes:
-            click.confirm(QUESTIONS[action].format(asked.count), abort=True, err=True)
+            click.confirm(
+                QUESTIONS[action].format(job_actions.count_text(asked.count)), abort=True, err=True
+            )
         fixed = replace(search, until=asked.until)
-        batch = begin_batch(services, action, fixed, asked.count)
+        batch = job_actions.begin_batch(services, action, fixed, asked.count)
     try:
         batch = _wait_until_ended(services, batch)
     except KeyboardInterrupt:
@@ -155,7 +159,7 @@ def _wait_until_ended(services: Services, batch: Batch) -> Batch:
     """Print a line for each change. Raises UnknownBatch, StoreUnavailable."""
     shown = ""
     while True:
-        batch = load_batch(services, batch.id)
+        batch = job_actions.load_batch(services, batch.id)
         text = f"{batch.action}: {batch.done:,} of {batch.total:,}"
         text += f", {batch.failed:,} failed" if batch.failed else ""
         text += f", waits: {plain(batch.waits_for)}" if batch.waits_for else ""

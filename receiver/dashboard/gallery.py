@@ -86,7 +86,7 @@ def show() -> ResponseReturnValue:
         newest=_address() if query.cursor else None,
         tabs=list(_tabs(query)),
         starred=_starred(),
-        filters=list(_filters()),
+        filters=list(active_filters()),
         others_than_words=_given_except("q"),
         without_fields=_given_except(*FORM_FIELDS),
         sources=list(Source),
@@ -135,7 +135,7 @@ def _starred() -> Tab:
     return Tab("Starred", 0, _address(**{name: None if is_current else value}), is_current)
 
 
-def _filters() -> Iterator[Filter]:
+def active_filters() -> Iterator[Filter]:
     """All active filters except the status, which the tabs show."""
     for name, value in request.args.items(multi=True):
         if name not in ("status", "limit", "cursor"):

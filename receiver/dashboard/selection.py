@@ -23,7 +23,7 @@ from receiver.api.downloads import matching, zip_response
 from receiver.context import services
 from receiver.dashboard import form_body
 from receiver.dashboard.access import local_path, requires_scope
-from receiver.dashboard.gallery import GalleryQuery
+from receiver.dashboard.gallery import GalleryQuery, active_filters
 
 SCOPES: Mapping[str, Scope] = {
     "download": "read",
@@ -64,7 +64,7 @@ def act() -> ResponseReturnValue:
     if not ids:
         flash("No job is selected.")
     elif action == "download":
-        return zip_response(services(), [list(_known(ids))])
+        return _download(list(_known(ids)))
     elif action in ("rescue", "delete") and "confirmed" not in fields:
         return _question(action, len(ids), ids)
     else:
@@ -82,18 +82,27 @@ def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
             batch = job_actions.begin_batch(services(), Action(action), search, count)
         except errors.CountRequired as question:
             return _question(action, question.count, until=question.until)
-        flash(f"{_jobs(batch.total)} will be {DONE[action]}: the page Health says how far it is.")
+        found = job_actions.count_text(batch.total)
+        flash(f"{found} will be {DONE[action]}: Health says how far it is.")
         return redirect(_back(), 303)
     jobs = list(islice(chain.from_iterable(matching(services(), search)), MATCHING_MAX + 1))
     if len(jobs) > MATCHING_MAX:
-        raise errors.BadRequest(f"More than {MATCHING_MAX:,} jobs match: narrow the filter.")
+        flash(f"More than {MATCHING_MAX:,} jobs match: narrow the filter by Since and Until.")
+        return redirect(_back(), 303)
     if "confirmed" not in fields:
         now = services().store.now()
         until = now if search.until is None else min(search.until, now)
         return _question(action, len(jobs), until=until)
     if action == "download":
-        return zip_response(services(), [jobs])
+        return _download(jobs)
     _act_on_each(action, [job.id for job in jobs])
+    return redirect(_back(), 303)
+
+
+def _download(jobs: list[Job]) -> ResponseReturnValue:
+    if any(job.media for job in jobs):
+        return zip_response(services(), [jobs])
+    flash("None of these jobs has a file.")
     return redirect(_back(), 303)
 
 
@@ -117,7 +126,7 @@ def _act_on_each(action: str, ids: Iterable[str]) -> None:
         except (errors.UnknownJob, errors.WrongStatus, errors.OtherKey, errors.Invalid) as error:
             reasons[str(error)] = None
     left = f" {len(ids) - done} could not be: {'; '.join(reasons)}." if reasons else ""
-    flash(f"{_jobs(done)} {'is' if done == 1 else 'are'} {DONE[action]}.{left}")
+    flash(f"{job_actions.count_text(done)} {'is' if done == 1 else 'are'} {DONE[action]}.{left}")
 
 
 def _act_on(action: str, job: Job) -> None:
@@ -137,16 +146,14 @@ def _question(action: str, count: int, ids: Iterable[str] = (), until: float | N
         "selection.html",
         action=action,
         count=count,
-        jobs=_jobs(count),
+        jobs=job_actions.count_text(count),
+        filters=[one.text for one in active_filters()] + request.args.getlist("status"),
+        matching_max=MATCHING_MAX,
         ids=ids,
         is_all=until is not None,
         target=url_for("dashboard.selection.act", **fixed),
         back=_back(),
     )
-
-
-def _jobs(count: int) -> str:
-    return f"{count:,} {'job' if count == 1 else 'jobs'}"
 
 
 def _back() -> str:

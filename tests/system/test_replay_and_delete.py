@@ -122,7 +122,7 @@ def test_all_jobs_of_a_filter_are_deleted_or_rescued_once_the_question_is_answer
         stack.client.wait_for(job_id, "stored")
     chosen = ("jobs", "delete", "--metadata", "user=many")
     refused = shell.run(*chosen, stdin="n\n")
-    assert refused.code == 1 and "Delete 2 jobs with their media and inputs" in refused.err
+    assert refused.code == 1 and "Delete 2 jobs with all media and inputs" in refused.err
     assert stack.client.find(ids[0])
     done = shell.run(*chosen, stdin="y\n")
     assert done.code == 0 and done.out.splitlines()[-1] == "delete: 2 of 2"

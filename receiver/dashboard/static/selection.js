@@ -29,6 +29,11 @@ function show() {
   if (count.textContent !== text) count.textContent = text;
 }
 
+function selectShown() {
+  for (const box of boxes()) selected.add(box.value);
+  show();
+}
+
 function clear() {
   selected.clear();
   if (all) all.checked = false;
@@ -39,6 +44,7 @@ document.addEventListener("click", (event) => {
   const card = event.target.closest?.(".card");
   const box = card?.querySelector(".select");
   if (event.target.closest?.("#clear-selection")) return clear();
+  if (event.target.closest?.("#select-shown")) return selectShown();
   if (!box || (event.target !== box && !(event.shiftKey && selected.size))) return;
   if (event.target !== box) event.preventDefault(); // shift and a click on the picture
   if (all && !box.checked) all.checked = false;
@@ -50,7 +56,9 @@ document.addEventListener("keydown", (event) => {
   const box = event.target.closest?.(".card")?.querySelector(".select");
   const isOpen = document.querySelector("dialog[open], #filters[open]");
   if (event.ctrlKey || event.metaKey || event.altKey || isOpen) return;
+  const isTyping = event.target.closest?.("input:not(.select), textarea, select");
   if (event.key === "Escape" && selected.size) clear();
+  else if (event.key === "a" && !isTyping) selectShown();
   else if (box && ["x", "X", " "].includes(event.key)) {
     if (event.key === " " && event.target === box && !event.shiftKey) return; // the browser does it
     event.preventDefault();

@@ -64,6 +64,7 @@ function showResponse(response, page, form) {
   byId("result").replaceWith(document.importNode(page.getElementById("result"), true));
   history.replaceState(null, "", response.url);
   byId("submit").focus({ preventScroll: true });
+  byId("result").scrollIntoView({ block: "nearest" }); // on a phone it is below the form
   refreshSoon(); // the job may have ended before the page watched it
 }
 

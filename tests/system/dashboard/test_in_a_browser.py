@@ -148,7 +148,7 @@ def test_a_page_of_a_job_tells_what_comes_next_and_what_was_refused(
     expect(page.locator("#curl")).to_have_value(re.compile(f"curl .*/api/jobs/{job_id} "))
     stack.client.callback({"id": job_id, "status": "Error"})
     expect(page.locator("#job-header .status")).to_have_text("failed")
-    expect(page.locator("#next-steps")).to_contain_text("bfl_error")
+    expect(page.locator("#media")).to_contain_text("bfl_error")
 
 
 def test_a_video_has_a_player_and_variants_show_their_first_frames(

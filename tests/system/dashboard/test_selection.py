@@ -51,15 +51,14 @@ def test_jobs_are_selected_by_keys_and_in_ranges_then_starred_and_deleted(
         expect(article).to_have_attribute("data-id", ids[n])
     assert problems_seen(window) == []
     page.get_by_role("link", name="All jobs").click()
-    cards.nth(0).focus()
-    page.keyboard.press("x")
-    cards.nth(2).focus()
-    page.keyboard.press("Shift+X")
+    cards.nth(0).press("x")
+    cards.nth(2).press("Shift+X")
     assert selected(page) == "3 selected"
+    page.keyboard.press("a")
+    assert selected(page) == "5 selected"
     page.keyboard.press("Escape")
     expect(page.locator("#selection")).to_be_hidden()
-    boxes.nth(1).focus()
-    page.keyboard.press("Space")
+    boxes.nth(1).press("Space")
     boxes.nth(3).click(modifiers=["Shift"])
     assert selected(page) == "3 selected"
     for width in (360, 1440):
@@ -104,6 +103,7 @@ def test_all_that_match_are_starred_downloaded_and_deleted_after_their_number(
     question = visitor.post(f"{path}&until={early}", action="star", all="yes").text
     target = unescape(TARGET.findall(question)[0])
     assert "Star 1 job?" in question
+    assert "the one job that matches words: harbour , album: all of it" in readable(question)
     visitor.post(target, **FormPage(question, "confirmation").fields)
     starred = {"metadata.album": "all of it", "metadata.starred": "true"}
     assert [job["id"] for job in stack.client.jobs(**starred)] == ids[:1]
@@ -145,6 +145,8 @@ def test_a_selection_works_without_a_script_for_those_who_may(stack: Stack) -> N
     visitor = Visitor(stack.installation.url)
     send = {"page": "/submit", "back": "/?limit=9", "job": stored}
     assert "No job is selected" in _said(visitor, action="delete", page="/submit")
+    nothing = send | {"job": failed}
+    assert "None of these jobs has a file." in _said(visitor, action="download", **nothing)
     question = visitor.post("/selection", action="delete", **send)
     assert "Delete 1 job?" in question.text and stack.client.find(stored)
     assert "only a job that failed" in _said(visitor, action="rescue", confirmed="yes", **send)

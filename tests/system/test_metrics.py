@@ -71,7 +71,8 @@ def moderated(n: int) -> bytes:
 
 
 def test_the_counters_are_exact_with_two_gunicorn_workers(stack: Stack) -> None:
-    assert len(stack.installation.web[0].children()) == 2
+    web = stack.installation.web[0]
+    wait_for("both processes", lambda: len(web.children()) == 2)
     before = samples(stack)
     calls = [(moderated(n), WEBHOOK_SECRET) for n in range(CALLBACKS)]
     calls += [(moderated(0), "forged")] * FORGED + [(b"{", WEBHOOK_SECRET)] * UNREADABLE

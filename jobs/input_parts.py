@@ -21,7 +21,6 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import OPAQUE
 from jobs.storage.media_types import HEAD_BYTES, content_type
-from jobs.storage.staging import sync
 
 READ_BYTES = 3 * 64 * 1024  # three bytes are four characters of base64
 
@@ -33,7 +32,7 @@ Encoding = Literal["input", "text", "json"]
 class InputPart:
     """Bytes that stand in an input in place of a string; `source` says where they are.
 
-    They are at hand, in a staged file that is synced, or in the object with this key.
+    They are at hand, in a staged file, or in the object with this key.
     """
 
     encoding: Encoding
@@ -49,9 +48,9 @@ class InputPart:
 
     @classmethod
     def of_file(cls, encoding: Encoding, file: IO[bytes]) -> Self:
-        """Sync a staged file and read it. Raises StorageError."""
+        """Read a staged file. Raises StorageError."""
         with translate_errors():
-            sync(file)
+            file.flush()
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             kind = _content_type(file.read(HEAD_BYTES))

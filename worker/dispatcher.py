@@ -23,6 +23,7 @@ HANDLERS: dict[Status, Callable[[Services, HeldClaim], None]] = {
 }
 
 TICK_SECONDS = 0.2
+FIRST_TICK_SECONDS = 0.03
 THREADS_MAX = 100  # WORKER_CONCURRENCY, and those that wait for a silent connection
 ERROR_BACKOFF_SECONDS = 10.0
 RACES_MAX = 20
@@ -45,9 +46,16 @@ class JobDispatcher:
         self._threads: set[threading.Thread] = set()
         self._threads_lock = threading.Lock()
         self._is_drained = threading.Event()
+        self._has_begun = False
         self._claim_lock = threading.Lock()
         self._thumbnail_lock = threading.Lock()
         self._has_rq_job = False
+        self._more_waits = True  # than was claimed, as far as is known
+
+    def begin(self) -> None:
+        """Start on the work of an RQ job, beside RQ's own writes; `drain` follows."""
+        self._has_rq_job = self._has_begun = True
+        self._start_thread(first=True)
 
     def drain(self, *, has_rq_job: bool = True) -> None:
         """Process all waiting jobs, new ones included; return when none is left.
@@ -55,10 +63,12 @@ class JobDispatcher:
         The calling thread processes no job: it supervises the claims. An RQ job that called this
         stands for the first claim.
         """
-        self._has_rq_job = has_rq_job
-        self._is_drained.clear()
-        self._start_thread(first=True)
-        while not self._is_drained.wait(TICK_SECONDS):
+        if not (has_rq_job and self._has_begun):
+            self._has_rq_job = has_rq_job
+            self._start_thread(first=True)
+        self._has_begun, seconds = False, FIRST_TICK_SECONDS
+        while not self._is_drained.wait(seconds):
+            seconds = TICK_SECONDS
             self.on_tick()
             if hung := self.claims.supervise():
                 self.shutdown.exit_hung(hung)
@@ -74,6 +84,7 @@ class JobDispatcher:
                 return
             thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
             self._threads.add(thread)
+            self._is_drained.clear()
         thread.start()
 
     def _run(self) -> None:
@@ -99,9 +110,11 @@ class JobDispatcher:
             if claim is None:
                 return False
             self._has_rq_job = False
+            more_waits = self._more_waits
             self.claims.add(claim)
         try:
-            self._start_thread()
+            if more_waits:  # else the next tick looks: most rescues are over before it
+                self._start_thread()
             self._process(claim)
         finally:
             self.claims.remove(claim)
@@ -112,6 +125,7 @@ class JobDispatcher:
         store = self._services.store
         if claim := self._claim_most_urgent(store.pending_rescues):
             return claim
+        self._more_waits = True
         others = sum(claim.claimed_status is not Status.READY for claim in self.claims.all())
         if (
             self.size > 1 and others >= self.size - 1
@@ -138,6 +152,7 @@ class JobDispatcher:
         store, takes_rq_job = self._services.store, not self._has_rq_job
         for _ in range(RACES_MAX):
             urgent = waiting(CANDIDATES_AFTER_SUSPECTS if has_suspect else CANDIDATES)
+            self._more_waits = len(urgent.ids) > 1
             for n, job_id in enumerate(urgent.ids):
                 record = None if n else urgent.record
                 if claim := HeldClaim.acquire(

@@ -20,7 +20,6 @@ from jobs.net.urls import Origin, ParsedUrl
 from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import OPAQUE
 from jobs.storage.media_types import HEAD_BYTES, content_type
-from jobs.storage.staging import sync
 from worker.formats import sniff
 
 CHUNK_BYTES = 256 * 1024  # the most that is read at once; TLS brings 16 KiB
@@ -64,7 +63,7 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
     allow: Callable[[str], ParsedUrl],
     progress: Callable[[], None] = lambda: None,
 ) -> Download:
-    """Download a URL into a new file, verify it, and sync it to the disk.
+    """Download a URL into a new file and verify it.
 
     `allow` checks each redirect. A refused redirect, or a name that resolves to an address that
     is not public, is a TransferFailed.
@@ -93,7 +92,6 @@ def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> "_HashedF
             for chunk in body.chunks():
                 file.write(chunk)
                 progress()
-            sync(file)
     return hashed
 
 

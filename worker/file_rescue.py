@@ -11,7 +11,7 @@ from jobs.domain.errors import NotMedia, TransferFailed
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.services import Services
-from jobs.storage.layout import object_key, sidecar_key
+from jobs.storage.layout import object_key
 from worker import download
 from worker.backoff import backoff_seconds
 from worker.claim import HeldClaim
@@ -94,8 +94,7 @@ def _download_and_publish(
         sidecar = _sidecar(job, now, {**files, n: file})
         with claim.silence(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND):
             # The sidecar goes first (I10), so that any object can be recovered.
-            services.storage.write(sidecar_key(file.key), sidecar, durable=False)
-            services.storage.publish(path, file.key, views.file_name(job, n, file.key))
+            services.storage.publish(path, file.key, views.file_name(job, n, file.key), sidecar)
     return Published(file, now, sidecar)
 
 

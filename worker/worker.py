@@ -21,6 +21,7 @@ from worker.dispatcher import JobDispatcher
 WORKER_TTL_SECONDS = 30
 MAINTENANCE_SECONDS = 15
 MONITORING_SECONDS = 5
+HEARTBEAT_SECONDS = 1.0  # RQ sends several for each job
 TASK_HEARTBEAT_TTL_SECONDS = MONITORING_SECONDS + 60  # then RQ calls the task abandoned
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class RescueWorker(SimpleWorker):
         self.storage = services.storage
         self._dispatcher = dispatcher
         self._heartbeat_at = 0.0
+        self._recorded_at = float("-inf")
         dispatcher.may_poll = self._may_poll
 
     @property
@@ -65,11 +67,20 @@ class RescueWorker(SimpleWorker):
             pipe.delete(self.key)
             pipe.execute()
 
+    def reorder_queues(self, reference_queue: Queue) -> None:
+        """RQ has a job: start on it now. RQ notes it in six round trips before it runs it."""
+        super().reorder_queues(reference_queue)
+        self._state = WorkerStatus.BUSY  # a signal from now on lets the work end
+        self._dispatcher.begin()
+
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         super().heartbeat(timeout, pipeline)
         self._record_heartbeat()
 
     def _record_heartbeat(self) -> None:
+        if time.monotonic() < self._recorded_at + HEARTBEAT_SECONDS:
+            return
+        self._recorded_at = time.monotonic()
         try:
             self._metrics.record_heartbeat("worker")
         except StoreUnavailable:

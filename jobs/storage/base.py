@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from jobs.domain.errors import StorageError
 from jobs.storage import layout
 from jobs.storage.error_translation import translate_errors
-from jobs.storage.staging import StagingDirectory, sync
+from jobs.storage.staging import StagingDirectory
 
 Verb = Literal["GET", "HEAD"]
 
@@ -38,19 +38,16 @@ class MediaStorage(ABC):
         return self.staging_directory.file(job_id)
 
     @abstractmethod
-    def publish(self, staged: Path, key: str, name: str = "") -> None:
+    def publish(self, staged: Path, key: str, name: str = "", sidecar: bytes = b"") -> None:
         """Turn a staged file into the object `key`, which no other worker may write.
 
-        The caller has synced the staged file to the disk. The object appears whole or not at
-        all, and is durable when this returns. Browsers save it under the file name `name`.
+        The object appears whole or not at all, after its sidecar if it has one. Both are durable
+        when this returns. Browsers save the object under the file name `name`.
         """
 
     @abstractmethod
-    def write(self, key: str, body: bytes, *, durable: bool = True) -> None:
-        """Write a small companion atomically, replacing an older one.
-
-        It is durable when this returns, or else when an object beside it is published.
-        """
+    def write(self, key: str, body: bytes) -> None:
+        """Write a small companion atomically and durably, replacing an older one."""
 
     @abstractmethod
     def size(self, key: str) -> int | None:
@@ -91,9 +88,8 @@ class MediaStorage(ABC):
         """Publish, read back and delete `size` bytes."""
         body, key = bytes(size), f"{layout.day_of(time.time())}/.probe-{secrets.token_hex(8)}"
         with self.staging("probe") as path:
-            with translate_errors(), path.open("wb") as file:
-                file.write(body)
-                sync(file)
+            with translate_errors():
+                path.write_bytes(body)
             self.publish(path, key)
         try:
             is_intact = b"".join(self.read(key)) == body

@@ -10,7 +10,14 @@ from obstore.exceptions import BaseError, GenericError
 
 from jobs.storage.base import ListedObject, MediaStorage, Verb
 from jobs.storage.error_translation import is_missing_bucket, translate_errors
-from jobs.storage.layout import OPAQUE, content_type_of, job_id_of, job_key_prefix, kind_of
+from jobs.storage.layout import (
+    OPAQUE,
+    content_type_of,
+    job_id_of,
+    job_key_prefix,
+    kind_of,
+    sidecar_key,
+)
 from jobs.storage.providers import Provider
 from jobs.storage.request_timeouts import RequestLimits
 from jobs.storage.staging import StagingDirectory, temporary_directory
@@ -38,8 +45,10 @@ class BucketStorage(MediaStorage):
         """On this machine's disk."""
         return temporary_directory()
 
-    def publish(self, staged: Path, key: str, name: str = "") -> None:
+    def publish(self, staged: Path, key: str, name: str = "", sidecar: bytes = b"") -> None:
         """Upload a file of up to PART_BYTES in one request, a larger one as a multipart upload."""
+        if sidecar:
+            self.write(sidecar_key(key), sidecar)
         with translate_errors(), staged.open("rb") as file:
             is_small = staged.stat().st_size <= SMALL_BYTES
             obstore.put(
@@ -51,8 +60,7 @@ class BucketStorage(MediaStorage):
                 max_concurrency=PARALLEL_PARTS,
             )
 
-    def write(self, key: str, body: bytes, *, durable: bool = True) -> None:
-        del durable  # it always is
+    def write(self, key: str, body: bytes) -> None:
         with translate_errors():
             obstore.put(self._objects, key, body, attributes=_headers(key), use_multipart=False)
 

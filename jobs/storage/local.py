@@ -7,12 +7,13 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jobs.storage.base import ListedObject, MediaStorage
 from jobs.storage.error_translation import translate_errors
-from jobs.storage.layout import day_of, job_id_of, job_key_prefix, kind_of
+from jobs.storage.layout import day_of, job_id_of, job_key_prefix, kind_of, sidecar_key
 from jobs.storage.staging import StagingDirectory, sync
 
 CHUNK_BYTES = 256 * 1024
@@ -36,26 +37,36 @@ class LocalStorage(MediaStorage):
         """In the same file system as the objects."""
         return StagingDirectory(self.root / STAGING)
 
-    def publish(self, staged: Path, key: str, name: str = "") -> None:
-        """Rename a whole file into place (I20) and sync its directories; `name` is not stored."""
+    def publish(self, staged: Path, key: str, name: str = "", sidecar: bytes = b"") -> None:
+        """Rename a whole file into place (I20) and sync its directories; `name` is not stored.
+
+        Of a file and its sidecar, each sync waits for the disk: they wait at the same time.
+        """
         del name
         with translate_errors():
             path = self._path(key)
+            with ThreadPoolExecutor(1) as pool:
+                wait = pool.submit(_sync, staged).result
+                if sidecar:
+                    self._write(self._path(sidecar_key(key)), (sidecar,), wait)
+                wait()
             _rename_into_place(staged, path)
             _sync_directories(path, self.root)
 
-    def write(self, key: str, body: bytes, *, durable: bool = True) -> None:
-        self._write(key, (body,), durable=durable)
-
-    def _write(self, key: str, chunks: Iterable[bytes], *, durable: bool = True) -> None:
+    def write(self, key: str, body: bytes) -> None:
         with translate_errors():
             path = self._path(key)
-            with self.staging_directory.open(path.stem) as staged:
-                staged.writelines(chunks)
-                sync(staged)
-                _rename_into_place(Path(staged.name), path)
-            if durable:
-                _sync_directories(path, self.root)
+            self._write(path, (body,))
+            _sync_directories(path, self.root)
+
+    def _write(
+        self, path: Path, chunks: Iterable[bytes], wait: Callable[[], object] = lambda: None
+    ) -> None:
+        with self.staging_directory.open(path.stem) as staged:
+            staged.writelines(chunks)
+            sync(staged)
+            wait()
+            _rename_into_place(Path(staged.name), path)
 
     def copy(self, source: str, key: str) -> None:
         """Give the file a second name; copy it where that is not possible."""
@@ -64,9 +75,8 @@ class LocalStorage(MediaStorage):
             try:
                 os.link(self._path(source), path, follow_symlinks=False)
             except OSError:  # it exists, is the first of its day, or the volume has no hard links
-                self._write(key, self.read(source))
-            else:
-                _sync_directories(path, self.root)
+                self._write(path, self.read(source))
+            _sync_directories(path, self.root)
 
     def size(self, key: str) -> int | None:
         with translate_errors():
@@ -200,9 +210,9 @@ def _sync_directories(path: Path, root: Path) -> None:
     _synced.update(new)
 
 
-def _sync(directory: Path) -> tuple[int, int]:
-    """Sync a directory; return its device and inode."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def _sync(path: Path) -> tuple[int, int]:
+    """Sync a file or directory; return its device and inode."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
         found = os.fstat(descriptor)

@@ -1,1 +1,0 @@
-"""OpenAPI document, generated from the routes, their specifications and types."""

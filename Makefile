@@ -57,9 +57,10 @@ mutants: $(VENV)/.dev ## Run the quick tests against generated mutants; list tho
 screenshots: $(VENV)/.dev ## Take the images of the dashboard that README.md and docs/ show
 	@$(BIN)/python -m tests.harness.screenshots
 
-docs: $(VENV)/.dev ## Write docs/settings.md, docs/models.md, and the errors in docs/api.md
+docs: $(VENV)/.dev ## Write the OpenAPI document, docs/settings.md, docs/models.md, and the errors in docs/api.md
 	@$(BIN)/python -m tests.harness.settings_doc
 	@$(BIN)/python -m tests.harness.models_doc
+	@$(BIN)/python -m tests.harness.openapi.document
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .

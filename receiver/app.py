@@ -14,7 +14,7 @@ from jobs import observability
 from jobs.config import settings
 from jobs.domain.errors import FluxkeepError
 from jobs.services import Services, for_web
-from receiver import context, dashboard, health, media, problem_details, state, webhook
+from receiver import context, dashboard, health, media, openapi, problem_details, state, webhook
 from receiver.api import (
     batch_actions,
     bfl_compat,
@@ -28,7 +28,6 @@ from receiver.api import (
 )
 from receiver.blocking_calls import run_in_database_thread
 from receiver.mcp import endpoint as mcp
-from receiver.openapi import document as openapi
 
 # gunicorn's exit status for a failed boot; after any other it starts the worker again for ever.
 BOOT_FAILED = 3

@@ -4,14 +4,14 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from receiver import problem_types
-from receiver.openapi.document import current_document
+from receiver.openapi import load_document
 
 blueprint = Blueprint("docs", __name__)
 
 
 @blueprint.get("/docs")
 def show() -> ResponseReturnValue:
-    document = current_document()
+    document = load_document()
     operations = [
         (method.upper(), path, operation)
         for path, methods in document["paths"].items()

@@ -2,13 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from functools import cache, partial
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, make_response, request, stream_with_context
 from flask.typing import ResponseReturnValue
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from jobs.domain import errors
 from jobs.net import strict_json
@@ -19,8 +19,8 @@ from receiver.auth import require_scope
 from receiver.context import reader_origin, services
 from receiver.mcp import content, protocol, resources, waiting
 from receiver.mcp.protocol import Message, ProtocolError, Request
-from receiver.mcp.tools import TOOLS, Waiting
-from receiver.openapi.document import VERSION
+from receiver.mcp.tools import DESCRIPTIONS, TOOLS, Waiting
+from receiver.openapi import VERSION
 from receiver.problem_details import detail_of
 from receiver.schemas.bodies import validate
 from receiver.schemas.endpoint_spec import STREAM
@@ -141,11 +141,6 @@ def _initialize(asked: Request) -> Message:
     return {"protocolVersion": revision, "serverInfo": SERVER, **ABILITIES}
 
 
-@cache
-def _tools() -> Message:
-    return {"tools": [tool.describe() for tool in TOOLS.values()]}
-
-
 def _call_tool(asked: Request) -> Message | Waiting:
     name, arguments = asked.text("name"), asked.params.get("arguments", {})
     if name not in TOOLS:
@@ -160,7 +155,7 @@ def _call_tool(asked: Request) -> Message | Waiting:
 
 
 _METHODS: dict[str, Callable[[Request], Message | Waiting]] = {
-    "tools/list": lambda _: _tools(),
+    "tools/list": lambda _: {"tools": from_json(DESCRIPTIONS.read_bytes())},
     "tools/call": _call_tool,
     "resources/templates/list": lambda _: {"resourceTemplates": resources.TEMPLATES},
     "resources/list": lambda asked: resources.listing(asked.params.get("cursor")),

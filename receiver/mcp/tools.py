@@ -1,7 +1,11 @@
-"""Tools for agents: each validates its arguments and calls what the API calls."""
+"""Tools for agents: each validates its arguments and calls what the API calls.
+
+Their descriptions are in a file, which `make docs` writes from the types and docstrings here.
+"""
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from flask import g
@@ -24,9 +28,9 @@ from receiver.context import services
 from receiver.job_actions import load_job
 from receiver.mcp import content, schemas
 from receiver.mcp.images import JOB_URI, with_images
-from receiver.openapi.schemas import standalone
 from receiver.schemas.bodies import validate_with_input
 
+DESCRIPTIONS = Path(__file__).with_suffix(".json")
 METADATA = {"made by": "an agent"}
 WITH_PARTS = {"prompt", "images", "input"}  # arguments that may hold images and long texts
 PAGES_MAX = 5  # of a search, each of which reads a thousand jobs
@@ -56,21 +60,6 @@ class Tool(NamedTuple):
         if wrong := with_parts - WITH_PARTS:
             raise Invalid([{"field": name, "message": "it is too long"} for name in wrong])
         return self.run(validate_with_input(self.arguments, given, with_parts))
-
-    def describe(self) -> dict[str, Any]:
-        name, is_read = self.run.__name__, self.scope == "read"
-        return {
-            "name": name,
-            "description": " ".join((self.run.__doc__ or "").split()),
-            "inputSchema": standalone(self.arguments, "validation"),
-            "outputSchema": standalone(self.result, "serialization"),
-            "annotations": {
-                "readOnlyHint": is_read,
-                "destructiveHint": False,
-                "idempotentHint": is_read,
-                "openWorldHint": not is_read,
-            },
-        }
 
 
 def generate(asked: schemas.Generation) -> Waiting:

@@ -20,9 +20,9 @@ from jobs.config import settings
 from jobs.domain.errors import FluxkeepError
 from jobs.domain.status import Status
 from receiver import create_app, problem_details
-from receiver.openapi.document import VERSION
-from receiver.openapi.operations import path
+from receiver.openapi import VERSION
 from tests.harness import RedisServer, Stack, wait_for
+from tests.harness.openapi.operations import path
 from tests.harness.required_settings import SECRETS
 
 ENVIRONMENT = {

@@ -17,6 +17,7 @@ from jobs.domain.timeline import EventCode
 from receiver.dashboard.timeline_texts import TEXTS
 from tests.harness import models_doc, settings_doc
 from tests.harness.documents import PAGES, README, blocks, page, prose
+from tests.harness.openapi.document import files as openapi_files
 from tests.sandbox import Switches
 
 README_LINES_MAX = 190
@@ -154,6 +155,11 @@ def test_every_switch_that_is_named_exists() -> None:
 
 def test_the_page_of_models_is_what_make_docs_writes() -> None:
     assert models_doc.PAGE.read_text() == models_doc.page()
+
+
+def test_the_openapi_document_and_the_tools_of_agents_are_what_make_docs_writes() -> None:
+    for path, text in openapi_files().items():
+        assert path.read_text() == text, path.name
 
 
 def test_the_page_of_settings_describes_each_setting_once() -> None:

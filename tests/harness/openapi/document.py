@@ -1,15 +1,22 @@
-"""OpenAPI document: built from the routes and their specifications, served at `/openapi.json`."""
+"""`make docs`: write receiver/openapi.json and receiver/mcp/tools.json from the code."""
 
+import json
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, jsonify
+from flask import Flask
 
-from receiver.context import services
-from receiver.openapi import components, operations
-from receiver.openapi.schemas import Schema, Schemas
-from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
+from jobs import services
+from jobs.config import settings
+from receiver import create_app
+from receiver.mcp import tools
+from receiver.openapi import DOCUMENT, VERSION
+from tests.harness.openapi import components, operations
+from tests.harness.openapi.schemas import Schema, Schemas, standalone
+from tests.harness.required_settings import SECRETS
 
-VERSION = "0.1.0"
 TAGS = {  # the blueprints of each, in the order of the document
     "Jobs": ("submissions", "repeats", "api", "batches", "downloads"),
     "Watching": ("events",),
@@ -18,34 +25,23 @@ TAGS = {  # the blueprints of each, in the order of the document
     "BFL's own API": ("bfl_compat",),
     "Operation": ("costs", "budget", "health", "openapi"),
 }
-_CACHE = "fluxkeep.openapi"
-
-blueprint = Blueprint("openapi", __name__)
 
 
-@blueprint.get("/openapi.json")
-@EndpointSpec(responses={200: ResponseSpec("OpenAPI 3.1.", dict[str, Any])}, uses_redis=False)
-def get_document() -> Response:
-    """This document. OpenAPI 3.1, generated from the code."""
-    return jsonify(current_document())
+def files() -> dict[Path, str]:
+    """What `make docs` writes."""
+    return {DOCUMENT: _text(document()), tools.DESCRIPTIONS: _text(descriptions())}
 
 
-def current_document() -> Schema:
-    """The document of the running application, built at the first request for it."""
-    cache = current_app.extensions
-    if _CACHE not in cache:
-        cache[_CACHE] = build(current_app, services().settings.public_url)
-    document: Schema = cache[_CACHE]
-    return document
-
-
-def build(app: Flask, public_url: str) -> Schema:
+def document() -> Schema:
     """Describe every route that has a spec, in the order of tags, then of paths."""
+    with TemporaryDirectory() as media:
+        given = settings.load({**SECRETS, "MEDIA_URL": Path(media).as_uri()})
+        app = create_app(services.for_web(given))
     schemas = Schemas()
     return {
         "openapi": "3.1.1",
         "info": {"title": "Fluxkeep", "version": VERSION, "description": components.INTRODUCTION},
-        "servers": [{"url": public_url or "/"}],
+        "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in TAGS],
         "paths": _paths(app, schemas),
         "components": {
@@ -66,3 +62,36 @@ def _paths(app: Flask, schemas: Schemas) -> dict[str, Schema]:
             for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
                 paths.setdefault(operations.path(rule.rule), {})[method.lower()] = operation
     return paths
+
+
+def descriptions() -> list[dict[str, Any]]:
+    """The tools of `/mcp`, as agents are told of them."""
+    return [
+        {
+            "name": name,
+            "description": " ".join((tool.run.__doc__ or "").split()),
+            "inputSchema": standalone(tool.arguments, "validation"),
+            "outputSchema": standalone(tool.result, "serialization"),
+            "annotations": {
+                "readOnlyHint": tool.scope == "read",
+                "destructiveHint": False,
+                "idempotentHint": tool.scope == "read",
+                "openWorldHint": tool.scope != "read",
+            },
+        }
+        for name, tool in tools.TOOLS.items()
+    ]
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    for path, text in files().items():
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

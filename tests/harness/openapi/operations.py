@@ -10,13 +10,13 @@ from jobs.bfl import compat
 from jobs.domain import errors
 from jobs.domain.errors import FluxkeepError
 from receiver.feed.sse import NAMES
-from receiver.openapi import components, examples
-from receiver.openapi.schemas import Schema, Schemas, query_parameters
 from receiver.problem_details import BFL_PATHS
 from receiver.problem_types import PROBLEM_TYPES
 from receiver.schemas.endpoint_spec import JSON, PROBLEM, STREAM, EndpointSpec, ResponseSpec
 from receiver.schemas.query import METADATA
 from receiver.schemas.responses import CountProblem, DeletedJob, JobEvent, Problem, Reset
+from tests.harness.openapi import components, examples
+from tests.harness.openapi.schemas import Schema, Schemas, query_parameters
 
 Responses = dict[str, Schema]  # by status
 

@@ -1,0 +1,1 @@
+"""OpenAPI document and the tools of `/mcp`, generated from routes, specifications and types."""

@@ -49,6 +49,7 @@ class JobDispatcher:
         self._has_begun = False
         self._claim_lock = threading.Lock()
         self._thumbnail_lock = threading.Lock()
+        self._thumbnails_asked = False
         self._has_rq_job = False
         self._more_waits = True  # than was claimed, as far as is known
 
@@ -204,10 +205,16 @@ class JobDispatcher:
             )
 
     def make_thumbnails(self) -> bool:
-        """Make the thumbnails of one job, in one thread at a time; return whether any were due."""
-        if not self._thumbnail_lock.acquire(blocking=False):
-            return False
-        try:
-            return thumbnails.process_next(self._services, self.shutdown.requested)
-        finally:
-            self._thumbnail_lock.release()
+        """Make the thumbnails of one job, in one thread at a time; return whether any were due.
+
+        A thread that finds another one at it has it look once more, and may end.
+        """
+        self._thumbnails_asked = True
+        while self._thumbnails_asked and self._thumbnail_lock.acquire(blocking=False):
+            try:
+                self._thumbnails_asked = False
+                if thumbnails.process_next(self._services, self.shutdown.requested):
+                    return True
+            finally:
+                self._thumbnail_lock.release()
+        return False

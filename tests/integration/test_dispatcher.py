@@ -14,6 +14,7 @@ from tests.harness.patience import wait_for
 from tests.harness.reports import load
 from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
+from worker import thumbnails
 from worker.claim import HeldClaim
 from worker.dispatcher import JobDispatcher
 from worker.sweep import sweep
@@ -85,6 +86,21 @@ def test_a_claim_takes_one_rq_job_off_the_list_and_leaves_the_others(
     assert JobDispatcher(worker_env.services).process_next()
     assert redis.llen(QUEUE) == before - 1
     assert len(redis.keys("rq:job:*")) == before - 1
+
+
+def test_thumbnails_that_come_while_another_thread_looks_for_some_are_found(
+    worker_env: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both threads may end after it."""
+    dispatcher, looks = JobDispatcher(worker_env.services), list[bool]()
+
+    def find_none(*_: object) -> bool:
+        is_first = not looks
+        looks.append(is_first)
+        return is_first and dispatcher.make_thumbnails()  # of the other thread
+
+    monkeypatch.setattr(thumbnails, "process_next", find_none)
+    assert not dispatcher.make_thumbnails() and looks == [True, False]
 
 
 def in_background(dispatcher: JobDispatcher) -> threading.Thread:

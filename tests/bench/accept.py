@@ -11,23 +11,16 @@ from statistics import median
 from typing import NamedTuple
 
 from tests.bench import alternatives, constant_rate, load
+from tests.bench.alternatives import Running
 from tests.bench.environment import BenchEnvironment, bench_environment
 from tests.bench.slow_clients import STALLED, stalled
 from tests.harness.installation import WEBHOOK_SECRET
-from tests.harness.process import Process
 from tests.harness.processes import cpu_seconds
 
 ROUNDS = 5
 ROUND_SECONDS = 3
 PACED_SECONDS = 4
 OWN = "Fluxkeep"
-
-
-class Running(NamedTuple):
-    """A handler that runs."""
-
-    url: str
-    process: Process
 
 
 class Round(NamedTuple):
@@ -55,12 +48,13 @@ def main() -> None:
 def handlers(bench: BenchEnvironment) -> Iterator[dict[str, Running]]:
     """All handlers by name, each with two processes."""
     settings = {"REDIS_URL": bench.redis.url, "WEBHOOK_SECRET": WEBHOOK_SECRET}
+    settings["WEB_CONCURRENCY"] = "2"
     with ExitStack() as stack:
         web = stack.enter_context(bench.web())
-        found = {OWN: Running(web.url, web.web[0])}
-        for handler in (alternatives.express_bullmq(), alternatives.express_bullmq(records=True)):
-            one = alternatives.running(handler, bench.directory, settings)
-            found[handler.name] = Running(*stack.enter_context(one))
+        found = {OWN: Running(web.url, web.web)}
+        for peer in (alternatives.express_bullmq(records=False), alternatives.express_bullmq()):
+            one = alternatives.running(peer, bench.directory, settings)
+            found[peer.name] = stack.enter_context(one)
         yield found
 
 
@@ -78,11 +72,11 @@ def _measure_in_rounds(bench: BenchEnvironment, running: dict[str, Running]) -> 
 
 
 def _round(bench: BenchEnvironment, one: Running) -> Round:
-    pids = [one.process.pid, *one.process.offspring(), bench.redis.pid]
+    pids = [*one.pids(), bench.redis.pid]
     before = sum(map(cpu_seconds, pids))
     result = load.run(one.url, bench.callbacks(), seconds=ROUND_SECONDS)
     if result.refused:
-        raise RuntimeError(f"{one.process.name} refused {result.refused} callbacks")
+        raise RuntimeError(f"{one.url} refused {result.refused} callbacks")
     spent = sum(map(cpu_seconds, pids)) - before
     return Round(spent * 1000 / (result.rate * ROUND_SECONDS), result.rate, result.p99)
 

@@ -1,4 +1,4 @@
-"""Handlers that users would write instead of using Fluxkeep, installed once under var/."""
+"""What users would run instead of Fluxkeep; the ones in JavaScript are installed under var/."""
 
 import shutil
 import subprocess
@@ -17,65 +17,91 @@ from tests.harness.patience import wait_for
 from tests.harness.ports import free_port
 from tests.harness.process import Process
 
-HANDLERS = ROOT / "tests" / "bench" / "handlers"
+PEERS = ROOT / "tests" / "bench" / "peers"
 INSTALLED = ROOT / "var" / "bench"
-PROGRAM, LOCK = "express_bullmq.mjs", "package-lock.json"
+LOCK = "package-lock.json"
 INSTALL_SECONDS = 300
 START_SECONDS = 30.0
+BULLMQ = "Express + BullMQ"
 
 
-class Handler(NamedTuple):
-    """A callback handler; its command listens on $PORT with two processes."""
+class Peer(NamedTuple):
+    """Commands: `web` listens on $PORT for callbacks, `worker` stores their images in $MEDIA."""
 
     name: str
-    command: list[str]
+    web: list[str]
+    worker: list[str]
+    directory: Path
     settings: Mapping[str, str]
 
 
-def express_bullmq(*, records: bool = False) -> Handler:
+def express_bullmq(*, records: bool = True) -> Peer:
     """Verify and enqueue; `records` also writes a record, indexes and an event before.
 
     Raises NodeMissing.
     """
     if not _is_installed():
         shutil.rmtree(INSTALLED, ignore_errors=True)
-        shutil.copytree(HANDLERS, INSTALLED)
+        shutil.copytree(PEERS, INSTALLED)
         subprocess.run(node.ci(), cwd=INSTALLED, check=True, timeout=INSTALL_SECONDS)
-    shutil.copy(HANDLERS / PROGRAM, INSTALLED / PROGRAM)
-    command = [node.find("node"), str(INSTALLED / PROGRAM)]
+    for program in PEERS.glob("*.mjs"):
+        shutil.copy(program, INSTALLED)
+    run = node.find("node")
+    web, worker = [run, "express_bullmq.mjs"], [run, "bullmq_worker.mjs"]
     if records:
-        return Handler("Express + BullMQ that records", command, {"RECORDS": "1"})
-    return Handler("Express + BullMQ", command, {})
+        return Peer(f"{BULLMQ} that records", web, worker, INSTALLED, {"RECORDS": "1"})
+    return Peer(BULLMQ, web, worker, INSTALLED, {})
+
+
+def flask_rq() -> Peer:
+    """As tutorials write it: RQ's own worker forks for each job."""
+    web = ["gunicorn", "--bind=127.0.0.1:$PORT", "--threads=4", "tests.bench.peers.flask_app:app"]
+    return Peer("Flask + RQ", web, ["rq", "worker", "rescues"], ROOT, {})
 
 
 def _is_installed() -> bool:
     lock, is_complete = INSTALLED / LOCK, (INSTALLED / "node_modules/.package-lock.json").exists()
-    return is_complete and lock.read_text() == (HANDLERS / LOCK).read_text()
+    return is_complete and lock.read_text() == (PEERS / LOCK).read_text()
+
+
+class Running(NamedTuple):
+    """A peer that runs: its URL and its processes."""
+
+    url: str
+    processes: list[Process]
+
+    def pids(self) -> list[int]:
+        """Of the processes and their children."""
+        return [pid for one in self.processes for pid in (one.pid, *one.offspring())]
 
 
 @contextmanager
 def running(
-    handler: Handler, directory: Path, settings: Mapping[str, str]
-) -> Iterator[tuple[str, Process]]:
-    """Run the handler; yields its URL and its process."""
-    port = str(free_port())
-    environment = procfile.environment(
-        {**settings, **handler.settings, "PORT": port, "WEB_CONCURRENCY": "2"}
-    )
-    log = directory / f"{handler.name}.log"
-    process = Process(handler.name, handler.command, environment, log, INSTALLED)
-    url = f"http://127.0.0.1:{port}"
+    peer: Peer, directory: Path, settings: Mapping[str, str], *, has_worker: bool = False
+) -> Iterator[Running]:
+    """Run a peer over REDIS_URL, with WEB_CONCURRENCY processes."""
+    port, media = str(free_port()), directory / "media"
+    media.mkdir(exist_ok=True)
+    own = {"PORT": port, "MEDIA": str(media), "RQ_REDIS_URL": settings["REDIS_URL"]}
+    environment = procfile.environment({**settings, **peer.settings, **own})
+    found = Running(f"http://127.0.0.1:{port}", [])
     try:
-        wait_for(handler.name, partial(_answers, url, process), START_SECONDS)
-        yield url, process
+        for command in (peer.web, peer.worker)[: 1 + has_worker]:
+            words = [word.replace("$PORT", port) for word in command]
+            log = directory / f"{Path(command[-1]).name}.log"
+            found.processes.append(Process(peer.name, words, environment, log, peer.directory))
+        wait_for(peer.name, partial(_answers, found), START_SECONDS)
+        yield found
     finally:
-        process.kill_all()
+        for process in found.processes:
+            process.kill_all()
 
 
-def _answers(url: str, process: Process) -> bool:
-    if not process.alive:
-        raise RuntimeError(f"{process.name} has ended:\n{process.output()}")
+def _answers(peer: Running) -> bool:
+    for process in peer.processes:
+        if not process.alive:
+            raise RuntimeError(f"{process.name} has ended:\n{process.output()}")
     try:
-        return requests.get(f"{url}/healthz", timeout=5).ok
+        return requests.get(f"{peer.url}/healthz", timeout=5).ok
     except requests.ConnectionError:
         return False

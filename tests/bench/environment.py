@@ -3,15 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 
 from tests.bench import load
 from tests.harness import Installation, RedisServer
 from tests.harness.installation import WEBHOOK_SECRET
-
-ROUNDS = 3
-WARM_UP_SECONDS = 2
 
 
 class BenchEnvironment:
@@ -34,22 +30,11 @@ class BenchEnvironment:
             installation.stop()
             installation.close()
 
-    def measured(self, installation: Installation, connections: int = 16) -> load.Result:
-        """Median of several rounds after a warm-up, each with new callbacks."""
-        self.round(installation, connections, WARM_UP_SECONDS)
-        rounds = [self.round(installation, connections, 5) for _ in range(ROUNDS)]
-        return load.Result(*(median(values) for values in zip(*rounds, strict=True)))
-
     def callbacks(self, count: int = load.BODIES) -> Path:
         """A file of new callbacks."""
         path = self.directory / "callbacks"
         load.write_callbacks(path, WEBHOOK_SECRET, count)
         return path
-
-    def round(self, installation: Installation, connections: int, seconds: int) -> load.Result:
-        return load.run(
-            installation.url, self.callbacks(), connections=connections, seconds=seconds
-        )
 
 
 @contextmanager

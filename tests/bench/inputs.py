@@ -5,8 +5,6 @@ One web process takes all requests: what they cost it is the bound of each.
 """
 
 import base64
-import hashlib
-import hmac
 import json
 import os
 import threading
@@ -23,7 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.bench import constant_rate
+from tests.bench import constant_rate, load
 from tests.bench.memory import MB, peak_memory, proportional
 from tests.harness import Installation, RedisServer
 from tests.harness.installation import KEYS, WEBHOOK_SECRET
@@ -109,9 +107,8 @@ def _call_back(installation: Installation, done: threading.Event) -> constant_ra
 
 def _failures(count: int) -> Iterator[str]:
     for _ in range(count):
-        body = json.dumps({"id": str(uuid.uuid4()), "status": "Error", "result": None})
-        digest = hmac.new(WEBHOOK_SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
-        yield f"{digest} {body}\n"
+        failure = {"id": str(uuid.uuid4()), "status": "Error", "result": None}
+        yield load.signed(failure, WEBHOOK_SECRET)
 
 
 def _post(installation: Installation, size: int) -> str:

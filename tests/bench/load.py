@@ -31,9 +31,14 @@ def write_callbacks(path: Path, secret: str, count: int = BODIES, delivery: str 
     run = secrets.token_hex(6)
     with path.open("w") as file:
         for n in range(count):
-            body = json.dumps(report(f"{run}-{n:06d}-0000-0000-000000000000", delivery))
-            digest = hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
-            file.write(f"{digest} {body}\n")
+            task_id = f"{run}-{n:06d}-0000-0000-000000000000"
+            file.write(signed(report(task_id, delivery), secret))
+
+
+def signed(report: dict[str, Any], secret: str) -> str:
+    """A line with a callback after its signature."""
+    body = json.dumps(report)
+    return f"{hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()} {body}\n"
 
 
 def report(task_id: str, delivery: str = DELIVERY) -> dict[str, Any]:

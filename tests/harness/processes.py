@@ -129,6 +129,6 @@ def _ps_table() -> Iterator[tuple[int, int, str]]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process and of its ended children."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """Processor time of a process and of its ended children; 0 once it has ended."""
+    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")

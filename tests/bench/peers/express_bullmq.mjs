@@ -9,7 +9,7 @@ import { Redis } from 'ioredis'
 const { PORT, WEB_CONCURRENCY, WEBHOOK_SECRET, REDIS_URL, RECORDS } = process.env
 const URL_LIFE_SECONDS = 600
 
-if (cluster.isPrimary) {
+if (WEB_CONCURRENCY > 1 && cluster.isPrimary) {
   for (let n = 0; n < Number(WEB_CONCURRENCY); n++) cluster.fork()
 } else {
   serve()

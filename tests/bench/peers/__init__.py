@@ -1,0 +1,1 @@
+"""Handlers of callbacks, and workers, as users would write them instead."""

@@ -50,9 +50,9 @@ def delete(services: Services, job: Job, also: Sequence[Command] = (), run: Runn
         if known is None:
             raise UnknownJob
         job = known
-    # A rescue under way cannot commit any more. The only claim of a stored job published nothing
-    # else; for the others a directory reads all names of a day.
-    if job.status is not Status.STORED or job.claim.rescue_attempts != 1:
+    # A rescue under way cannot commit any more. Without a claim, and by the only claim of a stored
+    # job, nothing else was published; for the others a directory reads all names of a day.
+    if job.claim.rescue_attempts > (job.status is Status.STORED):
         token = job.claim.fencing_token
         run(services.storage.delete_superseded, job.id, job.created_at, token, named=())
 

@@ -104,7 +104,7 @@ class LocalStorage(MediaStorage):
             if not self._path(f"{day}/{name}").parent.is_dir():
                 self._require_mounted()
                 return
-        for found in _files(self.root / day, "", ()):  # not to be read is an error here
+        for found in _files(self.root / day, "", (), name):  # not to be read is an error here
             key = f"{day}/{found.key}"
             if kind_of(key) and job_id_of(key) == job_id:
                 yield ListedObject(key, found.bytes)
@@ -160,10 +160,15 @@ def _rename_into_place(staged: Path, path: Path) -> None:
 
 
 def _files(
-    directory: Path, prefix: str, below: Sequence[re.Pattern[str]]
+    directory: Path, prefix: str, below: Sequence[re.Pattern[str]], start: str = ""
 ) -> Iterator[ListedObject]:
-    """Walk directories of days; symbolic links lead to foreign files and are skipped."""
+    """Walk directories of days; symbolic links lead to foreign files and are skipped.
+
+    Only names with this start are looked at: a directory may have a million others.
+    """
     for entry in _entries(directory, prefix):
+        if not entry.name.startswith(start):
+            continue
         if entry.is_dir(follow_symlinks=False):
             if below and below[0].fullmatch(entry.name):
                 yield from _files(directory / entry.name, f"{prefix}{entry.name}/", below[1:])

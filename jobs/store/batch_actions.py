@@ -1,7 +1,7 @@
 """Batches: deletions and rescues of many jobs, which the sweep works off page by page.
 
 A batch is under way for as long as it has a position. A page is committed by compare-and-set on the
-position (I4), and a job counts with the very write that changes it, so that any step may be
+position (I4), and a job counts with the very write that changes it (I35), so that any step may be
 repeated, also by a second sweep.
 """
 

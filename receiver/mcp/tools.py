@@ -80,8 +80,8 @@ def edit(asked: schemas.Edit) -> Waiting:
 
 def _submit(asked: schemas.NewJob, given: Mapping[str, Any], images: list[str]) -> Waiting:
     placed = with_images(services(), asked.model, {**given, "prompt": asked.prompt}, images)
-    fields = {"model": asked.model, "input": placed, "metadata": METADATA}
-    body = validate_with_input(SubmissionBody, fields)
+    fields = {"model": asked.model, "input": placed, "over_budget": asked.over_budget}
+    body = validate_with_input(SubmissionBody, {**fields, "metadata": METADATA})
     return Waiting(enqueue(services(), body, Submission()), asked.wait)
 
 

@@ -37,6 +37,8 @@ HEALTHY = {
     "life under 600": ('life_left_seconds_bucket{le="600"}', "0+9x180"),
     "life under +Inf": ('life_left_seconds_bucket{le="+Inf"}', "0+9x180"),
     "paused": ('submitting_paused{model="*",reason="no credits"}', ""),
+    "budget": ('budget_left{key="app",budget="50/day"}', "30x180"),
+    "credits": ('credits_left{key=""}', "900x180"),
     "paused one": ('submitting_paused{model="flux-2-pro",reason="no credits"}', ""),
 }
 NOTHING = dict.fromkeys(HEALTHY, "")
@@ -80,6 +82,9 @@ CASES: dict[str, tuple[dict[str, str], set[str]]] = {
     "forged callbacks among good ones": ({"refused": "0+1x180"}, set()),
     "nothing is submitted": ({"paused": "_x160 1x20"}, {"SubmittingPaused"}),
     "one model is busy": ({"paused one": "_x160 1x20"}, set()),
+    "a budget is used up": ({"budget": "30x170 0.5x10"}, {"BudgetUsedUp"}),
+    "BFL's credits are nearly used up": ({"credits": "20x180"}, {"CreditsLow"}),
+    "BFL's credits will not last": ({"credits": "9000-5x180"}, {"CreditsLow"}),
     "the queue grows": ({"waiting": "3x150 25+5x30"}, {"QueueGrowing"}),
     "a long queue gets shorter": ({"waiting": "3x150 225-5x30"}, set()),
     "jobs are overdue": ({"overdue": "0x170 3x10"}, {"Overdue"}),

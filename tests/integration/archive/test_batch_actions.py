@@ -1,4 +1,4 @@
-"""Batches: the jobs of a search are deleted or replayed, each once, whatever happens meanwhile."""
+"""Batches: the jobs of a search are deleted or replayed, each once (I35), whatever happens."""
 
 import threading
 from collections import Counter
@@ -200,6 +200,23 @@ def test_a_batch_waits_for_database_and_storage_and_says_so(
         found = current(services, batch)
         assert (found.waits_for, found.done, found.failed) == (str(error), 0, 0)
     assert work(services, batch).done == len(jobs)
+
+
+def test_deleting_jobs_that_no_earlier_claim_stored_reads_no_directory(
+    archived: Archived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = archived.services
+    claims = ((lost(0), 0), (stored(1), 0), (stored(2), 1), (stored(3), 2))
+    jobs = put(archived, [job.with_claim(rescue_attempts=number) for job, number in claims])
+    listed: list[str] = []
+
+    def list_objects(job_id: str, _created_at: float) -> list[str]:
+        listed.append(job_id)
+        return []
+
+    monkeypatch.setattr(services.storage, "list_job_objects", list_objects)
+    assert work(services, begin(services, Action.DELETE)).done == len(jobs)
+    assert listed == [jobs[3].id]
 
 
 def test_a_job_that_cannot_be_deleted_is_named_and_stops_no_other(archived: Archived) -> None:

@@ -11,6 +11,7 @@ from jobs.domain.budgets import Budget, Period
 from jobs.domain.job import Job
 from jobs.store.costs import budget_key
 from jobs.store.keys import COSTS_PREFIX, PRICES_PREFIX, RECORD_PREFIX
+from tests.harness.agents import tool
 from tests.harness.notifications import NEW
 from tests.harness.visitor import csrf_token
 from tests.harness.webhook_receiver import Hook
@@ -177,9 +178,10 @@ def test_a_job_that_waits_for_its_budget_goes_when_there_is_room_and_blocks_no_o
 ) -> None:
     taken = [submit(api).json["id"] for _ in range(3)]
     waits = [submit(api, over_budget="wait") for _ in range(2)]
-    assert {answer.status_code for answer in waits} == {202}
+    asked = tool("generate", prompt="a fox", over_budget="wait", wait=0)
+    agent = api.post("/mcp", json=asked, headers=APP).json["result"]["structuredContent"]
     event = next(one for one in waits[0].json["timeline"] if "over_budget" in one["event"])
-    assert event["detail"]["budget"] == "9.5/hour"
+    assert (agent["status"], event["detail"]["budget"]) == ("queued", "9.5/hour")
     other = api.post("/api/jobs", json=BODY).json["id"]
     priced.redis.delete(*priced.redis.keys("rq:*"))  # nothing but the queue tells of them
     assert api.delete(f"/api/jobs/{taken[0]}").status_code == 204

@@ -170,10 +170,7 @@ class Catalog:
         return self._store.load(row.job.id, exactly=True)
 
     def change(
-        self,
-        job_id: str,
-        step: Callable[[Job, float], Job],
-        options: CommitOptions = NO_OPTIONS,
+        self, job_id: str, step: Callable[[Job, float], Job], options: CommitOptions = NO_OPTIONS
     ) -> Change[Job | None]:
         """Change a job by its own id; without one nothing is written and both are None."""
         change = self._store.change(job_id, step, options)

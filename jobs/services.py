@@ -202,9 +202,7 @@ def build_archive(settings: Settings, in_thread: Runner | None) -> Archive | Non
 
 
 def for_web(
-    settings: Settings,
-    pause: Callable[[], object] = lambda: None,
-    in_thread: Runner | None = None,
+    settings: Settings, pause: Callable[[], object] = lambda: None, in_thread: Runner | None = None
 ) -> Services:
     """Services that fail fast: BFL repeats a callback that was answered with 503.
 

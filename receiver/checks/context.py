@@ -18,10 +18,7 @@ class Context:
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        services: Services | None = None,
-        account: Account | None = None,
+        self, settings: Settings, services: Services | None = None, account: Account | None = None
     ) -> None:
         self.settings = settings
         self.redis_answers = False  # set by the check of Redis, which runs first

@@ -39,12 +39,7 @@ POLL_SECONDS = 0.5
 @click.option("--metadata", multiple=True, callback=pairs, help="name=value, kept with the job.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
 def submit(
-    model: str,
-    prompt: str | None,
-    fields: dict[str, str],
-    metadata: dict[str, str],
-    *,
-    wait: bool,
+    model: str, prompt: str | None, fields: dict[str, str], metadata: dict[str, str], *, wait: bool
 ) -> None:
     """Submit a job to BFL and store its media.
 

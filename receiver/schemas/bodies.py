@@ -13,12 +13,7 @@ from jobs.bfl.submissions import URL_MAX_CHARS
 from jobs.domain.errors import Invalid, UrlRefused
 from jobs.domain.media_references import map_leaves
 from jobs.input_parts import InputPart
-from jobs.job_validation import (
-    METADATA_MAX_CHARS,
-    MODEL_MAX_CHARS,
-    require_metadata,
-    require_model,
-)
+from jobs.job_validation import METADATA_MAX_CHARS, MODEL_MAX_CHARS, require_metadata, require_model
 from jobs.net import strict_json
 from receiver.context import services
 from receiver.schemas.formats import POLLING_URL, PUBLIC_URL, documented_pattern

@@ -5,14 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self, get_origin
 
 from flask import request
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationError,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic.fields import FieldInfo
 
 from jobs import search_words

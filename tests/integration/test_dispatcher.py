@@ -127,9 +127,7 @@ def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(
     assert worker_env.job(first).status is Status.STORED
 
 
-def test_downloads_that_are_silent_keep_no_other_job_waiting(
-    worker_env: WorkerEnvironment,
-) -> None:
+def test_downloads_that_are_silent_keep_no_other_job_waiting(worker_env: WorkerEnvironment) -> None:
     dispatcher = JobDispatcher(worker_env.services)
     hung = [worker_env.ready(hang=12) for _ in range(2 * dispatcher.size)]
     draining = in_background(dispatcher)

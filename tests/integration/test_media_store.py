@@ -9,12 +9,7 @@ import pytest
 from jobs.domain.errors import StorageError
 from jobs.storage.base import MediaStorage
 from jobs.storage.bucket import BucketStorage
-from jobs.storage.layout import (
-    EXTENSIONS,
-    companion_keys,
-    object_key,
-    sidecar_key,
-)
+from jobs.storage.layout import EXTENSIONS, companion_keys, object_key, sidecar_key
 from jobs.storage.local import LocalStorage
 from jobs.storage.providers import Provider
 from tests.harness.publishing import KEY, LARGE, QUICK, published

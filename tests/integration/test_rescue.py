@@ -134,9 +134,7 @@ def test_a_job_that_comes_in_between_two_thumbnails_of_another_goes_first(
     assert all(worker_env.thumbnails(many)) and worker_env.job(many).thumbnails.due_at is None
 
 
-def test_waiting_thumbnails_get_an_rq_job(
-    worker_env: WorkerEnvironment,
-) -> None:
+def test_waiting_thumbnails_get_an_rq_job(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready()
     rescue.rescue(worker_env.services, worker_env.claim(task))  # and then its worker was killed
     worker_env.services.redis.delete(QUEUE_KEY)
@@ -148,9 +146,7 @@ def test_waiting_thumbnails_get_an_rq_job(
     assert worker_env.services.redis.llen(QUEUE_KEY) == 1
 
 
-def test_a_job_that_was_deleted_meanwhile_gets_no_thumbnail(
-    worker_env: WorkerEnvironment,
-) -> None:
+def test_a_job_that_was_deleted_meanwhile_gets_no_thumbnail(worker_env: WorkerEnvironment) -> None:
     task = worker_env.ready()
     rescue.rescue(worker_env.services, worker_env.claim(task))
     job = worker_env.job(task)

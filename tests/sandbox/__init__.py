@@ -7,13 +7,4 @@ from tests.sandbox.settings import Settings
 from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
 
-__all__ = [
-    "Callback",
-    "Delivery",
-    "Refused",
-    "Request",
-    "Sandbox",
-    "Settings",
-    "Switches",
-    "Task",
-]
+__all__ = ["Callback", "Delivery", "Refused", "Request", "Sandbox", "Settings", "Switches", "Task"]

@@ -6,14 +6,8 @@ from typing import Any
 
 from redis import Redis
 from redis.connection import Connection, ConnectionPool
-from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-)
-from redis.exceptions import (
-    NoScriptError,
-    ReadOnlyError,
-    ResponseError,
-)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 from tests.simulation.redis_data import ReplyError
 from tests.simulation.redis_model import RedisModel

@@ -44,9 +44,7 @@ def test_media_go_when_their_time_is_over_and_the_job_says_so(opened: Open) -> N
     assert archive.objects() == sorted((kept.key, *companion_keys(kept.key)[:1]))
 
 
-def test_records_go_when_their_time_is_over_and_nothing_is_left_of_them(
-    opened: Open,
-) -> None:
+def test_records_go_when_their_time_is_over_and_nothing_is_left_of_them(opened: Open) -> None:
     archive = opened(**WEEK)
     before = archive.keys()
     jobs = [archive.stored(31), archive.failed(31), archive.stored(40, files=3)]

@@ -2,10 +2,7 @@
 
 import pytest
 
-from jobs.storage.layout import (
-    ObjectKind,
-    kind_of,
-)
+from jobs.storage.layout import ObjectKind, kind_of
 
 
 @pytest.mark.parametrize(

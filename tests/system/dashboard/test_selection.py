@@ -92,9 +92,7 @@ def test_jobs_are_selected_by_keys_and_in_ranges_then_starred_and_deleted(
     assert (window.complaints, window.strangers) == ([], [])
 
 
-def test_all_that_match_are_starred_downloaded_and_deleted_after_their_number(
-    stack: Stack,
-) -> None:
+def test_all_that_match_are_starred_downloaded_and_deleted_after_their_number(stack: Stack) -> None:
     body = {"metadata": {"album": "all of it"}}
     ids = [finish_job(stack, body=body, prompt=f"a harbour {n}") for n in range(3)]
     other, visitor = finish_job(stack), Visitor(stack.installation.url)

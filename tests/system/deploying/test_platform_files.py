@@ -9,12 +9,7 @@ import pytest
 
 from deploy.procfile import ROOT, environment
 from tests.harness import DEFAULTS, Stack, stopped_stack
-from tests.harness.deploy_files import (
-    DEPLOY,
-    image,
-    manifests,
-    pods,
-)
+from tests.harness.deploy_files import DEPLOY, image, manifests, pods
 
 # What each platform says of its files.
 

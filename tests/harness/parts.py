@@ -1,4 +1,4 @@
-"""Services for what a test asks Redis itself, over a client of its own."""
+"""Services in the process of a test, over its own client of Redis."""
 
 from redis import Redis
 
@@ -7,5 +7,5 @@ from jobs.services import Services
 from tests.harness.required_settings import SECRETS
 
 
-def services_over(redis: Redis) -> Services:
-    return Services(settings.load(SECRETS), redis)
+def services_over(redis: Redis, **more: str) -> Services:
+    return Services(settings.load(SECRETS | more), redis)

@@ -8,7 +8,6 @@ from typing import Any, Self
 from redis import Redis
 
 from jobs import ingest
-from jobs.config import settings
 from jobs.domain import submission
 from jobs.domain.bfl_report import Report
 from jobs.domain.job import Job
@@ -18,9 +17,9 @@ from jobs.services import Services
 from jobs.storage.local import LocalStorage
 from jobs.store.keys import CIRCUITS
 from jobs.store.rq_queue import QUEUE_KEY
+from tests.harness.parts import services_over
 from tests.harness.patience import wait_for
 from tests.harness.redis_server import RedisServer
-from tests.harness.required_settings import SECRETS
 from tests.sandbox import Sandbox, Task
 from worker import poll
 from worker.claim import HeldClaim
@@ -33,7 +32,7 @@ def process_one(services: Services) -> bool:
     return JobDispatcher(services).process_next()
 
 
-BASE = {**SECRETS, "MAX_ACTIVE": "2,small=1", "WORKER_CONCURRENCY": "1"}
+SLOTS = {"MAX_ACTIVE": "2,small=1", "WORKER_CONCURRENCY": "1"}
 KEY = "bfl-key-canary-71f0"
 INPUT: dict[str, Any] = {"prompt": "a", "sandbox": {"callback": "never", "seconds": 0}}
 
@@ -49,14 +48,8 @@ class WorkerEnvironment:
 
     @classmethod
     def over(cls, redis: Redis, sandbox: Sandbox, directory: Path, **extra: str) -> Self:
-        environment = {
-            **SECRETS,
-            "BFL_API_KEY": "k",
-            "BFL_SANDBOX_URL": sandbox.url,
-            "MEDIA_URL": (directory / "media").as_uri(),
-            **extra,
-        }
-        return cls(Services(settings.load(environment), redis), sandbox)
+        own = {"BFL_SANDBOX_URL": sandbox.url, "MEDIA_URL": (directory / "media").as_uri()}
+        return cls(services_over(redis, **({"BFL_API_KEY": "k"} | own | extra)), sandbox)
 
     @property
     def media_root(self) -> Path:
@@ -174,7 +167,7 @@ class WorkerEnvironment:
 
 def built(redis_server: RedisServer, tmp_path: Path, **more: str) -> Services:
     media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
-    return Services(settings.load(BASE | media | more), redis_server.client())
+    return services_over(redis_server.client(), **(SLOTS | media | more))
 
 
 def submission_body(**switches: Any) -> dict[str, Any]:

@@ -7,12 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from jobs.config import settings
 from jobs.services import Services
 from jobs.store.job_store import JobStore
 from receiver.app import create_app
 from tests.harness import RedisServer
-from tests.harness.required_settings import SECRETS
+from tests.harness.parts import services_over
 from tests.harness.worker_environment import KEY, WorkerEnvironment, built
 from tests.sandbox import Sandbox
 
@@ -24,8 +23,7 @@ def store(services: Services) -> JobStore:
 
 @pytest.fixture
 def services(redis: Redis, tmp_path: Path) -> Services:
-    media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
-    return Services(settings.load(SECRETS | media), redis)
+    return services_over(redis, MEDIA_URL=(tmp_path / "media").as_uri())
 
 
 @pytest.fixture

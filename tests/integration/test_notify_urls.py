@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from jobs.config import settings
 from jobs.domain.job import Job
 from jobs.domain.job_record import PendingNotification
 from jobs.domain.status import Status
@@ -21,7 +20,7 @@ from receiver.checks.result import Grade
 from tests.harness import wait_for
 from tests.harness.dns import FakeResolver
 from tests.harness.notifications import NEW, by_python
-from tests.harness.required_settings import SECRETS
+from tests.harness.parts import services_over
 from tests.harness.webhook_receiver import Hook
 from worker.notifications.delivery import deliver
 from worker.notifications.dispatcher import (
@@ -42,7 +41,7 @@ def built(redis: Redis, tmp_path: Path) -> Build:
 
     def build(*urls: str, secret: str = NEW) -> Services:
         more = {"NOTIFY_URL": ",".join(urls), "NOTIFY_SECRET": secret, "MEDIA_URL": media}
-        return Services(settings.load(SECRETS | more), redis)
+        return services_over(redis, **more)
 
     return build
 

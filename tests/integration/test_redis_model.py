@@ -46,7 +46,6 @@ def command(chance: random.Random) -> list[Any]:
             ["GET", f"s{key}"],
             ["SET", f"s{key}", member, "EX", 100],
             ["TTL", f"s{key}"],
-            ["PERSIST", f"s{key}"],
             ["DEL", key, f"s{key}"],
             ["EXISTS", key, f"s{key}"],
             ["MGET", f"s{key}", "none"],

@@ -63,9 +63,6 @@ class RedisData:
         self.expiry[key] = self.now + int(seconds)
         return 1
 
-    def _persist(self, key: bytes) -> int:
-        return int(self.expiry.pop(key, None) is not None)
-
     def _ttl(self, key: bytes) -> int:
         if key not in self.data:
             return -2
@@ -118,9 +115,6 @@ class RedisData:
 
     def _smembers(self, key: bytes) -> list[bytes]:
         return sorted(self.data.get(key, set()))
-
-    def _sismember(self, key: bytes, member: bytes) -> int:
-        return int(member in self.data.get(key, set()))
 
     def _scard(self, key: bytes) -> int:
         return len(self.data.get(key, set()))

@@ -13,16 +13,7 @@ from tests.simulation.sorted_set_commands import SortedSetCommands
 
 # Commands that write; a full Redis refuses those of the first line.
 NEED_MEMORY = frozenset({"SET", "HSET", "HINCRBY", "SADD", "RPUSH", "ZADD", "XADD"})
-WRITES = NEED_MEMORY | {
-    "DEL",
-    "EXPIRE",
-    "PERSIST",
-    "HDEL",
-    "SREM",
-    "LPOP",
-    "ZREM",
-    "ZREMRANGEBYSCORE",
-}
+WRITES = NEED_MEMORY | {"DEL", "EXPIRE", "HDEL", "SREM", "LPOP", "ZREM", "ZREMRANGEBYSCORE"}
 
 
 class Flaws(NamedTuple):
@@ -129,7 +120,7 @@ class RedisModel(SortedSetCommands):
         except lua51.LuaError as error:
             if before:
                 self.restore(before)
-            raise ReplyError(_first_line(error)) from None
+            raise ReplyError(str(error).splitlines()[0]) from None
         return from_lua(answer)
 
     def _call(self, *words: Any) -> Any:
@@ -156,7 +147,3 @@ def _bytes(word: Any) -> bytes:
 def _title(source: bytes) -> str:
     comments = [line[3:] for line in source.decode().splitlines() if line.startswith("-- ")]
     return next((line for line in comments if line[0].isupper()), "?")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -6,17 +6,16 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness import Stack
+from tests.harness import Stack, running_stack
 from tests.harness.patience import wait_for
 from tests.harness.visitor import Visitor
-from tests.system.submitting.environment import running_environment
 
 NONE_UNKEPT = {"count": 0, "jobs": [], "without_price": 0}
 
 
 @pytest.fixture(scope="module")
 def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_environment(tmp_path_factory.mktemp("costs")) as opened:
+    with running_stack(tmp_path_factory.mktemp("costs")) as opened:
         yield opened
 
 

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from jobs.config import settings
-from jobs.services import Services
 from tests.harness.archive_installation import Archived
-from tests.harness.required_settings import SECRETS
+from tests.harness.parts import services_over
 
 NOW = {"HOT_DAYS": "0", "BFL_SANDBOX_URL": "http://127.0.0.1:9"}
 
@@ -33,7 +31,7 @@ def build(redis: Redis, tmp_path: Path, database_url: str) -> Iterator[Build]:
 
     def make(**more: str) -> Archived:
         given = {"DATABASE_URL": database_url, "MEDIA_URL": (tmp_path / "media").as_uri()}
-        built.append(Archived(Services(settings.load(SECRETS | given | NOW | more), redis)))
+        built.append(Archived(services_over(redis, **(given | NOW | more))))
         return built[-1]
 
     yield make

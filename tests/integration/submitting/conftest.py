@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.harness.worker_environment import BASE
+from tests.harness.worker_environment import SLOTS
 
 
 @pytest.fixture
 def worker_settings() -> dict[str, str]:
-    return {"MAX_ACTIVE": BASE["MAX_ACTIVE"]}
+    return {"MAX_ACTIVE": SLOTS["MAX_ACTIVE"]}

@@ -12,8 +12,9 @@ from jobs.domain.errors import ConnectionFailed, TransferFailed
 from jobs.domain.status import Status
 from jobs.store.keys import QUEUE_PREFIX, RECORD_PREFIX
 from tests.harness import RedisServer, TcpProxy
+from tests.harness.required_settings import SECRETS
 from tests.harness.tripwire import Tripwire
-from tests.harness.worker_environment import BASE, KEY, WorkerEnvironment, built, process_one
+from tests.harness.worker_environment import KEY, SLOTS, WorkerEnvironment, built, process_one
 from tests.sandbox import Sandbox
 
 
@@ -54,7 +55,7 @@ def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
             "BFL_SANDBOX_URL": local_worker.sandbox.url,
             "MEDIA_URL": (tmp_path / "media").as_uri(),
         }
-        settings = load(BASE | here | through | {"BFL_API_KEY": KEY})
+        settings = load(SECRETS | SLOTS | here | through | {"BFL_API_KEY": KEY})
         worker = wiring.for_background(settings)
         wire.arm(b"submission.sent", answer=True)
         breakage = threading.Thread(target=_cut_when_tripped, args=(wire, proxy))

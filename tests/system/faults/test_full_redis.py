@@ -8,10 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.harness import Client, Stack, TcpProxy, wait_for
+from tests.harness import Client, Stack, TcpProxy, stopped_stack, wait_for
 from tests.harness.notifications import NEW
 from tests.harness.webhook_receiver import Hook
-from tests.system.submitting.environment import stopped_environment
 
 ROOM_BYTES = 300_000
 FILLER = {"text": "x" * 1500}
@@ -37,7 +36,7 @@ def way_to_bfl(env: Stack) -> Iterator[TcpProxy]:
 
 @pytest.fixture
 def env(tmp_path: Path, hook: Hook) -> Iterator[Stack]:
-    with stopped_environment(tmp_path, NOTIFY_URL=hook.url, NOTIFY_SECRET=NEW) as stopped:
+    with stopped_stack(tmp_path, NOTIFY_URL=hook.url, NOTIFY_SECRET=NEW) as stopped:
         yield stopped
 
 

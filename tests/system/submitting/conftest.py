@@ -4,16 +4,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Stack
+from tests.harness import Stack, running_stack
 from tests.sandbox import Settings
-from tests.system.submitting.environment import running_environment
 
 
 @pytest.fixture(scope="package")
 def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One installation for all tests that leave it as they find it."""
     roomy = Settings(max_active=1000)
-    with running_environment(
+    with running_stack(
         tmp_path_factory.mktemp("running"), roomy, workers=2, MAX_ACTIVE="1000"
     ) as opened:
         yield opened

@@ -13,12 +13,11 @@ import pytest
 import requests
 
 from jobs.store.keys import INPUT_NOTES
-from tests.harness import Installation, Stack, TcpProxy, all_jobs, wait_for
+from tests.harness import Installation, Stack, TcpProxy, all_jobs, stopped_stack, wait_for
 from tests.harness.invariants import dump
 from tests.harness.stored_objects import a_file_in_place_of
 from tests.harness.visitor import Visitor
 from tests.sandbox.gradient import gradient
-from tests.system.submitting.environment import stopped_environment
 
 AT_ONCE = 6
 ROUNDS = 4
@@ -30,7 +29,7 @@ IMAGE = base64.b64encode(gradient(11)).decode()
 @pytest.fixture(scope="module")
 def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Nobody works: what was accepted waits."""
-    with stopped_environment(tmp_path_factory.mktemp("accepted"), WEB_CONCURRENCY="2") as env:
+    with stopped_stack(tmp_path_factory.mktemp("accepted"), WEB_CONCURRENCY="2") as env:
         env.installation.start("web")
         yield env
 

@@ -12,10 +12,9 @@ import pytest
 import requests
 
 from jobs.domain.job import Job
-from tests.harness import Stack, wait_for
+from tests.harness import Stack, running_stack, wait_for
 from tests.harness.installation import DEFAULTS
 from tests.sandbox import Settings
-from tests.system.submitting.environment import running_environment
 
 SUBMISSIONS = 150
 KILLS = SUBMISSIONS // 30
@@ -38,7 +37,7 @@ def env(tmp_path: Any) -> Iterator[Stack]:
     roomy = Settings(max_active=1000, generation_seconds=0.2, credits=1_000_000.0)
     keys = [f"{name}:{key}:submit:{BUDGETS[name]}" for name, key in KEYS.items()]
     entries = ",".join([DEFAULTS["API_KEYS"], *keys])
-    with running_environment(
+    with running_stack(
         tmp_path, roomy, workers=2, MAX_ACTIVE="1000", API_KEYS=entries, GIVE_UP_AFTER="30"
     ) as opened:
         opened.installation.start("web")

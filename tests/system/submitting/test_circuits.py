@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Stack, free_port, wait_for
+from tests.harness import Stack, free_port, running_stack, stopped_stack, wait_for
 from tests.sandbox import Sandbox, Settings
-from tests.system.submitting.environment import events, running_environment, stopped_environment
+from tests.system.submitting.environment import events
 
 JOBS = 4
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_environment(
+    with running_stack(
         tmp_path_factory.mktemp("bank"), Settings(), workers=2, WORKER_CONCURRENCY="1"
     ) as env:
         yield env
@@ -86,7 +86,7 @@ def test_bfls_own_pause_is_kept(two_workers: Stack) -> None:
 
 def test_without_a_connection_a_job_stays_queued(tmp_path: Path) -> None:
     port = free_port()
-    with stopped_environment(tmp_path) as env:
+    with stopped_stack(tmp_path) as env:
         installation = env.installation
         installation.settings["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
         installation.start()

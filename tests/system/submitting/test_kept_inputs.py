@@ -9,10 +9,9 @@ import pytest
 import requests
 
 from jobs.store import codec
-from tests.harness import Stack, wait_for_none
+from tests.harness import Stack, running_stack, wait_for_none
 from tests.sandbox import Task
 from tests.sandbox.gradient import gradient
-from tests.system.submitting.environment import running_environment
 
 IMAGE = gradient(3)
 ENCODED = base64.b64encode(IMAGE).decode()
@@ -98,7 +97,7 @@ def test_the_input_of_our_own_submission_cannot_be_replaced(env: Stack) -> None:
 @pytest.fixture(scope="module")
 def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     directory = tmp_path_factory.mktemp("forgetful")
-    with running_environment(directory, KEEP_INPUTS="no") as opened:
+    with running_stack(directory, KEEP_INPUTS="no") as opened:
         yield opened
 
 

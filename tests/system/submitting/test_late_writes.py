@@ -8,15 +8,14 @@ import pytest
 
 from jobs import services
 from jobs.store import commit
-from tests.harness import Stack, wait_for
-from tests.system.submitting.environment import stopped_environment
+from tests.harness import Stack, stopped_stack, wait_for
 
 LONGER_THAN_THE_WEB_WAITS = services.WEB_TIMEOUT_SECONDS + 0.3
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> Iterator[Stack]:
-    with stopped_environment(tmp_path) as opened:
+    with stopped_stack(tmp_path) as opened:
         opened.installation.start("web")
         yield opened
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Stack, wait_for
+from tests.harness import Stack, running_stack, wait_for
 from tests.sandbox import Settings, Task
-from tests.system.submitting.environment import running_environment
 
 JOBS, AT_ONCE = 100, 8
 TOTAL_MAX, NARROW_MAX = 24, 6  # what both sides hold by default
@@ -27,7 +26,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def three_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     usual = Settings(generation_seconds=GENERATION_SECONDS)
-    with running_environment(
+    with running_stack(
         tmp_path_factory.mktemp("hall"), usual, workers=WORKERS, WORKER_CONCURRENCY="1"
     ) as env:
         yield env

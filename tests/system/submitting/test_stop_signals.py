@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from jobs.domain.timeline import EventCode
-from tests.harness import Stack, all_jobs, wait_for
+from tests.harness import Stack, all_jobs, stopped_stack, wait_for
 from tests.sandbox import Settings
-from tests.system.submitting.environment import events, stopped_environment
+from tests.system.submitting.environment import events
 
 ROUNDS = 8
 JOBS_IN_A_ROUND = 10
@@ -34,7 +34,7 @@ def submits_more(env: Stack, seen: int) -> bool:
 
 def test_a_stop_at_any_moment_leaves_each_submission_queued_or_confirmed(tmp_path: Path) -> None:
     roomy = Settings(max_active=1000)
-    with stopped_environment(tmp_path, roomy, MAX_ACTIVE="1000") as env:
+    with stopped_stack(tmp_path, roomy, MAX_ACTIVE="1000") as env:
         installation, jobs = env.installation, []
         installation.start("web", "sweep")
         for n in range(ROUNDS):

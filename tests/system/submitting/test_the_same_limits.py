@@ -14,10 +14,9 @@ from jobs.input_parts import InputPart
 from jobs.job_validation import METADATA_MAX_CHARS, MODEL_MAX_CHARS
 from jobs.kept_inputs import DEPTH_MAX, FILES_MAX
 from jobs.storage.layout import input_key, sidecar_key
-from tests.harness import CommandLine, Stack
+from tests.harness import CommandLine, Stack, stopped_stack
 from tests.harness.past_jobs import Archive
 from tests.harness.visitor import Visitor, readable
-from tests.system.submitting.environment import stopped_environment
 
 LIMIT_BYTES = 100_000
 MODEL = "flux-2-pro"
@@ -27,7 +26,7 @@ MODEL = "flux-2-pro"
 def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Nobody works: what was accepted waits."""
     directory = tmp_path_factory.mktemp("limits")
-    with stopped_environment(directory, MAX_INPUT_BYTES=str(LIMIT_BYTES)) as env:
+    with stopped_stack(directory, MAX_INPUT_BYTES=str(LIMIT_BYTES)) as env:
         env.installation.start("web")
         yield env
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Stack
+from tests.harness import Stack, running_stack
 from tests.sandbox import Settings
-from tests.system.submitting.environment import events, running_environment
+from tests.system.submitting.environment import events
 
 GRACE_SECONDS, GIVE_UP_SECONDS = 1.5, 7.0
 FALSE_ERROR: dict[str, Any] = {"submit_false_error": 500}
@@ -67,9 +67,7 @@ class Cases:
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
     timeouts = {"CALLBACK_GRACE": str(GRACE_SECONDS), "GIVE_UP_AFTER": str(GIVE_UP_SECONDS)}
     roomy = Settings(max_active=1000, any_model=True)
-    with running_environment(
-        tmp_path_factory.mktemp("unconfirmed"), roomy, workers=3, **timeouts
-    ) as env:
+    with running_stack(tmp_path_factory.mktemp("unconfirmed"), roomy, workers=3, **timeouts) as env:
         yield Cases(env)
 
 

@@ -272,13 +272,10 @@ def running_stack(
     directory: Path,
     sandbox_settings: SandboxSettings | None = None,
     bucket: TestBucket | None = None,
-    *,
-    workers: int = 1,
     **settings: str,
 ) -> Iterator[Stack]:
     """Everything runs and is ready."""
     with stopped_stack(directory, sandbox_settings, bucket, **settings) as stack:
-        stack.installation.start("web", "sweep")
-        stack.installation.start("worker", n=workers)
+        stack.installation.start()
         stack.installation.wait_until_ready(path="/readyz")
         yield stack

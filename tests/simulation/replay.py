@@ -58,7 +58,7 @@ def content(redis: Redis) -> dict[bytes, Any]:
         b"hash": redis.hgetall,
         b"list": lambda key: redis.lrange(key, 0, -1),
         b"set": redis.smembers,
-        b"zset": lambda key: dict(redis.zrange(key, 0, -1, withscores=True)),
+        b"zset": lambda key: _scores(redis.zrange(key, 0, -1, withscores=True)),
     }
     kinds: dict[bytes, Any] = {key: redis.type(key) for key in redis.scan_iter()}
     return {key: read[kind](key) for key, kind in kinds.items() if kind in read}
@@ -72,3 +72,7 @@ def content_of_model(world: World) -> dict[bytes, Any]:
         for key, value in data
         if not (isinstance(value, list) and isinstance(value[0], tuple))
     }
+
+
+def _scores(pairs: Any) -> dict[bytes, float]:
+    return dict(pairs)

@@ -12,7 +12,6 @@ from tests.sandbox import Settings
 def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One installation for all tests that leave it as they find it."""
     roomy = Settings(max_active=1000)
-    with running_stack(
-        tmp_path_factory.mktemp("running"), roomy, workers=2, MAX_ACTIVE="1000"
-    ) as opened:
+    with running_stack(tmp_path_factory.mktemp("running"), roomy, MAX_ACTIVE="1000") as opened:
+        opened.installation.start("worker")
         yield opened

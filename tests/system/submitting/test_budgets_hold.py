@@ -38,9 +38,9 @@ def env(tmp_path: Any) -> Iterator[Stack]:
     keys = [f"{name}:{key}:submit:{BUDGETS[name]}" for name, key in KEYS.items()]
     entries = ",".join([DEFAULTS["API_KEYS"], *keys])
     with running_stack(
-        tmp_path, roomy, workers=2, MAX_ACTIVE="1000", API_KEYS=entries, GIVE_UP_AFTER="30"
+        tmp_path, roomy, MAX_ACTIVE="1000", API_KEYS=entries, GIVE_UP_AFTER="30"
     ) as opened:
-        opened.installation.start("web")
+        opened.installation.start("web", "worker")
         yield opened
 
 

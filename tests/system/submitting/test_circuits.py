@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import Stack, free_port, running_stack, stopped_stack, wait_for
-from tests.sandbox import Sandbox, Settings
+from tests.sandbox import Sandbox
 from tests.system.submitting.environment import events
 
 JOBS = 4
@@ -16,9 +16,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(
-        tmp_path_factory.mktemp("bank"), Settings(), workers=2, WORKER_CONCURRENCY="1"
-    ) as env:
+    with running_stack(tmp_path_factory.mktemp("bank"), WORKER_CONCURRENCY="1") as env:
+        env.installation.start("worker")
         yield env
 
 

@@ -26,9 +26,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def three_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     usual = Settings(generation_seconds=GENERATION_SECONDS)
-    with running_stack(
-        tmp_path_factory.mktemp("hall"), usual, workers=WORKERS, WORKER_CONCURRENCY="1"
-    ) as env:
+    with running_stack(tmp_path_factory.mktemp("hall"), usual, WORKER_CONCURRENCY="1") as env:
+        env.installation.start("worker", n=WORKERS - 1)
         yield env
 
 

@@ -67,7 +67,8 @@ class Cases:
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
     timeouts = {"CALLBACK_GRACE": str(GRACE_SECONDS), "GIVE_UP_AFTER": str(GIVE_UP_SECONDS)}
     roomy = Settings(max_active=1000, any_model=True)
-    with running_stack(tmp_path_factory.mktemp("unconfirmed"), roomy, workers=3, **timeouts) as env:
+    with running_stack(tmp_path_factory.mktemp("unconfirmed"), roomy, None, **timeouts) as env:
+        env.installation.start("worker", n=2)
         yield Cases(env)
 
 

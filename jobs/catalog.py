@@ -15,12 +15,13 @@ from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL
 from jobs.store import codec
 from jobs.store.archive_moves import ArchiveMoves
-from jobs.store.commit import NO_OPTIONS, Change, CommitOptions
+from jobs.store.commit import ARCHIVE_SECONDS, NO_OPTIONS, Change, CommitOptions
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing, Page, Position
 from jobs.store.search_conditions import Search
 
 ROUNDS_MAX = 4  # of reading both, for one page
+UNPROVEN_MAX = 1000  # records that are read beside the rows
 _END = Position(-math.inf, "")
 
 After = TypeVar("After", bound=Job | None)
@@ -114,6 +115,8 @@ class Catalog:
 
     def _round(self, archive: Archive, search: Search, limit: int, before: Position | None) -> Page:
         """Jobs in a row, and the position up to which none is missing."""
+        if search.reads_records and (found := self._by_rows(archive, search, limit, before)):
+            return found
         hot = self._listing.page(search, limit, before)
         cold = self._archive_moves.cold()  # read last: what was evicted meanwhile is in both
         newest = cold.newest if cold else math.inf
@@ -126,6 +129,29 @@ class Catalog:
             if not newer:
                 raise
             return Page(newer, _position(newer[-1]), is_cut=True)
+        return self._merged(hot, rows, search, limit)
+
+    def _by_rows(
+        self, archive: Archive, search: Search, limit: int, before: Position | None
+    ) -> Page | None:
+        """The same without a walk through Redis: rows prove all of its jobs but the latest.
+
+        None where they do not: a database was lost or came back older (the sweep compares the
+        same times), is away, or lacks too many jobs.
+        """
+        cold = self._archive_moves.cold()
+        unproven = self._archive_moves.unproven(self._store.now(), UNPROVEN_MAX)
+        if cold is None or unproven is None:
+            return None
+        loaded = self._listing.load_jobs(unproven, search.required_texts()).values()
+        older = (job for job in loaded if before is None or _position(job) < before)
+        hot = Page([job for job in older if search.matches(job)], None)
+        try:
+            if abs(cold.last_pass - archive.state().last_pass) > ARCHIVE_SECONDS:
+                return None
+            rows = archive.page(search, limit + 1, before)
+        except ArchiveUnavailable:
+            return None
         return self._merged(hot, rows, search, limit)
 
     def _merged(self, hot: Page, rows: Sequence[Row], search: Search, limit: int) -> Page:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter as Counts
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from jobs.domain.job import Job
@@ -18,6 +19,7 @@ NEWEST = "newest"  # the creation time of the newest job that only the archive h
 LAST_PASS = "last_pass"  # noqa: S105 - when the sweep wrote rows last: an older Redis knows an older time
 SCANNED = 500
 BAD_RECORD_SECONDS = 3600.0  # until a job is looked at again whose row cannot be written
+_ACTIVE = tuple(status for status in Status if not status.terminal)
 
 
 class Known(NamedTuple):
@@ -119,6 +121,26 @@ class ArchiveMoves:
         bounds = f"({now:.17g}", now + BAD_RECORD_SECONDS
         found = self._redis.zrangebyscore(keys.ARCHIVE_DUE, *bounds, 0, limit)
         return [name.decode() for name in found]
+
+    def unproven(self, now: float, most: int) -> list[str] | None:
+        """Jobs that rows may lack or have older: under way, or written a moment ago.
+
+        None if they are too many, and while an ended job has no entry: there may be no row of it.
+        """
+        with self._redis.round_trip() as pipe:
+            for status in _ACTIVE:  # first: one that ends meanwhile is in both
+                pipe.zrange(keys.STATUS_PREFIX + status, 0, most)
+            for status in TERMINAL:
+                pipe.zcard(keys.STATUS_PREFIX + status)
+            pipe.zcard(keys.ARCHIVE_DUE)
+            until = now + BAD_RECORD_SECONDS + commit.ARCHIVE_SECONDS
+            pipe.zrangebyscore(keys.ARCHIVE_DUE, "-inf", until, 0, most)
+            *found, entries, due = pipe.execute()
+        active, ended = found[: len(_ACTIVE)], sum(found[len(_ACTIVE) :])
+        names = list(chain(due, *active))
+        if entries < ended or len(names) >= most:
+            return None
+        return [name.decode() for name in names]
 
     def reschedule(self, changes: Iterable[tuple[str, float, float | None]]) -> None:
         """Set when jobs are looked at next (id, score that was read, new score or None)."""

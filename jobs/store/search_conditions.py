@@ -104,6 +104,11 @@ class Search:
             others += [self.model, self.source, self.repeats, self.key]
         return not self.metadata and others == [None] * len(others)
 
+    @property
+    def reads_records(self) -> bool:
+        """Whether Redis has no index of a condition, and rows have one."""
+        return (self.words, self.seed, self.sha256) != (None, None, None)
+
     def groups(self) -> list[Group]:
         """Groups of sorted sets; a matching job is in at least one set of each group."""
         statuses = self.statuses or tuple(Status)

@@ -1,11 +1,16 @@
 """Jobs are found by words, seeds, files and keys, wherever they are."""
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from jobs.domain.job import Job
+from jobs.domain.status import Status
+from jobs.store.archive_moves import LAST_PASS
+from jobs.store.keys import COLD
 from jobs.store.search_conditions import Search
 from tests.harness.archive_installation import Archived, newest_first, stored_job
 
@@ -62,3 +67,44 @@ def test_every_filter_goes_with_every_other(archived: Archived, jobs: list[Job])
         assert jobs[n].id in archived.walk(searched)
         assert jobs[n].id in archived.walk(Search(sha256=file.sha256))
     assert archived.walk(Search(seed=1)) == archived.walk(Search(sha256="0" * 64)) == []
+
+
+@pytest.fixture
+def mostly_hot(build: Callable[..., Archived]) -> tuple[Archived, list[Job]]:
+    """The first is in the archive alone, Redis has the others, and no row has the last two."""
+    found = [
+        job(n, prompt) for n, prompt in enumerate(("castle", "fog", "fog", "castle", "castle"))
+    ]
+    found[4] = replace(found[4], status=Status.READY)
+    build().evict(found[0])
+    archived = build(HOT_DAYS="2")
+    archived.put(*found[1:3])
+    archived.pass_over()
+    archived.put(*found[3:])
+    archived.services.archive_moves.schedule([found[3].id], time.time() + 60, only_new=True)
+    return archived, found
+
+
+def test_what_only_old_jobs_have_is_found_without_a_walk_through_redis(
+    mostly_hot: tuple[Archived, list[Job]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived, jobs = mostly_hot
+
+    def walk(*_: object) -> NoReturn:
+        raise AssertionError("Redis is walked")
+
+    monkeypatch.setattr(archived.services.listing, "page", walk)
+    for searched, found in (("castle", [0, 3, 4]), ("fog", [1, 2]), ("tower", [])):
+        page = archived.catalog.page(Search(words=searched), 7, None)
+        assert [one.id for one in page.jobs] == newest_first([jobs[n] for n in found])
+        assert page.last is None
+        assert archived.walk(Search(words=searched), 1) == [one.id for one in page.jobs]
+
+
+def test_a_job_whose_row_was_lost_is_found_before_the_sweep_has_noticed(
+    mostly_hot: tuple[Archived, list[Job]],
+) -> None:
+    archived, jobs = mostly_hot
+    archived.archive.delete([(jobs[1].id, 2**60)])
+    archived.redis.zadd(COLD, {LAST_PASS: time.time() + 1000})  # the database is older
+    assert archived.walk(Search(words="fog")) == newest_first(jobs[1:3])

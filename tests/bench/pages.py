@@ -1,10 +1,12 @@
 """Pages of the dashboard and of the API over many archived jobs, after a start and warm.
 
-A web process over SQLite, with the newest jobs in Redis. `cold`: the process is new, and the
-system has nothing of the database in memory.
+A web process over SQLite, then over PostgreSQL; the newest jobs are in Redis as well. `cold`: the
+process is new, and the system has nothing of SQLite's file in memory.
+`python -m tests.bench.pages 1000000` takes half an hour, most of it to fill the databases.
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,18 +14,21 @@ from random import Random
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
+from jobs.archive.archive import SQLITE
 from jobs.config import settings
+from jobs.domain.retention import DAY_SECONDS
 from jobs.domain.status import Status
 from jobs.services import Services
+from jobs.store.search_conditions import Search
 from receiver.schemas.formats import format_cursor
 from tests.bench import archived_jobs, stored_jobs
-from tests.harness import Installation, RedisServer, stock
+from tests.harness import Installation, PostgresServer, RedisServer, stock
 from tests.harness.processes import cpu_seconds
 from tests.harness.required_settings import SECRETS
 from tests.harness.visitor import Visitor
 
 SIZE = 100_000
-HOT = 10_000  # jobs in Redis, newer than all others
+HOT = 10_000  # the newest jobs, in Redis too
 LIMIT = 50
 COLD_ROUNDS, WARM_UP, ROUNDS = 5, 3, 40
 
@@ -31,23 +36,32 @@ Read = Callable[[], object]
 
 
 def main() -> None:
+    size = int(sys.argv[1]) if len(sys.argv) > 1 else SIZE
     with TemporaryDirectory(prefix="fluxkeep-bench-") as name:
         path = Path(name) / "archive.db"
-        archived_jobs.fill_sqlite(path, SIZE)
-        measure(Path(name), path, SIZE)
+        archived_jobs.fill_sqlite(path, size)
+        measure(Path(name) / "1", f"{SQLITE}{path}", size)
+        server = PostgresServer()
+        try:
+            archived_jobs.fill_postgres(server.url(), size)
+            measure(Path(name) / "2", server.url(), size)
+        finally:
+            server.close()
 
 
-def measure(directory: Path, database: Path, size: int) -> None:
+def measure(directory: Path, url: str, size: int) -> None:
     """Print the table over a database that is filled."""
+    directory.mkdir()
     redis = RedisServer(directory / "redis")
-    given = {"DATABASE_URL": f"sqlite:///{database}", "LOG_LEVEL": "WARNING"}
+    given = {"DATABASE_URL": url, "LOG_LEVEL": "WARNING"}
     installation = Installation(directory, redis, **given)
     try:
         _fill(redis, given | {"MEDIA_URL": (directory / "media").as_uri()}, size)
-        cold = _cold(installation, database, size)
+        cold = _cold(installation, url, size)
         installation.start("web")
         warm = _Warm(installation, size)
-        print(f"| {size:,} archived, {HOT:,} in Redis | cold | p50 | p95 | CPU of web, ms |")
+        kind = url.partition(":")[0]
+        print(f"| {kind}, {size:,} jobs, {HOT:,} in Redis | cold | p50 | p95 | CPU of web, ms |")
         print("|---|---|---|---|---|")
         for what in _reads(installation, size, Random(1)):
             times, cpu = warm.measured(what)
@@ -62,19 +76,26 @@ def measure(directory: Path, database: Path, size: int) -> None:
 
 
 def _fill(redis: RedisServer, given: dict[str, str], size: int) -> None:
+    """Records as they are after their rows, which the sweep looks at again in two days."""
     with redis.client() as client:
-        stock.put_in(client, (stored_jobs.stored(size + n) for n in range(HOT)))
         services = Services(settings.load({**SECRETS, **given}), client)
-        newest = stored_jobs.position(size - 1).created_at
-        services.archive_moves.recount({Status.STORED: size}, newest, 0.0)
+        assert services.archive
+        hot = [row.job for row in services.archive.page(Search(), HOT, None)]
+        services.archive.close()
+        stock.put_in(client, hot)
+        due = time.time() + 2 * DAY_SECONDS
+        services.archive_moves.schedule([job.id for job in hot], due, only_new=True)
+        newest = stored_jobs.position(size - HOT - 1).created_at
+        services.archive_moves.recount({Status.STORED: size - HOT}, newest, 0.0)
 
 
-def _cold(installation: Installation, database: Path, size: int) -> dict[str, list[float]]:
+def _cold(installation: Installation, url: str, size: int) -> dict[str, list[float]]:
     """Milliseconds of the first of each, in the order of a visit."""
     found: dict[str, list[float]] = {}
     for n in range(COLD_ROUNDS):
-        with database.open("rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if url.startswith(SQLITE):
+            with Path(url.removeprefix(SQLITE)).open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         installation.start("web")
         for what, read in _reads(installation, size, Random(n)).items():
             found.setdefault(what, []).append(_milliseconds(read))
@@ -118,14 +139,15 @@ def _reads(installation: Installation, size: int, random: Random) -> dict[str, R
     return {
         "gallery": lambda: page("/"),
         "gallery, `stored`": lambda: page("/", status="stored"),
+        "gallery, a word of old jobs": lambda: page("/", q=archived_jobs.OLD_WORD),
         "gallery, a word": lambda: page("/", q=random.choice(words[:200])),
         "gallery, a user": lambda: page("/", **{"metadata.user": "00042"}),
-        "page of a job in Redis": lambda: page(f"/jobs/{a_job(size, HOT)}"),
-        "page of an archived job": lambda: page(f"/jobs/{a_job(0, size)}"),
+        "page of a job in Redis": lambda: page(f"/jobs/{a_job(size - HOT, HOT)}"),
+        "page of an archived job": lambda: page(f"/jobs/{a_job(0, size - HOT)}"),
         "list of 50, the newest": listed,
         "list of 50, anywhere": lambda: listed(cursor=anywhere()),
         "list of 50, `lost`": lambda: listed(status="lost", cursor=anywhere()),
-        "an archived job": lambda: client.job(a_job(0, size)),
+        "an archived job": lambda: client.job(a_job(0, size - HOT)),
     }
 
 
@@ -133,3 +155,7 @@ def _milliseconds(read: Read) -> float:
     started = time.perf_counter()
     read()
     return (time.perf_counter() - started) * 1000
+
+
+if __name__ == "__main__":
+    main()

@@ -36,7 +36,7 @@ class DeliveryHost:
 
     def serves(self, body: bytes, *, status: int = 200, **headers: str | int | None) -> None:
         """Answer with this body and hang up; a header that is None is left out."""
-        sent_headers = {"Content-Length": len(body)} | {
+        sent_headers = {"Connection": "close", "Content-Length": len(body)} | {
             name.replace("_", "-"): value for name, value in headers.items()
         }
         lines = [f"{name}: {value}" for name, value in sent_headers.items() if value is not None]

@@ -65,6 +65,7 @@ def _numbers(services: Services) -> dict[str, Any]:
             "slots": services.submission_queue.slot_usage(),
             "open_circuits": services.submission_queue.open_circuits(),
             "expiring": services.listing.expiring(EXPIRING_MAX),
+            "batches": services.batches.under_way(),
             "costs": _costs(services),
         }
     except StoreUnavailable:
@@ -80,6 +81,7 @@ def _numbers_of(services: Services, key: str) -> dict[str, Any]:
             "jobs": services.metrics.jobs_by_status(key),
             "at": services.store.now(),
             "expiring": sorted(found, key=_expiry)[:EXPIRING_MAX],
+            "batches": [batch for batch in services.batches.under_way() if batch.key == key],
             "costs": _costs(services, key),
         }
     except StoreUnavailable:

@@ -28,7 +28,7 @@ from receiver.dashboard.gallery import GalleryQuery, active_filters
 SCOPES: Mapping[str, Scope] = {
     "download": "read",
     **dict.fromkeys(("star", "unstar"), "submit"),
-    **dict.fromkeys(("rescue", "delete"), "admin"),
+    **dict.fromkeys(("rescue", "delete", "stop"), "admin"),
 }
 DONE = {
     "star": "starred",
@@ -59,9 +59,13 @@ def act() -> ResponseReturnValue:
         raise errors.Forbidden(f"This needs a key with scope {SCOPES.get(action, 'admin')}.")
     if action not in SCOPES:
         raise errors.BadRequest("There is no such action.")
-    if "all" in fields:
+    if action == "stop":
+        batch = job_actions.load_batch(services(), fields.get("batch", ""))
+        services().batches.stop(batch.id, services().store.now())
+        flash("The batch is stopped: what is done stays done.")
+    elif "all" in fields:
         return _act_on_all(action, fields)
-    if not ids:
+    elif not ids:
         flash("No job is selected.")
     elif action == "download":
         return _download(list(_known(ids)))

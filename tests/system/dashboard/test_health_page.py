@@ -5,10 +5,14 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
+from jobs.store.batch_actions import Action
+from jobs.store.search_conditions import Search
+from receiver.context import services
 from tests.harness import Stack, wait_for
 from tests.harness.chromium import Window
 from tests.harness.parts import services_over
-from tests.harness.visitor import Visitor, log_in, problems_seen
+from tests.harness.visitor import Visitor, log_in, problems_seen, readable
+from tests.system.dashboard.conftest import InProcessVisitor, MakeApp
 
 NO_CREDITS = "BFL says that the credits are used up"
 
@@ -66,6 +70,23 @@ def test_an_open_circuit_shows_its_reason_and_its_waiting_jobs(
     assert "1 check failed" in page_text
     submission_queue.close_circuits(["*"])
     wait_for("it goes on", lambda: "All checks passed" in visitor.text("/health"), 30)
+
+
+def test_a_batch_under_way_is_shown_and_can_be_stopped(make_app: MakeApp) -> None:
+    app = make_app()
+    with app.app_context():
+        batches = services().batches
+        batch = batches.add(Action.DELETE, Search(owner="7"), 3, None, 1.0)
+    for scope, status in (("read", 403), ("admin", 303)):
+        visitor = InProcessVisitor(app)
+        visitor.log_in(scope)
+        text = readable(visitor.get("/health").text)
+        assert "Deleting 3 jobs 3 left" in text and ("left Stop" in text) is (scope == "admin")
+        fields = {"action": "stop", "batch": batch.id, "back": "/health"}
+        assert visitor.post("/selection", **fields).status_code == status
+    stopped = batches.get(batch.id)
+    assert stopped and stopped.is_stopped
+    wait_for("it is gone", lambda: "Deleting" not in visitor.get("/health").text)
 
 
 @pytest.mark.browser

@@ -101,7 +101,7 @@ def test_all_that_match_are_starred_downloaded_and_deleted_after_their_number(st
     question = visitor.post(f"{path}&until={early}", action="star", all="yes").text
     target = unescape(TARGET.findall(question)[0])
     assert "Star 1 job?" in question
-    assert "the one job that matches words: harbour , album: all of it" in readable(question)
+    assert "the one job that now matches words: harbour , album: all of it" in readable(question)
     visitor.post(target, **FormPage(question, "confirmation").fields)
     starred = {"metadata.album": "all of it", "metadata.starred": "true"}
     assert [job["id"] for job in stack.client.jobs(**starred)] == ids[:1]

@@ -144,6 +144,7 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda services: services.store.due(1),
         lambda services: services.store.most_urgent(),
         lambda services: services.listing.page(Search(), 1, None),
+        lambda services: services.listing.expiring(),
         lambda services: services.store.delete(Job.awaited("job", 0.0, TIMEOUTS)),
         lambda services: services.store.enqueue(["job"]),
         lambda services: services.store.postpone("job", 1.0),

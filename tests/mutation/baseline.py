@@ -70,9 +70,9 @@ def caller_lines(script: str) -> set[str]:
 
 def _calls(path: Path, names: str) -> Iterator[str]:
     text = path.read_text()
-    scripts = re.findall(rf'self\.(\w+) = .*scripts\.read\("(?:{names})"', text)
+    scripts = re.findall(rf'self\.(\w+) = .*(?:read|script)\("(?:{names})"', text)
     for n, line in enumerate(text.splitlines(), 1):
-        if any(f"self.{name}" in line for name in scripts) and "scripts.read" not in line:
+        if any(f"self.{name}" in line and f"self.{name} = " not in line for name in scripts):
             yield f"{path.relative_to(ROOT)}:{n}"
 
 

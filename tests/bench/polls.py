@@ -1,7 +1,7 @@
 """Number of polls by length of a job, compared with the loop in BFL's docs.
 
 Time runs SPEED times as fast: jobs and the grace of their model are that much shorter. It takes
-a minute and a half.
+a minute.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from tests.harness.patience import wait_for
 from tests.harness.stack import Stack, running_stack
 from tests.sandbox import Settings
 
-SPEED = 60
+SPEED = 120
 DOCS_PAUSE_SECONDS = 0.5  # time.sleep(0.5) between two polls
 JOBS = 5
 

@@ -29,8 +29,8 @@ from tests.harness.installation import WEBHOOK_SECRET
 from tests.harness.patience import wait_for
 from tests.harness.processes import cpu_seconds
 
-SEQUENTIAL, WARM_UP = 15, 5  # images one after the other
-CONCURRENT, FEW = 400, 40  # images at once
+SEQUENTIAL, WARM_UP = 10, 3  # images one after the other
+CONCURRENT, FEW = 400, 30  # images at once
 CALLBACKS_PER_SECOND = 500
 TURNS = 3
 POLL_SECONDS = 0.001

@@ -8,16 +8,9 @@ from typing import Any
 import obstore
 from obstore.exceptions import BaseError, GenericError
 
+from jobs.storage import layout
 from jobs.storage.base import ListedObject, MediaStorage, Verb
 from jobs.storage.error_translation import is_missing_bucket, translate_errors
-from jobs.storage.layout import (
-    OPAQUE,
-    content_type_of,
-    job_id_of,
-    job_key_prefix,
-    kind_of,
-    sidecar_key,
-)
 from jobs.storage.providers import Provider
 from jobs.storage.request_timeouts import RequestLimits
 from jobs.storage.staging import StagingDirectory, temporary_directory
@@ -48,7 +41,7 @@ class BucketStorage(MediaStorage):
     def publish(self, staged: Path, key: str, name: str = "", sidecar: bytes = b"") -> None:
         """Upload a file of up to PART_BYTES in one request, a larger one as a multipart upload."""
         if sidecar:
-            self.write(sidecar_key(key), sidecar)
+            self.write(layout.sidecar_key(key), sidecar)
         with translate_errors(), staged.open("rb") as file:
             is_small = staged.stat().st_size <= SMALL_BYTES
             obstore.put(
@@ -108,11 +101,11 @@ class BucketStorage(MediaStorage):
 
     def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
         """List from the job's prefix on, usually in one request: listings are sorted."""
-        prefix = job_key_prefix(job_id, created_at)
+        prefix = layout.job_key_prefix(job_id, created_at)
         for found in self._list(prefix.rpartition("/")[0], offset=prefix):
             if not found.key.startswith(prefix):
                 return
-            if kind_of(found.key) and job_id_of(found.key) == job_id:
+            if layout.kind_of(found.key) and layout.job_id_of(found.key) == job_id:
                 yield found
 
     def presign(self, method: Verb, key: str, seconds: int) -> str | None:
@@ -148,9 +141,9 @@ def cut_range(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator
 
 def _headers(key: str, name: str = "") -> dict[str, str]:
     """Build the headers with which the bucket serves an object."""
-    kind = content_type_of(key)
+    kind = layout.content_type_of(key)
     headers = {"Content-Type": kind}
     if name:
-        disposition = "attachment" if kind == OPAQUE else "inline"
+        disposition = "attachment" if kind == layout.OPAQUE else "inline"
         headers["Content-Disposition"] = f'{disposition}; filename="{name}"'
     return headers

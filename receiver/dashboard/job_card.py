@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from jobs import kept_inputs, views
 from jobs.domain.bfl_report import Role
+from jobs.domain.errors import as_sentence
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE, Status
 from jobs.services import Services
@@ -131,14 +132,10 @@ class JobCard:
     @property
     def reason(self) -> str:
         """Why the job ended without media; empty if it did not."""
-        if self.json["moderation"]:
-            return ", ".join(self.json["moderation"]["reasons"]) or self.refusal
-        return str(self.json["error"]["message"]) if self.json["error"] else ""
-
-    @property
-    def refusal(self) -> str:
-        """The stage of the moderation, as a sentence."""
-        return REFUSED_BY_BFL[str(self.json["moderation"]["stage"])]
+        if moderation := self.json["moderation"]:
+            reasons = ", ".join(moderation["reasons"])
+            return REFUSED_BY_BFL[moderation["stage"]] + (reasons and f": {reasons}")
+        return as_sentence(self.json["error"]["message"]) if self.json["error"] else ""
 
     @property
     def is_replayable(self) -> bool:

@@ -186,8 +186,10 @@ def waiting_reasons(queue: SubmissionQueue, job: Job) -> list[str]:
     """Reasons why BFL does not work on a job yet; empty when nothing is wrong."""
     if job.submission.is_queued:
         events = _open_circuits(job, queue.open_circuits())
-        awaited = ["the budget of its key has no room for it"] * job.submission.awaits_budget
-        return [*awaited, *(event.detail["reason"] for event in events)]
+        reasons = [event.detail["reason"] for event in events]
+        if job.submission.awaits_budget:
+            reasons.insert(0, "the budget of its key has no room for it")
+        return reasons
     events = list(job.timeline) if job.submission.unconfirmed else []
     unconfirmed = [one for one in events if one.event is EventCode.SUBMISSION_UNCONFIRMED]
     return [event.detail["reason"] for event in unconfirmed[-1:]]

@@ -124,8 +124,9 @@ def _of_budgets(job: Job, key: str) -> dict[Place, int]:
 
 def is_counted(place: Place, now: float, *, days: bool) -> bool:
     """Whether a sum is of a period that a budget counts now, or with `days` of any day."""
-    periods = (budget_key(period, now, "") for period in Period)
-    return place[0].startswith((*periods, *([COSTS_PREFIX] * days)))
+    if days and place[0].startswith(COSTS_PREFIX):
+        return True
+    return place[0].startswith(tuple(budget_key(period, now, "") for period in Period))
 
 
 def budget_key(period: Period, at: float, key: str) -> str:

@@ -13,4 +13,5 @@ def credits_left() -> None:
     """Show the remaining credits at BFL for each key in BFL_API_KEY and BFL_API_KEY_…."""
     for name, bfl in build_bfl_clients(settings.load()).items():
         if bfl.has_key or name is None:
-            click.echo(f"{name}: " * bool(name) + Balance(bfl.credits_left()).text)
+            label = f"{name}: " if name else ""
+            click.echo(label + Balance(bfl.credits_left()).text)

@@ -28,7 +28,7 @@ TAGS = {  # the blueprints of each, in the order of the document
 
 
 def files() -> dict[Path, str]:
-    """What `make docs` writes."""
+    """Text that `make docs` writes."""
     return {DOCUMENT: _text(document()), tools.DESCRIPTIONS: _text(descriptions())}
 
 

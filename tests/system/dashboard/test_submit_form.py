@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from playwright.sync_api import expect
 
 from jobs.config.settings import load
 from jobs.services import for_web
@@ -171,11 +172,12 @@ def test_the_form_counts_against_the_rate_of_its_key(stack: Stack) -> None:
 def test_the_result_appears_in_place(stack: Stack, window: Window) -> None:
     page = log_in(window, stack.installation.url, "/submit", "submit")
     assert problems_seen(window) == []
+    page.set_viewport_size({"width": 360, "height": 740})  # the result is below the form
     page.evaluate("window.stayed = true")
     page.fill("#prompt", HOSTILE)
     before = len(stack.client.jobs())
     page.locator("#submit").evaluate("button => { button.click(); button.click(); }")
-    page.wait_for_selector("#result .preview img")
+    expect(page.locator("#result .preview img")).to_be_in_viewport()
     assert page.evaluate("window.stayed")
     assert page.input_value("#prompt") == HOSTILE
     assert page.inner_text("#result .status") == "stored"

@@ -36,10 +36,10 @@ from tests.harness.archive_installation import Archived
 from tests.harness.required_settings import SECRETS
 from worker.archiving import BATCH, Archiving
 
-SIZE = 100_000
+SIZE = 30_000
 HOT = 500  # jobs of Redis, newer than all others
 LIMIT = 50
-WARM_UP, ROUNDS = 5, 60
+WARM_UP, ROUNDS = 5, 40
 WRITTEN, RECALLED = 5_000, 200
 REQUESTS = 100
 EVICTS_AT_ONCE = {"HOT_DAYS": "0", "BFL_SANDBOX_URL": "http://127.0.0.1:9"}

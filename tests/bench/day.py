@@ -176,6 +176,7 @@ class Day:
             time.sleep(max(0.0, self._began + at - time.monotonic()))
             started = time.monotonic()
             while not (answer := act(client, n)).ok:
+                assert answer.status_code in (404, 429, 503), answer.text
                 self._failures[f"{answer.status_code} {answer.request.method}"] += 1
                 time.sleep(1)
             taken.append((time.monotonic() - started) * 1000)
@@ -185,7 +186,7 @@ class Day:
         callback = "never" if n % LOST == 0 else "once"
         switches = {"seconds": 0.5, "format": "mp4", "callback": callback}
         body = {"model": "flux-2-pro", "input": {"prompt": f"no. {n}", "sandbox": switches}}
-        once = {"Idempotency-Key": f"submission {n}"}
+        once = {"Idempotency-Key": f"submission-{n}"}
         answer = client.request("POST", "/api/jobs", json=body, headers=once)
         self._ids += [answer.json()["id"]] if answer.ok else []
         return answer

@@ -1,7 +1,7 @@
 """Latency and memory of Redis by number of stored jobs.
 
 Two servers of Redis with a thousand and a hundred thousand jobs run at the same time, each with a
-web process, and are measured in turn. It takes about two minutes.
+web process, and are measured in turn. It takes a minute.
 """
 
 import secrets
@@ -29,7 +29,7 @@ from worker.sweep import sweep
 SIZES = (1_000, 100_000)
 WRITERS = 2
 LIMIT = 50
-WARM_UP, ROUNDS = 2, 15
+WARM_UP, ROUNDS = 2, 9
 REPETITIONS = 10
 CALLBACKS_PER_SECOND, CALLBACK_SECONDS = 200.0, 1.0
 SAMPLE = 1_000

@@ -1,6 +1,6 @@
 """Arguments and results of the tools; their JSON Schemas are generated from these types."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
@@ -8,7 +8,6 @@ from typing_extensions import TypedDict
 from jobs import views
 from jobs.bfl import model_names
 from jobs.domain.status import Status
-from receiver.api.submissions import OverBudgetChoice
 from receiver.schemas.query import FILTER_VALUE_MAX_CHARS, FILTERS_MAX, WORDS_MAX_CHARS, Time
 
 WAIT_MAX_SECONDS, WAIT_DEFAULT_SECONDS = 50, 25  # routers cut a silent request off after 60 s
@@ -32,7 +31,7 @@ class NewJob(Arguments):
     prompt: str
     model: Annotated[str, Field(description="see `list_models`")] = model_names.DEFAULT
     wait: Wait = WAIT_DEFAULT_SECONDS
-    over_budget: OverBudgetChoice = "refuse"
+    over_budget: Literal["refuse", "wait"] = "refuse"
 
 
 class Generation(NewJob):

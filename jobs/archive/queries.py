@@ -214,7 +214,9 @@ def _from_fts5(run: Transaction, query: _Query, span: _Span, limit: int) -> list
     sql = f"FROM jobs_words CROSS JOIN jobs ON jobs.number = jobs_words.rowid WHERE {where}"
     match = " AND ".join(f'"{word}"' for word in dict.fromkeys(" ".join(query.phrases).split()))
     first, end = rows.microsecond(span.first.created_at), rows.microsecond(span.end.created_at) + 1
-    first_number, end_number = first * _MICROSECOND, min(end * _MICROSECOND, _NUMBER_MAX)
+    first_number, end_number = (
+        max(-_NUMBER_MAX, min(one * _MICROSECOND, _NUMBER_MAX)) for one in (first, end)
+    )
     last = run(
         f"SELECT jobs.number {sql} ORDER BY jobs_words.rowid DESC LIMIT 1 OFFSET ?",
         [match, first_number, end_number, *values, limit - 1],

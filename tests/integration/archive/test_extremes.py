@@ -109,6 +109,9 @@ def test_a_list_takes_every_time(archived: Archived) -> None:
     assert archived.walk(Search(since=-1e300, until=1e300)) == newest_first(jobs)
     for at in (0.0, 5e-324, 1e300):
         archived.catalog.page(Search(), 5, Position(at, "-_"))
+    for at in (-1e300, -6e10, 2.6e11, 1e300):
+        assert archived.walk(Search(words="nothing", since=at)) == []
+        assert archived.walk(Search(words="nothing", until=at)) == []
 
 
 def test_a_row_that_cannot_be_read_is_shown_and_never_changed(build: Build) -> None:

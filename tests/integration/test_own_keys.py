@@ -174,7 +174,7 @@ def test_what_is_told_of_all_jobs_does_not_change_with_those_of_others(teams: Tw
     client = teams.client(OURS)
     before = {route: told(ask(client, route)) for route in OF_ALL}
     assert "slots at BFL" not in before["GET /health"]
-    assert "ours-30" in before["GET /api/jobs"] and "why ours lost it" in before["GET /"]
+    assert "ours-30" in before["GET /api/jobs"] and "Why ours lost it" in before["GET /"]
     others = [team(name, first) for name, first in ((THEIRS, 10), (None, 20), (THEIRS, 40))]
     others[0].append(of_key(THEIRS, 60, model="flux-2-max"))  # which has a price now
     for each in others:

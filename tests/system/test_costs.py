@@ -87,4 +87,4 @@ def test_jobs_without_a_price_are_counted_by_model(env: Stack) -> None:
     env.stored_job(env.posted("flux-3-video", strict=False, priced=False))
     assert unpriced(env) == {"flux-kontext-max": 2, "flux-3-video": 1}
     assert total(env) == before
-    shown(env, "flux-kontext-max submiter 2 without a price")
+    shown(env, "flux-kontext-max submiter · 2 without a price")

@@ -124,7 +124,7 @@ class Population:
         if not self.services.archive:
             return
         archived, first = Archived(self.services), self.size + HOT
-        _pass_over(archived, HOT)
+        archived.pass_over()  # so that no hot job is left beside those that are written
         before = self._memory()
         jobs = [stored_jobs.stored(first + n) for n in range(WRITTEN)]
         archived.put(*jobs)

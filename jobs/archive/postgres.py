@@ -79,7 +79,7 @@ class PostgresDatabase(Database):
         except self._psycopg.Error as error:
             self._roll_back(postgres)
             raise self._translated(error, postgres) from None
-        except BaseException:
+        except BaseException:  # a killed greenlet, too, leaves no transaction open
             self._roll_back(postgres)
             raise
         return answer

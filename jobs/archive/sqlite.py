@@ -60,7 +60,7 @@ class SqliteDatabase(Database):
                 for setting in _SETTINGS:
                     opened.execute(setting)
                 return _Connection(opened, _identity(self._path), _migrate(opened))
-            except BaseException:
+            except BaseException:  # whatever it is, the file stays open otherwise
                 opened.close()
                 raise
         except sqlite3.Error as error:
@@ -91,7 +91,7 @@ class SqliteDatabase(Database):
         except (OverflowError, UnicodeError) as error:
             _roll_back(sqlite)
             raise BadRow(type(error).__name__) from None
-        except BaseException:
+        except BaseException:  # whatever `work` raises, no transaction stays open
             _roll_back(sqlite)
             raise
         return answer

@@ -30,7 +30,7 @@ def translate_errors() -> Iterator[None]:
     """Raise StorageError in place of OSError and obstore's errors."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # obstore's, which are not imported; all others are raised again
         if not isinstance(error, OSError) and type(error).__module__ != _BUCKET_ERRORS:
             raise
         found = _disk_error(error) or _quota_error(error) or _misconfiguration(error)

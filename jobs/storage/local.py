@@ -45,11 +45,12 @@ class LocalStorage(MediaStorage):
         del name
         with translate_errors():
             path = self._path(key)
-            with ThreadPoolExecutor(1) as pool:
-                wait = pool.submit(_sync, staged).result
-                if sidecar:
+            if sidecar:
+                with ThreadPoolExecutor(1) as pool:
+                    wait = pool.submit(_sync, staged).result
                     self._write(self._path(sidecar_key(key)), (sidecar,), wait)
-                wait()
+            else:
+                _sync(staged)
             _rename_into_place(staged, path)
             _sync_directories(path, self.root)
 

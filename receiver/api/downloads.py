@@ -81,7 +81,7 @@ def zip_response(services: Services, pages: Iterable[list[Job]]) -> Response:
         raise TooManyWaiting
     try:
         names = _names(pages)
-    except BaseException:
+    except BaseException:  # a killed greenlet, too, gives back what it holds
         _places.release()
         raise
     content = _in_time(_content(services, names, ownership.owner(), with_input=may_submit))

@@ -48,7 +48,7 @@ def answer_message() -> ResponseReturnValue:
     places = g.image_places = content.ImagePlaces()
     try:
         response = make_response(_answer())
-    except BaseException:
+    except BaseException:  # a killed greenlet, too, gives back what it holds
         places.give_back()
         raise
     response.call_on_close(places.give_back)

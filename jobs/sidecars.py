@@ -77,11 +77,13 @@ def update(
 
 
 def rewrite(media: MediaStorage, job: Job) -> None:
-    """Write the sidecars, except those of objects that were deleted meanwhile."""
+    """Write the sidecars, except those of objects that were deleted, also meanwhile."""
     body = render(job)
     for file in job.media:
         if media.size(file.key) is not None:
             media.write(layout.sidecar_key(file.key), body)
+            if media.size(file.key) is None:
+                media.delete(layout.sidecar_key(file.key))
 
 
 def _delete(media: MediaStorage, job: Job) -> None:

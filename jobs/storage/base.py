@@ -121,8 +121,8 @@ class MediaStorage(ABC):
 
     def delete_with_companions(self, key: str) -> None:
         """Delete an object, its sidecar and its thumbnail; missing ones are not an error."""
-        # The object goes last: while it exists, an interrupted deletion can be detected.
-        for each in (*layout.companion_keys(key), key):
+        # The object goes first: who writes a sidecar anew looks for its object afterwards.
+        for each in (key, *layout.companion_keys(key)):
             self.delete(each)
 
     def delete_superseded(

@@ -81,8 +81,8 @@ def test_a_clearance_that_was_cut_off_is_finished_by_the_next(opened: Open, step
     first, second = old.media
     services = archive.services
     done: list[Callable[[], Any]] = [
-        lambda: services.storage.delete(companion_keys(first.key)[0]),
         lambda: services.storage.delete(first.key),
+        lambda: services.storage.delete(companion_keys(first.key)[0]),
         lambda: services.storage.delete_with_companions(second.key),
         lambda: services.store.change(old.id, retention.media_deleted),
     ]

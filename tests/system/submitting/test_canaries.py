@@ -183,6 +183,12 @@ def delete(given: Given, job_id: str, status: int) -> None:
     assert (answer.status_code, answer.content) == (status, b""), answer.text
 
 
+def require_erased(given: Given) -> None:
+    with suppress(TimeoutError):
+        wait_for("nothing is left", lambda: not given.places(), 45)
+    assert given.places() == []
+
+
 def skip_days(env: Stack, job_id: str) -> None:
     """Search the last days alone, if at all: a bucket takes milliseconds for each."""
     with env.installation.redis.client() as redis:
@@ -208,7 +214,7 @@ def test_one_call_erases_a_person(env: Stack) -> None:
         "it ends", lambda: (found := env.client.get(location).json())["ended_at"] and found
     )
     assert (ended["done"], ended["failed"]) == (len(makes), [])
-    wait_for("nothing is left", lambda: not given.places(), 45)
+    require_erased(given)
     assert another.places() and env.client.find(other)
 
 
@@ -221,7 +227,7 @@ def test_nothing_that_was_given_is_left(env: Stack, age: str) -> None:
     skip_days(env, job_id)
     if not env.installation.worker:
         env.installation.start("worker")
-    wait_for("nothing is left", lambda: not given.places(), 45)
+    require_erased(given)
     objects = env.installation.stored_objects  # a thumbnail may be drawn as its job goes
     wait_for("no object", lambda: not [key for key in objects.sizes() if job_id in key])
     assert env.client.find(job_id) is None
@@ -237,5 +243,5 @@ def test_the_command_line_deletes_with_and_without_a_record(env: Stack) -> None:
         f"{ids[0]}  has no record; the storage is searched for its objects",
         f"{ids[1]}  deleted",
     ]
-    wait_for("nothing is left", lambda: not given.places(), 45)
+    require_erased(given)
     assert json.loads(shell.run("jobs", "list", "--json").out) == []

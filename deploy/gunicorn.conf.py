@@ -7,10 +7,12 @@ from gevent import monkey
 # gunicorn handles child processes and signals itself.
 monkey.patch_all(os=False, signal=False)
 
+import ctypes
 import gc
 import os
 import resource
 import sys
+from contextlib import suppress
 from typing import Any
 
 from jobs.config import settings
@@ -66,9 +68,17 @@ logger_class = "deploy.gunicorn_log.Log"
 accesslog = None  # the paths of media links and callbacks are secrets
 
 
-def when_ready(_server: Any) -> None:
-    """Freeze loaded objects before the fork: the collector would unshare their memory pages."""
+def when_ready(server: Any) -> None:
+    """Compile the templates, and freeze all that is loaded, for all processes: before the fork.
+
+    The garbage collector would unshare their memory pages.
+    """
+    templates = server.app.wsgi().jinja_env
+    for name in templates.list_templates(extensions=["html"]):
+        templates.get_template(name)
     gc.collect()
+    with suppress(AttributeError):  # of the GNU C library alone
+        ctypes.CDLL(None).malloc_trim(0)
     gc.freeze()
 
 

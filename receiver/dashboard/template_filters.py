@@ -2,6 +2,9 @@
 
 import json
 import re
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from flask import Flask
@@ -98,17 +101,25 @@ def as_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
+@lru_cache(maxsize=1024)  # the prompts of a page have many words in common
+def _words(part: str) -> frozenset[str]:
+    return frozenset(search_words.fold(part).split())
+
+
 def marked(text: str, query: str, most: int) -> Markup:
     """The part of a text in which the words of a search stand, with these words marked."""
     wanted = {word for phrase in search_words.phrases(query) for word in phrase.split()}
+    if not wanted:
+        return escape(text if len(text) <= most else f"{text[:most]}…")
     parts = _WORD.split(text)
-    is_wanted = [bool(wanted.intersection(search_words.fold(part).split())) for part in parts]
+    is_wanted = [not wanted.isdisjoint(_words(part)) for part in parts]
     first = sum(map(len, parts[: is_wanted.index(True)])) if True in is_wanted else 0
     if first > most / 2:  # else it would be behind the end of the caption
         return Markup("…") + marked(text[first - BEFORE_CHARS :], query, most)
     if len(text) > most:
         return marked(text[:most], query, most) + "…"
-    pairs = zip(parts, is_wanted, strict=True)
+    runs = groupby(zip(parts, is_wanted, strict=True), itemgetter(1))
+    texts = ((is_found, "".join(part for part, _ in run)) for is_found, run in runs)
     return Markup("").join(
-        Markup("<mark>{}</mark>").format(p) if w else escape(p) for p, w in pairs
+        Markup("<mark>{}</mark>").format(t) if f else escape(t) for f, t in texts
     )

@@ -11,7 +11,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.commit import CommitOptions
-from jobs.store.scripts import Command
+from jobs.store.redis.scripts import Command
 
 Runner = Callable[..., Any]  # runs a call that may wait for a bucket
 

@@ -25,26 +25,26 @@ from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink
 from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.request_timeouts import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
-from jobs.store import write_durability
 from jobs.store.archive_moves import ArchiveMoves
 from jobs.store.batch_actions import Batches
 from jobs.store.change_stream import Events
-from jobs.store.clock import Clock
 from jobs.store.commit import Followers
-from jobs.store.connection import connect
 from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.live_model_schemas import LiveSchemas
 from jobs.store.metrics import Metrics
-from jobs.store.outages import LoggedRetry
 from jobs.store.rate_limiter import RateLimiter
+from jobs.store.redis import write_durability
+from jobs.store.redis.clock import Clock
+from jobs.store.redis.connection import connect
+from jobs.store.redis.outages import LoggedRetry
+from jobs.store.redis.script_pipeline import ScriptPipeline
+from jobs.store.redis.write_durability import Durability
 from jobs.store.refused_callbacks import RefusedCallbacks
-from jobs.store.script_pipeline import ScriptPipeline
 from jobs.store.sets import DueSets, EndedSessions, StrictModels, UsedLogins
 from jobs.store.submission_queue import SubmissionQueue
-from jobs.store.write_durability import Durability
 
 # A web process must answer 503 within 5 s; a background process waits for about a minute.
 WEB_TIMEOUT_SECONDS = 2.0

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from jobs.observability import sentry
 from jobs.services import Services, redis_for_web
-from jobs.store.connection import takes_writes
+from jobs.store.redis.connection import takes_writes
 from worker import startup, tasks
 from worker.worker import RescueWorker
 

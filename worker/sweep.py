@@ -10,21 +10,14 @@ from functools import partial
 from jobs.domain import submission
 from jobs.domain.errors import StoreUnavailable
 from jobs.services import Services
-from worker import (
-    batch_actions,
-    bfl_schemas,
-    input_cleanup,
-    loops,
-    orphan_deletion,
-    published_objects,
-    startup,
-)
-from worker.archiving import Archiving
+from worker import published_objects, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.notifications import budget_warnings, delivery
 from worker.notifications.dispatcher import NotificationDispatcher, dispatch_due
-from worker.retention import RetentionCleanup
-from worker.row_retention import RowRetention
+from worker.periodic import batch_actions, bfl_schemas, input_cleanup, loops, orphan_deletion
+from worker.periodic.archiving import Archiving
+from worker.periodic.retention import RetentionCleanup
+from worker.periodic.row_retention import RowRetention
 from worker.shutdown import exit_in_time
 
 SWEEP_EVERY_SECONDS = 5.0

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL, Status
-from jobs.store import codec, commit, keys, scripts
+from jobs.store import codec, commit
 from jobs.store.indexes import indexes, unkept_sets
 from jobs.store.job_store import JobStore
 from jobs.store.metrics import Counter, counted
-from jobs.store.script_pipeline import ScriptPipeline
-from jobs.store.scripts import Command
+from jobs.store.redis import keys, scripts
+from jobs.store.redis.script_pipeline import ScriptPipeline
+from jobs.store.redis.scripts import Command
 
 NEWEST = "newest"  # the creation time of the newest job that only the archive has
 LAST_PASS = "last_pass"  # noqa: S105 - when the sweep wrote rows last: an older Redis knows an older time

@@ -16,10 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from jobs.domain.errors import QueueFull
-from jobs.store import keys, scripts
-from jobs.store.client import StoreClient
 from jobs.store.listing import Position
-from jobs.store.scripts import Command
+from jobs.store.redis import keys, scripts
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.scripts import Command
 from jobs.store.search_conditions import Search
 
 UNDER_WAY_MAX = 20

@@ -15,10 +15,10 @@ from jobs.domain.job import Job
 from jobs.domain.prices import UNITS_PER_CREDIT, Price, has_media, price_class, units
 from jobs.domain.status import Status
 from jobs.domain.timeline import rfc3339
-from jobs.store.client import StoreClient
-from jobs.store.clock import Clock
 from jobs.store.costs import LIVES, RESERVED, SPENT, budget_key
-from jobs.store.keys import PRICES_PREFIX
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.clock import Clock
+from jobs.store.redis.keys import PRICES_PREFIX
 
 REFUSED, DONE = "refused", b"done"
 CLAIM_SECONDS = 60.0

@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple, Self
 from jobs.domain.job import Job
 from jobs.domain.job_record import PUBLIC_FIELDS
 from jobs.domain.status import TERMINAL
-from jobs.store.client import StoreClient
-from jobs.store.keys import EVENTS
-from jobs.store.scripts import Command
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.keys import EVENTS
+from jobs.store.redis.scripts import Command
 
 EVENTS_MAX = 20_000  # some megabytes, and hours of an ordinary day
 DELETED = "deleted"  # instead of a status

@@ -12,12 +12,13 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.notifications import OwnerEvents
 from jobs.domain.status import Status
-from jobs.store import change_stream, codec, keys, rq_queue
+from jobs.store import change_stream, codec, rq_queue
 from jobs.store.budgets import Budgets, new_price
 from jobs.store.costs import cost_updates, deletion_updates
 from jobs.store.indexes import capacities, every, index_updates, queue_key, unkept_sets
 from jobs.store.metrics import ended_counter
-from jobs.store.scripts import Command, flat
+from jobs.store.redis import keys
+from jobs.store.redis.scripts import Command, flat
 
 CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.

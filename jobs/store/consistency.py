@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from itertools import chain
 
 from jobs.domain.job import Job
-from jobs.store import codec, indexes, keys
-from jobs.store.client import StoreClient
+from jobs.store import codec, indexes
 from jobs.store.job_store import JobStore
 from jobs.store.listing import load_records
-from jobs.store.scripts import Command
+from jobs.store.redis import keys
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.scripts import Command
 
 PAGE = 200
 # Only scores in these sets never change by themselves.

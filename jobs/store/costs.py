@@ -17,12 +17,12 @@ from jobs.domain.job import Job
 from jobs.domain.prices import UNITS_PER_CREDIT, units
 from jobs.domain.status import Status
 from jobs.domain.timeline import utc
-from jobs.store import scripts
-from jobs.store.client import StoreClient
-from jobs.store.clock import Clock
 from jobs.store.indexes import holds_reserve, of_key
-from jobs.store.keys import BUDGET_PREFIX, COSTS_PREFIX, UNKEPT, UNKEPT_UNPRICED
-from jobs.store.scripts import Command
+from jobs.store.redis import scripts
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.clock import Clock
+from jobs.store.redis.keys import BUDGET_PREFIX, COSTS_PREFIX, UNKEPT, UNKEPT_UNPRICED
+from jobs.store.redis.scripts import Command
 
 DAYS_MAX = 366
 DAY_SECONDS = 86400.0

@@ -6,7 +6,7 @@ from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain.job import Job
 from jobs.domain.prices import units
 from jobs.domain.status import Status
-from jobs.store import keys
+from jobs.store.redis import keys
 from jobs.store.search_conditions import facets, possible_facets
 
 # Other scripts write to these, so that each commit sets them whether they changed or not.

@@ -8,14 +8,15 @@ from redis.commands.core import Script
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain import errors, notifications
 from jobs.domain.job import Job
-from jobs.store import change_stream, codec, commit, keys, rq_queue, scripts
+from jobs.store import change_stream, codec, commit, rq_queue
 from jobs.store.budgets import Budgets, is_reserved_anew
-from jobs.store.clock import Clock
 from jobs.store.commit import After, Change, Commit, CommitOptions, CommitOutcome, Followers
 from jobs.store.indexes import is_unpriced
 from jobs.store.pending_work import Due, PendingWork
-from jobs.store.script_pipeline import ScriptPipeline
-from jobs.store.scripts import Command
+from jobs.store.redis import keys, scripts
+from jobs.store.redis.clock import Clock
+from jobs.store.redis.script_pipeline import ScriptPipeline
+from jobs.store.redis.scripts import Command
 
 RACES_MAX = 100
 SUBMISSION_TRIES = 3  # there are no races for a new job: Redis is too slow

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.store import codec, scripts
-from jobs.store.client import StoreClient
-from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX, TASK_PREFIX
+from jobs.store import codec
+from jobs.store.redis import scripts
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX, TASK_PREFIX
 from jobs.store.search_conditions import Group, Search
 
 # A page ends after so many jobs, matching or not, so that its cost is bounded.

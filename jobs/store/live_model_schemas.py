@@ -10,8 +10,8 @@ from pydantic.dataclasses import dataclass
 from jobs.bfl import model_schemas
 from jobs.bfl.model_schemas import Endpoint
 from jobs.domain.errors import StoreUnavailable
-from jobs.store.client import StoreClient
-from jobs.store.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
 
 RETRY_SECONDS = 3600
 MAX_AGE_SECONDS = 30.0

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.status import ReportKind, Source, Status
-from jobs.store import keys, rq_queue
-from jobs.store.client import StoreClient
-from jobs.store.clock import Clock
+from jobs.store import rq_queue
+from jobs.store.redis import keys
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.clock import Clock
 from jobs.store.search_conditions import of_key
 
 TROUBLE_SECONDS = 60

@@ -1,9 +1,10 @@
 """Deletions of jobs without a record: the sweep searches the storage for their objects."""
 
 from jobs.domain.errors import QueueFull
-from jobs.store import commit, keys
+from jobs.store import commit
 from jobs.store.job_store import JobStore
-from jobs.store.scripts import Command
+from jobs.store.redis import keys
+from jobs.store.redis.scripts import Command
 from jobs.store.sets import DueSet
 
 ORPHAN_DELETIONS_MAX = 100  # under way: each takes a listing for each day

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from jobs.config.quotas import RateLimit
-from jobs.store import scripts
-from jobs.store.keys import KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
-from jobs.store.script_pipeline import ScriptPipeline
+from jobs.store.redis import scripts
+from jobs.store.redis.keys import KNOWN_CLIENT_PREFIX, RATE_PREFIX, WRONG_KEYS_PREFIX
+from jobs.store.redis.script_pipeline import ScriptPipeline
 
 # Per address: more than a person mistypes, too few to find a key by guessing.
 WRONG_KEYS_MAX = RateLimit(30, 60)

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from jobs.domain.timeline import EventCode, TimelineEvent
-from jobs.store import scripts
-from jobs.store.keys import COUNTERS, RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX
 from jobs.store.metrics import Counter
-from jobs.store.script_pipeline import ScriptPipeline
+from jobs.store.redis import scripts
+from jobs.store.redis.keys import COUNTERS, RECORD_PREFIX, REFUSED_CALLBACKS_PREFIX
+from jobs.store.redis.script_pipeline import ScriptPipeline
 
 CALLBACKS_MAX = 10
 RETENTION_SECONDS = 7 * 86400

@@ -9,7 +9,7 @@ import os
 import time
 from datetime import UTC, datetime
 
-from jobs.store import scripts
+from jobs.store.redis import scripts
 
 QUEUE_NAME = "fluxkeep"
 QUEUE_KEY, WORKERS_KEY = f"rq:queue:{QUEUE_NAME}", f"rq:workers:{QUEUE_NAME}"

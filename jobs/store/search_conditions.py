@@ -14,7 +14,7 @@ from pydantic import ConfigDict
 from jobs import search_words
 from jobs.domain.job import Job
 from jobs.domain.status import Source, Status
-from jobs.store import keys
+from jobs.store.redis import keys
 
 Group = tuple[str, ...]
 

@@ -3,8 +3,8 @@
 import math
 from functools import partial
 
-from jobs.store import keys
-from jobs.store.client import StoreClient
+from jobs.store.redis import keys
+from jobs.store.redis.client import StoreClient
 
 NOTES_READ_MAX = 100_000
 

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from jobs.config.quotas import ConcurrencyLimits
 from jobs.domain.budgets import NO_BUDGETS, NamedBudgets
-from jobs.store import indexes, keys, scripts
-from jobs.store.client import StoreClient
-from jobs.store.clock import Clock
+from jobs.store import indexes
 from jobs.store.costs import budget_key
+from jobs.store.redis import keys, scripts
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.clock import Clock
 from jobs.store.rq_queue import WORKERS_KEY
 
 ALL_MODELS = "*"  # scope of a circuit that is open for all models

@@ -8,10 +8,10 @@ from jobs.config.redis_url import RedisUrl
 from jobs.config.settings import Settings
 from jobs.domain.errors import StoreUnavailable
 from jobs.net.ip import is_loopback_host, is_public
-from jobs.store import write_durability
 from jobs.store.metrics import Metrics
-from jobs.store.outages import unavailable
-from jobs.store.write_durability import Durability
+from jobs.store.redis import write_durability
+from jobs.store.redis.outages import unavailable
+from jobs.store.redis.write_durability import Durability
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 

@@ -20,8 +20,8 @@ from receiver.api.repeats import repeat_fields
 from receiver.context import services
 from receiver.dashboard import event_stream, form_body, session
 from receiver.dashboard.access import requires_scope
+from receiver.dashboard.form.kept_input import related_jobs
 from receiver.dashboard.job_card import card, cards
-from receiver.dashboard.kept_input import related_jobs
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
 from receiver.job_actions import delete_job, load_job, replay_job
 

@@ -29,11 +29,12 @@ from receiver import ownership, rate_limits
 from receiver.api.submissions import SubmissionBody, enqueue_once
 from receiver.blocking_calls import run_in_thread
 from receiver.context import services
-from receiver.dashboard import aspect_tiles, event_stream, form_body
+from receiver.dashboard import event_stream, form_body
 from receiver.dashboard.access import requires_scope
-from receiver.dashboard.input_form import Errors, InputForm, as_text
+from receiver.dashboard.form import aspect_tiles
+from receiver.dashboard.form.input_form import Errors, InputForm, as_text
+from receiver.dashboard.form.kept_input import fields_of, kept_images
 from receiver.dashboard.job_card import JobCard, card, cards
-from receiver.dashboard.kept_input import fields_of, kept_images
 from receiver.job_actions import load_job
 from receiver.problem_details import STATUS
 from receiver.schemas.bodies import validate_with_input

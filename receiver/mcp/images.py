@@ -12,7 +12,7 @@ from jobs.domain.media_references import replace_texts, texts
 from jobs.input_parts import InputPart
 from jobs.services import Services
 from receiver.blocking_calls import run_in_thread
-from receiver.dashboard.input_form import FileControl, InputForm
+from receiver.dashboard.form.input_form import FileControl, InputForm
 from receiver.job_actions import load_job
 
 JOB_URI = re.compile(r"fluxkeep://jobs/([A-Za-z0-9_-]{1,128})(?:/media/([0-9]{1,3}))?")

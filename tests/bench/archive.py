@@ -34,7 +34,7 @@ from tests.bench.memory import MB, proportional
 from tests.harness import Installation, PostgresServer, RedisServer, stock
 from tests.harness.archive_installation import Archived
 from tests.harness.required_settings import SECRETS
-from worker.archiving import BATCH, Archiving
+from worker.periodic.archiving import BATCH, Archiving
 
 SIZE = 30_000
 HOT = 500  # jobs of Redis, newer than all others

@@ -26,7 +26,7 @@ from jobs import services
 from jobs.config import settings
 from jobs.domain.job import Job
 from jobs.domain.status import Source, Status
-from jobs.store.keys import DUE, STATUS_PREFIX, THUMBNAILS
+from jobs.store.redis.keys import DUE, STATUS_PREFIX, THUMBNAILS
 from jobs.store.search_conditions import Search
 from tests.bench import constant_rate, load
 from tests.bench.memory import MB

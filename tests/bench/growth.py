@@ -19,7 +19,7 @@ from redis import Redis
 from jobs import services
 from jobs.config import settings
 from jobs.services import Services
-from jobs.store.keys import RECORD_PREFIX
+from jobs.store.redis.keys import RECORD_PREFIX
 from receiver.schemas.formats import format_cursor
 from tests.bench import constant_rate, load, stored_jobs
 from tests.harness import Client, Installation, RedisServer, stock

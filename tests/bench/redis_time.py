@@ -25,7 +25,7 @@ from tests.harness.patience import wait_for
 from tests.harness.required_settings import SECRETS
 from tests.harness.stack import running_stack
 from tests.harness.watcher import Watcher
-from worker.archiving import BATCH
+from worker.periodic.archiving import BATCH
 
 CALLBACKS = 300
 RATE = 250.0  # callbacks a second; a batch is one, as at BFL's own rates

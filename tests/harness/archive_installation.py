@@ -9,12 +9,12 @@ from jobs.archive.archive import Archive
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.storage.layout import object_key, sidecar_key
-from jobs.store.keys import RECORD_PREFIX
 from jobs.store.listing import Position
+from jobs.store.redis.keys import RECORD_PREFIX
 from jobs.store.search_conditions import Search
 from tests.bench import stored_jobs
 from tests.harness.stock import put_in
-from worker.archiving import Archiving
+from worker.periodic.archiving import Archiving
 
 PASSES = 4  # one writes the rows, the next evicts
 

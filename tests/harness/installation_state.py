@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from redis import Redis
 
 from jobs.domain.job import Job
-from jobs.store import codec, keys
+from jobs.store import codec
+from jobs.store.redis import keys
 from tests.harness.installation import Installation
 from tests.harness.stored_objects import StoredObjects
 

@@ -11,7 +11,7 @@ from redis import Redis
 
 from jobs.domain.job import LEASE_SECONDS, Job
 from jobs.domain.status import Status
-from jobs.store import keys
+from jobs.store.redis import keys
 from tests.harness import object_checks
 from tests.harness.installation import Installation
 from tests.harness.installation_state import State, all_jobs, members, text

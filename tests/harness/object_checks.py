@@ -9,7 +9,7 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.status import Status
 from jobs.storage.layout import ObjectKind, companion_keys, job_id_of, kind_of
-from jobs.store import keys
+from jobs.store.redis import keys
 from tests.harness.installation_state import State, members
 
 STAGED_SECONDS = 60.0

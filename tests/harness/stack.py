@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from jobs.domain.job import Job
-from jobs.store.keys import ACTIVE, CIRCUITS, INPUT_NOTES, QUEUE_PREFIX, QUEUES
+from jobs.store.redis.keys import ACTIVE, CIRCUITS, INPUT_NOTES, QUEUE_PREFIX, QUEUES
 from tests.harness.client import Client
 from tests.harness.installation import Installation
 from tests.harness.invariants import assert_invariants, awaiting_thumbnails

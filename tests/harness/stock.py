@@ -10,7 +10,7 @@ from jobs.domain.job import Job
 from jobs.store import codec
 from jobs.store.commit import aliases
 from jobs.store.indexes import indexes
-from jobs.store.keys import RECORD_PREFIX, TASK_PREFIX
+from jobs.store.redis.keys import RECORD_PREFIX, TASK_PREFIX
 
 BATCH = 1000
 VERSION = 7

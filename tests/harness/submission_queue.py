@@ -5,7 +5,7 @@ from typing import Any
 
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.store.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
+from jobs.store.redis.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
 
 Queues = dict[str, dict[str, float]]
 

@@ -15,7 +15,7 @@ from jobs.domain.job_record import MediaFile, Request
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.services import Services
 from jobs.storage.local import LocalStorage
-from jobs.store.keys import CIRCUITS
+from jobs.store.redis.keys import CIRCUITS
 from jobs.store.rq_queue import QUEUE_KEY
 from tests.harness.parts import services_over
 from tests.harness.patience import wait_for

@@ -13,7 +13,7 @@ from jobs.domain import submission
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.store.keys import INPUT_NOTES
+from jobs.store.redis.keys import INPUT_NOTES
 from receiver import input_body
 from receiver.app import create_app
 from tests.harness import RedisServer

@@ -8,7 +8,7 @@ import pytest
 from receiver.api import downloads
 from tests.harness import RedisServer
 from tests.harness.two_teams import ADMIN, OURS, THEIRS, TwoTeams, team, two_teams
-from worker import batch_actions
+from worker.periodic import batch_actions
 
 
 @pytest.fixture

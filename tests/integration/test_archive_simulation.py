@@ -18,7 +18,7 @@ from tests.simulation.archive_faults import ArchiveFaults
 from tests.simulation.archive_world import ArchiveWorld
 from tests.simulation.faults import Faults
 from tests.simulation.redis_model import Flaws, RedisModel
-from worker import archiving
+from worker.periodic import archiving
 
 DAY = 86400.0
 SEEDS = range(2)

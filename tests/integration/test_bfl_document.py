@@ -9,16 +9,16 @@ import pytest
 
 from jobs.bfl import model_schemas
 from jobs.services import Services
-from jobs.store.client import StoreClient
-from jobs.store.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
 from jobs.store.live_model_schemas import LiveSchemas, Schemas
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
 from receiver.checks import bfl as bfl_checks
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result
 from tests.harness.worker_environment import WorkerEnvironment, process_one
 from tests.sandbox.document import Document
 from tests.unit.test_model_schemas import HOSTILE
-from worker.bfl_schemas import CHECK_SECONDS, read_if_due
+from worker.periodic.bfl_schemas import CHECK_SECONDS, read_if_due
 
 DAY = 86_400
 PUBLIC = Document.shipped().public()

@@ -8,7 +8,7 @@ from redis import Redis
 
 from jobs.domain.job import Job
 from jobs.store.job_store import JobStore
-from jobs.store.keys import PENDING_RESCUES, RECORD_PREFIX
+from jobs.store.redis.keys import PENDING_RESCUES, RECORD_PREFIX
 from tests.harness.reports import call_back, load
 from worker import claim as claim_module
 from worker.claim import ClaimLost, Claims, HeldClaim

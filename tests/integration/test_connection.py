@@ -14,9 +14,9 @@ from redis.retry import Retry
 
 from jobs.config.settings import load
 from jobs.domain.errors import StoreUnavailable
-from jobs.store.connection import CONNECTIONS_MAX, NotPrimary, connect
-from jobs.store.outages import LoggedRetry
-from jobs.store.script_pipeline import ScriptPipeline
+from jobs.store.redis.connection import CONNECTIONS_MAX, NotPrimary, connect
+from jobs.store.redis.outages import LoggedRetry
+from jobs.store.redis.script_pipeline import ScriptPipeline
 from tests.harness import RedisServer
 from tests.harness.doctor_output import NEEDED
 from tests.harness.replication import ReplicatedRedis

@@ -9,7 +9,7 @@ import pytest
 from jobs.domain import submission
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.store.keys import PENDING_POLLS, PENDING_RESCUES
+from jobs.store.redis.keys import PENDING_POLLS, PENDING_RESCUES
 from tests.harness.patience import wait_for
 from tests.harness.reports import load
 from tests.harness.worker_environment import WorkerEnvironment

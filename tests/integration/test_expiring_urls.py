@@ -5,11 +5,11 @@ from redis import Redis
 from jobs.config.quotas import ConcurrencyLimits
 from jobs.domain.job import Job
 from jobs.domain.submission import create
-from jobs.store.client import StoreClient
-from jobs.store.clock import Clock
 from jobs.store.job_store import JobStore
-from jobs.store.keys import RECORD_PREFIX
 from jobs.store.listing import EXPIRING_READ_MAX
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.clock import Clock
+from jobs.store.redis.keys import RECORD_PREFIX
 from jobs.store.submission_queue import ModelQueue, SubmissionQueue
 from tests.harness.parts import services_over
 from tests.harness.reports import call_back

@@ -10,11 +10,11 @@ from jobs.domain.job_record import Request
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.commit import REPLAY_SECONDS
-from jobs.store.keys import INPUT_NOTES
+from jobs.store.redis.keys import INPUT_NOTES
 from receiver import input_storage
 from tests.harness.kept_inputs import with_input
 from tests.sandbox.gradient import gradient
-from worker.input_cleanup import delete_unrecorded
+from worker.periodic.input_cleanup import delete_unrecorded
 
 IMAGE = base64.b64encode(gradient(7)).decode()
 

@@ -8,7 +8,7 @@ from redis import Redis
 from jobs.config.quotas import RateLimit
 from jobs.domain.errors import StoreUnavailable
 from jobs.store.rate_limiter import RateLimiter
-from jobs.store.script_pipeline import ScriptPipeline
+from jobs.store.redis.script_pipeline import ScriptPipeline
 from tests.harness import RedisServer
 
 FIVE_A_DAY = RateLimit(5, 86400)

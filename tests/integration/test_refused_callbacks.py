@@ -4,7 +4,7 @@ import pytest
 from redis import Redis
 
 from jobs.services import Services
-from jobs.store.keys import REFUSED_CALLBACKS_PREFIX
+from jobs.store.redis.keys import REFUSED_CALLBACKS_PREFIX
 from jobs.store.refused_callbacks import CALLBACKS_MAX, RETENTION_SECONDS
 from tests.harness.reports import call_back
 

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from jobs.domain.errors import StoreUnavailable
-from jobs.store.script_pipeline import ScriptPipeline
+from jobs.store.redis.script_pipeline import ScriptPipeline
 from tests.harness import RedisServer
 
 ECHO = "return {KEYS[1], ARGV[1], #ARGV}"

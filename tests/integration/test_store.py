@@ -12,7 +12,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import ReportKind, Status
 from jobs.services import Services
 from jobs.store.job_store import JobStore
-from jobs.store.keys import RECORD_PREFIX
+from jobs.store.redis.keys import RECORD_PREFIX
 from jobs.store.search_conditions import Search
 from tests.harness import RedisServer
 from tests.harness.parts import services_over

@@ -13,7 +13,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import ReportKind, Status
 from jobs.services import Services, require_durability
 from jobs.store.job_store import JobStore
-from jobs.store.keys import DUE, PENDING_RESCUES, RECORD_PREFIX
+from jobs.store.redis.keys import DUE, PENDING_RESCUES, RECORD_PREFIX
 from jobs.store.search_conditions import Search
 from tests.harness import RedisServer
 from tests.harness.parts import services_over

@@ -8,7 +8,7 @@ from rq.serializers import JSONSerializer
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.job import Job
 from jobs.services import Services
-from jobs.store.keys import DUE
+from jobs.store.redis.keys import DUE
 from jobs.store.rq_queue import QUEUE_NAME
 from tests.harness.redis_server import RQ_KEYS
 from tests.harness.reports import call_back

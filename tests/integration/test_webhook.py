@@ -12,8 +12,8 @@ from jobs.domain.errors import BodyTooLarge, InvalidReport, TooManyWaiting, Unau
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.signing import callback_digest
-from jobs.store.keys import COUNTERS
 from jobs.store.metrics import Counter
+from jobs.store.redis.keys import COUNTERS
 from receiver import webhook
 from tests.harness import RedisServer
 from tests.simulation.boundaries import load_test_settings

@@ -21,7 +21,7 @@ from receiver.job_actions import delete_or_erase, replay_job
 from receiver.schemas.bodies import Announcement
 from tests.simulation.bfl import Task
 from worker import published_objects
-from worker.archiving import Archiving
+from worker.periodic.archiving import Archiving
 from worker.sweep import sweep
 
 CLIENTS = ("editor", "reader", "walker", "replayer", "deleter")

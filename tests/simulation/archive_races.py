@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from jobs.domain.errors import ReportRefused, UnknownJob, WrongStatus
-from jobs.store.keys import ARCHIVE_DUE
+from jobs.store.redis.keys import ARCHIVE_DUE
 from receiver.job_actions import delete_or_erase, replay_job
 from tests.simulation.archive_processes import edit_job, until_done, walk
 

@@ -12,7 +12,7 @@ from jobs.catalog import Catalog
 from jobs.config.settings import Settings
 from jobs.domain.job import Job
 from jobs.services import Services
-from jobs.store.keys import COUNTERS, DELETIONS, EVENTS, NOTIFICATIONS, RECORD_PREFIX
+from jobs.store.redis.keys import COUNTERS, DELETIONS, EVENTS, NOTIFICATIONS, RECORD_PREFIX
 from tests.simulation import archive_faults, archive_processes, archive_races, checks, processes
 from tests.simulation.archive_database import ArchiveModel, SimulatedDatabase
 from tests.simulation.archive_faults import ArchiveFaults

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import jobs.archive.database
-import jobs.store.clock
+import jobs.store.redis.clock
 import jobs.store.rq_queue
 import worker.claim
 import worker.file_rescue
@@ -78,7 +78,7 @@ def simulated_time(scheduler: Scheduler) -> Iterator[None]:
     )
     modules: list[Any] = [
         jobs.archive.database,
-        jobs.store.clock,
+        jobs.store.redis.clock,
         jobs.store.rq_queue,
         worker.claim,
         worker.file_rescue,

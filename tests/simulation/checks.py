@@ -5,7 +5,7 @@ from typing import Any
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.storage.layout import companion_keys
-from jobs.store.keys import ARCHIVE_DUE
+from jobs.store.redis.keys import ARCHIVE_DUE
 from tests.simulation.bfl import URL_SECONDS
 
 

@@ -15,7 +15,7 @@ from jobs.domain.errors import StorageError
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE
 from jobs.services import Services
-from jobs.store.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
+from jobs.store.redis.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
 from tests.harness.submission_queue import Queues, queues_of_records
 from tests.simulation import boundaries, checks, processes
 from tests.simulation.bfl import Bfl, SimulatedBflClient, Task

@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 import requests
 
-from jobs.store.connection import CONNECTIONS_MAX
+from jobs.store.redis.connection import CONNECTIONS_MAX
 from tests.harness import SLOWEST, Client, Installation, RedisServer, TcpProxy, wait_for
 
 BURST = 120

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from jobs.store.change_stream import BATCH_MAX, EVENTS_MAX
-from jobs.store.keys import EVENTS
+from jobs.store.redis.keys import EVENTS
 from tests.harness import KEYS, Client, Installation, RedisServer, TcpProxy, wait_for
 from tests.harness.waiting_jobs import emptied, fail, open_files, put_jobs
 from tests.harness.watcher import Seen, Watcher

@@ -25,8 +25,8 @@ from tests.harness.past_jobs import DAY_SECONDS, TIMEOUTS, Archive, Open
 from tests.harness.publishing import published
 from tests.harness.reports import report_of
 from tests.harness.stored_objects import a_file_in_place_of
-from worker import orphan_deletion
-from worker.retention import RetentionCleanup
+from worker.periodic import orphan_deletion
+from worker.periodic.retention import RetentionCleanup
 
 IMAGE = b"\xff\xd8\xff" + bytes(range(256)) * 10
 INPUT = {"prompt": "canary-prompt " * 300, "seed": 7, "input_image": b64encode(IMAGE).decode()}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from requests import Response
 
-from jobs.store.keys import RECORD_PREFIX
 from jobs.store.rate_limiter import WRONG_KEYS_MAX
+from jobs.store.redis.keys import RECORD_PREFIX
 from receiver.webhook import LARGE_BODIES_MAX
 from tests.harness import Stack
 from tests.harness.documents import page, prose

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from jobs.store.keys import WRONG_KEYS_PREFIX
 from jobs.store.rate_limiter import WRONG_KEYS_MAX
+from jobs.store.redis.keys import WRONG_KEYS_PREFIX
 from tests.harness import KEYS, Client, Installation
 
 FORWARDED = "X-Forwarded-For"

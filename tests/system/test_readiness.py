@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import requests
 
-from jobs.store.keys import HEARTBEATS
+from jobs.store.redis.keys import HEARTBEATS
 from receiver.checks import READINESS_MAX_AGE_SECONDS
 from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from tests.harness import Installation, Stack, wait_for

@@ -16,7 +16,7 @@ from jobs.storage.layout import companion_keys
 from tests.harness import RedisServer, S3Server, TcpProxy, running_stack, wait_for
 from tests.harness.kept_inputs import sent
 from tests.harness.past_jobs import Archive, Open, events
-from worker.retention import BATCH, RetentionCleanup
+from worker.periodic.retention import BATCH, RetentionCleanup
 
 WEEK = {"RETAIN_MEDIA_DAYS": "7", "RETAIN_JOBS_DAYS": "30"}
 IMAGE = b"\xff\xd8\xff" + bytes(range(256)) * 10

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from jobs.store.keys import DUE, RECORD_PREFIX
+from jobs.store.redis.keys import DUE, RECORD_PREFIX
 from tests.harness import WEBHOOK_SECRET, Stack, running_stack, wait_for
 from tests.harness.webhook_receiver import Hook
 

@@ -174,8 +174,8 @@ def test_a_library_is_imported_only_by_the_packages_named_for_it() -> None:
 def test_only_the_store_knows_the_keys_of_redis() -> None:
     for path in PRODUCT:
         if not _name(path).startswith("jobs.store"):
-            assert "jobs.store.keys" not in _imported(_name(path)), path
-        if _name(path) != "jobs.store.keys":
+            assert "jobs.store.redis.keys" not in _imported(_name(path)), path
+        if _name(path) != "jobs.store.redis.keys":
             assert not [text for text in _texts(path) if re.search("fluxkeep:(?!//)", text)], path
 
 

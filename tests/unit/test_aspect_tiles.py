@@ -1,7 +1,7 @@
 """Tiles of aspect ratios stand for sizes that BFL takes, and give way to what is typed."""
 
 from jobs.bfl.model_schemas import shipped
-from receiver.dashboard.aspect_tiles import fill, tiles
+from receiver.dashboard.form.aspect_tiles import fill, tiles
 
 OLD, ULTRA, NEW = (
     shipped()[model].modes[""].fields

@@ -12,7 +12,7 @@ import requests
 from redis import RedisError
 
 from jobs.domain.status import Status
-from jobs.store.keys import STATUS_PREFIX, SUPERSEDED
+from jobs.store.redis.keys import STATUS_PREFIX, SUPERSEDED
 from tests.bench.soak import faults
 from tests.bench.soak.check import TRIPLICATE, check
 from tests.bench.soak.plan import Plan, Report

@@ -11,7 +11,7 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import NotificationTarget, PendingNotification
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.store.commit import Change
-from jobs.store.keys import COUNTERS, EVENTS, RECORD_PREFIX, TASK_PREFIX
+from jobs.store.redis.keys import COUNTERS, EVENTS, RECORD_PREFIX, TASK_PREFIX
 from jobs.store.search_conditions import Search
 from receiver.job_actions import delete_job
 from tests.harness.archive_installation import Archived, newest_first, stored_job

@@ -23,7 +23,7 @@ from jobs.store.change_stream import EventPosition
 from jobs.store.search_conditions import Search
 from tests.harness.archive_installation import Archived, a_job
 from tests.integration.archive.conftest import Build
-from worker.batch_actions import step
+from worker.periodic.batch_actions import step
 
 OF_USER = Search(metadata=(("user", "7"),))
 JOBS = 60
@@ -117,7 +117,7 @@ def test_each_job_is_touched_once_by_two_sweeps_that_are_killed_all_the_time(
     """A job that was replayed fails again at once, and matches again."""
     archived, other = build(), build()
     services = archived.services
-    monkeypatch.setattr("worker.batch_actions.PAGE", 7)
+    monkeypatch.setattr("worker.periodic.batch_actions.PAGE", 7)
     make = stored if action is Action.DELETE else lost
     jobs, others = put(archived, [make(n) for n in range(JOBS)]), [make(90, "8"), stored(91, "8")]
     put(archived, others)
@@ -237,7 +237,7 @@ def test_a_batch_that_is_stopped_does_nothing_more(
 ) -> None:
     services = archived.services
     put(archived, [stored(n) for n in range(6)])
-    monkeypatch.setattr("worker.batch_actions.PAGE", 2)
+    monkeypatch.setattr("worker.periodic.batch_actions.PAGE", 2)
     batch, delete = begin(services, Action.DELETE), services.storage.delete
     step(services)
     first = current(services, batch)

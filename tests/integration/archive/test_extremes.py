@@ -7,14 +7,14 @@ import pytest
 from jobs.domain.errors import UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.store import keys
 from jobs.store.listing import Position
+from jobs.store.redis import keys
 from jobs.store.search_conditions import Search
 from receiver.repair import objects
 from tests.harness.archive_installation import Archived, newest_first, stored_job
 from tests.integration.archive.conftest import Build
-from worker.retention import RetentionCleanup
-from worker.row_retention import RowRetention
+from worker.periodic.retention import RetentionCleanup
+from worker.periodic.row_retention import RowRetention
 
 ROWS_OF_ONE_MICROSECOND = 400
 

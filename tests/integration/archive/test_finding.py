@@ -10,7 +10,7 @@ import pytest
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.archive_moves import LAST_PASS
-from jobs.store.keys import COLD
+from jobs.store.redis.keys import COLD
 from jobs.store.search_conditions import Search
 from tests.harness.archive_installation import Archived, newest_first, stored_job
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.procfile import ROOT
 from jobs.domain.status import Status
 from jobs.store import codec
-from jobs.store.keys import ARCHIVE_DUE, COLD, RECORD_PREFIX
+from jobs.store.redis.keys import ARCHIVE_DUE, COLD, RECORD_PREFIX
 from receiver import checks
 from receiver.app import create_app
 from receiver.checks import archive as archive_checks

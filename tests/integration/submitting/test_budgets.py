@@ -10,7 +10,7 @@ from jobs.domain import submission
 from jobs.domain.budgets import Budget, Period
 from jobs.domain.job import Job
 from jobs.store.costs import budget_key
-from jobs.store.keys import COSTS_PREFIX, PRICES_PREFIX, RECORD_PREFIX
+from jobs.store.redis.keys import COSTS_PREFIX, PRICES_PREFIX, RECORD_PREFIX
 from tests.harness.agents import tool
 from tests.harness.notifications import NEW
 from tests.harness.visitor import csrf_token

@@ -10,7 +10,7 @@ from jobs.config.settings import load
 from jobs.domain import submission
 from jobs.domain.errors import ConnectionFailed, TransferFailed
 from jobs.domain.status import Status
-from jobs.store.keys import QUEUE_PREFIX, RECORD_PREFIX
+from jobs.store.redis.keys import QUEUE_PREFIX, RECORD_PREFIX
 from tests.harness import RedisServer, TcpProxy
 from tests.harness.required_settings import SECRETS
 from tests.harness.tripwire import Tripwire

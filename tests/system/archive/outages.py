@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from requests import codes
 
 from jobs.archive.archive import open_archive
-from jobs.store.keys import ARCHIVE_DUE, ENDED, ENDED_MEDIA
+from jobs.store.redis.keys import ARCHIVE_DUE, ENDED, ENDED_MEDIA
 from tests.harness import PostgresServer, Stack, wait_for, wait_for_none
 
 EVICTED_WITHIN_SECONDS = 60.0

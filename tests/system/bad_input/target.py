@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jobs.store.keys import COUNTERS, RECORD_PREFIX
+from jobs.store.redis.keys import COUNTERS, RECORD_PREFIX
 from tests.harness import WEBHOOK_SECRET, Installation, RedisServer
 from tests.harness.wire import Answer, Header, exchange, request, signature
 

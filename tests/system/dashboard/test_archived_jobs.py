@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from jobs.store.keys import ARCHIVE_DUE, RECORD_PREFIX
+from jobs.store.redis.keys import ARCHIVE_DUE, RECORD_PREFIX
 from tests.harness import Stack, running_stack, wait_for
 from tests.harness.chromium import Window
 from tests.harness.screenshots.sample_jobs import store_image

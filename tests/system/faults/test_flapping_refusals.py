@@ -10,7 +10,7 @@ import pytest
 import requests
 from redis import Redis
 
-from jobs.store.connection import CONNECTIONS_MAX
+from jobs.store.redis.connection import CONNECTIONS_MAX
 from tests.harness import RedisServer, Stack, free_port, wait_for
 from tests.sandbox import Task
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.store.keys import DUE
+from jobs.store.redis.keys import DUE
 from tests.harness import Stack, all_jobs, wait_for
 from tests.harness.tripwire import Tripwire
 

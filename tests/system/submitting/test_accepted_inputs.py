@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from jobs.store.keys import INPUT_NOTES
+from jobs.store.redis.keys import INPUT_NOTES
 from tests.harness import Installation, Stack, TcpProxy, all_jobs, stopped_stack, wait_for
 from tests.harness.invariants import dump
 from tests.harness.stored_objects import a_file_in_place_of

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from jobs.store.keys import ORPHAN_DELETIONS
+from jobs.store.redis.keys import ORPHAN_DELETIONS
 from tests.harness import CommandLine, Stack, wait_for
 from tests.harness.invariants import dump
 from tests.harness.past_jobs import DAY_SECONDS, Archive
 from tests.harness.stack import stopped_stack
 from tests.sandbox import Settings
 from tests.sandbox.gradient import gradient
-from worker.retention import RetentionCleanup
+from worker.periodic.retention import RetentionCleanup
 
 SLOW_SECONDS = 600.0
 

@@ -19,7 +19,7 @@ from redis.sentinel import Sentinel
 from jobs.config.redis_url import RedisUrl, Sentinels
 from jobs.config.settings import Settings
 from jobs.domain.errors import InvalidSettings
-from jobs.store.keys import BARRIER
+from jobs.store.redis.keys import BARRIER
 
 CONNECTIONS_MAX = 10  # of one process: small hosted plans allow 20 to 40 in all
 CONNECT_SECONDS = 5.0

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from jobs.domain.errors import StoreUnavailable
-from jobs.store.write_durability import NotDurable
+from jobs.store.redis.write_durability import NotDurable
 
 REFUSAL_LOG_SECONDS = 60.0
 

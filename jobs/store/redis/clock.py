@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from jobs.store.client import StoreClient
+from jobs.store.redis.client import StoreClient
 
 
 class Clock:

@@ -7,9 +7,9 @@ from typing import Any
 from redis import Redis
 from redis.commands.core import Script
 
-from jobs.store import scripts
-from jobs.store.outages import unavailable
-from jobs.store.scripts import Command
+from jobs.store.redis import scripts
+from jobs.store.redis.outages import unavailable
+from jobs.store.redis.scripts import Command
 
 _ESSENTIAL_WRITES = scripts.read("essential_writes")
 

@@ -21,9 +21,9 @@ from redis.commands.core import Script
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from jobs.store.client import StoreClient
-from jobs.store.outages import outage, unavailable
-from jobs.store.write_durability import Durability, NotDurable
+from jobs.store.redis.client import StoreClient
+from jobs.store.redis.outages import outage, unavailable
+from jobs.store.redis.write_durability import Durability, NotDurable
 
 BATCH_MAX = 64
 DURABLE_BATCH_MAX = 1024  # a disk may be flushed only once a second

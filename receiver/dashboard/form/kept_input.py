@@ -12,8 +12,8 @@ from jobs.services import Services
 from jobs.store.search_conditions import Search
 from receiver import ownership
 from receiver.blocking_calls import run_in_thread
+from receiver.dashboard.form.input_form import InputForm
 from receiver.dashboard.form_body import FORM_MAX_BYTES
-from receiver.dashboard.input_form import InputForm
 from receiver.dashboard.job_card import path_of
 from receiver.job_actions import load_job
 

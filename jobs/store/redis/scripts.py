@@ -11,7 +11,7 @@ from typing import Any
 
 Command = tuple[Any, ...]  # one of Redis, word by word
 
-_DIRECTORY = Path(__file__).parent / "lua"
+_DIRECTORY = Path(__file__).parents[1] / "lua"
 _NEEDS = re.compile(r"^-- Needs (.+)$", re.MULTILINE)
 
 

@@ -8,7 +8,7 @@ from jobs.domain.errors import StorageError
 from jobs.domain.job import Job
 from jobs.domain.retention import Cutoffs, media_deleted
 from jobs.services import Services
-from worker.retention import delete_objects, strip
+from worker.periodic.retention import delete_objects, strip
 
 POLL_SECONDS = 30.0
 BATCH_INTERVAL_SECONDS = 0.05

@@ -6,8 +6,8 @@ from typing import Any
 from redis.exceptions import OutOfMemoryError, RedisError, ResponseError
 
 from jobs.domain.errors import InvalidSettings
-from jobs.store.keys import BARRIER
-from jobs.store.scripts import Command
+from jobs.store.redis.keys import BARRIER
+from jobs.store.redis.scripts import Command
 
 WAIT_MILLISECONDS = 1500  # less than the time-out of a web process's connection
 

@@ -23,6 +23,7 @@ from tests.harness import (
     TestBucket,
     forked,
     prometheus,
+    zygote,
 )
 from tests.harness.redis_server import RedisServers
 from tests.harness.worker_environment import WorkerEnvironment
@@ -36,6 +37,7 @@ def pytest_sessionstart() -> None:
     # A shell has what it runs in the background ignore Ctrl-C, and so would what tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     forked.enabled = True
+    zygote.compile_templates_once()
     # A busy machine may stop a process for longer than Hypothesis allows an example.
     hypothesis.settings.register_profile("any machine", deadline=None)
     hypothesis.settings.load_profile("any machine")
@@ -47,11 +49,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Together they would leave processors idle; at the end one would be left to a single worker.
     """
-    slow = list(dict.fromkeys(item.path for item in items if item.get_closest_marker("slow")))
-    quick = list(dict.fromkeys(item.path for item in items if item.path not in slow))
-    places = {path: n * SLOW_UNTIL / len(slow) for n, path in enumerate(slow)}
-    places |= {path: n / len(quick) for n, path in enumerate(quick)}
-    items.sort(key=lambda item: places[item.path])
+    files = {item: item.nodeid.partition("::")[0] for item in items}
+    slow = dict.fromkeys(files[item] for item in items if item.get_closest_marker("slow"))
+    quick = dict.fromkeys(file for file in files.values() if file not in slow)
+    places = {file: n * SLOW_UNTIL / len(slow) for n, file in enumerate(slow)}
+    places |= {file: n / len(quick) for n, file in enumerate(quick)}
+    items.sort(key=lambda item: places[files[item]])
     if missing := prometheus.missing():
         for item in items:
             if item.get_closest_marker("prometheus"):

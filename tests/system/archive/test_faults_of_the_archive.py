@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from tests.system.archive.outages import ArchivingStack
 JOBS = [stored_job(n) for n in range(700)]
 KILLS = 4
 READERS = 40
+CALLBACK_EVERY_SECONDS = 0.02
 
 
 def listed(archiving: ArchivingStack, **query: str) -> list[str]:
@@ -114,7 +115,7 @@ def test_a_database_that_hangs_delays_no_callback(archiving: ArchivingStack) -> 
     clients, answered = [stack.installation.client() for _ in range(READERS)], 0
     with ThreadPoolExecutor(READERS) as pool:
         readers = [pool.submit(client.get, f"/api/jobs/{name}") for client in clients]
-        while not all(reader.done() for reader in readers):
+        while wait(readers, CALLBACK_EVERY_SECONDS).not_done:
             assert stack.client.callback({"id": f"hung-{answered}", "status": "Pending"}).ok
             answered += 1
         refused = {reader.result().status_code for reader in readers}

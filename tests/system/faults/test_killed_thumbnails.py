@@ -3,6 +3,7 @@
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
+from resource import RLIMIT_CPU, prlimit
 
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from tests.harness.process import Process
 from tests.harness.stack import Stack, stopped_stack, without_links
 from tests.harness.tripwire import Tripwire
 from tests.sandbox import Task
+from worker.thumbnail_child import CPU_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -95,7 +97,10 @@ def test_sigterm_while_a_thumbnail_is_made_ends_the_worker_at_once_and_cleanly(
 
 
 def test_an_image_that_cannot_be_drawn_is_given_up_and_the_next_one_drawn(stack: Stack) -> None:
-    _, endless = a_worker_that_draws_for_ever(stack)
+    worker, endless = a_worker_that_draws_for_ever(stack)
+    (drawing,) = filter(is_drawing, worker.offspring())
+    wait_for("its limit", lambda: prlimit(drawing, RLIMIT_CPU)[0] == CPU_SECONDS)
+    prlimit(drawing, RLIMIT_CPU, (1, prlimit(drawing, RLIMIT_CPU)[1]))  # in place of 10 s
     task = stack.generate(format="jpeg")
     assert stack.stored_with_thumbnails(task, timeout=60)["media"][0]["thumbnail_url"]
     assert stack.stored_with_thumbnails(endless, timeout=60)["media"][0]["thumbnail_url"] is None

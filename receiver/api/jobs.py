@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
     responses={200: JobView, 201: JobView},
     errors=(errors.WrongStatus, errors.OtherKey, errors.TooManyAnnounced, errors.StorageError),
 )
-def expect_job(job_id: str) -> ResponseReturnValue:
+def announce_job(job_id: str) -> ResponseReturnValue:
     """Announce a job. Its caller submitted it; 201 if no callback brought it before."""
     if not parsing.TASK_ID.fullmatch(job_id):
         raise errors.InvalidField("task_id", NO_ID)

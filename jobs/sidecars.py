@@ -13,6 +13,7 @@ from jobs.bfl.parsing import TASK_ID
 from jobs.domain.errors import ForeignObject
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
+from jobs.domain.retention import input_deleted
 from jobs.domain.status import Status
 from jobs.domain.timeline import TIMELINE_MAX, rfc3339
 from jobs.net import strict_json
@@ -69,7 +70,8 @@ def update(
     for _ in range(RACES_MAX):
         job = store.load(job_id)
         if job is None and previous and not store.tombstone(job_id):
-            run(partial(_delete, media, previous))
+            # It was lost, or its retention is over: what stays must not describe an input.
+            run(partial(rewrite, media, input_deleted(previous)))
         if job is None or job.status is not Status.STORED or render(job) == written:
             return
         previous, written = job, render(job)
@@ -84,11 +86,6 @@ def rewrite(media: MediaStorage, job: Job) -> None:
             media.write(layout.sidecar_key(file.key), body)
             if media.size(file.key) is None:
                 media.delete(layout.sidecar_key(file.key))
-
-
-def _delete(media: MediaStorage, job: Job) -> None:
-    for file in job.media:
-        media.delete(layout.sidecar_key(file.key))
 
 
 def read(media: MediaStorage, key: str) -> Job:

@@ -26,7 +26,6 @@ from tests.harness import (
     zygote,
 )
 from tests.harness.redis_server import RedisServers
-from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox
 
 SLOW_UNTIL = 0.5  # of the other files
@@ -139,15 +138,6 @@ def sandbox() -> Iterator[Sandbox]:
     """A local BFL in this process."""
     with Sandbox() as sandbox:
         yield sandbox
-
-
-@pytest.fixture
-def worker_env(
-    redis_server: RedisServer, sandbox: Sandbox, tmp_path: Path
-) -> Iterator[WorkerEnvironment]:
-    """Where a worker does its turns in this process."""
-    with redis_server.client() as redis:
-        yield WorkerEnvironment.over(redis, sandbox, tmp_path)
 
 
 @pytest.fixture

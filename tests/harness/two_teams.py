@@ -8,18 +8,16 @@ from typing import Any
 
 from flask import Flask
 
-from jobs.config.settings import load
 from jobs.domain.bfl_report import Failure, Role
 from jobs.domain.job import Job
 from jobs.domain.job_record import Delivery, Request
 from jobs.domain.status import Status
-from jobs.services import Services, for_web
+from jobs.services import Services
 from receiver import context
-from receiver.app import create_app
 from receiver.feed.broker import Broker
 from tests.bench.stored_jobs import PROMPT
 from tests.harness.archive_installation import Archived, a_job, moved
-from tests.harness.required_settings import SECRETS
+from tests.harness.parts import web_app
 from tests.harness.stock import VERSION, put_in
 from tests.harness.visitor import csrf_token
 
@@ -103,10 +101,6 @@ def two_teams(redis_url: str, directory: Path) -> Iterator[TwoTeams]:
         "BFL_SANDBOX_URL": "http://127.0.0.1:9",
         "HOT_DAYS": "0",
     }
-    services = for_web(load(SECRETS | given))
-    app = create_app(services)
-    yield TwoTeams(app, services, Archived(services))
-    context_of(app).close()
-    assert services.archive
-    services.archive.close()
-    services.redis.close()
+    with web_app(**given) as app:
+        services = context_of(app).get(Services)
+        yield TwoTeams(app, services, Archived(services))

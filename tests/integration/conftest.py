@@ -1,6 +1,5 @@
-"""The store, the services of a sweeper and a worker that submits, over a Redis of each test."""
+"""The store, services and a worker, over a Redis of each test."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,10 +8,8 @@ from redis import Redis
 
 from jobs.services import Services
 from jobs.store.job_store import JobStore
-from receiver.app import create_app
-from tests.harness import RedisServer
-from tests.harness.parts import services_over
-from tests.harness.worker_environment import KEY, WorkerEnvironment, built
+from tests.harness.local_worker import LocalWorker
+from tests.harness.parts import api_over, services_over
 from tests.sandbox import Sandbox
 
 
@@ -33,19 +30,14 @@ def worker_settings() -> dict[str, str]:
 
 
 @pytest.fixture
-def local_worker(
-    redis_server: RedisServer, tmp_path: Path, sandbox: Sandbox, worker_settings: dict[str, str]
-) -> Iterator[WorkerEnvironment]:
+def worker(
+    redis: Redis, sandbox: Sandbox, tmp_path: Path, worker_settings: dict[str, str]
+) -> LocalWorker:
     """A worker that submits to a sandbox, in the process of the test."""
-    settings = {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": KEY, "MAX_ACTIVE": "9"}
-    services = built(redis_server, tmp_path, **(settings | worker_settings))
-    yield WorkerEnvironment(services, sandbox)
-    services.redis.close()
+    return LocalWorker.over(redis, sandbox, tmp_path, **worker_settings)
 
 
 @pytest.fixture
-def api(local_worker: WorkerEnvironment) -> FlaskClient:
+def api(worker: LocalWorker) -> FlaskClient:
     """The API over the same services, for an administrator."""
-    client = create_app(local_worker.services).test_client()
-    client.environ_base["HTTP_X_KEY"] = "admin-key-of-tests"
-    return client
+    return api_over(worker.services)

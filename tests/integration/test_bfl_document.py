@@ -15,7 +15,7 @@ from jobs.store.redis.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
 from receiver.checks import bfl as bfl_checks
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result
-from tests.harness.worker_environment import WorkerEnvironment, process_one
+from tests.harness.local_worker import LocalWorker
 from tests.sandbox.document import Document
 from tests.unit.test_model_schemas import HOSTILE
 from worker.periodic.bfl_schemas import CHECK_SECONDS, read_if_due
@@ -39,9 +39,9 @@ def with_news() -> dict[str, Any]:
     return changed
 
 
-def publish(local_worker: WorkerEnvironment, changed: Any) -> None:
+def publish(worker: LocalWorker, changed: Any) -> None:
     body = changed if isinstance(changed, bytes) else json.dumps(changed).encode()
-    local_worker.sandbox.publish(body)
+    worker.sandbox.publish(body)
 
 
 def read(services: Services) -> None:
@@ -50,9 +50,9 @@ def read(services: Services) -> None:
     assert read_if_due(services) == CHECK_SECONDS
 
 
-def another(local_worker: WorkerEnvironment) -> LiveSchemas:
+def another(worker: LocalWorker) -> LiveSchemas:
     """Those of another process."""
-    return LiveSchemas(StoreClient(local_worker.services.redis), is_live=True)
+    return LiveSchemas(StoreClient(worker.services.redis), is_live=True)
 
 
 def checked(services: Services) -> Result:
@@ -67,13 +67,11 @@ def without(*models: str) -> dict[str, Any]:
     return changed
 
 
-def test_a_new_model_and_a_renamed_field_are_in_use_after_one_reading(
-    local_worker: WorkerEnvironment,
-) -> None:
-    services = local_worker.services
-    publish(local_worker, with_news())
+def test_a_new_model_and_a_renamed_field_are_in_use_after_one_reading(worker: LocalWorker) -> None:
+    services = worker.services
+    publish(worker, with_news())
     read(services)
-    for documents in (services.schemas, another(local_worker)):
+    for documents in (services.schemas, another(worker)):
         found = documents.load()
         assert "flux-9" in found.endpoints
         assert "first_video" in found.endpoints["flux-3-video"].modes["v2v"].fields
@@ -83,34 +81,34 @@ def test_a_new_model_and_a_renamed_field_are_in_use_after_one_reading(
     assert shown.grade is Grade.OK and "flux-9 is new" in shown.why
 
 
-def test_models_that_bfl_describes_elsewhere_stay(local_worker: WorkerEnvironment) -> None:
-    read(local_worker.services)
-    found = local_worker.services.schemas.load()
+def test_models_that_bfl_describes_elsewhere_stay(worker: LocalWorker) -> None:
+    read(worker.services)
+    found = worker.services.schemas.load()
     assert found.endpoints == model_schemas.shipped() and found.read_at
     assert "flux-2-klein-9b-finetuned" in found.endpoints
 
 
-def test_no_key_is_sent_and_one_reading_a_day_is_enough(local_worker: WorkerEnvironment) -> None:
+def test_no_key_is_sent_and_one_reading_a_day_is_enough(worker: LocalWorker) -> None:
     for _ in range(3):
-        read_if_due(local_worker.services)
-    (seen,) = [one for one in local_worker.sandbox.requests if one.path == "/openapi.json"]
+        read_if_due(worker.services)
+    (seen,) = [one for one in worker.sandbox.requests if one.path == "/openapi.json"]
     assert not seen.has_key and "authorization" not in seen.headers
-    assert 86_000 < local_worker.redis.ttl(BFL_SCHEMAS_READ) <= DAY
+    assert 86_000 < worker.redis.ttl(BFL_SCHEMAS_READ) <= DAY
 
 
-def test_a_failed_reading_is_repeated_within_the_hour(local_worker: WorkerEnvironment) -> None:
-    publish(local_worker, b"{")
-    read(local_worker.services)
-    assert 3500 < local_worker.redis.ttl(BFL_SCHEMAS_READ) <= 3600
+def test_a_failed_reading_is_repeated_within_the_hour(worker: LocalWorker) -> None:
+    publish(worker, b"{")
+    read(worker.services)
+    assert 3500 < worker.redis.ttl(BFL_SCHEMAS_READ) <= 3600
 
 
-def test_what_redis_holds_is_small(local_worker: WorkerEnvironment) -> None:
+def test_what_redis_holds_is_small(worker: LocalWorker) -> None:
     described = with_news()
     for one in described["components"]["schemas"].values():
         one["description"] = "A long text of BFL. " * 500
-    publish(local_worker, described)
-    read(local_worker.services)
-    held = local_worker.redis.get(BFL_SCHEMAS)
+    publish(worker, described)
+    read(worker.services)
+    held = worker.redis.get(BFL_SCHEMAS)
     assert b"A long text" not in zlib.decompress(held)
     assert len(held) < 4096
 
@@ -125,51 +123,49 @@ WRONG: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("body", WRONG.values(), ids=WRONG)
-def test_a_wrong_document_changes_nothing_and_is_told(
-    local_worker: WorkerEnvironment, body: Any
-) -> None:
-    services = local_worker.services
-    publish(local_worker, with_news())
+def test_a_wrong_document_changes_nothing_and_is_told(worker: LocalWorker, body: Any) -> None:
+    services = worker.services
+    publish(worker, with_news())
     read(services)
     before = services.schemas.load()
-    publish(local_worker, body)
+    publish(worker, body)
     read(services)
-    after = another(local_worker).load()
+    after = another(worker).load()
     assert replace(after, problem="") == before and after.problem
     shown = checked(services)
     assert shown.grade is Grade.WARNING and after.problem in shown.why
     assert "<" not in shown.why
-    publish(local_worker, with_news())
+    publish(worker, with_news())
     read(services)
     assert checked(services).grade is Grade.OK
 
 
-def test_a_model_that_was_used_this_week_cannot_be_lost(local_worker: WorkerEnvironment) -> None:
-    services = local_worker.services
-    local_worker.post("a", "flux-dev")
-    process_one(services)
-    publish(local_worker, without("flux-dev"))
+def test_a_model_that_was_used_this_week_cannot_be_lost(worker: LocalWorker) -> None:
+    services = worker.services
+    worker.post("a", "flux-dev")
+    worker.work()
+    publish(worker, without("flux-dev"))
     read(services)
     assert "flux-dev" in services.schemas.load().endpoints
-    services.store.delete(local_worker.job("a"))
+    services.store.delete(worker.job("a"))
     read(services)
     found = services.schemas.load()
     assert "flux-dev" not in found.endpoints and "flux-dev is gone" in found.changes[0]
 
 
-def test_bfl_away_or_refusing_changes_nothing(local_worker: WorkerEnvironment) -> None:
-    services = local_worker.services
-    local_worker.sandbox.stop()
+def test_bfl_away_or_refusing_changes_nothing(worker: LocalWorker) -> None:
+    services = worker.services
+    worker.sandbox.stop()
     read(services)
     found = services.schemas.load()
     assert found.endpoints == model_schemas.shipped() and found.problem
 
 
-def test_without_redis_the_models_stay_as_they_were(local_worker: WorkerEnvironment) -> None:
-    services = local_worker.services
-    publish(local_worker, with_news())
+def test_without_redis_the_models_stay_as_they_were(worker: LocalWorker) -> None:
+    services = worker.services
+    publish(worker, with_news())
     read(services)
-    documents = another(local_worker)
+    documents = another(worker)
     assert "flux-9" in documents.endpoints()
     services.redis.shutdown(nosave=True)
     documents._refresh_at = 0.0  # noqa: SLF001 - half a minute later
@@ -177,11 +173,11 @@ def test_without_redis_the_models_stay_as_they_were(local_worker: WorkerEnvironm
 
 
 @pytest.mark.parametrize("worker_settings", [{"BFL_OPENAPI": "no"}])
-def test_it_can_be_switched_off(local_worker: WorkerEnvironment) -> None:
-    services = local_worker.services
-    another(local_worker).save(Schemas({}, read_at="2999-01-01", problem="of before"))
+def test_it_can_be_switched_off(worker: LocalWorker) -> None:
+    services = worker.services
+    another(worker).save(Schemas({}, read_at="2999-01-01", problem="of before"))
     assert services.schemas.load() == Schemas(model_schemas.shipped())
     read_if_due(services)
-    assert not [one for one in local_worker.sandbox.requests if one.path == "/openapi.json"]
+    assert not [one for one in worker.sandbox.requests if one.path == "/openapi.json"]
     shown = checked(services)
     assert shown.grade is Grade.OK and "BFL_OPENAPI" in shown.why

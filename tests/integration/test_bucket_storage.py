@@ -13,8 +13,8 @@ from jobs.storage import staging
 from jobs.storage.bucket import PART_BYTES, BucketStorage
 from jobs.storage.providers import Provider
 from tests.harness import S3Server, TestBucket
+from tests.harness.local_worker import LocalWorker
 from tests.harness.publishing import KEY, LARGE, QUICK, published
-from tests.harness.worker_environment import WorkerEnvironment
 from worker.dispatcher import JobDispatcher
 from worker.worker import RescueWorker
 
@@ -37,9 +37,9 @@ def test_only_what_the_dead_have_staged_is_dropped(s3: BucketStorage, temporary:
 
 
 def test_maintenance_of_an_idle_worker_deletes_what_dead_ones_staged(
-    s3: BucketStorage, temporary: Path, worker_env: WorkerEnvironment
+    s3: BucketStorage, temporary: Path, worker: LocalWorker
 ) -> None:
-    services = worker_env.services
+    services = worker.services
     services.storage = s3
     dead = s3.staging_directory.path / "dead.1234"
     dead.write_bytes(b"half")

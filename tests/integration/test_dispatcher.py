@@ -10,9 +10,9 @@ from jobs.domain import submission
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.redis.keys import PENDING_POLLS, PENDING_RESCUES
+from tests.harness.local_worker import LocalWorker
 from tests.harness.patience import wait_for
 from tests.harness.reports import load
-from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Task
 from worker import thumbnails
 from worker.claim import HeldClaim
@@ -23,21 +23,21 @@ POLLS_WAITING = 400
 QUEUE = "rq:queue:fluxkeep"
 
 
-def queued(worker_env: WorkerEnvironment, job_id: str) -> None:
-    worker_env.post(job_id, "flux-2-pro", {"prompt": "a"})
+def queued(worker: LocalWorker, job_id: str) -> None:
+    worker.post(job_id, "flux-2-pro", {"prompt": "a"})
 
 
-def at_the_same_score(worker_env: WorkerEnvironment) -> None:
+def at_the_same_score(worker: LocalWorker) -> None:
     """Give all waiting jobs the same score."""
-    redis: Any = worker_env.services.redis
+    redis: Any = worker.services.redis
     for key in (PENDING_RESCUES, PENDING_POLLS):
         for member in redis.zrange(key, 0, -1):
             redis.zadd(key, {member: 1.0})
 
 
-def unknown_to_bfl(worker_env: WorkerEnvironment, n: int) -> None:
+def unknown_to_bfl(worker: LocalWorker, n: int) -> None:
     """Jobs that are expected, and that BFL is to be asked about at once."""
-    store, timeouts = worker_env.services.store, worker_env.services.settings.timeouts
+    store, timeouts = worker.store, worker.timeouts
     for number in range(n):
         begin = partial(Job.awaited, f"awaited-{number}", timeouts=timeouts)
         store.update(
@@ -48,51 +48,49 @@ def unknown_to_bfl(worker_env: WorkerEnvironment, n: int) -> None:
 
 
 def test_a_rescue_comes_before_a_submission_and_a_submission_before_any_poll(
-    worker_env: WorkerEnvironment,
+    worker: LocalWorker,
 ) -> None:
-    rescued = worker_env.ready()
-    queued(worker_env, "ours")
-    unknown_to_bfl(worker_env, POLLS_WAITING)
-    at_the_same_score(worker_env)
-    dispatcher = JobDispatcher(worker_env.services)
-    assert dispatcher.process_next() and worker_env.job(rescued).status is Status.STORED
-    store = worker_env.services.store
+    rescued = worker.ready()
+    queued(worker, "ours")
+    unknown_to_bfl(worker, POLLS_WAITING)
+    at_the_same_score(worker)
+    dispatcher = JobDispatcher(worker.services)
+    assert dispatcher.process_next() and worker.job(rescued).status is Status.STORED
+    store = worker.services.store
     assert load(store, "ours").status is Status.QUEUED
     assert dispatcher.process_next() and load(store, "ours").task_id, "the submission is next"
-    assert worker_env.services.redis.zcard(PENDING_POLLS) == POLLS_WAITING
+    assert worker.services.redis.zcard(PENDING_POLLS) == POLLS_WAITING
     assert dispatcher.process_next()
-    assert worker_env.services.redis.zcard(PENDING_POLLS) == POLLS_WAITING - 1
+    assert worker.services.redis.zcard(PENDING_POLLS) == POLLS_WAITING - 1
 
 
 def test_all_that_waits_is_done_before_the_task_ends_with_one_rq_job_taken_for_each(
-    worker_env: WorkerEnvironment,
+    worker: LocalWorker,
 ) -> None:
-    tasks = [worker_env.ready(life=life) for life in (1000, 2000, 3000)]
-    redis: Any = worker_env.services.redis
+    tasks = [worker.ready(life=life) for life in (1000, 2000, 3000)]
+    redis: Any = worker.services.redis
     redis.lpop(QUEUE)  # RQ took the one that calls the dispatcher
-    JobDispatcher(worker_env.services).drain()
-    assert {worker_env.job(task).status for task in tasks} == {Status.STORED}
+    JobDispatcher(worker.services).drain()
+    assert {worker.job(task).status for task in tasks} == {Status.STORED}
     assert redis.llen(QUEUE) == 0
-    assert all(all(worker_env.thumbnails(task)) for task in tasks)
+    assert all(all(worker.thumbnails(task)) for task in tasks)
 
 
-def test_a_claim_takes_one_rq_job_off_the_list_and_leaves_the_others(
-    worker_env: WorkerEnvironment,
-) -> None:
+def test_a_claim_takes_one_rq_job_off_the_list_and_leaves_the_others(worker: LocalWorker) -> None:
     for _ in range(3):
-        worker_env.ready()
-    redis: Any = worker_env.services.redis
+        worker.ready()
+    redis: Any = worker.services.redis
     before = redis.llen(QUEUE)
-    assert JobDispatcher(worker_env.services).process_next()
+    assert JobDispatcher(worker.services).process_next()
     assert redis.llen(QUEUE) == before - 1
     assert len(redis.keys("rq:job:*")) == before - 1
 
 
 def test_thumbnails_that_come_while_another_thread_looks_for_some_are_found(
-    worker_env: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
+    worker: LocalWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both threads may end after it."""
-    dispatcher, looks = JobDispatcher(worker_env.services), list[bool]()
+    dispatcher, looks = JobDispatcher(worker.services), list[bool]()
 
     def find_none(*_: object) -> bool:
         is_first = not looks
@@ -109,127 +107,117 @@ def in_background(dispatcher: JobDispatcher) -> threading.Thread:
     return draining
 
 
-def slow(worker_env: WorkerEnvironment, n: int) -> list[Task]:
-    return [worker_env.ready(size=200_000, drip=100_000) for _ in range(n)]
+def slow(worker: LocalWorker, n: int) -> list[Task]:
+    return [worker.ready(size=200_000, drip=100_000) for _ in range(n)]
 
 
 def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(
-    worker_env: WorkerEnvironment,
+    worker: LocalWorker,
 ) -> None:
-    (first,), later = slow(worker_env, 1), worker_env.finished()
-    dispatcher = JobDispatcher(worker_env.services)
+    (first,), later = slow(worker, 1), worker.finished()
+    dispatcher = JobDispatcher(worker.services)
     draining = in_background(dispatcher)
     wait_for("the slow download", dispatcher.claims.all)
-    worker_env.unclear(later)
-    wait_for("the later one is stored", lambda: worker_env.job(later).status is Status.STORED)
-    assert worker_env.job(first).status is Status.READY
+    worker.unclear(later)
+    wait_for("the later one is stored", lambda: worker.job(later).status is Status.STORED)
+    assert worker.job(first).status is Status.READY
     draining.join()
-    assert worker_env.job(first).status is Status.STORED
+    assert worker.job(first).status is Status.STORED
 
 
-def test_downloads_that_are_silent_keep_no_other_job_waiting(worker_env: WorkerEnvironment) -> None:
-    dispatcher = JobDispatcher(worker_env.services)
-    hung = [worker_env.ready(hang=12) for _ in range(2 * dispatcher.size)]
+def test_downloads_that_are_silent_keep_no_other_job_waiting(worker: LocalWorker) -> None:
+    dispatcher = JobDispatcher(worker.services)
+    hung = [worker.ready(hang=12) for _ in range(2 * dispatcher.size)]
     draining = in_background(dispatcher)
     wait_for("every thread", lambda: len(dispatcher.claims.all()) == dispatcher.size)
-    task = worker_env.ready()
-    queued(worker_env, "ours")
-    wait_for("the rescue", lambda: worker_env.job(task).status is Status.STORED)
-    wait_for("the submission", lambda: load(worker_env.services.store, "ours").task_id)
-    assert {worker_env.job(one).status for one in hung} == {Status.READY}
+    task = worker.ready()
+    queued(worker, "ours")
+    wait_for("the rescue", lambda: worker.job(task).status is Status.STORED)
+    wait_for("the submission", lambda: load(worker.store, "ours").task_id)
+    assert {worker.job(one).status for one in hung} == {Status.READY}
     draining.join()
-    assert {worker_env.job(one).status for one in hung} == {Status.STORED}
+    assert {worker.job(one).status for one in hung} == {Status.STORED}
 
 
-def test_one_thread_of_several_is_kept_from_polls_and_submissions(
-    worker_env: WorkerEnvironment,
-) -> None:
-    unknown_to_bfl(worker_env, 10)
-    dispatcher = JobDispatcher(worker_env.services)
+def test_one_thread_of_several_is_kept_from_polls_and_submissions(worker: LocalWorker) -> None:
+    unknown_to_bfl(worker, 10)
+    dispatcher = JobDispatcher(worker.services)
     for number in range(dispatcher.size - 1):
-        claim = HeldClaim.acquire(worker_env.services.store, f"awaited-{number}")
+        claim = HeldClaim.acquire(worker.store, f"awaited-{number}")
         assert claim
         dispatcher.claims.add(claim)
     assert not dispatcher.process_next(), "the last thread waits for a rescue"
-    task = worker_env.ready()
-    assert dispatcher.process_next() and worker_env.job(task).status is Status.STORED, (
-        "which it takes"
-    )
+    task = worker.ready()
+    assert dispatcher.process_next() and worker.job(task).status is Status.STORED, "which it takes"
 
 
-def test_a_worker_that_is_kept_from_polls_still_rescues(worker_env: WorkerEnvironment) -> None:
-    asked, rescued = worker_env.finished(), worker_env.ready()
-    worker_env.unclear(asked)
-    dispatcher = JobDispatcher(worker_env.services)
+def test_a_worker_that_is_kept_from_polls_still_rescues(worker: LocalWorker) -> None:
+    asked, rescued = worker.finished(), worker.ready()
+    worker.unclear(asked)
+    dispatcher = JobDispatcher(worker.services)
     dispatcher.may_poll = lambda: False
     assert dispatcher.process_next() and not dispatcher.process_next()
-    assert (worker_env.job(rescued).status, worker_env.polls(asked)) == (Status.STORED, 0)
+    assert (worker.job(rescued).status, worker.polls(asked)) == (Status.STORED, 0)
 
 
 @pytest.mark.parametrize("state", [Status.READY, Status.SUBMITTED])
 def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
-    worker_env: WorkerEnvironment, state: Status
+    worker: LocalWorker, state: Status
 ) -> None:
-    task = worker_env.ready() if state is Status.READY else worker_env.finished()
+    task = worker.ready() if state is Status.READY else worker.finished()
     if state is Status.SUBMITTED:
-        worker_env.unclear(task)
+        worker.unclear(task)
     for _ in range(2):
-        worker_env.die_with(worker_env.claim(task))
-        assert worker_env.job(task).status is state
-    worker_env.die_with(worker_env.claim(task))
-    job = worker_env.job(task)
+        worker.die_with(worker.claim(task))
+        assert worker.job(task).status is state
+    worker.die_with(worker.claim(task))
+    job = worker.job(task)
     assert job.status is Status.FAILED and job.error and job.error.code == "poison"
-    timeouts = worker_env.services.settings.timeouts
-    worker_env.services.store.change(
-        task.id, lambda job, now: submission.replay(job, now, timeouts)
-    )
-    worker_env.die_with(worker_env.claim(task))
-    assert worker_env.job(task).status is Status.SUBMITTED, "its workers are counted anew"
-    JobDispatcher(worker_env.services).drain()
-    assert worker_env.job(task).status is Status.STORED
+    timeouts = worker.timeouts
+    worker.store.change(task.id, lambda job, now: submission.replay(job, now, timeouts))
+    worker.die_with(worker.claim(task))
+    assert worker.job(task).status is Status.SUBMITTED, "its workers are counted anew"
+    JobDispatcher(worker.services).drain()
+    assert worker.job(task).status is Status.STORED
 
 
-def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(
-    worker_env: WorkerEnvironment,
-) -> None:
+def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(worker: LocalWorker) -> None:
     """The jobs that were in the same process do not die again with the one to blame."""
-    suspects = [worker_env.ready(life=life) for life in (1000, 2000)]
+    suspects = [worker.ready(life=life) for life in (1000, 2000)]
     for task in suspects:
-        worker_env.die_with(worker_env.claim(task))
-    dispatcher = JobDispatcher(worker_env.services)
-    first = worker_env.claim(suspects[0])
+        worker.die_with(worker.claim(task))
+    dispatcher = JobDispatcher(worker.services)
+    first = worker.claim(suspects[0])
     dispatcher.claims.add(first)
-    fresh = worker_env.ready(life=3000)
+    fresh = worker.ready(life=3000)
     assert dispatcher.process_next() and not dispatcher.process_next()
-    assert worker_env.job(fresh).status is Status.STORED, "it is the only one beside the first"
-    assert worker_env.job(suspects[1]).claim.fencing_token < first.job.claim.fencing_token
+    assert worker.job(fresh).status is Status.STORED, "it is the only one beside the first"
+    assert worker.job(suspects[1]).claim.fencing_token < first.job.claim.fencing_token
     dispatcher.claims.remove(first)
-    assert dispatcher.process_next() and worker_env.job(suspects[1]).status is Status.STORED
+    assert dispatcher.process_next() and worker.job(suspects[1]).status is Status.STORED
 
 
-def test_a_job_that_its_worker_gave_back_is_no_poison(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.ready()
+def test_a_job_that_its_worker_gave_back_is_no_poison(worker: LocalWorker) -> None:
+    task = worker.ready()
     for _ in range(5):
-        worker_env.claim(task).commit(lambda job, now: job.back_off(now, 0.0))
-        worker_env.services.store.change(
-            task.id, lambda job, now: job.with_polling(next_check_at=now)
-        )
-        sweep(worker_env.services)
-    assert worker_env.job(task).status is Status.READY
+        worker.claim(task).commit(lambda job, now: job.back_off(now, 0.0))
+        worker.store.change(task.id, lambda job, now: job.with_polling(next_check_at=now))
+        sweep(worker.services)
+    assert worker.job(task).status is Status.READY
 
 
 def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
-    worker_env: WorkerEnvironment,
+    worker: LocalWorker,
 ) -> None:
-    dispatcher = JobDispatcher(worker_env.services)
-    tasks = [worker_env.ready(size=400_000, drip=20_000) for _ in range(dispatcher.size + 2)]
+    dispatcher = JobDispatcher(worker.services)
+    tasks = [worker.ready(size=400_000, drip=20_000) for _ in range(dispatcher.size + 2)]
     draining = in_background(dispatcher)
     wait_for("every download", lambda: len(dispatcher.claims.all()) == dispatcher.size)
     dispatcher.shutdown.requested.set()
     dispatcher.shutdown.release_claims()
     draining.join(10)
     assert not draining.is_alive()
-    assert {worker_env.job(task).status for task in tasks} == {Status.READY}
-    assert [task.id for task in tasks if worker_env.job(task).claim.lease_until] == []
-    assert worker_env.services.redis.zcard(PENDING_RESCUES) == len(tasks)
-    assert list((worker_env.media_root / ".staging").iterdir()) == []
+    assert {worker.job(task).status for task in tasks} == {Status.READY}
+    assert [task.id for task in tasks if worker.job(task).claim.lease_until] == []
+    assert worker.services.redis.zcard(PENDING_RESCUES) == len(tasks)
+    assert list((worker.media_root / ".staging").iterdir()) == []

@@ -12,29 +12,28 @@ from jobs import drafts, ingest
 from jobs.domain.bfl_report import Report, Role
 from jobs.domain.job import Job
 from jobs.domain.status import ReportKind, Source, Status
+from tests.harness.local_worker import LocalWorker
 from tests.harness.patience import wait_for
-from tests.harness.worker_environment import WorkerEnvironment, process_one
 
 
 class Drafts:
     """A draft, stored with its bundle."""
 
-    def __init__(self, local_worker: WorkerEnvironment, api: FlaskClient) -> None:
-        self.local_worker, self.services, self.client = local_worker, local_worker.services, api
+    def __init__(self, worker: LocalWorker, api: FlaskClient) -> None:
+        self.worker, self.services, self.client = worker, worker.services, api
         switches = {"seconds": 0, "draft_cache": True}
         asked = {"mode": "t2v", "prompt": "a", "draft": True, "sandbox": switches}
         self.id: str = self.post(asked).get_json()["id"]
         self.sent()
-        task = local_worker.sandbox.tasks()[0]
-        wait_for("BFL is done", lambda: local_worker.sandbox.task(task.id).finished_at)
+        task = worker.sandbox.tasks()[0]
+        wait_for("BFL is done", lambda: worker.sandbox.task(task.id).finished_at)
         report = Report(task_id=task.id, kind=ReportKind.UNCLEAR, source=Source.CALLBACK)
         ingest.apply_report(self.services.store, report, self.services.settings.timeouts, self.id)
-        for _ in range(2):  # a poll, then the rescue
-            process_one(self.services)
+        worker.work(2)  # a poll, then the rescue
 
     @property
     def job(self) -> Job:
-        return self.local_worker.job(self.id)
+        return self.worker.job(self.id)
 
     def bundle(self, n: int) -> bytes:
         files = [file for file in self.job.media if file.role is Role.DRAFT_CACHE]
@@ -45,8 +44,8 @@ class Drafts:
 
     def sent(self) -> dict[str, Any]:
         """Return the body that BFL receives for the waiting job."""
-        process_one(self.services)
-        posts = [seen for seen in self.local_worker.sandbox.requests if seen.method == "POST"]
+        self.worker.work()
+        posts = [seen for seen in self.worker.sandbox.requests if seen.method == "POST"]
         body: dict[str, Any] = json.loads(posts[-1].body)
         return body
 
@@ -58,9 +57,9 @@ class Drafts:
 
 
 @pytest.fixture
-def local(local_worker: WorkerEnvironment, api: FlaskClient) -> Drafts:
+def local(worker: LocalWorker, api: FlaskClient) -> Drafts:
     """BFL cannot fetch anything here."""
-    return Drafts(local_worker, api)
+    return Drafts(worker, api)
 
 
 def reference(drafts: Drafts, n: Any = 0) -> dict[str, Any]:
@@ -77,7 +76,7 @@ def test_where_bfl_cannot_reach_us_the_bundle_goes_as_base64(local: Drafts) -> N
     assert sent.keys() - {"webhook_url", "webhook_secret"} == {"mode", "draft_cache"}
     assert sent["mode"] == "draft_enhance"
     assert base64.b64decode(sent["draft_cache"]) == local.bundle(0)
-    assert local.local_worker.job(answer.get_json()["id"]).task_id
+    assert local.worker.job(answer.get_json()["id"]).task_id
 
 
 PUBLIC = pytest.mark.parametrize("worker_settings", [{"PUBLIC_URL": "https://keep.example"}])
@@ -85,15 +84,15 @@ PUBLIC = pytest.mark.parametrize("worker_settings", [{"PUBLIC_URL": "https://kee
 
 def enhanced(local: Drafts) -> tuple[int, dict[str, Any], Job]:
     """The number of submissions, the last body and the job."""
-    before = local.local_worker.posts()
+    before = local.worker.posts()
     job_id = local.post(reference(local)).get_json()["id"]
     sent = local.sent()
-    return local.local_worker.posts() - before, sent, local.local_worker.job(job_id)
+    return local.worker.posts() - before, sent, local.worker.job(job_id)
 
 
 @PUBLIC
 def test_base64_is_sent_also_where_bfl_might_fetch_a_link(local: Drafts) -> None:
-    local.local_worker.sandbox.settings.refused_draft = "url"
+    local.worker.sandbox.settings.refused_draft = "url"
     posts, sent, job = enhanced(local)
     assert (posts, base64.b64decode(sent["draft_cache"])) == (1, local.bundle(0))
     assert job.task_id
@@ -101,7 +100,7 @@ def test_base64_is_sent_also_where_bfl_might_fetch_a_link(local: Drafts) -> None
 
 @PUBLIC
 def test_where_bfl_refuses_base64_it_is_given_a_link_that_works(local: Drafts) -> None:
-    local.local_worker.sandbox.settings.refused_draft = "base64"
+    local.worker.sandbox.settings.refused_draft = "base64"
     posts, sent, job = enhanced(local)
     link = sent["draft_cache"]
     assert posts == 2 and job.task_id and link.startswith("https://keep.example/media/")
@@ -119,17 +118,17 @@ def test_a_bundle_that_is_too_large_for_base64_is_a_link_at_once(
 
 
 def test_a_refused_draft_is_sent_once_where_bfl_cannot_reach_us(local: Drafts) -> None:
-    local.local_worker.sandbox.settings.refused_draft = "base64"
+    local.worker.sandbox.settings.refused_draft = "base64"
     posts, _, job = enhanced(local)
     assert posts == 1 and job.error and job.error.code == "invalid_input"
 
 
 @PUBLIC
 def test_a_refusal_of_another_field_is_not_tried_again(local: Drafts) -> None:
-    before = local.local_worker.posts()
+    before = local.worker.posts()
     local.post({"prompt": "not of this mode", **reference(local)})
-    process_one(local.services)
-    assert local.local_worker.posts() == before + 1
+    local.worker.work()
+    assert local.worker.posts() == before + 1
 
 
 @pytest.mark.parametrize("value", [{"job": "no-such-job"}, {"job": 5}, {"n": 0}])
@@ -150,12 +149,12 @@ def test_our_own_link_is_a_reference_even_when_it_has_expired(
 
 def test_a_bundle_that_is_deleted_while_the_job_waits_fails_it(local: Drafts) -> None:
     job_id = local.post(reference(local)).get_json()["id"]
-    before = local.local_worker.posts()
+    before = local.worker.posts()
     local.delete_bundles()
-    process_one(local.services)
-    job = local.local_worker.job(job_id)
+    local.worker.work()
+    job = local.worker.job(job_id)
     assert job.status is Status.FAILED and job.error and job.error.code == "draft_gone"
-    assert local.local_worker.posts() == before
+    assert local.worker.posts() == before
 
 
 @pytest.mark.parametrize("given", ["https://a.example/media/x", "aGVsbG8=", "", None, [1]])

@@ -8,7 +8,7 @@ import pytest
 from jobs.bfl.result_files import without_media_fields
 from jobs.domain.bfl_report import Role
 from jobs.domain.status import Status
-from tests.harness.worker_environment import WorkerEnvironment
+from tests.harness.local_worker import LocalWorker
 from tests.sandbox import Task
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -21,90 +21,84 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_file_is_stored_in_its_order(worker_env: WorkerEnvironment, shape: str) -> None:
-    task = worker_env.ready(**SHAPES[shape])
-    worker_env.work()
-    job = worker_env.job(task)
+def test_every_file_is_stored_in_its_order(worker: LocalWorker, shape: str) -> None:
+    task = worker.ready(**SHAPES[shape])
+    worker.work()
+    job = worker.job(task)
     assert job.status is Status.STORED
-    stored = [b"".join(worker_env.services.storage.read(file.key)) for file in job.media]
-    assert stored == [worker_env.sandbox.file(task.id, n) for n in range(task.media_count)]
+    stored = [b"".join(worker.storage.read(file.key)) for file in job.media]
+    assert stored == [worker.sandbox.file(task.id, n) for n in range(task.media_count)]
     assert [file.role for file in job.media].count(Role.SAMPLE) == SHAPES[shape].get("samples", 1)
 
 
-def test_no_url_of_bfl_stays_on_record(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.ready(samples=2, others=1)
-    worker_env.work()
-    job = worker_env.job(task)
-    assert worker_env.sandbox.url not in json.dumps(dict(job.result))
+def test_no_url_of_bfl_stays_on_record(worker: LocalWorker) -> None:
+    task = worker.ready(samples=2, others=1)
+    worker.work()
+    job = worker.job(task)
+    assert worker.sandbox.url not in json.dumps(dict(job.result))
     assert without_media_fields(job.result)["extras"] == [
         {"kind": "depth", "file": {"href": "media:2"}}
     ]
 
 
-def test_a_foreign_url_in_an_unknown_place_does_not_cost_the_samples(
-    worker_env: WorkerEnvironment,
-) -> None:
+def test_a_foreign_url_in_an_unknown_place_does_not_cost_the_samples(worker: LocalWorker) -> None:
     foreign = "https://callers.example/mine.png?se=2020-01-01T00%3A00%3A00Z&sig=a"
-    task = worker_env.ready(samples=2, others=1, extra_result={"input_image": foreign})
-    worker_env.work()
-    job = worker_env.job(task)
+    task = worker.ready(samples=2, others=1, extra_result={"input_image": foreign})
+    worker.work()
+    job = worker.job(task)
     assert (job.status, len(job.media)) == (Status.STORED, 3)
     assert "rescue.file_skipped" in [moment.event for moment in job.timeline]
     assert job.result["input_image"] is None
 
 
-def _with_url(worker_env: WorkerEnvironment, n: int, url: str, **delivery: Any) -> Task:
+def _with_url(worker: LocalWorker, n: int, url: str, **delivery: Any) -> Task:
     """A ready task of three samples with another URL in place of the n-th."""
-    task = worker_env.ready(samples=3)
-    urls = worker_env.job(task).delivery.urls
+    task = worker.ready(samples=3)
+    urls = worker.job(task).delivery.urls
     delivery["urls"] = (*urls[:n], url, *urls[n + 1 :])
-    worker_env.services.store.change(task.id, lambda job, _now: job.with_delivery(**delivery))
+    worker.store.change(task.id, lambda job, _now: job.with_delivery(**delivery))
     return task
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 @pytest.mark.parametrize("url", ["not a URL", "http://10.0.0.1/sample.png"])
 def test_a_sample_that_is_refused_does_not_cost_the_others(
-    worker_env: WorkerEnvironment, n: int, url: str
+    worker: LocalWorker, n: int, url: str
 ) -> None:
-    task = _with_url(worker_env, n, url)
-    worker_env.work()
-    _assert_stored_without(worker_env, task, n, "refused_url")
+    task = _with_url(worker, n, url)
+    worker.work()
+    _assert_stored_without(worker, task, n, "refused_url")
 
 
-def test_a_sample_that_is_no_media_does_not_cost_the_others(worker_env: WorkerEnvironment) -> None:
-    page = worker_env.ready(body="<html>" * 99, no_md5=True)
-    task = _with_url(worker_env, 0, worker_env.job(page).delivery.urls[0])
-    worker_env.work()
-    worker_env.work()
-    _assert_stored_without(worker_env, task, 0, "not_media")
+def test_a_sample_that_is_no_media_does_not_cost_the_others(worker: LocalWorker) -> None:
+    page = worker.ready(body="<html>" * 99, no_md5=True)
+    task = _with_url(worker, 0, worker.job(page).delivery.urls[0])
+    worker.work()
+    worker.work()
+    _assert_stored_without(worker, task, 0, "not_media")
 
 
-def test_a_sample_whose_url_is_dead_does_not_cost_the_others(worker_env: WorkerEnvironment) -> None:
-    dead = f"{worker_env.sandbox.url}/results/gone/sample.png"
-    task = _with_url(worker_env, 0, dead, refreshed=True)
-    worker_env.work()
-    _assert_stored_without(worker_env, task, 0, "unavailable")
+def test_a_sample_whose_url_is_dead_does_not_cost_the_others(worker: LocalWorker) -> None:
+    dead = f"{worker.sandbox.url}/results/gone/sample.png"
+    task = _with_url(worker, 0, dead, refreshed=True)
+    worker.work()
+    _assert_stored_without(worker, task, 0, "unavailable")
 
 
-def test_the_others_are_fetched_before_a_sample_is_tried_again(
-    worker_env: WorkerEnvironment,
-) -> None:
-    task = _with_url(worker_env, 0, "https://pictures.example.com/a.png?sig=x")
-    worker_env.work()
-    assert worker_env.job(task).status is Status.READY
-    assert [worker_env.sandbox.file(task.id, n) for n in (1, 2)] == [
-        file.read_bytes() for file in sorted(worker_env.media_root.rglob("*.jpg"))
+def test_the_others_are_fetched_before_a_sample_is_tried_again(worker: LocalWorker) -> None:
+    task = _with_url(worker, 0, "https://pictures.example.com/a.png?sig=x")
+    worker.work()
+    assert worker.job(task).status is Status.READY
+    assert [worker.sandbox.file(task.id, n) for n in (1, 2)] == [
+        file.read_bytes() for file in sorted(worker.media_root.rglob("*.jpg"))
     ]
 
 
-def _assert_stored_without(
-    worker_env: WorkerEnvironment, task: Task, left_out: int, reason: str
-) -> None:
-    job = worker_env.job(task)
+def _assert_stored_without(worker: LocalWorker, task: Task, left_out: int, reason: str) -> None:
+    job = worker.job(task)
     assert job.status is Status.STORED
-    stored = [b"".join(worker_env.services.storage.read(file.key)) for file in job.media]
+    stored = [b"".join(worker.storage.read(file.key)) for file in job.media]
     kept = [n for n in range(3) if n != left_out]
-    assert stored == [worker_env.sandbox.file(task.id, n) for n in kept]
+    assert stored == [worker.sandbox.file(task.id, n) for n in kept]
     skipped = [line.detail for line in job.timeline if line.event == "rescue.file_skipped"]
     assert skipped == [{"file": left_out, "role": "sample", "reason": reason}]

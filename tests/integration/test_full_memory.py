@@ -12,8 +12,8 @@ from jobs.services import Services
 from jobs.store.change_stream import EventPosition
 from jobs.store.search_conditions import Search
 from tests.harness import RedisServer
+from tests.harness.local_worker import LocalWorker, submission_body
 from tests.harness.reports import call_back
-from tests.harness.worker_environment import WorkerEnvironment, submission_body
 from worker.sweep import sweep
 
 DAY = 86400
@@ -92,17 +92,17 @@ def test_a_full_redis_takes_callbacks_of_the_jobs_that_it_knows(
 
 
 def test_a_worker_does_all_its_work_while_redis_is_full(
-    worker_env: WorkerEnvironment, redis_server: RedisServer
+    worker: LocalWorker, redis_server: RedisServer
 ) -> None:
-    rescued, polled = worker_env.ready(format="jpeg"), worker_env.finished()
-    worker_env.unclear(polled)
+    rescued, polled = worker.ready(format="jpeg"), worker.finished()
+    worker.unclear(polled)
     with full(redis_server):
-        worker_env.work()
-        worker_env.work()
-        worker_env.work(draws=True)
-        assert worker_env.job(rescued).status is worker_env.job(polled).status is Status.STORED
-        assert None not in worker_env.thumbnails(rescued)
-        assert worker_env.services.store.due(9).ids == ()
+        worker.work()
+        worker.work()
+        worker.work(draws=True)
+        assert worker.job(rescued).status is worker.job(polled).status is Status.STORED
+        assert None not in worker.thumbnails(rescued)
+        assert worker.store.due(9).ids == ()
 
 
 @pytest.fixture
@@ -111,17 +111,17 @@ def worker_settings() -> dict[str, str]:
 
 
 def test_submissions_wait_for_bfl_and_are_sent_while_redis_is_full(
-    local_worker: WorkerEnvironment, redis_server: RedisServer
+    worker: LocalWorker, redis_server: RedisServer
 ) -> None:
-    local_worker.post("a", "flux-3-image", submission_body())
-    local_worker.sandbox.settings.submit_fault = 429
+    worker.post("a", "flux-3-image", submission_body())
+    worker.sandbox.settings.submit_fault = 429
     with full(redis_server):
-        local_worker.work()
-        assert local_worker.job("a").status is Status.QUEUED
-        assert list(local_worker.circuits()) == ["flux-3-image"]
-    local_worker.sandbox.settings.submit_fault = None
-    local_worker.close_circuits()
+        worker.work()
+        assert worker.job("a").status is Status.QUEUED
+        assert list(worker.circuits()) == ["flux-3-image"]
+    worker.sandbox.settings.submit_fault = None
+    worker.close_circuits()
     with full(redis_server):
-        local_worker.work()  # half-open, and the model takes no webhook
-        assert local_worker.job("a").status is Status.SUBMITTED
-        assert local_worker.circuits() == {}
+        worker.work()  # half-open, and the model takes no webhook
+        assert worker.job("a").status is Status.SUBMITTED
+        assert worker.circuits() == {}

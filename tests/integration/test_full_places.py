@@ -6,13 +6,13 @@ from flask.testing import FlaskClient
 
 from receiver.context import NAME, Parts
 from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
-from tests.harness.worker_environment import WorkerEnvironment
+from tests.harness.local_worker import LocalWorker
 
 
 def test_a_request_that_finds_all_places_taken_gets_503_until_one_is_free(
-    api: FlaskClient, local_worker: WorkerEnvironment
+    api: FlaskClient, worker: LocalWorker
 ) -> None:
-    local_worker.post("job")
+    worker.post("job")
     parts: Parts = api.application.extensions[NAME]
     with closing(parts.get(Broker)) as broker:
         taken = [broker.subscribe(None, f"key-{n}") for n in range(SUBSCRIBERS_MAX)]

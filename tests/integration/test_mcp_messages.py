@@ -20,6 +20,7 @@ from receiver.mcp import content
 from tests.harness import RedisServer
 from tests.harness.agents import message, tool
 from tests.harness.archive_installation import a_job
+from tests.harness.parts import web_app
 from tests.harness.required_settings import SECRETS
 from tests.harness.stock import put_in
 
@@ -33,10 +34,8 @@ META = {REVISION: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}
 @pytest.fixture(scope="module")
 def app(module_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     media = tmp_path_factory.mktemp("media").as_uri()
-    given = {"REDIS_URL": module_redis.url, "MEDIA_URL": media, "API_KEYS": KEYS}
-    made = create_app(for_web(load(SECRETS | given)))
-    yield made
-    made.extensions[context.NAME].close()
+    with web_app(REDIS_URL=module_redis.url, MEDIA_URL=media, API_KEYS=KEYS) as made:
+        yield made
 
 
 def post(app: Flask, body: Any, **headers: str) -> Any:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from redis import Redis
 
 from jobs.domain.status import Status
-from receiver.app import create_app
-from tests.harness import RedisServer
+from tests.harness.local_worker import KEY, LocalWorker
+from tests.harness.parts import api_over, services_over
 from tests.harness.reports import load
-from tests.harness.worker_environment import KEY, WorkerEnvironment, built, process_one
 
 LICENSES = "licenses/models/flux-dev/usage"
 ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details", LICENSES]
@@ -36,11 +36,11 @@ def test_a_submission_names_bfls_own_host(api: FlaskClient, model: str) -> None:
     assert error["field"] == "model" and "https://api.bfl.ai/v1/" in error["message"]
 
 
-def test_an_answer_without_a_task_fails_the_job(local_worker: WorkerEnvironment) -> None:
+def test_an_answer_without_a_task_fails_the_job(worker: LocalWorker) -> None:
     """BFL may have more of such paths than anybody knows here."""
-    local_worker.post("a", "finetune", {"prompt": "a"})
-    process_one(local_worker.services)
-    job = local_worker.job("a")
+    worker.post("a", "finetune", {"prompt": "a"})
+    worker.work()
+    job = worker.job("a")
     assert job.status is Status.FAILED and not job.submission.unconfirmed
     assert job.error and job.error.code == "no_task"
     assert job.error.message.startswith("BFL's answer names no task. Perhaps finetune is no")
@@ -53,19 +53,19 @@ def test_an_answer_without_a_task_fails_the_job(local_worker: WorkerEnvironment)
 class Submitting:
     """A web process that submits to the real BFL, which takes nothing here."""
 
-    def __init__(self, redis_server: RedisServer, directory: Path, url: str = "global") -> None:
-        self.services = built(redis_server, directory, BFL_API_KEY=KEY, BFL_API_URL=url)
+    def __init__(self, redis: Redis, directory: Path, url: str = "global") -> None:
+        own = {"MEDIA_URL": directory.as_uri(), "BFL_API_KEY": KEY, "BFL_API_URL": url}
+        self.services = services_over(redis, **own)
 
     def post(self, model: str, region: Any = None) -> Any:
         body = {"model": model, "input": {"prompt": "a"}}
         body |= {} if region is None else {"region": region}
-        headers = {"x-key": "admin-key-of-tests"}
-        return create_app(self.services).test_client().post("/api/jobs", json=body, headers=headers)
+        return api_over(self.services).post("/api/jobs", json=body)
 
 
 @pytest.fixture
-def submitting(redis_server: RedisServer, tmp_path: Path) -> Submitting:
-    return Submitting(redis_server, tmp_path)
+def submitting(redis: Redis, tmp_path: Path) -> Submitting:
+    return Submitting(redis, tmp_path)
 
 
 REGIONS = {
@@ -93,6 +93,6 @@ def test_a_region_that_bfl_does_not_have_is_refused(submitting: Submitting, regi
     ("region", "status"), [("eu", 202), ("eu1", 202), ("us", 422), ("us1", 422), ("global", 422)]
 )
 def test_nothing_of_a_job_leaves_the_region_of_bfl_api_url(
-    redis_server: RedisServer, tmp_path: Path, region: str, status: int
+    redis: Redis, tmp_path: Path, region: str, status: int
 ) -> None:
-    assert Submitting(redis_server, tmp_path, "eu").post("m", region).status_code == status
+    assert Submitting(redis, tmp_path, "eu").post("m", region).status_code == status

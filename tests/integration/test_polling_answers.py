@@ -6,13 +6,13 @@ import pytest
 
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from tests.harness.worker_environment import WorkerEnvironment
+from tests.harness.local_worker import LocalWorker
 from tests.sandbox import Task
 from worker import poll
 
 
 def awaited(
-    worker_env: WorkerEnvironment,
+    worker: LocalWorker,
     task: Task,
     *,
     own_host: bool = True,
@@ -21,21 +21,19 @@ def awaited(
     awaits_callback: bool = True,
 ) -> None:
     """A job whose poll is due."""
-    url = f"{worker_env.sandbox.url}/v1/get_result?id={task.id}" if own_host else None
+    url = f"{worker.sandbox.url}/v1/get_result?id={task.id}" if own_host else None
 
     def begin(job: Job | None, now: float) -> Job:
-        known = job or Job.awaited(
-            task.id, now - 100, worker_env.services.settings.timeouts, model=model
-        )
+        known = job or Job.awaited(task.id, now - 100, worker.timeouts, model=model)
         polled = known.with_polling(polling_url=url, awaits_callback=awaits_callback)
         return polled.with_submission(origin=origin).enqueue(now)
 
-    worker_env.services.store.update(task.id, begin, new=True)
+    worker.store.update(task.id, begin, new=True)
 
 
-def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
-    worker_env.work()
-    return worker_env.job(task)
+def asked(worker: LocalWorker, task: Task) -> Job:
+    worker.work()
+    return worker.job(task)
 
 
 @pytest.mark.parametrize("status", [400, 402, 422, 500, 502, 503])
@@ -49,48 +47,46 @@ def asked(worker_env: WorkerEnvironment, task: Task) -> Job:
     ],
 )
 def test_a_final_answer_counts_whatever_its_status_code(
-    worker_env: WorkerEnvironment, status: int, outcome: str, state: Status
+    worker: LocalWorker, status: int, outcome: str, state: Status
 ) -> None:
-    task = worker_env.finished(
-        outcome=outcome, failed_status=status, error_text="the model ran dry"
-    )
-    awaited(worker_env, task)
-    job = asked(worker_env, task)
+    task = worker.finished(outcome=outcome, failed_status=status, error_text="the model ran dry")
+    awaited(worker, task)
+    job = asked(worker, task)
     assert job.status is state
     assert job.error is None or "the model ran dry" in job.error.message
 
 
 @pytest.mark.parametrize("fault", ["poll_503", "poll_500"])
 def test_a_server_error_without_a_final_word_is_asked_again(
-    worker_env: WorkerEnvironment, fault: str
+    worker: LocalWorker, fault: str
 ) -> None:
-    task = worker_env.finished(**{fault: 1})
-    awaited(worker_env, task)
-    assert asked(worker_env, task).status is Status.SUBMITTED
+    task = worker.finished(**{fault: 1})
+    awaited(worker, task)
+    assert asked(worker, task).status is Status.SUBMITTED
 
 
-def test_a_refused_poll_keeps_bfls_words(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.finished()
-    awaited(worker_env, task)
-    worker_env.sandbox.settings.change({"poll_fault": 403})
-    job = asked(worker_env, task)
+def test_a_refused_poll_keeps_bfls_words(worker: LocalWorker) -> None:
+    task = worker.finished()
+    awaited(worker, task)
+    worker.sandbox.settings.change({"poll_fault": 403})
+    job = asked(worker, task)
     words = "BFL refuses the API key: Not authenticated - Invalid Authentication"
     assert job.status is Status.SUBMITTED and job.timeline[-1].detail["answer"] == words
 
 
 @pytest.fixture
-def a_long_task(worker_env: WorkerEnvironment) -> Task:
+def a_long_task(worker: LocalWorker) -> Task:
     """BFL says that it is pending."""
-    return worker_env.sandbox.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
+    return worker.sandbox.submit("flux-3-video", switches={"seconds": 600, "callback": "never"})
 
 
 @pytest.mark.parametrize("own_host", [True, False])
 def test_only_pending_on_its_own_host_keeps_a_job_alive(
-    worker_env: WorkerEnvironment, a_long_task: Task, own_host: bool
+    worker: LocalWorker, a_long_task: Task, own_host: bool
 ) -> None:
-    awaited(worker_env, a_long_task, own_host=own_host)
-    before = worker_env.job(a_long_task)
-    job = asked(worker_env, a_long_task)
+    awaited(worker, a_long_task, own_host=own_host)
+    before = worker.job(a_long_task)
+    job = asked(worker, a_long_task)
     assert (job.polling.alive_at is not None, job.deadline > before.deadline) == (
         own_host,
         own_host,
@@ -99,14 +95,14 @@ def test_only_pending_on_its_own_host_keeps_a_job_alive(
 
 @pytest.mark.parametrize(("awaits_callback", "least", "most"), [(True, 1500, 1e9), (False, 0, 15)])
 def test_a_poll_that_says_pending_begins_the_grace_anew_unless_no_callback_can_come(
-    worker_env: WorkerEnvironment,
+    worker: LocalWorker,
     a_long_task: Task,
     awaits_callback: bool,
     least: float,
     most: float,
 ) -> None:
-    awaited(worker_env, a_long_task, model="flux-3-video", awaits_callback=awaits_callback)
-    job, now = asked(worker_env, a_long_task), worker_env.services.store.now()
+    awaited(worker, a_long_task, model="flux-3-video", awaits_callback=awaits_callback)
+    job, now = asked(worker, a_long_task), worker.store.now()
     assert job.polling.next_check_at is not None
     assert least < job.polling.next_check_at - now < most
 
@@ -115,14 +111,14 @@ def test_a_poll_that_says_pending_begins_the_grace_anew_unless_no_callback_can_c
     ("attempts", "remaining", "count"), [(0, 3000, 5), (1, 3000, 1), (4, 5, 5)]
 )
 def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
-    worker_env: WorkerEnvironment, attempts: int, remaining: float, count: int
+    worker: LocalWorker, attempts: int, remaining: float, count: int
 ) -> None:
-    task = worker_env.finished()
-    awaited(worker_env, task, own_host=False, origin="https://api.bfl.ai")
-    claim = worker_env.claim(task)
-    now = worker_env.services.store.now()
+    task = worker.finished()
+    awaited(worker, task, own_host=False, origin="https://api.bfl.ai")
+    claim = worker.claim(task)
+    now = worker.store.now()
     job = replace(
         claim.job, deadline=now + remaining, polling=replace(claim.job.polling, attempts=attempts)
     )
     everywhere = poll.is_first_or_last(job, now)
-    assert len(poll.polling_urls(worker_env.services, job, everywhere=everywhere)) == count
+    assert len(poll.polling_urls(worker.services, job, everywhere=everywhere)) == count

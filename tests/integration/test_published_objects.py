@@ -1,7 +1,7 @@
 """Files that a worker published and did not commit: recovered when intact, else deleted."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, fencing_token_of, kind_of, sidecar_key
-from tests.harness import RedisServer, TestBucket
+from tests.harness import TestBucket
+from tests.harness.local_worker import LocalWorker
 from tests.harness.patience import wait_for
 from tests.harness.publishing import published
 from tests.harness.reports import call_back
-from tests.harness.worker_environment import WorkerEnvironment
 from tests.sandbox import Sandbox, Task
 from tests.sandbox.formats import JPEGS
 from worker import published_objects, rescue
@@ -25,43 +25,41 @@ from worker.claim import ClaimLost
 
 
 @pytest.fixture(params=["directory", "bucket"])
-def worker_env(
+def worker(
     request: pytest.FixtureRequest,
-    redis_server: RedisServer,
+    redis: Redis,
     sandbox: Sandbox,
     temporary: Path,
     bucket: TestBucket,
-) -> Iterator[WorkerEnvironment]:
+) -> LocalWorker:
     """A worker, and either kind of storage."""
     settings = bucket.settings if request.param == "bucket" else {}
-    redis: Redis
-    with redis_server.client() as redis:
-        yield WorkerEnvironment.over(redis, sandbox, temporary, **settings)
+    return LocalWorker.over(redis, sandbox, temporary, **settings)
 
 
-def published_by_a_dead_worker(worker_env: WorkerEnvironment, task: Task) -> str:
+def published_by_a_dead_worker(worker: LocalWorker, task: Task) -> str:
     """The key of an object whose worker was killed before it committed."""
-    claim = worker_env.claim(task)
-    rescue.rescue_files(worker_env.services, claim)
-    worker_env.die_with(claim)
-    (key,) = objects(worker_env, task)
+    claim = worker.claim(task)
+    rescue.rescue_files(worker.services, claim)
+    worker.die_with(claim)
+    (key,) = objects(worker, task)
     assert fencing_token_of(key) == claim.job.claim.fencing_token
     return key
 
 
-def objects(worker_env: WorkerEnvironment, task: Task) -> list[str]:
-    job, media = worker_env.job(task), worker_env.services.storage
+def objects(worker: LocalWorker, task: Task) -> list[str]:
+    job, media = worker.job(task), worker.storage
     found = [one.key for one in media.list_job_objects(job.id, job.created_at)]
     return [key for key in found if kind_of(key) is ObjectKind.MEDIA]
 
 
-def assert_stored(worker_env: WorkerEnvironment, task: Task) -> None:
+def assert_stored(worker: LocalWorker, task: Task) -> None:
     """The storage has the files of the record, with their sidecars, and nothing else."""
-    job, media = worker_env.job(task), worker_env.services.storage
+    job, media = worker.job(task), worker.storage
     assert job.status is Status.STORED
-    assert sorted(objects(worker_env, task)) == sorted(file.key for file in job.media)
+    assert sorted(objects(worker, task)) == sorted(file.key for file in job.media)
     for n, file in enumerate(job.media):
-        assert b"".join(media.read(file.key)) == worker_env.sandbox.file(task.id, n)
+        assert b"".join(media.read(file.key)) == worker.sandbox.file(task.id, n)
         assert b"".join(media.read(sidecar_key(file.key))) == sidecars.render(job)
         assert media.sha256(file.key) == file.sha256
     listed = {one.key for one in media.list_job_objects(job.id, job.created_at)}
@@ -70,14 +68,12 @@ def assert_stored(worker_env: WorkerEnvironment, task: Task) -> None:
     }
 
 
-def test_what_a_dead_worker_published_is_recovered_without_a_download(
-    worker_env: WorkerEnvironment,
-) -> None:
-    task = worker_env.ready()
-    key = published_by_a_dead_worker(worker_env, task)
-    assert worker_env.work()
-    assert_stored(worker_env, task)
-    assert objects(worker_env, task) == [key] and worker_env.downloads(task) == 1
+def test_what_a_dead_worker_published_is_recovered_without_a_download(worker: LocalWorker) -> None:
+    task = worker.ready()
+    key = published_by_a_dead_worker(worker, task)
+    assert worker.work()
+    assert_stored(worker, task)
+    assert objects(worker, task) == [key] and worker.downloads(task) == 1
 
 
 @pytest.mark.parametrize(
@@ -92,192 +88,178 @@ def test_what_a_dead_worker_published_is_recovered_without_a_download(
     ids=["no sidecar", "broken sidecar", "no object", "another object", "damaged object"],
 )
 def test_what_is_not_intact_is_downloaded_again_and_deleted(
-    worker_env: WorkerEnvironment, spoil: Callable[[MediaStorage, str], None]
+    worker: LocalWorker, spoil: Callable[[MediaStorage, str], None]
 ) -> None:
-    task = worker_env.ready()
-    key = published_by_a_dead_worker(worker_env, task)
-    spoil(worker_env.services.storage, key)
-    assert worker_env.work()
-    assert_stored(worker_env, task)
-    assert key not in objects(worker_env, task) and worker_env.downloads(task) == 2
+    task = worker.ready()
+    key = published_by_a_dead_worker(worker, task)
+    spoil(worker.storage, key)
+    assert worker.work()
+    assert_stored(worker, task)
+    assert key not in objects(worker, task) and worker.downloads(task) == 2
 
 
-def test_each_file_of_several_is_downloaded_once(worker_env: WorkerEnvironment) -> None:
+def test_each_file_of_several_is_downloaded_once(worker: LocalWorker) -> None:
     """The first one was published when the connection of the second was cut."""
-    task = worker_env.ready(samples=2, size=60_000, drip=60_000)
-    claim = worker_env.claim(task)
+    task = worker.ready(samples=2, size=60_000, drip=60_000)
+    claim = worker.claim(task)
 
     def lose() -> None:
-        wait_for("the second file", lambda: worker_env.downloads(task) == 2)
+        wait_for("the second file", lambda: worker.downloads(task) == 2)
         claim.abort()
 
     loser = threading.Thread(target=lose)
     loser.start()
     with pytest.raises(ClaimLost):
-        rescue.rescue_files(worker_env.services, claim)
+        rescue.rescue_files(worker.services, claim)
     loser.join()
-    worker_env.die_with(claim)
-    assert len(objects(worker_env, task)) == 1
-    assert worker_env.work()
-    assert_stored(worker_env, task)
-    assert len({fencing_token_of(key) for key in objects(worker_env, task)}) == 2
-    assert worker_env.downloads(task) == 3
+    worker.die_with(claim)
+    assert len(objects(worker, task)) == 1
+    assert worker.work()
+    assert_stored(worker, task)
+    assert len({fencing_token_of(key) for key in objects(worker, task)}) == 2
+    assert worker.downloads(task) == 3
 
 
-def test_two_workers_that_both_believe_to_own_a_job_leave_one_object(
-    worker_env: WorkerEnvironment,
-) -> None:
-    task = worker_env.ready()
-    late = worker_env.claim(task)
-    worker_env.die_with(late)
-    quick = worker_env.claim(task)
+def test_two_workers_that_both_believe_to_own_a_job_leave_one_object(worker: LocalWorker) -> None:
+    task = worker.ready()
+    late = worker.claim(task)
+    worker.die_with(late)
+    quick = worker.claim(task)
     with ThreadPoolExecutor(2) as workers:
-        begun = [
-            workers.submit(rescue.rescue, worker_env.services, claim) for claim in (late, quick)
-        ]
+        begun = [workers.submit(rescue.rescue, worker.services, claim) for claim in (late, quick)]
     assert [type(one.exception()) for one in begun] == [ClaimLost, type(None)]
-    assert_stored(worker_env, task)
+    assert_stored(worker, task)
 
 
-def test_a_late_worker_deletes_its_own_file_of_a_job_that_has_ended(
-    worker_env: WorkerEnvironment,
-) -> None:
-    task = worker_env.ready()
-    late = worker_env.claim(task)
-    worker_env.die_with(late)
-    assert worker_env.work()
+def test_a_late_worker_deletes_its_own_file_of_a_job_that_has_ended(worker: LocalWorker) -> None:
+    task = worker.ready()
+    late = worker.claim(task)
+    worker.die_with(late)
+    assert worker.work()
     with pytest.raises(ClaimLost):
-        rescue.rescue(worker_env.services, late)
-    assert_stored(worker_env, task)
-    assert worker_env.downloads(task) == 2
+        rescue.rescue(worker.services, late)
+    assert_stored(worker, task)
+    assert worker.downloads(task) == 2
 
 
-def test_a_late_worker_leaves_its_file_to_the_job_that_is_under_way(
-    worker_env: WorkerEnvironment,
-) -> None:
-    task = worker_env.ready()
-    late = worker_env.claim(task)
-    worker_env.die_with(late)
-    claim = worker_env.claim(task)
+def test_a_late_worker_leaves_its_file_to_the_job_that_is_under_way(worker: LocalWorker) -> None:
+    task = worker.ready()
+    late = worker.claim(task)
+    worker.die_with(late)
+    claim = worker.claim(task)
     with pytest.raises(ClaimLost):
-        rescue.rescue(worker_env.services, late)
-    assert len(objects(worker_env, task)) == 1
-    rescue.rescue(worker_env.services, claim)
-    assert_stored(worker_env, task)
-    assert worker_env.downloads(task) == 1
+        rescue.rescue(worker.services, late)
+    assert len(objects(worker, task)) == 1
+    rescue.rescue(worker.services, claim)
+    assert_stored(worker, task)
+    assert worker.downloads(task) == 1
 
 
 def test_a_late_worker_leaves_the_sidecars_of_files_that_another_has_stored(
-    worker_env: WorkerEnvironment,
+    worker: LocalWorker,
 ) -> None:
     """It published them all, and was stopped before it wrote their final sidecars."""
-    task = worker_env.ready(samples=2)
-    late = worker_env.claim(task)
-    files = rescue.rescue_files(worker_env.services, late)
-    worker_env.die_with(late)
-    assert worker_env.work()
+    task = worker.ready(samples=2)
+    late = worker.claim(task)
+    files = rescue.rescue_files(worker.services, late)
+    worker.die_with(late)
+    assert worker.work()
     with pytest.raises(ClaimLost):
-        rescue.store_files(worker_env.services, late, files)
-    assert_stored(worker_env, task)
-    assert worker_env.downloads(task) == 2
+        rescue.store_files(worker.services, late, files)
+    assert_stored(worker, task)
+    assert worker.downloads(task) == 2
 
 
-def test_a_sidecar_has_what_its_caller_says_while_the_job_is_stored(
-    worker_env: WorkerEnvironment,
-) -> None:
-    task = worker_env.ready()
-    claim = worker_env.claim(task)
-    files = rescue.rescue_files(worker_env.services, claim)
+def test_a_sidecar_has_what_its_caller_says_while_the_job_is_stored(worker: LocalWorker) -> None:
+    task = worker.ready()
+    claim = worker.claim(task)
+    files = rescue.rescue_files(worker.services, claim)
     details = {"metadata": {"album": "fog"}}
-    worker_env.services.store.change(task.id, lambda job, now: job.with_details(now, details))
-    rescue.store_files(worker_env.services, claim, files)
-    assert_stored(worker_env, task)
+    worker.store.change(task.id, lambda job, now: job.with_details(now, details))
+    rescue.store_files(worker.services, claim, files)
+    assert_stored(worker, task)
 
 
-def test_a_late_worker_of_a_deleted_job_leaves_nothing(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.ready()
-    claim = worker_env.claim(task)
-    worker_env.services.store.delete(claim.job)
+def test_a_late_worker_of_a_deleted_job_leaves_nothing(worker: LocalWorker) -> None:
+    task = worker.ready()
+    claim = worker.claim(task)
+    worker.store.delete(claim.job)
     with pytest.raises(ClaimLost):
-        rescue.rescue(worker_env.services, claim)
-    assert list(worker_env.services.storage.list_objects()) == []
+        rescue.rescue(worker.services, claim)
+    assert list(worker.storage.list_objects()) == []
 
 
 # After Redis was lost.
 
 
-def called_with_a_dead_url(worker_env: WorkerEnvironment, task: Task) -> None:
+def called_with_a_dead_url(worker: LocalWorker, task: Task) -> None:
     """BFL has no fresh one either."""
-    call_back(worker_env.services.store, task.id, url=f"{worker_env.sandbox.url}/gone/sample.jpeg")
-    worker_env.services.store.change(task.id, lambda job, _now: job.with_delivery(refreshed=True))
+    call_back(worker.store, task.id, url=f"{worker.sandbox.url}/gone/sample.jpeg")
+    worker.store.change(task.id, lambda job, _now: job.with_delivery(refreshed=True))
 
 
-def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(
-    worker_env: WorkerEnvironment,
-) -> None:
-    task = worker_env.ready()
-    assert worker_env.work()
-    before = worker_env.job(task)
-    worker_env.services.redis.flushall()
-    called_with_a_dead_url(worker_env, task)
-    assert worker_env.work()
-    assert_stored(worker_env, task)
-    after = worker_env.job(task)
+def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(worker: LocalWorker) -> None:
+    task = worker.ready()
+    assert worker.work()
+    before = worker.job(task)
+    worker.services.redis.flushall()
+    called_with_a_dead_url(worker, task)
+    assert worker.work()
+    assert_stored(worker, task)
+    after = worker.job(task)
     assert [file.sha256 for file in after.media] == [file.sha256 for file in before.media]
     assert "rescue.recovered" in [line.event for line in after.timeline]
 
 
-def test_a_lost_history_repeats_no_name(worker_env: WorkerEnvironment) -> None:
+def test_a_lost_history_repeats_no_name(worker: LocalWorker) -> None:
     """The fencing token comes from the clock of Redis: nothing that was stored is overwritten."""
-    task = worker_env.ready()
-    assert worker_env.work()
-    (before,) = objects(worker_env, task)
-    worker_env.services.redis.flushall()
-    worker_env.unclear(task)
-    assert worker_env.work() and worker_env.work()
-    assert worker_env.job(task).status is Status.STORED
-    (file,) = worker_env.job(task).media
-    assert {before} < set(objects(worker_env, task)) and file.key != before
+    task = worker.ready()
+    assert worker.work()
+    (before,) = objects(worker, task)
+    worker.services.redis.flushall()
+    worker.unclear(task)
+    assert worker.work() and worker.work()
+    assert worker.job(task).status is Status.STORED
+    (file,) = worker.job(task).media
+    assert {before} < set(objects(worker, task)) and file.key != before
 
 
-def test_what_a_sidecar_says_is_stored_is_deleted_only_with_its_job(
-    worker_env: WorkerEnvironment,
-) -> None:
-    task = worker_env.ready()
-    assert worker_env.work()
-    job: Job = worker_env.job(task)
-    worker_env.services.redis.flushall()
-    published_objects.delete_superseded(worker_env.services, job)
-    assert worker_env.services.storage.size(job.media[0].key) is not None
-    worker_env.services.store.update(job.id, lambda *_: job, new=True)
-    assert worker_env.services.store.delete(worker_env.job(task))
-    published_objects.delete_superseded(worker_env.services, job)
-    assert list(worker_env.services.storage.list_objects()) == []
+def test_what_a_sidecar_says_is_stored_is_deleted_only_with_its_job(worker: LocalWorker) -> None:
+    task = worker.ready()
+    assert worker.work()
+    job: Job = worker.job(task)
+    worker.services.redis.flushall()
+    published_objects.delete_superseded(worker.services, job)
+    assert worker.storage.size(job.media[0].key) is not None
+    worker.store.update(job.id, lambda *_: job, new=True)
+    assert worker.store.delete(worker.job(task))
+    published_objects.delete_superseded(worker.services, job)
+    assert list(worker.storage.list_objects()) == []
 
 
 def test_the_sweep_deletes_what_is_left_when_the_last_worker_dies_too(
-    worker_env: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
+    worker: LocalWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first is killed between a sidecar and its object, the second right after its commit."""
-    task, services = worker_env.ready(), worker_env.services
-    left = published_by_a_dead_worker(worker_env, task)
+    task, services = worker.ready(), worker.services
+    left = published_by_a_dead_worker(worker, task)
     services.storage.delete(left)
-    rescue.rescue_and_commit(services, worker_env.claim(task))
+    rescue.rescue_and_commit(services, worker.claim(task))
     published_objects.delete_left_objects(services)
     assert services.storage.size(sidecar_key(left)) is not None  # a late worker may still be at it
     monkeypatch.setattr(published_objects, "LATE_WORKER_SECONDS", 0.0)
     published_objects.delete_left_objects(services)
     assert services.storage.size(sidecar_key(left)) is None
-    assert_stored(worker_env, task)
+    assert_stored(worker, task)
     assert services.due.superseded.until(services.store.now(), 9) == ()
 
 
 @pytest.mark.parametrize("kills", [0, 1])
 def test_only_a_job_that_had_an_earlier_worker_is_checked_again(
-    worker_env: WorkerEnvironment, kills: int
+    worker: LocalWorker, kills: int
 ) -> None:
-    task, services = worker_env.ready(), worker_env.services
+    task, services = worker.ready(), worker.services
     for _ in range(kills):
-        worker_env.die_with(worker_env.claim(task))
-    assert worker_env.work()
+        worker.die_with(worker.claim(task))
+    assert worker.work()
     assert services.due.superseded.until(services.store.now(), 9) == (task.id,) * kills

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from receiver.checks import bfl
 from receiver.checks.context import Context
-from tests.harness.worker_environment import WorkerEnvironment, process_one
+from tests.harness.local_worker import LocalWorker
 
 
 def polled(api: FlaskClient, job_id: str) -> Any:
@@ -32,10 +32,10 @@ def polled(api: FlaskClient, job_id: str) -> Any:
     ],
 )
 def test_details_name_the_reason(
-    local_worker: WorkerEnvironment, api: FlaskClient, switches: dict[str, Any], reason: str
+    worker: LocalWorker, api: FlaskClient, switches: dict[str, Any], reason: str
 ) -> None:
-    local_worker.post("a", given={"prompt": "a", "sandbox": switches})
-    process_one(local_worker.services)
+    worker.post("a", given={"prompt": "a", "sandbox": switches})
+    worker.work()
     body = polled(api, "a")
     assert body["status"] == "Pending" and reason in body["details"]["Waiting"][0]
 
@@ -48,40 +48,36 @@ def test_details_name_the_reason(
     ],
 )
 def test_without_ample_credits_the_account_is_the_cause(
-    local_worker: WorkerEnvironment, status: int, account: dict[str, Any], reason: str
+    worker: LocalWorker, status: int, account: dict[str, Any], reason: str
 ) -> None:
-    local_worker.sandbox.settings.change(account)
-    local_worker.post("a", given={"prompt": "a", "sandbox": {"submit_status": status}})
-    process_one(local_worker.services)
-    (circuit,) = local_worker.queue.open_circuits()
+    worker.sandbox.settings.change(account)
+    worker.post("a", given={"prompt": "a", "sandbox": {"submit_status": status}})
+    worker.work()
+    (circuit,) = worker.queue.open_circuits()
     assert circuit.reason.startswith(reason)
 
 
-def test_doctor_says_where_a_projects_limit_is_changed(local_worker: WorkerEnvironment) -> None:
+def test_doctor_says_where_a_projects_limit_is_changed(worker: LocalWorker) -> None:
     switches = {"submit_status": 402, "submit_detail": "Daily limit of 'ads' reached"}
-    local_worker.post("a", given={"prompt": "a", "sandbox": switches})
-    process_one(local_worker.services)
-    (result,) = bfl.check_submissions(
-        Context(local_worker.services.settings, local_worker.services)
-    )
+    worker.post("a", given={"prompt": "a", "sandbox": switches})
+    worker.work()
+    (result,) = bfl.check_submissions(Context(worker.services.settings, worker.services))
     assert not result.ok and "Daily limit of 'ads' reached" in result.why
     assert "https://dashboard.bfl.ai" in result.why
 
 
 def test_others_of_the_model_wait_for_the_same_reason(
-    local_worker: WorkerEnvironment, api: FlaskClient
+    worker: LocalWorker, api: FlaskClient
 ) -> None:
     fault = {"prompt": "a", "sandbox": {"submit_status": 503}}
-    local_worker.post("a", given=fault)
-    local_worker.post("b")
-    process_one(local_worker.services)
+    worker.post("a", given=fault)
+    worker.post("b")
+    worker.work()
     assert polled(api, "b")["details"] == {"Waiting": ["BFL answered 503"]}
 
 
-def test_there_are_no_details_while_nothing_is_wrong(
-    local_worker: WorkerEnvironment, api: FlaskClient
-) -> None:
-    local_worker.post("a")
+def test_there_are_no_details_while_nothing_is_wrong(worker: LocalWorker, api: FlaskClient) -> None:
+    worker.post("a")
     assert polled(api, "a")["details"] is None
-    process_one(local_worker.services)
+    worker.work()
     assert polled(api, "a")["details"] is None

@@ -10,8 +10,8 @@ from receiver.checks.context import Context
 from receiver.checks.processes import check_rescues
 from receiver.checks.result import Grade
 from tests.harness.doctor_output import NEEDED
+from tests.harness.local_worker import LocalWorker
 from tests.harness.trap import Trap
-from tests.harness.worker_environment import WorkerEnvironment
 
 
 @pytest.fixture
@@ -22,25 +22,23 @@ def trap() -> Iterator[Trap]:
 
 
 @pytest.mark.parametrize("hops", [1, 3])
-def test_media_after_redirects_are_stored(worker_env: WorkerEnvironment, hops: int) -> None:
-    task = worker_env.ready(redirect_hops=hops)
-    worker_env.work()
-    job = worker_env.job(task)
+def test_media_after_redirects_are_stored(worker: LocalWorker, hops: int) -> None:
+    task = worker.ready(redirect_hops=hops)
+    worker.work()
+    job = worker.job(task)
     assert job.status is Status.STORED
-    assert b"".join(worker_env.services.storage.read(job.media[0].key)) == worker_env.sandbox.file(
-        task.id
-    )
+    assert b"".join(worker.storage.read(job.media[0].key)) == worker.sandbox.file(task.id)
     fetched = [
-        seen for seen in worker_env.sandbox.requests if seen.path.startswith(("/results", "/hop"))
+        seen for seen in worker.sandbox.requests if seen.path.startswith(("/results", "/hop"))
     ]
     assert len(fetched) == hops + 1 and not [seen for seen in fetched if seen.has_key]
 
 
-def test_a_fourth_redirect_is_a_failed_try(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.ready(redirect_hops=4)
-    worker_env.work()
-    assert worker_env.job(task).status is Status.READY
-    assert "there are more than 3 redirects" in str(worker_env.job(task).timeline)
+def test_a_fourth_redirect_is_a_failed_try(worker: LocalWorker) -> None:
+    task = worker.ready(redirect_hops=4)
+    worker.work()
+    assert worker.job(task).status is Status.READY
+    assert "there are more than 3 redirects" in str(worker.job(task).timeline)
 
 
 @pytest.mark.parametrize(
@@ -58,73 +56,69 @@ def test_a_fourth_redirect_is_a_failed_try(worker_env: WorkerEnvironment) -> Non
     ],
 )
 def test_a_hop_that_is_refused_is_a_failed_try_and_a_line_on_the_timeline(
-    worker_env: WorkerEnvironment, trap: Trap, location: str
+    worker: LocalWorker, trap: Trap, location: str
 ) -> None:
-    task = worker_env.ready(redirect=location.format(port=trap.port))
-    worker_env.work()
-    job = worker_env.job(task)
+    task = worker.ready(redirect=location.format(port=trap.port))
+    worker.work()
+    job = worker.job(task)
     assert job.status is Status.READY
     assert job.timeline[-1].event == "rescue.retried" and "redirect" in str(job.timeline[-1].detail)
     assert trap.visits == []
 
 
-def test_an_unknown_delivery_host_is_tried_again_while_the_url_lives(
-    worker_env: WorkerEnvironment,
-) -> None:
-    task = worker_env.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
-    worker_env.work()
-    job = worker_env.job(task)
+def test_an_unknown_delivery_host_is_tried_again_while_the_url_lives(worker: LocalWorker) -> None:
+    task = worker.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
+    worker.work()
+    job = worker.job(task)
     assert job.status is Status.READY and job.polling.next_check_at is not None
     assert "cdn.example.com" in str(job.timeline[-1].detail)
     assert "CANARY" not in str(job.timeline)
-    assert worker_env.downloads(task) == 0
+    assert worker.downloads(task) == 0
 
 
 def test_an_unknown_delivery_host_fails_a_check_with_the_setting_to_paste(
-    worker_env: WorkerEnvironment,
+    worker: LocalWorker,
 ) -> None:
-    services = worker_env.services
+    services = worker.services
     settings = load({**NEEDED, "DELIVERY_HOSTS": "media.example.com"})
-    worker_env.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
+    worker.ready(sample_url="https://cdn.example.com/a.jpeg?sig=CANARY")
     (result,) = check_rescues(Context(settings, services))
     assert result.grade is Grade.FAILED and "cdn.example.com" in result.why
     assert "set DELIVERY_HOSTS=media.example.com,cdn.example.com and" in result.remedy
     assert "CANARY" not in str(result)
 
 
-def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(
-    worker_env: WorkerEnvironment,
-) -> None:
+def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(worker: LocalWorker) -> None:
     dead = "https://cdn.example.com/a.jpeg?se=2020-01-01T00%3A00%3A00Z&sig=a"
-    task = worker_env.ready(sample_url=dead)
-    worker_env.work()
-    job = worker_env.job(task)
+    task = worker.ready(sample_url=dead)
+    worker.work()
+    job = worker.job(task)
     assert job.status is Status.EXPIRED
     assert job.error is not None and "cdn.example.com" in job.error.message
 
 
-def test_a_polling_answer_after_redirects_is_read(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.ready(poll_redirect_hops=3)
-    assert worker_env.job(task).delivery.urls
-    polls = [seen for seen in worker_env.sandbox.requests if seen.path == "/v1/get_result"]
+def test_a_polling_answer_after_redirects_is_read(worker: LocalWorker) -> None:
+    task = worker.ready(poll_redirect_hops=3)
+    assert worker.job(task).delivery.urls
+    polls = [seen for seen in worker.sandbox.requests if seen.path == "/v1/get_result"]
     assert len(polls) == 4 and all(seen.has_key for seen in polls)
 
 
 @pytest.mark.parametrize("path", ["/v1/get_result?id=a", "/"])
 def test_the_key_does_not_follow_a_redirect_to_another_host(
-    worker_env: WorkerEnvironment, trap: Trap, path: str
+    worker: LocalWorker, trap: Trap, path: str
 ) -> None:
-    task = worker_env.finished(poll_redirect=f"http://127.0.0.1:{trap.port}{path}")
-    worker_env.unclear(task)
-    worker_env.work()
-    job = worker_env.job(task)
+    task = worker.finished(poll_redirect=f"http://127.0.0.1:{trap.port}{path}")
+    worker.unclear(task)
+    worker.work()
+    job = worker.job(task)
     assert job.status is Status.SUBMITTED and "redirect" in str(job.timeline[-1].detail)
     assert trap.visits == []
 
 
-def test_the_key_does_not_follow_a_redirect_to_another_path(worker_env: WorkerEnvironment) -> None:
-    task = worker_env.finished(poll_redirect="/v1/credits")
-    worker_env.unclear(task)
-    worker_env.work()
-    assert worker_env.job(task).status is Status.SUBMITTED
-    assert not [seen for seen in worker_env.sandbox.requests if seen.path == "/v1/credits"]
+def test_the_key_does_not_follow_a_redirect_to_another_path(worker: LocalWorker) -> None:
+    task = worker.finished(poll_redirect="/v1/credits")
+    worker.unclear(task)
+    worker.work()
+    assert worker.job(task).status is Status.SUBMITTED
+    assert not [seen for seen in worker.sandbox.requests if seen.path == "/v1/credits"]

@@ -8,12 +8,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from jobs.config.api_keys import SCOPES, Scope
-from jobs.config.settings import load
-from jobs.services import for_web
-from receiver import context
-from receiver.app import create_app
 from tests.harness import RedisServer
-from tests.harness.required_settings import SECRETS
+from tests.harness.parts import web_app
 
 # What anybody may call: it proves who it is in another way, or says nothing of any job.
 OPEN = {
@@ -61,10 +57,8 @@ KEYS = {scope: f"the-key-for-{scope}-tests" for scope in SCOPES}
 def app(module_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     media = tmp_path_factory.mktemp("media").as_uri()
     entries = ",".join(f"{scope}:{key}:{scope}" for scope, key in KEYS.items())
-    own = {"API_KEYS": entries, "REDIS_URL": module_redis.url, "MEDIA_URL": media}
-    made = create_app(for_web(load(SECRETS | own)))
-    yield made
-    made.extensions[context.NAME].close()
+    with web_app(API_KEYS=entries, REDIS_URL=module_redis.url, MEDIA_URL=media) as made:
+        yield made
 
 
 @pytest.fixture

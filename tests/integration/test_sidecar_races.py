@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 
 from jobs import sidecars
-from tests.harness.worker_environment import WorkerEnvironment
+from tests.harness.local_worker import LocalWorker
 
 
 @pytest.mark.parametrize("before_call", range(3))
 @pytest.mark.parametrize("deletions", range(1, 4))
 def test_none_is_left(
-    worker_env: WorkerEnvironment,
+    worker: LocalWorker,
     monkeypatch: pytest.MonkeyPatch,
     before_call: int,
     deletions: int,
 ) -> None:
     """The deletion is that far when the writer comes to this call of the storage."""
-    task = worker_env.ready()
-    worker_env.work()
-    job, media, order = worker_env.job(task), worker_env.services.storage, list[str]()
+    task = worker.ready()
+    worker.work()
+    job, media, order = worker.job(task), worker.storage, list[str]()
     with monkeypatch.context() as patch:
         patch.setattr(media, "delete", order.append)
         media.delete_with_companions(job.media[0].key)
@@ -39,8 +39,8 @@ def test_none_is_left(
     with monkeypatch.context() as patch:
         for name in ("size", "write"):
             patch.setattr(media, name, during_deletion(getattr(media, name)))
-        sidecars.update(worker_env.services.store, media, job.id)
+        sidecars.update(worker.store, media, job.id)
     assert next(calls) > before_call
     for key in left:
         media.delete(key)
-    assert worker_env.services.store.delete(job) and list(media.list_objects()) == []
+    assert worker.store.delete(job) and list(media.list_objects()) == []

@@ -8,8 +8,8 @@ import pytest
 
 from jobs.bfl import submissions as bfl_submissions
 from jobs.domain.status import Status
+from tests.harness.local_worker import LocalWorker
 from tests.harness.smallest_inputs import IMAGE, smallest_input
-from tests.harness.worker_environment import WorkerEnvironment, process_one
 
 STRICT = ["flux-3-image", "flux-3-video", "flux-tools/video-edit-v1"]
 PUBLIC = "https://keep.example"
@@ -24,71 +24,67 @@ def asked(model: str, **fields: Any) -> dict[str, Any]:
     return {**smallest_input(model), "sandbox": {"seconds": 0}, **fields}
 
 
-def submit(
-    local_worker: WorkerEnvironment, job_id: str, model: str, **fields: Any
-) -> list[dict[str, Any]]:
+def submit(worker: LocalWorker, job_id: str, model: str, **fields: Any) -> list[dict[str, Any]]:
     """Submit the job and return the body that BFL received."""
-    before = local_worker.posts()
-    local_worker.post(job_id, model, asked(model, **fields))
-    process_one(local_worker.services)
-    seen = [request for request in local_worker.sandbox.requests if request.method == "POST"]
+    before = worker.posts()
+    worker.post(job_id, model, asked(model, **fields))
+    worker.work()
+    seen = [request for request in worker.sandbox.requests if request.method == "POST"]
     return [json.loads(request.body) for request in seen[before:]]
 
 
 @pytest.mark.parametrize("model", STRICT)
 def test_a_strict_model_is_submitted_to_once_more_without_a_webhook(
-    local_worker: WorkerEnvironment, model: str
+    worker: LocalWorker, model: str
 ) -> None:
-    first, second = submit(local_worker, "a", model)
+    first, second = submit(worker, "a", model)
     assert set(first) - set(second) == {"webhook_url", "webhook_secret"}
-    job, now = local_worker.job("a"), local_worker.services.store.now()
-    assert job.status is Status.SUBMITTED and job.task_id == local_worker.sandbox.tasks()[0].id
-    grace = local_worker.services.settings.timeouts.grace(None)
+    job, now = worker.job("a"), worker.store.now()
+    assert job.status is Status.SUBMITTED and job.task_id == worker.sandbox.tasks()[0].id
+    grace = worker.timeouts.grace(None)
     assert job.polling.next_check_at and job.polling.next_check_at < now + grace / 2, "polled"
 
 
-def test_a_strict_model_is_remembered_for_a_day(local_worker: WorkerEnvironment) -> None:
-    submit(local_worker, "a", "flux-3-image")
-    (only,) = submit(local_worker, "b", "flux-3-image")
-    assert "webhook_url" not in only and local_worker.job("b").task_id
-    ttl = local_worker.redis.ttl("fluxkeep:strict_model:flux-3-image")
+def test_a_strict_model_is_remembered_for_a_day(worker: LocalWorker) -> None:
+    submit(worker, "a", "flux-3-image")
+    (only,) = submit(worker, "b", "flux-3-image")
+    assert "webhook_url" not in only and worker.job("b").task_id
+    ttl = worker.redis.ttl("fluxkeep:strict_model:flux-3-image")
     assert 86_000 < ttl <= 86_400
-    local_worker.redis.delete("fluxkeep:strict_model:flux-3-image")
-    assert len(submit(local_worker, "c", "flux-3-image")) == 2
+    worker.redis.delete("fluxkeep:strict_model:flux-3-image")
+    assert len(submit(worker, "c", "flux-3-image")) == 2
 
 
-def test_other_models_keep_their_webhook(local_worker: WorkerEnvironment) -> None:
-    submit(local_worker, "a", "flux-3-image")
-    (sent,) = submit(local_worker, "b", "flux-2-pro")
+def test_other_models_keep_their_webhook(worker: LocalWorker) -> None:
+    submit(worker, "a", "flux-3-image")
+    (sent,) = submit(worker, "b", "flux-2-pro")
     assert sent["webhook_url"].startswith(f"{PUBLIC}/webhooks/bfl/") and sent["webhook_secret"]
 
 
 @pytest.mark.parametrize("fields", [{"seed": 7}, {"width": 64, "height": 64}, {"whatever": None}])
 def test_a_422_about_the_callers_own_field_is_the_callers(
-    local_worker: WorkerEnvironment, fields: dict[str, Any]
+    worker: LocalWorker, fields: dict[str, Any]
 ) -> None:
-    sent = submit(local_worker, "a", "flux-3-image", **fields)
-    job = local_worker.job("a")
+    sent = submit(worker, "a", "flux-3-image", **fields)
+    job = worker.job("a")
     assert job.status is Status.FAILED and job.error and job.error.code == "invalid_input"
-    assert len(sent) == 1 and not local_worker.sandbox.tasks()
+    assert len(sent) == 1 and not worker.sandbox.tasks()
     said = json.dumps(job.error.answer)
     assert all(f'"{name}"' in said for name in fields)
     assert "webhook" not in said + job.error.message, "only its own mistakes are told"
 
 
-def test_a_refusal_never_repeats_the_secret_of_our_webhook(local_worker: WorkerEnvironment) -> None:
-    submit(local_worker, "a", "flux-3-image", seed=7)
-    assert local_worker.services.tokens.secret("a") not in repr(local_worker.job("a"))
+def test_a_refusal_never_repeats_the_secret_of_our_webhook(worker: LocalWorker) -> None:
+    submit(worker, "a", "flux-3-image", seed=7)
+    assert worker.services.tokens.secret("a") not in repr(worker.job("a"))
     body = {"prompt": 5, "webhook_secret": "canary"}
     missing = {"loc": ["body", "width"], "msg": "Field required", "input": body}
     failure = bfl_submissions.parse_rejection(422, json.dumps({"detail": [missing]}).encode())
     assert "canary" not in repr(failure) and "width" in repr(failure.answer)
 
 
-def test_the_rest_of_an_input_reaches_a_strict_model_as_it_was_meant(
-    local_worker: WorkerEnvironment,
-) -> None:
+def test_the_rest_of_an_input_reaches_a_strict_model_as_it_was_meant(worker: LocalWorker) -> None:
     images = [base64.b64encode(IMAGE).decode()]
     fields = {"aspect_ratio": "16:9", "images": images, "resolution": "2k"}
-    *_, sent = submit(local_worker, "a", "flux-3-image", **fields)
+    *_, sent = submit(worker, "a", "flux-3-image", **fields)
     assert sent == asked("flux-3-image", **fields)

@@ -10,9 +10,9 @@ from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.redis.keys import DUE
 from jobs.store.rq_queue import QUEUE_NAME
+from tests.harness.local_worker import LocalWorker
 from tests.harness.redis_server import RQ_KEYS
 from tests.harness.reports import call_back
-from tests.harness.worker_environment import WorkerEnvironment
 from worker.claim import HeldClaim
 from worker.sweep import sweep
 
@@ -21,13 +21,13 @@ from worker.sweep import sweep
     "error", [KeyError("x"), RecursionError(), ValueError("secret"), OSError()]
 )
 def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
-    worker_env: WorkerEnvironment,
+    worker: LocalWorker,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     error: Exception,
 ) -> None:
     """The job raises an error that nobody foresaw when its deadline has passed."""
-    store, timeouts = worker_env.services.store, worker_env.services.settings.timeouts
+    store, timeouts = worker.store, worker.timeouts
     for name in ("bad", "good"):
         store.update(
             name,
@@ -43,7 +43,7 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
         return give_up(job, now)
 
     monkeypatch.setattr(Job, "give_up", fail)
-    sweep(worker_env.services)
+    sweep(worker.services)
     good = store.load("good")
     assert good and good.status.terminal
     assert store.due(10).ids == ()
@@ -51,19 +51,17 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
 
 
 def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(
-    worker_env: WorkerEnvironment, monkeypatch: pytest.MonkeyPatch
+    worker: LocalWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    timeouts = worker_env.services.settings.timeouts
-    worker_env.services.store.update(
-        "job", lambda _job, now: Job.awaited("job", now - 7200, timeouts), new=True
-    )
+    timeouts = worker.timeouts
+    worker.store.update("job", lambda _job, now: Job.awaited("job", now - 7200, timeouts), new=True)
 
     def fail(_job: Job, _now: float) -> Job:
         raise StoreUnavailable
 
     monkeypatch.setattr(Job, "give_up", fail)
     with pytest.raises(StoreUnavailable):
-        sweep(worker_env.services)
+        sweep(worker.services)
 
 
 def test_the_sweep_writes_the_entries_that_rq_has_lost(services: Services, redis: Redis) -> None:

@@ -1,7 +1,6 @@
 """Costs by day: from the books of Redis or the rows of the archive, whichever has more."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,19 +8,16 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from jobs.config.settings import load
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.services import for_web
 from jobs.store.costs import cost_updates
-from receiver import context
-from receiver.app import create_app
 from receiver.job_actions import delete_job
 from tests.harness import RedisServer
 from tests.harness.archive_installation import Archived, stored_job
-from tests.harness.required_settings import SECRETS
+from tests.harness.parts import web_app
 
 KEY = "a-key-to-read-costs-with"
+KEYS = f"reader:{KEY}:read"
 DAY = 86400.0
 FIRST = 20_371 * DAY  # of stored_job(0)
 NAMES = ("model", "key", "credits", "jobs_without_price")
@@ -127,18 +123,8 @@ def test_a_lost_job_may_have_been_paid(archived: Archived) -> None:
 
 @pytest.fixture
 def client(redis_server: RedisServer, database_url: str) -> Iterator[FlaskClient]:
-    with _client(DATABASE_URL=database_url, REDIS_URL=redis_server.url) as opened:
-        yield opened
-
-
-@contextmanager
-def _client(**given: str) -> Iterator[FlaskClient]:
-    built = for_web(load(SECRETS | {"API_KEYS": f"reader:{KEY}:read"} | given))
-    app = create_app(built)
-    yield app.test_client()
-    app.extensions[context.NAME].close()
-    if built.archive:
-        built.archive.close()
+    with web_app(DATABASE_URL=database_url, REDIS_URL=redis_server.url, API_KEYS=KEYS) as app:
+        yield app.test_client()
 
 
 def ask(client: FlaskClient, query: str) -> tuple[int, Any]:
@@ -186,7 +172,8 @@ def test_odd_ranges_have_an_answer(client: FlaskClient) -> None:
 
 
 def test_without_a_database_there_are_books_alone(redis_server: RedisServer) -> None:
-    with _client(REDIS_URL=redis_server.url) as client:
+    with web_app(REDIS_URL=redis_server.url, API_KEYS=KEYS) as app:
+        client = app.test_client()
         assert ask(client, "since=2026-01-01&until=2026-02-01")[0] == 200
         status, problem = ask(client, "by=metadata.user")
     assert status == 422 and "DATABASE_URL" in problem["detail"]

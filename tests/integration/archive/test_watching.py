@@ -15,11 +15,11 @@ from jobs.domain.status import Status
 from jobs.store import codec
 from jobs.store.redis.keys import ARCHIVE_DUE, COLD, RECORD_PREFIX
 from receiver import checks
-from receiver.app import create_app
 from receiver.checks import archive as archive_checks
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result
 from tests.harness.archive_installation import Archived, newest_first, stored_job
+from tests.harness.parts import api_over
 from tests.harness.required_settings import SECRETS
 from tests.integration.archive.conftest import Build
 
@@ -46,9 +46,7 @@ def api(archived: Archived) -> FlaskClient:
     """The web process of an installation whose other processes are well."""
     for process in ("worker", "sweep"):
         archived.services.metrics.record_heartbeat(process)
-    client = create_app(archived.services).test_client()
-    client.environ_base["HTTP_X_KEY"] = "admin-key-of-tests"
-    return client
+    return api_over(archived.services)
 
 
 def samples(client: FlaskClient) -> dict[str, float]:
@@ -163,8 +161,7 @@ def test_a_process_without_the_setting_does_not_count_what_it_cannot_show(
     archived: Archived, build: Build
 ) -> None:
     archived.evict(stored_job())
-    client = create_app(build().services).test_client()
-    assert samples(client)["fluxkeep_jobs stored"] == 1
+    assert samples(api_over(build().services))["fluxkeep_jobs stored"] == 1
     metrics = archived.services.metrics
     metrics._has_archive = False  # noqa: SLF001
     assert metrics.totals().jobs[Status.STORED] == metrics.totals().archived == 0

@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.harness.worker_environment import SLOTS
-
 
 @pytest.fixture
 def worker_settings() -> dict[str, str]:
-    return {"MAX_ACTIVE": SLOTS["MAX_ACTIVE"]}
+    return {"MAX_ACTIVE": "2,small=1", "WORKER_CONCURRENCY": "1"}

@@ -12,10 +12,10 @@ from jobs.domain.job import Job
 from jobs.store.costs import budget_key
 from jobs.store.redis.keys import COSTS_PREFIX, PRICES_PREFIX, RECORD_PREFIX
 from tests.harness.agents import tool
+from tests.harness.local_worker import KEY, LocalWorker
 from tests.harness.notifications import NEW
 from tests.harness.visitor import csrf_token
 from tests.harness.webhook_receiver import Hook
-from tests.harness.worker_environment import KEY, WorkerEnvironment
 from worker.notifications import budget_warnings
 
 APP = {"x-key": "the-key-of-an-app"}
@@ -40,11 +40,11 @@ def worker_settings(hook: Hook) -> dict[str, str]:
 
 
 @pytest.fixture
-def priced(local_worker: WorkerEnvironment) -> WorkerEnvironment:
+def priced(worker: LocalWorker) -> LocalWorker:
     """BFL has named the price of the model before."""
-    local_worker.sandbox.set_default_switches(callback="never", seconds=0)
-    local_worker.redis.hset(f"{PRICES_PREFIX}{MODEL}", "", 30_000)
-    return local_worker
+    worker.sandbox.set_default_switches(callback="never", seconds=0)
+    worker.redis.hset(f"{PRICES_PREFIX}{MODEL}", "", 30_000)
+    return worker
 
 
 def submit(api: Any, model: str = MODEL, **more: Any) -> Any:
@@ -62,7 +62,7 @@ def hour(api: Any) -> list[float]:
     return [found["spent"], found["reserved"], found["left"]]
 
 
-def test_what_a_budget_has_no_room_for_is_refused(priced: WorkerEnvironment, api: Any) -> None:
+def test_what_a_budget_has_no_room_for_is_refused(priced: LocalWorker, api: Any) -> None:
     for n in range(3):
         assert submit(api).status_code == 202
         assert hour(api) == [0, 3 * (n + 1), 9.5 - 3 * (n + 1)]
@@ -78,7 +78,7 @@ def test_what_a_budget_has_no_room_for_is_refused(priced: WorkerEnvironment, api
     assert api.post("/api/jobs", json=BODY).status_code == 202
 
 
-def test_no_door_passes_a_budget(priced: WorkerEnvironment, api: Any) -> None:
+def test_no_door_passes_a_budget(priced: LocalWorker, api: Any) -> None:
     failing = submit(api, input={"sandbox": {"submit_status": 400}}).json["id"]
     priced.work()
     first = api.post("/api/jobs", json=BODY, headers=APP | {"Idempotency-Key": "once"})
@@ -107,7 +107,7 @@ def test_no_door_passes_a_budget(priced: WorkerEnvironment, api: Any) -> None:
     assert hour(api) == [0, 9, 0.5] and priced.job(failing).status == "failed"
 
 
-def test_what_was_not_billed_is_given_back(priced: WorkerEnvironment, api: Any) -> None:
+def test_what_was_not_billed_is_given_back(priced: LocalWorker, api: Any) -> None:
     deleted = submit(api).json["id"]
     submit(api, input={"sandbox": {"submit_status": 400}})
     outcome = {"outcome": "request_moderated", "seconds": 0}
@@ -123,7 +123,7 @@ def test_what_was_not_billed_is_given_back(priced: WorkerEnvironment, api: Any) 
 
 
 def test_what_may_be_billed_at_a_price_that_nobody_names_counts_as_its_reserve(
-    priced: WorkerEnvironment, api: Any
+    priced: LocalWorker, api: Any
 ) -> None:
     unpriced = submit(api, input={"sandbox": {"priced": False}}).json["id"]
     priced.work()
@@ -135,7 +135,7 @@ def test_what_may_be_billed_at_a_price_that_nobody_names_counts_as_its_reserve(
 
 
 def test_what_a_lost_submission_may_have_cost_counts_beside_its_replay(
-    priced: WorkerEnvironment, api: Any
+    priced: LocalWorker, api: Any
 ) -> None:
     job_id = submit(api, input={"sandbox": {"submit_cut": True}}).json["id"]
     policy = priced.services.settings.callback_policy
@@ -150,19 +150,17 @@ def test_what_a_lost_submission_may_have_cost_counts_beside_its_replay(
         assert hour(api) == [3 * n, 3, 6.5 - 3 * n]
 
 
-def test_the_first_job_of_a_model_finds_out_its_price_alone(
-    local_worker: WorkerEnvironment, api: Any
-) -> None:
-    local_worker.sandbox.set_default_switches(callback="never", seconds=0)
+def test_the_first_job_of_a_model_finds_out_its_price_alone(worker: LocalWorker, api: Any) -> None:
+    worker.sandbox.set_default_switches(callback="never", seconds=0)
     first, second = submit(api), submit(api)
     assert (first.status_code, second.status_code) == (202, 402)
     assert second.json["code"] == "price_unknown" and second.headers["Retry-After"] == "5"
     assert submit(api, "flux-2-max").status_code == 202  # another model's price
     waits = submit(api, over_budget="wait").json["id"]
     assert hour(api) == [0, 0, 9.5]
-    local_worker.work(2)
+    worker.work(2)
     assert hour(api) == [10, 0, 0]
-    assert local_worker.next() is None and local_worker.job(waits).status == "queued"
+    assert worker.next() is None and worker.job(waits).status == "queued"
     elsewhere = BODY | {"input": {"prompt": "a", "draft_cache": {"job": "none"}}}
     assert api.post("/api/jobs?dry_run=1", json=elsewhere, headers=APP).status_code == 422
     known = api.post("/api/jobs?dry_run=1", json=BODY, headers=APP)
@@ -170,11 +168,11 @@ def test_the_first_job_of_a_model_finds_out_its_price_alone(
     dearest = {"model": MODEL, "input": {"prompt": "a", "input_image": "https://a.example/b.png"}}
     assert api.post("/api/jobs?dry_run=1", json=dearest, headers=APP).json["known"] is False
     wrong = api.post("/api/jobs?dry_run=1", json={"model": MODEL}, headers=APP)
-    assert wrong.status_code == 422 and len(local_worker.sandbox.tasks()) == 2
+    assert wrong.status_code == 422 and len(worker.sandbox.tasks()) == 2
 
 
 def test_a_job_that_waits_for_its_budget_goes_when_there_is_room_and_blocks_no_other(
-    priced: WorkerEnvironment, api: Any
+    priced: LocalWorker, api: Any
 ) -> None:
     taken = [submit(api).json["id"] for _ in range(3)]
     waits = [submit(api, over_budget="wait") for _ in range(2)]
@@ -214,7 +212,7 @@ def test_sums_are_of_the_period_in_utc() -> None:
 
 
 def test_sums_come_back_after_a_loss_of_redis_from_what_is_known(
-    priced: WorkerEnvironment, api: Any
+    priced: LocalWorker, api: Any
 ) -> None:
     """By `repair` from records, which it restores from sidecars before; never twice."""
     for _ in range(2):
@@ -232,7 +230,7 @@ def test_sums_come_back_after_a_loss_of_redis_from_what_is_known(
 
 
 def test_a_budget_is_warned_of_once_at_80_percent_and_once_when_a_job_is_refused(
-    priced: WorkerEnvironment, api: Any, hook: Hook, caplog: pytest.LogCaptureFixture
+    priced: LocalWorker, api: Any, hook: Hook, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(4):
         submit(api)
@@ -272,29 +270,29 @@ def test_a_budget_is_warned_of_once_at_80_percent_and_once_when_a_job_is_refused
     ],
 )
 def test_a_key_with_a_bfl_key_of_its_own_has_its_own_slots_and_pauses(
-    local_worker: WorkerEnvironment, api: Any
+    worker: LocalWorker, api: Any
 ) -> None:
-    local_worker.sandbox.set_default_switches(callback="never", seconds=60)
+    worker.sandbox.set_default_switches(callback="never", seconds=60)
     others = [api.post("/api/jobs", json=BODY).json["id"] for _ in range(2)]
     ours = [submit(api).json["id"] for _ in range(2)]
-    while local_worker.next():
-        local_worker.work()
-    states = [local_worker.job(name).status for name in (*others, *ours)]
+    while worker.next():
+        worker.work()
+    states = [worker.job(name).status for name in (*others, *ours)]
     assert states == ["submitted", "queued"] * 2
-    posts = [one for one in local_worker.sandbox.requests if one.method == "POST"]
+    posts = [one for one in worker.sandbox.requests if one.method == "POST"]
     assert [one.headers["x-key"] for one in posts] == [KEY, "bfl-key-canary-of-bc"]
-    record = local_worker.redis.get(f"{RECORD_PREFIX}{ours[0]}")
+    record = worker.redis.get(f"{RECORD_PREFIX}{ours[0]}")
     assert b"canary" not in record and b'"bfl_key":"b-c"' in record
-    local_worker.services.store.change(ours[0], Job.enqueue)
-    local_worker.work()
+    worker.store.change(ours[0], Job.enqueue)
+    worker.work()
     api.get("/v1/credits", headers=APP)
-    polls = [one for one in local_worker.sandbox.requests if one.method == "GET"]
+    polls = [one for one in worker.sandbox.requests if one.method == "GET"]
     assert {one.headers.get("x-key") for one in polls} == {"bfl-key-canary-of-bc"}
-    usage = local_worker.queue.slot_usage()
+    usage = worker.queue.slot_usage()
     assert (usage.used, usage.most, usage.waiting) == (2, 2, 2)
-    local_worker.sandbox.settings.submit_fault = 403
+    worker.sandbox.settings.submit_fault = 403
     for name in (others[0], ours[0]):
         api.delete(f"/api/jobs/{name}")
-    local_worker.work()
-    assert [*local_worker.circuits()] == ["*"]
-    assert local_worker.next() == ours[1]
+    worker.work()
+    assert [*worker.circuits()] == ["*"]
+    assert worker.next() == ours[1]

@@ -19,29 +19,23 @@ from jobs.store.redis.keys import CIRCUITS
 from jobs.store.rq_queue import QUEUE_KEY
 from tests.harness.parts import services_over
 from tests.harness.patience import wait_for
-from tests.harness.redis_server import RedisServer
 from tests.sandbox import Sandbox, Task
 from worker import poll
 from worker.claim import HeldClaim
 from worker.dispatcher import JobDispatcher
 from worker.sweep import sweep
 
-
-def process_one(services: Services) -> bool:
-    """One thread of a worker does one piece of work; it makes no thumbnails, which take long."""
-    return JobDispatcher(services).process_next()
-
-
-SLOTS = {"MAX_ACTIVE": "2,small=1", "WORKER_CONCURRENCY": "1"}
 KEY = "bfl-key-canary-71f0"
 INPUT: dict[str, Any] = {"prompt": "a", "sandbox": {"callback": "never", "seconds": 0}}
 
 
-class WorkerEnvironment:
+class LocalWorker:
     """Where a worker does its turns."""
 
     def __init__(self, services: Services, sandbox: Sandbox) -> None:
         self.services, self.sandbox = services, sandbox
+        self.store, self.storage = services.store, services.storage
+        self.timeouts = services.settings.timeouts
         sandbox.settings.any_model = True  # "small" and "large"
         self.redis: Any = services.redis
         self.queue = services.submission_queue
@@ -49,12 +43,12 @@ class WorkerEnvironment:
     @classmethod
     def over(cls, redis: Redis, sandbox: Sandbox, directory: Path, **extra: str) -> Self:
         own = {"BFL_SANDBOX_URL": sandbox.url, "MEDIA_URL": (directory / "media").as_uri()}
-        return cls(services_over(redis, **({"BFL_API_KEY": "k"} | own | extra)), sandbox)
+        return cls(services_over(redis, **({"BFL_API_KEY": KEY} | own | extra)), sandbox)
 
     @property
     def media_root(self) -> Path:
-        assert isinstance(self.services.storage, LocalStorage)
-        return self.services.storage.root
+        assert isinstance(self.storage, LocalStorage)
+        return self.storage.root
 
     def finished(self, **switches: Any) -> Task:
         """A task that BFL is done with; nobody was called."""
@@ -65,13 +59,13 @@ class WorkerEnvironment:
     def unclear(self, task: Task) -> None:
         """A callback that has BFL asked at once."""
         report = Report(task_id=task.id, kind=ReportKind.UNCLEAR, source=Source.CALLBACK)
-        ingest.apply_report(self.services.store, report, self.services.settings.timeouts)
+        ingest.apply_report(self.store, report, self.timeouts)
 
     def ready(self, **switches: Any) -> Task:
         """A task whose URLs are known and wait for a worker."""
         task = self.finished(**switches)
         self.unclear(task)
-        claim = HeldClaim.acquire(self.services.store, task.id, takes_rq_job=True)
+        claim = HeldClaim.acquire(self.store, task.id, takes_rq_job=True)
         assert claim is not None
         poll.poll_job(self.services, claim)
         assert self.job(task).status is Status.READY
@@ -79,26 +73,24 @@ class WorkerEnvironment:
 
     def claim(self, task: Task) -> HeldClaim:
         """A worker takes the job, and nothing more."""
-        claim = HeldClaim.acquire(self.services.store, task.id)
+        claim = HeldClaim.acquire(self.store, task.id)
         assert claim is not None
         return claim
 
     def work(self, times: int = 1, *, draws: bool = False) -> bool:
-        """Pieces of work; with `draws` also the thumbnails, when nothing else waits.
+        """Pieces of work; with `draws` also the thumbnails, which take long, when nothing waits.
 
         Returns whether the last piece was there to do.
         """
-        found = False
-        for _ in range(times):
-            found = process_one(self.services)
         dispatcher = JobDispatcher(self.services)
+        found = [dispatcher.process_next() for _ in range(times)]
         while draws and dispatcher.make_thumbnails():
             pass
-        return found
+        return found[-1]
 
     def job(self, job: Task | str) -> Job:
         """A job by its id, or that of a task."""
-        found = self.services.store.load(job if isinstance(job, str) else job.id)
+        found = self.store.load(job if isinstance(job, str) else job.id)
         assert found is not None
         return found
 
@@ -110,8 +102,8 @@ class WorkerEnvironment:
 
     def die_with(self, claim: HeldClaim) -> None:
         """The worker is gone, its lease runs out and the sweep sees it."""
-        past = self.services.store.now() - 1
-        self.services.store.change(
+        past = self.store.now() - 1
+        self.store.change(
             claim.job.id,
             lambda job, _now: job.with_claim(lease_until=past).with_polling(next_check_at=past),
         )
@@ -126,13 +118,13 @@ class WorkerEnvironment:
         def begin(job: Job | None, now: float) -> Job:
             return job or submission.create(job_id, model, now, Request(kept_input=given))
 
-        self.services.store.update(job_id, begin, new=True)
+        self.store.update(job_id, begin, new=True)
 
     def lose_input(self, job_id: str, key: str = "gone") -> None:
         """The storage has lost the only object of its input; a NUL in its key is an error there."""
         lost = MediaFile(key=key, content_type="image/png", bytes=1, sha256="0" * 64)
         request = {"kept_input": {"a": "input:0"}, "input_files": (lost,)}
-        self.services.store.change(job_id, lambda job, _now: job.with_request(**request))
+        self.store.change(job_id, lambda job, _now: job.with_request(**request))
 
     def admit(self) -> HeldClaim:
         found = self.queue.next()
@@ -152,7 +144,7 @@ class WorkerEnvironment:
 
     def circuits(self) -> dict[str, float]:
         """Remaining seconds of the open circuits, by scope."""
-        now = self.services.store.now()
+        now = self.store.now()
         return {circuit.scope: circuit.until - now for circuit in self.queue.open_circuits()}
 
     def close_circuits(self) -> None:
@@ -163,11 +155,6 @@ class WorkerEnvironment:
 
     def posts(self) -> int:
         return len([seen for seen in self.sandbox.requests if seen.method == "POST"])
-
-
-def built(redis_server: RedisServer, tmp_path: Path, **more: str) -> Services:
-    media = {"MEDIA_URL": (tmp_path / "media").as_uri()}
-    return services_over(redis_server.client(), **(SLOTS | media | more))
 
 
 def submission_body(**switches: Any) -> dict[str, Any]:

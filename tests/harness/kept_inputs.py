@@ -7,7 +7,9 @@ from typing import Any
 from jobs import kept_inputs
 from jobs.domain.job import Job
 from jobs.input_parts import JsonBody, opened
+from jobs.services import Services
 from jobs.storage.base import MediaStorage
+from jobs.store.redis.keys import INPUT_NOTES
 
 LIMIT_BYTES = 32 * 2**20
 
@@ -31,3 +33,13 @@ def sent(storage: MediaStorage, job: Job) -> dict[str, Any]:
     assert len(stream) == len(body)
     found: dict[str, Any] = json.loads(body)
     return found
+
+
+def objects(services: Services) -> list[str]:
+    return [found.key for found in services.storage.list_objects()]
+
+
+def notes(services: Services) -> list[str]:
+    """Inputs whose objects may have no record, or are to be deleted."""
+    found: Any = services.redis.zrange(INPUT_NOTES, 0, -1)
+    return [note.decode() for note in found]

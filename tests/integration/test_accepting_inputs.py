@@ -12,10 +12,8 @@ from redis import Redis
 from jobs.domain import submission
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.services import Services
-from jobs.store.redis.keys import INPUT_NOTES
 from receiver import input_body
-from tests.harness.kept_inputs import with_input
+from tests.harness.kept_inputs import notes, objects, with_input
 from tests.harness.local_worker import LocalWorker
 from tests.harness.parts import api_over, services_over
 from tests.harness.raw_server import RawServer
@@ -28,15 +26,6 @@ LARGE = base64.b64encode(bytes(400_000)).decode()
 def post(api: FlaskClient, given: dict[str, Any], **headers: str) -> Any:
     body = {"model": "flux-2-pro", "input": given}
     return api.post("/api/jobs", json=body, headers=headers)
-
-
-def objects(services: Services) -> list[str]:
-    return [found.key for found in services.storage.list_objects()]
-
-
-def notes(services: Services) -> dict[str, float]:
-    found: Any = services.redis.zrange(INPUT_NOTES, 0, -1, withscores=True)
-    return {note.decode(): at for note, at in found}
 
 
 # Room in Redis.
@@ -56,7 +45,7 @@ def test_submissions_stop_where_callbacks_still_have_room(
             answer = post(api, given, **{"Idempotency-Key": f"another-{n}"})
             assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_full")
             assert answer.headers["Retry-After"]
-        assert objects(worker.services) == before and notes(worker.services) == {}
+        assert objects(worker.services) == before and notes(worker.services) == []
         announced = api.put("/api/jobs/announced", json={"input": {"a": IMAGE}})
         assert announced.status_code == 201
         again = post(api, {"input_image": IMAGE}, **{"Idempotency-Key": "one"})
@@ -74,7 +63,7 @@ def test_a_queue_that_is_full_only_for_the_record_leaves_nothing(
     monkeypatch.setattr(worker.store, "require_room", lambda: None)
     object.__setattr__(worker.store._room, "submissions", 0)  # noqa: SLF001
     assert post(api, {"input_image": IMAGE}).status_code == 503
-    assert objects(worker.services) == [] and notes(worker.services) == {}
+    assert objects(worker.services) == [] and notes(worker.services) == []
 
 
 # Room in the storage.

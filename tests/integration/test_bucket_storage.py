@@ -19,23 +19,6 @@ from worker.dispatcher import JobDispatcher
 from worker.worker import RescueWorker
 
 
-def age(place: Path) -> None:
-    past = time.time() - staging.ABANDONED_AFTER_SECONDS - 1
-    os.utime(place, (past, past))
-
-
-def test_only_what_the_dead_have_staged_is_dropped(s3: BucketStorage, temporary: Path) -> None:
-    with s3.staging("slow") as path:
-        path.write_bytes(b"on its way for minutes")
-        age(path)
-        dead = path.with_name("dead.1234")
-        dead.write_bytes(b"half")
-        age(dead)
-        assert s3.staging_directory.delete_abandoned() == 1
-        assert path.exists() and not dead.exists()
-    assert list(temporary.glob("fluxkeep-*/*")) == []
-
-
 def test_maintenance_of_an_idle_worker_deletes_what_dead_ones_staged(
     s3: BucketStorage, temporary: Path, worker: LocalWorker
 ) -> None:
@@ -43,7 +26,8 @@ def test_maintenance_of_an_idle_worker_deletes_what_dead_ones_staged(
     services.storage = s3
     dead = s3.staging_directory.path / "dead.1234"
     dead.write_bytes(b"half")
-    age(dead)
+    past = time.time() - staging.ABANDONED_AFTER_SECONDS - 1
+    os.utime(dead, (past, past))
     RescueWorker(services, JobDispatcher(services)).run_maintenance_tasks()
     assert list(temporary.glob("fluxkeep-*/*")) == []
 
@@ -122,6 +106,3 @@ def test_a_refusal_tells_no_secret_host_or_path(tmp_path: Path) -> None:
         server.close()
     message = str(caught.value)
     assert not [word for word in ("canary", "127.0.0.1", "s3-key-id") if word in message]
-
-
-# How it is entered.

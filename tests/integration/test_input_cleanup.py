@@ -10,22 +10,12 @@ from jobs.domain.job_record import Request
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.commit import REPLAY_SECONDS
-from jobs.store.redis.keys import INPUT_NOTES
 from receiver import input_storage
-from tests.harness.kept_inputs import with_input
+from tests.harness.kept_inputs import notes, objects, with_input
 from tests.sandbox.gradient import gradient
 from worker.periodic.input_cleanup import delete_unrecorded
 
 IMAGE = base64.b64encode(gradient(7)).decode()
-
-
-def objects(services: Services) -> list[str]:
-    return [found.key for found in services.storage.list_objects()]
-
-
-def notes(services: Services) -> dict[str, float]:
-    found: Any = services.redis.zrange(INPUT_NOTES, 0, -1, withscores=True)
-    return {note.decode(): at for note, at in found}
 
 
 def noted(services: Services) -> str:
@@ -52,7 +42,7 @@ def test_objects_without_a_record_are_deleted_within_an_hour(services: Services)
     delete_unrecorded(services, now + input_storage.UNRECORDED_SECONDS - 60)
     assert len(objects(services)) == 1 and note in notes(services)
     delete_unrecorded(services, now + input_storage.UNRECORDED_SECONDS + 1)
-    assert objects(services) == [] and notes(services) == {}
+    assert objects(services) == [] and notes(services) == []
 
 
 def test_objects_that_a_record_names_by_then_stay(services: Services) -> None:
@@ -62,7 +52,7 @@ def test_objects_that_a_record_names_by_then_stay(services: Services) -> None:
     services.store.update("own", lambda _job, _now: job, new=True)
     assert note in notes(services)
     delete_unrecorded(services, services.store.now() + 2 * input_storage.UNRECORDED_SECONDS)
-    assert objects(services) == job.object_keys and notes(services) == {}
+    assert objects(services) == job.object_keys and notes(services) == []
 
 
 @pytest.fixture
@@ -86,11 +76,11 @@ def end(services: Services) -> None:
 
 
 def test_an_input_that_bfl_has_is_deleted(forgetful: Services) -> None:
-    assert notes(forgetful) == {}
+    assert notes(forgetful) == []
     forgetful.store.change("own", lambda job, _now: job.evolve(task_id="task"))
     assert kept(forgetful) == {"a": "input:0", "b": 1}
     delete_unrecorded(forgetful, forgetful.store.now())
-    assert kept(forgetful) is None and objects(forgetful) == [] and notes(forgetful) == {}
+    assert kept(forgetful) is None and objects(forgetful) == [] and notes(forgetful) == []
 
 
 def test_an_input_that_bfl_never_had_is_deleted_after_a_day(forgetful: Services) -> None:

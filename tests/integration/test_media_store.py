@@ -44,6 +44,8 @@ def staged(store: MediaStorage) -> list[Path]:
 
 def test_a_published_file_is_the_object_and_no_longer_staged(store: MediaStorage) -> None:
     assert store.size(KEY) is None
+    with pytest.raises(StorageError):
+        read(store)
     published(store, b"bytes")
     assert (read(store), store.size(KEY)) == (b"bytes", 5)
     assert staged(store) == []
@@ -66,24 +68,12 @@ def test_a_part_of_an_object_can_be_read(store: MediaStorage) -> None:
     assert b"".join(store.read(KEY, 1_279_990)) == body[-10:]
 
 
-def test_what_cannot_be_read_is_a_refusal(store: MediaStorage) -> None:
-    with pytest.raises(StorageError):
-        read(store)
-
-
 def test_a_sidecar_is_replaced_atomically(store: MediaStorage) -> None:
     published(store, b"bytes")
     for body in (b'{"a": 1}', b"{}"):
         store.write(sidecar_key(KEY), body)
         assert read(store, sidecar_key(KEY)) == body
     assert staged(store) == []
-
-
-def test_companions_are_deleted_with_their_object(store: MediaStorage) -> None:
-    published(store, b"bytes")
-    store.write(sidecar_key(KEY), b"{}")
-    store.delete_with_companions(KEY)
-    assert store.size(KEY) is None and store.size(sidecar_key(KEY)) is None
 
 
 def test_only_what_earlier_workers_left_is_superseded(store: MediaStorage) -> None:
@@ -143,11 +133,12 @@ def test_the_objects_of_one_job_are_listed(store: MediaStorage, content_type: st
     assert list(store.list_job_objects("other", CREATED_AT)) == []
 
 
-def test_deleting_what_is_not_there_is_fine(store: MediaStorage) -> None:
+def test_companions_are_deleted_with_their_object_and_again_is_fine(store: MediaStorage) -> None:
     published(store, b"bytes")
-    store.delete_with_companions(KEY)
-    store.delete_with_companions(KEY)
-    assert store.size(KEY) is None
+    store.write(sidecar_key(KEY), b"{}")
+    for _ in range(2):
+        store.delete_with_companions(KEY)
+        assert store.size(KEY) is None and store.size(sidecar_key(KEY)) is None
 
 
 def test_a_storage_that_works_is_checked_without_leaving_anything(store: MediaStorage) -> None:
@@ -174,6 +165,3 @@ def test_a_long_listing_is_complete(store: MediaStorage) -> None:
     for n in range(PAGE_KEYS + 10):
         store.write(f"2026/01/01/job{n}-0-1.json", b"{}")
     assert len({found.key for found in store.list_objects()}) == PAGE_KEYS + 10
-
-
-# A directory alone.

@@ -23,13 +23,6 @@ def reasons(services: Services, job_id: str) -> list[str]:
     return [moment.detail["reason"] for moment in moments]
 
 
-def test_a_refusal_for_a_known_job_is_kept_beside_its_record(services: Services) -> None:
-    before = services.store.load("known")
-    services.refused_callbacks.record("known", "wrong secret")
-    assert reasons(services, "known") == ["wrong secret"]
-    assert services.store.load("known") == before
-
-
 @pytest.mark.parametrize("job_id", ["stranger", None])
 def test_a_refusal_for_an_unknown_job_is_only_counted(
     services: Services, redis: Redis, job_id: str | None

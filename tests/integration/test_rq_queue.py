@@ -52,20 +52,6 @@ def a_worker_process(
         cached.cache_clear()
 
 
-def test_rq_reads_back_the_entry_that_the_store_wrote(store: JobStore, queue: Queue) -> None:
-    call_back(store, "job", url=HOSTILE_URL)
-    assert len(queue) == 1
-    entry = queue.jobs[0]
-    fetched = RqJob.fetch(entry.id, connection=queue.connection, serializer=JSONSerializer)
-    for found in (entry, fetched):
-        assert found.func_name == rq_queue.TASK
-        assert (list(found.args), found.kwargs) == (["job"], {})
-        assert (found.origin, found.get_status()) == (QUEUE_NAME, JobStatus.QUEUED)
-        assert found.timeout == rq_queue.TASK_TIMEOUT_SECONDS
-        known = f"{queue.connection.hgetall(found.key)}{found.data!r}{found.meta}"
-        assert "canary" not in known and "example.com" not in known
-
-
 def test_rq_knows_the_queue_and_expires_an_rq_job(
     store: JobStore, queue: Queue, redis: Redis
 ) -> None:
@@ -83,14 +69,6 @@ def test_each_job_that_newly_waits_gets_one_entry(store: JobStore, queue: Queue)
 def test_a_job_without_work_gets_no_rq_job(store: JobStore, queue: Queue) -> None:
     call_back(store, "job", kind=ReportKind.FAILED)
     assert len(queue) == 0
-
-
-def test_an_entry_that_got_lost_is_written_again(store: JobStore, queue: Queue) -> None:
-    call_back(store, "job", url=HOSTILE_URL)
-    queue.delete(delete_jobs=True)
-    store.enqueue(store.due(10).without_rq_job)
-    assert [list(entry.args) for entry in queue.jobs] == [["job"]]
-    assert store.due(10).without_rq_job == ()
 
 
 @pytest.mark.usefixtures("a_worker_process")

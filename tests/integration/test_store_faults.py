@@ -10,7 +10,6 @@ from redis import Redis
 from jobs.config import settings
 from jobs.domain.errors import InvalidSettings, StoreUnavailable, UnreadableRecord
 from jobs.domain.job import Job
-from jobs.domain.status import ReportKind, Status
 from jobs.services import Services, require_durability
 from jobs.store.job_store import JobStore
 from jobs.store.redis.keys import DUE, PENDING_RESCUES, RECORD_PREFIX
@@ -45,31 +44,6 @@ def test_a_server_that_cannot_flush_its_disk_is_no_place_for_durability(
     require_durability(durable)  # web processes start without Redis
 
 
-# Memory.
-
-
-def test_without_memory_nothing_is_recorded_not_even_in_part(
-    store: JobStore, redis: Redis, redis_server: RedisServer
-) -> None:
-    redis_server.set_maxmemory(1)
-    with pytest.raises(StoreUnavailable):
-        call_back(store, "job")
-    assert list(redis.scan_iter("*")) == []
-    redis_server.set_maxmemory(0)
-    call_back(store, "job")
-    assert store.most_urgent() == "job"
-
-
-def test_without_memory_a_known_job_gets_its_report_and_its_work(
-    store: JobStore, redis: Redis, redis_server: RedisServer
-) -> None:
-    call_back(store, "job", kind=ReportKind.PROGRESS)
-    redis_server.set_maxmemory(1)
-    call_back(store, "job")
-    assert store.most_urgent() == "job" and load(store).status is Status.READY
-    assert len(list(redis.scan_iter(RQ_JOBS))) == 1
-
-
 # Broken records.
 
 
@@ -83,7 +57,7 @@ def a_broken_record_before_a_good_one(services: Services, redis: Redis) -> Servi
     return services
 
 
-def test_a_broken_record_is_postponed_and_the_next_one_checked(
+def test_a_broken_record_is_postponed_and_neither_sweep_nor_workers_stop_at_it(
     a_broken_record_before_a_good_one: Services, redis: Redis
 ) -> None:
     services = a_broken_record_before_a_good_one
@@ -91,15 +65,7 @@ def test_a_broken_record_is_postponed_and_the_next_one_checked(
     now = services.store.now()
     assert score(redis, "broken") > now + 60
     assert score(redis, "good") > now
-    assert services.store.due(10).ids == ()
-
-
-def test_a_broken_record_does_not_keep_the_workers_from_the_others(
-    a_broken_record_before_a_good_one: Services,
-) -> None:
-    services = a_broken_record_before_a_good_one
-    sweep(services)
-    assert services.store.most_urgent() == "good"
+    assert services.store.due(10).ids == () and services.store.most_urgent() == "good"
 
 
 def test_a_broken_record_does_not_hide_the_others_from_a_list(
@@ -116,9 +82,6 @@ def test_a_due_id_without_a_record_is_cleared_away(services: Services, redis: Re
     redis.zadd(PENDING_RESCUES, {"nobody": 1.0})
     sweep(services)
     assert redis.zcard(DUE) == redis.zcard(PENDING_RESCUES) == 0
-
-
-# Deletion.
 
 
 # Without Redis.

@@ -1,7 +1,6 @@
 """Life of a task: accept a submission, report progress, finish, call back."""
 
 import json
-import random
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,8 +24,6 @@ from tests.sandbox.submission import Submission, read_submission
 from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
 from tests.sandbox.task_store import TaskStore
-
-EVENT_GAP_SECONDS = 0.02
 
 
 class Engine:
@@ -64,12 +61,13 @@ class Engine:
         if submission.switches == Switches():
             submission = replace(submission, switches=self.default_switches)
         switches = submission.switches
-        fault = self._fault(submission)
+        is_early = self._is_early(submission)
+        fault: SubmitFault | None = "cut" if switches.submit_cut else switches.submit_status
+        fault = (fault if is_early else None) or self.settings.submit_fault
         if isinstance(fault, int):
             raise Refused(refusal(fault, switches.retry_after, switches.submit_detail))
-        task = replace(
-            self._task(submission, cut=fault == "cut"), false_error=self._false_error(submission)
-        )
+        false_error = switches.submit_false_error if is_early else None
+        task = replace(self._task(submission, cut=fault == "cut"), false_error=false_error)
         self.store.open(task)
         opened = task.copy()
         self._announce_progress(opened)
@@ -82,16 +80,6 @@ class Engine:
         self.published = body
         with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
             self.document = Document(json.loads(body))
-
-    def _fault(self, submission: Submission) -> SubmitFault | None:
-        switches = submission.switches
-        fault: SubmitFault | None = "cut" if switches.submit_cut else switches.submit_status
-        fault = fault if fault and self._is_early(submission) else None
-        return fault or self.settings.submit_fault
-
-    def _false_error(self, submission: Submission) -> int | None:
-        false_error = submission.switches.submit_false_error
-        return false_error if false_error and self._is_early(submission) else None
 
     def _is_early(self, submission: Submission) -> bool:
         """Whether it is among the first `submit_times` equal submissions, which fail."""
@@ -118,31 +106,18 @@ class Engine:
         )
 
     def _announce_progress(self, task: Task) -> None:
-        if task.switches.event_order == "natural":
-            for n, event in enumerate(self._progress(task)):
-                share = (n + 1) / (task.switches.progress_events + 1)
-                self._call_back(task, event, task.seconds * share)
+        count = task.switches.progress_events
+        for n in range(count):
+            event = progress_payload(task, n, count)
+            self._call_back(task, event, task.seconds * (n + 1) / (count + 1))
 
     def _finish(self, task_id: str) -> None:
         task = self.store.finish(task_id)
-        events = self._finals(task)
-        if task.switches.event_order != "natural":
-            events += self._progress(task)[::-1]
-        if task.switches.event_order == "shuffled":
-            random.Random(task_id).shuffle(events)
-        for n, event in enumerate(events):
-            gap = 0 if task.switches.event_order == "natural" else n * EVENT_GAP_SECONDS
-            self._call_back(task, event, task.switches.callback_delay + gap)
-
-    def _progress(self, task: Task) -> list[dict[str, Any]]:
-        count = task.switches.progress_events
-        return [progress_payload(task, n, count) for n in range(count)]
-
-    def _finals(self, task: Task) -> list[dict[str, Any]]:
         # Signed even without a callback: the lifetime of a URL begins at the upload.
-        payload = final_payload(task, self.urls(task))
-        silent = task.switches.outcome == "not_found" or task.switches.callback == "never"
-        return [payload] * (0 if silent else _times(task.switches))
+        event, switches = final_payload(task, self.urls(task)), task.switches
+        times = switches.callback if isinstance(switches.callback, int) else 1
+        for _ in range(0 if switches.outcome == "not_found" else times):
+            self._call_back(task, event, switches.callback_delay)
 
     def urls(self, task: Task) -> list[str]:
         """Return the delivery URLs of a finished task; sign expired ones again."""
@@ -187,7 +162,3 @@ class Engine:
             progress_payload(task, 0, 1) if task.active else final_payload(task, self.urls(task))
         )
         return self._callbacks.send(self._callback_request(task, event))
-
-
-def _times(switches: Switches) -> int:
-    return switches.callback if isinstance(switches.callback, int) else 1

@@ -29,11 +29,10 @@ def final_payload(task: Task, urls: list[str]) -> dict[str, Any]:
 def progress_payload(task: Task, n: int, count: int) -> dict[str, Any]:
     """The n-th of `count` callbacks that say the task goes on."""
     progress = round((n + 1) / (count + 1), 2)
-    word = task.switches.pending_word
     if task.switches.payload == "legacy":
-        word = word or LEGACY_PENDING_WORDS[n % 2]
+        word = LEGACY_PENDING_WORDS[n % 2]
         return {"task_id": task.id, "status": word, "result": None, "progress": progress}
-    body = {"id": task.id, "status": word or ("Generating" if n else "Pending"), "result": None}
+    body = {"id": task.id, "status": "Generating" if n else "Pending", "result": None}
     if task.switches.payload == "skills":
         return body | {"timestamp": stamp(time.time())}
     return body | {"progress": progress, "details": None, "preview": None}
@@ -43,7 +42,7 @@ def _legacy(task: Task, body: dict[str, Any]) -> dict[str, Any]:
     switches, result = task.switches, body["result"]
     end = task.finished_at or task.created_at
     times = {"start_time": task.created_at, "end_time": end, "duration": end - task.created_at}
-    word = switches.status_word or LEGACY_WORDS[switches.outcome]
+    word = LEGACY_WORDS[switches.outcome]
     old = {"task_id": task.id, "status": word, "result": None, "progress": body["progress"]}
     if result is not None:
         old["result"] = {**result, **times}
@@ -56,23 +55,15 @@ def _legacy(task: Task, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _skills(task: Task, body: dict[str, Any]) -> dict[str, Any]:
-    switches = task.switches
-    payload: dict[str, Any] = {"id": task.id, "status": switches.status_word or "Ready"}
+    payload: dict[str, Any] = {"id": task.id, "status": "Ready"}
     if body["result"] is not None:
         skipped = ("start_time", "end_time", "duration")
         payload["result"] = {k: v for k, v in body["result"].items() if k not in skipped}
         payload["result"]["seed"] = seed(task)
+    elif task.switches.outcome in MODERATED:
+        message = f"Content was moderated: {', '.join(task.switches.reasons)}"
+        payload |= {"status": "Error", "error": "content_policy_violation", "message": message}
     else:
-        payload["status"] = switches.status_word or "Error"
-        payload |= {"error": _skills_error(task), "message": _skills_message(task)}
+        message = task.switches.error_text
+        payload |= {"status": "Error", "error": "generation_failed", "message": message}
     return payload | {"timestamp": stamp(time.time())}
-
-
-def _skills_error(task: Task) -> str:
-    return "content_policy_violation" if task.switches.outcome in MODERATED else "generation_failed"
-
-
-def _skills_message(task: Task) -> str:
-    if task.switches.outcome in MODERATED:
-        return f"Content was moderated: {', '.join(task.switches.reasons)}"
-    return task.switches.error_text

@@ -69,7 +69,7 @@ def _fault(name: str, task: Task) -> Answer:
         "404": (404, not_found(task.id)),
         "status_not_found": (200, not_found(task.id)),
         "not_found": (200, not_found(task.id)),
-        "pending": (200, pending(task.id, task.switches.pending_word or "Pending")),
+        "pending": (200, pending(task.id)),
     }
     if name in answers:
         return Answer.json(*answers[name])

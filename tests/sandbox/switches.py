@@ -45,8 +45,6 @@ class Switches:
     reasons: list[str] = field(default_factory=lambda: ["Violence"])
     details_as: Literal["dict", "string", "null"] | None = "dict"
     error_text: str = "Generation failed"
-    status_word: str | None = None  # sent instead of the final status
-    pending_word: str | None = None  # sent instead of Pending and Generating
     samples: int = 1
     sample: Literal["present", "missing"] = "present"
     sample_url: str | None = None  # literal, for hostile URLs
@@ -64,7 +62,6 @@ class Switches:
     callback: Literal["once", "never"] | int = "once"
     callback_delay: float = 0.0
     progress_events: int = 0
-    event_order: Literal["natural", "shuffled", "reversed"] = "natural"
     cost_in_callback: bool = False
     priced: bool = True  # False: no answer says what it costs
 

@@ -37,7 +37,7 @@ def status_body(task: Task, urls: list[str]) -> dict[str, Any]:
     """Return the status of a task; `urls` are its delivery URLs in order, if it succeeded."""
     if task.finished_at is None:
         return pending(task.id, *_stage(task))
-    body = pending(task.id, task.switches.status_word or FINAL_WORDS[task.switches.outcome])
+    body = pending(task.id, FINAL_WORDS[task.switches.outcome])
     body["details"] = _details(task)
     if task.switches.outcome == "ready":
         body |= {"result": _result(task, urls), "progress": 1.0}
@@ -51,7 +51,7 @@ def _stage(task: Task) -> tuple[str, float | None]:
     if task.model.startswith("flux-3") and 0.2 <= done < 0.4:
         word = "Reasoning"
     progress = round(done, 1) if word == "Generating" else None
-    return task.switches.pending_word or word, progress
+    return word, progress
 
 
 def _details(task: Task) -> dict[str, Any] | str | None:

@@ -78,11 +78,6 @@ def test_the_sandbox_is_followed_on_its_own_origin_only() -> None:
             SANDBOX.validate_delivery_url(f"{hidden}/a")
 
 
-def test_without_a_sandbox_there_is_no_plain_http() -> None:
-    with pytest.raises(UrlRefused):
-        BFL.validate_delivery_url("http://127.0.0.1:9009/a")
-
-
 # What the operator may name.
 
 

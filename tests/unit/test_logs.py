@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from jobs.config import settings
-from jobs.domain.errors import InvalidSettings
 from jobs.observability import logs
 from jobs.observability.logs import JsonFormatter, TextFormatter
 from jobs.observability.redaction import HIDDEN, Redaction
@@ -116,8 +115,3 @@ def test_the_format_is_chosen_or_found_out(wanted: str, kind: type) -> None:
     assert not sys.stderr.isatty()
     chosen = settings.load({**SECRETS, "LOG_FORMAT": wanted})
     assert isinstance(logs.formatter(chosen, "web"), kind)
-
-
-def test_a_format_that_does_not_exist_stops_the_start() -> None:
-    with pytest.raises(InvalidSettings, match="LOG_FORMAT"):
-        settings.load({**SECRETS, "LOG_FORMAT": "xml"})

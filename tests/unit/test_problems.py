@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 import jobs
 import receiver
 from jobs.domain import errors
-from jobs.domain.errors import FluxkeepError, QueueFull
+from jobs.domain.errors import FluxkeepError
 from receiver import problem_details
 from receiver.problem_types import PROBLEM_TYPES
 
@@ -168,8 +168,3 @@ def test_refusals_of_the_framework_are_problems_too(
     answer = an_app_whose_views_fail.open(path, method=method)
     assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
     assert ("Allow" in answer.headers) is (status == 405)
-
-
-def test_a_full_queue_is_a_reason_to_retry_later() -> None:
-    assert problem_details.STATUS[QueueFull] == 503
-    assert "queue is full" in str(QueueFull())

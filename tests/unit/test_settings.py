@@ -62,6 +62,12 @@ WRONG = {
     "RETAIN_MEDIA_DAYS": ["canary", "-1"],
     "RETAIN_JOBS_DAYS": ["0", "nan", "30d"],
     "LOG_LEVEL": ["canary"],
+    "LOG_FORMAT": ["canary"],
+    "SENTRY_DSN": [
+        *("canary.example", "https://canary.example/1", "https://canary@h/x"),
+        *("https://canary@h/x1", "https://canary@h:port/1", "https://canary@h:65536/1"),
+        "https://canary@h/1?a=b",
+    ],
     "DURABILITY": ["canary"],
     "LISTEN_HOST": ["localhost", "127.1", "0.0.0.0:8000", "[::1]"],
     "FORWARDED_ALLOW_IPS": ["canary", "10.0.0.1/8", "10.0.0", "*,canary", "1.2.3.4:80"],
@@ -260,16 +266,3 @@ def test_settings_do_not_show_their_secrets() -> None:
     )
     assert CANARY not in repr(settings) + str(settings) + str(settings.model_dump())
     assert CANARY not in settings.model_dump_json()
-
-
-@pytest.mark.parametrize(
-    "dsn",
-    [
-        *("sentry.example", "https://sentry.example/1", "https://k@h/x"),
-        *("https://k@h/x1", "https://k@h:port/1", "https://k@h:65536/1", "https://k@h/1?a=b"),
-    ],
-)
-def test_a_dsn_that_is_none_stops_the_start_with_its_name(dsn: str) -> None:
-    with pytest.raises(InvalidSettings, match="SENTRY_DSN") as refused:
-        load({**REQUIRED, "SENTRY_DSN": dsn})
-    assert dsn not in str(refused.value)

@@ -29,9 +29,6 @@ def test_a_submission_with_a_webhook_may_lack_its_polling_url(sandbox: Sandbox, 
 @pytest.mark.parametrize(
     ("body", "loc"),
     [
-        ({"width": "wide"}, ["body", "width"]),
-        ({"height": 8}, ["body", "height"]),
-        ({"prompt": 5}, ["body", "prompt"]),
         ({"webhook_url": ""}, ["body", "webhook_url"]),
         ({"sandbox": {"no_such_switch": 1}}, ["body", "sandbox", "no_such_switch"]),
         ({"sandbox": {"callback": "often"}}, ["body", "sandbox", "callback"]),

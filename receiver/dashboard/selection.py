@@ -17,6 +17,7 @@ from flask.typing import ResponseReturnValue
 from jobs.config.api_keys import Scope
 from jobs.domain import errors
 from jobs.domain.job import Job
+from jobs.domain.status import REPLAYABLE
 from jobs.store.batch_actions import Action
 from receiver import job_actions
 from receiver.api.downloads import matching, zip_response
@@ -36,6 +37,7 @@ DONE = {
     "rescue": "rescued again",
     "delete": "deleted",
 }
+NONE = {"rescue": "None of these jobs can be rescued: they have not failed, expired or been lost."}
 MATCHING_MAX = 1000  # starred or downloaded at once
 ACT_SECONDS = 20.0  # routers close a connection that is silent for longer
 
@@ -70,7 +72,8 @@ def act() -> ResponseReturnValue:
     elif action == "download":
         return _download(list(_known(ids)))
     elif action in ("rescue", "delete") and "confirmed" not in fields:
-        return _question(action, len(ids), ids)
+        known = [job for job in _known(ids) if action == "delete" or job.status in REPLAYABLE]
+        return _question(action, len(known), [job.id for job in known])
     else:
         _act_on_each(action, ids)
     return redirect(_back(), 303)
@@ -86,6 +89,8 @@ def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
             batch = job_actions.begin_batch(services(), Action(action), search, count)
         except errors.CountRequired as question:
             return _question(action, question.count, until=question.until)
+        except errors.InvalidField:  # the filter has a status whose jobs cannot be rescued
+            return _question(action, 0)
         found = job_actions.count_text(batch.total)
         flash(f"{found} will be {DONE[action]}: Health says how far it is.")
         return redirect(_back(), 303)
@@ -142,8 +147,13 @@ def _act_on(action: str, job: Job) -> None:
         job_actions.change_metadata(services(), job, starred=True if action == "star" else None)
 
 
-def _question(action: str, count: int, ids: Iterable[str] = (), until: float | None = None) -> str:
-    """The page that says the number. With `until` it is about all that match the address."""
+def _question(
+    action: str, count: int, ids: Iterable[str] = (), until: float | None = None
+) -> ResponseReturnValue:
+    """The page that says the number, if there are any. `until`: of all that match the address."""
+    if not count:
+        flash(NONE.get(action, "None of these jobs is left."))
+        return redirect(_back(), 303)
     filters: dict[str, Any] = request.args.to_dict(flat=False)
     fixed = filters if until is None else filters | {"until": f"{until:.3f}", "cursor": None}
     return render_template(

@@ -147,6 +147,12 @@ def test_a_selection_works_without_a_script_for_those_who_may(stack: Stack) -> N
     assert "None of these jobs has a file." in _said(visitor, action="download", **nothing)
     question = visitor.post("/selection", action="delete", **send)
     assert "Delete 1 job?" in question.text and stack.client.find(stored)
+    for every in ("/selection?status=stored", "/selection?q=nosuchword"):
+        assert "None of these jobs can be rescued" in _said(
+            visitor, every, action="rescue", all="yes", **send
+        )
+    assert "None of these jobs can be rescued" in _said(visitor, action="rescue", **send)
+    assert "None of these jobs is left." in _said(visitor, action="delete", **send | {"job": "no"})
     assert "only a job that failed" in _said(visitor, action="rescue", confirmed="yes", **send)
     said = _said(visitor, action="rescue", confirmed="yes", **send | {"job": failed})
     assert "1 job is rescued again." in said
@@ -164,8 +170,8 @@ def test_a_selection_works_without_a_script_for_those_who_may(stack: Stack) -> N
     assert outside.headers["Location"] == "/"
 
 
-def _said(visitor: Visitor, **fields: str) -> str:
+def _said(visitor: Visitor, path: str = "/selection", **fields: str) -> str:
     """The text of the page that comes after."""
-    answer = visitor.post("/selection", **fields)
+    answer = visitor.post(path, **fields)
     assert answer.status_code == 303, readable(answer.text)
     return visitor.text(answer.headers["Location"])

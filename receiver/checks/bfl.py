@@ -5,6 +5,8 @@ from itertools import dropwhile
 
 from jobs.bfl import submissions as bfl_submissions
 from jobs.config.settings import Settings
+from jobs.domain.status import Status
+from jobs.store.search_conditions import Search
 from jobs.store.submission_queue import ALL_MODELS
 from receiver.bfl_account import ASKING
 from receiver.checks.context import Context
@@ -17,6 +19,8 @@ MODELS = "models"
 LOW_CREDITS = 25.0  # a handful of images
 LOW_DAYS = 3.0
 PACE_DAYS = 7
+SENT = (Status.SUBMITTED, Status.READY)
+SENT_READ_MAX = 200
 
 _BUY = "Buy more on BFL's dashboard: without credits submissions wait."
 _PAUSED = "Fluxkeep tries one job when the pause is over, and resumes by itself."
@@ -24,6 +28,7 @@ _ACCOUNT_PAUSED = (
     f"Check your account at {bfl_submissions.DASHBOARD}. "
     "Fluxkeep tries one job a minute and resumes by itself."
 )
+_KEY_IS_GONE = "Set its BFL_API_KEY_… until they have ended: BFL_API_KEY is used in its place."
 
 
 def check_account(context: Context) -> Iterator[Result]:
@@ -83,9 +88,19 @@ def _until_empty(left: float, pace: float) -> str:
 
 
 def check_submissions(context: Context) -> Iterator[Result]:
-    """Fail when the account is paused while jobs wait; a paused model is no failure."""
+    """Fail when the account is paused while jobs wait; a paused model is no failure.
+
+    Warn of BFL keys that are gone: BFL_API_KEY pays for their jobs, and cannot poll them.
+    """
     queue = context.services.submission_queue
-    circuits = queue.open_circuits() if queue.slot_usage().waiting else ()
+    usage = queue.slot_usage()
+    sent = context.services.listing.page(Search(statuses=SENT), SENT_READ_MAX, None).jobs
+    names = {one.model.partition("@")[2] for one in usage.models if one.waiting}
+    names |= {job.submission.bfl_key or "" for job in sent}
+    if gone := ", ".join(sorted(names - {"", *context.services.bfl_clients})):
+        why = f"jobs under way have a BFL key that is not configured any more: that of {gone}"
+        yield warning(SUBMISSIONS, why, _KEY_IS_GONE)
+    circuits = queue.open_circuits() if usage.waiting else ()
     for circuit in circuits:
         is_about_account = bfl_submissions.is_about_account(circuit.reason)
         if circuit.scope.startswith(ALL_MODELS) or is_about_account:

@@ -10,9 +10,9 @@ from jobs.domain import submission
 from jobs.domain.budgets import Budget, Period
 from jobs.domain.job import Job
 from jobs.store.costs import budget_key
-from jobs.store.redis.keys import COSTS_PREFIX, PRICES_PREFIX, RECORD_PREFIX
+from jobs.store.redis.keys import COSTS_PREFIX, PRICES_PREFIX
 from tests.harness.agents import tool
-from tests.harness.local_worker import KEY, LocalWorker
+from tests.harness.local_worker import LocalWorker
 from tests.harness.notifications import NEW
 from tests.harness.visitor import csrf_token
 from tests.harness.webhook_receiver import Hook
@@ -256,43 +256,3 @@ def test_a_budget_is_warned_of_once_at_80_percent_and_once_when_a_job_is_refused
         priced.services.budgets.by_key = {"app": (Budget(limit, Period.HOUR),)}
         budget_warnings.check(priced.services)
     assert [one.payload["data"]["limit"] for one in hook.calls[3:]] == [10.0]
-
-
-@pytest.mark.parametrize(
-    "worker_settings",
-    [
-        {
-            "API_KEYS": f"a:admin-key-of-tests:admin,d:key-12:read,b-c:{APP['x-key']}:submit",
-            "BFL_API_KEY_B_C": "bfl-key-canary-of-bc",
-            "BFL_API_KEY_D": "bfl-key-canary-of-bc",
-            "MAX_ACTIVE": "1",
-        }
-    ],
-)
-def test_a_key_with_a_bfl_key_of_its_own_has_its_own_slots_and_pauses(
-    worker: LocalWorker, api: Any
-) -> None:
-    worker.sandbox.set_default_switches(callback="never", seconds=60)
-    others = [api.post("/api/jobs", json=BODY).json["id"] for _ in range(2)]
-    ours = [submit(api).json["id"] for _ in range(2)]
-    while worker.next():
-        worker.work()
-    states = [worker.job(name).status for name in (*others, *ours)]
-    assert states == ["submitted", "queued"] * 2
-    posts = [one for one in worker.sandbox.requests if one.method == "POST"]
-    assert [one.headers["x-key"] for one in posts] == [KEY, "bfl-key-canary-of-bc"]
-    record = worker.redis.get(f"{RECORD_PREFIX}{ours[0]}")
-    assert b"canary" not in record and b'"bfl_key":"b-c"' in record
-    worker.store.change(ours[0], Job.enqueue)
-    worker.work()
-    api.get("/v1/credits", headers=APP)
-    polls = [one for one in worker.sandbox.requests if one.method == "GET"]
-    assert {one.headers.get("x-key") for one in polls} == {"bfl-key-canary-of-bc"}
-    usage = worker.queue.slot_usage()
-    assert (usage.used, usage.most, usage.waiting) == (2, 2, 2)
-    worker.sandbox.settings.submit_fault = 403
-    for name in (others[0], ours[0]):
-        api.delete(f"/api/jobs/{name}")
-    worker.work()
-    assert [*worker.circuits()] == ["*"]
-    assert worker.next() == ours[1]

@@ -1,13 +1,21 @@
 """Batches and downloads of all jobs of a filter: with an `own` key of its jobs alone."""
 
+import re
+import time
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
 
+from jobs.domain.bfl_report import Failure
+from jobs.domain.status import Status
+from jobs.store.search_conditions import Search
 from receiver.api import downloads
+from receiver.dashboard import selection
 from tests.harness import RedisServer
-from tests.harness.two_teams import ADMIN, OURS, THEIRS, TwoTeams, team, two_teams
+from tests.harness.two_teams import ADMIN, OURS, THEIRS, TwoTeams, of_key, team, two_teams
+from tests.harness.visitor import csrf_token
 from worker.periodic import batch_actions
 
 
@@ -40,6 +48,37 @@ def test_a_batch_is_of_own_jobs_and_seen_by_its_key_and_an_admin_alone(teams: Tw
         batch_actions.step(teams.services)
     kept = teams.services.catalog.load_many([job.id for some in jobs.values() for job in some])
     assert kept.keys() == {job.id for name in (THEIRS, None) for job in jobs[name]}
+
+
+def test_a_thousand_are_starred_in_bounded_requests_and_one_more_is_refused_at_the_question(
+    teams: TwoTeams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most, client = selection.MATCHING_MAX, teams.client(ADMIN)
+    lost = Failure("lost", "none")
+    jobs = [of_key(ADMIN, n, Status.LOST, error=lost) for n in range(most + 1)]
+    teams.put_in([], jobs[:most])
+    star = {"action": "star", "all": "yes", "csrf_token": csrf_token(client.get("/health").text)}
+
+    def starred() -> int:
+        search = Search(metadata=(("starred", "true"),))
+        return sum(map(len, teams.services.catalog.walk(search, 200)))
+
+    question = client.post("/selection?model=flux-2-pro", data=star).text
+    assert "Star 1,000 jobs?" in question and starred() == 0
+    target = unescape(re.findall(r'action="(/selection[^"]*)"', question)[0])
+    for seconds, said in ((0.5, "it takes too long: select them again"), (60.0, "are starred")):
+        monkeypatch.setattr(selection, "ACT_SECONDS", seconds)
+        began = time.monotonic()
+        client.post(target, data=star | {"confirmed": "yes"})
+        assert time.monotonic() - began < seconds + 10.0
+        assert said in client.get("/").text
+        assert 0 < starred() <= most
+    assert starred() == most
+    teams.put_in([], jobs[most:])
+    for confirmed in ({}, {"confirmed": "yes"}):
+        client.post("/selection?model=flux-2-pro", data=star | confirmed)
+        assert "More than 1,000 jobs match" in client.get("/").text
+    assert starred() == most
 
 
 def test_a_download_names_no_file_of_others(teams: TwoTeams) -> None:

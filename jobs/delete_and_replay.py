@@ -1,6 +1,6 @@
 """Delete or replay one job: for a request, the command line, or a batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import call
 from typing import Any
 
@@ -39,22 +39,35 @@ def replay(
     return change.after if change.written else None
 
 
-def delete(services: Services, job: Job, also: Sequence[Command] = (), run: Runner = call) -> None:
+def delete(
+    services: Services,
+    job: Job,
+    also: Sequence[Command] = (),
+    run: Runner = call,
+    superseded: Iterable[str] | None = None,
+) -> None:
     """Delete a job's objects, then its record; after an interruption it can be repeated.
 
-    `also` are commands for the script that deletes the record. Raises UnknownJob when somebody
-    else deleted it meanwhile.
+    `also` are commands for the script that deletes the record. `superseded` are the objects of
+    its earlier claims, if it has ended and they are known. Raises UnknownJob when somebody else
+    deleted it meanwhile.
     """
+    for key in superseded or ():
+        run(services.storage.delete, key)
     while not _delete_unchanged(services, job, also, run):  # it may have been stored meanwhile
         known = services.catalog.recall(job.id)
         if known is None:
             raise UnknownJob
-        job = known
-    # A rescue under way cannot commit any more. Without a claim, and by the only claim of a stored
-    # job, nothing else was published; for the others a directory reads all names of a day.
-    if job.claim.rescue_attempts > (job.status is Status.STORED):
+        job, superseded = known, None
+    # A rescue under way cannot commit any more. A directory reads all names of a day.
+    if superseded is None and may_have_superseded(job):
         token = job.claim.fencing_token
         run(services.storage.delete_superseded, job.id, job.created_at, token, named=())
+
+
+def may_have_superseded(job: Job) -> bool:
+    """Without a claim, and by the only claim of a stored job, nothing else was published."""
+    return job.claim.rescue_attempts > (job.status is Status.STORED)
 
 
 def _delete_unchanged(services: Services, job: Job, also: Sequence[Command], run: Runner) -> bool:

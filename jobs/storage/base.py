@@ -65,6 +65,13 @@ class MediaStorage(ABC):
     def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
         """List the objects and companions of one job."""
 
+    def list_objects_of(
+        self, job_ids: Collection[str], created_at: float
+    ) -> Iterator[ListedObject]:
+        """List the objects and companions of jobs of one day: a directory is read once for all."""
+        for job_id in job_ids:
+            yield from self.list_job_objects(job_id, created_at)
+
     @abstractmethod
     def delete(self, key: str) -> None:
         """Delete one object; a missing one is not an error."""

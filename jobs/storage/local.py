@@ -7,13 +7,13 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jobs.storage.base import ListedObject, MediaStorage
 from jobs.storage.error_translation import translate_errors
-from jobs.storage.layout import day_of, job_id_of, job_key_prefix, kind_of, sidecar_key
+from jobs.storage.layout import day_of, job_id_of, kind_of, sidecar_key
 from jobs.storage.staging import StagingDirectory, sync
 
 CHUNK_BYTES = 256 * 1024
@@ -100,14 +100,19 @@ class LocalStorage(MediaStorage):
         yield from _files(self.root, "", _DAY)
 
     def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
-        day, _, name = job_key_prefix(job_id, created_at).rpartition("/")
+        return self.list_objects_of((job_id,), created_at)
+
+    def list_objects_of(
+        self, job_ids: Collection[str], created_at: float
+    ) -> Iterator[ListedObject]:
+        day = day_of(created_at)
         with translate_errors():
-            if not self._path(f"{day}/{name}").parent.is_dir():
+            if not self._path(f"{day}/any").parent.is_dir():
                 self._require_mounted()
                 return
-        for found in _files(self.root / day, "", (), name):  # not to be read is an error here
+        for found in _files(self.root / day, "", (), job_ids):  # not to be read is an error here
             key = f"{day}/{found.key}"
-            if kind_of(key) and job_id_of(key) == job_id:
+            if kind_of(key):
                 yield ListedObject(key, found.bytes)
 
     def local_path(self, key: str) -> Path | None:
@@ -161,14 +166,17 @@ def _rename_into_place(staged: Path, path: Path) -> None:
 
 
 def _files(
-    directory: Path, prefix: str, below: Sequence[re.Pattern[str]], start: str = ""
+    directory: Path,
+    prefix: str,
+    below: Sequence[re.Pattern[str]],
+    job_ids: Collection[str] | None = None,
 ) -> Iterator[ListedObject]:
     """Walk directories of days; symbolic links lead to foreign files and are skipped.
 
-    Only names with this start are looked at: a directory may have a million others.
+    Only files of these jobs are looked at: a directory may have a million others.
     """
     for entry in _entries(directory, prefix):
-        if not entry.name.startswith(start):
+        if job_ids is not None and job_id_of(entry.name) not in job_ids:
             continue
         if entry.is_dir(follow_symlinks=False):
             if below and below[0].fullmatch(entry.name):

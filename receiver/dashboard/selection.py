@@ -19,6 +19,7 @@ from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE
 from jobs.store.batch_actions import Action
+from jobs.store.search_conditions import Search
 from receiver import job_actions
 from receiver.api.downloads import matching, zip_response
 from receiver.context import services
@@ -83,17 +84,7 @@ def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
     """In two steps: the number, and the time until which jobs count, come back with the second."""
     search = GalleryQuery.read().search()
     if action in list(Action):
-        given = fields.get("count", "")
-        count = int(given) if re.fullmatch("[0-9]{1,9}", given, re.ASCII) else None
-        try:
-            batch = job_actions.begin_batch(services(), Action(action), search, count)
-        except errors.CountRequired as question:
-            return _question(action, question.count, until=question.until)
-        except errors.InvalidField:  # the filter has a status whose jobs cannot be rescued
-            return _question(action, 0)
-        found = job_actions.count_text(batch.total)
-        flash(f"{found} will be {DONE[action]}: Health says how far it is.")
-        return redirect(_back(), 303)
+        return _begin_batch(Action(action), search, fields.get("count", ""))
     jobs = list(islice(chain.from_iterable(matching(services(), search)), MATCHING_MAX + 1))
     if len(jobs) > MATCHING_MAX:
         flash(f"More than {MATCHING_MAX:,} jobs match: narrow the filter by Since and Until.")
@@ -105,6 +96,19 @@ def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
     if action == "download":
         return _download(jobs)
     _act_on_each(action, [job.id for job in jobs])
+    return redirect(_back(), 303)
+
+
+def _begin_batch(action: Action, search: Search, given: str) -> ResponseReturnValue:
+    count = int(given) if re.fullmatch("[0-9]{1,9}", given, re.ASCII) else None
+    try:
+        batch = job_actions.begin_batch(services(), action, search, count)
+    except errors.CountRequired as question:
+        return _question(action, question.count, until=question.until)
+    except errors.InvalidField:  # the filter has a status whose jobs cannot be rescued
+        return _question(action, 0)
+    found = job_actions.count_text(batch.total)
+    flash(f"{found} will be {DONE[action]}: Health says how far it is.")
     return redirect(_back(), 303)
 
 

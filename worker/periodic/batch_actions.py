@@ -8,10 +8,13 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
+from itertools import groupby
 
 from jobs import batch_actions, delete_and_replay
 from jobs.domain import errors
+from jobs.domain.job import Job
 from jobs.services import Services
+from jobs.storage import layout
 from jobs.store.batch_actions import Action, Batch, FailedJob, count_done
 
 POLL_SECONDS = 1.0
@@ -41,7 +44,7 @@ def _advance(services: Services, batch: Batch) -> bool:
         return False
     try:
         page = services.catalog.page(batch.search, PAGE, batch.position)
-        failed = _act(services, batch, [job.id for job in page.jobs])
+        failed = _act(services, batch, page.jobs)
     except (errors.ArchiveUnavailable, errors.StorageError) as error:
         log.warning("batch %s waits: %s", batch.id, error)
         services.batches.wait(batch, str(error))
@@ -50,14 +53,15 @@ def _advance(services: Services, batch: Batch) -> bool:
     return True
 
 
-def _act(services: Services, batch: Batch, job_ids: Iterable[str]) -> list[FailedJob]:
+def _act(services: Services, batch: Batch, jobs: Iterable[Job]) -> list[FailedJob]:
     """Raises ArchiveUnavailable, StoreUnavailable, and StorageError while the storage is away."""
-    failed = []
-    for job_id in job_ids:
+    failed, superseded = [], _superseded(services, jobs) if batch.action is Action.DELETE else {}
+    for job in jobs:
+        job_id = job.id
         if not services.batches.is_under_way(batch.id):
             break
         try:
-            _act_on(services, batch, job_id)
+            _act_on(services, batch, job, superseded.get(job_id))
         except errors.StoreUnavailable:
             raise
         except errors.StorageError as error:
@@ -72,14 +76,37 @@ def _act(services: Services, batch: Batch, job_ids: Iterable[str]) -> list[Faile
     return failed
 
 
-def _act_on(services: Services, batch: Batch, job_id: str) -> None:
+def _superseded(services: Services, jobs: Iterable[Job]) -> dict[str, list[str]]:
+    """The objects of earlier claims of jobs that have ended: of each day one listing."""
+    found = {
+        job.id: list[str]()
+        for job in jobs
+        if job.status.terminal and delete_and_replay.may_have_superseded(job)
+    }
+    for _, of_day in groupby((job for job in jobs if job.id in found), _day):
+        at = [(job.id, job.created_at) for job in of_day]
+        for one in services.storage.list_objects_of(dict(at), at[0][1]):
+            if layout.kind_of(one.key) is not layout.ObjectKind.INPUT:
+                found[layout.job_id_of(one.key)].append(one.key)
+    return found
+
+
+def _day(job: Job) -> str:
+    return layout.day_of(job.created_at)
+
+
+def _act_on(
+    services: Services, batch: Batch, listed: Job, superseded: Iterable[str] | None
+) -> None:
     """Delete or replay a job, unless somebody else has done so meanwhile."""
-    job = services.catalog.recall(job_id)
-    if job is None or job.id != job_id or not batch_actions.includes(batch, job):
+    job = services.catalog.recall(listed.id)
+    if job is None or job.id != listed.id or not batch_actions.includes(batch, job):
         return
     if batch.action is Action.RESCUE:
         when = partial(batch_actions.includes, batch)
         delete_and_replay.replay(services, job, count_done(batch.id), when)
         return
+    if not job.status.terminal or job.claim.fencing_token != listed.claim.fencing_token:
+        superseded = None  # it was claimed since: there may be more
     with suppress(errors.UnknownJob):
-        delete_and_replay.delete(services, job, count_done(batch.id))
+        delete_and_replay.delete(services, job, count_done(batch.id), superseded=superseded)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -18,6 +18,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 from jobs.services import Services
+from jobs.storage.layout import object_key, sidecar_key
 from jobs.store.batch_actions import Action, Batch, FailedJob
 from jobs.store.change_stream import EventPosition
 from jobs.store.search_conditions import Search
@@ -202,21 +203,38 @@ def test_a_batch_waits_for_database_and_storage_and_says_so(
     assert work(services, batch).done == len(jobs)
 
 
-def test_deleting_jobs_that_no_earlier_claim_stored_reads_no_directory(
+def test_a_directory_is_read_once_for_all_jobs_with_earlier_claims_and_anew_for_later_ones(
     archived: Archived, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    services = archived.services
-    claims = ((lost(0), 0), (stored(1), 0), (stored(2), 1), (stored(3), 2))
-    jobs = put(archived, [job.with_claim(rescue_attempts=number) for job, number in claims])
-    listed: list[str] = []
+    services, claims = archived.services, (0, 0, 1, 2, 1, 1)
+    made = [lost(0), *map(stored, range(1, 4)), *map(lost, range(4, 6))]
+    pairs = zip(made, claims, strict=True)
+    jobs = put(archived, [job.with_claim(rescue_attempts=number) for job, number in pairs])
+    storage, read, listed = services.storage, services.storage.list_objects_of, list[list[str]]()
 
-    def list_objects(job_id: str, _created_at: float) -> list[str]:
-        listed.append(job_id)
-        return []
+    def publish(job: Job, token: int) -> None:
+        key = object_key(job.id, job.created_at, 0, token, "image/png")
+        storage.write(key, b"x")
+        storage.write(sidecar_key(key), b"{}")
 
-    monkeypatch.setattr(services.storage, "list_job_objects", list_objects)
+    def claim_again(job: Job, now: float) -> Job:
+        return replace(job, claim=job.claimed(now).claim)
+
+    def list_objects(job_ids: Collection[str], created_at: float) -> Any:
+        listed.append(sorted(job_ids))
+        found = [*read(job_ids, created_at)]
+        if len(listed) == 1:  # another worker claims it, publishes and fails
+            later = services.catalog.change(jobs[4].id, claim_again).after
+            assert later
+            publish(later, later.claim.fencing_token)
+        return found
+
+    for job in jobs[3:]:
+        publish(job, job.claim.fencing_token - 1)
+    monkeypatch.setattr(storage, "list_objects_of", list_objects)
     assert work(services, begin(services, Action.DELETE)).done == len(jobs)
-    assert listed == [jobs[3].id]
+    assert listed == [sorted(job.id for job in jobs[3:]), [jobs[4].id]]
+    assert [*storage.list_objects()] == []
 
 
 def test_a_job_that_cannot_be_deleted_is_named_and_stops_no_other(archived: Archived) -> None:

@@ -1,12 +1,16 @@
 """A real Chromium without a screen, which reaches this machine alone and notes what else is asked.
 
-One for a test run, a fresh window with cookies and storage of its own for each test.
+One for a test run, a window without cookies and storage for each test. A context of Playwright's
+serves one test after the other: its first page takes a second of a processor.
 """
 
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Error, Request, expect, sync_playwright
+from playwright.sync_api import ConsoleMessage, Error, Request, WebError, expect, sync_playwright
 
 from tests.harness import browser
 from tests.harness.patience import SLOWEST
@@ -37,13 +41,22 @@ class ChromiumMissing(RuntimeError):
 class Window:
     """One person's browser: `page` is Playwright's, the lists say what went on behind it."""
 
-    def __init__(self, page: Any) -> None:
+    def __init__(self, page: Any, clear: Callable[[str], None]) -> None:
         self.page = page
         self.strangers: list[str] = []
         self.complaints: list[str] = []
-        page.context.on("request", self._asked)
-        page.context.on("console", self._said)
-        page.context.on("weberror", lambda trouble: self.complaints.append(str(trouble.error)))
+        self._clear = clear
+        self._listeners = {"request": self._asked, "console": self._said, "weberror": self._failed}
+        for event, listener in self._listeners.items():
+            page.context.on(event, listener)
+
+    def close(self) -> None:
+        """Close the page, and forget what it has stored."""
+        for event, listener in self._listeners.items():
+            self.page.context.remove_listener(event, listener)
+        url = self.page.url
+        self.page.close()
+        self._clear(url)
 
     def violations(self, within: str = "html") -> list[str]:
         """Accessibility violations that axe finds in the page: rule, remedy and element."""
@@ -65,6 +78,9 @@ class Window:
         if message.type in ("error", "warning"):
             self.complaints.append(f"{message.type}: {message.text}")
 
+    def _failed(self, trouble: WebError) -> None:
+        self.complaints.append(str(trouble.error))
+
 
 class Chromium:
     """Started at once. Raises ChromiumMissing."""
@@ -75,6 +91,7 @@ class Chromium:
             raise ChromiumMissing(browser.ADVICE)
         expect.set_options(timeout=PATIENCE_MILLISECONDS)
         self._playwright = sync_playwright().start()
+        self._idle: defaultdict[str, list[Any]] = defaultdict(list)  # first pages, by options
         try:
             self._browser = self._playwright.chromium.launch(
                 executable_path=program, args=list(ARGUMENTS)
@@ -85,9 +102,26 @@ class Chromium:
 
     def window(self, **options: Any) -> Window:
         """A fresh one; options are those of Playwright's `new_context`."""
+        idle = self._idle[repr(options)]
+        first_page = idle.pop() if idle else self._first_page(options)
+        return Window(first_page.context.new_page(), partial(self._clear, idle, first_page))
+
+    def _first_page(self, options: dict[str, Any]) -> Any:
+        """A page that stays empty: without any, the next one would start all over."""
         context = self._browser.new_context(**options)
         context.set_default_timeout(PATIENCE_MILLISECONDS)
-        return Window(context.new_page())
+        return context.new_page()
+
+    def _clear(self, idle: list[Any], first_page: Any, url: str) -> None:
+        context, place = first_page.context, urlsplit(url)
+        context.set_offline(False)
+        context.clear_cookies()
+        storage = {"origin": f"{place.scheme}://{place.netloc}", "storageTypes": "all"}
+        session = context.new_cdp_session(first_page)
+        session.send("Storage.clearDataForOrigin", storage)
+        session.send("Network.clearBrowserCache")
+        session.detach()
+        idle.append(first_page)
 
     def close(self) -> None:
         self._browser.close()

@@ -74,4 +74,4 @@ def window(chromium: Chromium) -> Iterator[Window]:
     """A fresh window, without cookies and with nothing remembered."""
     opened = chromium.window()
     yield opened
-    opened.page.context.close()
+    opened.close()

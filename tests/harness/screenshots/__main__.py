@@ -122,7 +122,7 @@ def _take(chromium: Chromium, stack: Stack, wanted: Screenshot) -> Iterator[Path
         clip = _box(page.locator(wanted.element)) if wanted.element else None
         png = page.screenshot(clip=clip, full_page=bool(clip))
         yield _save(png, FOLDER / f"{wanted.name}-{theme}.webp")
-        page.context.close()
+        window.close()
 
 
 def _box(element: Any) -> dict[str, float]:

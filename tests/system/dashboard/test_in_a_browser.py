@@ -46,7 +46,7 @@ def visit(chromium: Chromium, stack: Stack) -> Iterator[Visit]:
 
     yield go
     for window in opened:
-        window.page.context.close()
+        window.close()
 
 
 def log_in_by_hand(page: Page, scope: str) -> None:

@@ -7,9 +7,13 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from jobs.services import Services
+from jobs.storage import open_storage
+from jobs.storage.base import MediaStorage
+from jobs.storage.bucket import BucketStorage
 from jobs.store.job_store import JobStore
 from tests.harness.local_worker import LocalWorker
 from tests.harness.parts import api_over, services_over
+from tests.harness.publishing import QUICK
 from tests.sandbox import Sandbox
 
 
@@ -41,3 +45,13 @@ def worker(
 def api(worker: LocalWorker) -> FlaskClient:
     """The API over the same services, for an administrator."""
     return api_over(worker.services)
+
+
+@pytest.fixture(params=["directory", "s3", "memory"])
+def storage(request: pytest.FixtureRequest, temporary: Path) -> MediaStorage:
+    """An empty storage of each kind."""
+    if request.param == "s3":
+        bucket: BucketStorage = request.getfixturevalue("s3")
+        return bucket
+    url = (temporary / "media").as_uri() if request.param == "directory" else "memory://"
+    return open_storage(url, {}, QUICK)

@@ -1,8 +1,7 @@
 """No order of events loses a job on its way into the archive and back, over days."""
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,15 +15,13 @@ from jobs.store.archive_moves import ArchiveMoves
 from tests.simulation import exploration
 from tests.simulation.archive_faults import ArchiveFaults
 from tests.simulation.archive_world import ArchiveWorld
+from tests.simulation.exploration import Protection
 from tests.simulation.faults import Faults
 from tests.simulation.redis_model import Flaws, RedisModel
 from worker.periodic import archiving
 
 DAY = 86400.0
 SEEDS = range(2)
-SEEDS_FOR_FLAWS = range(150)
-SECONDS_TO_FIND = 60.0  # of a processor: a busy machine gives us a share of one
-SHORTEN_SECONDS = 0.1  # of a trace that nobody reads unless they run this alone
 PLAIN = Faults(kills=1)
 # Its snapshot is older than BFL's callbacks, and its URLs are dead when Redis comes back.
 UNSTORED = ArchiveFaults(redis_days=0.02, fault_days=(0.5 / DAY,), days=6)
@@ -71,17 +68,6 @@ SITUATIONS = {
 def test_random_schedules_keep_every_invariant_of_the_archive(name: str) -> None:
     found = exploration.first_violation(exploration.seeded(SITUATIONS[name], SEEDS))
     assert not found, exploration.report(SITUATIONS[name], found)
-
-
-@dataclass(frozen=True)
-class Protection:
-    """One protection, the invariants that may break without it, and how it is taken out."""
-
-    breaks: tuple[str, ...]
-    situation: partial[ArchiveWorld]
-    flaws: Flaws = field(default_factory=Flaws)
-    sql: tuple[str, str] = ("", "")
-    patch: tuple[Any, str, Any] | None = None
 
 
 real_tombstones = commit.tombstones
@@ -196,15 +182,4 @@ PROTECTIONS = {
 def test_the_simulation_notices_that_a_protection_of_the_archive_is_missing(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    protection = PROTECTIONS[name]
-    make = partial(protection.situation, flaws=protection.flaws, sql_flaw=protection.sql)
-    if protection.patch:
-        monkeypatch.setattr(*protection.patch, raising=False)
-    began = time.process_time()
-    found = exploration.first_violation(exploration.seeded(make, SEEDS_FOR_FLAWS))
-    assert found is not None
-    seconds = time.process_time() - began
-    report = exploration.report(make, found, SHORTEN_SECONDS)
-    print(f"without {name}, after {seconds:.1f} s:\n{report}")  # noqa: T201 - shown by pytest -s
-    assert report.startswith(protection.breaks), report
-    assert time.process_time() - began < SECONDS_TO_FIND
+    PROTECTIONS[name].assert_missed(monkeypatch)

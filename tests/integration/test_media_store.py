@@ -8,75 +8,59 @@ import pytest
 
 from jobs.domain.errors import StorageError
 from jobs.storage.base import MediaStorage
-from jobs.storage.bucket import BucketStorage
 from jobs.storage.layout import EXTENSIONS, companion_keys, object_key, sidecar_key
 from jobs.storage.local import LocalStorage
-from jobs.storage.providers import Provider
-from tests.harness.publishing import KEY, LARGE, QUICK, published
+from tests.harness.publishing import KEY, LARGE, published
 from tests.harness.s3_server import PAGE_KEYS
 
 CREATED_AT = 1_767_225_600.0  # that day
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> LocalStorage:
-    return LocalStorage(tmp_path / "media")
+def read(storage: MediaStorage, key: str = KEY) -> bytes:
+    return b"".join(storage.read(key))
 
 
-@pytest.fixture(params=["directory", "s3", "memory"])
-def store(request: pytest.FixtureRequest, temporary: Path) -> MediaStorage:
-    assert temporary.exists()
-    if request.param == "memory":
-        return BucketStorage(Provider("memory://", {}, QUICK))
-    chosen: MediaStorage = request.getfixturevalue(request.param)
-    return chosen
-
-
-def read(store: MediaStorage, key: str = KEY) -> bytes:
-    return b"".join(store.read(key))
-
-
-def staged(store: MediaStorage) -> list[Path]:
-    if isinstance(store, LocalStorage):
-        return list((store.root / ".staging").iterdir())
+def staged(storage: MediaStorage) -> list[Path]:
+    if isinstance(storage, LocalStorage):
+        return list((storage.root / ".staging").iterdir())
     return list(Path(tempfile.gettempdir()).glob("fluxkeep-*/*"))
 
 
-def test_a_published_file_is_the_object_and_no_longer_staged(store: MediaStorage) -> None:
-    assert store.size(KEY) is None
+def test_a_published_file_is_the_object_and_no_longer_staged(storage: MediaStorage) -> None:
+    assert storage.size(KEY) is None
     with pytest.raises(StorageError):
-        read(store)
-    published(store, b"bytes")
-    assert (read(store), store.size(KEY)) == (b"bytes", 5)
-    assert staged(store) == []
+        read(storage)
+    published(storage, b"bytes")
+    assert (read(storage), storage.size(KEY)) == (b"bytes", 5)
+    assert staged(storage) == []
 
 
 @pytest.mark.parametrize("size", [0, 5, LARGE])
-def test_the_digest_of_an_object_is_that_of_its_bytes(store: MediaStorage, size: int) -> None:
+def test_the_digest_of_an_object_is_that_of_its_bytes(storage: MediaStorage, size: int) -> None:
     body = bytes(n % 251 for n in range(size))
-    published(store, body)
-    assert store.sha256(KEY) == hashlib.sha256(body).hexdigest()
-    with store.local_copy(KEY) as path:
+    published(storage, body)
+    assert storage.sha256(KEY) == hashlib.sha256(body).hexdigest()
+    with storage.local_copy(KEY) as path:
         assert path.read_bytes() == body
-    assert staged(store) == []
+    assert staged(storage) == []
 
 
-def test_a_part_of_an_object_can_be_read(store: MediaStorage) -> None:
+def test_a_part_of_an_object_can_be_read(storage: MediaStorage) -> None:
     body = bytes(range(256)) * 5000
-    published(store, body)
-    assert b"".join(store.read(KEY, 1_000_000, 1_000_007)) == body[1_000_000:1_000_007]
-    assert b"".join(store.read(KEY, 1_279_990)) == body[-10:]
+    published(storage, body)
+    assert b"".join(storage.read(KEY, 1_000_000, 1_000_007)) == body[1_000_000:1_000_007]
+    assert b"".join(storage.read(KEY, 1_279_990)) == body[-10:]
 
 
-def test_a_sidecar_is_replaced_atomically(store: MediaStorage) -> None:
-    published(store, b"bytes")
+def test_a_sidecar_is_replaced_atomically(storage: MediaStorage) -> None:
+    published(storage, b"bytes")
     for body in (b'{"a": 1}', b"{}"):
-        store.write(sidecar_key(KEY), body)
-        assert read(store, sidecar_key(KEY)) == body
-    assert staged(store) == []
+        storage.write(sidecar_key(KEY), body)
+        assert read(storage, sidecar_key(KEY)) == body
+    assert staged(storage) == []
 
 
-def test_only_what_earlier_workers_left_is_superseded(store: MediaStorage) -> None:
+def test_only_what_earlier_workers_left_is_superseded(storage: MediaStorage) -> None:
     """Neither what the record names, nor a later worker's, nor that of a similar job."""
     named, left, companion_alone, later = (
         object_key("job", CREATED_AT, n, token, "image/png")
@@ -84,84 +68,84 @@ def test_only_what_earlier_workers_left_is_superseded(store: MediaStorage) -> No
     )
     others = [object_key(name, CREATED_AT, 0, 1, "video/mp4") for name in ("job-0", "jo", "job2")]
     for key in (named, left, companion_alone, later, *others):
-        published(store, b"bytes", key)
+        published(storage, b"bytes", key)
         for companion in companion_keys(key):
-            store.write(companion, b"{}")
-    store.delete(companion_alone)
-    before = {found.key for found in store.list_objects()}
-    store.delete_superseded("job", CREATED_AT, 5, {named})
-    gone = before - {found.key for found in store.list_objects()}
+            storage.write(companion, b"{}")
+    storage.delete(companion_alone)
+    before = {found.key for found in storage.list_objects()}
+    storage.delete_superseded("job", CREATED_AT, 5, {named})
+    gone = before - {found.key for found in storage.list_objects()}
     assert gone == {left, *companion_keys(left), *companion_keys(companion_alone)}
 
 
-def test_what_is_staged_is_gone_when_the_work_breaks_off(store: MediaStorage) -> None:
+def test_what_is_staged_is_gone_when_the_work_breaks_off(storage: MediaStorage) -> None:
     def breaks_off() -> None:
-        with store.staging("job") as path:
+        with storage.staging("job") as path:
             path.write_bytes(b"half")
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         breaks_off()
-    assert staged(store) == []
+    assert staged(storage) == []
 
 
-def test_two_workers_stage_the_same_job_apart(store: MediaStorage) -> None:
-    with store.staging("job") as one, store.staging("job") as other:
+def test_two_workers_stage_the_same_job_apart(storage: MediaStorage) -> None:
+    with storage.staging("job") as one, storage.staging("job") as other:
         one.write_bytes(b"one")
         assert other.read_bytes() == b""
 
 
 def test_a_staged_file_is_never_written_over(
-    store: MediaStorage, monkeypatch: pytest.MonkeyPatch
+    storage: MediaStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda _bytes: "the same")
-    with store.staging("job") as path:
+    with storage.staging("job") as path:
         path.write_bytes(b"another worker's")
-        with pytest.raises(StorageError), store.staging("job"):
+        with pytest.raises(StorageError), storage.staging("job"):
             pass
         assert path.read_bytes() == b"another worker's"
 
 
 @pytest.mark.parametrize("content_type", EXTENSIONS)
-def test_the_objects_of_one_job_are_listed(store: MediaStorage, content_type: str) -> None:
-    assert list(store.list_job_objects("job", CREATED_AT)) == []
+def test_the_objects_of_one_job_are_listed(storage: MediaStorage, content_type: str) -> None:
+    assert list(storage.list_job_objects("job", CREATED_AT)) == []
     key = object_key("job", CREATED_AT, 0, 7, content_type)
-    published(store, b"bytes", key)
-    published(store, b"bytes", object_key("job-1", CREATED_AT, 0, 7, content_type))
-    assert list(store.list_job_objects("job", CREATED_AT)) == [(key, 5)]
-    assert list(store.list_job_objects("job", CREATED_AT - 86400)) == []
-    assert list(store.list_job_objects("other", CREATED_AT)) == []
+    published(storage, b"bytes", key)
+    published(storage, b"bytes", object_key("job-1", CREATED_AT, 0, 7, content_type))
+    assert list(storage.list_job_objects("job", CREATED_AT)) == [(key, 5)]
+    assert list(storage.list_job_objects("job", CREATED_AT - 86400)) == []
+    assert list(storage.list_job_objects("other", CREATED_AT)) == []
 
 
-def test_companions_are_deleted_with_their_object_and_again_is_fine(store: MediaStorage) -> None:
-    published(store, b"bytes")
-    store.write(sidecar_key(KEY), b"{}")
+def test_companions_are_deleted_with_their_object_and_again_is_fine(storage: MediaStorage) -> None:
+    published(storage, b"bytes")
+    storage.write(sidecar_key(KEY), b"{}")
     for _ in range(2):
-        store.delete_with_companions(KEY)
-        assert store.size(KEY) is None and store.size(sidecar_key(KEY)) is None
+        storage.delete_with_companions(KEY)
+        assert storage.size(KEY) is None and storage.size(sidecar_key(KEY)) is None
 
 
-def test_a_storage_that_works_is_checked_without_leaving_anything(store: MediaStorage) -> None:
-    store.probe(100_000)
-    assert staged(store) == [] and list(store.list_objects()) == []
-    if isinstance(store, LocalStorage):
-        assert [path.name for path in store.root.iterdir()] == [".staging"]
+def test_a_storage_that_works_is_checked_without_leaving_anything(storage: MediaStorage) -> None:
+    storage.probe(100_000)
+    assert staged(storage) == [] and list(storage.list_objects()) == []
+    if isinstance(storage, LocalStorage):
+        assert [path.name for path in storage.root.iterdir()] == [".staging"]
 
 
-def test_all_objects_are_listed_and_nothing_that_is_staged(store: MediaStorage) -> None:
-    assert list(store.list_objects()) == []
+def test_all_objects_are_listed_and_nothing_that_is_staged(storage: MediaStorage) -> None:
+    assert list(storage.list_objects()) == []
     keys = [f"2026/{month:02}/01/job-{n}-1.jpg" for month in range(1, 4) for n in range(2)]
     for key in keys:
-        published(store, b"bytes", key)
-    store.write(sidecar_key(keys[0]), b"{}")
-    with store.staging("job") as path:
+        published(storage, b"bytes", key)
+    storage.write(sidecar_key(keys[0]), b"{}")
+    with storage.staging("job") as path:
         path.write_bytes(b"half")
-        found = sorted(store.list_objects())
+        found = sorted(storage.list_objects())
     expected = [*((key, 5) for key in keys), (sidecar_key(keys[0]), 2)]
     assert found == sorted(expected)
 
 
-def test_a_long_listing_is_complete(store: MediaStorage) -> None:
+def test_a_long_listing_is_complete(storage: MediaStorage) -> None:
     for n in range(PAGE_KEYS + 10):
-        store.write(f"2026/01/01/job{n}-0-1.json", b"{}")
-    assert len({found.key for found in store.list_objects()}) == PAGE_KEYS + 10
+        storage.write(f"2026/01/01/job{n}-0-1.json", b"{}")
+    assert len({found.key for found in storage.list_objects()}) == PAGE_KEYS + 10

@@ -1,9 +1,5 @@
 """No order of events loses a job: the real steps and scripts over models, in every order."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -14,6 +10,7 @@ from jobs.domain import job as job_module
 from jobs.domain import submission
 from jobs.domain.job import Job
 from tests.simulation import exploration
+from tests.simulation.exploration import Protection
 from tests.simulation.faults import Faults
 from tests.simulation.redis_model import Flaws
 from tests.simulation.scheduler import Chooser
@@ -27,9 +24,6 @@ CAPACITY_CHECK = (
 CLOCK_CHECK = b"if math.abs(difference) > next_number() then"
 SYSTEMATIC_POSITIONS = 24
 SEEDS = range(6)
-SEEDS_FOR_FLAWS = range(100)
-SHORTEN_SECONDS = 0.1  # of a trace that nobody reads unless they run this alone
-SECONDS_TO_FIND = 60.0  # of a processor: a busy machine gives us a share of one
 
 # Longer than a URL lives, and soon enough that no request or task needs a new record.
 FULL = (2.0, 1500.0)
@@ -85,16 +79,6 @@ def test_the_same_seed_gives_the_same_trace() -> None:
     first, second = (SITUATIONS["submissions"](Chooser(3)).run() for _ in range(2))
     assert len(first.trace) > 50
     assert first.trace == second.trace
-
-
-@dataclass(frozen=True)
-class Protection:
-    """One protection, the invariant that breaks without it, a situation, how it is taken out."""
-
-    breaks: str
-    situation: partial[World]
-    flaws: Flaws = field(default_factory=Flaws)
-    patch: tuple[Any, str, Any] | None = None
 
 
 admit = submission.admit
@@ -161,29 +145,8 @@ PROTECTIONS = {
 }
 
 
-@contextmanager
-def taken_out(protection: Protection) -> Iterator[None]:
-    if protection.patch is None:
-        yield
-        return
-    module, name, flaw = protection.patch
-    real = getattr(module, name)
-    setattr(module, name, flaw)
-    try:
-        yield
-    finally:
-        setattr(module, name, real)
-
-
 @pytest.mark.parametrize("name", PROTECTIONS)
-def test_the_simulation_notices_that_a_protection_is_missing(name: str) -> None:
-    protection = PROTECTIONS[name]
-    make = partial(protection.situation, flaws=protection.flaws)
-    began = time.process_time()
-    with taken_out(protection):
-        found = exploration.first_violation(exploration.seeded(make, SEEDS_FOR_FLAWS))
-        assert found is not None
-        report = exploration.report(make, found, SHORTEN_SECONDS)
-    assert report.startswith(protection.breaks), report
-    assert time.process_time() - began < SECONDS_TO_FIND
-    print(f"without {name}:\n{report}")  # noqa: T201 - shown by pytest -s
+def test_the_simulation_notices_that_a_protection_is_missing(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PROTECTIONS[name].assert_missed(monkeypatch)

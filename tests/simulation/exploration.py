@@ -2,12 +2,21 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
+import pytest
+
+from tests.simulation.redis_model import Flaws
 from tests.simulation.scheduler import Chooser
 from tests.simulation.world import Outcome, World
 
 MakeWorld = Callable[[Chooser], World]
 SHORTEN_SECONDS = 15.0
+SEEDS_FOR_FLAWS = range(150)
+SECONDS_TO_FIND = 60.0  # of a processor: a busy machine gives us a share of one
+SHORTEN_FLAW_SECONDS = 0.1  # of a trace that nobody reads unless they run this alone
 
 
 def systematic(make: MakeWorld, positions: int) -> Iterator[Outcome]:
@@ -69,3 +78,29 @@ def report(make: MakeWorld, failing: Outcome, seconds: float = SHORTEN_SECONDS) 
     found = min(failing, shorter, key=lambda outcome: len(outcome.trace))
     origin = f"seed {failing.seed}, {len(found.trace)} of {len(failing.trace)} steps are needed:"
     return "\n".join([*found.world.violations, origin, *found.trace])
+
+
+@dataclass(frozen=True)
+class Protection:
+    """One protection, the invariants that may break without it, and how it is taken out."""
+
+    breaks: str | tuple[str, ...]
+    situation: partial[Any]
+    flaws: Flaws = field(default_factory=Flaws)
+    sql: tuple[str, str] = ("", "")
+    patch: tuple[Any, str, Any] | None = None
+
+    def assert_missed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The simulation notices that it is not there."""
+        make = partial(self.situation, flaws=self.flaws)
+        if any(self.sql):
+            make = partial(make, sql_flaw=self.sql)
+        if self.patch:
+            monkeypatch.setattr(*self.patch, raising=False)
+        began = time.process_time()
+        found = first_violation(seeded(make, SEEDS_FOR_FLAWS))
+        assert found is not None
+        trace = report(make, found, SHORTEN_FLAW_SECONDS)
+        print(f"after {time.process_time() - began:.1f} s:\n{trace}")  # noqa: T201 - by pytest -s
+        assert trace.startswith(self.breaks), trace
+        assert time.process_time() - began < SECONDS_TO_FIND

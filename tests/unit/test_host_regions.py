@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from jobs.bfl import submissions as bfl_submissions
-from jobs.bfl.hosts import HostPolicy
+from jobs.bfl.hosts import HostPolicy, region_of
 from jobs.config.settings import load
 from jobs.domain.bfl_report import SubmissionReceipt
 from jobs.domain.errors import UrlRefused
@@ -88,6 +88,10 @@ def test_a_look_alike_is_refused_anywhere(host_policy: HostPolicy, host: str) ->
 def test_what_the_operator_added_may_be_anywhere() -> None:
     host_policy = HostPolicy(delivery_hosts=("cdn.us.example",), region="eu")
     assert host_policy.validate_delivery_url(sample("cdn.us.example"))
+
+
+def test_a_host_of_two_regions_is_of_none() -> None:
+    assert region_of("delivery.eu.us4.bfl.ai") is None
 
 
 @pytest.mark.parametrize(("host", "kept"), [("api.eu2", True), ("api.us1", False), ("api", False)])

@@ -1,11 +1,9 @@
 """Agents: the official clients of MCP as processes, and messages as they stand on the wire."""
 
-import json
-import subprocess
 import sys
 from typing import Any
 
-from tests.harness.third_party_clients import PROGRAMS, RUN_SECONDS, environment, javascript
+from tests.harness.third_party_clients import PROGRAMS, javascript, outcome
 
 # Each with the revision that it agrees on: only the older one shakes hands.
 CLIENTS = {"python": "2026-07-28", "typescript": "2025-11-25"}
@@ -19,16 +17,7 @@ def talk(client: str, url: str, key: str, *calls: Call) -> list[dict[str, Any]]:
     program = str(PROGRAMS / ("mcp_session.py" if is_python else "mcp_session.mjs"))
     command = [sys.executable, program] if is_python else [*javascript(), program]
     given = {"url": f"{url}/mcp", "key": key, "calls": calls}
-    done = subprocess.run(
-        command,
-        input=json.dumps(given),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        timeout=RUN_SECONDS,
-        check=True,
-        text=True,
-    )
-    revision, *answers = json.loads(done.stdout)
+    revision, *answers = outcome(command, given)
     assert revision == CLIENTS[client]
     return list(answers)
 

@@ -4,29 +4,15 @@ from collections.abc import Iterator
 
 from receiver.checks.result import Grade, Result
 from tests.harness.command_line import CommandResult
+from tests.harness.required_settings import SECRETS
 
 REDIS = ["redis", "redis_disk", "redis_eviction"]
 BEFORE_START = ["settings", *REDIS, "durability", "storage"]
 REMOTE = ["bfl", "outgoing", "public_url"]
-PROBES = [
-    *BEFORE_START,
-    "redis_memory",
-    "worker",
-    "sweep",
-    "batches",
-    "rescues",
-    "submissions",
-    "credits",
-]
-PROBES += ["models"]
+PROBES = [*BEFORE_START, "redis_memory", "worker", "sweep", "batches", "rescues", "submissions"]
+PROBES += ["credits", "models"]
 ALL = [*PROBES, *REMOTE]
-NEEDED = {
-    "WEBHOOK_SECRET": "a-webhook-secret-that-is-long",
-    "SECRET_KEY": "a-signing-key-that-is-long",
-    "API_KEYS": "app:an-api-key-that-is-long:admin",
-    "REDIS_URL": "redis://127.0.0.1/0",
-    "MEDIA_URL": "file:///srv/media",
-}
+NEEDED = SECRETS | {"REDIS_URL": "redis://127.0.0.1/0", "MEDIA_URL": "file:///srv/media"}
 
 
 def names(command: CommandResult, grade: str) -> list[str]:

@@ -33,11 +33,11 @@ DEFAULTS = {
     "WEB_CONCURRENCY": "1",
     "LOG_LEVEL": "DEBUG",
 }
-# Whatever the machine's own environment says about these must not reach a test.
+# Variables of the machine that begin so must not reach a test.
 _FOREIGN = (
     *("PORT", "PUBLIC_URL", "BFL_API_URL", "MEDIA_URL", "MEDIA_SERVE", "DELIVERY_HOSTS"),
     *("WORKER_CONCURRENCY", "REDIS_VERIFY", "DURABILITY"),
-    *("GUNICORN_CMD_ARGS", "NOTIFY_URL", "NOTIFY_SECRET", "NOTIFY_HOSTS"),
+    *("GUNICORN_CMD_ARGS", "NOTIFY_", "AWS_", "GOOGLE_", "AZURE_"),
 )
 
 
@@ -142,7 +142,9 @@ class Installation:
             if value is not None
         }
         every = procfile.environment(own).items()
-        return {name: value for name, value in every if name in own or not _is_foreign(name)}
+        return {
+            name: value for name, value in every if name in own or not name.startswith(_FOREIGN)
+        }
 
     def _port(self) -> int:
         """A web process that replaces a dead one takes over its port."""
@@ -232,7 +234,3 @@ class Installation:
 
     def _named(self, names: tuple[str, ...]) -> list[Process]:
         return [process for name in names or self.commands for process in self._alive(name)]
-
-
-def _is_foreign(name: str) -> bool:
-    return name in _FOREIGN or name.startswith(("AWS_", "GOOGLE_", "AZURE_"))

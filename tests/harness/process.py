@@ -33,7 +33,6 @@ class Process:
     def _forked(self, command: Sequence[str], directory: Path) -> ForkedProcess | None:
         if not forked.enabled:
             return None
-        self.log.touch()  # it may be read before the new process opens it
         streams = (Path(os.devnull), self.log, self.log)
         return forked.fork(command, self.environment, directory, streams)
 

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
 
+from tests.harness.closing import Closing
 from tests.harness.patience import wait_for
 from tests.harness.redis_server import RedisServer
 from tests.harness.tcp_proxy import TcpProxy
 
 
-class ReplicatedRedis:
+class ReplicatedRedis(Closing):
     """`url` leads to the primary; `switch_over` makes the replica the primary behind it."""
 
     def __init__(self, directory: Path) -> None:
@@ -63,12 +63,6 @@ class ReplicatedRedis:
         self.link.close()
         self.primary.kill()
         self.replica.kill()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def pair(primary: RedisServer, replica: RedisServer) -> None:

@@ -147,9 +147,6 @@ class Stack:
         """Files that are not verified yet, or were left by somebody who died."""
         return sorted(path for path in (self.installation.media / ".staging").iterdir())
 
-    def _staged_objects(self) -> list[str]:
-        return self.installation.stored_objects.staged(time.time())
-
     def settled(self, timeout: float = 60.0, *, idle: bool = True) -> list[Job]:
         """All jobs, once each has ended and the invariants hold."""
         client = self.client
@@ -157,7 +154,8 @@ class Stack:
         if self.installation.worker:
             wait_for_none("every thumbnail is made", self.awaiting_thumbnails, timeout)
         if idle:  # what killed workers staged is deleted once it is a minute old
-            wait_for("no file is staged", lambda: not self._staged_objects(), 90)
+            stored = self.installation.stored_objects
+            wait_for("no file is staged", lambda: not stored.staged(time.time()), 90)
         return assert_invariants(self.installation, idle=idle)
 
     # Submissions. Each has a prompt of its own, by which BFL's side is found.

@@ -17,11 +17,10 @@ def queues_in_redis(redis: Any) -> Queues:
     keys = [
         key for kind in (QUEUE_PREFIX, ACTIVE, IN_FLIGHT) for key in redis.scan_iter(f"{kind}*")
     ]
-    return {key.decode(): _members(redis, key) for key in keys}
-
-
-def _members(redis: Any, key: bytes | str) -> dict[str, float]:
-    return {name.decode(): score for name, score in redis.zrange(key, 0, -1, withscores=True)}
+    return {
+        key.decode(): {name.decode(): at for name, at in redis.zrange(key, 0, -1, withscores=True)}
+        for key in keys
+    }
 
 
 def queues_of_records(jobs: Iterable[Job]) -> Queues:

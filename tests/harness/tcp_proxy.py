@@ -6,7 +6,8 @@ import struct
 import threading
 import time
 from enum import StrEnum
-from typing import Self
+
+from tests.harness.closing import Closing
 
 _CHUNK_BYTES = 65536
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -18,7 +19,7 @@ class Mode(StrEnum):
     HANG = "hang"  # connections are accepted, nothing is ever answered
 
 
-class TcpProxy:
+class TcpProxy(Closing):
     """Stands before a loopback port, on one of its own: `port`.
 
     `refuse`, `hang` and `pass_on` also hold for what is connected already; `cut` resets what is
@@ -85,12 +86,6 @@ class TcpProxy:
         self._switch(Mode.PASS, None)
         _close(self._listener)
         self.cut()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # The wire.
 

@@ -47,7 +47,8 @@ class Foreign:
 
     def run(self, request: GenerationRequest) -> dict[str, Any]:
         """Run the client and return its outcome (JSON). Raises CalledProcessError."""
-        return _outcome(self.installed(), {"client": self.name, **vars(request)})
+        found: dict[str, Any] = outcome(self.installed(), {"client": self.name, **vars(request)})
+        return found
 
 
 def environment() -> dict[str, str]:
@@ -63,11 +64,12 @@ def ai_sdk() -> list[str]:
 def verified(secret: str, headers: dict[str, str], body: str) -> dict[str, Any]:
     """Result of the Standard Webhooks library for JavaScript: `payload` or `error`."""
     given = {"secret": secret, "headers": headers, "body": body}
-    return _outcome(_javascript("verify.mjs"), given)
+    found: dict[str, Any] = outcome(_javascript("verify.mjs"), given)
+    return found
 
 
-def _outcome(command: list[str], given: dict[str, Any]) -> dict[str, Any]:
-    """Answer of a program to its input, both JSON."""
+def outcome(command: list[str], given: dict[str, Any]) -> Any:
+    """Answer of a program to its input, both JSON. Raises CalledProcessError."""
     done = subprocess.run(
         command,
         input=json.dumps(given),
@@ -77,8 +79,7 @@ def _outcome(command: list[str], given: dict[str, Any]) -> dict[str, Any]:
         check=True,
         text=True,
     )
-    outcome: dict[str, Any] = json.loads(done.stdout)
-    return outcome
+    return json.loads(done.stdout)
 
 
 def _javascript(program: str) -> list[str]:

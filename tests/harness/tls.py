@@ -8,17 +8,18 @@ import ssl
 import threading
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.harness.closing import Closing
+
 _CHUNK_BYTES = 65536
 
 
-class TlsFront:
+class TlsFront(Closing):
     """Takes TLS on a port of its own and passes what comes to another one.
 
     `certificate` is the path of the certificate, signed by itself as a provider's may be.
@@ -35,10 +36,7 @@ class TlsFront:
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -3,14 +3,15 @@
 import contextlib
 import socket
 import threading
-from typing import Self
+
+from tests.harness.closing import Closing
 
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\xff\xe0"
 )
 
 
-class Trap:
+class Trap(Closing):
     """Listener on the IPv4 and, if present, the IPv6 loopback, which records connections."""
 
     def __init__(self) -> None:
@@ -24,10 +25,7 @@ class Trap:
         for each in self._listeners:
             threading.Thread(target=self._watch, args=(each,), name="trap", daemon=True).start()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         for listener in self._listeners:
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from tests.harness import Client, Installation
+from tests.harness.closing import Closing
 from tests.harness.installation import KEYS
 from tests.harness.patience import wait_for
 from tests.harness.wire import Answer, Wire, request
@@ -43,7 +44,7 @@ def fail(client: Client, job_id: str) -> float:
     return time.monotonic() - began
 
 
-class LongPollClients:
+class LongPollClients(Closing):
     """Hundreds of clients in one thread, each on a connection of its own: one for each path."""
 
     def __init__(self, installation: Installation) -> None:
@@ -77,10 +78,7 @@ class LongPollClients:
     def jobs(self) -> list[dict[str, Any]]:
         return [json.loads(answer.body) for answer in self.answers.values()]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         for wire in self._waiting.values():
             wire.close()
 

@@ -4,10 +4,11 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import requests
 
+from tests.harness.closing import Closing
 from tests.harness.patience import wait_for
 
 
@@ -19,7 +20,7 @@ class Seen(NamedTuple):
     data: Any
 
 
-class Watcher:
+class Watcher(Closing):
     """Reads one stream until it ends. `last_id` is what a browser would resume with."""
 
     def __init__(
@@ -65,12 +66,6 @@ class Watcher:
         if not self.ended.is_set():
             self.answer.raw.shutdown()  # else closing waits for the reader, and it for a heartbeat
         self.answer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _read(self) -> None:
         try:

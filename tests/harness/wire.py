@@ -8,7 +8,8 @@ import struct
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+
+from tests.harness.closing import Closing
 
 TIMEOUT_SECONDS = 30.0
 CALLBACKS = "/webhooks/bfl"
@@ -62,19 +63,13 @@ def signature(secret: str, body: bytes) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-class Wire:
+class Wire(Closing):
     """One connection to the web process; closed at the end of the `with`."""
 
     def __init__(self, port: int) -> None:
         self._end = socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
         self._end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = b""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         self._end.close()

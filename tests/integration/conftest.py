@@ -1,5 +1,6 @@
 """The store, services and a worker, over a Redis of each test."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.bucket import BucketStorage
 from jobs.store.job_store import JobStore
+from tests.harness import RedisServer
 from tests.harness.local_worker import LocalWorker
 from tests.harness.parts import api_over, services_over
 from tests.harness.publishing import QUICK
+from tests.harness.two_teams import TwoTeams, two_teams
 from tests.sandbox import Sandbox
 
 
@@ -55,3 +58,9 @@ def storage(request: pytest.FixtureRequest, temporary: Path) -> MediaStorage:
         return bucket
     url = (temporary / "media").as_uri() if request.param == "directory" else "memory://"
     return open_storage(url, {}, QUICK)
+
+
+@pytest.fixture
+def teams(redis_server: RedisServer, tmp_path: Path) -> Iterator[TwoTeams]:
+    with two_teams(redis_server.url, tmp_path) as started:
+        yield started

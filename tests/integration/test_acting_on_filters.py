@@ -2,9 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 
 import pytest
 
@@ -13,16 +11,9 @@ from jobs.domain.status import Status
 from jobs.store.search_conditions import Search
 from receiver.api import downloads
 from receiver.dashboard import selection
-from tests.harness import RedisServer
-from tests.harness.two_teams import ADMIN, OURS, THEIRS, TwoTeams, of_key, team, two_teams
+from tests.harness.two_teams import ADMIN, OURS, THEIRS, TwoTeams, of_key, team
 from tests.harness.visitor import csrf_token
 from worker.periodic import batch_actions
-
-
-@pytest.fixture
-def teams(redis_server: RedisServer, tmp_path: Path) -> Iterator[TwoTeams]:
-    with two_teams(redis_server.url, tmp_path) as started:
-        yield started
 
 
 def test_a_batch_is_of_own_jobs_and_seen_by_its_key_and_an_admin_alone(teams: TwoTeams) -> None:

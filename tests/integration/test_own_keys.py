@@ -1,10 +1,9 @@
 """A key with `own` meets only jobs of its name: for it no other job exists, on any route."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +14,8 @@ from jobs.domain.bfl_report import Role
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.signing import MediaLink
-from tests.harness import RedisServer
 from tests.harness.agents import message, tool
-from tests.harness.two_teams import ADMIN, OURS, PLAIN, THEIRS, TwoTeams, of_key, team, two_teams
+from tests.harness.two_teams import ADMIN, OURS, PLAIN, THEIRS, TwoTeams, of_key, team
 from tests.harness.visitor import csrf_token
 
 # How each route is tried with the id of a job: by the path, a query, or a body.
@@ -103,12 +101,6 @@ _VOLATILE = re.compile(
 
 def draft_of(job_id: str) -> dict[str, Any]:
     return {"model": "flux-3-video", "input": {"draft_cache": {"job": job_id}}}
-
-
-@pytest.fixture
-def teams(redis_server: RedisServer, tmp_path: Path) -> Iterator[TwoTeams]:
-    with two_teams(redis_server.url, tmp_path) as started:
-        yield started
 
 
 def routes(app: Flask) -> set[str]:

@@ -115,14 +115,10 @@ def test_a_late_worker_does_not_remove_a_requeued_job(worker: LocalWorker) -> No
     assert worker.next() == "a"
 
 
-def test_a_queue_entry_without_a_record_blocks_no_other(worker: LocalWorker) -> None:
+def test_an_entry_without_a_record_and_one_with_an_unreadable_record_block_no_other(
+    worker: LocalWorker,
+) -> None:
     worker.redis.zadd(f"{QUEUE_PREFIX}large", {"ghost": 1.0})
-    worker.post("a")
-    worker.work()
-    assert worker.job("a").status is Status.SUBMITTED
-
-
-def test_an_unreadable_record_blocks_no_other_job(worker: LocalWorker) -> None:
     worker.post("broken")
     worker.redis.set(f"{RECORD_PREFIX}broken", "1 {")
     worker.post("a")

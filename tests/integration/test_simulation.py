@@ -6,16 +6,20 @@ from typing import Any
 import pytest
 
 import worker.claim
+from jobs import batch_actions
 from jobs.domain import job as job_module
 from jobs.domain import submission
 from jobs.domain.job import Job
+from jobs.store.batch_actions import Action
 from tests.simulation import exploration
+from tests.simulation.batch_world import BatchWorld
 from tests.simulation.exploration import Protection
 from tests.simulation.faults import Faults
 from tests.simulation.redis_model import Flaws
 from tests.simulation.scheduler import Chooser
 from tests.simulation.world import World
 from worker import published_objects
+from worker.periodic import batch_actions as sweeps
 
 VERSION_CHECK = b"if version_of(current) ~= next_argument() then return {time, 0, current} end"
 CAPACITY_CHECK = (
@@ -32,7 +36,7 @@ FIRST_WRITE = b"if not current then redis.call('SET', KEYS[1], record) end"
 MODELS = ("flux-dev", "flux-dev", "flux-2-pro")
 submissions = partial(World, models=MODELS)
 
-SITUATIONS = {
+SITUATIONS: dict[str, partial[Any]] = {  # each makes a world
     "kills and stalls": partial(World, Faults(kills=2, stalls=1, duplicates=2)),
     "no callback": partial(World, Faults(kills=3, lost_callbacks=True)),
     "a storage that refuses": partial(World, Faults(stalls=1, storage_errors=2, duplicates=1)),
@@ -58,6 +62,12 @@ SITUATIONS = {
     "submissions and lost replies": partial(submissions, Faults(bfl=1, lost_replies=4)),
     "submissions and a failover": partial(submissions, Faults(bfl=2, failover_at=2.5)),
     "submissions and replays": partial(submissions, Faults(kills=1, bfl=6, replays=True)),
+    "a batch of rescues": partial(BatchWorld, Faults(kills=5, stalls=2)),
+    "a batch of deletions": partial(BatchWorld, Faults(kills=5, stalls=2), action=Action.DELETE),
+    "a batch and lost replies": partial(BatchWorld, Faults(kills=1, lost_replies=6)),
+    "a batch and a minute without Redis": partial(
+        BatchWorld, Faults(kills=1, outage=(10.5, 70.0)), action=Action.DELETE
+    ),
     "submissions and a deletion": partial(submissions, Faults(kills=1, bfl=2, deleted_at=12.5)),
 }
 
@@ -138,6 +148,19 @@ PROTECTIONS = {
         "I22",
         partial(World, Faults(outage=(20.0, 1000.0), download_seconds=40.0)),
         patch=(job_module, "LAST_LOOK_SECONDS", 0.0),
+    ),
+    "the moment at which a batch begins": Protection(
+        "I35",
+        SITUATIONS["a batch of rescues"],
+        patch=(batch_actions, "includes", lambda batch, job: batch.search.matches(job)),
+    ),
+    "the listing before a batch deletes": Protection(
+        "I35",
+        SITUATIONS["a batch of deletions"],
+        patch=(sweeps, "_superseded", lambda _services, _jobs: {}),
+    ),
+    "the count in the script that changes a job": Protection(
+        "I35", SITUATIONS["a batch and lost replies"], patch=(sweeps, "count_done", lambda _id: [])
     ),
     "the clock check": Protection(
         "I21", SITUATIONS["wrong clocks"], Flaws(lua=(CLOCK_CHECK, b"if next_number() < 0 then"))

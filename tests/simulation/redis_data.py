@@ -74,6 +74,9 @@ class RedisData:
         found: bytes | None = self.data.get(key, {}).get(field)
         return found
 
+    def _hexists(self, key: bytes, field: bytes) -> int:
+        return int(field in self.data.get(key, {}))
+
     def _hgetall(self, key: bytes) -> list[bytes]:
         return [word for pair in self.data.get(key, {}).items() for word in pair]
 

@@ -88,6 +88,14 @@ class SortedSetCommands(RedisData):
         pairs = slice_of(self._zset(key).ordered(), int(start), int(stop))
         return _flat(pairs, with_scores=b"WITHSCORES" in [word.upper() for word in options])
 
+    def _zrevrange(self, key: bytes, start: bytes, stop: bytes) -> list[bytes]:
+        pairs = slice_of(self._zset(key).ordered()[::-1], int(start), int(stop))
+        return _flat(pairs, with_scores=False)
+
+    def _zremrangebyrank(self, key: bytes, start: bytes, stop: bytes) -> int:
+        gone = slice_of(self._zset(key).ordered(), int(start), int(stop))
+        return self._zrem(key, *(member for member, _ in gone))
+
     def _zrangebyscore(self, key: bytes, low: bytes, high: bytes, *options: bytes) -> list[bytes]:
         pairs = self._zset(key).between(bound(low), bound(high))
         words = [word.upper() for word in options]

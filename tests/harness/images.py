@@ -32,6 +32,14 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
+def box(kind: bytes, *content: bytes, large: bool = False) -> bytes:
+    """A box of an MP4, with the long form of its length where it is `large`."""
+    body = b"".join(content)
+    if large:
+        return b"\0\0\0\x01" + kind + (16 + len(body)).to_bytes(8, "big") + body
+    return (8 + len(body)).to_bytes(4, "big") + kind + body
+
+
 def png(width: int, height: int, *chunks: tuple[bytes, bytes], bits: int = 8) -> bytes:
     """A PNG in RGB of some chunks, which need not fit what its header says."""
     head = struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0)

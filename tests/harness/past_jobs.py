@@ -46,7 +46,7 @@ class Archive:
         **facts: Any,
     ) -> Job:
         """A job that was stored so many days ago, perhaps with an input that its caller brought."""
-        job = self._begun(days_ago, facts)
+        job = self.under_way(days_ago, **facts)
         if given:
             job = with_input(self.storage, job, given)
         media = tuple(self._published(job, n) for n in range(files))
@@ -57,13 +57,10 @@ class Archive:
         return ended
 
     def failed(self, days_ago: float = 0.0, **facts: Any) -> Job:
-        job = self._begun(days_ago, facts)
+        job = self.under_way(days_ago, **facts)
         return self._ended(job, lambda job, at: job.refused(at, "bfl_error", "no"))
 
     def under_way(self, days_ago: float = 0.0, **facts: Any) -> Job:
-        return self._begun(days_ago, facts)
-
-    def _begun(self, days_ago: float, facts: Mapping[str, Any]) -> Job:
         job_id, task_id = str(uuid.uuid4()), str(uuid.uuid4())
 
         def begin(_job: Job | None, now: float) -> Job:

@@ -28,9 +28,6 @@ def post(api: FlaskClient, given: dict[str, Any], **headers: str) -> Any:
     return api.post("/api/jobs", json=body, headers=headers)
 
 
-# Room in Redis.
-
-
 def test_submissions_stop_where_callbacks_still_have_room(
     api: FlaskClient, worker: LocalWorker
 ) -> None:
@@ -66,9 +63,6 @@ def test_a_queue_that_is_full_only_for_the_record_leaves_nothing(
     assert objects(worker.services) == [] and notes(worker.services) == []
 
 
-# Room in the storage.
-
-
 def test_a_full_storage_is_a_full_queue(redis: Redis, temporary: Path) -> None:
     """A bucket that answers 507."""
     assert temporary.exists()
@@ -91,9 +85,6 @@ def test_a_full_storage_is_a_full_queue(redis: Redis, temporary: Path) -> None:
     assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_full")
     assert answer.headers["Retry-After"] and not services.redis.exists("fluxkeep:jobs:queued")
     server.close()
-
-
-# Turns, and the time to arrive.
 
 
 def test_large_bodies_take_turns_and_small_ones_need_none(
@@ -129,9 +120,6 @@ def test_a_job_that_bfl_never_had_is_replayed_only_with_its_input(
         worker.store.change(job_id, end)
     answers = [api.post(f"/api/jobs/{name}/rescues") for name in ("known", "gone")]
     assert [answer.status_code for answer in answers] == [202, 409]
-
-
-# What the worker does without the storage.
 
 
 def test_a_storage_that_is_away_requeues_the_job(worker: LocalWorker, tmp_path: Path) -> None:

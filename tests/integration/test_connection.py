@@ -51,29 +51,26 @@ def replicated(tmp_path: Path) -> Iterator[ReplicatedRedis]:
         yield replicated
 
 
-def by_command(redis: Any, code: str) -> Any:
-    return redis.eval(REFUSE_ONCE, 1, "key", code)
-
-
-def by_script(redis: Any, code: str) -> Any:
-    return redis.register_script(REFUSE_ONCE)(keys=["key"], args=[code])
-
-
-def by_script_pipeline(redis: Any, code: str) -> Any:
-    return ScriptPipeline(redis).run(redis.register_script(REFUSE_ONCE), ["key"], [code])
-
-
 def by_pipeline(redis: Any, code: str) -> Any:
     with redis.pipeline(transaction=False) as pipe:
         pipe.eval(REFUSE_ONCE, 1, "key", code)
         return pipe.execute()[0]
 
 
-WAYS = (by_command, by_script, by_script_pipeline, by_pipeline)
+def refuse_once(redis: Any) -> Any:
+    return redis.register_script(REFUSE_ONCE)
+
+
+WAYS: dict[str, Callable[[Any, str], Any]] = {
+    "a command": lambda redis, code: redis.eval(REFUSE_ONCE, 1, "key", code),
+    "a script": lambda redis, code: refuse_once(redis)(keys=["key"], args=[code]),
+    "kept": lambda redis, code: ScriptPipeline(redis).run(refuse_once(redis), ["key"], [code]),
+    "a pipeline": by_pipeline,
+}
 
 
 @pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_server_that_is_not_the_primary_is_left_and_asked_again_on_a_new_connection(
     redis: Any, way: Callable[[Any, str], Any], code: str
 ) -> None:

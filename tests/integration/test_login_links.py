@@ -1,6 +1,7 @@
 """Login links: each logs in once, soon, and only with our signature."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,26 +9,21 @@ from flask import Flask
 from itsdangerous import TimestampSigner, URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
 
-from jobs import services, signing
-from jobs.config import settings
+from jobs import signing
 from jobs.signing import LOGIN_SECONDS, LoginSigner
-from receiver import create_app
 from tests.harness import RedisServer
+from tests.harness.parts import web_app
 
-KEY = "signing-key-canary-1f"
+KEY, OLDER_KEY = "signing-key-canary-1f", "older-signing-key-2e"
+KEYS = "me:an-admin-key-canary:admin,app:an-app-key-canary-3:submit"
 SIGNER = LoginSigner([SecretStr(KEY)])
 
 
 @pytest.fixture
-def app(redis_server: RedisServer, tmp_path: Path) -> Flask:
-    environment = {
-        "WEBHOOK_SECRET": "webhook-secret-canary",
-        "SECRET_KEY": f"{KEY},older-signing-key-2e",
-        "API_KEYS": "me:an-admin-key-canary:admin,app:an-app-key-canary-3:submit",
-        "REDIS_URL": redis_server.url,
-        "MEDIA_URL": tmp_path.as_uri(),
-    }
-    return create_app(services.for_web(settings.load(environment)))
+def app(redis_server: RedisServer, tmp_path: Path) -> Iterator[Flask]:
+    where = {"REDIS_URL": redis_server.url, "MEDIA_URL": tmp_path.as_uri()}
+    with web_app(SECRET_KEY=f"{KEY},{OLDER_KEY}", API_KEYS=KEYS, **where) as app:
+        yield app
 
 
 def status(app: Flask, token: str) -> int:
@@ -57,7 +53,7 @@ def test_two_links_are_two_logins(app: Flask) -> None:
 
 
 def test_a_link_that_an_older_key_signed_works(app: Flask) -> None:
-    assert status(app, LoginSigner([SecretStr("older-signing-key-2e")]).sign("me")) == 303
+    assert status(app, LoginSigner([SecretStr(OLDER_KEY)]).sign("me")) == 303
 
 
 def test_a_link_of_a_key_that_was_removed_opens_nothing(app: Flask) -> None:

@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from jobs.config.settings import load
-from jobs.services import Services, for_web
+from jobs.services import Services
 from receiver import context
-from receiver.app import create_app
 from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
 from receiver.mcp import content
 from tests.harness import RedisServer
@@ -196,14 +194,13 @@ def test_a_submitted_job_is_told_though_redis_goes_away(
     redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     where = {"REDIS_URL": redis_server.url, "MEDIA_URL": tmp_path.as_uri()}
-    app = create_app(for_web(load(SECRETS | where)))
-    broker = broker_of(app)
-    monkeypatch.setattr(broker, "subscribe", lambda *_: redis_server.kill())
-    monkeypatch.setattr(broker, "unsubscribe", lambda _: None)
-    result = post(app, tool("generate", prompt="a", wait=5)).json["result"]
+    with web_app(**where) as app:
+        broker = broker_of(app)
+        monkeypatch.setattr(broker, "subscribe", lambda *_: redis_server.kill())
+        monkeypatch.setattr(broker, "unsubscribe", lambda _: None)
+        result = post(app, tool("generate", prompt="a", wait=5)).json["result"]
     assert "Redis does not answer" in (text := result["content"][0]["text"])
     assert re.search("Call `wait_for_job` with the id [0-9a-f-]{36}", text), text
-    broker.close()
 
 
 def broker_of(app: Flask) -> Broker:

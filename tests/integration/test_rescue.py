@@ -18,9 +18,6 @@ from worker.thumbnails import Thumbnail
 RETRY_AFTER_SECONDS = 300.0
 
 
-# Which job.
-
-
 def test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names(
     worker: LocalWorker,
 ) -> None:
@@ -34,9 +31,6 @@ def test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names(
     )
 
 
-# Without success.
-
-
 def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay(
     worker: LocalWorker,
 ) -> None:
@@ -48,9 +42,6 @@ def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay
     assert worker.job(task).status is Status.EXPIRED
     assert worker.downloads(task) == 1
     assert list(worker.media_root.rglob("*.jpg")) == []
-
-
-# What BFL says.
 
 
 def test_a_polling_url_on_record_is_checked_before_the_key_goes_there(worker: LocalWorker) -> None:
@@ -97,9 +88,6 @@ def test_a_fresh_url_is_asked_for_once(worker: LocalWorker) -> None:
 def until_dead(worker: LocalWorker, job: Job) -> None:
     dies_at = job.delivery.expire_at or 0.0
     wait_for("the URL is dead", lambda: worker.store.now() > dies_at, 5)
-
-
-# Thumbnails.
 
 
 def test_thumbnails_wait_until_no_job_does(worker: LocalWorker) -> None:

@@ -84,9 +84,6 @@ def test_a_due_id_without_a_record_is_cleared_away(services: Services, redis: Re
     assert redis.zcard(DUE) == redis.zcard(PENDING_RESCUES) == 0
 
 
-# Without Redis.
-
-
 def test_an_unavailable_redis_is_reported_without_its_address(redis_server: RedisServer) -> None:
     with redis_server.client() as redis:
         store = services_over(redis).store

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,18 +14,10 @@ from jobs.signing import callback_digest
 from jobs.store.metrics import Counter
 from jobs.store.redis.keys import COUNTERS
 from receiver import webhook
-from tests.harness import RedisServer
-from tests.simulation.boundaries import load_test_settings
 
 SECRET = "webhook-secret-of-tests"
 PENDING = {"id": "task", "status": "Pending"}
 READY = b'{"id": "task", "status": "Content Moderated"}'
-
-
-@pytest.fixture
-def services(redis_server: RedisServer) -> Iterator[Services]:
-    with redis_server.client() as redis:
-        yield Services(load_test_settings(), redis)
 
 
 def environ(body: bytes, **headers: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from jobs.config import settings
 from jobs.domain.job import Job
 from jobs.storage.layout import job_id_of
 from jobs.store import codec
+from tests.harness.required_settings import SECRETS
 from tests.simulation.scheduler import Scheduler
 from worker import download
 
@@ -43,6 +44,16 @@ class SteppedStorage:
         return stepped
 
 
+SETTINGS = {
+    "BFL_API_KEY": "bfl-key-of-the-tests",
+    "MEDIA_URL": "memory://",
+    "PUBLIC_URL": "https://keep.example",
+    "WORKER_CONCURRENCY": "1",
+    "MAX_ACTIVE": "1",
+    "GIVE_UP_AFTER": "900",
+}
+
+
 @lru_cache(maxsize=100)
 def decode(record: bytes) -> Job:
     return codec.decode(record)
@@ -50,21 +61,7 @@ def decode(record: bytes) -> Job:
 
 @cache
 def load_test_settings(**more: str) -> settings.Settings:
-    return settings.load(_environment() | more)
-
-
-def _environment() -> dict[str, str]:
-    return {
-        "WEBHOOK_SECRET": "webhook-secret-of-tests",
-        "SECRET_KEY": "signing-key-of-tests",
-        "API_KEYS": "a:admin-key-of-tests:admin",
-        "BFL_API_KEY": "bfl-key-of-the-tests",
-        "MEDIA_URL": "memory://",
-        "PUBLIC_URL": "https://keep.example",
-        "WORKER_CONCURRENCY": "1",
-        "MAX_ACTIVE": "1",
-        "GIVE_UP_AFTER": "900",
-    }
+    return settings.load(SECRETS | SETTINGS | more)
 
 
 @contextmanager

@@ -127,9 +127,6 @@ def test_a_result_that_is_cut_keeps_its_media_fields() -> None:
     assert report_of(long).result == {"truncated": True}
 
 
-# In their places.
-
-
 def test_the_status_api_shows_a_result_without_plain_media_fields() -> None:
     result = {"sample": A, "samples": [A, B], "draft_caches": [C], "seed": 42, "mask": E}
     shown = result_files.without_media_fields(report_of(result).result)

@@ -9,20 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.harness.images import IMAGES, corners, encoded, png
+from tests.harness.images import IMAGES, box, corners, encoded, png
 from tests.sandbox.formats import FORMATS, MP4
 from worker.formats import mp4, sniff
 from worker.formats.sniff import Dimensions
 
 READS_MAX = 40_000  # of a box's length, kind and content: some 30 ms
 FTYP = b"\0\0\0\x10ftypisom\0\0\0\0"
-
-
-def box(kind: bytes, *content: bytes, large: bool = False) -> bytes:
-    body = b"".join(content)
-    if large:
-        return b"\0\0\0\x01" + kind + (16 + len(body)).to_bytes(8, "big") + body
-    return (8 + len(body)).to_bytes(4, "big") + kind + body
 
 
 def header(duration: int, scale: int = 1000, version: int = 0) -> bytes:

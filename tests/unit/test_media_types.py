@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jobs.domain.errors import NotMedia
 from jobs.storage import media_types
-from tests.harness.images import png
+from tests.harness.images import box, png
 from tests.sandbox.formats import IMAGES, JPEGS, MP4, WEBP
 from tests.sandbox.gradient import gradient
 from worker.formats import sniff
@@ -31,11 +31,6 @@ def path(tmp_path: Path) -> Path:
 def is_complete(path: Path, body: bytes, kind: str) -> bool:
     path.write_bytes(body)
     return sniff.is_complete(path, kind)
-
-
-def box(kind: bytes, body: bytes = b"") -> bytes:
-    """A box of an MP4."""
-    return (8 + len(body)).to_bytes(4, "big") + kind + body
 
 
 # Types.
@@ -107,8 +102,7 @@ def test_the_end_of_a_png_is_a_chunk_and_not_its_name(path: Path) -> None:
 
 
 def test_a_video_of_large_boxes_is_complete_at_its_end_only(path: Path) -> None:
-    large = (1).to_bytes(4, "big") + b"mdat" + (16 + 1000).to_bytes(8, "big") + bytes(1000)
-    video = MP4 + large
+    video = MP4 + box(b"mdat", bytes(1000), large=True)
     assert is_complete(path, video, "video/mp4")
     for cut in (1, 500, 1000, 1001, 1004, 1007, 1008, 1010, 1012, 1015):
         assert not is_complete(path, video[:-cut], "video/mp4"), cut

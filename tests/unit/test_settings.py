@@ -182,9 +182,6 @@ def test_errors_of_the_wiring_have_the_same_form() -> None:
             assert CANARY not in str(caught.value)
 
 
-# Lists.
-
-
 def test_a_directory_that_cannot_be_made_is_answered_with_what_to_do() -> None:
     settings = load(REQUIRED | {"MEDIA_URL": "file:///dev/null/media"})
     with pytest.raises(
@@ -242,17 +239,11 @@ def test_secrets_keys_and_delivery_hosts_are_lists() -> None:
     assert settings.delivery_hosts == ("cdn.example.com", "media-1.example.com")
 
 
-# BFL's hosts by their names.
-
-
 def test_the_sandbox_stands_in_for_bfl_unless_another_host_is_named() -> None:
     sandbox = {"BFL_SANDBOX_URL": "http://127.0.0.1:9009"}
     assert load({**REQUIRED, **sandbox}).bfl_origin == Origin("http", "127.0.0.1", 9009)
     named = load({**REQUIRED, **sandbox, "BFL_API_URL": "eu"})
     assert named.bfl_origin.host == "api.eu.bfl.ai"
-
-
-# Once read.
 
 
 def test_settings_do_not_change() -> None:

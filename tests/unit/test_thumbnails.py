@@ -59,9 +59,6 @@ def alike(found: list[tuple[int, ...]], wanted: tuple[tuple[int, ...], ...]) -> 
     )
 
 
-# The right image.
-
-
 @KINDS
 def test_a_thumbnail_is_a_webp_of_512_pixels_and_says_what_it_is(tmp_path: Path, kind: str) -> None:
     result = made(tmp_path, encoded(corners(1200, 600), kind), kind)

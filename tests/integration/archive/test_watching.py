@@ -140,9 +140,6 @@ def test_an_sqlite_file_on_a_network_is_refused_before_it_is_opened(
     assert result.grade is Grade.OK
 
 
-# Numbers.
-
-
 def test_archived_jobs_are_counted_where_jobs_are_counted(archived: Archived) -> None:
     metrics = archived.services.metrics
     archived.put(*map(stored_job, range(7)))

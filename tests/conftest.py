@@ -1,9 +1,10 @@
 """The situations tests begin in: a Redis, a BFL, a Fluxkeep that runs."""
 
+import gc
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,7 +29,7 @@ from tests.harness import (
 from tests.harness.redis_server import RedisServers
 from tests.sandbox import Sandbox
 
-SLOW_UNTIL = 0.5  # of the other files
+SLOW_UNTIL = 0.7  # of the other files
 
 
 def pytest_sessionstart() -> None:
@@ -43,8 +44,17 @@ def pytest_sessionstart() -> None:
     os.environ["ENV_FILE"] = os.devnull  # neither a developer's `.env` nor what `make run` made
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector away from thousands of tests, all of which are needed."""
+    gc.disable()
+    collected = yield
+    gc.enable()
+    return collected
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the files with slow tests, which mostly wait, among the first of the others.
+    """Spread the files with slow tests, which mostly wait, among most of the others.
 
     Together they would leave processors idle; at the end one would be left to a single worker.
     """

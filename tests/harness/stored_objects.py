@@ -1,7 +1,9 @@
 """Stored objects of an installation, read without Fluxkeep."""
 
 import hashlib
-from collections.abc import Iterator
+import os
+import stat
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,9 +20,14 @@ class StoredInDirectory:
 
     def sizes(self) -> dict[str, int]:
         found = self.root.rglob("*") if self.root.exists() else ()
-        files = [path for path in found if path.is_file() and STAGING not in path.parts]
-        files = [path for path in files if not path.name.startswith(".")]
-        return {str(path.relative_to(self.root)): path.stat().st_size for path in files}
+        files = [path for path in found if STAGING not in path.parts]
+        return {
+            str(path.relative_to(self.root)): file.st_size
+            for path in files
+            if not path.name.startswith(".")
+            and (file := _status(path))
+            and stat.S_ISREG(file.st_mode)
+        }
 
     def sha256(self, key: str) -> str:
         with (self.root / key).open("rb") as file:
@@ -35,7 +42,19 @@ class StoredInDirectory:
     def staged(self, older_than: float) -> list[str]:
         staging = self.root / STAGING
         found = staging.iterdir() if staging.exists() else ()
-        return [path.name for path in found if path.stat().st_mtime < older_than]
+        return _older(found, older_than)
+
+
+def _older(paths: Iterable[Path], than: float) -> list[str]:
+    return [path.name for path in paths if (file := _status(path)) and file.st_mtime < than]
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """None when a worker has deleted the file since it was listed."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
 
 
 class StoredInBucket:
@@ -59,7 +78,7 @@ class StoredInBucket:
 
     def staged(self, older_than: float) -> list[str]:
         local = self.temporary.glob("fluxkeep-*/*")
-        return [path.name for path in local if path.stat().st_mtime < older_than]
+        return _older(local, older_than)
 
 
 StoredObjects = StoredInDirectory | StoredInBucket

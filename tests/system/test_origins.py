@@ -117,17 +117,19 @@ def _cookie(visitor: Visitor) -> dict[str, str]:
     return {"Cookie": "; ".join(f"{name}={value}" for name, value in pairs)}
 
 
-def _rules(stack: Stack) -> list[str]:
+@pytest.fixture(scope="module")
+def rules(stack: Stack) -> list[str]:
+    """Each path that is read."""
     app = create_app(for_web(load(SECRETS | {"REDIS_URL": stack.installation.redis.url})))
     rules = {rule.rule for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
     app.extensions["fluxkeep"].close()
     return sorted(rules - ELSEWHERE)
 
 
-def _texts(stack: Stack, url: str, job_id: str) -> Iterator[tuple[str, str]]:
+def _texts(rules: list[str], url: str, job_id: str) -> Iterator[tuple[str, str]]:
     """Each page and answer that a reader at this URL can get, by its path."""
     visitor = Visitor(url)
-    for rule in _rules(stack):
+    for rule in rules:
         path = rule.replace("<job_id>", job_id)
         if rule in ENDLESS:
             with _watcher(url + path, _cookie(visitor)) as watcher:
@@ -145,10 +147,12 @@ def _texts(stack: Stack, url: str, job_id: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_links_begin_with_their_readers_own_host(stack: Stack, jobs: list[str], host: str) -> None:
+def test_links_begin_with_their_readers_own_host(
+    stack: Stack, jobs: list[str], rules: list[str], host: str
+) -> None:
     netloc, found = f"{host}:{stack.installation.ports[0]}", 0
     for job_id in jobs:
-        for path, text in _texts(stack, f"http://{netloc}", job_id):
+        for path, text in _texts(rules, f"http://{netloc}", job_id):
             assert not [name for name in NAMES if name in text], path
             names = set(_OWN_LINK.findall(text))
             assert names <= {netloc, "keep.example", "api.bfl.ai"}, path  # examples

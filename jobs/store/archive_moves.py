@@ -19,7 +19,6 @@ from jobs.store.redis.scripts import Command
 NEWEST = "newest"  # the creation time of the newest job that only the archive has
 LAST_PASS = "last_pass"  # noqa: S105 - when the sweep wrote rows last: an older Redis knows an older time
 SCANNED = 500
-BAD_RECORD_SECONDS = 3600.0  # until a job is looked at again whose row cannot be written
 _ACTIVE = tuple(status for status in Status if not status.terminal)
 
 
@@ -35,6 +34,13 @@ class Known(NamedTuple):
         if self.deleted_at is None:
             return self.tombstone == ""  # deleted by a process that knows of no archive
         return self.deleted_at >= version
+
+
+class NextLook(NamedTuple):
+    """When the sweep looks at a job again; never, if its record is gone or has not ended."""
+
+    at: float | None
+    is_refused: bool = False  # its row could not be written
 
 
 class Cold(NamedTuple):
@@ -117,14 +123,13 @@ class ArchiveMoves:
         found = self._redis.zrangebyscore(keys.ARCHIVE_DUE, "-inf", at, 0, limit, withscores=True)
         return [(name.decode(), score) for name, score in found]
 
-    def postponed(self, now: float, limit: int) -> list[str]:
-        """Jobs to look at within an hour, among them all whose rows could not be written."""
-        bounds = f"({now:.17g}", now + BAD_RECORD_SECONDS
-        found = self._redis.zrangebyscore(keys.ARCHIVE_DUE, *bounds, 0, limit)
+    def refused(self, limit: int) -> list[str]:
+        """Jobs whose rows could not be written."""
+        found = self._redis.zrange(keys.ARCHIVE_REFUSED, 0, limit - 1)
         return [name.decode() for name in found]
 
     def unproven(self, now: float, most: int) -> list[str] | None:
-        """Jobs that rows may lack or have older: under way, or written a moment ago.
+        """Jobs that rows may lack or have older: under way, written a moment ago, or refused.
 
         None if they are too many, and while an ended job has no entry: there may be no row of it.
         """
@@ -134,23 +139,24 @@ class ArchiveMoves:
             for status in TERMINAL:
                 pipe.zcard(keys.STATUS_PREFIX + status)
             pipe.zcard(keys.ARCHIVE_DUE)
-            until = now + BAD_RECORD_SECONDS + commit.ARCHIVE_SECONDS
+            until = now + commit.ARCHIVE_SECONDS
             pipe.zrangebyscore(keys.ARCHIVE_DUE, "-inf", until, 0, most)
-            *found, entries, due = pipe.execute()
+            pipe.zrange(keys.ARCHIVE_REFUSED, 0, most)
+            *found, entries, due, refused = pipe.execute()
         active, ended = found[: len(_ACTIVE)], sum(found[len(_ACTIVE) :])
-        names = list(chain(due, *active))
+        names = list(dict.fromkeys(chain(due, refused, *active)))
         if entries < ended or len(names) >= most:
             return None
         return [name.decode() for name in names]
 
-    def reschedule(self, changes: Iterable[tuple[str, float, float | None]]) -> None:
-        """Set when jobs are looked at next (id, score that was read, new score or None)."""
-        arguments = [
-            part
-            for name, read, new in changes
-            for part in (name, f"{read:.17g}", "" if new is None else f"{new:.17g}")
-        ]
-        self._reschedule_script(keys=[keys.ARCHIVE_DUE], args=arguments)
+    def reschedule(self, changes: Iterable[tuple[str, float, NextLook]]) -> None:
+        """Set when jobs are looked at next (id, score that was read, next look)."""
+        arguments = list[str]()
+        for name, read, (at, is_refused) in changes:
+            new = "" if at is None else f"{at:.17g}"
+            arguments += (name, f"{read:.17g}", new, "1" if is_refused else "")
+        names = [keys.ARCHIVE_DUE, keys.ARCHIVE_REFUSED]
+        self._reschedule_script(keys=names, args=arguments)
 
     def scan_ended(self) -> Iterator[list[str]]:
         """Every ended job with a record, page by page; some may come twice."""

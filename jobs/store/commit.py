@@ -266,7 +266,8 @@ def deletion(job: Job) -> list[Command]:
 def removal(job: Job) -> list[Command]:
     """The commands that remove a record and its indexes; what the job is known by else stays."""
     # In whatever state it is: every index that it may be in is cleared.
-    sets, stays = (*every(job), keys.ARCHIVE_DUE), unkept_sets(job)
+    sets = (*every(job), keys.ARCHIVE_DUE, keys.ARCHIVE_REFUSED)
+    stays = unkept_sets(job)
     return [
         *(("ZREM", key, job.id) for key in sets if key not in stays),
         ("DEL", keys.RECORD_PREFIX + job.id),

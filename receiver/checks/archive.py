@@ -13,7 +13,6 @@ from jobs.archive.archive import Archive, sqlite_path
 from jobs.config.settings import Settings
 from jobs.domain.errors import ArchiveUnavailable
 from jobs.services import Services
-from jobs.store import codec
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
@@ -21,8 +20,6 @@ DATABASE = "database"
 ARCHIVE = "archive"
 ROWS = "rows"
 LATE_SECONDS = 300.0
-UNARCHIVED_SECONDS = 3600.0
-BATCH = 500
 READ_MAX = 20_000
 NAMED_MAX = 10
 MOUNTS = Path("/proc/self/mountinfo")
@@ -102,31 +99,13 @@ def check_rows(context: Context) -> Iterator[Result]:
     if archive is None or not context.redis_answers:
         return
     try:
-        rows, found = sum(archive.counts().values()), _unarchived(context.services, archive)
+        rows = sum(archive.counts().values())
     except ArchiveUnavailable as error:
         yield warning(ROWS, f"not counted: the database {_reason(error)}", _AWAY)
         return
-    if found:
+    if found := context.services.archive_moves.refused(READ_MAX):
         names = ", ".join([*found[:NAMED_MAX], *(["…"] if found[NAMED_MAX:] else [])])
-        why = f"{len(found):,} jobs ended over an hour ago and cannot be archived: {names}"
+        why = f"{len(found):,} jobs have ended and cannot be archived: {names}"
         yield warning(ROWS, why, _NO_ROW)
     else:
         yield ok(ROWS, f"{rows:,} in the database")
-
-
-def _unarchived(services: Services, archive: Archive) -> list[str]:
-    """Jobs whose records are unreadable, or whose rows the database refuses.
-
-    The sweep looks at them again within an hour, as at others that have a row.
-    """
-    found, now = list[str](), services.store.now()
-    postponed = services.archive_moves.postponed(now, READ_MAX)
-    for first in range(0, len(postponed), BATCH):
-        ids = postponed[first : first + BATCH]
-        rows, known = archive.versions(ids), services.archive_moves.known_jobs(ids)
-        for job_id, (record, *_) in known.items():
-            job = codec.decode_if_readable(record) if record else None
-            is_old = job is not None and job.end < now - UNARCHIVED_SECONDS
-            if record and (job is None or (is_old and job_id not in rows)):
-                found.append(job_id)
-    return found

@@ -16,7 +16,7 @@ from jobs.domain.status import TERMINAL, Status
 from jobs.domain.submission import UNCONFIRMED_CODES
 from jobs.services import Services
 from jobs.store import codec
-from jobs.store.archive_moves import BAD_RECORD_SECONDS
+from jobs.store.archive_moves import NextLook
 from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
 from jobs.store.listing import Position
 from jobs.store.metrics import counted
@@ -24,6 +24,7 @@ from jobs.store.search_conditions import Search
 
 BATCH = 500
 POLL_SECONDS = 2.0
+BAD_RECORD_SECONDS = 3600.0  # until a job is looked at again whose row cannot be written
 NOT_READY_SECONDS = 600.0  # of a job with notifications or thumbnails to come
 # No request, pass or upload of a sidecar is older; an Idempotency-Key is known for a day.
 ARCHIVED_LEAST_SECONDS = 600.0
@@ -118,7 +119,7 @@ class Archiving:
 
     def _archive_jobs(self, due: dict[str, float], now: float) -> None:
         known, rows = self._archive_moves.known_jobs([*due]), self._archive.versions([*due])
-        new, next_looks = list[Job](), dict[str, float | None]()
+        new, next_looks = list[Job](), dict[str, NextLook]()
         for job_id in due:
             row = rows.get(job_id)
             if row and known[job_id].hides(row.version):
@@ -126,19 +127,19 @@ class Archiving:
             record = known[job_id].record
             job = codec.decode_if_readable(record) if record else None
             if job is None:  # gone, or unreadable: doctor names it
-                next_looks[job_id] = now + BAD_RECORD_SECONDS if record else None
+                next_looks[job_id] = _refused(now) if record else NextLook(None)
             elif not job.status.terminal:
-                next_looks[job_id] = None
+                next_looks[job_id] = NextLook(None)
             elif row is None or _is_newer(job, row):
                 new.append(job)
             elif (at := self._evict_at(job, row, now)) > now:
-                next_looks[job_id] = at
+                next_looks[job_id] = NextLook(at)
             else:
                 self._archive_moves.evict(job)
         next_looks |= self._put(new, now)
         self._archive_moves.reschedule((name, due[name], at) for name, at in next_looks.items())
 
-    def _put(self, jobs: list[Job], now: float) -> Iterator[tuple[str, float]]:
+    def _put(self, jobs: list[Job], now: float) -> Iterator[tuple[str, NextLook]]:
         if not jobs:
             return
         refused = set(self._archive.put(jobs, now, now))
@@ -147,9 +148,9 @@ class Archiving:
             row = Version(job.version, job.status.value, now, job.request.key)
             if job.id in refused:
                 log.error("job %s: the database refuses its row; Redis keeps it", job.id)
-                yield job.id, now + BAD_RECORD_SECONDS
+                yield job.id, _refused(now)
             else:
-                yield job.id, max(self._evict_at(job, row, now), now)
+                yield job.id, NextLook(max(self._evict_at(job, row, now), now))
 
     def _evict_at(self, job: Job, row: Version, now: float) -> float:
         """When the record may leave Redis: I24, a restored backup may lack a late row."""
@@ -168,6 +169,10 @@ class Archiving:
         if job.is_submission and job.task_id is None and code in UNCONFIRMED_CODES:
             at = max(at, job.end + TOMBSTONE_SECONDS)  # BFL may have a task, and call
         return at
+
+
+def _refused(now: float) -> NextLook:
+    return NextLook(now + BAD_RECORD_SECONDS, is_refused=True)
 
 
 def _is_newer(job: Job, row: Version) -> bool:

@@ -56,6 +56,7 @@ SUPERSEDED = "fluxkeep:superseded"  # jobs of which an earlier worker may have l
 
 # Sorted sets for the archive
 ARCHIVE_DUE = "fluxkeep:archive_due"  # ended jobs, by when the sweep looks at them next
+ARCHIVE_REFUSED = "fluxkeep:archive_refused"  # those of them whose rows could not be written
 DELETIONS = "fluxkeep:deletions"  # deleted jobs, by the microsecond: their rows do not count
 # Numbers of the jobs that only the archive has, by status, and by status and key; times
 COLD = "fluxkeep:cold"

@@ -7,10 +7,12 @@ from typing import Any, NoReturn
 
 import pytest
 
+from jobs import catalog
 from jobs.domain.job import Job
 from jobs.domain.status import Status
+from jobs.store import codec
 from jobs.store.archive_moves import LAST_PASS
-from jobs.store.redis.keys import COLD
+from jobs.store.redis.keys import ARCHIVE_REFUSED, COLD, RECORD_PREFIX
 from jobs.store.search_conditions import Search
 from tests.harness.archive_installation import Archived, newest_first, stored_job
 
@@ -85,20 +87,50 @@ def mostly_hot(build: Callable[..., Archived]) -> tuple[Archived, list[Job]]:
     return archived, found
 
 
-def test_what_only_old_jobs_have_is_found_without_a_walk_through_redis(
-    mostly_hot: tuple[Archived, list[Job]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    archived, jobs = mostly_hot
-
+def forbid_walks(archived: Archived, monkeypatch: pytest.MonkeyPatch) -> None:
     def walk(*_: object) -> NoReturn:
         raise AssertionError("Redis is walked")
 
     monkeypatch.setattr(archived.services.listing, "page", walk)
+
+
+def test_what_only_old_jobs_have_is_found_without_a_walk_through_redis(
+    mostly_hot: tuple[Archived, list[Job]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived, jobs = mostly_hot
+    forbid_walks(archived, monkeypatch)
     for searched, found in (("castle", [0, 3, 4]), ("fog", [1, 2]), ("tower", [])):
         page = archived.catalog.page(Search(words=searched), 7, None)
         assert [one.id for one in page.jobs] == newest_first([jobs[n] for n in found])
         assert page.last is None
         assert archived.walk(Search(words=searched), 1) == [one.id for one in page.jobs]
+
+
+def test_no_walk_begins_as_many_jobs_are_about_to_leave_redis(
+    build: Callable[..., Archived], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived = build(HOT_DAYS="0.01")  # a quarter of an hour
+    jobs = [job(n, "heron") for n in range(4)]
+    archived.put(*jobs)
+    archived.pass_over()
+    forbid_walks(archived, monkeypatch)
+    monkeypatch.setattr(catalog, "UNPROVEN_MAX", 3)
+    assert archived.walk(Search(words="heron")) == newest_first(jobs)
+
+
+def test_a_job_whose_row_the_database_refuses_is_found_until_it_is_deleted(
+    build: Callable[..., Archived], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archived, refused = build(HOT_DAYS="2"), job(0, "heron")
+    archived.put(refused, job(1, "fog"))
+    # No database takes such a number.
+    archived.redis.set(RECORD_PREFIX + refused.id, codec.encode(refused, 2**70))
+    archived.pass_over()
+    forbid_walks(archived, monkeypatch)
+    assert archived.walk(Search(words="heron")) == [refused.id]
+    found = archived.services.store.load(refused.id)
+    assert found and archived.services.store.delete(found)
+    assert not archived.redis.exists(ARCHIVE_REFUSED)
 
 
 def test_a_job_whose_row_was_lost_is_found_before_the_sweep_has_noticed(

@@ -116,7 +116,9 @@ def test_jobs_that_cannot_be_archived_are_named(archived: Archived) -> None:
     archived.pass_over()
     assert archived.hot(job.id for job in jobs) == {refused.id, jobs[2].id}
     found = results(archived)["rows"]
-    assert found.grade is Grade.WARNING and found.why.startswith("2 jobs ended over an hour ago")
+    assert found.grade is Grade.WARNING and found.why.startswith(
+        "2 jobs have ended and cannot be archived"
+    )
     assert refused.id in found.why and jobs[2].id in found.why and jobs[0].id not in found.why
     assert results(archived)["archive"].grade is Grade.OK
 

@@ -61,13 +61,8 @@ ALL = [*PRODUCT, *_files("deploy", "tests")]
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse((ROOT / path).read_text())
-
-
-@cache
 def _nodes(path: Path) -> list[ast.AST]:
-    return list(ast.walk(_tree(path)))
+    return list(ast.walk(ast.parse((ROOT / path).read_text())))
 
 
 def _name(path: Path) -> str:

@@ -57,7 +57,6 @@ def test_nonsense_stops_with_the_name_of_the_variable(url: str) -> None:
 
 def test_the_doctor_warns_of_unverified_connections() -> None:
     url = "rediss://:long-password@redis.example.invalid:1"
-    assert [one.grade for one in check_access(load(NEEDED | {"REDIS_URL": url}))] == [Grade.OK]
     unchecked = load(NEEDED | {"REDIS_URL": url, "REDIS_VERIFY": "no"})
     (found,) = check_access(unchecked)
     assert found.grade is Grade.WARNING and "REDIS_VERIFY" in found.why

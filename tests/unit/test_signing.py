@@ -90,16 +90,6 @@ def test_a_digest_that_is_one_bit_off_proves_nothing(at: int) -> None:
     assert not proves(signature=GOOD[:at] + flipped + GOOD[at + 1 :])
 
 
-def test_a_body_that_was_touched_is_not_proven() -> None:
-    assert not proves(signature=GOOD, body=BODY + b"\n")
-    assert not proves(signature=GOOD, body=b"")
-
-
-def test_no_header_proves_nothing() -> None:
-    assert not proves()
-    assert not proves(secret="", signature="")
-
-
 def test_a_refusal_says_which_proof_failed_and_not_what_was_sent() -> None:
     assert VERIFIER.refusal(None, None, BODY) == "no authentication"
     assert VERIFIER.refusal("canary", None, BODY) == "wrong secret"
@@ -142,11 +132,6 @@ def test_the_first_key_signs_and_all_verify() -> None:
     assert signer("new").read(rotated.sign(LINK), NOW) == LINK
     with pytest.raises(InvalidLink):
         signer("old").read(rotated.sign(LINK), NOW)
-
-
-def test_a_retired_key_opens_nothing() -> None:
-    with pytest.raises(InvalidLink):
-        signer("new").read(signer("retired").sign(LINK), NOW)
 
 
 @pytest.mark.parametrize("late", [0.0, 0.5, 1e9])

@@ -77,13 +77,3 @@ def test_the_grace_of_fast_models_is_seconds_and_of_video_minutes() -> None:
 def test_callback_grace_overrides_the_model() -> None:
     timeouts = Timeouts(callback_grace=7.0, give_up_after=3600.0)
     assert Job.awaited("task", NOW, timeouts, model="flux-3-video").polling.next_check_at == NOW + 7
-
-
-def test_each_progress_callback_begins_the_grace_anew() -> None:
-    grace = callback_grace("flux-3-video")
-    known, now = job("flux-3-video"), NOW
-    for n in range(6):  # an hour, a callback every ten minutes
-        now = NOW + 600 * (n + 1)
-        assert known.polling.next_check_at is not None and known.polling.next_check_at > now
-        known = transition(known, report("Generating", progress=n / 10), now, TIMEOUTS)
-        assert known.polling.next_check_at == now + grace

@@ -35,15 +35,12 @@ def test_no_byte_of_a_deleted_person_stays_in_the_file(archived: Archived, tmp_p
     canaries += [bytes(rows[job.id])[40:120] for job in jobs]  # they are compressed
     written = content(file)
     assert all(canary in written for canary in canaries)
-    work(archived.services, begin(archived.services, Action.DELETE, of_user()))
+    search = Search(metadata=(("user", PERSON),))
+    work(archived.services, begin(archived.services, Action.DELETE, search))
     archived.pass_over()
     left = content(file)
     assert [canary for canary in canaries if canary in left] == []
     assert all(job.id.encode() in left for job in others)
-
-
-def of_user() -> Search:
-    return Search(metadata=(("user", PERSON),))
 
 
 def content(file: Path) -> bytes:

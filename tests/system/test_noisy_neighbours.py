@@ -1,6 +1,7 @@
 """One key that takes whatever it can get from a pool that all share delays only itself."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from functools import partial
 
@@ -76,6 +77,7 @@ def test_a_key_with_any_number_of_streams_leaves_places_to_others(
     redis_server: RedisServer,
 ) -> None:
     with redis_server.client() as redis:
+        before = set(threading.enumerate())
         broker = Broker(services_over(redis).events)
         for _ in range(SUBSCRIBERS_MAX // 2):
             greedy = broker.subscribe(None, "greedy")
@@ -88,3 +90,4 @@ def test_a_key_with_any_number_of_streams_leaves_places_to_others(
             broker.subscribe("job", "greedy")  # the other key came meanwhile
         broker.subscribe(None, "third")
         broker.close()
+        wait_for_none("its thread ends", lambda: {*threading.enumerate()} - before)

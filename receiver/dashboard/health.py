@@ -1,6 +1,8 @@
 """`GET /health`: the checks, the current numbers, and what jobs cost."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from flask import Blueprint, render_template
@@ -10,6 +12,7 @@ from jobs.domain.errors import StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
+from jobs.store.batch_actions import Batch
 from jobs.store.costs import only
 from jobs.store.listing import EXPIRING_READ_MAX
 from jobs.store.search_conditions import Search
@@ -25,6 +28,8 @@ EXPIRING_MAX = 8
 UNKEPT_MAX = 8
 COST_DAYS = 30
 MODELS_MAX = 10
+ENDED_SECONDS = 3600.0
+ENDED_MAX = 3
 
 blueprint = Blueprint("health", __name__)
 
@@ -65,7 +70,7 @@ def _numbers(services: Services) -> dict[str, Any]:
             "slots": services.submission_queue.slot_usage(),
             "open_circuits": services.submission_queue.open_circuits(),
             "expiring": services.listing.expiring(EXPIRING_MAX),
-            "batches": services.batches.under_way(),
+            "batches": list(_batches(services)),
             "costs": _costs(services),
         }
     except StoreUnavailable:
@@ -81,11 +86,20 @@ def _numbers_of(services: Services, key: str) -> dict[str, Any]:
             "jobs": services.metrics.jobs_by_status(key),
             "at": services.store.now(),
             "expiring": sorted(found, key=_expiry)[:EXPIRING_MAX],
-            "batches": [batch for batch in services.batches.under_way() if batch.key == key],
+            "batches": list(_batches(services, key)),
             "costs": _costs(services, key),
         }
     except StoreUnavailable:
         return {}
+
+
+def _batches(services: Services, key: str | None = None) -> Iterator[Batch]:
+    """Those under way, and what became of the latest that ended within the hour."""
+    since = services.store.now() - ENDED_SECONDS
+    seen = [one for one in services.batches.latest() if key in (None, one.key)]
+    ended = (one for one in seen if (one.ended_at or 0.0) > since)
+    yield from (one for one in services.batches.under_way() if key in (None, one.key))
+    yield from islice(ended, ENDED_MAX)
 
 
 def _expiry(job: Job) -> float:

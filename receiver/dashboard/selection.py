@@ -39,7 +39,7 @@ DONE = {
     "delete": "deleted",
 }
 NONE = {"rescue": "None of these jobs can be rescued: they have not failed, expired or been lost."}
-MATCHING_MAX = 1000  # starred or downloaded at once
+MATCHING_MAX = 1000  # at once, while the request waits
 ACT_SECONDS = 20.0  # routers close a connection that is silent for longer
 
 blueprint = Blueprint("selection", __name__, url_prefix="/selection")
@@ -62,6 +62,8 @@ def act() -> ResponseReturnValue:
         raise errors.Forbidden(f"This needs a key with scope {SCOPES.get(action, 'admin')}.")
     if action not in SCOPES:
         raise errors.BadRequest("There is no such action.")
+    if len(ids) > MATCHING_MAX:
+        raise errors.BadRequest(f"These are more than {MATCHING_MAX:,} jobs.")
     if action == "stop":
         batch = job_actions.load_batch(services(), fields.get("batch", ""))
         services().batches.stop(batch.id, services().store.now())

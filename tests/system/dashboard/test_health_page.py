@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from jobs.store.batch_actions import Action
+from jobs.store.batch_actions import Action, FailedJob
 from jobs.store.search_conditions import Search
 from receiver.context import services
 from tests.harness import Stack, wait_for
@@ -72,7 +72,7 @@ def test_an_open_circuit_shows_its_reason_and_its_waiting_jobs(
     wait_for("it goes on", lambda: "All checks passed" in visitor.text("/health"), 30)
 
 
-def test_a_batch_under_way_is_shown_and_can_be_stopped(make_app: MakeApp) -> None:
+def test_a_batch_can_be_stopped_and_what_became_of_it_is_told(make_app: MakeApp) -> None:
     app = make_app()
     with app.app_context():
         batches = services().batches
@@ -85,8 +85,14 @@ def test_a_batch_under_way_is_shown_and_can_be_stopped(make_app: MakeApp) -> Non
         fields = {"action": "stop", "batch": batch.id, "back": "/health"}
         assert visitor.post("/selection", **fields).status_code == status
     stopped = batches.get(batch.id)
-    assert stopped and stopped.is_stopped
-    wait_for("it is gone", lambda: "Deleting" not in visitor.get("/health").text)
+    assert stopped and stopped.is_stopped and stopped.ended_at
+    failed = batches.add(Action.RESCUE, Search(owner="7"), 1, None, 2.0)
+    batches.advance(failed, None, [FailedJob("a-job", "its input is gone")], stopped.ended_at)
+    wait_for("it has ended", lambda: "Deleting" not in visitor.get("/health").text)
+    text = readable(visitor.get("/health").text)
+    assert "Asked BFL again for 0 of 1 job" in text
+    assert "Deleted 0 of 3 jobs now , stopped" in text
+    assert "1 failed its input is gone" in text
 
 
 @pytest.mark.browser

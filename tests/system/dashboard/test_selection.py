@@ -3,6 +3,7 @@
 import re
 from html import unescape
 from io import BytesIO
+from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -159,6 +160,8 @@ def test_a_selection_works_without_a_script_for_those_who_may(stack: Stack) -> N
     assert "1 job is deleted." in _said(visitor, action="delete", confirmed="yes", **send)
     assert stack.client.find(stored) is None
     assert visitor.post("/selection", action="erase", **send).status_code == 400
+    many: Any = [f"job-{n}" for n in range(1001)]
+    assert visitor.post("/selection", action="delete", **send | {"job": many}).status_code == 400
     for scope, action in (("read", "star"), ("submit", "delete"), ("submit", "rescue")):
         other = Visitor(stack.installation.url, scope)
         answer = other.post("/selection", action=action, page="/", confirmed="yes", job=failed)

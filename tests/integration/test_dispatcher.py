@@ -13,7 +13,6 @@ from jobs.store.redis.keys import PENDING_POLLS, PENDING_RESCUES
 from tests.harness.local_worker import LocalWorker
 from tests.harness.patience import wait_for
 from tests.harness.reports import load
-from tests.sandbox import Task
 from worker import thumbnails
 from worker.claim import HeldClaim
 from worker.dispatcher import JobDispatcher
@@ -21,10 +20,6 @@ from worker.sweep import sweep
 
 POLLS_WAITING = 400
 QUEUE = "rq:queue:fluxkeep"
-
-
-def queued(worker: LocalWorker, job_id: str) -> None:
-    worker.post(job_id, "flux-2-pro", {"prompt": "a"})
 
 
 def at_the_same_score(worker: LocalWorker) -> None:
@@ -51,7 +46,7 @@ def test_a_rescue_comes_before_a_submission_and_a_submission_before_any_poll(
     worker: LocalWorker,
 ) -> None:
     rescued = worker.ready()
-    queued(worker, "ours")
+    worker.post("ours", "flux-2-pro")
     unknown_to_bfl(worker, POLLS_WAITING)
     at_the_same_score(worker)
     dispatcher = JobDispatcher(worker.services)
@@ -107,14 +102,10 @@ def in_background(dispatcher: JobDispatcher) -> threading.Thread:
     return draining
 
 
-def slow(worker: LocalWorker, n: int) -> list[Task]:
-    return [worker.ready(size=200_000, drip=100_000) for _ in range(n)]
-
-
 def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(
     worker: LocalWorker,
 ) -> None:
-    (first,), later = slow(worker, 1), worker.finished()
+    first, later = worker.ready(size=200_000, drip=100_000), worker.finished()
     dispatcher = JobDispatcher(worker.services)
     draining = in_background(dispatcher)
     wait_for("the slow download", dispatcher.claims.all)
@@ -131,7 +122,7 @@ def test_downloads_that_are_silent_keep_no_other_job_waiting(worker: LocalWorker
     draining = in_background(dispatcher)
     wait_for("every thread", lambda: len(dispatcher.claims.all()) == dispatcher.size)
     task = worker.ready()
-    queued(worker, "ours")
+    worker.post("ours", "flux-2-pro")
     wait_for("the rescue", lambda: worker.job(task).status is Status.STORED)
     wait_for("the submission", lambda: load(worker.store, "ours").task_id)
     assert {worker.job(one).status for one in hung} == {Status.READY}

@@ -6,7 +6,7 @@ measured and not right or wrong.
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
@@ -47,10 +47,10 @@ class Mutant(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """A change of a syntax tree in place, and how to undo it; the line if not the node's own."""
+    """Another value of an attribute of a node; the line if not the node's own."""
 
-    apply: Callable[[], None]
-    undo: Callable[[], None]
+    name: str
+    value: object
     line: int | None = None
 
 
@@ -69,10 +69,10 @@ def _of_python(source: str) -> Iterator[tuple[int, int, str, str]]:
             if isinstance(node, ast.stmt) and node is not function:
                 statement = node.lineno
             for edit in _edits(node):
-                before = ast.unparse(node)
-                edit.apply()
+                before, old = ast.unparse(node), getattr(node, edit.name)
+                setattr(node, edit.name, edit.value)
                 after, text = ast.unparse(node), ast.unparse(tree)
-                edit.undo()
+                setattr(node, edit.name, old)
                 line = getattr(node, "lineno", statement) if edit.line is None else edit.line
                 yield line, statement, _change(before, after), text
 
@@ -108,27 +108,28 @@ def _is_log_call(node: ast.AST) -> bool:
 def _edits(node: ast.AST) -> Iterator[Edit]:
     yield from _swaps(node)
     if isinstance(node, ast.If | ast.IfExp | ast.While):
-        yield _attribute(node, "test", ast.UnaryOp(ast.Not(), node.test))
+        yield Edit("test", ast.UnaryOp(ast.Not(), node.test))
     if isinstance(node, ast.Call):
         for n, keyword in enumerate(node.keywords):
             if keyword.arg not in (None, "key"):
-                yield _slice(node.keywords, n, [])
-    for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+                yield Edit("keywords", _with(node.keywords, n))
+    for name in ("body", "orelse", "finalbody"):
+        body = getattr(node, name, None)
         for n, statement in enumerate(body if isinstance(body, list) else ()):
             if _can_go(statement):
-                yield _slice(body or [], n, [ast.Pass()])._replace(line=statement.lineno)
+                yield Edit(name, _with(body or [], n, ast.Pass()), statement.lineno)
 
 
 def _swaps(node: ast.AST) -> Iterator[Edit]:
     if isinstance(node, ast.Compare):
         for n, operator in enumerate(node.ops):
-            yield _slice(node.ops, n, [SWAPPED[type(operator)]()])
+            yield Edit("ops", _with(node.ops, n, SWAPPED[type(operator)]()))
     if isinstance(node, ast.BoolOp | ast.BinOp) and type(node.op) in SWAPPED:
-        yield _attribute(node, "op", SWAPPED[type(node.op)]())
+        yield Edit("op", SWAPPED[type(node.op)]())
     if isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield _attribute(node, "value", not node.value)
+        yield Edit("value", not node.value)
     elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        yield _attribute(node, "value", node.value + 1)
+        yield Edit("value", node.value + 1)
 
 
 def _can_go(statement: ast.AST) -> bool:
@@ -140,21 +141,9 @@ def _can_go(statement: ast.AST) -> bool:
     return isinstance(statement, ast.AugAssign | ast.Raise | ast.Continue | ast.Break)
 
 
-def _attribute(node: ast.AST, name: str, new: object) -> Edit:
-    old = getattr(node, name)
-    return Edit(lambda: setattr(node, name, new), lambda: setattr(node, name, old))
-
-
-def _slice(items: list, n: int, new: list) -> Edit:  # type: ignore[type-arg]
-    old, size = items[n], len(new)
-
-    def apply() -> None:
-        items[n : n + 1] = new
-
-    def undo() -> None:
-        items[n : n + size] = [old]
-
-    return Edit(apply, undo)
+def _with(items: Sequence[ast.AST], n: int, *new: ast.AST) -> list[ast.AST]:
+    """Items with others, or none, in place of the n-th."""
+    return [*items[:n], *new, *items[n + 1 :]]
 
 
 def _change(before: str, after: str) -> str:

@@ -102,10 +102,12 @@ def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
 
 
 def _begin_batch(action: Action, search: Search, given: str) -> ResponseReturnValue:
-    count = int(given) if re.fullmatch("[0-9]{1,9}", given, re.ASCII) else None
+    count = int(given) if re.fullmatch("[1-9][0-9]{0,8}", given) else None
     try:
         batch = job_actions.begin_batch(services(), action, search, count)
     except errors.CountRequired as question:
+        if isinstance(question, errors.CountChanged):
+            flash("Another number of jobs matches by now.")
         return _question(action, question.count, until=question.until)
     except errors.InvalidField:  # the filter has a status whose jobs cannot be rescued
         return _question(action, 0)

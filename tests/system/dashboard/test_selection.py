@@ -137,6 +137,10 @@ def test_all_that_match_are_starred_downloaded_and_deleted_after_their_number(st
     wait_for("they are gone", lambda: not any(map(stack.client.find, ids)))
     assert stack.client.find(other)
     assert visitor.post("/selection", action="delete", all="yes").status_code == 400
+    changed = visitor.post("/selection?q=fog", action="delete", all="yes", count="99").text
+    assert "Another number of jobs matches by now. Delete" in readable(changed)
+    nothing = _said(visitor, path, action="delete", all="yes", count="0")
+    assert "None of these jobs is left." in nothing
 
 
 def test_a_selection_works_without_a_script_for_those_who_may(stack: Stack) -> None:

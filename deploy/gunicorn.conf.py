@@ -7,13 +7,15 @@ from gevent import monkey
 # gunicorn handles child processes and signals itself.
 monkey.patch_all(os=False, signal=False)
 
-import ctypes
 import gc
 import os
 import resource
 import sys
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from jinja2 import Environment, FileSystemBytecodeCache
 
 from jobs.config import settings
 from jobs.domain.errors import InvalidSettings
@@ -68,17 +70,35 @@ logger_class = "deploy.gunicorn_log.Log"
 accesslog = None  # the paths of media links and callbacks are secrets
 
 
-def when_ready(server: Any) -> None:
-    """Compile the templates, and freeze all that is loaded, for all processes: before the fork.
+def on_starting(server: Any) -> None:
+    """Load the pages before the fork: shared, and no visitor waits until they are compiled.
 
-    The garbage collector would unshare their memory pages.
+    A child compiles them, so that what this leaves in memory ends with it.
     """
     templates = server.app.wsgi().jinja_env
+    if templates.bytecode_cache is None:
+        with suppress(OSError), TemporaryDirectory(dir=worker_tmp_dir) as directory:
+            templates.bytecode_cache = FileSystemBytecodeCache(directory)
+            if child := os.fork():
+                os.waitpid(child, 0)
+            else:
+                try:
+                    _load(templates)
+                finally:
+                    os._exit(0)
+            _load(templates)
+        templates.bytecode_cache = None
+    _load(templates)
+
+
+def _load(templates: Environment) -> None:
     for name in templates.list_templates(extensions=["html"]):
         templates.get_template(name)
+
+
+def when_ready(_server: Any) -> None:
+    """Freeze loaded objects before the fork: the collector would unshare their memory pages."""
     gc.collect()
-    with suppress(AttributeError):  # of the GNU C library alone
-        ctypes.CDLL(None).malloc_trim(0)
     gc.freeze()
 
 

@@ -22,7 +22,7 @@ def begin(
     """Have the sweep act on all jobs of a search, if they are as many as the caller was told.
 
     Raises CountRequired, CountChanged, TooManyJobs, QueueFull, and InvalidField for a status whose
-    jobs cannot be rescued.
+    jobs cannot be replayed.
     """
     now = services.store.now()
     # To the millisecond, as callers read it.

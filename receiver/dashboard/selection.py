@@ -35,10 +35,10 @@ SCOPES: Mapping[str, Scope] = {
 DONE = {
     "star": "starred",
     "unstar": "no longer starred",
-    "rescue": "rescued again",
+    "rescue": "replayed",
     "delete": "deleted",
 }
-NONE = {"rescue": "None of these jobs can be rescued: they have not failed, expired or been lost."}
+NONE = {"rescue": "None of these jobs can be replayed: they have not failed, expired or been lost."}
 MATCHING_MAX = 1000  # at once, while the request waits
 ACT_SECONDS = 20.0  # routers close a connection that is silent for longer
 
@@ -109,7 +109,7 @@ def _begin_batch(action: Action, search: Search, given: str) -> ResponseReturnVa
         if isinstance(question, errors.CountChanged):
             flash("Another number of jobs matches by now.")
         return _question(action, question.count, until=question.until)
-    except errors.InvalidField:  # the filter has a status whose jobs cannot be rescued
+    except errors.InvalidField:  # the filter has a status whose jobs cannot be replayed
         return _question(action, 0)
     found = job_actions.count_text(batch.total)
     flash(f"{found} will be {DONE[action]}: Health says how far it is.")

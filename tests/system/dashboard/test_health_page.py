@@ -90,7 +90,7 @@ def test_a_batch_can_be_stopped_and_what_became_of_it_is_told(make_app: MakeApp)
     batches.advance(failed, None, [FailedJob("a-job", "its input is gone")], stopped.ended_at)
     wait_for("it has ended", lambda: "Deleting" not in visitor.get("/health").text)
     text = readable(visitor.get("/health").text)
-    assert "Asked BFL again for 0 of 1 job" in text
+    assert "Replayed 0 of 1 job" in text
     assert "Deleted 0 of 3 jobs now , stopped" in text
     assert "1 failed its input is gone" in text
 

@@ -153,14 +153,14 @@ def test_a_selection_works_without_a_script_for_those_who_may(stack: Stack) -> N
     question = visitor.post("/selection", action="delete", **send)
     assert "Delete 1 job?" in question.text and stack.client.find(stored)
     for every in ("/selection?status=stored", "/selection?q=nosuchword"):
-        assert "None of these jobs can be rescued" in _said(
+        assert "None of these jobs can be replayed" in _said(
             visitor, every, action="rescue", all="yes", **send
         )
-    assert "None of these jobs can be rescued" in _said(visitor, action="rescue", **send)
+    assert "None of these jobs can be replayed" in _said(visitor, action="rescue", **send)
     assert "None of these jobs is left." in _said(visitor, action="delete", **send | {"job": "no"})
     assert "only a job that failed" in _said(visitor, action="rescue", confirmed="yes", **send)
     said = _said(visitor, action="rescue", confirmed="yes", **send | {"job": failed})
-    assert "1 job is rescued again." in said
+    assert "1 job is replayed." in said
     assert "1 job is deleted." in _said(visitor, action="delete", confirmed="yes", **send)
     assert stack.client.find(stored) is None
     assert visitor.post("/selection", action="erase", **send).status_code == 400

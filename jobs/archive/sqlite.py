@@ -116,7 +116,7 @@ def _migrate(opened: sqlite3.Connection) -> int:
             opened.execute, _version(opened), _TYPES, schema.SQLITE_WORDS
         )  # another may have been first
         opened.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # whatever it is, no transaction stays open
         _roll_back(opened)
         raise
     return schema.VERSION

@@ -22,9 +22,8 @@ from jobs.daily_costs import DailyCosts
 from jobs.domain.job import Job
 from jobs.net.urls import Origin
 from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
-from jobs.storage import open_storage
+from jobs.storage import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits, open_storage
 from jobs.storage.base import MediaStorage
-from jobs.storage.request_timeouts import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
 from jobs.store.archive_moves import ArchiveMoves
 from jobs.store.batch_actions import Batches
 from jobs.store.change_stream import Events

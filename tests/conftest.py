@@ -12,9 +12,9 @@ import hypothesis
 import pytest
 from redis import Redis
 
+from jobs.storage import RequestLimits
 from jobs.storage.bucket import BucketStorage
 from jobs.storage.providers import Provider
-from jobs.storage.request_timeouts import RequestLimits
 from tests.harness import (
     Client,
     Installation,

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 
 from jobs import ingest
 from jobs.bfl import parsing
@@ -101,7 +102,7 @@ def polling_urls(services: Services, job: Job, *, everywhere: bool) -> tuple[str
 
 
 def _parse_answer(answer: BflResponse, job: Job) -> Report | None:
-    if answer.is_unknown_task:
+    if answer.status == HTTPStatus.NOT_FOUND:
         return None
     if answer.is_key_refused:
         why = explain_account_refusal(answer.status, answer.body, has_credits=False)

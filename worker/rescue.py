@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from jobs import ingest, sidecars
 from jobs.domain import errors
-from jobs.domain.bfl_report import Role
-from jobs.domain.error_codes import ErrorCode
+from jobs.domain.bfl_report import ErrorCode, Role
 from jobs.domain.job import Job
 from jobs.domain.status import ReportKind, Status
 from jobs.domain.timeline import EventCode

@@ -16,8 +16,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import BflResponse
 from jobs.bfl.submissions import Webhook
 from jobs.domain import errors, submission
-from jobs.domain.bfl_report import Failure
-from jobs.domain.error_codes import ErrorCode
+from jobs.domain.bfl_report import ErrorCode, Failure
 from jobs.domain.job import Job
 from jobs.input_parts import InputPart, JsonBody, opened, parts_in
 from jobs.net import watchdog

@@ -37,10 +37,6 @@ class BflResponse(NamedTuple):
     def is_key_refused(self) -> bool:
         return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
-    @property
-    def is_unknown_task(self) -> bool:
-        return self.status == HTTPStatus.NOT_FOUND
-
 
 # BFL's response to an unknown path, without a request: the key goes to plain paths only.
 UNKNOWN_MODEL = BflResponse(

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from jobs.domain.bfl_report import Role
 from jobs.domain.job import Job
 from jobs.domain.media_references import with_links
-from jobs.domain.status import Status
+from jobs.domain.status import REPLAYABLE, Status
 
 RETRY_AFTER_SECONDS = 1
 NOT_AUTHENTICATED = "Not authenticated - Invalid Authentication"
@@ -25,12 +25,7 @@ _URL = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 
-_STATUS = {
-    Status.STORED: "Ready",
-    Status.FAILED: "Error",
-    Status.EXPIRED: "Error",
-    Status.LOST: "Error",
-}
+_STATUS = {Status.STORED: "Ready", **dict.fromkeys(REPLAYABLE, "Error")}
 
 
 class BflSubmission(TypedDict):
@@ -101,11 +96,23 @@ def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask
 
     `waiting` are the reasons why the job is still queued.
     """
-    body = _task_without_result(job.id, _status(job))
+    body = _task_without_result(job.id, _STATUS.get(job.status, "Pending"))
     body["progress"] = job.progress
-    body["details"] = _details(job, waiting)
+    if job.status is Status.MODERATED and job.moderation:
+        body["status"] = f"{job.moderation.stage.capitalize()} Moderated"
+    if waiting:
+        body["details"] = {"Waiting": list(waiting)}
+    elif job.moderation and job.moderation.reasons:
+        reasons = map(_without_bfl_urls, job.moderation.reasons)
+        body["details"] = {"Moderation Reasons": list(reasons)}
     if job.status is Status.STORED:
-        result = _media_fields(job, links) | _without_bfl_urls_in(with_links(job.result, links))
+        media: dict[str, Any] = {}  # of a result that was truncated or restored from a sidecar
+        for name, role in (("sample", Role.SAMPLE), ("draft_cache", Role.DRAFT_CACHE)):
+            pairs = zip(links, job.media, strict=True)
+            found = [link for link, file in pairs if file.role is role]
+            media |= {name: found[0]} if found else {}
+            media |= {f"{name}s": found} if len(found) > 1 else {}
+        result = media | _without_bfl_urls_in(with_links(job.result, links))
         # Unknown values are left out.
         body["result"] = {name: value for name, value in result.items() if value is not None}
     if job.cost is not None:
@@ -136,48 +143,20 @@ def _task_without_result(task_id: str, status: str) -> BflTask:
     }
 
 
-def _status(job: Job) -> str:
-    if job.status is Status.MODERATED and job.moderation:
-        return "Request Moderated" if job.moderation.stage == "request" else "Content Moderated"
-    return _STATUS.get(job.status, "Pending")
-
-
 def _without_bfl_urls_in(value: Any) -> Any:
     """Remove BFL's URLs: from lists, as null in objects, replaced in texts."""
     if isinstance(value, str):
-        return None if _is_bfl_url(value) else _without_bfl_urls(value)
+        return None if _URL.fullmatch(value) else _without_bfl_urls(value)
     if isinstance(value, list):
-        return [_without_bfl_urls_in(item) for item in value if not _is_bfl_url(item)]
+        others = (item for item in value if not (isinstance(item, str) and _URL.fullmatch(item)))
+        return [_without_bfl_urls_in(item) for item in others]
     if isinstance(value, Mapping):
         return {_without_bfl_urls(k): _without_bfl_urls_in(item) for k, item in value.items()}
     return value
 
 
-def _is_bfl_url(value: Any) -> bool:
-    return isinstance(value, str) and _URL.fullmatch(value) is not None
-
-
 def _without_bfl_urls(text: str) -> str:
     return _URL.sub("(URL removed)", text)
-
-
-def _media_fields(job: Job, links: Sequence[str]) -> dict[str, Any]:
-    """Build media fields for a result that was truncated or restored from a sidecar."""
-    media: dict[str, Any] = {}
-    for name, role in (("sample", Role.SAMPLE), ("draft_cache", Role.DRAFT_CACHE)):
-        pairs = zip(links, job.media, strict=True)
-        found = [link for link, file in pairs if file.role is role]
-        media |= {name: found[0]} if found else {}
-        media |= {f"{name}s": found} if len(found) > 1 else {}
-    return media
-
-
-def _details(job: Job, waiting: Sequence[str]) -> dict[str, Any] | None:
-    if waiting:
-        return {"Waiting": list(waiting)}
-    if job.moderation and job.moderation.reasons:
-        return {"Moderation Reasons": list(map(_without_bfl_urls, job.moderation.reasons))}
-    return None
 
 
 def error(detail: str | list[BflValidationError], message: str) -> BflError:
@@ -186,18 +165,10 @@ def error(detail: str | list[BflValidationError], message: str) -> BflError:
 
 
 def validation_errors(errors: Sequence[Mapping[str, str]]) -> list[BflValidationError]:
-    """Translate invalid fields to BFL's shape."""
+    """Translate invalid fields to BFL's shape; the body of its API is what ours calls `input`."""
+    paths = [error["field"].split(".") for error in errors]
+    places = [path[1:] if path[0] == "input" else path for path in paths]
     return [
-        {
-            "loc": ["body", *_location(error["field"])],
-            "msg": error["message"],
-            "type": "value_error",
-        }
-        for error in errors
+        {"loc": ["body", *place], "msg": error["message"], "type": "value_error"}
+        for place, error in zip(places, errors, strict=True)
     ]
-
-
-def _location(field: str) -> list[str]:
-    """The body of BFL's API is what ours calls `input`."""
-    first, *rest = field.split(".")
-    return rest if first == "input" else [first, *rest]

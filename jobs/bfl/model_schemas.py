@@ -179,10 +179,14 @@ class _Reader:
         free = [one for one, types, values in found if not values and types != {"null"}]
         items = [item for one in free for item in self._alternatives(one.get("items", {}))]
         bounds = {name: one[name] for one in free for name in _BOUNDS if name in one}
+        default, is_plain = node.get("default"), isinstance(node.get("default"), bool | str)
+        if isinstance(default, int | float) and not is_plain:
+            # Outside the bounds it is none: BFL has a 0 where it decides itself.
+            is_plain = bounds.get("minimum", -inf) <= default <= bounds.get("maximum", inf)
         return InputField(
             kind=_kind(name, free, has_values=any(values for _, _, values in found)),
             is_required=is_required,
-            default=_default(node.get("default"), bounds),
+            default=default if is_plain else None,
             choices=tuple(value for _, _, values in found for value in values),
             bounds=bounds,
             is_list=any(_types(item) == {"string"} for item in items),
@@ -232,9 +236,22 @@ def _kind(name: str, nodes: list[Any], *, has_values: bool) -> Kind:
     return Kind.CHOICE if has_values and not types else Kind.JSON
 
 
-def _default(value: Any, bounds: Mapping[str, float]) -> Scalar:
-    """None for none, and for one outside the bounds: BFL has a 0 where it decides itself."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        low, high = bounds.get("minimum", -inf), bounds.get("maximum", inf)
-        return value if low <= value <= high else None
-    return value if isinstance(value, bool | str) else None
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], *where: str) -> Iterator[str]:
+    """The differences between two documents, in words: models, their modes or their fields.
+
+    What is gone and new with the same facts was renamed.
+    """
+    new = [name for name in after if name not in before]
+    for name, part in before.items():
+        path = " ".join(filter(None, (*where, name)))
+        if name in after:
+            both = (part, after[name])
+            old, now = (getattr(one, "modes", getattr(one, "fields", {})) for one in both)
+            inner = [*differences(old, now, path)]
+            yield from inner or ([f"{path} has changed"] if part != after[name] else [])
+        elif twin := next((one for one in new if after[one] == part), None):
+            new.remove(twin)
+            yield f"{path} is now {twin}"
+        else:
+            yield f"{path} is gone"
+    yield from (" ".join((*where, name, "is new")) for name in new)

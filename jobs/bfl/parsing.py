@@ -10,8 +10,7 @@ from typing import Any
 
 from jobs.bfl.hosts import API_HOSTS, region_of
 from jobs.bfl.result_files import ResultFiles, find_files, replace_file_urls, strip_signatures
-from jobs.domain.bfl_report import Failure, Moderation, Report, Stage
-from jobs.domain.error_codes import ErrorCode
+from jobs.domain.bfl_report import ErrorCode, Failure, Moderation, Report, Stage
 from jobs.domain.errors import InvalidReport
 from jobs.domain.status import ReportKind, Source
 from jobs.net import strict_json
@@ -92,6 +91,14 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
     if kind is ReportKind.READY and not found.urls:
         kind = ReportKind.UNCLEAR
     files = found if kind is ReportKind.READY else ResultFiles()
+    # A callback proves that BFL has the task; a poll may reach the wrong cluster.
+    word = status.lower()
+    is_at_work = word != _NOT_FOUND if source is Source.CALLBACK else word in _AT_WORK
+    progress = number(message.get("progress"))
+    if progress is not None:  # above 1 BFL means a percentage
+        progress = min(max(progress / 100 if progress > 1 else progress, 0.0), 1.0)
+    stage: Stage = "request" if word.startswith("request") else "content"
+    moderation = Moderation(stage, _reasons(message.get("details")))
     return Report(
         task_id=task_id,
         source=source,
@@ -101,19 +108,13 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
         roles=files.roles,
         left_out=len(files.left_out),
         stated_expiry=files.expires_at,
-        is_alive=kind is ReportKind.PROGRESS and _is_at_work(status, source),
-        progress=_fraction(message.get("progress")),
+        is_alive=kind is ReportKind.PROGRESS and is_at_work,
+        progress=progress,
         cost=number(message.get("cost", result.get("cost"))),
         result=replace_file_urls(result, found, files),
         error=_failure(message, status) if kind is ReportKind.FAILED else None,
-        moderation=_moderation(message, status) if kind is ReportKind.MODERATED else None,
+        moderation=moderation if kind is ReportKind.MODERATED else None,
     )
-
-
-def _is_at_work(status: str, source: Source) -> bool:
-    """A callback proves that BFL has the task; a poll may reach the wrong cluster."""
-    word = status.lower()
-    return word != _NOT_FOUND if source is Source.CALLBACK else word in _AT_WORK
 
 
 def is_final(message: Mapping[str, Any]) -> bool:
@@ -182,14 +183,6 @@ def number(value: Any) -> float | None:
         return None
 
 
-def _fraction(value: Any) -> float | None:
-    """A progress from 0 to 1; above 1 BFL means a percentage."""
-    progress = number(value)
-    if progress is None:
-        return None
-    return min(max(progress / 100 if progress > 1 else progress, 0.0), 1.0)
-
-
 def _failure(body: Mapping[str, Any], status: str) -> Failure:
     """Recorded failures have a code in `error` and a text in `message` or `details`."""
     error = body.get("error")
@@ -200,11 +193,6 @@ def _failure(body: Mapping[str, Any], status: str) -> Failure:
         says_more = status.lower() not in ("error", "failed")
         message = f"BFL reported an error: {status}" if says_more else "BFL reported an error"
     return Failure(code or ErrorCode.BFL_ERROR, message)
-
-
-def _moderation(message: Mapping[str, Any], status: str) -> Moderation:
-    stage: Stage = "request" if status.lower().startswith("request") else "content"
-    return Moderation(stage, _reasons(message.get("details")))
 
 
 def _reasons(details: Any) -> tuple[str, ...]:

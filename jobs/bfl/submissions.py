@@ -8,18 +8,14 @@ from typing import Any, NamedTuple
 from jobs.bfl import parsing
 from jobs.bfl.hosts import GLOBAL_HOST, HostPolicy
 from jobs.bfl.result_files import strip_signatures_in
-from jobs.domain.bfl_report import Failure, SubmissionReceipt
-from jobs.domain.error_codes import ErrorCode
+from jobs.domain.bfl_report import ErrorCode, Failure, SubmissionReceipt
 from jobs.domain.errors import BadRequest, InvalidReport, UrlRefused
 from jobs.net import strict_json
 
 URL_MAX_CHARS = 2083  # in BFL's OpenAPI
 DETAILS_MAX_CHARS = 8192
-CODES = {
-    400: ErrorCode.INVALID_INPUT,
-    404: ErrorCode.UNKNOWN_MODEL,
-    422: ErrorCode.INVALID_INPUT,
-}
+_INVALID = ErrorCode.INVALID_INPUT
+CODES = {400: _INVALID, 404: ErrorCode.UNKNOWN_MODEL, 422: _INVALID}
 
 NO_CREDITS = 402
 TOO_MANY_REQUESTS = 429
@@ -139,21 +135,16 @@ def is_field_rejected(answer: bytes, name: str) -> bool:
 def parse_rejection(status: int, answer: bytes) -> Failure:
     """Build the failure from BFL's rejection, without errors about our own fields."""
     message = _object(answer)
-    if complaints := [
-        _without_input(one) for one in _complaints(message) if not _is_about_webhook(one)
-    ]:
+    complaints = [one for one in _complaints(message) if not _is_about_webhook(one)]
+    for one in complaints:
+        if isinstance(one, dict):  # FastAPI may repeat the body, with our webhook's secret
+            one.pop("input", None)
+    if complaints:
         message = {**message, "detail": complaints}
     message_text = parsing.error_message(message) or f"BFL answered {status}"
     small = message and len(json.dumps(message)) <= DETAILS_MAX_CHARS
     details = strip_signatures_in(message) if small else {"detail": message_text}
     return Failure(CODES.get(status, ErrorCode.BFL_ERROR), message_text, status, details)
-
-
-def _without_input(complaint: Any) -> Any:
-    """Drop `input`: FastAPI may repeat the body, which holds our webhook's secret."""
-    if not isinstance(complaint, dict):
-        return complaint
-    return {name: value for name, value in complaint.items() if name != "input"}
 
 
 def _object(answer: bytes) -> dict[str, Any]:

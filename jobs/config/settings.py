@@ -14,7 +14,7 @@ from jobs.domain.budgets import Budget
 from jobs.domain.chat_messages import is_chat_webhook
 from jobs.domain.errors import InvalidSettings
 from jobs.domain.polling_policy import CallbackPolicy, Timeouts
-from jobs.domain.retention import Cutoffs
+from jobs.domain.retention import DAY_SECONDS, NEVER, Cutoffs
 from jobs.net.urls import Origin
 
 SECRET_MIN_CHARS = 16
@@ -130,7 +130,8 @@ class Settings(
     def cutoffs(self, now: float) -> Cutoffs:
         is_default = "retain_jobs_days" not in self.model_fields_set
         jobs_days = None if is_default and self.database_url else self.retain_jobs_days
-        return Cutoffs.of(now, self.retain_media_days, jobs_days)
+        periods = (self.retain_media_days, jobs_days)  # None means forever
+        return Cutoffs(*(NEVER if days is None else now - days * DAY_SECONDS for days in periods))
 
     @property
     def redis(self) -> RedisUrl:

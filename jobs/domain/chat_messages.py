@@ -28,32 +28,27 @@ def is_chat_webhook(url: str) -> bool:
 
 def chat_message(url: str, job: Job, prompt: str, link: str) -> Mapping[str, Any]:
     """The body of a request to a chat webhook; `link` is our own and leads to the job's page."""
-    texts = [text for text in map(_one_line, (prompt, _reason(job))) if text]
-    if _SLACK.fullmatch(url):
-        line = " · ".join(
-            [f"Job {job.status}", *(text.translate(_SLACK_ESCAPES) for text in texts)]
-        )
-        return {"text": f"{line} · <{link}>", "link_names": False, "unfurl_links": False}
-    line = " · ".join([f"Job {job.status}", *(_MARKDOWN.sub(r"\\\g<0>", text) for text in texts)])
-    return {"content": f"{line} · <{link}>", "allowed_mentions": {"parse": []}}
+    reason = job.error.message if job.error and job.status is not Status.STORED else ""
+    if job.moderation and job.status is Status.MODERATED:
+        reason = f"{job.moderation.stage}: {', '.join(job.moderation.reasons)}"
+    texts = filter(None, (_escaped(url, text) for text in (prompt, reason)))
+    return _body(url, " · ".join((f"Job {job.status}", *texts, f"<{link}>")))
 
 
 def chat_warning(url: str, line: str) -> Mapping[str, Any]:
     """The body of a request about no job."""
-    if _SLACK.fullmatch(url):
-        return {"text": _one_line(line).translate(_SLACK_ESCAPES), "link_names": False}
-    text = _MARKDOWN.sub(r"\\\g<0>", _one_line(line))
-    return {"content": text, "allowed_mentions": {"parse": []}}
+    return _body(url, _escaped(url, line))
 
 
-def _reason(job: Job) -> str:
-    """Why a job has no media; empty when it has."""
-    if job.moderation and job.status is Status.MODERATED:
-        return f"{job.moderation.stage}: {', '.join(job.moderation.reasons)}"
-    return job.error.message if job.error and job.status is not Status.STORED else ""
-
-
-def _one_line(text: str) -> str:
+def _escaped(url: str, text: str) -> str:
     """A text shortened, without line breaks, control characters and changes of direction."""
     line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
-    return line if len(line) <= TEXT_MAX_CHARS else f"{line[: TEXT_MAX_CHARS - 1]}…"
+    line = line if len(line) <= TEXT_MAX_CHARS else f"{line[: TEXT_MAX_CHARS - 1]}…"
+    is_slack = _SLACK.fullmatch(url)
+    return line.translate(_SLACK_ESCAPES) if is_slack else _MARKDOWN.sub(r"\\\g<0>", line)
+
+
+def _body(url: str, line: str) -> Mapping[str, Any]:
+    if _SLACK.fullmatch(url):
+        return {"text": line, "link_names": False, "unfurl_links": False}
+    return {"content": line, "allowed_mentions": {"parse": []}}

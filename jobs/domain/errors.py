@@ -3,7 +3,7 @@
 `receiver/problem_types.py` maps errors to HTTP status codes and to codes.
 """
 
-from jobs.domain.error_codes import ErrorCode
+from jobs.domain.bfl_report import ErrorCode
 
 ERRORS_SHOWN = 3  # wrong fields in the message of one error
 

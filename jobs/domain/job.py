@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from jobs.domain.bfl_report import URL_LIFE_SECONDS, Failure, Role
-from jobs.domain.error_codes import ErrorCode
+from jobs.domain.bfl_report import URL_LIFE_SECONDS, ErrorCode, Failure, Role
 from jobs.domain.job_record import Claim, Delivery, JobRecord, MediaFile, Polling, Thumbnails
 from jobs.domain.media_references import drop_references
 from jobs.domain.polling_policy import Timeouts, poll_time
 from jobs.domain.status import REPLAYABLE, Status
-from jobs.domain.timeline import EventCode, TimelineEvent, extended
+from jobs.domain.timeline import TIMELINE_HEAD, TIMELINE_MAX, EventCode, TimelineEvent
 
 LEASE_SECONDS = 30.0
 CRASHES_MAX = 3  # then the job itself is to blame
 RECHECK_SECONDS = 60.0  # restores the RQ job of a waiting job, should it have been lost
 LAST_LOOK_SECONDS = 600.0  # after the deadline, for a worker that looks into the storage
+NOT_FETCHED = "the media could not be fetched in time"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +55,12 @@ class Job(JobRecord):
 
     def with_event(self, now: float, event: EventCode, **detail: Any) -> Self:
         """Add an event to the timeline, unless it repeats the last one."""
-        timeline = extended(self.timeline, TimelineEvent(now, event, detail))
-        same = timeline is self.timeline
-        return self if same else self.evolve(updated_at=now, timeline=timeline)
+        if self.timeline and (event, detail) == (self.timeline[-1].event, self.timeline[-1].detail):
+            return self
+        longer = (*self.timeline, TimelineEvent(now, event, detail))
+        if len(longer) > TIMELINE_MAX:
+            longer = (*longer[:TIMELINE_HEAD], *longer[TIMELINE_HEAD - TIMELINE_MAX :])
+        return self.evolve(updated_at=now, timeline=longer)
 
     def with_polling(self, **changes: Any) -> Self:
         return self.evolve(polling=self.polling.evolve(**changes))
@@ -119,35 +122,25 @@ class Job(JobRecord):
         if self.status.terminal:
             return self
         if now >= self.deadline:
-            return self._at_deadline(now)
-        if self.is_leased(now):
-            return self.with_polling(
-                next_check_at=min(self.claim.lease_until or now, self.deadline)
-            )
-        if self.claim.work_deadline is not None:  # it keeps its position
-            return self.with_polling(next_check_at=min(now + RECHECK_SECONDS, self.deadline))
-        if self.claim.lease_until is not None:
-            return self._crashed(now)
-        return self.enqueue(now)
-
-    def _at_deadline(self, now: float) -> Self:
-        """Give up; but an earlier claim may have published files: a worker looks first (I22)."""
-        if self.claim.is_last or not self.claim.rescue_attempts:
-            return self.give_up(now)
-        extended = self.evolve(deadline=now + LAST_LOOK_SECONDS)
-        return extended.with_claim(is_last=True).recheck(now)
-
-    def is_leased(self, now: float) -> bool:
-        return self.claim.lease_until is not None and self.claim.lease_until > now
-
-    def _crashed(self, now: float) -> Self:
-        """The step after a lease ran out: another worker, or the end after CRASHES_MAX."""
-        job = self.with_claim(lease_until=None, crashes=self.claim.crashes + 1)
+            if self.claim.is_last or not self.claim.rescue_attempts:
+                return self.give_up(now)
+            # I22: an earlier claim may have published files: a worker looks first.
+            longer = self.evolve(deadline=now + LAST_LOOK_SECONDS)
+            return longer.with_claim(is_last=True).recheck(now)
+        job, claim, leased = self, self.claim, self.is_leased(now)
+        if leased or claim.work_deadline is not None:  # it keeps its position
+            later = claim.lease_until if leased else now + RECHECK_SECONDS
+            return self.with_polling(next_check_at=min(later or now, self.deadline))
+        if claim.lease_until is not None:  # its worker died or hung
+            job = self.with_claim(lease_until=None, crashes=claim.crashes + 1)
         if job.claim.crashes < CRASHES_MAX:
             return job.enqueue(now)
         message = f"{CRASHES_MAX} workers died or hung while they worked on it"
         failed = job.ended(now, Status.FAILED, error=Failure(ErrorCode.POISON, message))
         return failed.with_event(now, EventCode.JOB_GIVEN_UP)
+
+    def is_leased(self, now: float) -> bool:
+        return self.claim.lease_until is not None and self.claim.lease_until > now
 
     # A worker's claim.
 
@@ -246,25 +239,13 @@ class Job(JobRecord):
     def give_up(self, now: float) -> Self:
         """The deadline has passed: `expired` with URLs, `lost` without."""
         if self.status is Status.READY:
-            return self.expired(
-                now, self._last_reason() or "the media could not be fetched in time"
-            )
-        lost = self.ended(now, Status.LOST, error=self._no_final_word())
-        return lost.with_event(now, EventCode.JOB_GIVEN_UP)
-
-    def _no_final_word(self) -> Failure:
+            retries = [one for one in self.timeline if one.event is EventCode.RESCUE_RETRIED]
+            why = retries[-1].detail["reason"] if retries else NOT_FETCHED
+            return self.expired(now, str(why))
+        error = Failure(ErrorCode.NO_FINAL_WORD, "BFL gave no final word before the deadline")
         if self.polling.alive_at is not None and self.deadline >= (self.polling.ends_by or 0.0):
             hours = (self.deadline - self.created_at) / 3600
             message = f"BFL still called it pending when {hours:.3g} hours were over"
-            return Failure(ErrorCode.STILL_PENDING, message)
-        message = "BFL gave no final word before the deadline"
-        return Failure(ErrorCode.NO_FINAL_WORD, message)
-
-    def _last_reason(self) -> str | None:
-        """The reason why the last rescue failed."""
-        reasons = (
-            str(one.detail["reason"])
-            for one in reversed(self.timeline)
-            if one.event is EventCode.RESCUE_RETRIED
-        )
-        return next(reasons, None)
+            error = Failure(ErrorCode.STILL_PENDING, message)
+        lost = self.ended(now, Status.LOST, error=error)
+        return lost.with_event(now, EventCode.JOB_GIVEN_UP)

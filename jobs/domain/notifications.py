@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from jobs.domain.job import Job
 from jobs.domain.job_record import NotificationTarget, PendingNotification
@@ -90,7 +90,12 @@ def finish(
     at = None if outcome.final else _next_attempt(notification, outcome, now, jitter)
     after = _replaced(job, recipient, None if at is None else replace(notification, at=at))
     event = EventCode.NOTIFICATION_ABANDONED if at is None else EventCode.NOTIFICATION_RETRIED
-    return _log_attempt(after, now, event, recipient, outcome)
+    detail = {"to": recipient, "reason": outcome.problem}
+    # The same is on record once, whatever happened to other recipients meanwhile.
+    last = next((e for e in reversed(job.timeline) if e.detail.get("to") == recipient), None)
+    if last and (last.event, last.detail) == (event, detail):
+        return after
+    return after.with_event(now, event, **detail)
 
 
 def _next_attempt(
@@ -106,16 +111,6 @@ def _next_attempt(
     pause = PAUSES_SECONDS[min(notification.attempts, len(PAUSES_SECONDS)) - 1] * jitter
     asked = min(outcome.retry_after, RETRY_AFTER_MAX_SECONDS)
     return min(now + max(pause, asked), until)
-
-
-def _log_attempt(job: Job, now: float, event: EventCode, to: str, outcome: DeliveryOutcome) -> Job:
-    """Add an event to the timeline, unless the last one about this recipient is the same."""
-    detail: dict[str, Any] = {"to": to, "reason": outcome.problem}
-    events = (one for one in reversed(job.timeline) if one.detail.get("to") == to)
-    last = next(events, None)
-    if last and (last.event, last.detail) == (event, detail):
-        return job
-    return job.with_event(now, event, **detail)
 
 
 def _replaced(job: Job, recipient: str, new: PendingNotification | None) -> Job:

@@ -41,9 +41,16 @@ class Price(NamedTuple):
 
 def price_class(values: Mapping[str, Any]) -> str:
     """The mode and size class of a kept input, as one text."""
-    parts = [f"{name}={values[name]}" for name in _FACTORS if _is_plain(values.get(name))]
-    if size := _megapixels(values):
-        parts.append(f"{size}mp")
+    parts = []
+    for name in _FACTORS:
+        value = values.get(name)
+        if isinstance(value, str | int | float) and _VALUE.fullmatch(str(value)):
+            parts.append(f"{name}={value}")
+    sides = [values.get(name) for name in ("width", "height")]
+    given = [side for side in sides if isinstance(side, int) and 0 < side <= SIDE_MAX]
+    if given:
+        width, height = (*given, SIDE_DEFAULT)[:2]
+        parts.append(f"{ceil(width * height / MEGAPIXEL)}mp")  # whole ones, as BFL bills them
     if has_media(values):
         parts.append(MEDIA)
     return " ".join(parts)
@@ -55,15 +62,3 @@ def has_media(values: Mapping[str, Any]) -> bool:
         isinstance(value, list | dict) or (isinstance(value, str) and _MEDIA.fullmatch(value))
         for value in values.values()
     )
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str | int | float) and _VALUE.fullmatch(str(value)) is not None
-
-
-def _megapixels(values: Mapping[str, Any]) -> int | None:
-    """The size that is asked for in whole megapixels, as BFL bills it."""
-    sides = [values.get(name) for name in ("width", "height")]
-    given = [side for side in sides if isinstance(side, int) and 0 < side <= SIDE_MAX]
-    width, height = (*given, SIDE_DEFAULT, SIDE_DEFAULT)[:2]
-    return ceil(width * height / MEGAPIXEL) if given else None

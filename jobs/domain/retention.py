@@ -2,15 +2,14 @@
 
 from collections.abc import Collection
 from dataclasses import replace
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from jobs.domain.job import Job
-from jobs.domain.job_record import MediaFile
 from jobs.domain.media_references import references_only
 from jobs.domain.timeline import EventCode
 
 DAY_SECONDS = 86400.0
-_NEVER = float("-inf")
+NEVER = float("-inf")
 
 
 class Cutoffs(NamedTuple):
@@ -18,12 +17,6 @@ class Cutoffs(NamedTuple):
 
     media: float
     jobs: float
-
-    @classmethod
-    def of(cls, now: float, media_days: float | None, jobs_days: float | None) -> Self:
-        """The cutoffs so many days after the end of a job; None means forever."""
-        periods = (media_days, jobs_days)
-        return cls(*(_NEVER if days is None else now - days * DAY_SECONDS for days in periods))
 
 
 def media_deleted(job: Job, now: float) -> Job:
@@ -54,11 +47,9 @@ def media_missing(job: Job, now: float, keys: Collection[str]) -> Job:
 def media_found(job: Job, now: float, key: str) -> Job:
     """Mark a missing file as present again; its thumbnail was deleted with it."""
 
-    def mark(file: MediaFile) -> MediaFile:
-        gone = file.key == key and file.deleted_at is not None
-        return replace(file, deleted_at=None, thumbnail=None) if gone else file
-
-    found = job.with_files(mark)
+    gone = [file for file in job.media if file.key == key and file.deleted_at is not None]
+    present = replace(gone[0], deleted_at=None, thumbnail=None) if gone else None
+    found = job.with_files(lambda file: present if present and file in gone else file)
     return found if found is job else found.with_event(now, EventCode.MEDIA_FOUND, objects=[key])
 
 

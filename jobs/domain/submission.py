@@ -7,8 +7,7 @@ one knows that BFL may have the task. Such a job is not sent again without an op
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.domain.bfl_report import Failure, Report, SubmissionReceipt
-from jobs.domain.error_codes import ErrorCode
+from jobs.domain.bfl_report import ErrorCode, Failure, Report, SubmissionReceipt
 from jobs.domain.errors import OverBudget
 from jobs.domain.job import Job
 from jobs.domain.job_record import Notifications, Polling, Request, Submission
@@ -64,9 +63,9 @@ def await_budget(job: Job, now: float, refusal: OverBudget) -> Job:
     waiting = waiting.with_event(now, EventCode.SUBMISSION_OVER_BUDGET, **detail)
     if refusal.resets_at <= job.deadline and not refusal.is_final:
         return waiting
-    why = f"the budget of its key has no room for it until {detail['resets_at']}"
-    if refusal.is_final:
-        why = f"it would cost more than all of its key's budget, {refusal.budget}"
+    too_late = f"the budget of its key has no room for it until {detail['resets_at']}"
+    too_dear = f"it would cost more than all of its key's budget, {refusal.budget}"
+    why = too_dear if refusal.is_final else too_late
     return _give_up(waiting, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
 
 
@@ -197,9 +196,9 @@ def recheck(job: Job, now: float, policy: CallbackPolicy) -> Job:
     """Recheck a due job, whether BFL has it or not: the step of the sweep."""
     if job.status is Status.QUEUED:
         return _recheck_queued(job, now, policy)
-    if job.submission.unconfirmed and now < job.deadline:
-        return job.with_polling(next_check_at=job.deadline).with_submission(slot=False)
     if job.submission.unconfirmed:
+        if now < job.deadline:
+            return job.with_polling(next_check_at=job.deadline).with_submission(slot=False)
         why = "it was sent to BFL, which neither answered nor called; it may have been paid for"
         return _give_up(job, now, Status.LOST, ErrorCode.SUBMISSION_UNCONFIRMED, why)
     return job.recheck(now)
@@ -226,12 +225,6 @@ def _give_up(job: Job, now: float, status: Status, code: ErrorCode, why: str) ->
     return job.ended(now, status, error=Failure(code, why)).with_event(now, EventCode.JOB_GIVEN_UP)
 
 
-def _maybe_billed(job: Job) -> float | None:
-    """Credits that sending a job may have cost until now: each time BFL may have made a task."""
-    last = job.submission.reserve if job.is_without_price else None
-    return (job.submission.earlier or 0.0) + (last or 0.0) or None
-
-
 def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
     """Replay a job for an operator (I5): poll BFL, or submit again if it may not have the task."""
     if job.status not in REPLAYABLE:
@@ -240,6 +233,7 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
         known = job.evolve(error=None, ended_at=None)
         replayed = known.submitted(now, timeouts, is_replay=True)
         return replayed.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
+    last = (job.submission.reserve or 0.0) if job.is_without_price else 0.0
     queued = job.evolve(
         status=Status.QUEUED,
         error=None,
@@ -251,7 +245,7 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
             queued_at=job.created_at,
             attempts=0,
             reserved_at=None,  # the store reserves anew
-            earlier=_maybe_billed(job),
+            earlier=(job.submission.earlier or 0.0) + last or None,
             unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
         ),
     )

@@ -61,16 +61,6 @@ class TimelineEvent:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-def extended(events: tuple[TimelineEvent, ...], new: TimelineEvent) -> tuple[TimelineEvent, ...]:
-    """The timeline with one more event; the same object when it repeats the last one."""
-    if events and (new.event, new.detail) == (events[-1].event, events[-1].detail):
-        return events
-    longer = (*events, new)
-    if len(longer) <= TIMELINE_MAX:
-        return longer
-    return (*longer[:TIMELINE_HEAD], *longer[TIMELINE_HEAD - TIMELINE_MAX :])
-
-
 @lru_cache(maxsize=TIMES_CACHED)  # a page of 50 jobs has 450 times, mostly those of the last page
 def rfc3339(at: float) -> str:
     """RFC 3339 in UTC, to the millisecond."""

@@ -15,9 +15,23 @@ def transition(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
     status = TRANSITIONS.get((job.status, report.kind))
     if status is None or _is_of_duplicate(job, report):
         return job
-    if job.status is Status.READY and not _has_fresher_urls(job, report, now):
+    if job.status is Status.READY and (
+        report.urls == job.delivery.urls
+        or report.expires_at(now) <= (job.delivery.expire_at or 0.0)
+    ):
         return job
-    return _apply(_with_task(job, report.task_id, now, timeouts), report, status, now, timeouts)
+    job = _with_task(job, report.task_id, now, timeouts)
+    if report.kind is ReportKind.PROGRESS:
+        return _apply_progress(job, report, now, timeouts)
+    if report.kind is ReportKind.UNCLEAR:
+        # Poll at once after an unclear callback; an unclear poll changes nothing.
+        is_polled = job.claim.work_deadline or job.claim.lease_until
+        if report.source is not Source.CALLBACK or is_polled:
+            return job
+        return _log_report(job.evolve(status=Status.SUBMITTED), report, now).enqueue(now)
+    if report.left_out:
+        job = job.with_event(now, EventCode.RESULT_TRUNCATED, count=report.left_out)
+    return _apply_outcome(_log_report(job, report, now), report, status, now, timeouts)
 
 
 def _is_of_duplicate(job: Job, report: Report) -> bool:
@@ -46,71 +60,24 @@ def _with_task(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
     return submitted.evolve(task_id=task_id)
 
 
-def _apply(job: Job, report: Report, status: Status, now: float, timeouts: Timeouts) -> Job:
-    if report.kind is ReportKind.PROGRESS:
-        job = _extend_deadline(job, now, timeouts) if report.is_alive else job
-        return _apply_progress(job, report, now)
-    if report.kind is ReportKind.UNCLEAR:
-        return _apply_unclear(job, report, now)
-    if report.left_out:
-        job = job.with_event(now, EventCode.RESULT_TRUNCATED, count=report.left_out)
-    logged = _log_report(job, report, now)
-    if not report.urls:
-        return logged.ended(now, status, **_outcome(job, report))
-    changes = {"status": status, **_outcome(job, report), **_delivery(job, report, now, timeouts)}
-    ready = logged.evolve(**changes).with_polling(attempts=0)
-    return ready.with_claim(lease_until=None, is_last=False).enqueue(now)
-
-
-def _extend_deadline(job: Job, now: float, timeouts: Timeouts) -> Job:
-    """Restart the grace after a sign of life; I6: the deadline moves up to `ends_by` at most."""
-    ends_by = job.polling.ends_by or job.created_at + timeouts.give_up_at_most
-    deadline = max(job.deadline, min(now + timeouts.give_up_after, ends_by))
-    is_last = job.claim.is_last and deadline == job.deadline
-    later = job.evolve(deadline=deadline).with_claim(is_last=is_last)
-    alive = later.with_polling(alive_at=now, ends_by=ends_by)
-    if alive.claim.work_deadline is not None or alive.claim.lease_until is not None:
-        return alive  # a worker polls, now or soon, and sets the next check
-    return alive.with_polling(next_check_at=poll_time(now, timeouts.grace(job.model), deadline))
-
-
-def _has_fresher_urls(job: Job, report: Report, now: float) -> bool:
-    fresh = report.urls != job.delivery.urls
-    return fresh and report.expires_at(now) > (job.delivery.expire_at or 0.0)
-
-
-def _apply_progress(job: Job, report: Report, now: float) -> Job:
+def _apply_progress(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
+    """Note the progress; after a sign of life the grace begins anew."""
+    if report.is_alive:
+        # I6: the deadline moves up to `ends_by` at most.
+        ends_by = job.polling.ends_by or job.created_at + timeouts.give_up_at_most
+        deadline = max(job.deadline, min(now + timeouts.give_up_after, ends_by))
+        is_last = job.claim.is_last and deadline == job.deadline
+        job = job.evolve(deadline=deadline).with_claim(is_last=is_last)
+        job = job.with_polling(alive_at=now, ends_by=ends_by)
+        # Otherwise a worker polls, now or soon, and sets the next check.
+        if job.claim.work_deadline is None and job.claim.lease_until is None:
+            next_check_at = poll_time(now, timeouts.grace(job.model), deadline)
+            job = job.with_polling(next_check_at=next_check_at)
     progress = report.progress if report.progress is not None else job.progress
     after = job.evolve(status=Status.SUBMITTED, progress=progress)
-    if after == job and (job.timeline or report.source is not Source.CALLBACK):
-        return job
-    return _log_report(after, report, now) if report.source is Source.CALLBACK else after
-
-
-def _apply_unclear(job: Job, report: Report, now: float) -> Job:
-    """Poll at once after an unclear callback; an unclear poll changes nothing."""
-    is_polled = job.claim.work_deadline or job.claim.lease_until
-    if report.source is not Source.CALLBACK or is_polled:
-        return job
-    return _log_report(job.evolve(status=Status.SUBMITTED), report, now).enqueue(now)
-
-
-def _outcome(job: Job, report: Report) -> dict[str, Any]:
-    return {
-        "source": report.source,
-        "cost": _cost(job, report),
-        "result": report.result or job.result,
-        "error": report.error,
-        "moderation": report.moderation,
-    }
-
-
-def _cost(job: Job, report: Report) -> float | None:
-    """The settled price, else the quote; what BFL refused to begin is not billed."""
-    if report.cost is not None:
-        return report.cost
-    is_refused = report.moderation is not None and report.moderation.stage == "request"
-    return 0.0 if is_refused else job.cost
+    if report.source is not Source.CALLBACK:
+        return job if after == job else after
+    return job if after == job and job.timeline else _log_report(after, report, now)
 
 
 def _log_report(job: Job, report: Report, now: float) -> Job:
@@ -119,21 +86,36 @@ def _log_report(job: Job, report: Report, now: float) -> Job:
     return job.with_event(now, event, status=report.status_text)
 
 
-def _delivery(job: Job, report: Report, now: float, timeouts: Timeouts) -> dict[str, Any]:
-    """The rescue may last until the URL expires, at most GIVE_UP_AT_MOST."""
+def _apply_outcome(job: Job, report: Report, status: Status, now: float, timeouts: Timeouts) -> Job:
+    """End the job; with URLs begin its rescue, which may last until they expire."""
+    # The settled price, else the quote; what BFL refused to begin is not billed.
+    is_refused = report.moderation is not None and report.moderation.stage == "request"
+    quoted = 0.0 if is_refused else job.cost
+    outcome: dict[str, Any] = {
+        "source": report.source,
+        "cost": quoted if report.cost is None else report.cost,
+        "result": report.result or job.result,
+        "error": report.error,
+        "moderation": report.moderation,
+    }
+    if not report.urls:
+        return job.ended(now, status, **outcome)
     expire_at = report.expires_at(now)
     until = min(expire_at + FINAL_POLL_SECONDS, now + timeouts.give_up_at_most)
     is_refresh = bool(job.delivery.urls) and report.source is not Source.CALLBACK
-    delivery = Delivery(
-        urls=report.urls,
-        roles=report.roles,
-        expire_at=expire_at,
-        ready_at=now,
-        refreshed=job.delivery.refreshed or is_refresh,
+    ready = job.evolve(
+        **outcome,
+        status=status,
+        progress=1.0,
+        deadline=max(job.deadline, until),
+        delivery=Delivery(
+            urls=report.urls,
+            roles=report.roles,
+            expire_at=expire_at,
+            ready_at=now,
+            refreshed=job.delivery.refreshed or is_refresh,
+        ),
+        submission=job.submission.evolve(slot=False),
+        polling=job.polling.evolve(attempts=0),
     )
-    return {
-        "progress": 1.0,
-        "deadline": max(job.deadline, until),
-        "delivery": delivery,
-        "submission": job.submission.evolve(slot=False),
-    }
+    return ready.with_claim(lease_until=None, is_last=False).enqueue(now)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
@@ -10,7 +11,18 @@ from pydantic import SecretStr
 from jobs.domain.errors import InvalidSettings, StorageError
 from jobs.storage.base import MediaStorage
 from jobs.storage.local import LocalStorage
-from jobs.storage.request_timeouts import BACKGROUND_LIMITS, RequestLimits
+
+
+class RequestLimits(NamedTuple):
+    """Total time of one request to a bucket in seconds, and its number of retries."""
+
+    seconds: float
+    retries: int
+
+
+BACKGROUND_LIMITS = RequestLimits(60.0, 3)
+WEB_LIMITS = RequestLimits(4.0, 1)
+START_LIMITS = RequestLimits(10.0, 1)
 
 
 def open_storage(
@@ -20,7 +32,7 @@ def open_storage(
 
     Raises InvalidSettings for errors that need no request to be found.
     """
-    if _is_directory(url):
+    if url.startswith("file:"):
         try:
             return LocalStorage(Path(unquote(urlsplit(url).path)))
         except StorageError as error:
@@ -36,12 +48,8 @@ def open_storage(
 def verify_access(url: str, variables: Mapping[str, SecretStr]) -> None:
     """Check at the start that a bucket accepts us. Raises InvalidSettings if it refuses."""
     open_storage(url, variables)
-    if not _is_directory(url):
-        import_module("jobs.storage.bucket_probe").verify(url, _plain(variables))
-
-
-def _is_directory(url: str) -> bool:
-    return urlsplit(url).scheme == "file"
+    if not url.startswith("file:"):
+        import_module("jobs.storage.bucket").verify(url, _plain(variables))
 
 
 def _plain(variables: Mapping[str, SecretStr]) -> dict[str, str]:

@@ -1,6 +1,10 @@
 """Media in a bucket: uploaded from the local disk to their final keys."""
 
+import logging
+import multiprocessing
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,11 +12,11 @@ from typing import Any
 import obstore
 from obstore.exceptions import BaseError, GenericError
 
-from jobs.storage import layout
+from jobs.domain.errors import InvalidSettings, StorageError, StorageMisconfigured
+from jobs.storage import START_LIMITS, RequestLimits, layout
 from jobs.storage.base import ListedObject, MediaStorage, Verb
 from jobs.storage.error_translation import is_missing_bucket, translate_errors
 from jobs.storage.providers import Provider
-from jobs.storage.request_timeouts import RequestLimits
 from jobs.storage.staging import StagingDirectory, temporary_directory
 
 PART_BYTES = 8 * 2**20  # S3 accepts 5 MiB or more
@@ -20,8 +24,10 @@ PARALLEL_PARTS = 2
 SMALL_BYTES = 2**20  # arrives soon, also over a slow uplink
 CHUNK_BYTES = 256 * 1024
 PAGE_SIZE = 1000
+PROBE_BYTES = 8
 _NOT_PARTIAL = "non-partial response when range requested"  # rclone answers 200 instead of 206
-_SIGNING = frozenset({"s3", "gs", "az"})
+
+log = logging.getLogger(__name__)
 
 
 class BucketStorage(MediaStorage):
@@ -109,7 +115,7 @@ class BucketStorage(MediaStorage):
                 yield found
 
     def presign(self, method: Verb, key: str, seconds: int) -> str | None:
-        if self._provider.scheme not in _SIGNING:
+        if self._provider.scheme == "memory":
             return None
         with translate_errors():
             return str(obstore.sign(self._objects, method, key, timedelta(seconds=seconds)))
@@ -126,6 +132,26 @@ class BucketStorage(MediaStorage):
 def open_bucket(url: str, variables: Mapping[str, str], limits: RequestLimits) -> BucketStorage:
     """Open the bucket of a URL. Raises InvalidSettings for errors that need no request."""
     return BucketStorage(Provider(url, variables, limits))
+
+
+def verify(url: str, variables: Mapping[str, str]) -> None:
+    """Raise InvalidSettings if the bucket refuses a small object.
+
+    A bucket that does not answer stops no process: callbacks can be recorded without it. A child
+    process asks, because obstore's threads would be missing in processes forked from this one.
+    """
+    context = multiprocessing.get_context("fork")
+    try:
+        with ProcessPoolExecutor(1, mp_context=context) as child:
+            child.submit(_probe, url, variables).result()
+    except StorageMisconfigured as error:
+        raise InvalidSettings(f"MEDIA_URL: {error}") from None
+    except (StorageError, BrokenProcessPool) as error:
+        log.warning("storage: %s", error)
+
+
+def _probe(url: str, variables: Mapping[str, str]) -> None:
+    open_bucket(url, variables, START_LIMITS).probe(PROBE_BYTES)
 
 
 def cut_range(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator[bytes]:

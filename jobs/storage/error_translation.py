@@ -33,8 +33,7 @@ def translate_errors() -> Iterator[None]:
     except Exception as error:  # obstore's, which are not imported; all others are raised again
         if not isinstance(error, OSError) and type(error).__module__ != _BUCKET_ERRORS:
             raise
-        found = _disk_error(error) or _quota_error(error) or _misconfiguration(error)
-        raise found or _bucket_error(error) from None
+        raise _translated(error) from None
 
 
 def is_missing_bucket(error: Exception) -> bool:
@@ -42,44 +41,29 @@ def is_missing_bucket(error: Exception) -> bool:
     return any(word in str(error) for word in _NO_SUCH_BUCKET)
 
 
-def _disk_error(error: Exception) -> StorageError | None:
+def _translated(error: Exception) -> StorageError:
+    text = str(error)
     number = error.errno if isinstance(error, OSError) else None
-    if number is None and (found := _OS_ERROR.search(str(error))):
+    if number is None and (found := _OS_ERROR.search(text)):
         number = int(found[1])
-    if number is None:
-        return None
-    return (StorageFull if number in _FULL else StorageError)(os.strerror(number))
-
-
-def _quota_error(error: Exception) -> StorageError | None:
-    """A bucket without room: some providers answer 507, and Ceph denies access."""
-    status = _STATUS.search(str(error))
-    if (status and status[1] == "507") or any(code in str(error) for code in _QUOTA_CODES):
-        return StorageFull(f"the bucket is full{_provider_code(error)}")
-    return None
-
-
-def _misconfiguration(error: Exception) -> StorageMisconfigured | None:
-    """Errors that no retry can fix."""
-    if is_missing_bucket(error):
-        return StorageMisconfigured("the bucket does not exist")
-    if _METADATA_HOST in str(error):
-        return StorageMisconfigured("no credentials were found for the bucket")
-    is_denied = type(error).__name__ in _DENIED
-    if is_denied or any(code in str(error) for code in _ACCESS_DENIED):
-        return StorageMisconfigured(f"the bucket denies access{_provider_code(error)}")
-    return None
-
-
-def _bucket_error(error: Exception) -> StorageError:
-    if isinstance(error, FileNotFoundError):
-        return StorageError("the object does not exist")
-    if status := _STATUS.search(str(error)):
-        return StorageError(f"the bucket answered {status[1]}{_provider_code(error)}")
-    return StorageError("the bucket does not answer")
-
-
-def _provider_code(error: Exception) -> str:
-    """The provider's error code in brackets, or nothing."""
-    code = _CODE.search(str(error))
-    return f" ({code[1]})" if code else ""
+    status, code = _STATUS.search(text), _CODE.search(text)
+    named = f" ({code[1]})" if code else ""  # by the provider
+    if number is not None:
+        why = os.strerror(number)
+        translated = StorageFull(why) if number in _FULL else StorageError(why)
+    # A bucket without room: some providers answer 507, and Ceph denies access.
+    elif (status and status[1] == "507") or any(one in text for one in _QUOTA_CODES):
+        translated = StorageFull(f"the bucket is full{named}")
+    elif is_missing_bucket(error):
+        translated = StorageMisconfigured("the bucket does not exist")
+    elif _METADATA_HOST in text:
+        translated = StorageMisconfigured("no credentials were found for the bucket")
+    elif type(error).__name__ in _DENIED or any(one in text for one in _ACCESS_DENIED):
+        translated = StorageMisconfigured(f"the bucket denies access{named}")
+    elif isinstance(error, FileNotFoundError):
+        translated = StorageError("the object does not exist")
+    elif status:
+        translated = StorageError(f"the bucket answered {status[1]}{named}")
+    else:
+        translated = StorageError("the bucket does not answer")
+    return translated

@@ -14,7 +14,7 @@ from pathlib import Path
 from jobs.storage.base import ListedObject, MediaStorage
 from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import day_of, job_id_of, kind_of, sidecar_key
-from jobs.storage.staging import StagingDirectory, sync
+from jobs.storage.staging import StagingDirectory
 
 CHUNK_BYTES = 256 * 1024
 RENAMES_MAX = 4
@@ -65,7 +65,8 @@ class LocalStorage(MediaStorage):
     ) -> None:
         with self.staging_directory.open(path.stem) as staged:
             staged.writelines(chunks)
-            sync(staged)
+            staged.flush()
+            _sync(Path(staged.name))
             wait()
             _rename_into_place(Path(staged.name), path)
 
@@ -90,7 +91,8 @@ class LocalStorage(MediaStorage):
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         left = float("inf") if stop is None else stop - start
-        with translate_errors(), open(self._path(key), "rb", opener=_open_without_symlinks) as file:
+        flags = os.O_RDONLY | os.O_NOFOLLOW
+        with translate_errors(), os.fdopen(os.open(self._path(key), flags), "rb") as file:
             file.seek(start)
             while chunk := file.read(int(min(CHUNK_BYTES, left))):
                 left -= len(chunk)
@@ -153,16 +155,13 @@ class LocalStorage(MediaStorage):
 
 
 def _rename_into_place(staged: Path, path: Path) -> None:
-    for attempt in range(RENAMES_MAX):
-        try:
+    for _ in range(RENAMES_MAX - 1):
+        with contextlib.suppress(FileNotFoundError):  # a new day, or `probe` removed it when empty
             staged.rename(path)
-        except FileNotFoundError:  # a new day, or `probe` removed the empty directory
-            if attempt == RENAMES_MAX - 1:
-                raise
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _synced.clear()  # a new directory may get the inode of a removed one
-        else:
             return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _synced.clear()  # a new directory may get the inode of a removed one
+    staged.rename(path)
 
 
 def _files(
@@ -173,22 +172,9 @@ def _files(
 ) -> Iterator[ListedObject]:
     """Walk directories of days; symbolic links lead to foreign files and are skipped.
 
-    Only files of these jobs are looked at: a directory may have a million others.
+    So is a directory below the root that cannot be read. Only files of these jobs are looked at:
+    a directory may have a million others.
     """
-    for entry in _entries(directory, prefix):
-        if job_ids is not None and job_id_of(entry.name) not in job_ids:
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            if below and below[0].fullmatch(entry.name):
-                yield from _files(directory / entry.name, f"{prefix}{entry.name}/", below[1:])
-        elif entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
-            with translate_errors(), contextlib.suppress(FileNotFoundError):
-                size = entry.stat(follow_symlinks=False).st_size
-                yield ListedObject(prefix + entry.name, size)
-
-
-def _entries(directory: Path, prefix: str) -> Iterator[os.DirEntry[str]]:
-    """List a directory; skip one below the root that cannot be read."""
     with translate_errors():
         try:
             entries = os.scandir(directory)
@@ -198,11 +184,17 @@ def _entries(directory: Path, prefix: str) -> Iterator[os.DirEntry[str]]:
             log.warning("storage: %s cannot be read", prefix)
             return
         with entries:
-            yield from entries
-
-
-def _open_without_symlinks(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW)
+            for entry in entries:
+                name = entry.name
+                if job_ids is not None and job_id_of(name) not in job_ids:
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if below and below[0].fullmatch(name):
+                        yield from _files(directory / name, f"{prefix}{name}/", below[1:])
+                elif entry.is_file(follow_symlinks=False) and not name.startswith("."):
+                    with contextlib.suppress(FileNotFoundError):
+                        size = entry.stat(follow_symlinks=False).st_size
+                        yield ListedObject(prefix + name, size)
 
 
 _synced: set[tuple[int, int]] = set()  # device and inode of directories whose ancestors are synced

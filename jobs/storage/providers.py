@@ -10,7 +10,7 @@ from obstore.store import MemoryStore, from_url
 
 from jobs.domain.errors import InvalidSettings
 from jobs.net.ip import is_loopback_host
-from jobs.storage.request_timeouts import RequestLimits
+from jobs.storage import RequestLimits
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STREAM_TIMEOUT = timedelta(days=1)  # a client may read slowly; READ_TIMEOUT bounds the bucket
@@ -52,8 +52,21 @@ class Provider:
     def __init__(self, url: str, variables: Mapping[str, str], limits: RequestLimits) -> None:
         self.scheme = urlsplit(url).scheme
         self._url, self._limits = url, limits
-        self._config = _config(self.scheme, variables)
-        self._allow_http = _may_use_http(self._config.get("aws_endpoint", ""), variables)
+        self._config = {
+            option: next(variables[name] for name in names if name in variables)
+            for option, names in OPTIONS[self.scheme].items()
+            if not variables.keys().isdisjoint(names)
+        }
+        endpoint = self._config.get("aws_endpoint", "")
+        self._allow_http = endpoint.lower().startswith("http://")
+        is_asked = variables.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
+        is_local = is_loopback_host(urlsplit(endpoint).hostname or "")
+        if self._allow_http and not (is_asked or is_local):
+            # It would carry media and signatures unencrypted.
+            raise InvalidSettings(
+                "AWS_ENDPOINT_URL: plain http is for loopback addresses, or with "
+                "AWS_ALLOW_HTTP=true"
+            )
         self._memory = MemoryStore() if self.scheme == "memory" else None
 
     def open(self, *, streaming: bool = False, uploading: bool = False) -> Any:
@@ -79,23 +92,3 @@ class Provider:
             is_quoting = any(str(value) in why for value in self._config.values())
             reason = "" if is_quoting else f": {why}"
             raise InvalidSettings(f"MEDIA_URL: the bucket cannot be used{reason}") from None
-
-
-def _config(scheme: str, variables: Mapping[str, str]) -> dict[str, Any]:
-    return {
-        option: next(variables[name] for name in names if name in variables)
-        for option, names in OPTIONS[scheme].items()
-        if not variables.keys().isdisjoint(names)
-    }
-
-
-def _may_use_http(endpoint: str, variables: Mapping[str, str]) -> bool:
-    """Whether plain http is allowed: it carries media and signatures unencrypted."""
-    if not endpoint.lower().startswith("http://"):
-        return False
-    asked = variables.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
-    if not (asked or is_loopback_host(urlsplit(endpoint).hostname or "")):
-        raise InvalidSettings(
-            "AWS_ENDPOINT_URL: plain http is for loopback addresses, or with AWS_ALLOW_HTTP=true"
-        )
-    return True

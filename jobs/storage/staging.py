@@ -91,9 +91,3 @@ def temporary_directory() -> StagingDirectory:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise StorageError("the staging directory under TMPDIR belongs to another user")
     return StagingDirectory(directory)
-
-
-def sync(file: IO[bytes]) -> None:
-    """Sync what was written to a file to the disk."""
-    file.flush()
-    os.fsync(file.fileno())

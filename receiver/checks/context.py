@@ -6,8 +6,8 @@ from jobs.archive.archive import Archive
 from jobs.bfl.client import BflClient
 from jobs.config.settings import Settings
 from jobs.services import Services, build_archive, build_bfl_clients, build_storage, redis_for_web
+from jobs.storage import WEB_LIMITS
 from jobs.storage.base import MediaStorage
-from jobs.storage.request_timeouts import WEB_LIMITS
 from receiver.bfl_account import Account, Balances, ask_all
 
 

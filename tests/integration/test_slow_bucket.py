@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from jobs.domain.errors import StorageError
+from jobs.storage import RequestLimits
 from jobs.storage.bucket import SMALL_BYTES, BucketStorage
 from jobs.storage.providers import Provider
-from jobs.storage.request_timeouts import RequestLimits
 from tests.harness.publishing import KEY, published
 from tests.harness.s3_server import CREDENTIALS
 

@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 from deploy.procfile import ROOT
 from jobs.config import settings
 from jobs.config.settings import Settings
-from jobs.domain.error_codes import ErrorCode
+from jobs.domain.bfl_report import ErrorCode
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 from receiver.dashboard.timeline_texts import TEXTS

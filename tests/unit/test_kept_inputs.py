@@ -13,10 +13,9 @@ from jobs import kept_inputs
 from jobs.domain import submission
 from jobs.domain.errors import Invalid
 from jobs.domain.job import Job
-from jobs.storage import open_storage
+from jobs.storage import BACKGROUND_LIMITS, open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, job_id_of, kind_of
-from jobs.storage.request_timeouts import BACKGROUND_LIMITS
 from tests.harness.kept_inputs import LIMIT_BYTES, sent, with_input
 from tests.sandbox.gradient import gradient
 

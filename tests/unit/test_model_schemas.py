@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl import model_schemas
-from jobs.bfl.model_schemas import Endpoints, InvalidDocument, Kind, read_endpoints
-from jobs.bfl.openapi_diff import differences
+from jobs.bfl.model_schemas import Endpoints, InvalidDocument, Kind, differences, read_endpoints
 from jobs.net import strict_json
 from tests.sandbox.document import Document
 

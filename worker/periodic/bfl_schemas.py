@@ -8,8 +8,7 @@ import logging
 from dataclasses import replace
 
 from jobs.bfl import model_names
-from jobs.bfl.model_schemas import Endpoints, InvalidDocument, read_endpoints
-from jobs.bfl.openapi_diff import differences
+from jobs.bfl.model_schemas import Endpoints, InvalidDocument, differences, read_endpoints
 from jobs.domain.errors import BflUnavailable
 from jobs.domain.timeline import rfc3339
 from jobs.net import strict_json

@@ -72,7 +72,10 @@ def _resolved(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str
     files = [name for name in environ if name.startswith(BFL_KEY_PREFIX) and name.endswith(_FILE)]
     for name in (*names, *(name.removesuffix(_FILE) for name in files)):
         if path := values.get(name + _FILE):
-            values[name] = _read(name + _FILE, path)
+            try:
+                values[name] = Path(path).read_text().strip()
+            except (OSError, UnicodeDecodeError):
+                raise InvalidSettings(f"{name}{_FILE}: the file cannot be read") from None
     return {name: value for name, value in values.items() if value or name in _EMPTY_IS_A_VALUE}
 
 
@@ -84,10 +87,3 @@ def keys_by_name(values: Mapping[str, str]) -> dict[str, str]:
         for name in names
         if not name.endswith(_FILE)
     }
-
-
-def _read(name: str, path: str) -> str:
-    try:
-        return Path(path).read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        raise InvalidSettings(f"{name}: the file cannot be read") from None

@@ -11,16 +11,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from jobs.bfl.hosts import ANY_HOST
 from jobs.config import values
 from jobs.config.api_keys import ApiKey
-from jobs.config.notify_urls import URLS_MAX, NotifyUrl
 from jobs.config.quotas import DEFAULT_RATE, ConcurrencyLimits, RateLimit
-from jobs.config.redis_url import RedisUrl
 from jobs.domain.polling_policy import GIVE_UP_AT_MOST_SECONDS
 from jobs.net.urls import PORT_MAX, Origin, parse_loopback_origin
-
-
-def _require_redis_url(url: SecretStr) -> SecretStr:
-    RedisUrl.parse(url.get_secret_value())
-    return url
 
 
 class SettingGroup(BaseModel):
@@ -118,9 +111,7 @@ class WebSettings(SettingGroup):
 class ProcessSettings(SettingGroup):
     """Redis and workers."""
 
-    redis_url: Annotated[SecretStr, AfterValidator(_require_redis_url)] = SecretStr(
-        "redis://127.0.0.1:6379/0"
-    )
+    redis_url: Annotated[SecretStr, values.REDIS_URL] = SecretStr("redis://127.0.0.1:6379/0")
     """`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://`. With Sentinels
     `redis+sentinel://:password@host:26379,host:26379/service/0` (`rediss+sentinel://` over
     TLS), their own password as `?sentinel_password=`. `?max_connections=` (10) is for each
@@ -181,9 +172,9 @@ class NotificationSettings(SettingGroup):
     """List of `whsec_` secrets; all of them sign. Without it only Slack and Discord are notified,
     and a `notify_url` is refused."""
     notify_url: Annotated[
-        tuple[Annotated[NotifyUrl, values.parsed_by(NotifyUrl.parse)], ...],
+        tuple[Annotated[values.NotifyUrl, values.parsed_by(values.NotifyUrl.parse)], ...],
         BeforeValidator(values.split_list),
-    ] = Field((), max_length=URLS_MAX)
+    ] = Field((), max_length=values.NOTIFY_URLS_MAX)
     """List of at most 8 URLs that are notified of every job's end, or of the final statuses behind
     `#`: `https://a.example/hook#failed+lost,https://b.example/`; may be http or private. The hosts
     of Slack and Discord get a line of text."""

@@ -184,16 +184,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
-        raise InvalidSettings(*_sentences(error)) from None
-
-
-def _sentences(error: ValidationError) -> list[str]:
-    """One for each variable: a wrong item of a list makes the list too short besides."""
+        problems = error.errors(include_input=False, include_url=False)
+    # One for each variable: a wrong item of a list makes the list too short besides.
     sentences: dict[str, str] = {}
-    for problem in error.errors(include_input=False, include_url=False):
+    for problem in problems:
         name = str(problem["loc"][0])
         if name == "BFL_API_KEYS" and problem["loc"][1:]:
             name = f"{environment.BFL_KEY_PREFIX}{problem['loc'][1]}"
         what = "is missing" if problem["type"] == "missing" else problem["msg"]
         sentences.setdefault(name, f"{name}: {what.removeprefix('Value error, ')}")
-    return list(sentences.values())
+    raise InvalidSettings(*sentences.values()) from None

@@ -1,21 +1,28 @@
 """Types of settings, with the validation that belongs to each."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from jobs.bfl.hosts import ANY_HOST
+from jobs.config.redis_url import RedisUrl
 from jobs.domain.errors import UrlRefused
+from jobs.domain.status import TERMINAL
 from jobs.net.http_client import is_header_value
-from jobs.net.urls import PORT_MAX, is_host, is_host_pattern, parse
+from jobs.net.urls import PORT_MAX, ParsedUrl, is_host, is_host_pattern, parse
 from jobs.signing import is_notification_secret
 
 ANY = "*"
+NOTIFY_URLS_MAX = 8  # each has threads, and a notification in each record, of its own
+DIGEST_CHARS = 8
+BUDGET = "budget"  # a warning about a budget
+EVENTS: frozenset[str] = TERMINAL | {BUDGET}  # that one of NOTIFY_URL can get
 
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/:\s]+(?::([0-9]{1,5}))?(?:/[^\s?#]*)?/[0-9]+")
 _DATABASE = re.compile(r"sqlite:///[^?#]+|postgres(ql)?://\S+")
@@ -96,17 +103,43 @@ class TrustedProxies:
         return ",".join([*([ANY] if self.any else []), *map(str, self.networks)])
 
 
+class NotifyUrl(NamedTuple):
+    """One of NOTIFY_URL, and the events that it wants. It may be a secret, as Slack's are."""
+
+    url: SecretStr
+    events: frozenset[str] = EVENTS
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse a URL and, behind `#`, final statuses parted by `+`. Raises ValueError."""
+        url, has_events, listed = text.partition("#")
+        try:
+            parse(url)
+        except UrlRefused:
+            raise ValueError(
+                "each is a plain http or https URL, its host in lower case, a comma in it as %2C"
+            ) from None
+        events = frozenset(listed.split("+")) if has_events else EVENTS
+        if not events <= EVENTS:
+            known = ", ".join(sorted(EVENTS))
+            raise ValueError(f"behind # stand the events that it gets, parted by +, of {known}")
+        return cls(SecretStr(url), events)
+
+    @property
+    def digest(self) -> str:
+        """A short digest of the URL: records, logs and checks name it by this."""
+        return hashlib.sha256(str(self.parsed).encode()).hexdigest()[:DIGEST_CHARS]
+
+    @property
+    def parsed(self) -> ParsedUrl:
+        return parse(self.url.get_secret_value())
+
+
 def _is_url(text: str) -> bool:
     try:
-        parse(text)
+        return bool(parse(text))
     except UrlRefused:
         return False
-    return True
-
-
-def _is_dsn(text: str) -> bool:
-    found = _DSN.fullmatch(text)
-    return bool(found and int(found[1] or 0) <= PORT_MAX)
 
 
 IpAddress = Annotated[str, AfterValidator(normalize_address)]
@@ -121,6 +154,7 @@ Days = Annotated[
 SENT_AS_HEADER = require(
     is_header_value, "cannot be an HTTP header: it holds control characters or odd letters"
 )
+REDIS_URL = require(RedisUrl.parse, "")  # which raises an error of its own
 PUBLIC_URL = require(
     lambda url: _is_url(url.lower()) and "?" not in url,
     "must be an http or https URL without user, query or fragment",
@@ -147,4 +181,7 @@ HOST_OR_ANY = require(
 NOTIFICATION_SECRET = require(
     is_notification_secret, "each is whsec_ and the base64 of 24 to 64 random bytes"
 )
-SENTRY_DSN = require(_is_dsn, "must be a DSN as Sentry shows it, https://key@host/number")
+SENTRY_DSN = require(
+    lambda dsn: (found := _DSN.fullmatch(dsn)) and int(found[1] or 0) <= PORT_MAX,
+    "must be a DSN as Sentry shows it, https://key@host/number",
+)

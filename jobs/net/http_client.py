@@ -63,26 +63,22 @@ _ADDRESS_CHECKS: dict[AddressScope, Callable[[str], bool]] = {
 }
 
 
-def _resolve(host: str, port: int, scope: AddressScope) -> list[tuple[Any, ...]]:
-    """Resolve a host to socket addresses. Raises UrlRefused unless all are in the scope."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError:
-        raise OSError("the host name is malformed") from None
-    for *_, where in found:
-        if not _ADDRESS_CHECKS[scope](str(where[0])):
-            kind = "private" if scope is AddressScope.PRIVATE else "public"
-            raise UrlRefused(f"the host resolves to an address that is not {kind}")
-    return [where for *_, where in found][:ADDRESSES_TRIED_MAX]
-
-
 class _Connection(HTTPConnection):
     scope = AddressScope.PUBLIC
 
     def _new_conn(self) -> socket.socket:
-        host = self._dns_host.strip("[]")
+        """Connect to one of the host's addresses; all of them must be in the scope."""
+        host, is_allowed = self._dns_host.strip("[]"), _ADDRESS_CHECKS[self.scope]
+        try:
+            found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
+        except UnicodeError:
+            raise OSError("the host name is malformed") from None
+        addresses: list[Any] = [where for *_, where in found]
+        if not all(is_allowed(str(where[0])) for where in addresses):
+            kind = "private" if self.scope is AddressScope.PRIVATE else "public"
+            raise UrlRefused(f"the host resolves to an address that is not {kind}")
         error: OSError = OSError("the name has no address")
-        for where in _resolve(host, self.port, self.scope):
+        for where in addresses[:ADDRESSES_TRIED_MAX]:
             try:
                 return socket.create_connection(where[:2], CONNECT_SECONDS)
             except OSError as failure:
@@ -170,7 +166,14 @@ def send_request(
     Everything must end within `seconds`. Raises ConnectionFailed if no request was sent,
     TransferFailed for any other network error, UrlRefused for an address out of scope.
     """
-    request = _request(url, {**session.headers, **(headers or {})}, body)
+    # Prepared here: a session would add cookies, redirects and half a millisecond.
+    request = requests.PreparedRequest()
+    request.method, request.url = "GET" if body is None else "POST", str(url)
+    sent: dict[str, Any] = {**session.headers, **(headers or {})}
+    request.headers = CaseInsensitiveDict(sent)
+    if body is not None:
+        request.body = cast(bytes, body)  # its type lacks what can be iterated
+        request.headers["Content-Length"] = str(len(body))
     _target.set(url.target)
     problem = ""
     with Exchange(seconds) as exchange:
@@ -235,16 +238,3 @@ def _next_hop(url: ParsedUrl, location: str, allow: Callable[[str], ParsedUrl]) 
     if (url.origin.scheme, found.origin.scheme) == ("https", "http"):
         raise TransferFailed("a redirect is not followed: it leads from https to http")
     return found
-
-
-def _request(
-    url: ParsedUrl, headers: Mapping[str, Any], body: Body | None
-) -> requests.PreparedRequest:
-    """A request for an adapter: a session would add cookies, redirects and half a millisecond."""
-    request = requests.PreparedRequest()
-    request.method, request.url = "GET" if body is None else "POST", str(url)
-    request.headers = CaseInsensitiveDict(headers)
-    if body is not None:
-        request.body = cast(bytes, body)  # its type lacks what can be iterated
-        request.headers["Content-Length"] = str(len(body))
-    return request

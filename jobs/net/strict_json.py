@@ -27,8 +27,13 @@ def loads(body: bytes, error: type[FluxkeepError] = InvalidJson) -> Any:
         value = (_STRICT if len(body) <= LARGE_BYTES else _STRICT_LARGE).decode(text)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()  # fails for a lone surrogate
-    except (ValueError, RecursionError) as problem:
-        raise error(f"The body is not strict JSON: {_reason(problem)}.") from None
+    except (ValueError, RecursionError) as problem:  # say where, without any of the text
+        why = "too many levels" if isinstance(problem, RecursionError) else str(problem)
+        if isinstance(problem, json.JSONDecodeError):
+            why = f"line {problem.lineno}, column {problem.colno}: {problem.msg}"
+        elif isinstance(problem, UnicodeError):
+            why = f"byte {getattr(problem, 'start', 0) + 1} is not UTF-8"
+        raise error(f"The body is not strict JSON: {why}.") from None
     if opened > DEPTH_MAX and not is_shallow(value, DEPTH_MAX):
         raise error(f"The body is nested too deeply: {DEPTH_MAX} levels at most.")
     return value
@@ -40,15 +45,6 @@ def load_object(body: bytes, error: type[FluxkeepError] = InvalidJson) -> dict[s
     if not isinstance(value, dict):
         raise error(NO_OBJECT)
     return value
-
-
-def _reason(problem: Exception) -> str:
-    """Say what is wrong and where, without any of the text."""
-    if isinstance(problem, json.JSONDecodeError):
-        return f"line {problem.lineno}, column {problem.colno}: {problem.msg}"
-    if isinstance(problem, UnicodeError):
-        return f"byte {getattr(problem, 'start', 0) + 1} is not UTF-8"
-    return "too many levels" if isinstance(problem, RecursionError) else str(problem)
 
 
 def is_shallow(value: Any, levels: int) -> bool:

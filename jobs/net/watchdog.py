@@ -23,13 +23,17 @@ class Exchange:
     def __init__(self, seconds: float) -> None:
         self.is_sent = False
         self.problem = ""
-        self._ends_at = time.monotonic() + seconds
+        self.ends_at = time.monotonic() + seconds
         self._sockets: list[weakref.ref[socket.socket]] = []
 
     def __enter__(self) -> "Exchange":
+        global _thread  # noqa: PLW0603 - one for the process
         current.set(self)
         _under_way[threading.get_ident()] = self
-        _wake_watchdog()
+        _has_work.set()
+        if _thread is None or not _thread.is_alive():  # or it was lost in a fork
+            _thread = threading.Thread(target=_watch, name="watchdog", daemon=True)
+            _thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -45,12 +49,6 @@ class Exchange:
                 if opened := reference():
                     opened.shutdown(socket.SHUT_RDWR)
 
-    def cut_if_late(self) -> None:
-        """Shut down after the deadline, each time: another connection may have opened since."""
-        if time.monotonic() >= self._ends_at:
-            self.problem = "the transfer took too long"
-            self.shut_down()
-
 
 # The last exchange of each thread, or of each greenlet of the web process.
 current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
@@ -65,20 +63,15 @@ def abort_transfer(thread: int) -> None:
         exchange.shut_down()
 
 
-def _wake_watchdog() -> None:
-    global _thread  # noqa: PLW0603 - one for the process
-    _has_work.set()
-    if _thread is None or not _thread.is_alive():  # or it was lost in a fork
-        _thread = threading.Thread(target=_watch, name="watchdog", daemon=True)
-        _thread.start()
-
-
 def _watch() -> None:
     while True:
         _has_work.wait()
         time.sleep(TICK_SECONDS)
         for exchange in list(_under_way.values()):
-            exchange.cut_if_late()
+            # Each time after the deadline: another connection may have opened since.
+            if time.monotonic() >= exchange.ends_at:
+                exchange.problem = "the transfer took too long"
+                exchange.shut_down()
         _has_work.clear()
         if _under_way:
             _has_work.set()

@@ -66,7 +66,9 @@ class JsonFormatter(logging.Formatter):
         self._redacted = redacted
 
     def format(self, record: logging.LogRecord) -> str:
-        job, message = _split_job(record)
+        job, message = None, record.getMessage()
+        if isinstance(record.msg, str) and record.msg.startswith(JOB_PREFIX):
+            job, _, message = message.removeprefix("job ").partition(": ")
         event = {
             "time": rfc3339(record.created),
             "level": record.levelname.lower(),
@@ -80,12 +82,3 @@ class JsonFormatter(logging.Formatter):
             event["error"] = record.exc_info[0].__name__
             event["traceback"] = self._redacted(self.formatException(record.exc_info))
         return json.dumps(event)
-
-
-def _split_job(record: logging.LogRecord) -> tuple[str | None, str]:
-    """Split a message into job id and text."""
-    message = record.getMessage()
-    if isinstance(record.msg, str) and record.msg.startswith(JOB_PREFIX):
-        job, _, text = message.removeprefix("job ").partition(": ")
-        return job, text
-    return None, message

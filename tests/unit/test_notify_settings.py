@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from jobs.config.notify_urls import EVENTS
 from jobs.config.settings import Settings, load
+from jobs.config.values import EVENTS
 from jobs.domain.status import Status
 from jobs.services import build_host_policy
 from tests.harness.required_settings import CANARY, REQUIRED, start_error

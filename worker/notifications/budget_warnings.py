@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 
-from jobs.config.notify_urls import BUDGET, NotifyUrl
+from jobs.config.values import BUDGET, NotifyUrl
 from jobs.domain.chat_messages import chat_warning, is_chat_webhook
 from jobs.domain.errors import UrlRefused
 from jobs.domain.timeline import rfc3339

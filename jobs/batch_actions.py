@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from jobs.domain.errors import CountChanged, CountRequired, InvalidField, TooManyJobs
 from jobs.domain.job import Job
-from jobs.domain.status import REPLAYABLE, Status
+from jobs.domain.status import REPLAYABLE
 from jobs.services import Services
 from jobs.store.batch_actions import Action, Batch
 from jobs.store.search_conditions import Search
@@ -27,8 +27,20 @@ def begin(
     now = services.store.now()
     # To the millisecond, as callers read it.
     until = min(math.inf if search.until is None else search.until, math.floor(now * 1000) / 1000)
-    fixed = replace(search, until=until, statuses=_statuses(action, search))
-    found = _count(services, fixed)
+    statuses = search.statuses
+    if action is not Action.DELETE:
+        statuses = tuple(one for one in statuses or sorted(REPLAYABLE) if one in REPLAYABLE)
+        if not statuses:
+            raise InvalidField("status", f"give some of {', '.join(sorted(REPLAYABLE))}")
+    fixed, found = replace(search, until=until, statuses=statuses), 0
+    stop_at = time.monotonic() + COUNT_SECONDS
+    for jobs in services.catalog.walk(fixed, PAGE):
+        found += len(jobs)
+        if found > JOBS_MAX or time.monotonic() > stop_at:
+            raise TooManyJobs(
+                f"more than {JOBS_MAX:,} jobs match, or counting them takes longer than "
+                f"{COUNT_SECONDS:.0f} s: narrow the filter with `since` and `until`"
+            )
     if count is None:
         raise CountRequired(count=found, until=until)
     if count != found:
@@ -44,25 +56,3 @@ def includes(batch: Batch, job: Job) -> bool:
     if batch.search is None or not batch.search.matches(job):
         return False
     return not (batch.search.statuses and job.status.terminal and job.end > batch.created_at)
-
-
-def _statuses(action: Action, search: Search) -> tuple[Status, ...]:
-    if action is Action.DELETE:
-        return search.statuses
-    found = tuple(one for one in search.statuses or sorted(REPLAYABLE) if one in REPLAYABLE)
-    if not found:
-        raise InvalidField("status", f"give some of {', '.join(sorted(REPLAYABLE))}")
-    return found
-
-
-def _count(services: Services, search: Search) -> int:
-    """Raises TooManyJobs."""
-    number, until = 0, time.monotonic() + COUNT_SECONDS
-    for jobs in services.catalog.walk(search, PAGE):
-        number += len(jobs)
-        if number > JOBS_MAX or time.monotonic() > until:
-            raise TooManyJobs(
-                f"more than {JOBS_MAX:,} jobs match, or counting them takes longer than "
-                f"{COUNT_SECONDS:.0f} s: narrow the filter with `since` and `until`"
-            )
-    return number

@@ -54,8 +54,14 @@ def delete(
     """
     for key in superseded or ():
         run(services.storage.delete, key)
-    while not _delete_unchanged(services, job, also, run):  # it may have been stored meanwhile
-        known = services.catalog.recall(job.id)
+    while True:
+        for file in job.media:
+            run(services.storage.delete_with_companions, file.key)
+        for file in job.request.input_files:
+            run(services.storage.delete, file.key)
+        if services.store.delete(job, also):
+            break
+        known = services.catalog.recall(job.id)  # it may have been stored meanwhile
         if known is None:
             raise UnknownJob
         job, superseded = known, None
@@ -68,11 +74,3 @@ def delete(
 def may_have_superseded(job: Job) -> bool:
     """Without a claim, and by the only claim of a stored job, nothing else was published."""
     return job.claim.rescue_attempts > (job.status is Status.STORED)
-
-
-def _delete_unchanged(services: Services, job: Job, also: Sequence[Command], run: Runner) -> bool:
-    for file in job.media:
-        run(services.storage.delete_with_companions, file.key)
-    for file in job.request.input_files:
-        run(services.storage.delete, file.key)
-    return services.store.delete(job, also)

@@ -18,7 +18,7 @@ from jobs.input_parts import InputPart, base64_bytes
 from jobs.net.ip import is_internal_host
 from jobs.net.urls import URL_MAX_CHARS, parse
 from jobs.services import Services
-from jobs.signing import LinkSigner, MediaLink
+from jobs.signing import MediaLink
 
 FIELD = "draft_cache"
 MODE = {"mode": "draft_enhance"}  # the only mode of flux-3-video that takes a bundle
@@ -34,12 +34,12 @@ def find(
     A job that the caller may not use is as one that there is not. Raises Invalid when there is no
     such bundle, and StoreUnavailable.
     """
-    value = given.get(FIELD)
+    value, bundle = given.get(FIELD), None
     if isinstance(value, dict):
         bundle = _find_by_reference(services.catalog, value, may_use)
-    elif isinstance(value, str) and (link := _read_link(services.links, value)):
-        bundle = _find_by_link(services.catalog, link, may_use)
-    else:
+    elif isinstance(value, str):
+        bundle = _find_by_link(services, value, may_use)
+    if bundle is None:
         return None
     if bundle.file.deleted_at is not None:
         raise _invalid("", "the draft bundle was deleted")
@@ -69,19 +69,18 @@ def _find_by_reference(
     return DraftBundle(job.id, found[n], job.media[found[n]])
 
 
-def _read_link(links: LinkSigner, text: str) -> MediaLink | None:
-    """Read a link of ours, whenever it expires; None for any other text."""
+def _find_by_link(
+    services: Services, text: str, may_use: Callable[[Job], bool]
+) -> DraftBundle | None:
+    """The bundle of a link of ours, whenever it expires; None for any other text."""
     before, marker, token = text[:URL_MAX_CHARS].rpartition("/media/")
     if not (marker and before.startswith(("https://", "http://"))):
         return None
     try:
-        return links.read(token, now=0.0)
+        link = services.links.read(token, now=0.0)
     except InvalidLink:
         return None
-
-
-def _find_by_link(catalog: Catalog, link: MediaLink, may_use: Callable[[Job], bool]) -> DraftBundle:
-    job = catalog.load(link.job_id)
+    job = services.catalog.load(link.job_id)
     file = job.media[link.n] if job and may_use(job) and link.n < len(job.media) else None
     if job is None or file is None:
         raise _invalid("", "the job of this link was deleted")

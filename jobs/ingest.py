@@ -65,7 +65,11 @@ def _apply(
     if from_callback and job_id is None:
         _require_no_submission(job)
     elif not (job and report.task_id == job.task_id):
-        _require_own_task(store, report.task_id, job_id or report.task_id)
+        # I16: a leaked secret is valid for one job. There is no race: a task id is unknown until
+        # BFL has answered its submission.
+        named = store.load(report.task_id)
+        if named is not None and named.id != (job_id or report.task_id):
+            raise ReportRefused("the report names the task of another job", named.id)
     known = job or Job.awaited(report.task_id, now, timeouts, job_id)
     if known.status.terminal:
         return submission.note_late_callback(known, report, now)
@@ -77,14 +81,3 @@ def _require_no_submission(job: Job | None) -> None:
     if job is not None and job.is_submission:
         why = "the report came to the general address, without this job's own secret"
         raise ReportRefused(why, job.id)
-
-
-def _require_own_task(store: JobStore, task_id: str, job_id: str) -> None:
-    """Refuse a task of another job (I16): a leaked secret is valid for one job.
-
-    There is no race: a task id is unknown until BFL has answered its submission.
-    Raises ReportRefused.
-    """
-    named = store.load(task_id)
-    if named is not None and named.id != job_id:
-        raise ReportRefused("the report names the task of another job", named.id)

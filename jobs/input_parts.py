@@ -100,8 +100,12 @@ class JsonBody:
 
         text = json.dumps(values, ensure_ascii=False, default=take)
         self._texts = text.encode().split(mark.encode())
-        lengths = (_encoded_bytes(*one) for one in self._parts)
-        self._length = sum(map(len, self._texts)) + sum(lengths)
+        self._length = sum(map(len, self._texts))
+        for part, file in self._parts:
+            if part.encoding == "input":
+                self._length += base64_bytes(os.fstat(file.fileno()).st_size)
+            else:
+                self._length += sum(map(len, _encoded(part, file)))
 
     def __len__(self) -> int:
         return self._length
@@ -134,12 +138,6 @@ def _encoded(part: InputPart, file: IO[bytes]) -> Iterator[bytes]:
         return
     for text in codecs.iterdecode(pieces, "utf-8", "replace"):
         yield json.dumps(text, ensure_ascii=False)[1:-1].encode()
-
-
-def _encoded_bytes(part: InputPart, file: IO[bytes]) -> int:
-    if part.encoding == "input":
-        return base64_bytes(os.fstat(file.fileno()).st_size)
-    return sum(map(len, _encoded(part, file)))
 
 
 def _content_type(head: bytes) -> str:

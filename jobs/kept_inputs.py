@@ -58,7 +58,11 @@ class PackedInput(NamedTuple):
 def pack(given: Mapping[str, Any], max_bytes: int) -> PackedInput:
     """Divide an input into values and parts. Raises what `require_limits` raises."""
     plain = without_webhook(given)
-    found = dict.fromkeys(text for text in texts(plain) if _is_long(text))
+    found = dict.fromkeys(
+        text
+        for text in texts(plain)
+        if len(text) > TEXT_MAX_CHARS or _REFERENCE.fullmatch(text) or is_image(text)
+    )
     if len(found) > FILES_MAX:  # before any is decoded or hashed
         raise too_many_parts()
     long_texts = {text: _part_of(text) for text in found}
@@ -113,7 +117,7 @@ def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
     """
     files = job.request.input_files
     values = load_values(storage, job)
-    if values is None or not _is_complete(values, files):
+    if values is None or not all(n < len(files) for _, _, n in _references(values)):
         return None
     is_intact = all(storage.size(file.key) == file.bytes for file in files)
     return with_parts(values, files) if is_intact else None
@@ -160,11 +164,8 @@ def shown_prompt(job: Job, *, with_input: bool) -> str:
 
 def is_complete(job: Job) -> bool:
     """Whether the objects of the kept input, if there is one, were not deleted with the media."""
-    return _is_complete(job.request.kept_input or {}, job.request.input_files)
-
-
-def _is_complete(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> bool:
-    return all(n < len(files) for _, _, n in _references(values))
+    files = len(job.request.input_files)
+    return all(n < files for _, _, n in _references(job.request.kept_input or {}))
 
 
 def file_numbers(values: Mapping[str, Any]) -> list[int]:
@@ -203,12 +204,6 @@ def _references(values: Mapping[str, Any]) -> Iterator[tuple[str, Encoding, int]
         if found := _REFERENCE.fullmatch(text):
             encoding: Any = found[1]
             yield text, encoding, int(found[2])
-
-
-def _is_long(text: str) -> bool:
-    """Whether a string is an image, long, or would be mistaken for a reference."""
-    is_taken = _REFERENCE.fullmatch(text) is not None or is_image(text)
-    return len(text) > TEXT_MAX_CHARS or is_taken
 
 
 def is_image(text: str) -> bool:

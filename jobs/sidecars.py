@@ -148,7 +148,7 @@ def parse(body: bytes, key: str) -> Job:
         raise ForeignObject("its times are not what Fluxkeep writes") from None
     if job.status not in (Status.READY, Status.STORED) or len(job.timeline) > TIMELINE_MAX:
         raise ForeignObject("it is not of a stored job")
-    _verify_names(job)
+    _require_own_names(job)
     if key not in [layout.sidecar_key(file.key) for file in job.media]:
         raise ForeignObject("it describes other objects than its own")
     return job
@@ -198,25 +198,21 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _verify_names(job: Job) -> None:
+def _require_own_names(job: Job) -> None:
     """Check that each id is one, and each object key one of the job's own. Raises ForeignObject."""
     ids = (job.id, job.task_id or job.id, job.request.repeats or job.id)
     if not all(map(TASK_ID.fullmatch, ids)):
         raise ForeignObject("it has an id that is not of a job")
     for file in (*job.media, *job.request.input_files):
         kind = layout.ObjectKind.MEDIA if file in job.media else layout.ObjectKind.INPUT
-        if layout.kind_of(file.key) is not kind or file.key != _own_key(job, file, kind):
+        key = None
+        if layout.kind_of(file.key) is kind and file.content_type in layout.EXTENSIONS:
+            key = layout.input_key(job.id, job.created_at, file.sha256, file.content_type)
+            if kind is layout.ObjectKind.MEDIA:
+                n, token = layout.file_number_of(file.key), layout.fencing_token_of(file.key)
+                key = layout.object_key(job.id, job.created_at, n, token, file.content_type)
+        if file.key != key:
             raise ForeignObject("it claims an object that is not its own")
         own = (layout.thumbnail_key(file.key), layout.THUMBNAIL_TYPE)
         if file.thumbnail and (file.thumbnail.key, file.thumbnail.content_type) != own:
             raise ForeignObject("it claims a thumbnail that is not its own")
-
-
-def _own_key(job: Job, file: MediaFile, kind: layout.ObjectKind) -> str | None:
-    """The key that a file of this job has; None for a content type that is not stored."""
-    if file.content_type not in layout.EXTENSIONS:
-        return None
-    if kind is layout.ObjectKind.INPUT:
-        return layout.input_key(job.id, job.created_at, file.sha256, file.content_type)
-    n, token = layout.file_number_of(file.key), layout.fencing_token_of(file.key)
-    return layout.object_key(job.id, job.created_at, n, token, file.content_type)

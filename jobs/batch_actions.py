@@ -49,10 +49,7 @@ def begin(
 
 
 def includes(batch: Batch, job: Job) -> bool:
-    """Whether a job matches as it did when the batch began.
-
-    One that has ended since was in another status then; or this batch has rescued it already.
-    """
+    """Whether a job matches as it did when the batch began, and not by an end that came later."""
     if batch.search is None or not batch.search.matches(job):
         return False
     return not (batch.search.statuses and job.status.terminal and job.end > batch.created_at)

@@ -176,7 +176,6 @@ class Catalog:
             yield page.jobs
 
     def ids(self, prefix: str) -> list[str]:
-        """Jobs whose id or task id begins so."""
         found = set(self._listing.ids(prefix))
         if self._archive:
             found |= self.load_many(self._archive.ids(prefix) - found).keys()

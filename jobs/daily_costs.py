@@ -41,10 +41,7 @@ class DailyCosts:
         return day_view(day, (_view(model, key, *sums) for model, key, *sums in found))
 
     def days_by(self, days: Sequence[float], name: str, owner: str | None = None) -> list[DayView]:
-        """The same by the values of a metadata entry, too: ended jobs that were not deleted.
-
-        Raises Invalid without an archive, InvalidField where there are too many.
-        """
+        """The same by the values of a metadata entry. Raises Invalid, InvalidField."""
         if not self._archive:
             message = "costs by metadata need a database (DATABASE_URL), and there is none"
             raise Invalid([{"field": "by", "message": message}])

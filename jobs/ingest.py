@@ -55,10 +55,7 @@ def _apply(
     timeouts: Timeouts,
     job_id: str | None,
 ) -> Job:
-    """The job after a report; the same job when the report changes nothing.
-
-    Raises UnknownJob, ReportRefused.
-    """
+    """The same job when the report changes nothing. Raises UnknownJob, ReportRefused."""
     from_callback = report.source is Source.CALLBACK
     if job is None and not from_callback:
         raise UnknownJob

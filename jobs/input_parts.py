@@ -30,10 +30,7 @@ Encoding = Literal["input", "text", "json"]
 
 @dataclass(frozen=True, slots=True)
 class InputPart:
-    """Bytes that stand in an input in place of a string; `source` says where they are.
-
-    They are at hand, in a staged file, or in the object with this key.
-    """
+    """Bytes in place of a string: `source` is these, a staged file, or the key of an object."""
 
     encoding: Encoding
     size_bytes: int

@@ -86,10 +86,7 @@ def pack(given: Mapping[str, Any], max_bytes: int) -> PackedInput:
 
 
 def require_limits(values: Mapping[str, Any], max_bytes: int) -> None:
-    """Check the limits of an input with its parts in place.
-
-    Raises BadRequest if it is nested too deeply, Invalid if it has too many parts, BodyTooLarge.
-    """
+    """Check an input with its parts in place. Raises BadRequest, Invalid or BodyTooLarge."""
     if not strict_json.is_shallow(values, DEPTH_MAX):
         raise BadRequest(f"the input is nested too deeply: {DEPTH_MAX} levels at most")
     parts = list(parts_in(values))
@@ -111,10 +108,7 @@ def too_large(max_bytes: int) -> BodyTooLarge:
 
 
 def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
-    """The input with its parts, `data:` URLs as plain base64; None if it is not kept any more.
-
-    Raises StorageError.
-    """
+    """The input with its parts, `data:` URLs as base64; None if deleted. Raises StorageError."""
     files = job.request.input_files
     values = load_values(storage, job)
     if values is None or not all(n < len(files) for _, _, n in _references(values)):
@@ -124,10 +118,7 @@ def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
 
 
 def load_values(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
-    """The kept values with their references, read from the storage if they are an object there.
-
-    None if they are not kept any more. Raises StorageError.
-    """
+    """The values with their references; None if they are not kept any more. Raises StorageError."""
     kept, files = job.request.kept_input, job.request.input_files
     if kept is None or not is_complete(job):
         return None
@@ -141,7 +132,6 @@ def load_values(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
 
 
 def with_parts(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> dict[str, Any]:
-    """Kept values with parts in place of their references."""
     found = {
         reference: InputPart.of_object(encoding, files[n])
         for reference, encoding, n in _references(values)
@@ -176,10 +166,7 @@ def file_numbers(values: Mapping[str, Any]) -> list[int]:
 def with_texts(
     storage: MediaStorage, job: Job, values: Mapping[str, Any], max_bytes: int
 ) -> dict[str, Any]:
-    """Kept values with their long texts; empty where one was deleted, or all are too long.
-
-    Raises StorageError.
-    """
+    """Values with long texts; empty where one is gone, or all are too long. Raises StorageError."""
     left, found = max_bytes, dict[str, str]()
     files = job.request.input_files
     for reference, encoding, n in _references(values):

@@ -129,10 +129,7 @@ class Services:
         return build_storage(self.settings, self._limits)
 
     def base_url(self) -> str:
-        """Our own origin: PUBLIC_URL, or else as the reader of this answer reaches us.
-
-        Never as another caller did, whose Host header may say anything.
-        """
+        """Our origin as its reader reaches us, never as another caller's Host header says."""
         return self.settings.public_url or self.reader_origin() or self.settings.base_url
 
     def origin_of(self, job: Job) -> Origin:
@@ -215,10 +212,7 @@ def for_web(
 
 
 def require_durability(settings: Settings) -> None:
-    """Check that Redis can provide DURABILITY. Raises InvalidSettings if it never can.
-
-    The check is skipped while Redis does not answer: web processes start without it.
-    """
+    """Check that Redis, if it answers, can provide DURABILITY. Raises InvalidSettings."""
     with redis_for_web(settings) as redis, suppress(RedisError):
         write_durability.probe(redis, Durability(settings.durability))
 
@@ -231,10 +225,7 @@ def redis_for_web(settings: Settings) -> Redis:
 
 
 def for_background(settings: Settings) -> Services:
-    """Services that wait for Redis to come back.
-
-    They do not wait for durability: without a replica no media would be rescued.
-    """
+    """Services that wait for Redis, and not for durability: media are rescued without a replica."""
     retry = LoggedRetry(BACKGROUND_BACKOFF, BACKGROUND_RETRIES)
     services = Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
     _ = services.storage

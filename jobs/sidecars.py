@@ -33,7 +33,6 @@ _FILE_FIELDS = ("key", "content_type", "bytes", "sha256", "width", "height")
 
 
 def render(job: Job) -> bytes:
-    """The bytes of a job's sidecars."""
     return to_json(document(job), indent=2) + b"\n"
 
 
@@ -62,10 +61,7 @@ def update(
     job_id: str,
     run: Callable[[Callable[[], None]], None] = lambda call: call(),
 ) -> None:
-    """Rewrite the sidecars of a stored job, and repeat while others change its record.
-
-    `run` runs the calls that may wait for a bucket.
-    """
+    """Rewrite the sidecars of a stored job until its record stays; `run` may wait for a bucket."""
     previous, written = None, b""
     for _ in range(RACES_MAX):
         job = store.load(job_id)
@@ -97,10 +93,7 @@ def read(media: MediaStorage, key: str) -> Job:
 
 
 def read_file(media: MediaStorage, key: str) -> MediaFile | None:
-    """The metadata of an object, by its sidecar, whether or not the job was stored.
-
-    None if the sidecar is missing or foreign. Raises StorageError.
-    """
+    """The metadata of an object, stored or not; None without a sidecar. Raises StorageError."""
     try:
         job = _read(media, key)
     except ForeignObject:
@@ -155,11 +148,7 @@ def parse(body: bytes, key: str) -> Job:
 
 
 def _record(view: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a record, whose types are not checked yet.
-
-    Raises LookupError, TypeError and AttributeError for other JSON, ValueError for times that are
-    not of a job.
-    """
+    """The unchecked fields of a record. Raises LookupError, TypeError and the like."""
     if view["format"] != 1:
         raise ForeignObject("its format is not what Fluxkeep writes")
     return {

@@ -125,10 +125,7 @@ class MediaLink(NamedTuple):
 
 
 class LinkSigner:
-    """Signer of media links: the first key signs, all verify, so that keys can be rotated.
-
-    The expiry is part of the signed content, because links differ in their lifetime.
-    """
+    """Signer of media links with their expiry: the first key signs, all verify."""
 
     def __init__(self, keys: Iterable[SecretStr]) -> None:
         # itsdangerous expects the newest key last.
@@ -205,16 +202,12 @@ def is_notification_secret(secret: str) -> bool:
 
 
 class NotificationSigner:
-    """Signer of notifications by the Standard Webhooks specification.
-
-    Every secret signs, so that receivers can rotate theirs one by one.
-    """
+    """Signer by Standard Webhooks: every secret signs, so that receivers can rotate theirs."""
 
     def __init__(self, secrets: Iterable[SecretStr]) -> None:
         self._webhooks = [Webhook(secret.get_secret_value()) for secret in secrets]
 
     def headers(self, message_id: str, now: float, body: str) -> dict[str, str]:
-        """The headers that authenticate a body sent now."""
         at = datetime.fromtimestamp(int(now), UTC)
         signatures = [webhook.sign(message_id, at, body) for webhook in self._webhooks]
         return {

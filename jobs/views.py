@@ -126,7 +126,6 @@ class Notification(TypedDict):
 
 
 def job_view(services: Services, job: Job, link_ttl: float | None = None) -> JobView:
-    """The view of one job; its links live for `link_ttl` seconds."""
     return job_views(services, [job], link_ttl)[0]
 
 
@@ -256,10 +255,7 @@ def file_view(file: MediaFile) -> FileView:
 
 
 def file_name(job: Job, n: int, key: str) -> str:
-    """The name under which a browser saves the n-th file, in ASCII.
-
-    For example `flux-2-pro-2026-11-21-<short id>.jpg`, with the extension of its object key.
-    """
+    """The ASCII name of a download, as `flux-2-pro-2026-11-21-<short id>.jpg`."""
     model = _slug(job.model or "")[:MODEL_MAX_CHARS] or "media"
     day = rfc3339(job.created_at).partition("T")[0]
     short_id = _slug(job.id)[:SHORT_ID_CHARS]

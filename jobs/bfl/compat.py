@@ -92,10 +92,7 @@ def submission(job: Job, base_url: str) -> BflSubmission:
 
 
 def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask:
-    """Build the response to a poll, also the body of a callback; "Ready" once media are stored.
-
-    `waiting` are the reasons why the job is still queued.
-    """
+    """Build the response to a poll; `waiting` are the reasons why the job is still queued."""
     body = _task_without_result(job.id, _STATUS.get(job.status, "Pending"))
     body["progress"] = job.progress
     if job.status is Status.MODERATED and job.moderation:

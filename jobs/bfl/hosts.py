@@ -54,10 +54,7 @@ class HostPolicy(NamedTuple):
         return address
 
     def validate_delivery_url(self, url: str) -> urls.ParsedUrl:
-        """Parse a delivery URL.
-
-        Raises UnknownHost for a host that an operator may allow, else UrlRefused.
-        """
+        """Parse a delivery URL. Raises UnknownHost if an operator may allow it, else UrlRefused."""
         address = urls.parse(url)
         is_https, host = address.origin.is_https, address.origin.host
         is_named = any(urls.matches_host_pattern(pattern, host) for pattern in self.delivery_hosts)
@@ -104,10 +101,7 @@ class HostPolicy(NamedTuple):
         return self.client_webhook_endpoint(url)
 
     def operator_endpoint(self, digest: str) -> urls.NotificationEndpoint:
-        """Return a URL of NOTIFY_URL as an endpoint.
-
-        Raises UrlRefused when it was removed, or cannot be signed.
-        """
+        """The endpoint of a URL of NOTIFY_URL. Raises UrlRefused if it was removed."""
         url = self.notify_urls.get(digest)
         if url is None or (self.notify_hosts is None and not is_chat_webhook(str(url))):
             raise UrlRefused("NOTIFY_URL does not name its URL any more")
@@ -136,10 +130,7 @@ def _is_api(origin: urls.Origin) -> bool:
 
 
 def api_origin(text: str, sandbox: urls.Origin | None = None) -> urls.Origin:
-    """Parse the name of a region, or the URL of a BFL API host or of the sandbox.
-
-    Raises ValueError for any other.
-    """
+    """Parse a region's name, or the URL of a BFL API host or of the sandbox. Raises ValueError."""
     host = API_HOSTS.get(text.lower())
     try:
         origin = urls.parse_origin(f"https://{host}" if host else text)

@@ -1,7 +1,4 @@
-"""BFL's models: form of a name, and what BFL's document does not say of them.
-
-The list of models grows: any other name is passed on.
-"""
+"""BFL's models: what its document does not say of them. Any other name is passed on."""
 
 import re
 
@@ -65,5 +62,4 @@ def rank(model: str) -> tuple[int, str]:
 
 
 def label(name: str) -> str:
-    """A name of BFL's for people."""
     return LABELS.get(name) or name.replace("_", " ").capitalize()

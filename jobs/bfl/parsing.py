@@ -1,7 +1,4 @@
-"""Parser for BFL's callbacks, in all versions, and polling responses.
-
-It is liberal about names and strict about types. An unknown status counts as progress.
-"""
+"""Liberal parser for callbacks, in all versions, and polls. An unknown status is progress."""
 
 import json
 import re
@@ -118,7 +115,6 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
 
 
 def is_final(message: Mapping[str, Any]) -> bool:
-    """Whether a message has a final status."""
     return _status(message.get("status")).lower() in _STATUSES
 
 
@@ -128,10 +124,7 @@ def is_not_found(message: Mapping[str, Any]) -> bool:
 
 
 def polling_urls(origin: str, task_id: str, region: str | None = None) -> tuple[str, ...]:
-    """Build polling URLs when BFL named none: the submit host's first, then all others.
-
-    A `region` restricts the hosts to its own; a sandbox has no others.
-    """
+    """Polling URLs when BFL named none: the submit host's, then all others of the `region`."""
     hosts = (host for host in API_HOSTS.values() if region in (None, region_of(host)))
     origins = [f"https://{host}" for host in hosts]
     unique = dict.fromkeys([origin, *origins]) if origin.startswith("https://") else [origin]

@@ -35,10 +35,7 @@ _ROLES = {
 
 
 class ResultFiles(NamedTuple):
-    """Delivery URLs of a result, byte-exact, each once and with its role.
-
-    `left_out` are those beyond FILES_MAX.
-    """
+    """Delivery URLs, byte-exact, each once and with its role; `left_out` are beyond FILES_MAX."""
 
     urls: tuple[str, ...] = ()
     roles: tuple[Role, ...] = ()
@@ -149,5 +146,4 @@ def _strip_word(found: re.Match[str]) -> str:
 
 
 def strip_signatures_in(value: Any) -> Any:
-    """Remove signatures from all texts and member names of a JSON value."""
     return map_texts(value, strip_signatures, strip_signatures)

@@ -54,17 +54,14 @@ def is_generation(model: str) -> bool:
 
 
 def explain_no_generation(path: str) -> str:
-    """Explain a path that Fluxkeep does not relay."""
     return f"{path} is no generation: send it to BFL itself, https://{GLOBAL_HOST}/v1/{path}"
 
 
 def without_webhook(given: Mapping[str, Any]) -> dict[str, Any]:
-    """An input without the fields of its caller's own webhook."""
     return {name: value for name, value in given.items() if name not in WEBHOOK_FIELDS}
 
 
 def with_webhook(given: Mapping[str, Any], webhook: Webhook | None) -> dict[str, Any]:
-    """The caller's input, with our webhook if there is one."""
     fields = dict(zip(WEBHOOK_FIELDS, webhook, strict=True)) if webhook else {}
     return {**given, **fields}
 
@@ -105,10 +102,7 @@ def missing_task_failure(path: str) -> Failure:
 
 
 def explain_account_refusal(status: int, answer: bytes, *, has_credits: bool) -> str:
-    """Explain one of ACCOUNT_REASONS, with BFL's words.
-
-    `has_credits` says that the account has ample credits, and that the key is valid.
-    """
+    """Explain one of ACCOUNT_REASONS; `has_credits`: they are ample, and the key is valid."""
     reason = ACCOUNT_REASONS[status]
     if has_credits and status in (NO_CREDITS, FORBIDDEN):
         reason = PROJECT_REASON
@@ -128,7 +122,6 @@ def is_webhook_rejected(answer: bytes) -> bool:
 
 
 def is_field_rejected(answer: bytes, name: str) -> bool:
-    """Whether a rejection names this field."""
     return name in parsing.error_message(_object(answer))
 
 

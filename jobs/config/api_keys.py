@@ -37,10 +37,7 @@ class ApiKey(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse `name:key:scope` and options, from the right: a key may hold colons.
-
-        Raises ValueError.
-        """
+        """Parse `name:key:scope:…` from the right: a key may hold colons. Raises ValueError."""
         name, _, rest = text.partition(":")
         rest, _, last = rest.rpartition(":")
         options: list[str] = []
@@ -62,7 +59,6 @@ class ApiKey(NamedTuple):
         return cls(name, SecretStr(_HASHED + digest(key).hex()), scope, own, tuple(budgets))
 
     def has_scope(self, scope: Scope) -> bool:
-        """Whether the key may do what needs this scope."""
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
 
     def require_scope(self, scope: Scope) -> None:

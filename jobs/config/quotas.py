@@ -52,10 +52,7 @@ class ConcurrencyLimits:
 
 @dataclass(frozen=True, slots=True)
 class QueueCapacity:
-    """Maximum of waiting submissions and announced jobs, and what the jobs of a key may cost.
-
-    Redis holds the former in memory.
-    """
+    """Maximum of waiting submissions and announced jobs, and what the jobs of a key may cost."""
 
     submissions: int = 10_000
     memory_share: float = 0.6  # of `maxmemory`: callbacks and workers keep the rest

@@ -99,10 +99,7 @@ class Settings(
 
     @property
     def bfl_accounts(self) -> dict[str, str | None]:
-        """The BFL key of each API key with one of its own: the first name that has the same.
-
-        None is BFL_API_KEY.
-        """
+        """By API key with a BFL key of its own: the first that has the same; None: BFL_API_KEY."""
         first: dict[str, str | None] = {}
         if self.bfl_api_key:
             first[self.bfl_api_key.get_secret_value()] = None
@@ -155,7 +152,6 @@ class Settings(
 
     @property
     def has_sandbox(self) -> bool:
-        """Whether a sandbox replaces BFL."""
         return self.bfl_origin == self.bfl_sandbox_url
 
     @property
@@ -170,10 +166,7 @@ class Settings(
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the environment (and in development the files that `environment.read` names).
-
-    Raises InvalidSettings naming every variable that is missing or wrong, never its value.
-    """
+    """Read the environment. Raises InvalidSettings naming each wrong variable, never its value."""
     values: dict[str, Any] = dict(environment.read(environ, Settings.model_fields))
     values["MEDIA_OPTIONS"] = {
         name: value

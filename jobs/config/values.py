@@ -31,7 +31,6 @@ _CORS_ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
 def split_list(value: Any) -> Any:
-    """Split a list at commas, without empty parts."""
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip())

@@ -1,7 +1,4 @@
-"""One generation that BFL owes us: a frozen record and its pure steps.
-
-Clock, Redis and HTTP stay outside: times and reports are arguments.
-"""
+"""One generation that BFL owes us: a frozen record and its pure steps, without a clock."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -185,7 +182,6 @@ class Job(JobRecord):
         return released.enqueue(now)
 
     def role(self, n: int) -> Role:
-        """The role of the n-th delivery URL."""
         roles = self.delivery.roles
         return roles[n] if n < len(roles) else Role.SAMPLE
 

@@ -99,10 +99,7 @@ class PendingNotification:
 
 @dataclass(frozen=True, kw_only=True)
 class Polling(Evolving):
-    """The next check by the sweep, and how BFL is polled.
-
-    `awaits_callback` is False if BFL has no webhook for this job, so that it is only polled.
-    """
+    """How BFL is polled. With `awaits_callback` False it has no webhook for this job."""
 
     next_check_at: float | None = None
     polling_url: str | None = None
@@ -115,10 +112,7 @@ class Polling(Evolving):
 
 @dataclass(frozen=True, kw_only=True)
 class Claim(Evolving):
-    """The claim of a worker.
-
-    `work_deadline` is set while the job waits for a worker: the time by which one should be done.
-    """
+    """The claim of a worker; `work_deadline` is the time by which one should be done."""
 
     work_deadline: float | None = None
     lease_until: float | None = None
@@ -242,7 +236,6 @@ class JobRecord(Evolving):
 
     @property
     def may_be_at_bfl(self) -> bool:
-        """Whether BFL has the job, or may have it."""
         sent = self.submission.sent_at is not None or self.submission.unconfirmed
         return self.task_id is not None or sent
 
@@ -257,7 +250,6 @@ class JobRecord(Evolving):
 
     @property
     def end(self) -> float:
-        """When a terminal job ended."""
         return self.updated_at if self.ended_at is None else self.ended_at
 
     @property

@@ -17,7 +17,6 @@ def leaves(value: Any) -> Iterator[Any]:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every string in a JSON value."""
     return (leaf for leaf in leaves(value) if isinstance(leaf, str))
 
 
@@ -35,14 +34,12 @@ def map_leaves(
 def map_texts(
     value: Any, change: Callable[[str], Any], change_name: Callable[[str], str] = str
 ) -> Any:
-    """A JSON value with each of its strings changed, and the names of its members."""
     return map_leaves(
         value, lambda leaf: change(leaf) if isinstance(leaf, str) else leaf, change_name
     )
 
 
 def replace_texts(value: Any, replacements: Mapping[str, Any]) -> Any:
-    """A JSON value with some of its strings replaced."""
     return map_texts(value, lambda text: replacements.get(text, text))
 
 

@@ -30,10 +30,7 @@ def units(credits: float) -> int:
 
 
 class Price(NamedTuple):
-    """The price that BFL last named, in credits; None if it never named one.
-
-    It `is_known` for just this class; otherwise it is the dearest known of the model.
-    """
+    """The last price, in credits; unless it `is_known` for this class, the dearest of the model."""
 
     credits: float | None = None
     is_known: bool = False

@@ -86,10 +86,7 @@ def admit(job: Job, now: float, origin: str, sent_by: str | None = None) -> Job:
 
 
 def requeue(job: Job, now: float, why: str, *, last: bool = False) -> Job:
-    """Return a job to the queue at its old position: BFL certainly has no task.
-
-    It goes `last` when the reason may be the job's own, so that it does not block the others.
-    """
+    """Return a job that BFL does not have; it goes `last` when the reason may be its own."""
     if job.task_id is not None:
         return _release(job)
     return _wait(job, now, last=last).with_event(now, EventCode.SUBMISSION_REQUEUED, reason=why)
@@ -153,10 +150,7 @@ def back_off(job: Job, now: float, why: str, policy: CallbackPolicy, *, is_count
 
 
 def await_confirmation(job: Job, now: float, why: str, policy: CallbackPolicy) -> Job:
-    """Record that no answer came: BFL probably has the task, and only a callback can confirm it.
-
-    Without a webhook there is nothing to wait for.
-    """
+    """Record that no answer came: BFL probably has the task, and only a callback can prove it."""
     if job.task_id is not None:
         return _release(job)
     grace = policy.timeouts.grace(job.model)
@@ -181,10 +175,7 @@ def _release(job: Job) -> Job:
 
 
 def note_late_callback(job: Job, report: Report, now: float) -> Job:
-    """Record the task id of a callback for a job that ended without one.
-
-    The job stays ended. A replay polls this task instead of paying for another.
-    """
+    """Record the task of a callback for an ended job: a replay polls it instead of paying again."""
     if not job.is_submission or job.task_id is not None or report.source is not Source.CALLBACK:
         return job
     return job.evolve(task_id=report.task_id).with_event(

@@ -51,7 +51,6 @@ Body = bytes | BodyStream
 
 
 def is_header_value(value: str) -> bool:
-    """Whether every client and server accepts this as the value of an HTTP header."""
     return re.fullmatch(HEADER_VALUE, value) is not None
 
 

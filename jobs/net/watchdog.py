@@ -15,10 +15,7 @@ TICK_SECONDS = 0.05
 
 
 class Exchange:
-    """One HTTP exchange of one thread: its sockets, its deadline, and whether any bytes were sent.
-
-    `problem` is not empty once the deadline has passed.
-    """
+    """One HTTP exchange of one thread; `problem` is not empty once the deadline has passed."""
 
     def __init__(self, seconds: float) -> None:
         self.is_sent = False

@@ -5,9 +5,6 @@ from jobs.observability import logs, sentry
 
 
 def configure(settings: Settings, process: str) -> None:
-    """Configure logs and Sentry once per process: `web`, `worker` or `sweep`.
-
-    Raises InvalidSettings when Sentry's package is missing.
-    """
+    """Configure logs and Sentry for `web`, `worker` or `sweep`. Raises InvalidSettings."""
     logs.configure(settings, process)
     sentry.configure(settings, process)

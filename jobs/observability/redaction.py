@@ -1,7 +1,4 @@
-"""Redaction of secrets, tokens and URL queries in logs and error reports.
-
-This is a second line of defence (I19): no code logs them on purpose.
-"""
+"""Redaction of secrets and URL queries in logs and error reports: a second line of defence."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -28,10 +28,7 @@ START_LIMITS = RequestLimits(10.0, 1)
 def open_storage(
     url: str, variables: Mapping[str, SecretStr], limits: RequestLimits = BACKGROUND_LIMITS
 ) -> MediaStorage:
-    """Open the storage of MEDIA_URL; `variables` are its provider's environment variables.
-
-    Raises InvalidSettings for errors that need no request to be found.
-    """
+    """Open MEDIA_URL with its provider's variables. Raises InvalidSettings, without a request."""
     if url.startswith("file:"):
         try:
             return LocalStorage(Path(unquote(urlsplit(url).path)))

@@ -109,7 +109,6 @@ class MediaStorage(ABC):
             raise StorageError("the bytes that were read differ from those written")
 
     def sha256(self, key: str) -> str:
-        """Compute the SHA-256 of an object in hex."""
         digest = hashlib.sha256()
         for chunk in self.read(key):
             digest.update(chunk)
@@ -117,7 +116,6 @@ class MediaStorage(ABC):
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
-        """Yield an object as a local file."""
         if path := self.local_path(key):
             yield path
             return
@@ -135,10 +133,7 @@ class MediaStorage(ABC):
     def delete_superseded(
         self, job_id: str, created_at: float, token: int, named: Collection[str]
     ) -> None:
-        """Delete a job's media of fencing tokens up to `token`, except those in `named`.
-
-        A later claim has a higher token: its objects are never deleted here.
-        """
+        """Delete a job's media of fencing tokens up to `token`, except those in `named`."""
         retained = {each for key in named for each in (key, *layout.companion_keys(key))}
         for found in list(self.list_job_objects(job_id, created_at)):
             if layout.kind_of(found.key) is layout.ObjectKind.INPUT or found.key in retained:

@@ -166,7 +166,6 @@ def cut_range(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator
 
 
 def _headers(key: str, name: str = "") -> dict[str, str]:
-    """Build the headers with which the bucket serves an object."""
     kind = layout.content_type_of(key)
     headers = {"Content-Type": kind}
     if name:

@@ -1,7 +1,4 @@
-"""Translate errors of disks and buckets into StorageError.
-
-Messages name no path, host or signature.
-"""
+"""Translate errors of disks and buckets into StorageError that names no path or signature."""
 
 import errno
 import os

@@ -42,13 +42,11 @@ def object_key(job_id: str, created_at: float, n: int, token: int, content_type:
 
 
 def input_key(job_id: str, created_at: float, sha256: str, content_type: str) -> str:
-    """Build the key of an object of a job's input."""
     prefix = job_key_prefix(job_id, created_at)
     return f"{prefix}input-{sha256}.{EXTENSIONS[content_type]}"
 
 
 def job_key_prefix(job_id: str, created_at: float) -> str:
-    """Build the common prefix of all keys of a job."""
     return f"{day_of(created_at)}/{job_id}-"
 
 
@@ -69,14 +67,12 @@ def kind_of(key: str) -> ObjectKind | None:
 
 
 def content_type_of(key: str) -> str:
-    """Return the content type that belongs to a key's extension."""
     extension = key.rpartition(".")[2]
     found = (kind for kind, known in EXTENSIONS.items() if known == extension)
     return next(found, "application/json")
 
 
 def job_id_of(key: str) -> str:
-    """Return the job id in the key of an object or companion."""
     return key.rpartition("/")[2].rsplit("-", 2)[0]
 
 
@@ -85,7 +81,6 @@ def file_number_of(key: str) -> int:
 
 
 def fencing_token_of(key: str) -> int:
-    """Return the fencing token of the worker that wrote an object."""
     return int(_stem(key).rsplit("-", 1)[1])
 
 

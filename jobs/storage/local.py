@@ -201,10 +201,7 @@ _synced: set[tuple[int, int]] = set()  # device and inode of directories whose a
 
 
 def _sync_directories(path: Path, root: Path) -> None:
-    """Sync each directory above a new file: its name is durable only then.
-
-    The ancestors of a directory need it only once.
-    """
+    """Sync the directories above a new file, which make its name durable; old ones only once."""
     new: list[tuple[int, int]] = []
     for directory in path.parents:
         identity = _sync(directory)

@@ -53,7 +53,6 @@ class StagingDirectory:
             return [path for path in self.path.iterdir() if _is_abandoned(path, horizon)]
 
     def delete_abandoned(self) -> int:
-        """Delete abandoned files; return their number."""
         found = self.list_abandoned()
         with translate_errors():
             for path in found:

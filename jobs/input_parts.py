@@ -14,13 +14,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, Literal, Self, cast
 
-from jobs.domain.errors import NotMedia
 from jobs.domain.job_record import MediaFile
 from jobs.domain.media_references import leaves
 from jobs.storage.base import MediaStorage
 from jobs.storage.error_translation import translate_errors
-from jobs.storage.layout import OPAQUE
-from jobs.storage.media_types import HEAD_BYTES, content_type
+from jobs.storage.layout import HEAD_BYTES, OPAQUE, sniffed_type
 
 READ_BYTES = 3 * 64 * 1024  # three bytes are four characters of base64
 
@@ -40,7 +38,7 @@ class InputPart:
 
     @classmethod
     def of_bytes(cls, encoding: Encoding, body: bytes) -> Self:
-        kind = _content_type(body[:HEAD_BYTES])
+        kind = sniffed_type(body[:HEAD_BYTES]) or OPAQUE
         return cls(encoding, len(body), hashlib.sha256(body).hexdigest(), kind, body)
 
     @classmethod
@@ -50,7 +48,7 @@ class InputPart:
             file.flush()
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
-            kind = _content_type(file.read(HEAD_BYTES))
+            kind = sniffed_type(file.read(HEAD_BYTES)) or OPAQUE
             file.seek(0)
             sha256 = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
         return cls(encoding, size, sha256, kind, Path(file.name))
@@ -135,10 +133,3 @@ def _encoded(part: InputPart, file: IO[bytes]) -> Iterator[bytes]:
         return
     for text in codecs.iterdecode(pieces, "utf-8", "replace"):
         yield json.dumps(text, ensure_ascii=False)[1:-1].encode()
-
-
-def _content_type(head: bytes) -> str:
-    try:
-        return content_type(head)
-    except NotMedia:
-        return OPAQUE

@@ -3,8 +3,7 @@
 from collections import Counter
 
 from jobs.archive.archive import Archive
-from jobs.domain.budgets import Period
-from jobs.domain.prices import units
+from jobs.domain.budgets import Period, units
 from jobs.services import Services
 from jobs.store.costs import DAY_SECONDS, SPENT, Place, budget_key, entries, is_counted
 

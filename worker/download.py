@@ -18,8 +18,7 @@ from jobs.domain.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpir
 from jobs.net import http_client
 from jobs.net.urls import Origin, ParsedUrl
 from jobs.storage.error_translation import translate_errors
-from jobs.storage.layout import OPAQUE
-from jobs.storage.media_types import HEAD_BYTES, content_type
+from jobs.storage.layout import HEAD_BYTES, OPAQUE, sniffed_type
 from worker.formats import sniff
 
 CHUNK_BYTES = 256 * 1024  # the most that is read at once; TLS brings 16 KiB
@@ -173,12 +172,10 @@ def _media_type(head: bytes, role: Role) -> str:
     """Media type by magic bytes; opaque for a draft bundle. Raises NotMedia for a sample."""
     if role is Role.DRAFT_CACHE:
         return OPAQUE
-    try:
-        return content_type(head)
-    except NotMedia:
-        if role is Role.OTHER:
-            return OPAQUE
-        raise
+    known = sniffed_type(head) or (OPAQUE if role is Role.OTHER else None)
+    if known is None:
+        raise NotMedia
+    return known
 
 
 class _Pace:

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 from jobs.archive import queries, rows
 from jobs.archive.database import BadRow, Database, Runner, Transaction
 from jobs.archive.rows import Row
+from jobs.domain.budgets import CREDITS_MAX
 from jobs.domain.job import Job
-from jobs.domain.prices import CREDITS_MAX
 from jobs.domain.status import Status
 from jobs.store.listing import Position
 from jobs.store.search_conditions import Search

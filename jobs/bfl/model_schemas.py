@@ -150,19 +150,17 @@ class _Reader:
         for path, item in paths.items():
             post = item.get("post", {})
             answers = self._alternatives(_json(post.get("responses", {}).get("200", {})))
-            is_withdrawn = post.get("deprecated") and "x-status" in post
-            if not is_withdrawn and any(
-                "polling_url" in one.get("properties", ()) for one in answers
-            ):
-                yield path.removeprefix("/v1/"), self._endpoint(_json(post["requestBody"]))
-
-    def _endpoint(self, body: Any) -> Endpoint:
-        union = self._schemas[_target(body)] if "$ref" in body else body
-        selector = union.get("discriminator", {}).get("propertyName", "")
-        nodes = [*self._alternatives(body)] if selector else [next(self._alternatives(body))]
-        names = [one["properties"][selector]["const"] if selector else "" for one in nodes]
-        modes = (self._mode(node, selector) for node in nodes)
-        return Endpoint(dict(zip(names, modes, strict=True)), selector)
+            is_task = any("polling_url" in one.get("properties", ()) for one in answers)
+            if not is_task or (post.get("deprecated") and "x-status" in post):
+                continue
+            body = _json(post["requestBody"])
+            union = self._schemas[_target(body)] if "$ref" in body else body
+            selector = union.get("discriminator", {}).get("propertyName", "")
+            nodes = [*self._alternatives(body)] if selector else [next(self._alternatives(body))]
+            names = [one["properties"][selector]["const"] if selector else "" for one in nodes]
+            modes = (self._mode(node, selector) for node in nodes)
+            endpoint = Endpoint(dict(zip(names, modes, strict=True)), selector)
+            yield path.removeprefix("/v1/"), endpoint
 
     def _mode(self, node: Any, selector: str) -> Mode:
         properties, is_strict = node["properties"], node.get("additionalProperties") is False

@@ -75,12 +75,7 @@ def admit(job: Job, now: float, origin: str, sent_by: str | None = None) -> Job:
         return job
     leased = job.leased(now, fencing_token=job.next_fencing_token(now))
     sent = leased.with_submission(
-        is_queued=False,
-        slot=True,
-        sent_at=now,
-        sent_by=sent_by,
-        origin=origin,
-        awaits_budget=False,
+        is_queued=False, slot=True, sent_at=now, sent_by=sent_by, origin=origin, awaits_budget=False
     )
     return sent.with_event(now, EventCode.SUBMISSION_SENT, origin=origin)
 

@@ -8,6 +8,7 @@ import re
 from datetime import UTC, datetime
 from enum import StrEnum
 
+HEAD_BYTES = 16  # tell the media type
 OPAQUE = "application/octet-stream"  # stored whole without parsing, never shown inline
 THUMBNAIL_TYPE = "image/webp"
 EXTENSIONS = {
@@ -70,6 +71,19 @@ def content_type_of(key: str) -> str:
     extension = key.rpartition(".")[2]
     found = (kind for kind, known in EXTENSIONS.items() if known == extension)
     return next(found, "application/json")
+
+
+def sniffed_type(head: bytes) -> str | None:
+    """The media type by the first HEAD_BYTES of a file; None for what BFL does not deliver."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[4:8] == b"ftyp":
+        return "video/mp4"
+    return None
 
 
 def job_id_of(key: str) -> str:

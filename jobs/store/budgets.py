@@ -10,9 +10,17 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from jobs.domain import errors
-from jobs.domain.budgets import Budget, NamedBudgets, Period
+from jobs.domain.budgets import (
+    UNITS_PER_CREDIT,
+    Budget,
+    NamedBudgets,
+    Period,
+    Price,
+    has_media,
+    price_class,
+    units,
+)
 from jobs.domain.job import Job
-from jobs.domain.prices import UNITS_PER_CREDIT, Price, has_media, price_class, units
 from jobs.domain.status import Status
 from jobs.domain.timeline import rfc3339
 from jobs.store.costs import LIVES, RESERVED, SPENT, budget_key

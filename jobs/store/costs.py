@@ -12,9 +12,8 @@ from typing import Annotated, NamedTuple, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from jobs.domain.budgets import Period
+from jobs.domain.budgets import UNITS_PER_CREDIT, Period, units
 from jobs.domain.job import Job
-from jobs.domain.prices import UNITS_PER_CREDIT, units
 from jobs.domain.status import Status
 from jobs.domain.timeline import utc
 from jobs.store.indexes import holds_reserve, of_key

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
+from jobs.domain.budgets import units
 from jobs.domain.job import Job
-from jobs.domain.prices import units
 from jobs.domain.status import Status
 from jobs.store.redis import keys
 from jobs.store.search_conditions import facets, possible_facets

@@ -16,11 +16,11 @@ from jobs import kept_inputs
 from jobs.bfl import model_names
 from jobs.bfl.model_schemas import InputField, Kind
 from jobs.domain import errors
+from jobs.domain.budgets import Price
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.domain.media_references import replace_texts
 from jobs.domain.polling_policy import typical_seconds
-from jobs.domain.prices import Price
 from jobs.domain.status import Status
 from jobs.input_parts import InputPart
 from jobs.net import strict_json

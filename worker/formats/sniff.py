@@ -7,8 +7,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import NamedTuple
 
-from jobs.storage.layout import OPAQUE
-from jobs.storage.media_types import HEAD_BYTES
+from jobs.storage.layout import HEAD_BYTES, OPAQUE
 from worker.formats import image, mp4
 
 WINDOW_BYTES = 64 * 1024

@@ -148,26 +148,17 @@ def job_views(
     refusals = services.refused_callbacks.latest([job.id for job in jobs]) if jobs else []
     is_any_queued = any(job.submission.is_queued for job in jobs)
     circuits = services.submission_queue.open_circuits() if is_any_queued else []
-    return [
-        base_view(
-            job,
-            _media_views(services, job, link_ttl, base_url),
-            (*refused, *_open_circuits(job, circuits)),
-        )
-        for job, refused in zip(jobs, refusals, strict=True)
-    ]
-
-
-def _media_views(
-    services: Services, job: Job, link_ttl: float | None, base_url: str | None
-) -> list[MediaView]:
-    urls = thumbnail_urls = services.links_to(job, base_url, link_ttl)
-    if any(file.thumbnail for file in job.media):
-        thumbnail_urls = services.links_to(job, base_url, link_ttl, thumbnail=True)
-    return [
-        {"url": url, "thumbnail_url": small if file.thumbnail else None, **file_view(file)}
-        for url, small, file in zip(urls, thumbnail_urls, job.media, strict=True)
-    ]
+    views = []
+    for job, refused in zip(jobs, refusals, strict=True):
+        urls = thumbnail_urls = services.links_to(job, base_url, link_ttl)
+        if any(file.thumbnail for file in job.media):
+            thumbnail_urls = services.links_to(job, base_url, link_ttl, thumbnail=True)
+        media: list[MediaView] = [
+            {"url": url, "thumbnail_url": small if file.thumbnail else None, **file_view(file)}
+            for url, small, file in zip(urls, thumbnail_urls, job.media, strict=True)
+        ]
+        views.append(base_view(job, media, (*refused, *_open_circuits(job, circuits))))
+    return views
 
 
 def _open_circuits(job: Job, circuits: Sequence[Circuit]) -> list[TimelineEvent]:
@@ -200,6 +191,7 @@ def waiting_reasons(queue: SubmissionQueue, job: Job) -> list[str]:
 def base_view(job: Job, media: list[Any], events: Sequence[TimelineEvent] = ()) -> JobView:
     """The view of a record with views of its media; `events` are added to its timeline."""
     timeline = sorted((*job.timeline, *events), key=lambda event: event.at)
+    error, moderation = (job.error, job.moderation) if job.status.terminal else (None, None)
     view: JobView = {
         "id": job.id,
         "task_id": job.task_id,
@@ -214,21 +206,16 @@ def base_view(job: Job, media: list[Any], events: Sequence[TimelineEvent] = ()) 
         "key": job.request.key,
         "metadata": job.metadata,
         "result": without_media_fields(job.result) or None,
-        "error": None,
-        "moderation": None,
+        "error": {"code": error.code, "message": error.message} if error else None,
+        "moderation": {"stage": moderation.stage, "reasons": list(moderation.reasons)}
+        if moderation
+        else None,
         "media": media,
         "timeline": [
             {"at": rfc3339(event.at), "event": _plain(event.event), "detail": event.detail}
             for event in timeline
         ],
     }
-    if job.error and job.status.terminal:
-        view["error"] = {"code": job.error.code, "message": job.error.message}
-    if job.moderation and job.status.terminal:
-        view["moderation"] = {
-            "stage": job.moderation.stage,
-            "reasons": list(job.moderation.reasons),
-        }
     if job.request.repeats is not None:
         view["repeats"] = job.request.repeats
     return view

@@ -27,7 +27,7 @@ from urllib3.exceptions import HTTPError
 from jobs.domain.errors import ConnectionFailed, TransferFailed, UrlRefused
 from jobs.net import watchdog
 from jobs.net.ip import is_private, is_public
-from jobs.net.urls import AddressScope, NotificationEndpoint, Origin, ParsedUrl
+from jobs.net.urls import AddressScope, Origin, ParsedUrl
 from jobs.net.watchdog import Exchange
 
 CONNECT_SECONDS = 5.0
@@ -132,20 +132,15 @@ class _Adapter(HTTPAdapter):
         return "/"
 
 
-def create_endpoint_session(endpoint: NotificationEndpoint) -> requests.Session:
-    """Create a session for public https, and for an endpoint's origin within its scope."""
-    session = create_session(None)
-    session.mount(f"{endpoint.url.origin}/", _Adapter(endpoint.scope))
-    return session
-
-
-def create_session(sandbox: Origin | None) -> requests.Session:
-    """Create a session for public https, and for plain http to the sandbox's origin."""
+def create_session(
+    origin: Origin | None, scope: AddressScope = AddressScope.LOOPBACK
+) -> requests.Session:
+    """Create a session for public https, and for an origin, such as a sandbox's, in its scope."""
     session = requests.Session()
     session.adapters.clear()
     session.mount("https://", _Adapter(AddressScope.PUBLIC))
-    if sandbox:
-        session.mount(f"{sandbox}/", _Adapter(AddressScope.LOOPBACK))
+    if origin:
+        session.mount(f"{origin}/", _Adapter(scope))
     session.headers.clear()
     session.headers.update({"User-Agent": "Fluxkeep", "Accept-Encoding": "identity"})
     return session

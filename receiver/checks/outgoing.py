@@ -81,7 +81,7 @@ def unreachable_reason(origin: Origin, scope: AddressScope) -> str | None:
     endpoint = NotificationEndpoint(ParsedUrl(origin, "/"), scope)
     try:
         with (
-            http_client.create_endpoint_session(endpoint) as session,
+            http_client.create_session(endpoint.url.origin, endpoint.scope) as session,
             http_client.send_request(session, endpoint.url, seconds=REACH_SECONDS),
         ):
             return None

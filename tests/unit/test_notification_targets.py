@@ -128,7 +128,7 @@ def test_a_chat_service_needs_no_secret_and_a_removed_url_is_not_called() -> Non
 
 def reached(recipient: NotificationEndpoint) -> int:
     with (
-        http_client.create_endpoint_session(recipient) as session,
+        http_client.create_session(recipient.url.origin, recipient.scope) as session,
         http_client.send_request(session, recipient.url, seconds=2, body=b"{}") as response,
     ):
         return int(response.status_code)
@@ -186,7 +186,7 @@ def test_trust_in_one_origin_is_no_trust_in_its_other_ports(server: RawServer) -
     other = ParsedUrl(Origin("http", "127.0.0.1", 1), "/")
     recipient = NotificationEndpoint(other, AddressScope.PUBLIC_OR_PRIVATE)
     with (
-        http_client.create_endpoint_session(recipient) as session,
+        http_client.create_session(recipient.url.origin, recipient.scope) as session,
         pytest.raises(TransferFailed),
         http_client.send_request(session, at(server, "127.0.0.1"), seconds=2),
     ):

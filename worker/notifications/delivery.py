@@ -90,7 +90,7 @@ def post(endpoint: NotificationEndpoint, headers: dict[str, str], body: bytes) -
     """Send one request; the outcome follows from the status, the body is not read."""
     try:
         with (
-            http_client.create_endpoint_session(endpoint) as session,
+            http_client.create_session(endpoint.url.origin, endpoint.scope) as session,
             http_client.send_request(
                 session, endpoint.url, seconds=ANSWER_SECONDS, headers=headers, body=body
             ) as response,

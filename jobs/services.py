@@ -47,12 +47,9 @@ from jobs.store.submission_queue import SubmissionQueue
 
 # A web process must answer 503 within 5 s; a background process waits for about a minute.
 WEB_TIMEOUT_SECONDS = 2.0
-WEB_RETRIES = 1
-WEB_BACKOFF = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
+WEB_DATABASE_CONNECTIONS = 3
 BACKGROUND_TIMEOUT_SECONDS = 20.0
 BACKGROUND_RETRIES = 40
-WEB_DATABASE_CONNECTIONS = 3
-BACKGROUND_BACKOFF = ExponentialWithJitterBackoff(cap=2, base=0.1)
 
 
 class Services:
@@ -144,8 +141,8 @@ class Services:
 
     def bfl_for(self, job: Job) -> BflClient:
         """The client with the key that a job was sent with, by us or by its caller."""
-        key, caller = job.submission.bfl_key, job.request.key
-        name = key if job.is_submission else self.bfl_key_of(caller)
+        by_caller = self.bfl_key_of(job.request.key)
+        name = job.submission.bfl_key if job.is_submission else by_caller
         return self.bfl_clients.get(name, self.bfl)
 
     def links_to(
@@ -220,13 +217,15 @@ def require_durability(settings: Settings) -> None:
 def redis_for_web(settings: Settings) -> Redis:
     """Connect with the time-outs of a web process. Raises InvalidSettings."""
     # No retry after a timeout: too little time is left to answer BFL.
-    retry = LoggedRetry(WEB_BACKOFF, WEB_RETRIES, (RedisConnectionError,))
+    backoff = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
+    retry = LoggedRetry(backoff, 1, (RedisConnectionError,))
     return connect(settings, retry, WEB_TIMEOUT_SECONDS)
 
 
 def for_background(settings: Settings) -> Services:
     """Services that wait for Redis, and not for durability: media are rescued without a replica."""
-    retry = LoggedRetry(BACKGROUND_BACKOFF, BACKGROUND_RETRIES)
+    backoff = ExponentialWithJitterBackoff(cap=2, base=0.1)
+    retry = LoggedRetry(backoff, BACKGROUND_RETRIES)
     services = Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
     _ = services.storage
     return services

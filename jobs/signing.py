@@ -56,7 +56,7 @@ class CallbackVerifier:
 
     def knows_secret(self, header: str | None) -> bool:
         """Whether the value of `X-Webhook-Secret` is one of the secrets."""
-        given = _header_bytes(header)
+        given = (header or "").encode("latin-1", "replace")
         return bool(given) and sum(hmac.compare_digest(given, s) for s in self._secrets) > 0
 
 
@@ -66,12 +66,8 @@ def is_signature(header: str | None) -> bool:
 
 
 def _signature_bytes(header: str | None) -> bytes:
-    return _header_bytes(header).removeprefix(b"sha256=").lower()
-
-
-def _header_bytes(header: str | None) -> bytes:
     # WSGI decodes headers as latin-1; this restores the bytes that were sent.
-    return (header or "").encode("latin-1", "replace")
+    return (header or "").encode("latin-1", "replace").removeprefix(b"sha256=").lower()
 
 
 class CallbackTokens:

@@ -14,7 +14,7 @@ from typing import IO, Any
 from jobs import drafts, kept_inputs
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import BflResponse
-from jobs.bfl.submissions import Webhook
+from jobs.bfl.submissions import WEBHOOK_FIELDS
 from jobs.domain import errors, submission
 from jobs.domain.bfl_report import ErrorCode, Failure
 from jobs.domain.job import Job
@@ -135,18 +135,18 @@ class Attempt:
 
     def _post_once(self, given: Mapping[str, Any], files: OpenFiles) -> BflResponse:
         origin = self._services.origin_of(self._claim.job)
-        body = JsonBody(bfl_submissions.with_webhook(given, self._webhook()), files)
+        body = JsonBody({**given, **self._webhook()}, files)
         seconds = ANSWER_SECONDS + len(body) / BYTES_PER_SECOND  # upload included
         with self._claim.silence(seconds + PROGRESS_SECONDS):
             return self._bfl.submit(origin, self._model, body, seconds)
 
-    def _webhook(self) -> Webhook | None:
+    def _webhook(self) -> dict[str, str]:
         if not self._policy.has_webhook:
-            return None
+            return {}
         job, tokens, settings = self._claim.job, self._services.tokens, self._services.settings
         base = settings.public_url or job.request.base_url or settings.base_url
         url = f"{base}/webhooks/bfl/{tokens.sign(job.id)}"
-        return Webhook(url, tokens.secret(job.id))
+        return dict(zip(WEBHOOK_FIELDS, (url, tokens.secret(job.id)), strict=True))
 
     def _handle_answer(self, answer: BflResponse) -> None:
         if answer.status in ACCEPTED:

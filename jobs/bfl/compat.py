@@ -93,7 +93,7 @@ def submission(job: Job, base_url: str) -> BflSubmission:
 
 def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask:
     """Build the response to a poll; `waiting` are the reasons why the job is still queued."""
-    body = _task_without_result(job.id, _STATUS.get(job.status, "Pending"))
+    body = task_without_result(job.id, _STATUS.get(job.status, "Pending"))
     body["progress"] = job.progress
     if job.status is Status.MODERATED and job.moderation:
         body["status"] = f"{job.moderation.stage.capitalize()} Moderated"
@@ -120,16 +120,12 @@ def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask
     return body
 
 
-def pending_task(task_id: str) -> BflTask:
-    """Build the response while Redis is down: the client polls again."""
-    return _task_without_result(task_id, "Pending")
-
-
 def unknown_task(task_id: str) -> BflTask:
-    return _task_without_result(task_id, "Task not found")
+    return task_without_result(task_id, "Task not found")
 
 
-def _task_without_result(task_id: str, status: str) -> BflTask:
+def task_without_result(task_id: str, status: str = "Pending") -> BflTask:
+    """Build a response that has the client poll again, also while Redis is down."""
     return {
         "id": task_id,
         "status": status,

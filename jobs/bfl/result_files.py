@@ -85,14 +85,10 @@ def replace_file_urls(
         return marks[text] if text in marks else strip_signatures(text)
 
     marked: dict[str, Any] = map_texts(result, change, strip_signatures)
-    if _is_short(marked):
+    if len(to_json(marked)) <= RESULT_MAX_BYTES:
         return marked
     media = {name: value for name, value in marked.items() if name in _ROLES}
-    return (media if _is_short(media) else {}) | {"truncated": True}
-
-
-def _is_short(result: Mapping[str, Any]) -> bool:
-    return len(to_json(result)) <= RESULT_MAX_BYTES
+    return (media if len(to_json(media)) <= RESULT_MAX_BYTES else {}) | {"truncated": True}
 
 
 def without_media_fields(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,7 +139,3 @@ def _strip_word(found: re.Match[str]) -> str:
     scheme = _SCHEME.search(word)
     query = word.find("?", scheme.end()) if scheme else -1
     return word[:query] if 0 <= query < last else _SIGNATURE.sub("", word)
-
-
-def strip_signatures_in(value: Any) -> Any:
-    return map_texts(value, strip_signatures, strip_signatures)

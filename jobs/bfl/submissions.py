@@ -3,13 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobs.bfl import parsing
 from jobs.bfl.hosts import GLOBAL_HOST, HostPolicy
-from jobs.bfl.result_files import strip_signatures_in
+from jobs.bfl.result_files import strip_signatures
 from jobs.domain.bfl_report import ErrorCode, Failure, SubmissionReceipt
 from jobs.domain.errors import BadRequest, InvalidReport, UrlRefused
+from jobs.domain.media_references import map_texts
 from jobs.net import strict_json
 
 URL_MAX_CHARS = 2083  # in BFL's OpenAPI
@@ -32,6 +33,7 @@ DASHBOARD = "https://dashboard.bfl.ai"
 PROJECT_REASON = (
     f"your BFL project's spending limit, or the key's permission, refuses it (see {DASHBOARD})"
 )
+# The address that BFL calls, and the secret that authenticates the call.
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
 
 # Paths of BFL's API whose answers have no task to wait for.
@@ -39,13 +41,6 @@ BFL_ONLY_PATHS = frozenset(
     {"finetune", "my_finetunes", "finetune_details", "delete_finetune", "licenses"}
 )
 NON_GENERATION_PATHS = BFL_ONLY_PATHS | {"get_result", "credits"}
-
-
-class Webhook(NamedTuple):
-    """The address BFL calls, and the secret that authenticates the call."""
-
-    url: str
-    secret: str
 
 
 def is_generation(model: str) -> bool:
@@ -59,11 +54,6 @@ def explain_no_generation(path: str) -> str:
 
 def without_webhook(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in WEBHOOK_FIELDS}
-
-
-def with_webhook(given: Mapping[str, Any], webhook: Webhook | None) -> dict[str, Any]:
-    fields = dict(zip(WEBHOOK_FIELDS, webhook, strict=True)) if webhook else {}
-    return {**given, **fields}
 
 
 def parse_accepted(answer: bytes) -> SubmissionReceipt:
@@ -136,7 +126,8 @@ def parse_rejection(status: int, answer: bytes) -> Failure:
         message = {**message, "detail": complaints}
     message_text = parsing.error_message(message) or f"BFL answered {status}"
     small = message and len(json.dumps(message)) <= DETAILS_MAX_CHARS
-    details = strip_signatures_in(message) if small else {"detail": message_text}
+    plain = map_texts(message, strip_signatures, strip_signatures)
+    details = plain if small else {"detail": message_text}
     return Failure(CODES.get(status, ErrorCode.BFL_ERROR), message_text, status, details)
 
 

@@ -14,7 +14,7 @@ from jobs.bfl.hosts import ANY_HOST
 from jobs.config.redis_url import RedisUrl
 from jobs.domain.errors import UrlRefused
 from jobs.domain.status import TERMINAL
-from jobs.net.http_client import is_header_value
+from jobs.net.http_client import HEADER_VALUE
 from jobs.net.urls import PORT_MAX, ParsedUrl, is_host, is_host_pattern, parse
 from jobs.signing import is_notification_secret
 
@@ -51,12 +51,6 @@ def require(is_valid: Callable[[str], object], message: str) -> AfterValidator:
         return value
 
     return AfterValidator(require_valid)
-
-
-def parse_days(value: Any) -> Any:
-    """Translate `forever` and an empty text to None."""
-    never = isinstance(value, str) and value.strip().lower() in ("", "forever")
-    return None if never else value
 
 
 def normalize_address(text: str) -> str:
@@ -147,11 +141,12 @@ StringList = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400, allow_inf_nan=False)]
 Days = Annotated[
     Annotated[float, Field(gt=0, le=100 * 366, allow_inf_nan=False)] | None,
-    BeforeValidator(parse_days),
+    BeforeValidator(lambda days: None if str(days).strip().lower() in ("", "forever") else days),
 ]
 
 SENT_AS_HEADER = require(
-    is_header_value, "cannot be an HTTP header: it holds control characters or odd letters"
+    re.compile(HEADER_VALUE).fullmatch,
+    "cannot be an HTTP header: it holds control characters or odd letters",
 )
 REDIS_URL = require(RedisUrl.parse, "")  # which raises an error of its own
 PUBLIC_URL = require(

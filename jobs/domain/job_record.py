@@ -224,25 +224,16 @@ class JobRecord(Evolving):
     version: int = 0  # rises with each write; the store compares it
 
     @property
-    def is_paid_and_not_kept(self) -> bool:
-        """Whether the job ended without media although BFL probably made and billed them."""
-        return bool(self.cost) and self._is_made_and_not_kept
-
-    @property
-    def _is_made_and_not_kept(self) -> bool:
+    def is_made_and_not_kept(self) -> bool:
+        """Whether the job ended without media although BFL probably made them."""
         is_made = self.claim.rescue_attempts > 0 or self.status in (Status.EXPIRED, Status.LOST)
         is_without_media = self.status.terminal and self.status is not Status.STORED
         return is_made and is_without_media
 
     @property
-    def may_be_at_bfl(self) -> bool:
-        sent = self.submission.sent_at is not None or self.submission.unconfirmed
-        return self.task_id is not None or sent
-
-    @property
     def is_without_price(self) -> bool:
         """Whether BFL made media and never said what they cost."""
-        return self.cost is None and (self.status is Status.STORED or self._is_made_and_not_kept)
+        return self.cost is None and (self.status is Status.STORED or self.is_made_and_not_kept)
 
     def next_version(self, now: float) -> int:
         """I4: by the Redis clock, so that no record that Redis has lost had the same version."""

@@ -6,7 +6,6 @@ still verifies the name. No proxy, netrc, cookie or content encoding is used. On
 """
 
 import ipaddress
-import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
@@ -48,10 +47,6 @@ class BodyStream(Iterable[bytes], Sized, Protocol):
 
 
 Body = bytes | BodyStream
-
-
-def is_header_value(value: str) -> bool:
-    return re.fullmatch(HEADER_VALUE, value) is not None
 
 
 _ADDRESS_CHECKS: dict[AddressScope, Callable[[str], bool]] = {

@@ -166,7 +166,8 @@ def cut_range(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator
 
 
 def _headers(key: str, name: str = "") -> dict[str, str]:
-    kind = layout.content_type_of(key)
+    types = {extension: kind for kind, extension in layout.EXTENSIONS.items()}
+    kind = types.get(key.rpartition(".")[2], "application/json")
     headers = {"Content-Type": kind}
     if name:
         disposition = "attachment" if kind == layout.OPAQUE else "inline"

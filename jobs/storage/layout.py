@@ -67,12 +67,6 @@ def kind_of(key: str) -> ObjectKind | None:
     return ObjectKind.THUMBNAIL if key.endswith(".thumb.webp") else ObjectKind.MEDIA
 
 
-def content_type_of(key: str) -> str:
-    extension = key.rpartition(".")[2]
-    found = (kind for kind, known in EXTENSIONS.items() if known == extension)
-    return next(found, "application/json")
-
-
 def sniffed_type(head: bytes) -> str | None:
     """The media type by the first HEAD_BYTES of a file; None for what BFL does not deliver."""
     if head.startswith(b"\xff\xd8\xff"):

@@ -87,7 +87,8 @@ def cost_updates(before: Job | None, after: Job) -> Iterator[Command]:
 def deletion_updates(job: Job) -> Iterator[Command]:
     """The commands that give a deleted job's reserve back, unless BFL may bill the job."""
     if not job.status.terminal:
-        status = Status.LOST if job.may_be_at_bfl else Status.FAILED
+        sent = job.submission.sent_at is not None or job.submission.unconfirmed
+        status = Status.LOST if job.task_id is not None or sent else Status.FAILED
         yield from cost_updates(job, job.evolve(status=status))
 
 

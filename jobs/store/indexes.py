@@ -54,7 +54,7 @@ def indexes(job: Job) -> dict[str, float]:
 def _of_ended(job: Job) -> Iterator[str]:
     has_objects = job.present_media or job.request.input_files
     yield keys.ENDED_MEDIA if has_objects else keys.ENDED
-    if job.is_paid_and_not_kept:
+    if job.cost and job.is_made_and_not_kept:
         yield from of_key(keys.UNKEPT, job.request.key)
     if job.is_without_price and job.status is not Status.STORED:
         yield from of_key(keys.UNKEPT_UNPRICED, job.request.key)

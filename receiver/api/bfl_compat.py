@@ -129,7 +129,7 @@ def bfl_result() -> ResponseReturnValue:
         job = services().catalog.load(task_id)
         job = job if job and is_visible(job) else None
     except errors.StoreUnavailable:
-        return _poll_response(compat.pending_task(task_id))
+        return _poll_response(compat.task_without_result(task_id))
     if job is None:
         return _poll_response(compat.unknown_task(task_id), HTTPStatus.NOT_FOUND)
     waiting = views.waiting_reasons(services().submission_queue, job)

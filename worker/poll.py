@@ -7,7 +7,7 @@ from http import HTTPStatus
 from jobs import ingest
 from jobs.bfl import parsing
 from jobs.bfl.client import BflResponse
-from jobs.bfl.submissions import TOO_MANY_REQUESTS, explain_account_refusal
+from jobs.bfl.submissions import explain_account_refusal
 from jobs.domain.bfl_report import Report
 from jobs.domain.errors import BadRequest, BflUnavailable, StoreUnavailable
 from jobs.domain.job import Job
@@ -107,7 +107,7 @@ def _parse_answer(answer: BflResponse, job: Job) -> Report | None:
     if answer.is_key_refused:
         why = explain_account_refusal(answer.status, answer.body, has_credits=False)
         raise BflUnavailable(why)
-    is_busy = answer.status == TOO_MANY_REQUESTS
+    is_busy = answer.status == HTTPStatus.TOO_MANY_REQUESTS
     if is_busy or not (answer.is_ok or _is_final(answer.body)):
         raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
     message = strict_json.load_object(answer.body, BflUnavailable)

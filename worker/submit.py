@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import IO, Any
 
 from jobs import drafts, kept_inputs
@@ -153,9 +154,9 @@ class Attempt:
             self._accept(answer)
         elif answer.status in bfl_submissions.ACCOUNT_REASONS:
             self._requeue_for_account(answer)
-        elif answer.status == bfl_submissions.TOO_MANY_REQUESTS:
+        elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             self._requeue(self._own, BUSY, answer.retry_after)
-        elif answer.status in CLIENT_ERRORS and answer.status != bfl_submissions.REQUEST_TIMEOUT:
+        elif answer.status in CLIENT_ERRORS and answer.status != HTTPStatus.REQUEST_TIMEOUT:
             self._refuse(bfl_submissions.parse_rejection(answer.status, answer.body))
         else:
             step = partial(submission.back_off, is_counted=answer.status == INTERNAL_ERROR)
@@ -163,11 +164,10 @@ class Attempt:
 
     def _accept(self, answer: BflResponse) -> None:
         try:
-            task = bfl_submissions.parse_accepted(answer.body)
+            task = bfl_submissions.parse_accepted(answer.body, self._services.host_policy)
         except errors.InvalidReport:
             self._refuse(bfl_submissions.missing_task_failure(self._model))
             return
-        task = bfl_submissions.without_foreign_polling_url(task, self._services.host_policy)
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
         # Without the fencing token: the task exists even if the claim is lost.

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
 from jobs.bfl import parsing
@@ -17,16 +18,11 @@ URL_MAX_CHARS = 2083  # in BFL's OpenAPI
 DETAILS_MAX_CHARS = 8192
 _INVALID = ErrorCode.INVALID_INPUT
 CODES = {400: _INVALID, 404: ErrorCode.UNKNOWN_MODEL, 422: _INVALID}
-
-NO_CREDITS = 402
-TOO_MANY_REQUESTS = 429
-UNAUTHORIZED = 401
-FORBIDDEN = 403
-REQUEST_TIMEOUT = 408
 # Refusals that may concern the account and not this job.
-ACCOUNT_REASONS = {
-    NO_CREDITS: "BFL says that the credits are used up",
-    **dict.fromkeys((UNAUTHORIZED, FORBIDDEN), "BFL refuses the API key"),
+ACCOUNT_REASONS: dict[int, str] = {
+    HTTPStatus.PAYMENT_REQUIRED: "BFL says that the credits are used up",
+    HTTPStatus.UNAUTHORIZED: "BFL refuses the API key",
+    HTTPStatus.FORBIDDEN: "BFL refuses the API key",
 }
 DASHBOARD = "https://dashboard.bfl.ai"
 # A key belongs to a project with limits and permissions of its own.
@@ -56,33 +52,28 @@ def without_webhook(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in WEBHOOK_FIELDS}
 
 
-def parse_accepted(answer: bytes) -> SubmissionReceipt:
+def parse_accepted(answer: bytes, host_policy: HostPolicy) -> SubmissionReceipt:
     """Parse a successful response. Raises InvalidReport if it names no task.
 
-    BFL's OpenAPI allows a response without `polling_url`, and null in place of numbers.
+    BFL's OpenAPI allows a response without `polling_url`, and null in place of numbers. Without a
+    URL, or with one that is not BFL's, the submit host can be polled.
     """
     message = strict_json.load_object(answer, InvalidReport)
     url = message.get("polling_url")
+    polling_url = None
+    if isinstance(url, str) and len(url) <= URL_MAX_CHARS:
+        with suppress(UrlRefused):
+            host_policy.validate_polling_url(url)
+            polling_url = url
     return SubmissionReceipt(
         task_id=parsing.task_id(message),
-        polling_url=url if isinstance(url, str) and len(url) <= URL_MAX_CHARS else None,
+        polling_url=polling_url,
         cost=parsing.number(message.get("cost")),
         megapixels=(
             parsing.number(message.get("input_mp")),
             parsing.number(message.get("output_mp")),
         ),
     )
-
-
-def without_foreign_polling_url(
-    task: SubmissionReceipt, host_policy: HostPolicy
-) -> SubmissionReceipt:
-    """Drop a polling URL that is not BFL's: the submit host can be polled instead."""
-    try:
-        host_policy.validate_polling_url(task.polling_url or "")
-    except UrlRefused:
-        return replace(task, polling_url=None)
-    return task
 
 
 def missing_task_failure(path: str) -> Failure:
@@ -94,7 +85,7 @@ def missing_task_failure(path: str) -> Failure:
 def explain_account_refusal(status: int, answer: bytes, *, has_credits: bool) -> str:
     """Explain one of ACCOUNT_REASONS; `has_credits`: they are ample, and the key is valid."""
     reason = ACCOUNT_REASONS[status]
-    if has_credits and status in (NO_CREDITS, FORBIDDEN):
+    if has_credits and status != HTTPStatus.UNAUTHORIZED:
         reason = PROJECT_REASON
     detail = parsing.error_message(_object(answer))
     return f"{reason}: {detail}" if detail else reason

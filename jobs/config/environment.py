@@ -77,13 +77,3 @@ def _resolved(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str
             except (OSError, UnicodeDecodeError):
                 raise InvalidSettings(f"{name}{_FILE}: the file cannot be read") from None
     return {name: value for name, value in values.items() if value or name in _EMPTY_IS_A_VALUE}
-
-
-def keys_by_name(values: Mapping[str, str]) -> dict[str, str]:
-    """BFL's keys of single API keys, by the part of the variable's name that names each."""
-    names = [name for name in values if name.startswith(BFL_KEY_PREFIX)]
-    return {
-        name.removeprefix(BFL_KEY_PREFIX): values[name]
-        for name in names
-        if not name.endswith(_FILE)
-    }

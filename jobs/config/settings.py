@@ -173,7 +173,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         for name, value in values.items()
         if name.startswith(environment.PROVIDER_PREFIXES)
     }
-    values["BFL_API_KEYS"] = environment.keys_by_name(values)
+    prefix = environment.BFL_KEY_PREFIX  # the rest of the variable's name is that of an API key
+    values["BFL_API_KEYS"] = {
+        name.removeprefix(prefix): value
+        for name, value in values.items()
+        if name.startswith(prefix) and not name.endswith("_FILE")
+    }
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -183,7 +188,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     for problem in problems:
         name = str(problem["loc"][0])
         if name == "BFL_API_KEYS" and problem["loc"][1:]:
-            name = f"{environment.BFL_KEY_PREFIX}{problem['loc'][1]}"
+            name = f"{prefix}{problem['loc'][1]}"
         what = "is missing" if problem["type"] == "missing" else problem["msg"]
         sentences.setdefault(name, f"{name}: {what.removeprefix('Value error, ')}")
     raise InvalidSettings(*sentences.values()) from None

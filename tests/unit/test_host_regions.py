@@ -1,5 +1,6 @@
 """Regions of BFL: with one, no URL outside it is followed."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,6 @@ import pytest
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy, region_of
 from jobs.config.settings import load
-from jobs.domain.bfl_report import SubmissionReceipt
 from jobs.domain.errors import UrlRefused
 from jobs.net.urls import ParsedUrl
 from tests.harness.required_settings import SECRETS
@@ -96,7 +96,7 @@ def test_a_host_of_two_regions_is_of_none() -> None:
 
 @pytest.mark.parametrize(("host", "kept"), [("api.eu2", True), ("api.us1", False), ("api", False)])
 def test_a_polling_url_that_leads_out_of_the_region_is_not_kept(host: str, kept: bool) -> None:
-    task = SubmissionReceipt(task_id="a", polling_url=poll(f"{host}.bfl.ai"), cost=1.0)
-    found = bfl_submissions.without_foreign_polling_url(task, EU)
+    answer = {"id": "a", "polling_url": poll(f"{host}.bfl.ai"), "cost": 1.0}
+    found = bfl_submissions.parse_accepted(json.dumps(answer).encode(), EU)
     assert (found.polling_url is not None) is kept
     assert (found.task_id, found.cost) == ("a", 1.0)

@@ -41,7 +41,7 @@ def is_intact(media: MediaStorage, file: MediaFile) -> bool:
 
 
 def _object_keys(media: MediaStorage, job: Job) -> list[str]:
-    found = media.list_job_objects(job.id, job.created_at)
+    found = media.list_objects_of((job.id,), job.created_at)
     return sorted(
         (one.key for one in found if kind_of(one.key) is ObjectKind.MEDIA), key=fencing_token_of
     )

@@ -1,6 +1,5 @@
 """Interface of a media storage."""
 
-import contextlib
 import hashlib
 import secrets
 import time
@@ -62,15 +61,10 @@ class MediaStorage(ABC):
         """Stream all objects without hidden names, in no order."""
 
     @abstractmethod
-    def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
-        """List the objects and companions of one job."""
-
     def list_objects_of(
         self, job_ids: Collection[str], created_at: float
     ) -> Iterator[ListedObject]:
         """List the objects and companions of jobs of one day: a directory is read once for all."""
-        for job_id in job_ids:
-            yield from self.list_job_objects(job_id, created_at)
 
     @abstractmethod
     def delete(self, key: str) -> None:
@@ -100,11 +94,8 @@ class MediaStorage(ABC):
             self.publish(path, key)
         try:
             is_intact = b"".join(self.read(key)) == body
-        except StorageError:
-            with contextlib.suppress(StorageError):
-                self.delete(key)
-            raise
-        self.delete(key)
+        finally:
+            self.delete(key)
         if not is_intact:
             raise StorageError("the bytes that were read differ from those written")
 
@@ -135,7 +126,7 @@ class MediaStorage(ABC):
     ) -> None:
         """Delete a job's media of fencing tokens up to `token`, except those in `named`."""
         retained = {each for key in named for each in (key, *layout.companion_keys(key))}
-        for found in list(self.list_job_objects(job_id, created_at)):
+        for found in list(self.list_objects_of((job_id,), created_at)):
             if layout.kind_of(found.key) is layout.ObjectKind.INPUT or found.key in retained:
                 continue
             if layout.fencing_token_of(found.key) <= token:

@@ -2,7 +2,7 @@
 
 import logging
 import multiprocessing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
@@ -105,14 +105,17 @@ class BucketStorage(MediaStorage):
                 for meta in page:
                     yield ListedObject(meta["path"], meta["size"])
 
-    def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
-        """List from the job's prefix on, usually in one request: listings are sorted."""
-        prefix = layout.job_key_prefix(job_id, created_at)
-        for found in self._list(prefix.rpartition("/")[0], offset=prefix):
-            if not found.key.startswith(prefix):
-                return
-            if layout.kind_of(found.key) and layout.job_id_of(found.key) == job_id:
-                yield found
+    def list_objects_of(
+        self, job_ids: Collection[str], created_at: float
+    ) -> Iterator[ListedObject]:
+        """List from each job's prefix on, usually in one request: listings are sorted."""
+        for job_id in job_ids:
+            prefix = layout.job_key_prefix(job_id, created_at)
+            for found in self._list(prefix.rpartition("/")[0], offset=prefix):
+                if not found.key.startswith(prefix):
+                    break
+                if layout.kind_of(found.key) and layout.job_id_of(found.key) == job_id:
+                    yield found
 
     def presign(self, method: Verb, key: str, seconds: int) -> str | None:
         if self._provider.scheme == "memory":

@@ -101,9 +101,6 @@ class LocalStorage(MediaStorage):
     def list_objects(self) -> Iterator[ListedObject]:
         yield from _files(self.root, "", _DAY)
 
-    def list_job_objects(self, job_id: str, created_at: float) -> Iterator[ListedObject]:
-        return self.list_objects_of((job_id,), created_at)
-
     def list_objects_of(
         self, job_ids: Collection[str], created_at: float
     ) -> Iterator[ListedObject]:

@@ -108,13 +108,13 @@ def test_a_staged_file_is_never_written_over(
 
 @pytest.mark.parametrize("content_type", EXTENSIONS)
 def test_the_objects_of_one_job_are_listed(storage: MediaStorage, content_type: str) -> None:
-    assert list(storage.list_job_objects("job", CREATED_AT)) == []
+    assert list(storage.list_objects_of(("job",), CREATED_AT)) == []
     key = object_key("job", CREATED_AT, 0, 7, content_type)
     published(storage, b"bytes", key)
     published(storage, b"bytes", object_key("job-1", CREATED_AT, 0, 7, content_type))
-    assert list(storage.list_job_objects("job", CREATED_AT)) == [(key, 5)]
-    assert list(storage.list_job_objects("job", CREATED_AT - 86400)) == []
-    assert list(storage.list_job_objects("other", CREATED_AT)) == []
+    assert list(storage.list_objects_of(("job",), CREATED_AT)) == [(key, 5)]
+    assert list(storage.list_objects_of(("job",), CREATED_AT - 86400)) == []
+    assert list(storage.list_objects_of(("other",), CREATED_AT)) == []
 
 
 def test_companions_are_deleted_with_their_object_and_again_is_fine(storage: MediaStorage) -> None:

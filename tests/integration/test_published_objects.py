@@ -49,7 +49,7 @@ def published_by_a_dead_worker(worker: LocalWorker, task: Task) -> str:
 
 def objects(worker: LocalWorker, task: Task) -> list[str]:
     job, media = worker.job(task), worker.storage
-    found = [one.key for one in media.list_job_objects(job.id, job.created_at)]
+    found = [one.key for one in media.list_objects_of((job.id,), job.created_at)]
     return [key for key in found if kind_of(key) is ObjectKind.MEDIA]
 
 
@@ -62,7 +62,7 @@ def assert_stored(worker: LocalWorker, task: Task) -> None:
         assert b"".join(media.read(file.key)) == worker.sandbox.file(task.id, n)
         assert b"".join(media.read(sidecar_key(file.key))) == sidecars.render(job)
         assert media.sha256(file.key) == file.sha256
-    listed = {one.key for one in media.list_job_objects(job.id, job.created_at)}
+    listed = {one.key for one in media.list_objects_of((job.id,), job.created_at)}
     assert {key for key in listed if key.endswith(".json")} == {
         sidecar_key(file.key) for file in job.media
     }

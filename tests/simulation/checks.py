@@ -14,7 +14,7 @@ def check_objects(world: Any, job: Job) -> None:
         if world.media.size(file.key) != file.bytes:
             world.violate(f"I10: job {job.id} is stored and its object {file.key} is not there")
     named = {each for file in job.present_media for each in (file.key, *companion_keys(file.key))}
-    found = {one.key for one in world.media.list_job_objects(job.id, job.created_at)}
+    found = {one.key for one in world.media.list_objects_of((job.id,), job.created_at)}
     if found - named and not world.failed_over:  # which may take claims back
         world.violate(f"I9: job {job.id} does not name {sorted(found - named)}")
 

@@ -46,7 +46,7 @@ def _search(services: Services, job_id: str, first: float) -> None:
 
 def _delete_objects(services: Services, job_id: str, day: float) -> int:
     """Delete the objects of one day, unless a job that was made anew may have written them."""
-    found = list(services.storage.list_job_objects(job_id, day))
+    found = list(services.storage.list_objects_of((job_id,), day))
     job = services.catalog.load(job_id, exactly=True) if found else None
     if job and day_of(job.created_at) == day_of(day):
         return 0

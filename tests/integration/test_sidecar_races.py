@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from jobs import sidecars
+from jobs.domain.retention import DAY_SECONDS
 from tests.harness.local_worker import LocalWorker
+from worker.periodic.retention import RetentionCleanup
 
 
 @pytest.mark.parametrize("before_call", range(3))
@@ -44,3 +46,25 @@ def test_none_is_left(
     for key in left:
         media.delete(key)
     assert worker.store.delete(job) and list(media.list_objects()) == []
+
+
+def test_none_describes_an_input_after_its_record_has_gone(
+    worker: LocalWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer is done between the two steps of retention: the input goes, then the record."""
+    task = worker.ready()
+    worker.work()
+    kept = {"prompt": "canary"}
+    worker.store.change(task.id, lambda job, _now: job.with_request(kept_input=kept))
+    job, media, store = worker.job(task), worker.storage, worker.store
+    delete, later = store.delete_unchanged, store.now() + 31 * DAY_SECONDS
+
+    def delete_late(*args: Any) -> bool:
+        sidecars.update(store, media, job.id)
+        return delete(*args)
+
+    monkeypatch.setattr(store, "delete_unchanged", delete_late)
+    monkeypatch.setattr(store, "now", lambda: later)
+    RetentionCleanup(worker.services).step()
+    assert store.load(job.id) is None
+    assert not sidecars.read(media, job.media[0].key).request.kept_input

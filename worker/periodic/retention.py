@@ -129,6 +129,7 @@ def _delete_record(services: Services, job: Job) -> bool:
     left = strip(services, job)
     is_deleted = services.store.delete_unchanged(job, left)
     if is_deleted:
+        strip(services, job)  # again: a thumbnail's end may have written the input meanwhile
         log.info("job %s: its record was deleted: its retention is over", job.id)
     return is_deleted
 

@@ -138,12 +138,12 @@ def test_what_a_lost_submission_may_have_cost_counts_beside_its_replay(
     priced: LocalWorker, api: Any
 ) -> None:
     job_id = submit(api, input={"sandbox": {"submit_cut": True}}).json["id"]
-    policy = priced.services.settings.callback_policy
+    timeouts = priced.services.settings.timeouts
     for n in (1, 2):
         priced.work()
         priced.queue.close_circuits([MODEL])
         priced.services.store.change(
-            job_id, lambda job, now: submission.recheck(job.evolve(deadline=now), now, policy)
+            job_id, lambda job, now: submission.recheck(job.evolve(deadline=now), now, timeouts)
         )
         assert priced.job(job_id).status == "lost" and hour(api) == [3 * n, 0, 9.5 - 3 * n]
         assert api.post(f"/api/jobs/{job_id}/rescues").status_code == 202

@@ -122,9 +122,6 @@ class Notification(TypedDict):
     data: JobView
 
 
-# With signed links, refused callbacks and open circuits.
-
-
 def job_view(services: Services, job: Job, link_ttl: float | None = None) -> JobView:
     return job_views(services, [job], link_ttl)[0]
 
@@ -183,9 +180,6 @@ def waiting_reasons(queue: SubmissionQueue, job: Job) -> list[str]:
     events = list(job.timeline) if job.submission.unconfirmed else []
     unconfirmed = [one for one in events if one.event is EventCode.SUBMISSION_UNCONFIRMED]
     return [event.detail["reason"] for event in unconfirmed[-1:]]
-
-
-# From the record alone.
 
 
 def base_view(job: Job, media: list[Any], events: Sequence[TimelineEvent] = ()) -> JobView:

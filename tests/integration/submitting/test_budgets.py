@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from jobs import lost_sums
 from jobs.domain import submission
 from jobs.domain.budgets import Budget, Period
 from jobs.domain.job import Job
@@ -223,10 +222,11 @@ def test_sums_come_back_after_a_loss_of_redis_from_what_is_known(
     costs = priced.redis.hgetall(day)
     priced.redis.delete(*priced.redis.keys("fluxkeep:budget:*"), day)
     assert hour(api) == [0, 0, 9.5]
-    assert lost_sums.restore(priced.services, dry_run=True) > 0 and hour(api) == [0, 0, 9.5]
-    assert lost_sums.restore(priced.services) > 0
+    restore, now = priced.services.daily_costs.restore, priced.store.now()
+    assert restore(now, dry_run=True) > 0 and hour(api) == [0, 0, 9.5]
+    assert restore(now) > 0
     assert (hour(api), priced.redis.hgetall(day)) == (before, costs)
-    assert lost_sums.restore(priced.services) == 0
+    assert restore(now) == 0
 
 
 def test_a_budget_is_warned_of_once_at_80_percent_and_once_when_a_job_is_refused(

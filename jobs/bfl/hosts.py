@@ -48,8 +48,9 @@ class HostPolicy(NamedTuple):
     def validate_polling_url(self, url: str) -> urls.ParsedUrl:
         """Parse a polling URL. Raises UrlRefused unless it is one of BFL's."""
         address = urls.parse(url)
-        is_bfl = _is_api(address.origin) and self._is_in_region(address.origin.host)
-        if not (is_bfl or self._is_sandbox(address)) or address.path != _POLL_PATH:
+        in_region = self.region in (None, region_of(address.origin.host))
+        is_known = (_is_api(address.origin) and in_region) or address.origin == self.sandbox
+        if not is_known or address.path != _POLL_PATH:
             raise UrlRefused("the polling URL is not one of BFL's")
         return address
 
@@ -58,13 +59,13 @@ class HostPolicy(NamedTuple):
         address = urls.parse(url)
         is_https, host = address.origin.is_https, address.origin.host
         is_named = any(urls.matches_host_pattern(pattern, host) for pattern in self.delivery_hosts)
-        if self._is_sandbox(address) or (is_https and is_named):
+        if address.origin == self.sandbox or (is_https and is_named):
             return address
         if not is_https or not urls.is_public_name(host):
             raise UrlRefused("the delivery URL is not an https one of a public host")
         if not _BFL_DELIVERY.fullmatch(host):
             raise UnknownHost(host, "is not known to be BFL's")
-        if not self._is_in_region(host):
+        if self.region not in (None, region_of(host)):
             raise UnknownHost(host, f"is not in the region {self.region}")
         return address
 
@@ -107,21 +108,10 @@ class HostPolicy(NamedTuple):
             raise UrlRefused("NOTIFY_URL does not name its URL any more")
         return urls.NotificationEndpoint(url, urls.AddressScope.PUBLIC_OR_PRIVATE)
 
-    def _is_in_region(self, host: str) -> bool:
-        return self.region is None or regions(host) == {self.region}
-
-    def _is_sandbox(self, address: urls.ParsedUrl) -> bool:
-        return self.sandbox is not None and address.origin == self.sandbox
-
-
-def regions(host: str) -> set[str]:
-    """Return the regions in the name of a BFL host; global hosts have none."""
-    return set(_REGION.findall(host))
-
 
 def region_of(host: str) -> str | None:
     """Return the region of a BFL host; None for a global one."""
-    found = regions(host)
+    found = set(_REGION.findall(host))
     return found.pop() if len(found) == 1 else None
 
 

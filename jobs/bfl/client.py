@@ -97,10 +97,7 @@ class BflClient:
         return answer.body
 
     def submit(self, origin: Origin, model: str, body: Body, seconds: float) -> BflResponse:
-        """POST a submission to one of BFL's hosts.
-
-        Raises ConnectionFailed if nothing was sent, TransferFailed if BFL may have received it.
-        """
+        """POST to a host of BFL. Raises ConnectionFailed if nothing was sent, else TransferFailed."""
         if not is_model(model):
             return UNKNOWN_MODEL
         try:

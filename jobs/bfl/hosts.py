@@ -1,7 +1,4 @@
-"""Allow-list of BFL's hosts: delivery hosts, and API hosts that may receive the key (I19).
-
-The patterns come from BFL's docs (`delivery.*.bfl.ai`, names change) and recorded traffic.
-"""
+"""Allow-list of BFL's hosts, from its docs and recorded traffic; API hosts may get the key (I19)."""
 
 import re
 from collections.abc import Mapping
@@ -70,10 +67,7 @@ class HostPolicy(NamedTuple):
         return address
 
     def client_webhook_endpoint(self, url: str) -> urls.NotificationEndpoint:
-        """Parse a client's webhook URL. Raises UrlRefused unless it is https and may be public.
-
-        With a sandbox, which is for development, plain http on loopback is allowed.
-        """
+        """Parse a client's webhook URL: public https, or a sandbox on loopback. Raises UrlRefused."""
         address = urls.parse(url)
         inside = self.sandbox is not None and address.origin.is_loopback
         if address.origin.scheme == "http" and inside:
@@ -85,10 +79,7 @@ class HostPolicy(NamedTuple):
         return urls.NotificationEndpoint(address, urls.AddressScope.PUBLIC)
 
     def notify_url_endpoint(self, url: str) -> urls.NotificationEndpoint:
-        """Parse a job's `notify_url`. Raises UrlRefused unless NOTIFY_HOSTS allows it.
-
-        Hosts in NOTIFY_HOSTS may be private; plain http goes to private addresses only.
-        """
+        """Parse a job's `notify_url`; a host in NOTIFY_HOSTS may be private. Raises UrlRefused."""
         if self.notify_hosts is None:
             raise UrlRefused("nobody can be notified: this Fluxkeep has no NOTIFY_SECRET")
         address = urls.parse(url)

@@ -97,7 +97,7 @@ class BflClient:
         return answer.body
 
     def submit(self, origin: Origin, model: str, body: Body, seconds: float) -> BflResponse:
-        """POST to a host of BFL. Raises ConnectionFailed if nothing was sent, else TransferFailed."""
+        """POST to a host of BFL. Raises ConnectionFailed if nothing was sent, or TransferFailed."""
         if not is_model(model):
             return UNKNOWN_MODEL
         try:

@@ -1,4 +1,4 @@
-"""Allow-list of BFL's hosts, from its docs and recorded traffic; API hosts may get the key (I19)."""
+"""Allow-list of BFL's hosts, from docs and recorded traffic; API hosts may get the key (I19)."""
 
 import re
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ class HostPolicy(NamedTuple):
         return address
 
     def client_webhook_endpoint(self, url: str) -> urls.NotificationEndpoint:
-        """Parse a client's webhook URL: public https, or a sandbox on loopback. Raises UrlRefused."""
+        """Parse a client's webhook: public https, or loopback in a sandbox. Raises UrlRefused."""
         address = urls.parse(url)
         inside = self.sandbox is not None and address.origin.is_loopback
         if address.origin.scheme == "http" and inside:

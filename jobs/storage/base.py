@@ -5,7 +5,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -32,11 +32,9 @@ class MediaStorage(ABC):
     def staging_directory(self) -> StagingDirectory:
         """The directory of files that are not published yet."""
 
-    @contextmanager
-    def staging(self, job_id: str) -> Iterator[Path]:
+    def staging(self, job_id: str) -> AbstractContextManager[Path]:
         """Yield a local path for unverified bytes; the file is deleted afterwards."""
-        with self.staging_directory.open(job_id) as file:
-            yield Path(file.name)
+        return self.staging_directory.file(job_id)
 
     @abstractmethod
     def publish(self, staged: Path, key: str, name: str = "", sidecar: bytes = b"") -> None:

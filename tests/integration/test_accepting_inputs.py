@@ -28,9 +28,7 @@ def post(api: FlaskClient, given: dict[str, Any], **headers: str) -> Any:
     return api.post("/api/jobs", json=body, headers=headers)
 
 
-def test_submissions_stop_where_callbacks_still_have_room(
-    api: FlaskClient, worker: LocalWorker
-) -> None:
+def test_submissions_leave_room_for_callbacks(api: FlaskClient, worker: LocalWorker) -> None:
     redis: Redis = worker.redis
     redis.setrange("ballast", 20_000_000, b"x")  # a long command would count until it is freed
     used = int(redis.info("memory")["used_memory"])
@@ -87,9 +85,7 @@ def test_a_full_storage_is_a_full_queue(redis: Redis, temporary: Path) -> None:
     server.close()
 
 
-def test_large_bodies_take_turns_and_small_ones_need_none(
-    api: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_large_bodies_take_turns(api: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(input_body, "TURN_SECONDS", 0.05)
     for _ in range(input_body.TURNS):
         assert input_body._turns.acquire(timeout=1)  # noqa: SLF001
@@ -108,9 +104,7 @@ def test_large_bodies_take_turns_and_small_ones_need_none(
     ] * (input_body.TURNS + 1)
 
 
-def test_a_job_that_bfl_never_had_is_replayed_only_with_its_input(
-    worker: LocalWorker, api: FlaskClient
-) -> None:
+def test_a_replay_needs_the_input(worker: LocalWorker, api: FlaskClient) -> None:
     def end(job: Job, now: float) -> Job:
         kept = job.request.kept_input if job.id == "known" else None
         return job.ended(now, Status.FAILED).with_request(kept_input=kept)

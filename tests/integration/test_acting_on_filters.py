@@ -84,9 +84,7 @@ def test_a_download_names_no_file_of_others(teams: TwoTeams) -> None:
         assert set(found) == expected
 
 
-def test_a_job_that_was_made_anew_by_another_key_is_missing_from_a_download(
-    teams: TwoTeams,
-) -> None:
+def test_a_job_made_anew_by_another_key_is_missing_from_a_download(teams: TwoTeams) -> None:
     (job, *_) = team(THEIRS, 40)
     teams.put_in([], [job])
     teams.services.storage.write(job.media[0].key, b"theirs")
@@ -107,9 +105,7 @@ def test_a_download_beyond_its_limits_is_refused_before_it_begins(
         assert (refused.status_code, refused.json["code"]) == (400, "too_many_jobs")
 
 
-def test_a_client_that_reads_too_slowly_is_cut_off(
-    teams: TwoTeams, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_client_is_cut_off(teams: TwoTeams, monkeypatch: pytest.MonkeyPatch) -> None:
     teams.put_in([], team(OURS, 10))
     monkeypatch.setattr(downloads, "GRACE_SECONDS", -1e9)
     with (

@@ -19,19 +19,7 @@ def services(redis: Redis, tmp_path: Path) -> Services:
     return services_over(redis, MEDIA_URL=tmp_path.as_uri(), **own)
 
 
-@pytest.mark.parametrize(("host", "status"), [("api.eu4", 201), ("api.us1", 422), ("api", 422)])
-def test_a_caller_may_name_no_polling_url_outside_the_region(
-    services: Services, host: str, status: int
-) -> None:
-    body = {"polling_url": f"https://{host}.bfl.ai/v1/get_result?id=a"}
-    answer = api_over(services).put("/api/jobs/a", json=body)
-    assert answer.status_code == status
-    assert status == 201 or answer.json["errors"][0]["field"] == "polling_url"  # type: ignore[index]
-
-
-def test_media_outside_the_region_are_not_fetched_and_the_timeline_says_why(
-    services: Services,
-) -> None:
+def test_media_outside_the_region_are_not_fetched(services: Services) -> None:
     client, secret = api_over(services), {"X-Webhook-Secret": "webhook-secret-of-tests"}
     body = {"id": "a", "status": "Ready", "result": {"sample": SAMPLE}}
     accepted = client.post("/webhooks/bfl", json=body, headers=secret)

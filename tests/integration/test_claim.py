@@ -162,9 +162,7 @@ def test_a_worker_learns_that_its_job_was_taken_over(held: Held) -> None:
     assert held.claims.supervise() == [] and held.claim.is_lost
 
 
-def test_a_broken_record_is_put_off_by_the_worker_that_finds_it(
-    store: JobStore, redis: Redis
-) -> None:
+def test_a_worker_puts_off_a_broken_record(store: JobStore, redis: Redis) -> None:
     call_back(store, "broken", "good")
     redis.set(RECORD_PREFIX + "broken", b"1 {")
     redis.zadd(PENDING_RESCUES, {"broken": 1.0})

@@ -93,9 +93,7 @@ def test_an_error_of_a_command_costs_no_connection(redis: Any) -> None:
     assert redis.client_id() == before
 
 
-def test_a_real_replica_refuses_a_write_within_a_transaction(
-    redis: Any, redis_server: RedisServer
-) -> None:
+def test_a_replica_refuses_a_transaction(redis: Any, redis_server: RedisServer) -> None:
     with redis_server.client() as client:
         client.replicaof("127.0.0.1", "1")
     with redis.pipeline() as pipe:
@@ -170,9 +168,7 @@ def test_after_a_failover_no_kept_connection_reads_from_a_server_that_cannot_fol
         assert [each.get("key") for each in kept] == [b"new"] * len(kept)
 
 
-def test_a_connection_from_before_a_failover_does_not_forget_what_it_watches(
-    replicated: ReplicatedRedis,
-) -> None:
+def test_a_watch_outlives_a_failover(replicated: ReplicatedRedis) -> None:
     with connected(replicated.url, once_more()) as client, client.pipeline() as pipe:
         pipe.watch("key")
         assert client.get("key") is None

@@ -36,9 +36,7 @@ def test_an_object_that_is_gone_cannot_be_copied(storage: MediaStorage) -> None:
     assert storage.size(SAME_DAY) is None
 
 
-def test_a_server_that_cannot_copy_gets_the_bytes_again(
-    s3: BucketStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_may_not_copy(s3: BucketStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise BaseError("not implemented")
 

@@ -42,9 +42,7 @@ def unknown_to_bfl(worker: LocalWorker, n: int) -> None:
         )
 
 
-def test_a_rescue_comes_before_a_submission_and_a_submission_before_any_poll(
-    worker: LocalWorker,
-) -> None:
+def test_rescues_come_before_submissions_and_these_before_polls(worker: LocalWorker) -> None:
     rescued = worker.ready()
     worker.post("ours", "flux-2-pro")
     unknown_to_bfl(worker, POLLS_WAITING)
@@ -59,9 +57,7 @@ def test_a_rescue_comes_before_a_submission_and_a_submission_before_any_poll(
     assert worker.services.redis.zcard(PENDING_POLLS) == POLLS_WAITING - 1
 
 
-def test_all_that_waits_is_done_before_the_task_ends_with_one_rq_job_taken_for_each(
-    worker: LocalWorker,
-) -> None:
+def test_all_that_waits_is_done_and_takes_its_rq_job(worker: LocalWorker) -> None:
     tasks = [worker.ready(life=life) for life in (1000, 2000, 3000)]
     redis: Any = worker.services.redis
     redis.lpop(QUEUE)  # RQ took the one that calls the dispatcher
@@ -69,16 +65,6 @@ def test_all_that_waits_is_done_before_the_task_ends_with_one_rq_job_taken_for_e
     assert {worker.job(task).status for task in tasks} == {Status.STORED}
     assert redis.llen(QUEUE) == 0
     assert all(all(worker.thumbnails(task)) for task in tasks)
-
-
-def test_a_claim_takes_one_rq_job_off_the_list_and_leaves_the_others(worker: LocalWorker) -> None:
-    for _ in range(3):
-        worker.ready()
-    redis: Any = worker.services.redis
-    before = redis.llen(QUEUE)
-    assert JobDispatcher(worker.services).process_next()
-    assert redis.llen(QUEUE) == before - 1
-    assert len(redis.keys("rq:job:*")) == before - 1
 
 
 def test_thumbnails_that_come_while_another_thread_looks_for_some_are_found(
@@ -102,9 +88,7 @@ def in_background(dispatcher: JobDispatcher) -> threading.Thread:
     return draining
 
 
-def test_what_comes_while_another_rescue_takes_long_does_not_wait_for_it(
-    worker: LocalWorker,
-) -> None:
+def test_a_slow_rescue_keeps_no_other_job_waiting(worker: LocalWorker) -> None:
     first, later = worker.ready(size=200_000, drip=100_000), worker.finished()
     dispatcher = JobDispatcher(worker.services)
     draining = in_background(dispatcher)
@@ -197,9 +181,7 @@ def test_a_job_that_its_worker_gave_back_is_no_poison(worker: LocalWorker) -> No
     assert worker.job(task).status is Status.READY
 
 
-def test_stopped_threads_begin_nothing_and_hand_back_what_they_do_not_finish(
-    worker: LocalWorker,
-) -> None:
+def test_stopped_threads_begin_nothing_and_release_their_jobs(worker: LocalWorker) -> None:
     dispatcher = JobDispatcher(worker.services)
     tasks = [worker.ready(size=400_000, drip=20_000) for _ in range(dispatcher.size + 2)]
     draining = in_background(dispatcher)

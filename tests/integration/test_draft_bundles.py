@@ -33,9 +33,7 @@ def test_a_bundle_is_kept_as_it_is(worker: LocalWorker, body: str) -> None:
 
 
 @pytest.mark.parametrize("fault", [{"short_body": 1}, {"wrong_md5": 1}, {"reset": 1}])
-def test_a_bundle_that_breaks_off_is_fetched_again(
-    worker: LocalWorker, fault: dict[str, int]
-) -> None:
+def test_a_broken_bundle_is_fetched_again(worker: LocalWorker, fault: dict[str, int]) -> None:
     task = worker.ready(samples=0, drafts=1, **fault)
     assert worker.work()
     assert worker.downloads(task) == 2
@@ -55,9 +53,7 @@ def test_a_bundle_of_which_nothing_tells_that_it_is_whole_is_not_stored(
 
 @pytest.mark.parametrize("worker_settings", [{"MAX_MEDIA_BYTES": "50000"}])
 @pytest.mark.parametrize("samples", [0, 2])
-def test_a_bundle_over_the_limit_costs_the_job_only_where_it_is_alone(
-    worker: LocalWorker, samples: int
-) -> None:
+def test_a_large_bundle_costs_the_job_where_it_is_alone(worker: LocalWorker, samples: int) -> None:
     task = worker.ready(samples=samples, drafts=1, draft_body="x" * 50_001)
     assert worker.work()
     job = worker.job(task)

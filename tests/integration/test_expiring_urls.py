@@ -9,7 +9,6 @@ from jobs.store.job_store import JobStore
 from jobs.store.listing import EXPIRING_READ_MAX
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.clock import Clock
-from jobs.store.redis.keys import RECORD_PREFIX
 from jobs.store.submission_queue import ModelQueue, SubmissionQueue
 from tests.harness.parts import services_over
 from tests.harness.reports import call_back
@@ -41,13 +40,6 @@ def test_the_most_urgent_is_found_among_very_many(store: JobStore, redis: Redis)
     for n in range(count):
         call_back(store, f"job-{n}", life=400 - n)
     assert at_risk(redis, 2) == [f"job-{count - 1}", f"job-{count - 2}"]
-
-
-def test_a_broken_record_hides_no_other_job(store: JobStore, redis: Redis) -> None:
-    call_back(store, "broken", life=5)
-    call_back(store, "whole", life=50)
-    redis.set(RECORD_PREFIX + "broken", "1 {")
-    assert at_risk(redis) == ["whole"]
 
 
 def test_jobs_that_wait_for_a_slot_are_counted_by_model(store: JobStore, redis: Redis) -> None:

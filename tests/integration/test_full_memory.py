@@ -12,7 +12,7 @@ from jobs.services import Services
 from jobs.store.change_stream import EventPosition
 from jobs.store.search_conditions import Search
 from tests.harness import RedisServer
-from tests.harness.local_worker import LocalWorker, submission_body
+from tests.harness.local_worker import LocalWorker
 from tests.harness.reports import call_back
 from worker.sweep import sweep
 
@@ -34,6 +34,7 @@ ESSENTIAL: dict[str, Callable[[Services], object]] = {
     "an RQ job": lambda services: services.store.enqueue(["job"]),
     "a postponed job": lambda services: services.store.postpone("job", 60.0),
     "an id without a record": lambda services: services.store.remove_due("nobody"),
+    "a strict model": lambda services: services.strict_models.add("flux-3-image", DAY),
     "a circuit": lambda services: services.submission_queue.open_circuit("*", "no credits", 60.0),
     "a notification": lambda services: services.due.notifications.schedule("job", 1.0),
 }
@@ -79,9 +80,7 @@ def call(api: FlaskClient, task_id: str, status: str = "Pending") -> int:
     return api.post("/webhooks/bfl", json=body, headers=secret).status_code
 
 
-def test_a_full_redis_takes_callbacks_of_the_jobs_that_it_knows(
-    api: FlaskClient, redis_server: RedisServer
-) -> None:
+def test_callbacks_of_known_jobs_are_taken(api: FlaskClient, redis_server: RedisServer) -> None:
     assert call(api, "known") == 200
     with full(redis_server):
         assert [call(api, "known", "Error"), call(api, "known", "Error")] == [200, 200]
@@ -91,9 +90,7 @@ def test_a_full_redis_takes_callbacks_of_the_jobs_that_it_knows(
         assert api.delete("/api/jobs/known").status_code == 204
 
 
-def test_a_worker_does_all_its_work_while_redis_is_full(
-    worker: LocalWorker, redis_server: RedisServer
-) -> None:
+def test_a_full_redis_stops_no_worker(worker: LocalWorker, redis_server: RedisServer) -> None:
     rescued, polled = worker.ready(format="jpeg"), worker.finished()
     worker.unclear(polled)
     with full(redis_server):
@@ -103,25 +100,3 @@ def test_a_worker_does_all_its_work_while_redis_is_full(
         assert worker.job(rescued).status is worker.job(polled).status is Status.STORED
         assert None not in worker.thumbnails(rescued)
         assert worker.store.due(9).ids == ()
-
-
-@pytest.fixture
-def worker_settings() -> dict[str, str]:
-    return {"PUBLIC_URL": "https://keep.example"}
-
-
-def test_submissions_wait_for_bfl_and_are_sent_while_redis_is_full(
-    worker: LocalWorker, redis_server: RedisServer
-) -> None:
-    worker.post("a", "flux-3-image", submission_body())
-    worker.sandbox.settings.submit_fault = 429
-    with full(redis_server):
-        worker.work()
-        assert worker.job("a").status is Status.QUEUED
-        assert list(worker.circuits()) == ["flux-3-image"]
-    worker.sandbox.settings.submit_fault = None
-    worker.close_circuits()
-    with full(redis_server):
-        worker.work()  # half-open, and the model takes no webhook
-        assert worker.job("a").status is Status.SUBMITTED
-        assert worker.circuits() == {}

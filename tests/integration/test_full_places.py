@@ -9,9 +9,7 @@ from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
 from tests.harness.local_worker import LocalWorker
 
 
-def test_a_request_that_finds_all_places_taken_gets_503_until_one_is_free(
-    api: FlaskClient, worker: LocalWorker
-) -> None:
+def test_a_request_waits_for_a_place(api: FlaskClient, worker: LocalWorker) -> None:
     worker.post("job")
     parts: Parts = api.application.extensions[NAME]
     with closing(parts.get(Broker)) as broker:

@@ -7,7 +7,6 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from tests.harness.local_worker import LocalWorker
 from tests.harness.past_jobs import events
-from tests.harness.reports import call_back
 from tests.harness.stored_objects import a_file_in_place_of
 from tests.sandbox import Task
 from worker import rescue
@@ -46,9 +45,7 @@ def assert_stored(worker: LocalWorker, task: Task, files: int = 1) -> None:
 
 
 @pytest.mark.parametrize("samples", [1, 3])
-def test_what_was_published_before_the_deadline_is_stored_after_it(
-    worker: LocalWorker, samples: int
-) -> None:
+def test_a_published_file_is_stored_after_the_deadline(worker: LocalWorker, samples: int) -> None:
     task = worker.ready(samples=samples)
     published(worker, task)
     assert until_its_deadline(worker, task).status is Status.READY
@@ -65,14 +62,7 @@ def test_a_job_of_which_nothing_was_published_expires_at_the_last_look(worker: L
     assert worker.downloads(task) == 0
 
 
-def test_a_job_that_no_worker_had_expires_at_its_deadline(worker: LocalWorker) -> None:
-    task = worker.ready()
-    assert until_its_deadline(worker, task).status is Status.EXPIRED
-
-
-def test_without_a_storage_the_sweep_ends_the_job_and_a_replay_stores_it_without_bfl(
-    worker: LocalWorker,
-) -> None:
+def test_a_replay_stores_a_published_file_without_bfl(worker: LocalWorker) -> None:
     task = worker.ready()
     published(worker, task)
     until_its_deadline(worker, task)
@@ -91,9 +81,7 @@ def test_without_a_storage_the_sweep_ends_the_job_and_a_replay_stores_it_without
     assert "rescue.recovered" in events(worker.job(task))
 
 
-def test_a_replayed_job_of_which_nothing_is_there_is_lost_at_the_last_look(
-    worker: LocalWorker,
-) -> None:
+def test_a_replayed_job_without_files_is_lost_at_the_last_look(worker: LocalWorker) -> None:
     task = worker.ready()
     worker.claim(task)
     until_its_deadline(worker, task)
@@ -104,13 +92,3 @@ def test_a_replayed_job_of_which_nothing_is_there_is_lost_at_the_last_look(
     assert until_its_deadline(worker, task).status is Status.SUBMITTED
     assert worker.work()
     assert worker.job(task).status is Status.LOST
-
-
-def test_fresh_urls_are_downloaded_even_after_the_deadline(worker: LocalWorker) -> None:
-    task = worker.ready()
-    url = worker.job(task).delivery.urls[0]
-    worker.claim(task)
-    until_its_deadline(worker, task)
-    call_back(worker.store, task.id, url=url, life=3600.0)
-    assert worker.work()
-    assert worker.job(task).status is Status.STORED

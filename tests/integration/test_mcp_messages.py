@@ -85,9 +85,7 @@ def test_a_handshake_agrees_on_a_known_revision(app: Flask, wanted: str) -> None
         (message("no/such"), 200, -32601),
     ],
 )
-def test_what_cannot_be_answered_has_its_code(
-    app: Flask, body: Any, status: int, code: int
-) -> None:
+def test_an_error_has_its_code(app: Flask, body: Any, status: int, code: int) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer: Any = app.test_client().post("/mcp", headers=KEY | OLD, data=raw)
     assert (answer.status_code, answer.json["error"]["code"]) == (status, code), answer.text
@@ -171,9 +169,7 @@ STORED = [f"fluxkeep://jobs/{n}" for n in range(33)]
         (tool("search_jobs", metadata={"a": 1}), "metadata.a: Give a text"),
     ],
 )
-def test_an_error_of_a_tool_says_what_to_change(
-    app: Flask, asked: dict[str, Any], why: str
-) -> None:
+def test_a_tools_error_says_what_to_change(app: Flask, asked: dict[str, Any], why: str) -> None:
     result = post(app, asked).json["result"]
     assert result["isError"] and why in result["content"][0]["text"], result
 
@@ -233,9 +229,7 @@ def test_a_prompt_is_shown_to_keys_that_may_submit_as_by_the_api(app: Flask) -> 
         assert job["id"] in shown and "a stork" not in shown, asked
 
 
-def test_answers_that_nobody_reads_hold_few_images(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answers_hold_few_images(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content, "_places", threading.BoundedSemaphore(1))
     services: Services = app.extensions[context.NAME].get(Services)
     made = a_job(1)

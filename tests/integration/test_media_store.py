@@ -95,9 +95,7 @@ def test_two_workers_stage_the_same_job_apart(storage: MediaStorage) -> None:
         assert other.read_bytes() == b""
 
 
-def test_a_staged_file_is_never_written_over(
-    storage: MediaStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_staged_files_are_kept(storage: MediaStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda _bytes: "the same")
     with storage.staging("job") as path:
         path.write_bytes(b"another worker's")

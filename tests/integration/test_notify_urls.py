@@ -119,9 +119,7 @@ def test_receivers_that_fail_hang_or_are_away_delay_no_other(built: Build, hook:
         other.close()
 
 
-def test_attempts_of_a_url_have_one_id_and_those_of_another_another(
-    built: Build, hook: Hook
-) -> None:
+def test_each_url_has_one_id_for_all_attempts(built: Build, hook: Hook) -> None:
     other = Hook(503)
     services = built(hook.url, other.url)
     ended(services, "job")
@@ -166,9 +164,7 @@ def test_a_chat_service_gets_a_line_with_a_link_and_no_signature(
     assert not [name for name in call.headers if name.startswith("webhook-")]
 
 
-def test_a_notification_of_a_removed_url_is_given_up_and_the_timeline_says_why(
-    built: Build, hook: Hook
-) -> None:
+def test_a_notification_of_a_removed_url_is_given_up(built: Build, hook: Hook) -> None:
     removed = built("http://127.0.0.1:1/removed")
     ended(removed, "job")
     services = built(hook.url)

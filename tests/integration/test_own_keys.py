@@ -148,9 +148,7 @@ def test_every_route_is_decided(teams: TwoTeams) -> None:
 
 
 @pytest.mark.parametrize("cold", [False, True], ids=["in Redis", "archived"])
-def test_a_job_of_another_key_or_of_nobody_is_as_one_that_does_not_exist(
-    teams: TwoTeams, *, cold: bool
-) -> None:
+def test_a_job_of_another_key_does_not_exist(teams: TwoTeams, *, cold: bool) -> None:
     others = team(THEIRS, 10) + team(None, 20)
     if cold:
         others = [job for job in others if job.status.terminal]
@@ -188,9 +186,7 @@ def test_what_is_told_of_all_jobs_does_not_change_with_those_of_others(teams: Tw
 
 
 @pytest.mark.parametrize("path", ["/api/events", "/live"])
-def test_a_stream_tells_of_own_jobs_alone_also_from_the_beginning(
-    teams: TwoTeams, path: str
-) -> None:
+def test_a_stream_tells_of_own_jobs_alone(teams: TwoTeams, path: str) -> None:
     for name, task_id in ((OURS, "a"), (THEIRS, "b"), (OURS, "c"), (THEIRS, "d")):
         teams.client(name).put(f"/api/jobs/{task_id}", json={"metadata": {"of": name}})
     teams.services.store.update("nobody's", lambda job, _: job or of_key(None, 1), new=True)
@@ -201,9 +197,7 @@ def test_a_stream_tells_of_own_jobs_alone_also_from_the_beginning(
     assert "event: deleted" in text and THEIRS not in text
 
 
-def test_a_callback_of_nobody_s_task_belongs_to_the_first_key_that_announces_it(
-    teams: TwoTeams,
-) -> None:
+def test_the_first_key_that_announces_a_task_owns_it(teams: TwoTeams) -> None:
     for task_id in ("first", "second"):
         nobody = replace(of_key(None, 1), id=task_id, task_id=task_id, is_submission=False)
         teams.put_in([], [nobody])
@@ -237,9 +231,7 @@ def test_a_submission_from_the_command_line_is_claimed_by_no_announcement(teams:
 
 
 @pytest.mark.parametrize(("cold", "number"), [(False, 4100), (True, 150)])
-def test_a_page_is_of_own_jobs_however_many_of_others_lie_between(
-    teams: TwoTeams, *, cold: bool, number: int
-) -> None:
+def test_a_page_skips_jobs_of_others(teams: TwoTeams, *, cold: bool, number: int) -> None:
     """None ends at a job of another key, whose position the cursor would tell."""
     ours = range(0, number, number // 20)
     jobs = [of_key(OURS if n in ours else THEIRS, n) for n in range(number)]
@@ -259,9 +251,7 @@ def test_a_link_to_a_draft_of_others_submits_nothing(teams: TwoTeams) -> None:
     assert teams.client(OURS).post("/api/jobs", json=body).status_code == 422
 
 
-def test_the_number_of_each_tab_is_that_of_own_jobs_in_redis_and_the_archive(
-    teams: TwoTeams,
-) -> None:
+def test_each_tab_counts_own_jobs_in_redis_and_the_archive(teams: TwoTeams) -> None:
     for name, first in ((OURS, 10), (THEIRS, 40), (THEIRS, 70)):
         jobs = team(name, first)
         teams.put_in(jobs[:1], jobs[1:])

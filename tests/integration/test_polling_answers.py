@@ -56,15 +56,6 @@ def test_a_final_answer_counts_whatever_its_status_code(
     assert job.error is None or "the model ran dry" in job.error.message
 
 
-@pytest.mark.parametrize("fault", ["poll_503", "poll_500"])
-def test_a_server_error_without_a_final_word_is_asked_again(
-    worker: LocalWorker, fault: str
-) -> None:
-    task = worker.finished(**{fault: 1})
-    awaited(worker, task)
-    assert asked(worker, task).status is Status.SUBMITTED
-
-
 def test_a_refused_poll_keeps_bfls_words(worker: LocalWorker) -> None:
     task = worker.finished()
     awaited(worker, task)

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -120,17 +119,6 @@ def test_each_file_of_several_is_downloaded_once(worker: LocalWorker) -> None:
     assert worker.downloads(task) == 3
 
 
-def test_two_workers_that_both_believe_to_own_a_job_leave_one_object(worker: LocalWorker) -> None:
-    task = worker.ready()
-    late = worker.claim(task)
-    worker.die_with(late)
-    quick = worker.claim(task)
-    with ThreadPoolExecutor(2) as workers:
-        begun = [workers.submit(rescue.rescue, worker.services, claim) for claim in (late, quick)]
-    assert [type(one.exception()) for one in begun] == [ClaimLost, type(None)]
-    assert_stored(worker, task)
-
-
 def test_a_late_worker_deletes_its_own_file_of_a_job_that_has_ended(worker: LocalWorker) -> None:
     task = worker.ready()
     late = worker.claim(task)
@@ -155,9 +143,7 @@ def test_a_late_worker_leaves_its_file_to_the_job_that_is_under_way(worker: Loca
     assert worker.downloads(task) == 1
 
 
-def test_a_late_worker_leaves_the_sidecars_of_files_that_another_has_stored(
-    worker: LocalWorker,
-) -> None:
+def test_a_late_worker_leaves_the_sidecars_of_stored_files(worker: LocalWorker) -> None:
     """It published them all, and was stopped before it wrote their final sidecars."""
     task = worker.ready(samples=2)
     late = worker.claim(task)
@@ -255,9 +241,7 @@ def test_the_sweep_deletes_what_is_left_when_the_last_worker_dies_too(
 
 
 @pytest.mark.parametrize("kills", [0, 1])
-def test_only_a_job_that_had_an_earlier_worker_is_checked_again(
-    worker: LocalWorker, kills: int
-) -> None:
+def test_a_job_of_two_workers_is_checked_again(worker: LocalWorker, kills: int) -> None:
     task, services = worker.ready(), worker.services
     for _ in range(kills):
         worker.die_with(worker.claim(task))

@@ -66,9 +66,7 @@ def test_doctor_says_where_a_projects_limit_is_changed(worker: LocalWorker) -> N
     assert "https://dashboard.bfl.ai" in result.why
 
 
-def test_others_of_the_model_wait_for_the_same_reason(
-    worker: LocalWorker, api: FlaskClient
-) -> None:
+def test_others_of_the_model_wait_as_well(worker: LocalWorker, api: FlaskClient) -> None:
     fault = {"prompt": "a", "sandbox": {"submit_status": 503}}
     worker.post("a", given=fault)
     worker.post("b")

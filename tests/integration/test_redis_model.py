@@ -102,9 +102,7 @@ def real(redis_server: RedisServer) -> Redis:
 
 
 @pytest.mark.parametrize("is_full", [False, True], ids=["with room", "full"])
-def test_random_histories_are_answered_alike(
-    real: Redis, redis_server: RedisServer, *, is_full: bool
-) -> None:
+def test_they_answer_alike(real: Redis, redis_server: RedisServer, *, is_full: bool) -> None:
     for seed in range(HISTORIES):
         chance, redis_model = random.Random(seed), RedisModel(1e9)
         model = client(redis_model)
@@ -131,9 +129,7 @@ SITUATIONS = {
     max_examples=12, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(name=st.sampled_from(sorted(SITUATIONS)), seed=st.integers(0, 2**16))
-def test_a_simulated_run_ends_in_the_same_records_on_a_real_server(
-    real: Redis, name: str, seed: int
-) -> None:
+def test_a_simulated_run_ends_alike_on_a_real_server(real: Redis, name: str, seed: int) -> None:
     real.flushall()
     world = SITUATIONS[name](Chooser(seed))
     log = recorded(world)

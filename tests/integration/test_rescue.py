@@ -5,12 +5,10 @@ from pathlib import Path
 import pytest
 
 from jobs.domain.bfl_report import Role
-from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.rq_queue import QUEUE_KEY
 from receiver.job_actions import delete_job
 from tests.harness.local_worker import LocalWorker
-from tests.harness.patience import wait_for
 from worker import rescue, thumbnails
 from worker.sweep import sweep
 from worker.thumbnails import Thumbnail
@@ -18,9 +16,7 @@ from worker.thumbnails import Thumbnail
 RETRY_AFTER_SECONDS = 300.0
 
 
-def test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names(
-    worker: LocalWorker,
-) -> None:
+def test_the_url_that_dies_first_is_fetched_first(worker: LocalWorker) -> None:
     later = worker.ready(life=3000)
     sooner = worker.ready(life=30)
     assert worker.store.most_urgent() == sooner.id
@@ -31,9 +27,7 @@ def test_the_url_that_dies_first_is_fetched_first_whatever_the_entry_names(
     )
 
 
-def test_what_is_published_for_a_job_that_is_not_stored_in_the_end_does_not_stay(
-    worker: LocalWorker,
-) -> None:
+def test_files_of_a_job_that_expires_do_not_stay(worker: LocalWorker) -> None:
     task = worker.ready()
     urls = (*worker.job(task).delivery.urls, f"{worker.sandbox.url}/results/nowhere/a.jpeg")
     delivery = {"urls": urls, "roles": (Role.OTHER, Role.SAMPLE)}
@@ -65,29 +59,6 @@ def test_bfl_is_not_asked_before_the_time_it_named(worker: LocalWorker, fault: s
     assert job.polling.next_check_at - worker.store.now() == pytest.approx(
         RETRY_AFTER_SECONDS, abs=30
     )
-
-
-def test_a_fresh_url_is_asked_for_once(worker: LocalWorker) -> None:
-    worker.sandbox.settings.url_life_seconds = 1.0
-    task = worker.ready(delivery_status=403)
-    first = worker.job(task)
-    until_dead(worker, first)
-    worker.work()
-    second = worker.job(task)
-    assert (
-        second.status is Status.READY
-        and second.delivery.urls != first.delivery.urls
-        and second.delivery.refreshed
-    )
-    until_dead(worker, second)
-    worker.work()
-    assert worker.job(task).status is Status.EXPIRED
-    assert (worker.polls(task), worker.downloads(task)) == (2, 2)
-
-
-def until_dead(worker: LocalWorker, job: Job) -> None:
-    dies_at = job.delivery.expire_at or 0.0
-    wait_for("the URL is dead", lambda: worker.store.now() > dies_at, 5)
 
 
 def test_thumbnails_wait_until_no_job_does(worker: LocalWorker) -> None:
@@ -141,9 +112,7 @@ def test_a_job_that_was_deleted_meanwhile_gets_no_thumbnail(worker: LocalWorker)
     assert worker.services.due.thumbnails.until(worker.store.now(), 1) == ()
 
 
-def test_a_job_that_is_stored_and_searched_for_during_its_deletion_leaves_nothing(
-    worker: LocalWorker,
-) -> None:
+def test_a_job_that_is_stored_during_its_deletion_leaves_nothing(worker: LocalWorker) -> None:
     task, services = worker.ready(), worker.services
     seen = worker.job(task)
     rescue.rescue(services, worker.claim(task))

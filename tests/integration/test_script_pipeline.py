@@ -70,9 +70,7 @@ def test_concurrent_scripts_get_their_own_answers(echo: Echo) -> None:
         assert all(pool.map(echo.answers, range(400)))
 
 
-def test_a_child_process_does_not_talk_over_the_connection_of_its_parent(
-    redis: Redis, echo: Echo
-) -> None:
+def test_a_child_process_has_its_own_connection(redis: Redis, echo: Echo) -> None:
     before = redis.info("clients")["connected_clients"]
     child = os.fork()
     if child == 0:
@@ -83,9 +81,7 @@ def test_a_child_process_does_not_talk_over_the_connection_of_its_parent(
     assert echo.answers("parent")
 
 
-def test_the_end_of_redis_is_an_error_for_every_caller(
-    echo: Echo, redis_server: RedisServer
-) -> None:
+def test_every_caller_sees_the_end_of_redis(echo: Echo, redis_server: RedisServer) -> None:
     redis_server.kill()
     with ThreadPoolExecutor(16) as pool:
         calls = [pool.submit(echo.answers) for _ in range(64)]

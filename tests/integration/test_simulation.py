@@ -169,7 +169,5 @@ PROTECTIONS = {
 
 
 @pytest.mark.parametrize("name", PROTECTIONS)
-def test_the_simulation_notices_that_a_protection_is_missing(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_protection_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     PROTECTIONS[name].assert_missed(monkeypatch)

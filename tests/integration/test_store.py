@@ -1,7 +1,6 @@
 """The store against a real Redis: races, round trips, pages."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from jobs.store.redis.keys import RECORD_PREFIX
 from jobs.store.search_conditions import Search
 from tests.harness import RedisServer
 from tests.harness.parts import services_over
-from tests.harness.reports import TIMEOUTS, call_back, load
+from tests.harness.reports import TIMEOUTS, call_back
 from worker.claim import ClaimLost, HeldClaim
 
 
@@ -37,21 +36,6 @@ def born(store: JobStore, job_id: str, at: float, state: Status = Status.SUBMITT
 
 
 # Races.
-
-
-def test_no_update_is_lost_between_writers(store: JobStore) -> None:
-    call_back(store, "job")
-
-    def add_one(_: int) -> None:
-        def step(job: Job | None, now: float) -> Job | None:
-            count = (job.metadata if job else {}).get("count", 0)
-            return job.with_details(now, {"metadata": {"count": count + 1}}) if job else None
-
-        store.update("job", step)
-
-    with ThreadPoolExecutor(4) as writers:
-        list(writers.map(add_one, range(200)))
-    assert load(store).metadata == {"count": 200}
 
 
 def test_a_step_that_changes_nothing_writes_nothing(store: JobStore, redis: Redis) -> None:

@@ -68,11 +68,10 @@ def test_a_broken_record_is_postponed_and_neither_sweep_nor_workers_stop_at_it(
     assert services.store.due(10).ids == () and services.store.most_urgent() == "good"
 
 
-def test_a_broken_record_does_not_hide_the_others_from_a_list(
-    a_broken_record_before_a_good_one: Services,
-) -> None:
+def test_a_broken_record_hides_no_other(a_broken_record_before_a_good_one: Services) -> None:
     services = a_broken_record_before_a_good_one
-    assert [job.id for job in services.listing.page(Search(), 10, None).jobs] == ["good"]
+    for jobs in (services.listing.page(Search(), 10, None).jobs, services.listing.expiring(10)):
+        assert [job.id for job in jobs] == ["good"]
     with pytest.raises(UnreadableRecord):
         services.store.load("broken")
 
@@ -117,9 +116,7 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda services: services.refused_callbacks.latest(["job"]),
     ],
 )
-def test_every_question_to_a_missing_redis_ends_the_same_way(
-    redis_server: RedisServer, ask: Any
-) -> None:
+def test_a_missing_redis_is_always_the_same_error(redis_server: RedisServer, ask: Any) -> None:
     with redis_server.client() as redis:
         services = services_over(redis)
         redis_server.kill()
@@ -146,9 +143,7 @@ def test_the_clock_goes_on_between_two_answers(store: JobStore) -> None:
     assert 0.049 <= passed <= time.monotonic() - began + 0.001
 
 
-def test_a_machine_that_slept_does_not_write_deadlines_that_are_over(
-    services: Services, redis: Redis
-) -> None:
+def test_after_a_sleep_no_deadline_is_over(services: Services, redis: Redis) -> None:
     call_back(services.store, "before")
     services.store._clock._offset -= 7200  # type: ignore[operator]  # noqa: SLF001 - as after a sleep of two hours
     call_back(services.store, "after")

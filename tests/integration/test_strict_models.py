@@ -34,9 +34,7 @@ def submit(worker: LocalWorker, job_id: str, model: str, **fields: Any) -> list[
 
 
 @pytest.mark.parametrize("model", STRICT)
-def test_a_strict_model_is_submitted_to_once_more_without_a_webhook(
-    worker: LocalWorker, model: str
-) -> None:
+def test_a_strict_model_is_tried_again_without_a_webhook(worker: LocalWorker, model: str) -> None:
     first, second = submit(worker, "a", model)
     assert set(first) - set(second) == {"webhook_url", "webhook_secret"}
     job, now = worker.job("a"), worker.store.now()
@@ -62,9 +60,7 @@ def test_other_models_keep_their_webhook(worker: LocalWorker) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"seed": 7}, {"width": 64, "height": 64}, {"whatever": None}])
-def test_a_422_about_the_callers_own_field_is_the_callers(
-    worker: LocalWorker, fields: dict[str, Any]
-) -> None:
+def test_a_422_about_another_field_is_final(worker: LocalWorker, fields: dict[str, Any]) -> None:
     sent = submit(worker, "a", "flux-3-image", **fields)
     job = worker.job("a")
     assert job.status is Status.FAILED and job.error and job.error.code == "invalid_input"

@@ -2,16 +2,12 @@
 
 import pytest
 from redis import Redis
-from rq import Queue
-from rq.serializers import JSONSerializer
 
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.redis.keys import DUE
-from jobs.store.rq_queue import QUEUE_NAME
 from tests.harness.local_worker import LocalWorker
-from tests.harness.redis_server import RQ_KEYS
 from tests.harness.reports import call_back
 from worker.claim import HeldClaim
 from worker.sweep import sweep
@@ -50,9 +46,7 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
     assert "job bad: unexpected" in caplog.text and "secret" not in caplog.text
 
 
-def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(
-    worker: LocalWorker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_redis_stops_it(worker: LocalWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     timeouts = worker.timeouts
     worker.store.update("job", lambda _job, now: Job.awaited("job", now - 7200, timeouts), new=True)
 
@@ -62,15 +56,6 @@ def test_a_lost_redis_is_not_taken_for_an_error_of_a_job(
     monkeypatch.setattr(Job, "give_up", fail)
     with pytest.raises(StoreUnavailable):
         sweep(worker.services)
-
-
-def test_the_sweep_writes_the_entries_that_rq_has_lost(services: Services, redis: Redis) -> None:
-    call_back(services.store, "one", "two")
-    for key in redis.scan_iter(RQ_KEYS):
-        redis.delete(key)
-    sweep(services)
-    queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
-    assert sorted(entry.args[0] for entry in queue.jobs) == ["one", "two"]
 
 
 def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(services: Services, redis: Redis) -> None:

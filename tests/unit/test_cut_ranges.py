@@ -13,9 +13,7 @@ BODY = bytes(range(100))
     start=st.integers(0, 120),
     length=st.none() | st.integers(0, 120),
 )
-def test_a_range_is_the_same_for_all_pieces(
-    sizes: list[int], start: int, length: int | None
-) -> None:
+def test_pieces_do_not_change_a_range(sizes: list[int], start: int, length: int | None) -> None:
     stop = None if length is None else start + length
     assert b"".join(cut_range(iter(pieces(sizes)), start, stop)) == BODY[start:stop]
 

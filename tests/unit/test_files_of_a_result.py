@@ -112,12 +112,6 @@ def test_an_expiry_in_the_year_9999_is_brought_down_to_a_week() -> None:
     assert report.expires_at(1_000.0) == 1_000.0 + URL_LIFE_MAX_SECONDS
 
 
-@pytest.mark.parametrize(("given", "read"), [(1e308, 1.0), (-3, 0.0), (0.5, 0.5), (None, None)])
-def test_progress_is_a_fraction(given: Any, read: float | None) -> None:
-    message = {"id": ID, "status": "Generating", "progress": given}
-    assert parsing.parse_callback(dumps(message).encode()).progress == read
-
-
 def test_a_result_that_is_cut_keeps_its_media_fields() -> None:
     media = {"sample": A, "samples": [{"url": A, "seed": 1}]}
     shown = report_of(media | {"prompt": "a" * result_files.RESULT_MAX_BYTES}).result

@@ -90,11 +90,9 @@ def test_text_like_a_token_or_a_signed_query_is_redacted(text: str) -> None:
     assert "canary" not in REDACTION(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["job abc: stored", "a/b/c?", "see https://bfl.ai/docs", "50 % off"]
-)
-def test_harmless_text_is_logged_unchanged(text: str) -> None:
-    assert REDACTION(text) == text
+def test_harmless_text_is_logged_unchanged() -> None:
+    for text in ("job abc: stored", "a/b/c?", "see https://bfl.ai/docs", "50 % off"):
+        assert REDACTION(text) == text
 
 
 def test_a_traceback_is_a_field_and_its_secrets_are_hidden() -> None:

@@ -80,9 +80,7 @@ def test_whatever_was_cut_means_the_same(
 @pytest.mark.usefixtures("cuts_early")
 @example(body=b'{}"')
 @given(body=st.binary(max_size=200) | st.text('"\\u0dD8{}:,a', max_size=200).map(str.encode))
-def test_what_is_no_json_is_refused_as_if_it_were_whole(
-    staging: StagingDirectory, body: bytes
-) -> None:
+def test_it_refuses_what_is_no_json(staging: StagingDirectory, body: bytes) -> None:
     def outcome(parse: Callable[[], Any]) -> Any:
         try:
             return parse()
@@ -100,9 +98,7 @@ def image(size: int) -> tuple[bytes, str]:
 
 @pytest.mark.parametrize("prefix", ["", "data:image/jpeg;base64,"])
 @pytest.mark.parametrize("escape", ["/", "\\/", "\\u002f"])
-def test_an_image_is_its_bytes_however_it_is_escaped(
-    open_file: OpenFile, prefix: str, escape: str
-) -> None:
+def test_an_image_is_stored_as_bytes(open_file: OpenFile, prefix: str, escape: str) -> None:
     raw, encoded = image(200_001)
     body = f'{{"input": {{"image": "{(prefix + encoded).replace("/", escape)}", "n": 1}}}}'.encode()
     fields = cut(open_file, body)
@@ -115,9 +111,7 @@ def test_an_image_is_its_bytes_however_it_is_escaped(
 @pytest.mark.parametrize(
     "spoil", [lambda t: t[:-1], lambda t: t[:99] + "=" + t[100:], lambda t: t + " "]
 )
-def test_what_only_looks_like_base64_is_text(
-    open_file: OpenFile, spoil: Callable[[str], str]
-) -> None:
+def test_what_is_no_base64_is_text(open_file: OpenFile, spoil: Callable[[str], str]) -> None:
     text = spoil(image(100_000)[1])
     part = cut(open_file, json.dumps({"a": text}).encode())["a"]
     assert part.encoding == "text" and part.source.read_text() == text
@@ -128,9 +122,7 @@ def test_what_only_looks_like_base64_is_text(
     [b"\xff", b"\xc3", b"\\ud800", b"\\udc00", b"\\ud800\\u0041", b"\\x", b"\\u12", b"\n", b"\\u"],
 )
 @pytest.mark.parametrize("at", [0, 65_530, 65_536, 90_000])
-def test_a_long_text_that_is_no_json_string_is_refused(
-    open_file: OpenFile, bad: bytes, at: int
-) -> None:
+def test_an_invalid_long_text_is_refused(open_file: OpenFile, bad: bytes, at: int) -> None:
     text = b" " * 90_000
     with pytest.raises(BadRequest):
         cut(open_file, b'{"a": "' + text[:at] + bad + text[at:] + b'"}')

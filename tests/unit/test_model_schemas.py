@@ -69,9 +69,7 @@ def test_the_modes_of_a_union_have_fields_of_their_own() -> None:
         ("flux-2-klein-9b-finetuned", "finetune_strength", Kind.NUMBER, "", 1.0),
     ],
 )
-def test_a_field_has_its_kind_range_and_default(
-    model: str, field: str, kind: Kind, words: str, default: Any
-) -> None:
+def test_each_field_is_known(model: str, field: str, kind: Kind, words: str, default: Any) -> None:
     (mode,) = model_schemas.shipped()[model].modes.values()
     found = mode.fields[field]
     assert (found.kind, found.range, found.default) == (kind, words, default)
@@ -90,9 +88,7 @@ def test_a_field_has_its_kind_range_and_default(
         ("duration", {"type": ["integer", "null"], "exclusiveMinimum": 0}, Kind.INTEGER),
     ],
 )
-def test_a_field_of_tomorrow_is_read_by_its_type_and_name(
-    name: str, facts: dict[str, Any], kind: Kind
-) -> None:
+def test_a_new_field_is_read_by_name_and_type(name: str, facts: dict[str, Any], kind: Kind) -> None:
     changed = document()
     schemas(changed)["Flux2Inputs"]["properties"][name] = facts
     (mode,) = read(changed)[PRO].modes.values()

@@ -24,9 +24,7 @@ def hosts(*urls: str) -> list[str]:
         ),
     ],
 )
-def test_all_regions_are_asked_the_submit_host_first(
-    origin: str, region: str | None, found: list[str]
-) -> None:
+def test_its_own_host_is_first(origin: str, region: str | None, found: list[str]) -> None:
     assert hosts(*polling_urls(origin, "a", region)) == found
 
 

@@ -141,9 +141,7 @@ def test_invalid_fields_are_named(an_app_whose_views_fail: FlaskClient) -> None:
     assert answer.get_json()["errors"] == [{"field": "limit", "message": "Too large."}]
 
 
-def test_headers_say_how_to_come_in_and_when_to_try_again(
-    an_app_whose_views_fail: FlaskClient,
-) -> None:
+def test_headers_say_how_and_when_to_try_again(an_app_whose_views_fail: FlaskClient) -> None:
     assert an_app_whose_views_fail.get("/Unauthorized").headers["WWW-Authenticate"] == "Bearer"
     for name in ("StoreUnavailable", "StorageError"):
         assert int(an_app_whose_views_fail.get(f"/{name}").headers["Retry-After"]) > 0

@@ -99,7 +99,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
 
 def test_the_rest_has_sensible_defaults() -> None:
     settings = load(REQUIRED)
-    assert settings.timeouts == Timeouts(None, 3600, 86_400, has_webhook=False)
+    assert settings.timeouts == Timeouts(None, 3600, 86_400)
     assert settings.bfl_origin == Origin("https", "api.bfl.ai", 443)
     assert settings.storage_url.startswith("file:///")
     assert settings.base_url == "http://127.0.0.1:8000"
@@ -159,9 +159,7 @@ def test_a_name_that_is_no_region_is_answered_with_those_there_are() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), TOO_SHORT)
-def test_a_secret_that_could_be_guessed_stops_the_start_except_with_a_sandbox(
-    name: str, value: str
-) -> None:
+def test_a_short_secret_stops_the_start_except_with_a_sandbox(name: str, value: str) -> None:
     with pytest.raises(InvalidSettings, match=f"^{name}: must have at least 16 characters") as e:
         load(REQUIRED | {name: value})
     assert SHORT not in str(e.value)

@@ -33,9 +33,7 @@ def test_each_name_may_be_a_file_instead(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_file_that_cannot_be_read_names_its_variable(
-    tmp_path: Path, content: bytes | None
-) -> None:
+def test_an_unreadable_file_names_its_variable(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "canary"
     if content is not None:
         path.write_bytes(content)

@@ -104,9 +104,7 @@ def test_a_secret_beyond_ascii_is_compared_as_the_bytes_that_were_sent() -> None
 
 
 @given(st.text(), st.text(), st.binary())
-def test_headers_of_any_kind_are_refused_without_an_error(
-    secret: str, signature: str, body: bytes
-) -> None:
+def test_any_headers_are_refused(secret: str, signature: str, body: bytes) -> None:
     assert secret in ("first", "second") or not proves(secret, signature, body)
 
 
@@ -115,14 +113,6 @@ def test_headers_of_any_kind_are_refused_without_an_error(
 
 def signer(*keys: str) -> LinkSigner:
     return LinkSigner(secrets(*keys))
-
-
-def test_a_link_to_a_thumbnail_is_another_and_older_links_are_still_read() -> None:
-    small = LINK._replace(thumbnail=True)
-    assert signer("k").read(signer("k").sign(small), NOW) == small
-    older = URLSafeSerializer("k", salt="fluxkeep media link 1").dumps(["job", 1, int(NOW) + 60])
-    assert signer("k").read(str(older), NOW) == LINK
-    assert signer("k").sign(LINK) == older
 
 
 def test_the_first_key_signs_and_all_verify() -> None:

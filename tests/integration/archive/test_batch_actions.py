@@ -152,9 +152,7 @@ def test_each_job_is_touched_once_by_two_sweeps_that_are_killed_all_the_time(
         ]
 
 
-def test_jobs_that_came_or_ended_since_the_question_are_none_of_the_batch(
-    archived: Archived,
-) -> None:
+def test_jobs_since_the_question_are_none_of_the_batch(archived: Archived) -> None:
     services = archived.services
     put(archived, [lost(n) for n in range(4)])
     with pytest.raises(errors.CountRequired) as asked:
@@ -184,9 +182,7 @@ def test_what_cannot_be_counted_is_refused(
         batch_actions.begin(archived.services, Action.DELETE, OF_USER, None, None)
 
 
-def test_a_batch_waits_for_database_and_storage_and_says_so(
-    archived: Archived, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_waits_for_outages(archived: Archived, monkeypatch: pytest.MonkeyPatch) -> None:
     services = archived.services
     jobs = put(archived, [stored(n) for n in range(5)])  # the newest is in the archive
     batch = begin(services, Action.DELETE)
@@ -250,9 +246,7 @@ def test_a_job_that_cannot_be_deleted_is_named_and_stops_no_other(archived: Arch
     assert services.catalog.load(jobs[3].id)
 
 
-def test_a_batch_that_is_stopped_does_nothing_more(
-    archived: Archived, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_batch_ends(archived: Archived, monkeypatch: pytest.MonkeyPatch) -> None:
     services = archived.services
     put(archived, [stored(n) for n in range(6)])
     monkeypatch.setattr("worker.periodic.batch_actions.PAGE", 2)

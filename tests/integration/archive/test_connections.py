@@ -49,9 +49,7 @@ def test_callers_who_wait_for_a_connection_do_not_try_a_database_that_has_failed
     accepted[0].close()
 
 
-def test_the_name_of_a_host_is_looked_up_where_gevent_waits(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gevent_looks_up_the_host(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """libpq asks a resolver of its own, in C: all requests of a web process would wait for it."""
     resolver = FakeResolver("database.test", ["127.0.0.2", "127.0.0.1"])
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
@@ -96,9 +94,7 @@ def test_a_host_has_a_name_and_a_password_any_character(postgres_server: Postgre
         admin.execute('DROP ROLE "odd@user"')
 
 
-def test_processes_that_come_and_go_leave_the_log_of_a_file_to_those_that_stay(
-    tmp_path: Path,
-) -> None:
+def test_processes_that_end_leave_the_log_of_a_file_to_others(tmp_path: Path) -> None:
     """The last one deletes it. A process that closes the file itself loses all its locks on it."""
     url = f"sqlite:///{tmp_path}/archive.db"
     archive = open_archive(url, 2, lambda call: call())

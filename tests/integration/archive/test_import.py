@@ -185,11 +185,3 @@ def test_repair_restores_old_jobs_as_rows_and_new_ones_in_redis(build: Build) ->
     assert set(archived.archive.versions([old.id, new.id])) == {old.id}
     assert archived.walk() == [new.id, old.id]
     assert restored(archived) == []
-
-
-def test_an_import_stops_while_the_database_is_away(build: Build) -> None:
-    left_behind(build(), a_job(1))
-    away = build(DATABASE_URL="postgres://nobody@127.0.0.1:1/none")
-    with pytest.raises(ArchiveUnavailable):
-        imported(away)
-    assert build().archive.versions([a_job(1).id]) == {}

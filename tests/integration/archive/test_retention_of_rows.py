@@ -70,9 +70,7 @@ def test_with_a_database_records_stay_for_ever(archived: Archived) -> None:
 
 
 @pytest.mark.parametrize("broken", [b"", b"7 2 x"])
-def test_a_record_that_cannot_be_read_is_kept_and_looked_at_again(
-    archived: Archived, broken: bytes
-) -> None:
+def test_an_unreadable_record_is_read_again_later(archived: Archived, broken: bytes) -> None:
     job = stored_job()
     archived.put(job)
     archived.redis.set(f"fluxkeep:job:{job.id}", broken or b"x")

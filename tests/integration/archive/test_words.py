@@ -82,9 +82,7 @@ def test_no_query_is_an_operator_or_an_error(archived: Archived) -> None:
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(prompts=st.lists(TEXTS, min_size=1, max_size=12), queries=st.lists(TEXTS, max_size=5))
-def test_databases_and_redis_agree(
-    archived: Archived, prompts: list[str], queries: list[str]
-) -> None:
+def test_all_databases_agree(archived: Archived, prompts: list[str], queries: list[str]) -> None:
     archived.archive.delete([(stored_job(n).id, 2**60) for n in range(12)])
     at = stored_job().created_at  # of all, so that their ids order them
     jobs = [_job(n, prompt, created_at=at) for n, prompt in enumerate(prompts)]

@@ -41,9 +41,7 @@ def test_a_job_that_alone_is_refused_blocks_no_later_job(worker: LocalWorker, st
 
 
 @each_refusal
-def test_a_refusal_of_the_account_pauses_everything_and_keeps_the_order(
-    worker: LocalWorker, status: int
-) -> None:
+def test_a_refusal_of_the_account_pauses_all_in_order(worker: LocalWorker, status: int) -> None:
     worker.sandbox.settings.change({"submit_fault": status})
     for job_id in "ab":
         worker.post(job_id, job_id, submission_body())

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from jobs import lost_sums
 from jobs.domain import submission
 from jobs.domain.budgets import Budget, Period
 from jobs.domain.job import Job
@@ -121,9 +122,7 @@ def test_what_was_not_billed_is_given_back(priced: LocalWorker, api: Any) -> Non
     assert priced.job(moderated).status == "moderated" and hour(api) == [0, 0, 9.5]
 
 
-def test_what_may_be_billed_at_a_price_that_nobody_names_counts_as_its_reserve(
-    priced: LocalWorker, api: Any
-) -> None:
+def test_an_unpriced_job_counts_as_its_reserve(priced: LocalWorker, api: Any) -> None:
     unpriced = submit(api, input={"sandbox": {"priced": False}}).json["id"]
     priced.work()
     assert hour(api) == [0, 3, 6.5]
@@ -133,16 +132,14 @@ def test_what_may_be_billed_at_a_price_that_nobody_names_counts_as_its_reserve(
     assert priced.redis.hget(day, f"{MODEL}\tapp\tunpriced") == b"1"
 
 
-def test_what_a_lost_submission_may_have_cost_counts_beside_its_replay(
-    priced: LocalWorker, api: Any
-) -> None:
+def test_a_lost_submission_counts_beside_its_replay(priced: LocalWorker, api: Any) -> None:
     job_id = submit(api, input={"sandbox": {"submit_cut": True}}).json["id"]
-    timeouts = priced.services.settings.timeouts
+    policy = priced.services.settings.callback_policy
     for n in (1, 2):
         priced.work()
         priced.queue.close_circuits([MODEL])
         priced.services.store.change(
-            job_id, lambda job, now: submission.recheck(job.evolve(deadline=now), now, timeouts)
+            job_id, lambda job, now: submission.recheck(job.evolve(deadline=now), now, policy)
         )
         assert priced.job(job_id).status == "lost" and hour(api) == [3 * n, 0, 9.5 - 3 * n]
         assert api.post(f"/api/jobs/{job_id}/rescues").status_code == 202
@@ -210,9 +207,7 @@ def test_sums_are_of_the_period_in_utc() -> None:
     assert Budget.parse("3000000/week").units == 30_000_000_000  # more than a job may cost
 
 
-def test_sums_come_back_after_a_loss_of_redis_from_what_is_known(
-    priced: LocalWorker, api: Any
-) -> None:
+def test_sums_come_back_after_a_loss_of_redis(priced: LocalWorker, api: Any) -> None:
     """By `repair` from records, which it restores from sidecars before; never twice."""
     for _ in range(2):
         submit(api)
@@ -222,11 +217,10 @@ def test_sums_come_back_after_a_loss_of_redis_from_what_is_known(
     costs = priced.redis.hgetall(day)
     priced.redis.delete(*priced.redis.keys("fluxkeep:budget:*"), day)
     assert hour(api) == [0, 0, 9.5]
-    restore, now = priced.services.daily_costs.restore, priced.store.now()
-    assert restore(now, dry_run=True) > 0 and hour(api) == [0, 0, 9.5]
-    assert restore(now) > 0
+    assert lost_sums.restore(priced.services, dry_run=True) > 0 and hour(api) == [0, 0, 9.5]
+    assert lost_sums.restore(priced.services) > 0
     assert (hour(api), priced.redis.hgetall(day)) == (before, costs)
-    assert restore(now) == 0
+    assert lost_sums.restore(priced.services) == 0
 
 
 def test_a_budget_is_warned_of_once_at_80_percent_and_once_when_a_job_is_refused(

@@ -35,9 +35,7 @@ def test_a_submission_with_a_webhook_may_lack_its_polling_url(sandbox: Sandbox, 
         ({"sandbox": {"poll_404": True}}, ["body", "sandbox", "poll_404"]),
     ],
 )
-def test_bad_input_is_named_in_a_422(
-    sandbox: Sandbox, body: dict[str, Any], loc: list[str]
-) -> None:
+def test_bad_input_is_named(sandbox: Sandbox, body: dict[str, Any], loc: list[str]) -> None:
     answer = submitted(sandbox, **body)
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == loc

@@ -70,6 +70,7 @@ def _rescue_or_explain(services: Services, claim: HeldClaim) -> None:
     except errors.UrlExpired as error:
         _refresh_urls(services, claim, str(error))
     except (errors.UnknownHost, errors.TransferFailed) as error:
+        claim.commit(Job.leased)  # sets our clock right, by which the URLs may only seem dead
         if services.store.now() < (claim.job.delivery.expire_at or 0.0):
             _back_off(claim, str(error))  # the URLs live (I21)
         else:

@@ -1,11 +1,15 @@
 """A worker in this process, one job after the other, against the sandbox."""
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from jobs.domain.bfl_report import Role
+from jobs.domain.retention import DAY_SECONDS
 from jobs.domain.status import Status
+from jobs.store.redis import clock
 from jobs.store.rq_queue import QUEUE_KEY
 from receiver.job_actions import delete_job
 from tests.harness.local_worker import LocalWorker
@@ -36,6 +40,17 @@ def test_files_of_a_job_that_expires_do_not_stay(worker: LocalWorker) -> None:
     assert worker.job(task).status is Status.EXPIRED
     assert worker.downloads(task) == 1
     assert list(worker.media_root.rglob("*.jpg")) == []
+
+
+def test_urls_do_not_expire_because_the_clock_of_a_worker_jumped(
+    worker: LocalWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = worker.ready()
+    claim = worker.claim(task)
+    ahead = SimpleNamespace(monotonic=lambda: time.monotonic() + 2 * DAY_SECONDS)
+    monkeypatch.setattr(clock, "time", ahead)
+    rescue.rescue(worker.services, claim)
+    assert worker.job(task).status is Status.READY
 
 
 def test_a_polling_url_on_record_is_checked_before_the_key_goes_there(worker: LocalWorker) -> None:

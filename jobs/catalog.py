@@ -89,8 +89,6 @@ class Catalog:
                 found[job.id] = job
         return found
 
-    # Lists.
-
     def page(self, search: Search, limit: int, before: Position | None) -> Page:
         """Up to `limit` jobs that fit, newest first, older than the position `before`.
 
@@ -180,8 +178,6 @@ class Catalog:
         if self._archive:
             found |= self.load_many(self._archive.ids(prefix) - found).keys()
         return sorted(found)
-
-    # Changes.
 
     def recall(self, job_id: str) -> Job | None:
         """Load a job by either id to change it: one that only the archive has gets a record."""

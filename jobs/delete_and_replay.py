@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import call
-from typing import Any
 
 from jobs import kept_inputs
 from jobs.domain import submission
@@ -10,10 +9,9 @@ from jobs.domain.errors import UnknownJob, WrongStatus
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
+from jobs.sidecars import Runner
 from jobs.store.commit import CommitOptions
 from jobs.store.redis.scripts import Command
-
-Runner = Callable[..., Any]  # runs a call that may wait for a bucket
 
 
 def replay(

@@ -14,8 +14,6 @@ MODEL_MAX_CHARS = 200
 METADATA_MAX_CHARS = 8192
 KEY_NAME_MAX_CHARS = 1000
 
-Metadata = Mapping[str, Any]
-
 
 def require_model(value: str) -> str:
     """Raises ValueError."""
@@ -24,7 +22,7 @@ def require_model(value: str) -> str:
     return value
 
 
-def require_metadata(value: Metadata) -> Metadata:
+def require_metadata(value: Mapping[str, Any]) -> Mapping[str, Any]:
     """Raises ValueError."""
     if len(json.dumps(value)) > METADATA_MAX_CHARS:
         raise ValueError(f"give at most {METADATA_MAX_CHARS} characters of JSON")

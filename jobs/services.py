@@ -102,11 +102,11 @@ class Services:
         self.events = Events(client)
         self.metrics = Metrics(client, clock, has_archive=self.archive is not None)
         self.costs = Costs(client, clock)
-        self.daily_costs = DailyCosts(self.costs, self.archive)
         self.schemas = LiveSchemas(client, is_live=settings.bfl_openapi)
         self.refused_callbacks = RefusedCallbacks(pipeline)
         self.rate_limiter = RateLimiter(pipeline)
         self.consistency = Consistency(client, self.store)
+        self.daily_costs = DailyCosts(self.costs, self.archive, self.consistency)
         self._limits = limits
         self.host_policy = build_host_policy(settings)
         self.bfl_clients = build_bfl_clients(settings)

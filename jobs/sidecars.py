@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
+from operator import call
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,6 +21,8 @@ from jobs.storage import layout
 from jobs.storage.base import MediaStorage
 from jobs.store import codec
 from jobs.store.job_store import JobStore
+
+Runner = Callable[..., Any]  # runs a call that may wait for a bucket
 
 RACES_MAX = 10
 SIDECAR_MAX_BYTES = 256 * 1024
@@ -55,23 +57,18 @@ def _sidecar_file(file: MediaFile) -> dict[str, Any]:
     return {"key": file.key, **views.file_view(file), "thumbnail": thumbnail}
 
 
-def update(
-    store: JobStore,
-    media: MediaStorage,
-    job_id: str,
-    run: Callable[[Callable[[], None]], None] = lambda call: call(),
-) -> None:
-    """Rewrite the sidecars of a stored job until its record stays; `run` may wait for a bucket."""
+def update(store: JobStore, media: MediaStorage, job_id: str, run: Runner = call) -> None:
+    """Rewrite the sidecars of a stored job until its record stays the same."""
     previous, written = None, b""
     for _ in range(RACES_MAX):
         job = store.load(job_id)
         if job is None and previous and not store.tombstone(job_id):
             # It was lost, or its retention is over: what stays must not describe an input.
-            run(partial(rewrite, media, input_deleted(previous)))
+            run(rewrite, media, input_deleted(previous))
         if job is None or job.status is not Status.STORED or render(job) == written:
             return
         previous, written = job, render(job)
-        run(partial(rewrite, media, job))
+        run(rewrite, media, job)
 
 
 def rewrite(media: MediaStorage, job: Job) -> None:

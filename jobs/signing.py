@@ -132,11 +132,7 @@ class LinkSigner:
         )
 
     def sign(self, link: MediaLink) -> str:
-        """A token as itsdangerous makes it, in a fifth of the time: a page has a hundred.
-
-        It derives the key once, and leaves the content as it is where itsdangerous tries to
-        compress it.
-        """
+        """A token as itsdangerous makes it, in a fifth of the time: it derives the key once."""
         # Links to files are shorter without the fields for other objects.
         is_file = not (link.thumbnail or link.is_input)
         content = _base64(_JSON.encode(list(link[:3]) if is_file else list(link)).encode())

@@ -122,17 +122,12 @@ class Notification(TypedDict):
     data: JobView
 
 
-# With signed links, refused callbacks and open circuits.
-
-
-def job_view(services: Services, job: Job, link_ttl: float | None = None) -> JobView:
-    return job_views(services, [job], link_ttl)[0]
-
-
-def job_view_with_input(services: Services, job: Job, link_ttl: float | None = None) -> JobView:
-    """The view of one job for callers who may submit, with its input if that was kept."""
-    view, kept = job_view(services, job, link_ttl), job.request.public_input
-    if kept is not None:
+def job_view(
+    services: Services, job: Job, link_ttl: float | None = None, *, with_input: bool = False
+) -> JobView:
+    """The view of one job; with its input, if that was kept, for callers who may submit."""
+    view, kept = job_views(services, [job], link_ttl)[0], job.request.public_input
+    if with_input and kept is not None:
         links = services.links_to(job, seconds=link_ttl, is_input=True)
         view["input"] = kept_inputs.with_links(kept, links)
     return view
@@ -183,9 +178,6 @@ def waiting_reasons(queue: SubmissionQueue, job: Job) -> list[str]:
     events = list(job.timeline) if job.submission.unconfirmed else []
     unconfirmed = [one for one in events if one.event is EventCode.SUBMISSION_UNCONFIRMED]
     return [event.detail["reason"] for event in unconfirmed[-1:]]
-
-
-# From the record alone.
 
 
 def base_view(job: Job, media: list[Any], events: Sequence[TimelineEvent] = ()) -> JobView:

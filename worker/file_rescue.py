@@ -77,7 +77,7 @@ def _download_and_publish(
             address,
             path,
             download.Limits(seconds, services.settings.max_media_bytes),
-            job.role(n),
+            job.delivery.roles[n],
             allow=policy.validate_delivery_url,
             progress=claim.report_progress,
         )
@@ -87,7 +87,7 @@ def _download_and_publish(
             content_type=content_type,
             bytes=downloaded.bytes,
             sha256=downloaded.sha256,
-            role=job.role(n),
+            role=job.delivery.roles[n],
             **sniff.dimensions(path, content_type)._asdict(),
         )
         now, files = services.store.now(), {n: one.file for n, one in others.items()}

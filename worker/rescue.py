@@ -99,7 +99,7 @@ def rescue_files(services: Services, claim: HeldClaim) -> RescuedFiles:
             try:
                 published[n] = rescue_file(services, claim, n, published)
             except (errors.TransferFailed, errors.MediaRefused, errors.UrlExpired) as error:
-                if _is_final(error, job.role(n)):
+                if _is_final(error, job.delivery.roles[n]):
                     refused[n] = error
                 else:
                     passing.append(error)
@@ -128,7 +128,7 @@ def _is_final(error: FileError, role: Role) -> bool:
 
 def _is_worth_storing(job: Job, files: Collection[int]) -> bool:
     """Whether a sample or bundle is among the files, or the result has neither."""
-    known = {n for n in range(len(job.delivery.urls)) if job.role(n) is not Role.OTHER}
+    known = {n for n in range(len(job.delivery.urls)) if job.delivery.roles[n] is not Role.OTHER}
     return not known.isdisjoint(files) if known else bool(files)
 
 
@@ -154,7 +154,7 @@ def store_files(
 def _stored(job: Job, at: float, files: RescuedFiles) -> Job:
     for n, code in files.left_out.items():
         skipped = EventCode.RESCUE_FILE_SKIPPED
-        job = job.with_event(at, skipped, file=n, role=job.role(n), reason=code)
+        job = job.with_event(at, skipped, file=n, role=job.delivery.roles[n], reason=code)
     media = tuple(files.published[n].file for n in sorted(files.published))
     return job.stored(at, media, tuple(files.left_out))
 

@@ -99,9 +99,9 @@ class Attempt:
         self._bfl = services.bfl_for(claim.job)
         key = claim.job.submission.bfl_key
         self._all, self._own = at_account(ALL_MODELS, key), at_account(self._model, key)
-        self._policy = services.settings.callback_policy
+        self._timeouts = services.settings.timeouts
         if self._model in services.strict_models:
-            self._policy = replace(self._policy, has_webhook=False)
+            self._timeouts = replace(self._timeouts, has_webhook=False)
 
     def send(self, given: Mapping[str, Any], draft_link: str | None, files: OpenFiles) -> None:
         """POST the input, and record the outcome."""
@@ -125,10 +125,10 @@ class Attempt:
         answer = self._post_once(given, files)
         if answer.status not in CLIENT_ERRORS:
             return answer
-        if self._policy.has_webhook and bfl_submissions.is_webhook_rejected(answer.body):
+        if self._timeouts.has_webhook and bfl_submissions.is_webhook_rejected(answer.body):
             with suppress(errors.StoreUnavailable):  # then the next submission finds it out again
                 self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
-            self._policy = replace(self._policy, has_webhook=False)
+            self._timeouts = replace(self._timeouts, has_webhook=False)
             return self._post(given, draft_link, files)
         if draft_link and bfl_submissions.is_field_rejected(answer.body, drafts.FIELD):
             return self._post({**given, drafts.FIELD: draft_link}, None, files)
@@ -142,7 +142,7 @@ class Attempt:
             return self._bfl.submit(origin, self._model, body, seconds)
 
     def _webhook(self) -> dict[str, str]:
-        if not self._policy.has_webhook:
+        if not self._timeouts.has_webhook:
             return {}
         job, tokens, settings = self._claim.job, self._services.tokens, self._services.settings
         base = settings.public_url or job.request.base_url or settings.base_url
@@ -171,7 +171,7 @@ class Attempt:
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
         # Without the fencing token: the task exists even if the claim is lost.
-        accept = partial(submission.accept, answer=task, policy=self._policy)
+        accept = partial(submission.accept, answer=task, timeouts=self._timeouts)
         self._services.store.change(self._claim.job.id, accept)
         self._circuits.close_circuits(self._claim.half_open)
 
@@ -207,7 +207,7 @@ class Attempt:
         """Open the model's circuit, and submit again later or wait for BFL's callback."""
         log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
         self._open_circuit(self._own, reason, retry_after)
-        self._claim.commit(partial(step, why=reason, policy=self._policy))
+        self._claim.commit(partial(step, why=reason, timeouts=self._timeouts))
 
     def refuse_unsent(self, failure: Failure) -> None:
         self._circuits.release_half_open(self._claim.half_open)

@@ -107,8 +107,8 @@ def _sweep_one(services: Services, job_id: str) -> None:
 
 def sweep_job(services: Services, job_id: str) -> None:
     """Apply the next step to one due job. Raises StoreUnavailable, UnreadableRecord."""
-    policy = services.settings.callback_policy
-    change = services.store.change(job_id, partial(submission.recheck, policy=policy))
+    timeouts = services.settings.timeouts
+    change = services.store.change(job_id, partial(submission.recheck, timeouts=timeouts))
     if change.before is None:
         services.store.remove_due(job_id)
     elif change.written and change.after and change.after.status.terminal:

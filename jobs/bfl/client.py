@@ -11,7 +11,7 @@ from jobs.bfl import parsing
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.model_names import is_model
 from jobs.domain import errors
-from jobs.net import http_client
+from jobs.net import http_client, strict_json
 from jobs.net.http_client import Body
 from jobs.net.urls import Origin, ParsedUrl
 
@@ -81,9 +81,13 @@ class BflClient:
             raise errors.BflKeyRefused
         if not answer.is_ok:
             raise errors.BflUnavailable(f"BFL answered {answer.status}")
+        left = None
         with suppress(errors.InvalidReport):
-            return parsing.credits_left(answer.body)
-        raise errors.BflUnavailable("BFL's answer has no credits")
+            body = strict_json.load_object(answer.body, errors.InvalidReport)
+            left = parsing.number(body.get("credits"))
+        if left is None:
+            raise errors.BflUnavailable("BFL's answer has no credits")
+        return left
 
     def openapi(self) -> bytes:
         """GET BFL's OpenAPI document, without the key. Raises BflUnavailable."""
@@ -93,10 +97,7 @@ class BflClient:
         return answer.body
 
     def submit(self, origin: Origin, model: str, body: Body, seconds: float) -> BflResponse:
-        """POST a submission to one of BFL's hosts.
-
-        Raises ConnectionFailed if nothing was sent, TransferFailed if BFL may have received it.
-        """
+        """POST to a host of BFL. Raises ConnectionFailed if nothing was sent, or TransferFailed."""
         if not is_model(model):
             return UNKNOWN_MODEL
         try:

@@ -1,7 +1,4 @@
-"""Allow-list of BFL's hosts: delivery hosts, and API hosts that may receive the key (I19).
-
-The patterns come from BFL's docs (`delivery.*.bfl.ai`, names change) and recorded traffic.
-"""
+"""Allow-list of BFL's hosts, from docs and recorded traffic; API hosts may get the key (I19)."""
 
 import re
 from collections.abc import Mapping
@@ -48,8 +45,9 @@ class HostPolicy(NamedTuple):
     def validate_polling_url(self, url: str) -> urls.ParsedUrl:
         """Parse a polling URL. Raises UrlRefused unless it is one of BFL's."""
         address = urls.parse(url)
-        is_bfl = _is_api(address.origin) and self._is_in_region(address.origin.host)
-        if not (is_bfl or self._is_sandbox(address)) or address.path != _POLL_PATH:
+        in_region = self.region in (None, region_of(address.origin.host))
+        is_known = (_is_api(address.origin) and in_region) or address.origin == self.sandbox
+        if not is_known or address.path != _POLL_PATH:
             raise UrlRefused("the polling URL is not one of BFL's")
         return address
 
@@ -58,21 +56,18 @@ class HostPolicy(NamedTuple):
         address = urls.parse(url)
         is_https, host = address.origin.is_https, address.origin.host
         is_named = any(urls.matches_host_pattern(pattern, host) for pattern in self.delivery_hosts)
-        if self._is_sandbox(address) or (is_https and is_named):
+        if address.origin == self.sandbox or (is_https and is_named):
             return address
         if not is_https or not urls.is_public_name(host):
             raise UrlRefused("the delivery URL is not an https one of a public host")
         if not _BFL_DELIVERY.fullmatch(host):
             raise UnknownHost(host, "is not known to be BFL's")
-        if not self._is_in_region(host):
+        if self.region not in (None, region_of(host)):
             raise UnknownHost(host, f"is not in the region {self.region}")
         return address
 
     def client_webhook_endpoint(self, url: str) -> urls.NotificationEndpoint:
-        """Parse a client's webhook URL. Raises UrlRefused unless it is https and may be public.
-
-        With a sandbox, which is for development, plain http on loopback is allowed.
-        """
+        """Parse a client's webhook: public https, or loopback in a sandbox. Raises UrlRefused."""
         address = urls.parse(url)
         inside = self.sandbox is not None and address.origin.is_loopback
         if address.origin.scheme == "http" and inside:
@@ -84,10 +79,7 @@ class HostPolicy(NamedTuple):
         return urls.NotificationEndpoint(address, urls.AddressScope.PUBLIC)
 
     def notify_url_endpoint(self, url: str) -> urls.NotificationEndpoint:
-        """Parse a job's `notify_url`. Raises UrlRefused unless NOTIFY_HOSTS allows it.
-
-        Hosts in NOTIFY_HOSTS may be private; plain http goes to private addresses only.
-        """
+        """Parse a job's `notify_url`; a host in NOTIFY_HOSTS may be private. Raises UrlRefused."""
         if self.notify_hosts is None:
             raise UrlRefused("nobody can be notified: this Fluxkeep has no NOTIFY_SECRET")
         address = urls.parse(url)
@@ -107,21 +99,10 @@ class HostPolicy(NamedTuple):
             raise UrlRefused("NOTIFY_URL does not name its URL any more")
         return urls.NotificationEndpoint(url, urls.AddressScope.PUBLIC_OR_PRIVATE)
 
-    def _is_in_region(self, host: str) -> bool:
-        return self.region is None or regions(host) == {self.region}
-
-    def _is_sandbox(self, address: urls.ParsedUrl) -> bool:
-        return self.sandbox is not None and address.origin == self.sandbox
-
-
-def regions(host: str) -> set[str]:
-    """Return the regions in the name of a BFL host; global hosts have none."""
-    return set(_REGION.findall(host))
-
 
 def region_of(host: str) -> str | None:
     """Return the region of a BFL host; None for a global one."""
-    found = regions(host)
+    found = set(_REGION.findall(host))
     return found.pop() if len(found) == 1 else None
 
 

@@ -235,10 +235,7 @@ def _kind(name: str, nodes: list[Any], *, has_values: bool) -> Kind:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], *where: str) -> Iterator[str]:
-    """The differences between two documents, in words: models, their modes or their fields.
-
-    What is gone and new with the same facts was renamed.
-    """
+    """Models, modes or fields that differ; what is new with the same facts was renamed."""
     new = [name for name in after if name not in before]
     for name, part in before.items():
         path = " ".join(filter(None, (*where, name)))

@@ -159,14 +159,6 @@ def _status(value: Any) -> str:
     return strip_signatures(value)[:STATUS_MAX_CHARS] if isinstance(value, str) else ""
 
 
-def credits_left(body: bytes) -> float:
-    """Parse the response to `GET /v1/credits`. Raises InvalidReport."""
-    left = number(strict_json.load_object(body, InvalidReport).get("credits"))
-    if left is None:
-        raise InvalidReport("the response has no credits")
-    return left
-
-
 def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

@@ -6,7 +6,7 @@ after those that its validator reads. Times are seconds, sizes are bytes.
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from jobs.bfl.hosts import ANY_HOST
 from jobs.config import values
@@ -70,7 +70,7 @@ class KeySettings(SettingGroup):
     characters or more."""
     api_keys: Annotated[
         tuple[Annotated[ApiKey, values.parsed_by(ApiKey.parse)], ...],
-        BeforeValidator(values.split_list),
+        values.parsed_by(values.split_list),
     ] = Field(min_length=1)
     """List of `name:key:scope`; a scope is `read`, `submit` or `admin`. With `:own` behind it a
     key sees only jobs of its name, which all keys of that name share. `:budget=500/month` limits
@@ -173,7 +173,7 @@ class NotificationSettings(SettingGroup):
     and a `notify_url` is refused."""
     notify_url: Annotated[
         tuple[Annotated[values.NotifyUrl, values.parsed_by(values.NotifyUrl.parse)], ...],
-        BeforeValidator(values.split_list),
+        values.parsed_by(values.split_list),
     ] = Field((), max_length=values.NOTIFY_URLS_MAX)
     """List of at most 8 URLs that are notified of every job's end, or of the final statuses behind
     `#`: `https://a.example/hook#failed+lost,https://b.example/`; may be http or private. The hosts

@@ -13,7 +13,7 @@ from jobs.config.redis_url import RedisUrl
 from jobs.domain.budgets import Budget
 from jobs.domain.chat_messages import is_chat_webhook
 from jobs.domain.errors import InvalidSettings
-from jobs.domain.polling_policy import CallbackPolicy, Timeouts
+from jobs.domain.polling_policy import Timeouts
 from jobs.domain.retention import DAY_SECONDS, NEVER, Cutoffs
 from jobs.net.urls import Origin
 
@@ -118,11 +118,8 @@ class Settings(
 
     @property
     def timeouts(self) -> Timeouts:
-        return Timeouts(self.callback_grace, self.give_up_after, self.give_up_at_most)
-
-    @property
-    def callback_policy(self) -> CallbackPolicy:
-        return CallbackPolicy(self.timeouts, has_webhook=self.bfl_reaches_us)
+        after, at_most = self.give_up_after, self.give_up_at_most
+        return Timeouts(self.callback_grace, after, at_most, has_webhook=self.bfl_reaches_us)
 
     def cutoffs(self, now: float) -> Cutoffs:
         is_default = "retain_jobs_days" not in self.model_fields_set

@@ -30,10 +30,8 @@ _STORAGE = re.compile(r"(file:///|memory://$|(s3|gs|az)://[^/?#@]+(/|$))")
 _CORS_ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
-def split_list(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return tuple(part.strip() for part in value.split(",") if part.strip())
+def split_list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def parsed_by(parse_value: Callable[[str], Any]) -> BeforeValidator:
@@ -136,8 +134,8 @@ def _is_url(text: str) -> bool:
 
 
 IpAddress = Annotated[str, AfterValidator(normalize_address)]
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(split_list)]
-StringList = Annotated[tuple[str, ...], BeforeValidator(split_list)]
+Secrets = Annotated[tuple[SecretStr, ...], parsed_by(split_list)]
+StringList = Annotated[tuple[str, ...], parsed_by(split_list)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400, allow_inf_nan=False)]
 Days = Annotated[
     Annotated[float, Field(gt=0, le=100 * 366, allow_inf_nan=False)] | None,

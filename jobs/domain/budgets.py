@@ -1,8 +1,4 @@
-"""Prices and budgets, in credits of BFL.
-
-A price depends on the model, and on the class of the input; a budget bounds what the jobs of an
-API key may cost in an hour, a day, a week or a month.
-"""
+"""Prices of jobs, and budgets of API keys, in credits of BFL."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from jobs.domain.bfl_report import URL_LIFE_SECONDS, ErrorCode, Failure, Role
+from jobs.domain.bfl_report import URL_LIFE_SECONDS, ErrorCode, Failure
 from jobs.domain.job_record import Claim, Delivery, JobRecord, MediaFile, Polling, Thumbnails
 from jobs.domain.media_references import drop_references
 from jobs.domain.polling_policy import Timeouts, poll_time
@@ -47,8 +47,6 @@ class Job(JobRecord):
             # A deleted job with the same id must not have had this version.
             version=int(now * 1e6),
         )
-
-    # Changed copies.
 
     def with_event(self, now: float, event: EventCode, **detail: Any) -> Self:
         """Add an event to the timeline, unless it repeats the last one."""
@@ -95,8 +93,6 @@ class Job(JobRecord):
         after = self.evolve(**public, **parts)
         return self if after == self else after.evolve(updated_at=now)
 
-    # At BFL.
-
     def submitted(self, now: float, timeouts: Timeouts, **polling: Any) -> Self:
         """BFL has the task: the time without a sign of life begins now."""
         return self.evolve(
@@ -105,8 +101,6 @@ class Job(JobRecord):
             polling=self.polling.evolve(ends_by=now + timeouts.give_up_at_most, **polling),
             submission=self.submission.evolve(is_queued=False, unconfirmed=False),
         )
-
-    # Waiting for a worker.
 
     def enqueue(self, now: float) -> Self:
         """Wait for a worker. Before the first report the media may be new: assume a short life."""
@@ -138,8 +132,6 @@ class Job(JobRecord):
 
     def is_leased(self, now: float) -> bool:
         return self.claim.lease_until is not None and self.claim.lease_until > now
-
-    # A worker's claim.
 
     def claimed(self, now: float) -> Self:
         """Claim the job: a lease (I7), and a fencing token that every commit must show (I8)."""
@@ -180,12 +172,6 @@ class Job(JobRecord):
         if self.status is Status.QUEUED:
             return released.with_submission(is_queued=True, slot=False, sent_at=None)
         return released.enqueue(now)
-
-    def role(self, n: int) -> Role:
-        roles = self.delivery.roles
-        return roles[n] if n < len(roles) else Role.SAMPLE
-
-    # Ends.
 
     def ended(self, now: float, status: Status, **facts: Any) -> Self:
         """End the job: no more checks (I3), and no signed URL stays on record."""

@@ -25,11 +25,13 @@ class Timeouts:
 
     `callback_grace` runs from the last sign of life until BFL is polled, None for the model's
     own; `give_up_after` from the last sign of life, `give_up_at_most` from the submission.
+    Without a webhook BFL cannot call.
     """
 
     callback_grace: float | None
     give_up_after: float
     give_up_at_most: float = GIVE_UP_AT_MOST_SECONDS
+    has_webhook: bool = True
 
     def grace(self, model: str | None) -> float:
         """Seconds to wait for a callback; one poll stays possible before the job is given up."""
@@ -42,14 +44,6 @@ class Timeouts:
     def deadline(self, now: float) -> float:
         """When a job that BFL has now is given up if there is no sign of life."""
         return now + min(self.give_up_after, self.give_up_at_most)
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackPolicy:
-    """How to wait for the callback of one submission; without a webhook BFL cannot call."""
-
-    timeouts: Timeouts
-    has_webhook: bool
 
 
 def typical_seconds(model: str | None) -> float:

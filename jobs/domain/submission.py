@@ -11,7 +11,7 @@ from jobs.domain.bfl_report import ErrorCode, Failure, Report, SubmissionReceipt
 from jobs.domain.errors import OverBudget
 from jobs.domain.job import Job
 from jobs.domain.job_record import Notifications, Polling, Request, Submission
-from jobs.domain.polling_policy import CallbackPolicy, Timeouts
+from jobs.domain.polling_policy import Timeouts
 from jobs.domain.status import REPLAYABLE, Source, Status
 from jobs.domain.timeline import EventCode, rfc3339
 
@@ -94,7 +94,7 @@ def _wait(job: Job, now: float, *, last: bool = False) -> Job:
     return waiting.with_submission(is_queued=True, queued_at=queued_at, slot=False, sent_at=None)
 
 
-def accept(job: Job, now: float, answer: SubmissionReceipt, policy: CallbackPolicy) -> Job:
+def accept(job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts) -> Job:
     """Record BFL's answer to the submission: it has the task."""
     if job.task_id not in (None, answer.task_id):  # a duplicate was ready first
         answered = job.with_submission(sent_at=None)
@@ -107,7 +107,7 @@ def accept(job: Job, now: float, answer: SubmissionReceipt, policy: CallbackPoli
     )
     if job.task_id or job.status.terminal:  # the callback came before the answer
         return known if known != job else job
-    timeouts, awaits = policy.timeouts, policy.has_webhook
+    awaits = timeouts.has_webhook
     next_check_at = now + (timeouts.grace(job.model) if awaits else FIRST_POLL_SECONDS)
     submitted = known.submitted(now, timeouts, awaits_callback=awaits, next_check_at=next_check_at)
     return submitted.with_claim(lease_until=None).with_event(
@@ -123,7 +123,7 @@ def refuse(job: Job, now: float, failure: Failure) -> Job:
     return failed.with_event(now, EventCode.SUBMISSION_REFUSED, code=failure.code)
 
 
-def back_off(job: Job, now: float, why: str, policy: CallbackPolicy, *, is_counted: bool) -> Job:
+def back_off(job: Job, now: float, why: str, timeouts: Timeouts, *, is_counted: bool) -> Job:
     """Back off after a 5xx: submit again unless a callback comes first.
 
     A 5xx usually means that no task was created. `is_counted` limits the attempts: the error may
@@ -135,32 +135,32 @@ def back_off(job: Job, now: float, why: str, policy: CallbackPolicy, *, is_count
     if is_counted and attempts >= RESUBMITS_MAX:
         message = "BFL answered with errors each time"
         return refuse(job, now, Failure(ErrorCode.BFL_UNAVAILABLE, message))
-    grace = policy.timeouts.grace(job.model) if policy.has_webhook else 0.0
+    grace = timeouts.grace(job.model) if timeouts.has_webhook else 0.0
     pause = min(grace * 2**attempts, RESUBMIT_PAUSE_MAX_SECONDS)
     waiting = job.unleased(min(now + pause, job.deadline))
     unconfirmed = waiting.with_submission(
         unconfirmed=True, slot=False, sent_at=None, attempts=attempts + is_counted
     )
-    return _note_unconfirmed(unconfirmed, now, why, policy)
+    return _note_unconfirmed(unconfirmed, now, why, timeouts)
 
 
-def await_confirmation(job: Job, now: float, why: str, policy: CallbackPolicy) -> Job:
+def await_confirmation(job: Job, now: float, why: str, timeouts: Timeouts) -> Job:
     """Record that no answer came: BFL probably has the task, and only a callback can prove it."""
     if job.task_id is not None:
         return _release(job)
-    grace = policy.timeouts.grace(job.model)
-    deadline = now + (policy.timeouts.give_up_after if policy.has_webhook else grace)
+    grace = timeouts.grace(job.model)
+    deadline = now + (timeouts.give_up_after if timeouts.has_webhook else grace)
     slot_until = now + max(grace, UNANSWERED_SLOT_SECONDS)
     waiting = job.evolve(
         status=Status.SUBMITTED,
         deadline=deadline,
         submission=job.submission.evolve(unconfirmed=True, sent_at=None),
     ).unleased(min(slot_until, deadline))
-    return _note_unconfirmed(waiting, now, why, policy)
+    return _note_unconfirmed(waiting, now, why, timeouts)
 
 
-def _note_unconfirmed(job: Job, now: float, why: str, policy: CallbackPolicy) -> Job:
-    detail = {} if policy.has_webhook else {"callback": NO_CALLBACK}
+def _note_unconfirmed(job: Job, now: float, why: str, timeouts: Timeouts) -> Job:
+    detail = {} if timeouts.has_webhook else {"callback": NO_CALLBACK}
     return job.with_event(now, EventCode.SUBMISSION_UNCONFIRMED, reason=why, **detail)
 
 
@@ -178,10 +178,10 @@ def note_late_callback(job: Job, report: Report, now: float) -> Job:
     )
 
 
-def recheck(job: Job, now: float, policy: CallbackPolicy) -> Job:
+def recheck(job: Job, now: float, timeouts: Timeouts) -> Job:
     """Recheck a due job, whether BFL has it or not: the step of the sweep."""
     if job.status is Status.QUEUED:
-        return _recheck_queued(job, now, policy)
+        return _recheck_queued(job, now, timeouts)
     if job.submission.unconfirmed:
         if now < job.deadline:
             return job.with_polling(next_check_at=job.deadline).with_submission(slot=False)
@@ -190,12 +190,12 @@ def recheck(job: Job, now: float, policy: CallbackPolicy) -> Job:
     return job.recheck(now)
 
 
-def _recheck_queued(job: Job, now: float, policy: CallbackPolicy) -> Job:
+def _recheck_queued(job: Job, now: float, timeouts: Timeouts) -> Job:
     if job.is_leased(now):
         return job.with_polling(next_check_at=job.claim.lease_until)
     if job.submission.sent_at is not None:  # I13: BFL may have it
         why = "the worker that sent it has stopped"
-        return await_confirmation(job, now, why, policy)
+        return await_confirmation(job, now, why, timeouts)
     if now >= job.deadline:
         why = "BFL did not take it within a week"
         if job.submission.awaits_budget:

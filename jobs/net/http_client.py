@@ -74,19 +74,18 @@ class _Connection(HTTPConnection):
         error: OSError = OSError("the name has no address")
         for where in addresses[:ADDRESSES_TRIED_MAX]:
             try:
-                return socket.create_connection(where[:2], CONNECT_SECONDS)
+                opened = socket.create_connection(where[:2], CONNECT_SECONDS)
             except OSError as failure:
                 error = failure
+            else:
+                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return opened
         raise error
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
         # urllib3 would normalize percent-encodings; a signature covers the bytes as given.
         del url
         super().putrequest(method, _target.get(), *args, **options)
-
-    def connect(self) -> None:
-        super().connect()
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, data: Any) -> None:
         """Record that bytes left: a request that was never sent is safe to repeat."""

@@ -5,7 +5,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -32,9 +32,11 @@ class MediaStorage(ABC):
     def staging_directory(self) -> StagingDirectory:
         """The directory of files that are not published yet."""
 
-    def staging(self, job_id: str) -> AbstractContextManager[Path]:
+    @contextmanager
+    def staging(self, job_id: str) -> Iterator[Path]:
         """Yield a local path for unverified bytes; the file is deleted afterwards."""
-        return self.staging_directory.file(job_id)
+        with self.staging_directory.open(job_id) as file:
+            yield Path(file.name)
 
     @abstractmethod
     def publish(self, staged: Path, key: str, name: str = "", sidecar: bytes = b"") -> None:

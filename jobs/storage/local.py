@@ -38,15 +38,12 @@ class LocalStorage(MediaStorage):
         return StagingDirectory(self.root / STAGING)
 
     def publish(self, staged: Path, key: str, name: str = "", sidecar: bytes = b"") -> None:
-        """Rename a whole file into place (I20) and sync its directories; `name` is not stored.
-
-        Of a file and its sidecar, each sync waits for the disk: they wait at the same time.
-        """
+        """Rename a whole file into place (I20) and sync its directories; `name` is not stored."""
         del name
         with translate_errors():
             path = self._path(key)
             if sidecar:
-                with ThreadPoolExecutor(1) as pool:
+                with ThreadPoolExecutor(1) as pool:  # both syncs wait for the disk at once
                     wait = pool.submit(_sync, staged).result
                     self._write(self._path(sidecar_key(key)), (sidecar,), wait)
             else:

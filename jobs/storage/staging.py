@@ -27,14 +27,8 @@ class StagingDirectory:
         self.path = path
 
     @contextmanager
-    def file(self, name: str) -> Iterator[Path]:
-        """Yield the path of a new, empty file; it is deleted afterwards unless it was renamed."""
-        with self.open(name) as file:
-            yield Path(file.name)
-
-    @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """Yield a new file as `file` does, but open."""
+        """Yield a new, empty file; it is deleted afterwards unless it was renamed."""
         path = self.path / f"{name}.{secrets.token_hex(4)}"
         with translate_errors():
             file = path.open("x+b")
@@ -47,9 +41,9 @@ class StagingDirectory:
                     path.unlink(missing_ok=True)
 
     def list_abandoned(self) -> list[Path]:
-        with translate_errors(), self.file("clock") as probe:
+        with translate_errors(), self.open("clock") as probe:
             # The clock of the file system: it may differ from this machine's.
-            horizon = probe.stat().st_mtime - ABANDONED_AFTER_SECONDS
+            horizon = os.fstat(probe.fileno()).st_mtime - ABANDONED_AFTER_SECONDS
             return [path for path in self.path.iterdir() if _is_abandoned(path, horizon)]
 
     def delete_abandoned(self) -> int:

@@ -136,13 +136,13 @@ def _require_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
 def get_job(job_id: str) -> ResponseReturnValue:
     """Get a job, or wait until it ends. The response comes then, or after `wait` seconds."""
     query = ShowQuery.read()
-    view = views.job_view_with_input if g.api_key.has_scope("submit") else views.job_view
+    is_author = g.api_key.has_scope("submit")
     link_seconds = query.link_seconds(services().settings)
     if query.wait:
         job = wait_for_end(services(), part(Broker), job_id, query.wait)
     else:
         job = load_job(services(), job_id)
-    return view(services(), job, link_seconds)
+    return views.job_view(services(), job, link_seconds, with_input=is_author)
 
 
 @blueprint.get("")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from jobs.bfl.hosts import AZURE_ACCOUNTS, HostPolicy, regions
+from jobs.bfl.hosts import AZURE_ACCOUNTS, HostPolicy, region_of
 from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
 from jobs.net.urls import ANY_LABEL, AddressScope, NotificationEndpoint, Origin, ParsedUrl
@@ -59,7 +59,7 @@ def destinations(policy: HostPolicy, origin: Origin) -> Iterator[Destination]:
     delivery = (dashed, f"delivery.{region}*.bfl.ai")
     yield Destination("delivery", delivery, f"delivery-{region or 'eu'}1.bfl.ai")
     azure = [f"{account}.blob.core.windows.net" for account in AZURE_ACCOUNTS]
-    if inside := [host for host in azure if not region or regions(host) == {region}]:
+    if inside := [host for host in azure if not region or region_of(host) == region]:
         yield Destination("delivery (Azure)", tuple(inside), inside[0])
     for host in policy.delivery_hosts:
         yield Destination("DELIVERY_HOSTS", (host,), host)

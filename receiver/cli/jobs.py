@@ -90,7 +90,7 @@ def show(job_id: str) -> None:
     """
     built = services()
     job = job_actions.load_job(built, full_id(built, job_id))
-    click.echo(json.dumps(views.job_view_with_input(built, job), indent=2))
+    click.echo(json.dumps(views.job_view(built, job, with_input=True), indent=2))
 
 
 def _several(command: Callable[..., None]) -> Callable[..., None]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import click
 
-from jobs import lost_sums
 from jobs.domain.errors import FluxkeepError
 from jobs.services import Services
 from receiver.cli.base import Command, example, plain, sentence, services
@@ -45,9 +44,10 @@ def _examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
     yield from indexes.examine_task_ids(services)
     yield from media.examine(services, verify_bytes=verify_bytes)
     yield from objects.examine(services)
-    if lower := lost_sums.restore(services, dry_run=True):
+    costs, now = services.daily_costs, services.store.now()
+    if lower := costs.restore(now, dry_run=True):
         problem = f"{lower} are lower than what the known jobs cost"
-        yield Finding("sums of costs", problem, lambda: lost_sums.restore(services) > 0)
+        yield Finding("sums of costs", problem, lambda: costs.restore(now) > 0)
 
 
 def _line(finding: Finding, *, done: bool, dry_run: bool) -> str:

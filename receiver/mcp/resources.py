@@ -55,7 +55,7 @@ def read(uri: str) -> Message:
 def _content(job: Job, position: str | None) -> dict[str, str]:
     if position is None:
         is_author = g.api_key.has_scope("submit")
-        view = (views.job_view_with_input if is_author else views.job_view)(services(), job)
+        view = views.job_view(services(), job, with_input=is_author)
         return {"mimeType": JSON, "text": to_json(view).decode()}
     files = job.media[int(position) :]
     if not files or files[0].deleted_at is not None:

@@ -9,7 +9,7 @@ from jobs.domain import submission, thumbnail_schedule
 from jobs.domain.bfl_report import Report, SubmissionReceipt
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
-from jobs.domain.polling_policy import CallbackPolicy, Timeouts
+from jobs.domain.polling_policy import Timeouts
 from jobs.domain.status import ReportKind, Source
 from jobs.domain.transitions import transition
 from jobs.storage.layout import object_key, thumbnail_key
@@ -52,9 +52,7 @@ def _template(n: int) -> Job:
         cost=3.0,
         megapixels=(0.0, 1.05),
     )
-    confirmed = submission.accept(
-        sent, at + 0.513297, answer, CallbackPolicy(TIMEOUTS, has_webhook=True)
-    )
+    confirmed = submission.accept(sent, at + 0.513297, answer, TIMEOUTS)
     progressed = transition(confirmed, _progress(task_id), at + 5.214553, TIMEOUTS)
     ready = transition(progressed, _ready(task_id, n, at), done - 1.048219, TIMEOUTS).claimed(
         done - 0.761123

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from jobs import ingest
-from jobs.domain.bfl_report import Failure, Moderation, Report
+from jobs.domain.bfl_report import Failure, Moderation, Report, Role
 from jobs.domain.job import Job
 from jobs.domain.polling_policy import Timeouts
 from jobs.domain.status import ReportKind, Source
@@ -29,6 +29,7 @@ def report_of(
         source=source,
         status_text=kind.title(),
         urls=(url,) if ready else (),
+        roles=(Role.SAMPLE,) if ready else (),
         stated_expiry=dies_at if ready else None,
         result={"seed": 1} if ready else {},
         error=Failure("bfl_error", "no") if kind is ReportKind.FAILED else None,

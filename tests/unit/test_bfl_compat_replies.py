@@ -42,8 +42,8 @@ def reply_of(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
         Job.awaited("t", NOW, TIMEOUTS), parse_report(message, "t", Source.POLL), NOW, TIMEOUTS
     )
     media = tuple(
-        MediaFile(key=f"{n}.jpg", content_type="image/jpeg", bytes=1, sha256="", role=job.role(n))
-        for n in range(len(job.delivery.urls))
+        MediaFile(key=f"{n}.jpg", content_type="image/jpeg", bytes=1, sha256="", role=role)
+        for n, role in enumerate(job.delivery.roles)
     )
     stored = job.stored(NOW, media)
     assert stored.status is Status.STORED

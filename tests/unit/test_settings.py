@@ -99,7 +99,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
 
 def test_the_rest_has_sensible_defaults() -> None:
     settings = load(REQUIRED)
-    assert settings.timeouts == Timeouts(None, 3600, 86_400)
+    assert settings.timeouts == Timeouts(None, 3600, 86_400, has_webhook=False)
     assert settings.bfl_origin == Origin("https", "api.bfl.ai", 443)
     assert settings.storage_url.startswith("file:///")
     assert settings.base_url == "http://127.0.0.1:8000"

@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 
-from jobs import lost_sums
 from jobs.archive.archive import Archive, State, Version
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.job import Job
@@ -99,7 +98,7 @@ class Archiving:
             for row in self._archive.versions(job_ids).values():
                 counts.subtract(counted(Status(row.status), row.key))
             self._archive_moves.schedule(job_ids, now, only_new=False)
-        restored = lost_sums.restore(self._services)
+        restored = self._services.daily_costs.restore(now)
         log.info("restored %d sums of costs and budgets", restored)
         self._archive_moves.recount(counts, self._newest_cold(), state.last_pass)
 

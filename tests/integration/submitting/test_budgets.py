@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from jobs import lost_sums
 from jobs.domain import submission
 from jobs.domain.budgets import Budget, Period
 from jobs.domain.job import Job
@@ -134,12 +133,12 @@ def test_an_unpriced_job_counts_as_its_reserve(priced: LocalWorker, api: Any) ->
 
 def test_a_lost_submission_counts_beside_its_replay(priced: LocalWorker, api: Any) -> None:
     job_id = submit(api, input={"sandbox": {"submit_cut": True}}).json["id"]
-    policy = priced.services.settings.callback_policy
+    timeouts = priced.services.settings.timeouts
     for n in (1, 2):
         priced.work()
         priced.queue.close_circuits([MODEL])
         priced.services.store.change(
-            job_id, lambda job, now: submission.recheck(job.evolve(deadline=now), now, policy)
+            job_id, lambda job, now: submission.recheck(job.evolve(deadline=now), now, timeouts)
         )
         assert priced.job(job_id).status == "lost" and hour(api) == [3 * n, 0, 9.5 - 3 * n]
         assert api.post(f"/api/jobs/{job_id}/rescues").status_code == 202
@@ -217,10 +216,11 @@ def test_sums_come_back_after_a_loss_of_redis(priced: LocalWorker, api: Any) -> 
     costs = priced.redis.hgetall(day)
     priced.redis.delete(*priced.redis.keys("fluxkeep:budget:*"), day)
     assert hour(api) == [0, 0, 9.5]
-    assert lost_sums.restore(priced.services, dry_run=True) > 0 and hour(api) == [0, 0, 9.5]
-    assert lost_sums.restore(priced.services) > 0
+    restore, now = priced.services.daily_costs.restore, priced.store.now()
+    assert restore(now, dry_run=True) > 0 and hour(api) == [0, 0, 9.5]
+    assert restore(now) > 0
     assert (hour(api), priced.redis.hgetall(day)) == (before, costs)
-    assert lost_sums.restore(priced.services) == 0
+    assert restore(now) == 0
 
 
 def test_a_budget_is_warned_of_once_at_80_percent_and_once_when_a_job_is_refused(

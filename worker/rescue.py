@@ -1,6 +1,7 @@
 """Rescue: download a job's media and store them before their URLs expire."""
 
 import logging
+import math
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
@@ -70,10 +71,7 @@ def _rescue_or_explain(services: Services, claim: HeldClaim) -> None:
     except errors.UrlExpired as error:
         _refresh_urls(services, claim, str(error))
     except (errors.UnknownHost, errors.TransferFailed) as error:
-        claim.commit(Job.leased)  # sets our clock right, by which the URLs may only seem dead
-        if services.store.now() < (claim.job.delivery.expire_at or 0.0):
-            _back_off(claim, str(error))  # the URLs live (I21)
-        else:
+        if not _back_off(claim, str(error), until=claim.job.delivery.expire_at or 0.0):
             _refresh_urls(services, claim, str(error))
     except errors.MediaRefused as error:
         _give_up(services, claim, partial(Job.refused, code=error.code, message=str(error)))
@@ -211,11 +209,25 @@ def _recovered(job: Job, now: float, result: Mapping[str, Any]) -> Job:
     return leased.with_event(now, EventCode.RESCUE_RECOVERED)
 
 
-def _back_off(claim: HeldClaim, reason: str, retry_after: float = 0.0) -> None:
+def _back_off(
+    claim: HeldClaim, reason: str, retry_after: float = 0.0, until: float = math.inf
+) -> bool:
+    """Try again later, while the URLs live (I21). False if that time is over.
+
+    Our clock may be wrong, that of the commit is not.
+    """
+    is_over = False
+
     def back_off(job: Job, now: float) -> Job:
+        nonlocal is_over
+        is_over = now >= until
+        if is_over:
+            return job.leased(now)
         seconds = backoff_seconds(job.polling.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
         with_event = job.with_event(now, EventCode.RESCUE_RETRIED, reason=reason)
         return with_event.back_off(now, max(seconds, retry_after))
 
-    log.info("job %s: rescue put off: %s", claim.job.id, reason)
     claim.commit(back_off)
+    if not is_over:
+        log.info("job %s: rescue put off: %s", claim.job.id, reason)
+    return not is_over

@@ -17,7 +17,7 @@ from tests.simulation.archive_faults import ArchiveFaults
 from tests.simulation.archive_world import ArchiveWorld
 from tests.simulation.exploration import Protection
 from tests.simulation.faults import Faults
-from tests.simulation.redis_model import Flaws, RedisModel
+from tests.simulation.redis_model import Commands, Flaws
 from worker.periodic import archiving
 
 DAY = 86400.0
@@ -93,7 +93,7 @@ def newer_by_version(job: Job, row: Any) -> bool:
     return bool(job.version > row.version)
 
 
-real_eviction, real_zadd = ArchiveMoves.evict, RedisModel._zadd  # noqa: SLF001
+real_eviction, real_zadd = ArchiveMoves.evict, Commands.zadd
 
 
 def evict_whatever_it_says(self: ArchiveMoves, job: Job) -> bool:
@@ -101,7 +101,7 @@ def evict_whatever_it_says(self: ArchiveMoves, job: Job) -> bool:
     return real_eviction(self, replace(job, version=version))
 
 
-def zadd_also_less(self: RedisModel, key: bytes, *words: bytes) -> int | bytes | None:
+def zadd_also_less(self: Commands, key: Any, *words: bytes) -> Any:
     return real_zadd(self, key, *(word for word in words if word != b"GT"))
 
 
@@ -168,7 +168,7 @@ PROTECTIONS = {
     "the newest of evicted jobs": Protection(
         ("I31",),
         situation(clients=("walker", "editor"), jobs=6, seconds_apart=3600.0),
-        patch=(RedisModel, "_zadd", zadd_also_less),
+        patch=(Commands, "zadd", zadd_also_less),
     ),
     "the nearer end of a page": Protection(
         ("I31",),

@@ -93,6 +93,8 @@ def answer(redis: Redis, words: list[Any]) -> Any:
         return "OOM"
     except ResponseError as error:
         return str(error).split()[0]
+    if words[0] == "ZSCAN":  # in any order
+        return sorted(found[1])
     return sorted(found) if words[0] == "SMEMBERS" else found
 
 

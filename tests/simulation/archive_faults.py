@@ -95,7 +95,7 @@ def redis_snapshot(world: Any) -> None:
 def redis_loss(world: Any) -> None:
     """Redis is empty."""
     _sleep_some_days(world)
-    _restore_redis(world, ({}, {}))
+    _restore_redis(world, {})
 
 
 def _restore_redis(world: Any, snapshot: Any) -> None:

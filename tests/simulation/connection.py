@@ -1,23 +1,22 @@
 """A redis-py client whose connections lead to a model of Redis in this process."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
+import hiredis
 from redis import Redis
 from redis.connection import Connection, ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
+from redis.exceptions import ResponseError
 
-from tests.simulation.redis_data import ReplyError
 from tests.simulation.redis_model import RedisModel
 
 BeforeCommand = Callable[[list[bytes]], None]
-_ERRORS = {"NOSCRIPT": NoScriptError, "READONLY": ReadOnlyError}
 
 
 class ModelConnection(Connection):
-    """Sends packed commands to a model instead of a socket.
+    """Gives commands to a model instead of a socket.
 
     `before` runs ahead of each command: the simulation switches processes, kills one, or raises
     ConnectionError there.
@@ -25,19 +24,14 @@ class ModelConnection(Connection):
 
     def __init__(self, *, model: RedisModel, before: BeforeCommand, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
-        self._model = model
-        self._before = before
+        self._model, self._before = model, before
         self._replies: deque[Any] = deque()
         self._transaction: list[list[bytes]] | None = None
 
     def connect(self) -> None:
         """There is nothing to connect to."""
 
-    def connect_check_health(self, *_args: Any, **_options: Any) -> None:
-        """The same."""
-
-    def check_health(self) -> None:
-        """The same."""
+    connect_check_health = check_health = connect  # type: ignore[assignment]
 
     def disconnect(self, *_args: Any, **_options: Any) -> None:
         """Forget replies that nobody has read."""
@@ -48,8 +42,9 @@ class ModelConnection(Connection):
         return bool(self._replies)
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: ARG002
-        packed = b"".join([command] if isinstance(command, bytes) else list(command))
-        for words in _unpacked(packed):
+        reader = hiredis.Reader()
+        reader.feed(command if isinstance(command, bytes) else b"".join(command))
+        while words := reader.gets():  # a command has the form of an answer with an array
             self._replies.append(self._reply(words))
 
     def _reply(self, words: list[bytes]) -> Any:
@@ -61,19 +56,12 @@ class ModelConnection(Connection):
         if name == b"EXEC":
             queued, self._transaction = self._transaction or [], None
             self._before(words)
-            return [self._executed(one) for one in queued]
+            return [self._model.execute(one) for one in queued]
         if self._transaction is not None:
             self._transaction.append(words)
             return b"QUEUED"
         self._before(words)
-        return self._executed(words)
-
-    def _executed(self, words: list[bytes]) -> Any:
-        try:
-            return self._model.execute(words)
-        except ReplyError as error:
-            code = str(error).split(" ", 1)[0]
-            return _ERRORS.get(code, ResponseError)(str(error))
+        return self._model.execute(words)
 
     def read_response(self, *_args: Any, **_options: Any) -> Any:
         if not self._replies:
@@ -90,20 +78,3 @@ def client(model: RedisModel, before: BeforeCommand = lambda _words: None) -> Re
         connection_class=ModelConnection, model=model, before=before, protocol=2, driver_info=None
     )
     return Redis(connection_pool=pool)
-
-
-def _unpacked(packed: bytes) -> Iterable[list[bytes]]:
-    at = 0
-    while at < len(packed):
-        count, at = _number(packed, at + 1)
-        words = []
-        for _ in range(count):
-            size, at = _number(packed, at + 1)
-            words.append(packed[at : at + size])
-            at += size + 2
-        yield words
-
-
-def _number(packed: bytes, at: int) -> tuple[int, int]:
-    end = packed.index(b"\r\n", at)
-    return int(packed[at:end]), end + 2

@@ -65,13 +65,9 @@ def content(redis: Redis) -> dict[bytes, Any]:
 
 
 def content_of_model(world: World) -> dict[bytes, Any]:
-    """All keys of the model but streams, whose entries are pairs."""
+    """All keys of the model but streams."""
     data = world.redis.data.items()
-    return {
-        key: dict(value) if isinstance(value, dict) else value
-        for key, value in data
-        if not (isinstance(value, list) and isinstance(value[0], tuple))
-    }
+    return {key: value for key, value in data if isinstance(value, bytes | dict | list | set)}
 
 
 def _scores(pairs: Any) -> dict[bytes, float]:

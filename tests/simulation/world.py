@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,7 +20,6 @@ from tests.simulation import boundaries, checks, processes
 from tests.simulation.bfl import Bfl, SimulatedBflClient, Task
 from tests.simulation.connection import client
 from tests.simulation.faults import Faults
-from tests.simulation.redis_data import ReplyError
 from tests.simulation.redis_model import Flaws, RedisModel
 from tests.simulation.scheduler import CLOCK_FAULTS, Chooser, Process, Scheduler
 
@@ -108,8 +106,7 @@ class World:
             return
         self._unanswered.append(words)
         self.scheduler.trace.append(f"{self.scheduler.now:.3f} the reply is lost")
-        with suppress(ReplyError):
-            self.redis.execute(words)
+        self.redis.execute(words)
         raise RedisConnectionError("away")
 
     def _fail_over(self, since: float) -> None:
@@ -117,8 +114,8 @@ class World:
             return
         self._snapshots.append((since, self.redis.snapshot()))
         if since >= self.faults.failover_at:
-            kept = [one for at, one in self._snapshots if at <= since - 1.0] or [([], {})]
-            self.restore_redis(kept[-1] if kept[-1][0] else self._snapshots[0][1])
+            kept = [one for at, one in self._snapshots if at <= since - 1.0]
+            self.restore_redis(kept[-1] if kept else self._snapshots[0][1])
             self.scheduler.trace.append(f"{self.scheduler.now:.3f} Redis loses its last second")
 
     def restore_redis(self, snapshot: Any) -> None:

@@ -63,22 +63,18 @@ def _measure_in_rounds(bench: BenchEnvironment, running: dict[str, Running]) -> 
     rounds: dict[str, list[Round]] = {name: [] for name in running}
     for n in range(1 + ROUNDS):
         for name, one in running.items():
-            measured = _round(bench, one)
+            pids = [*one.pids(), bench.redis.pid]
+            before = sum(map(cpu_seconds, pids))
+            result = load.run(one.url, bench.callbacks(), seconds=ROUND_SECONDS)
+            if result.refused:
+                raise RuntimeError(f"{one.url} refused {result.refused} callbacks")
+            spent = sum(map(cpu_seconds, pids)) - before
+            measured = Round(spent * 1000 / (result.rate * ROUND_SECONDS), result.rate, result.p99)
             rounds[name] += [measured] if n else []
     return {
         name: Round(*(median(values) for values in zip(*taken, strict=True)))
         for name, taken in rounds.items()
     }
-
-
-def _round(bench: BenchEnvironment, one: Running) -> Round:
-    pids = [*one.pids(), bench.redis.pid]
-    before = sum(map(cpu_seconds, pids))
-    result = load.run(one.url, bench.callbacks(), seconds=ROUND_SECONDS)
-    if result.refused:
-        raise RuntimeError(f"{one.url} refused {result.refused} callbacks")
-    spent = sum(map(cpu_seconds, pids)) - before
-    return Round(spent * 1000 / (result.rate * ROUND_SECONDS), result.rate, result.p99)
 
 
 def _with_stalled_clients(bench: BenchEnvironment, url: str, rate: float) -> str:

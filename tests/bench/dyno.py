@@ -4,7 +4,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.bench.memory import MB, peak_memory, proportional
-from tests.harness import Process
 from tests.harness.stack import Stack, running_stack
 
 RESCUES = 4
@@ -22,18 +21,14 @@ def main() -> None:
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
         running_stack(Path(directory), None, None, **SETTINGS) as stack,
     ):
-        _warm_up(stack)
+        for task in [stack.generate(format="jpeg") for _ in range(2 * RESCUES)]:
+            stack.stored_with_thumbnails(task, 60)
         rows = _measured(stack)
     for name, values in rows.items():
         print(f"| {name} | " + " | ".join(f"{value / MB:.0f}" for value in values) + " |")
     sums = [sum(column) / MB for column in zip(*rows.values(), strict=True)]
     print("| **sum** | " + " | ".join(f"**{value:.0f}**" for value in sums) + " |")
     print(f"\nof {LIMIT_MB} MB")
-
-
-def _warm_up(stack: Stack) -> None:
-    for task in [stack.generate(format="jpeg") for _ in range(2 * RESCUES)]:
-        stack.stored_with_thumbnails(task, 60)
 
 
 def _measured(stack: Stack) -> dict[str, tuple[int, int, int]]:
@@ -61,9 +56,5 @@ def _memory(stack: Stack, name: str) -> int:
 
 
 def _pids(stack: Stack, name: str) -> list[int]:
-    (process,) = _running(stack, name)
+    (process,) = [one for one in stack.installation.running[name] if one.alive]
     return [process.pid, *process.offspring()]
-
-
-def _running(stack: Stack, name: str) -> list[Process]:
-    return [one for one in stack.installation.running[name] if one.alive]

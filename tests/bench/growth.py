@@ -18,7 +18,6 @@ from redis import Redis
 
 from jobs import services
 from jobs.config import settings
-from jobs.services import Services
 from jobs.store.redis.keys import RECORD_PREFIX
 from receiver.schemas.formats import format_cursor
 from tests.bench import constant_rate, load, stored_jobs
@@ -43,7 +42,10 @@ class Population:
         self.installation = installation
         self.size = size
         self.client = installation.client()
-        self.parts = _services(_variables(installation))
+        variables = {
+            name: value for name, value in installation.settings.items() if value is not None
+        }
+        self.parts = services.for_background(settings.load(variables))
         self.times: dict[str, list[float]] = {}
         empty = self.used()
         self._fill()
@@ -132,14 +134,6 @@ def _population(directory: Path, size: int) -> Iterator[Population]:
 def _write(url: str, numbers: range) -> None:
     with Redis.from_url(url) as redis:
         stock.put_in(redis, map(stored_jobs.stored, numbers))
-
-
-def _services(variables: dict[str, str]) -> Services:
-    return services.for_background(settings.load(variables))
-
-
-def _variables(installation: Installation) -> dict[str, str]:
-    return {name: value for name, value in installation.settings.items() if value is not None}
 
 
 def _page(client: Client, after: str | None = None) -> None:

@@ -56,7 +56,7 @@ def main() -> None:
 def _measure(installation: Installation, limit: int) -> None:
     ids = [_post(installation, 10_000) for _ in range(4)]  # warm
     wait_for("they are sent", lambda: all(_is_sent(installation, one) for one in ids), 60)
-    rest = {name: _memory(installation, name) for name in ("web", "worker")}
+    rest = {name: sum(map(proportional, _pids(installation, name))) for name in ("web", "worker")}
     for name, door in DOORS.items() if limit > 2 * CLIP_BYTES else ():
         clip = b"\0\0\0\x18ftypisom" + os.urandom(CLIP_BYTES)
         _row(installation, f"50 MB | {name}", rest, [partial(door, installation, clip)])
@@ -65,7 +65,9 @@ def _measure(installation: Installation, limit: int) -> None:
     }
     for name, requests in steps.items():
         ids = _row(installation, f"{limit / 2**20:.0f} MiB | {name}", rest, requests)
-    repeats = [lambda: _repeat(installation, ids[0])] * REPEATS
+    repeats = [
+        lambda: _request(installation, f"/api/jobs/{ids[0]}/repeats", iter([b"{}"]), 2)
+    ] * REPEATS
     _row(installation, f"{limit / 2**20:.0f} MiB | {REPEATS} repeats", rest, repeats)
 
 
@@ -154,10 +156,6 @@ def _send(installation: Installation, path: str, fields: dict[str, Any]) -> str:
     return _request(installation, path, iter([body]), len(body))
 
 
-def _repeat(installation: Installation, job_id: str) -> str:
-    return _request(installation, f"/api/jobs/{job_id}/repeats", iter([b"{}"]), 2)
-
-
 def _request(installation: Installation, path: str, body: Iterator[bytes], length: int) -> str:
     parts = urlsplit(installation.url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=600)
@@ -175,10 +173,6 @@ def _request(installation: Installation, path: str, body: Iterator[bytes], lengt
 def _is_sent(installation: Installation, job_id: str) -> bool:
     time.sleep(0.05)
     return bool(installation.client().job(job_id)["task_id"])
-
-
-def _memory(installation: Installation, name: str) -> int:
-    return sum(map(proportional, _pids(installation, name)))
 
 
 def _pids(installation: Installation, name: str) -> list[int]:

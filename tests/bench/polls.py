@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from jobs.domain.polling_policy import callback_grace
 from tests.harness.patience import wait_for
-from tests.harness.stack import Stack, running_stack
+from tests.harness.stack import running_stack
 from tests.sandbox import Settings
 
 SPEED = 120
@@ -59,15 +59,11 @@ def _polls(case: Case, grace: float, callback: str) -> int:
         TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
         running_stack(Path(directory), lenient, CALLBACK_GRACE=str(grace)) as stack,
     ):
-        return _most_polls(stack, case, callback)
-
-
-def _most_polls(stack: Stack, case: Case, callback: str) -> int:
-    switches = {"seconds": case.seconds / SPEED, "callback": callback, **case.switches}
-    tasks = [stack.generate(case.model, **switches) for _ in range(JOBS)]
-    for task in tasks:
-        stack.announce(task, polling_url=f"{stack.sandbox.url}/v1/get_result?id={task.id}")
-    for task in tasks:
-        stack.client.wait_for(task.id, "stored", timeout=180)
-    wait_for("every thumbnail", lambda: not stack.awaiting_thumbnails(), 60)
-    return max(stack.sandbox.task(task.id).polls for task in tasks)
+        switches = {"seconds": case.seconds / SPEED, "callback": callback, **case.switches}
+        tasks = [stack.generate(case.model, **switches) for _ in range(JOBS)]
+        for task in tasks:
+            stack.announce(task, polling_url=f"{stack.sandbox.url}/v1/get_result?id={task.id}")
+        for task in tasks:
+            stack.client.wait_for(task.id, "stored", timeout=180)
+        wait_for("every thumbnail", lambda: not stack.awaiting_thumbnails(), 60)
+        return max(stack.sandbox.task(task.id).polls for task in tasks)

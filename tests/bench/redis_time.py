@@ -52,9 +52,6 @@ class RedisTime:
         """Microseconds for each of `count` things that happen in a call."""
         before, began = self.used(), time.monotonic()
         act()
-        return self._microseconds(count, before, began)
-
-    def _microseconds(self, count: int, before: float, began: float) -> float:
         idle = self.idle * (time.monotonic() - began)
         return (self.used() - before - idle) / count * 1e6
 

@@ -98,22 +98,18 @@ class Client:
     ) -> requests.Response:
         """`auth` is `secret`, `signature`, `both`, `none` or `wrong`."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        proof = self._proof(raw, auth)
-        kind = {"Content-Type": "application/json"}
-        # BFL has none of our keys.
-        return requests.post(
-            self.url + path, data=raw, headers=kind | proof | headers, timeout=self._timeout
-        )
-
-    def _proof(self, body: bytes, auth: str) -> dict[str, str]:
         secret = "not the secret" if auth == "wrong" else self._secret
-        digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        digest = hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
         proof = {}
         if auth in ("secret", "both", "wrong"):
             proof["X-Webhook-Secret"] = secret
         if auth in ("signature", "both"):
             proof["X-BFL-Signature"] = f"sha256={digest}"
-        return proof
+        kind = {"Content-Type": "application/json"}
+        # BFL has none of our keys.
+        return requests.post(
+            self.url + path, data=raw, headers=kind | proof | headers, timeout=self._timeout
+        )
 
 
 def _body(answer: requests.Response) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Zygote:
 
     def exit_code(self, pid: int) -> int | None:
         with self._lock:
-            while self._is_readable():
+            while b"\n" in self._received or bool(select.select([self._fd], [], [], 0)[0]):
                 self._read_line()
             return self._exit_codes.get(pid)
 
@@ -109,9 +109,6 @@ class Zygote:
             return pid
         self._exit_codes[pid] = code[0]
         return None
-
-    def _is_readable(self) -> bool:
-        return b"\n" in self._received or bool(select.select([self._fd], [], [], 0)[0])
 
     @property
     def _fd(self) -> int:

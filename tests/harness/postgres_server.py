@@ -46,7 +46,11 @@ class PostgresServer:
         self.log = self._directory / "postgres.log"
         self._popen: subprocess.Popen[bytes] | None = None
         self._is_paused = False
-        self._programs = self._reachable_programs()
+        # Of the wheel; a copy where the other user may be unable to enter its folder.
+        spec = find_spec(PROGRAMS.parts[0])
+        assert spec is not None and spec.origin is not None
+        installed = Path(spec.origin).parent.parent
+        self._programs = _copied(installed, self._directory) if self._user else installed
         self._create()
         self.start(**settings)
 
@@ -136,13 +140,6 @@ class PostgresServer:
 
     def _program(self, name: str) -> str:
         return str(self._programs / PROGRAMS / "bin" / name)
-
-    def _reachable_programs(self) -> Path:
-        """Of the wheel; a copy where the other user may be unable to enter its folder."""
-        spec = find_spec(PROGRAMS.parts[0])
-        assert spec is not None and spec.origin is not None
-        installed = Path(spec.origin).parent.parent
-        return _copied(installed, self._directory) if self._user else installed
 
     def _create(self) -> None:
         """Make the data directory. The password goes in by a file that only its user can read."""

@@ -50,21 +50,17 @@ def unpack() -> None:
     """Fetch Debian's package and lay it out under CACHE. Raises PrometheusMissing."""
     with tempfile.TemporaryDirectory() as directory:
         try:
-            _download(directory)
+            # The package; where apt knows of none yet, it reads its lists first.
+            try:
+                _run("apt-get", "-qq", "download", "prometheus", cwd=directory)
+            except subprocess.CalledProcessError:
+                root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+                _run(*root, "apt-get", "-qq", "update", cwd=directory)
+                _run("apt-get", "-qq", "download", "prometheus", cwd=directory)
             (package,) = Path(directory).glob("prometheus_*.deb")
             _run("dpkg", "-x", str(package), str(CACHE), cwd=directory)
         except (OSError, ValueError, subprocess.CalledProcessError):
             raise PrometheusMissing(_ADVICE) from None
-
-
-def _download(directory: str) -> None:
-    """The package; where apt knows of none yet, it reads its lists first."""
-    try:
-        _run("apt-get", "-qq", "download", "prometheus", cwd=directory)
-    except subprocess.CalledProcessError:
-        root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        _run(*root, "apt-get", "-qq", "update", cwd=directory)
-        _run("apt-get", "-qq", "download", "prometheus", cwd=directory)
 
 
 def _run(*command: str, cwd: str) -> None:

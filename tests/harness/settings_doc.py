@@ -83,14 +83,11 @@ def _row(field: FieldInfo) -> tuple[str, str]:
     description = " ".join((field.description or "").split())
     if field.is_required():
         return "required", description
-    default = _text(field.get_default(call_default_factory=True))
-    return f"`{default}`" if default else "none", description
-
-
-def _text(value: Any) -> str:
-    """A value as it would stand in the environment; empty for none."""
+    # A value as it would stand in the environment; empty for none.
+    value = field.get_default(call_default_factory=True)
     write = FORMATS.get(type(value), str)
-    return "" if value is None else write(value)
+    default = "" if value is None else write(value)
+    return f"`{default}`" if default else "none", description
 
 
 def api_page() -> str:

@@ -128,10 +128,13 @@ class TcpProxy(Closing):
     def _pump(self, source: socket.socket, sink: socket.socket, asks: bool) -> None:
         try:
             while data := source.recv(self._chunk()):
-                self._wait_while_hung()
+                with self._moved:
+                    self._moved.wait_for(lambda: self._mode is not Mode.HANG)
                 if self._passes(data, source, sink, asks):
                     sink.sendall(data)
-                self._throttle(len(data))
+                size = len(data)
+                if rate := self._rate:
+                    time.sleep(size / rate)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             _reset(source)
@@ -146,14 +149,6 @@ class TcpProxy(Closing):
     def _chunk(self) -> int:
         rate = self._rate
         return _CHUNK_BYTES if rate is None else max(1, min(_CHUNK_BYTES, int(rate / 10)))
-
-    def _wait_while_hung(self) -> None:
-        with self._moved:
-            self._moved.wait_for(lambda: self._mode is not Mode.HANG)
-
-    def _throttle(self, size: int) -> None:
-        if rate := self._rate:
-            time.sleep(size / rate)
 
     def _forget(self, *ends: socket.socket) -> None:
         with self._lock:

@@ -32,7 +32,14 @@ def main(kind: str) -> int:
         importlib.import_module(module)
     if kind == "gevent":
         compile_templates_once()
-        _compile_templates()
+        flask = importlib.import_module("flask")
+        app = flask.Flask("receiver", static_folder=None)
+        app.register_blueprint(
+            flask.Blueprint("dashboard", "receiver.dashboard", template_folder="templates")
+        )
+        importlib.import_module("receiver.dashboard.template_filters").install(app)
+        for name in app.jinja_env.list_templates(extensions=["html"]):
+            app.jinja_env.get_template(name)
     gc.freeze()
     request = _serve()
     return _run(**request) if request else 0
@@ -51,17 +58,6 @@ def compile_templates_once() -> None:
     flask.Flask.jinja_options = {"bytecode_cache": jinja2.MemcachedBytecodeCache(_Memory())}
 
 
-def _compile_templates() -> None:
-    flask = importlib.import_module("flask")
-    app = flask.Flask("receiver", static_folder=None)
-    app.register_blueprint(
-        flask.Blueprint("dashboard", "receiver.dashboard", template_folder="templates")
-    )
-    importlib.import_module("receiver.dashboard.template_filters").install(app)
-    for name in app.jinja_env.list_templates(extensions=["html"]):
-        app.jinja_env.get_template(name)
-
-
 def _serve() -> dict[str, Any] | None:
     """The request that this child was forked for; None at the end of stdin."""
     woken, wake = os.pipe()
@@ -73,7 +69,11 @@ def _serve() -> dict[str, Any] | None:
         ready, _, _ = _wait_for_input([0, woken], [], [])
         if woken in ready:
             os.read(woken, 4096)
-            _reap()
+            try:
+                while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                    _answer(ended[0], os.waitstatus_to_exitcode(ended[1]))
+            except ChildProcessError:
+                pass
         if 0 in ready:
             received = os.read(0, 1 << 16)
             if not received:
@@ -84,14 +84,6 @@ def _serve() -> dict[str, Any] | None:
                     _answer(pid)
                 else:
                     return dict(json.loads(line))
-
-
-def _reap() -> None:
-    try:
-        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            _answer(ended[0], os.waitstatus_to_exitcode(ended[1]))
-    except ChildProcessError:
-        pass
 
 
 def _answer(*numbers: int) -> None:

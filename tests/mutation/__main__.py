@@ -10,7 +10,6 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.machinery import SourceFileLoader
@@ -63,7 +62,9 @@ def main() -> None:
     for name in libraries:
         with suppress(ImportError):
             importlib.import_module(name)
-    chosen = [one for path in options.only or TARGETS for one in _mutants(path)][:: options.every]
+    chosen = [
+        one for path in options.only or TARGETS for one in mutants(path, (ROOT / path).read_text())
+    ][:: options.every]
     control = sorted({test for one in chosen for test in _covering(one, runs)[:1]})
     assert not _forked(_test, Mutant("", 0, 0, "", ""), control), "tests fail without a mutant"
     print(f"{len(chosen)} mutants, {len(runs)} tests", flush=True)
@@ -82,10 +83,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="FILE", help="mutate these files only")
     parser.add_argument("--baseline", type=Path, help="file to keep the baseline in")
     return parser.parse_args()
-
-
-def _mutants(path: str) -> Iterable[Mutant]:
-    return mutants(path, (ROOT / path).read_text())
 
 
 def _record(saved: Path) -> None:

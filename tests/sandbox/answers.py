@@ -1,7 +1,7 @@
 """HTTP answers as values, sent with faults such as pauses, slow bodies and resets."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from enum import Enum
@@ -80,7 +80,8 @@ def play(
     wait(answer.pause)
     if not answer.status:
         return
-    pieces = _pieces(b"" if head_only else answer.body)
+    body = b"" if head_only else answer.body
+    pieces = iter([body] if isinstance(body, bytes) else body)
     head = answer.head()
     # Head and first piece leave in one packet unless one of the two is to be slow.
     if answer.head_pace is None and answer.body_pace is None:
@@ -91,10 +92,6 @@ def play(
         _drip(head, answer.head_pace, out, wait, _ignore)
     for piece in pieces:
         _drip(piece, answer.body_pace, out, wait, answer.sent)
-
-
-def _pieces(body: bytes | Iterable[bytes]) -> Iterator[bytes]:
-    return iter([body] if isinstance(body, bytes) else body)
 
 
 def _drip(

@@ -61,7 +61,9 @@ class Engine:
         if submission.switches == Switches():
             submission = replace(submission, switches=self.default_switches)
         switches = submission.switches
-        is_early = self._is_early(submission)
+        # Whether it is among the first `submit_times` equal submissions, which fail.
+        times = submission.switches.submit_times
+        is_early = times is None or self.store.attempt(submission.fingerprint) < times
         fault: SubmitFault | None = "cut" if switches.submit_cut else switches.submit_status
         fault = (fault if is_early else None) or self.settings.submit_fault
         if isinstance(fault, int):
@@ -70,7 +72,10 @@ class Engine:
         task = replace(self._task(submission, cut=fault == "cut"), false_error=false_error)
         self.store.open(task)
         opened = task.copy()
-        self._announce_progress(opened)
+        count = opened.switches.progress_events
+        for n in range(count):
+            event = progress_payload(opened, n, count)
+            self._call_back(opened, event, opened.seconds * (n + 1) / (count + 1))
         if switches.outcome != "pending_forever":
             self._after(task.seconds, partial(self._finish, task.id))
         return opened
@@ -80,11 +85,6 @@ class Engine:
         self.published = body
         with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
             self.document = Document(json.loads(body))
-
-    def _is_early(self, submission: Submission) -> bool:
-        """Whether it is among the first `submit_times` equal submissions, which fail."""
-        times = submission.switches.submit_times
-        return times is None or self.store.attempt(submission.fingerprint) < times
 
     def _task(self, submission: Submission, *, cut: bool) -> Task:
         settings, switches = self.settings, submission.switches
@@ -104,12 +104,6 @@ class Engine:
             seconds=seconds,
             cut=cut,
         )
-
-    def _announce_progress(self, task: Task) -> None:
-        count = task.switches.progress_events
-        for n in range(count):
-            event = progress_payload(task, n, count)
-            self._call_back(task, event, task.seconds * (n + 1) / (count + 1))
 
     def _finish(self, task_id: str) -> None:
         task = self.store.finish(task_id)

@@ -52,7 +52,11 @@ def media_of(task: Task, n: int) -> Media:
     if (body := _literal(task, n)) is not None:
         return Media(f"{task.id}/{n}", "text/html", (body,))
     if task.switches.drafts and _is_draft(task, n):
-        return _bundle(f"{task.id}/{n}", task.switches.size)
+        # A draft bundle: bytes that only BFL can read.
+        name = f"{task.id}/{n}"
+        return Media(
+            name, "application/octet-stream", (Noise(0, task.switches.size or BUNDLE_BYTES),)
+        )
     return _media(f"{task.id}/{n}", task.format, task.switches.size, task.pixels)
 
 
@@ -75,11 +79,6 @@ def _media(name: str, form: str, size: int, pixels: Pixels) -> Media:
     content_type = "video/mp4" if form == "mp4" else f"image/{form}"
     make = partial(_noise, name=name)
     return Media(name, content_type, FORMATS[form](name, size, make, pixels))
-
-
-def _bundle(name: str, size: int) -> Media:
-    """A draft bundle: bytes that only BFL can read."""
-    return Media(name, "application/octet-stream", (Noise(0, size or BUNDLE_BYTES),))
 
 
 def _slices(part: Part, low: int, high: int, name: str) -> Iterator[bytes]:

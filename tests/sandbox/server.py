@@ -5,7 +5,6 @@ import struct
 import sys
 import time
 from contextlib import suppress
-from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from io import BufferedReader
 from socketserver import TCPServer, ThreadingMixIn
@@ -15,7 +14,7 @@ from typing import IO, Any, cast
 from werkzeug.serving import DechunkedInput
 
 from tests.sandbox import routes
-from tests.sandbox.answers import Answer, Ending, play
+from tests.sandbox.answers import Ending, play
 from tests.sandbox.engine import Engine
 from tests.sandbox.observations import Request
 
@@ -35,18 +34,14 @@ class Handler(BaseHTTPRequestHandler):
     server: "Server"
 
     def answer(self) -> None:
-        request = Request(time.time(), self.command, self.path, _lower(self.headers), self._body())
-        self._play(routes.answer(self.server.engine, request))
-
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            chunks: Any = DechunkedInput(cast("IO[bytes]", self.rfile))
-            return BufferedReader(chunks).read()
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-
-    def _play(self, answer: Answer) -> None:
+        request = Request(
+            time.time(),
+            self.command,
+            self.path,
+            {name.lower(): value for name, value in self.headers.items()},
+            self._body(),
+        )
+        answer = routes.answer(self.server.engine, request)
         try:
             play(answer, self.wfile, self.server.wait, head_only=self.command == "HEAD")
         finally:
@@ -55,6 +50,14 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         if answer.ending is not Ending.KEEP:
             self.close_connection = True
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            chunks: Any = DechunkedInput(cast("IO[bytes]", self.rfile))
+            return BufferedReader(chunks).read()
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing; observations record the requests."""
@@ -131,7 +134,3 @@ class Server(ThreadingMixIn, TCPServer):
                     connection.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join()
-
-
-def _lower(headers: Message) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}

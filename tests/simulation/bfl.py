@@ -80,7 +80,11 @@ class Bfl:
         """Answer a submission. Raises ConnectionFailed, TransferFailed."""
         sent = json.loads(body)
         job_id = sent["prompt"]
-        answer = self._choose_answer()
+        index = 0
+        if self.world.bfl_faults:
+            index = self.world.chooser.choose(len(ANSWERS), weight=FAULT_WEIGHT)
+        self.world.bfl_faults -= index > 0
+        answer = ANSWERS[index]
         self.world.scheduler.step(f"POST {model}, BFL {answer.label}")
         if answer is UNREACHABLE:
             raise ConnectionFailed("refused")
@@ -96,13 +100,6 @@ class Bfl:
         if answer.status is None:
             raise TransferFailed("no answer")
         return self._answer(job_id, answer, task)
-
-    def _choose_answer(self) -> Answer:
-        index = 0
-        if self.world.bfl_faults:
-            index = self.world.chooser.choose(len(ANSWERS), weight=FAULT_WEIGHT)
-        self.world.bfl_faults -= index > 0
-        return ANSWERS[index]
 
     def _make_task(self, job_id: str, model: str, sent: dict[str, Any], answer: Answer) -> Task:
         now = self.world.scheduler.now

@@ -77,7 +77,8 @@ class Commands(FakeSocket):
             old, new = self._model.flaws.lua
             text = source.replace(old, new) if old else source
             self.compiled[digest] = self._lua.eval(b"function(KEYS, ARGV)\n" + text + b"\nend")
-            self._model.names[digest] = _title(source)
+            comments = [line[3:] for line in source.decode().splitlines() if line.startswith("-- ")]
+            self._model.names[digest] = next((line for line in comments if line[0].isupper()), "?")
         return digest
 
     def eval(self, source: bytes, count: int, *words: bytes) -> Any:
@@ -161,8 +162,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Hash):
         return value.getall()
     return {*value} if isinstance(value, ExpiringMembersSet) else value
-
-
-def _title(source: bytes) -> str:
-    comments = [line[3:] for line in source.decode().splitlines() if line.startswith("-- ")]
-    return next((line for line in comments if line[0].isupper()), "?")

@@ -28,7 +28,9 @@ def rescue(report: dict[str, Any]) -> None:
     facts |= {"id": job_id, "ended_at": now}
     _write(media / f"{job_id}.json", json.dumps(facts).encode())
     _write(media / f"{job_id}.jpeg", body)
-    _sync_directory()
+    directory = os.open(media, os.O_RDONLY)
+    os.fsync(directory)
+    os.close(directory)
     redis.hset(f"job:{job_id}", mapping=facts)
     redis.zadd("jobs:stored", {job_id: now})
 
@@ -40,9 +42,3 @@ def _write(path: Path, body: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
-
-
-def _sync_directory() -> None:
-    directory = os.open(media, os.O_RDONLY)
-    os.fsync(directory)
-    os.close(directory)

@@ -19,7 +19,11 @@ def check(installation: Installation, sandbox: Sandbox, tasks: list[Task], repor
     assert len(jobs) == len(tasks), "I2: there are records of jobs that nobody submitted"
     for task in tasks:
         _check_job(installation, sandbox, jobs[task.id], report)
-    media = [key for key in installation.stored_objects.sizes() if _is_media(key)]
+    media = [
+        key
+        for key in installation.stored_objects.sizes()
+        if not key.endswith((".json", ".thumb.webp"))
+    ]
     assert len(media) == len(tasks), f"I9: {len(media)} objects for {len(tasks)} jobs"
     _count(jobs, sandbox.tasks(), report)
     report.objects = len(media)
@@ -44,7 +48,3 @@ def _count(jobs: dict[str, Job], tasks: list[Task], report: Report) -> None:
     report.callbacks_unanswered = len(outcomes) - outcomes.count(200)
     report.polled_only = sum(job.source is Source.POLL for job in jobs.values())
     report.rescued_again = sum(job.claim.rescue_attempts > 1 for job in jobs.values())
-
-
-def _is_media(key: str) -> bool:
-    return not key.endswith((".json", ".thumb.webp"))

@@ -78,7 +78,11 @@ class SoakRun:
             finally:
                 stopped.set()
             self.report.kills = killing.result()
-            self._settle()
+            # Wait for thumbnails, and for the files of killed processes to be deleted.
+            waiting = self.installation
+            wait_for("thumbnails", lambda: not invariants.awaiting_thumbnails(waiting), 1200)
+            wait_for("left objects", self._is_left_deleted, LATE_WORKER_SECONDS + SWEEP_SECONDS)
+            wait_for("no staged file", self._is_staging_empty, STAGED_SECONDS + SWEEP_SECONDS)
         self.report.seconds = time.monotonic() - began
         check(self.installation, self.sandbox, self._tasks, self.report)
         return self.report
@@ -174,13 +178,6 @@ class SoakRun:
                 self.report.replayed += 1
         except requests.RequestException:
             return
-
-    def _settle(self) -> None:
-        """Wait for thumbnails, and for the files of killed processes to be deleted."""
-        waiting = self.installation
-        wait_for("thumbnails", lambda: not invariants.awaiting_thumbnails(waiting), 1200)
-        wait_for("left objects", self._is_left_deleted, LATE_WORKER_SECONDS + SWEEP_SECONDS)
-        wait_for("no staged file", self._is_staging_empty, STAGED_SECONDS + SWEEP_SECONDS)
 
     def _is_left_deleted(self) -> bool:
         with self.redis.primary.client() as redis:

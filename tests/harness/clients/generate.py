@@ -18,7 +18,16 @@ TIMEOUT_SECONDS = 30
 def generate(request: dict[str, Any]) -> dict[str, Any]:
     client = BFLClient(request["key"], base_url=request["url"])
     wait = _in_one_call if request["client"] == "blackforest-sync" else _step_by_step
-    return _fetched(wait(client, request))
+    # The client leaves fetching to its user, who shows no key.
+    result = wait(client, request)
+    answer = requests.get(result["sample"], timeout=TIMEOUT_SECONDS)
+    answer.raise_for_status()
+    return {
+        "sha256": hashlib.sha256(answer.content).hexdigest(),
+        "bytes": len(answer.content),
+        "kind": answer.headers["Content-Type"],
+        "metadata": result,
+    }
 
 
 def _in_one_call(client: BFLClient, request: dict[str, Any]) -> dict[str, Any]:
@@ -44,18 +53,6 @@ def _step_by_step(client: BFLClient, request: dict[str, Any]) -> dict[str, Any]:
 
 def _inputs(request: dict[str, Any]) -> dict[str, Any]:
     return {"prompt": request["prompt"], **request["input"]}
-
-
-def _fetched(result: dict[str, Any]) -> dict[str, Any]:
-    """The client leaves fetching to its user, who shows no key."""
-    answer = requests.get(result["sample"], timeout=TIMEOUT_SECONDS)
-    answer.raise_for_status()
-    return {
-        "sha256": hashlib.sha256(answer.content).hexdigest(),
-        "bytes": len(answer.content),
-        "kind": answer.headers["Content-Type"],
-        "metadata": result,
-    }
 
 
 def main() -> None:

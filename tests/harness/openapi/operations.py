@@ -47,7 +47,13 @@ def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Sc
     if found:
         operation["parameters"] = found
     if spec.body:
-        operation["requestBody"] = _body(spec, schemas)
+        if isinstance(spec.body, type):
+            name, schema = spec.body.__name__, schemas.of(spec.body, "validation")
+        else:
+            schema = dict(spec.body or {})
+            name = schema["title"]
+        content = {JSON: {"schema": schema, "example": examples.REQUESTS[name]}}
+        operation["requestBody"] = {"required": spec.is_body_required, "content": content}
     return operation
 
 
@@ -72,16 +78,6 @@ def _security(spec: EndpointSpec) -> list[dict[str, list[str]]]:
     if spec.scope:
         return [{name: [spec.scope]} for name in components.KEYS]
     return [{name: []} for name in spec.security]
-
-
-def _body(spec: EndpointSpec, schemas: Schemas) -> Schema:
-    if isinstance(spec.body, type):
-        name, schema = spec.body.__name__, schemas.of(spec.body, "validation")
-    else:
-        schema = dict(spec.body or {})
-        name = schema["title"]
-    content = {JSON: {"schema": schema, "example": examples.REQUESTS[name]}}
-    return {"required": spec.is_body_required, "content": content}
 
 
 def _responses(spec: EndpointSpec, schemas: Schemas, refusals: Responses) -> Responses:

@@ -35,7 +35,10 @@ def paint(seed: int, width: int, height: int) -> Image.Image:
     rng = random.Random(seed)
     above, horizon, sun, near = PALETTES[seed % len(PALETTES)]
     size = (width * SUPERSAMPLING, height * SUPERSAMPLING)
-    image = _sky(size, above, horizon)
+    column = Image.new("RGB", (1, size[1]))
+    for y in range(size[1]):
+        column.putpixel((0, y), _mixed(above, horizon, min(1.0, y / size[1] / 0.62) ** 1.2))
+    image = column.resize(size)
     _sun(image, rng, sun)
     for n in range(HILLS):
         depth = (n + 1) / HILLS
@@ -44,13 +47,6 @@ def paint(seed: int, width: int, height: int) -> Image.Image:
         ridge = list(_ridge(rng, size[0], base, size[1] * (0.05 + 0.07 * depth)))
         ImageDraw.Draw(image).polygon([*ridge, (size[0], size[1]), (0, size[1])], fill=colour)
     return image.resize((width, height), Image.Resampling.LANCZOS)
-
-
-def _sky(size: tuple[int, int], above: Colour, horizon: Colour) -> Image.Image:
-    column = Image.new("RGB", (1, size[1]))
-    for y in range(size[1]):
-        column.putpixel((0, y), _mixed(above, horizon, min(1.0, y / size[1] / 0.62) ** 1.2))
-    return column.resize(size)
 
 
 def _sun(image: Image.Image, rng: random.Random, colour: Colour) -> None:

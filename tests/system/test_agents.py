@@ -19,7 +19,6 @@ QUICK: dict[str, Any] = {"seconds": 0.05, "strict": False}
 SLOW = {"seconds": 1.0, "strict": False, "progress_events": 2}
 TOOLS = ["generate", "edit", "get_job", "wait_for_job", "search_jobs", "list_models", "budget"]
 
-
 SPENDERS = {client: f"spending-key-of-{client}" for client in CLIENTS}
 _ENTRIES = [f"{client}:{key}:submit:budget=4/day" for client, key in SPENDERS.items()]
 SETTINGS = {"API_KEYS": ",".join([str(DEFAULTS["API_KEYS"]), *_ENTRIES])}
@@ -188,9 +187,6 @@ def test_a_spent_budget_ends_a_loop_before_bfl_is_asked(stack: Stack, client: st
     (was,), (now,) = (answer["structuredContent"]["budgets"] for answer in (first, last))
     assert (was["left"], now["left"], now["spent"]) == (4.0, 1.0, 3.0)
     assert len(stack.sandbox.tasks()) == before + 1
-
-
-# What the clients do not show.
 
 
 def post(stack: Stack, body: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.harness import KEYS, Stack, assert_invariants, without_links
+from tests.harness import KEYS, Stack, assert_invariants
 
 MODEL = "flux-2-pro"
 METADATA = {"order": 7, "tags": ["a", "b"], "umlaut": "ä"}
@@ -50,15 +50,6 @@ def test_announcing_before_or_after_the_callback_gives_the_same_job(stack: Stack
     listed = [job["id"] for job in stack.client.jobs(limit=200)]
     assert listed.count(early.id) == listed.count(late.id) == 1
     assert len(stack.deliveries(early)) == len(stack.deliveries(late)) == 1
-
-
-def test_announcing_again_is_known_and_changes_nothing(stack: Stack) -> None:
-    task = stack.generate()
-    stack.stored(task)
-    first = stack.client.put_job(task.id, model=MODEL, metadata=METADATA)
-    again = stack.client.put_job(task.id, model=MODEL, metadata=METADATA)
-    assert first.status_code == again.status_code == 200
-    assert without_links(first.json()) == without_links(again.json())
 
 
 def test_ten_announcements_at_once_make_one_job(stack: Stack, task_id: str) -> None:

@@ -32,9 +32,6 @@ def bytes_at_bfl(stack: Stack, job: dict[str, Any]) -> list[bytes]:
     return [stack.sandbox.file(job["task_id"], n) for n in range(len(job["media"]))]
 
 
-# Help.
-
-
 def test_the_help_lists_what_fluxkeep_can_do_and_nothing_else(shell: CommandLine) -> None:
     result = shell.run("--help")
     listed = re.findall(r"^  (\w+)  ", result.out.partition("Commands:")[2], re.MULTILINE)
@@ -56,9 +53,6 @@ def test_wrong_settings_are_one_sentence(shell: CommandLine, command: tuple[str]
     result = shell.run(*command, SECRET_KEY=None)
     assert result.code == 1 and result.out == ""
     assert "Error: SECRET_KEY: is missing. See: flask --app receiver doctor" in result.words
-
-
-# Submitting.
 
 
 def test_a_submission_prints_the_id_of_a_job_that_is_stored(
@@ -153,9 +147,6 @@ def test_without_redis_nothing_is_promised(shell: CommandLine) -> None:
     assert result.err == "Error: Redis: ConnectionError.\n"
 
 
-# Jobs.
-
-
 def test_a_job_is_shown_by_either_of_its_ids_as_the_api_shows_it(
     stack: Stack, shell: CommandLine
 ) -> None:
@@ -236,9 +227,6 @@ def test_a_rescue_brings_back_what_can_be_brought_back(stack: Stack, shell: Comm
     assert shell.run("jobs", "rescue").code == 2
 
 
-# Credits.
-
-
 def test_credits_are_shown(stack: Stack, shell: CommandLine) -> None:
     before, stack.sandbox.settings.credits = stack.sandbox.settings.credits, 1234.5
     try:
@@ -261,9 +249,6 @@ def test_a_missing_key_and_an_unreachable_bfl_are_errors(shell: CommandLine) -> 
     assert missing.code == 1 and "BFL_API_KEY is not set" in missing.err
     nobody = shell.run("credits", BFL_SANDBOX_URL=f"http://127.0.0.1:{free_port()}")
     assert nobody.code == 1 and "No answer from http://127.0.0.1:" in nobody.err
-
-
-# Waiting.
 
 
 def test_ctrl_c_leaves_the_job_alone_and_prints_how_to_show_it(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness import KEYS, wait_for
+from tests.harness import KEYS
 from tests.harness.stack import QUICK_SECONDS, Stack
 from tests.harness.webhook_receiver import Hook
 
@@ -30,10 +30,6 @@ def submit(stack: Stack, **body: Any) -> requests.Response:
         headers={"x-key": KEYS["submit"]},
         timeout=30,
     )
-
-
-def timeline(stack: Stack, job_id: str) -> list[str]:
-    return [line["event"] for line in stack.client.job(job_id)["timeline"]]
 
 
 def test_it_is_called_with_the_stored_media_and_both_headers(stack: Stack, hook: Hook) -> None:
@@ -67,15 +63,6 @@ def test_without_a_secret_there_is_no_proof(stack: Stack, hook: Hook) -> None:
 def test_it_is_called_for_a_failed_job_too(stack: Stack, hook: Hook, outcome: str) -> None:
     submit(stack, webhook_url=hook.url, sandbox={"outcome": outcome})
     assert hook.called().payload["status"] in ("Error", "Request Moderated")
-
-
-@pytest.mark.slow
-def test_a_failed_delivery_is_retried_after_1_and_5_seconds(stack: Stack, hook: Hook) -> None:
-    hook.answers = [500, 404]
-    job_id = submit(stack, webhook_url=hook.url).json()["id"]
-    hook.called(3)
-    wait_for("a word on the timeline", lambda: "notification.delivered" in timeline(stack, job_id))
-    assert {call.payload["id"] for call in hook.calls} == {job_id}
 
 
 # tests/unit/test_notification_targets.py has the other URLs.

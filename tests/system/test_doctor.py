@@ -96,9 +96,6 @@ def test_where_nothing_was_ever_started_all_of_it_is_named(
     assert result.words.count("was never seen") == 2
 
 
-# BFL.
-
-
 def test_a_key_that_bfl_refuses_is_named(stack: Stack, shell: CommandLine) -> None:
     with bfl_with(stack, keys={"another"}):
         result = shell.run("doctor")
@@ -141,9 +138,6 @@ def test_the_warning_follows_the_credits_of_a_day(stack: Stack, shell: CommandLi
         assert ("enough for 2.0 days" in result.words) == bool(warned)
 
 
-# PUBLIC_URL.
-
-
 def test_the_trial_callbacks_are_counted_as_what_they_are(stack: Stack, shell: CommandLine) -> None:
     def counted(why: str) -> float:
         text = requests.get(f"{stack.installation.url}/metrics", timeout=30).text
@@ -168,9 +162,6 @@ def test_a_receiver_that_does_not_verify_is_found_out(shell: CommandLine) -> Non
     careless.close()
     assert failed(result) == ["public_url"]
     assert "wrongly signed callback is not refused" in result.words
-
-
-# Redis.
 
 
 def test_without_redis_the_rest_is_still_checked(shell: CommandLine) -> None:
@@ -217,13 +208,6 @@ def test_a_redis_that_evicts_jobs_fails_also_a_release(stack: Stack, shell: Comm
         result, release = shell.run("doctor"), shell.run("doctor", "--release")
     assert failed(result) == failed(release) == ["redis_eviction"]
     assert names(result, "warning") == ["redis_disk"]
-
-
-def test_a_redis_that_is_full_is_named(stack: Stack, shell: CommandLine) -> None:
-    with configured(stack, maxmemory=1):
-        result, release = shell.run("doctor"), shell.run("doctor", "--release")
-    assert failed(result) == ["redis_memory"] and "more memory" in result.words
-    assert failed(release) == [], "the release may be what relieves it"
 
 
 def test_a_replica_is_named(stack: Stack, shell: CommandLine) -> None:

@@ -67,8 +67,6 @@ def test_a_process_whose_threads_run_goes_on() -> None:
     assert run("time.sleep", seconds=4).returncode == 0
 
 
-# RQ.
-
 UNABLE_SECONDS = 3
 IMPATIENT_WORKER = f"""
 import sys

@@ -131,8 +131,6 @@ def test_one_pixel_more_than_the_limit_is_too_many(tmp_path: Path) -> None:
     assert made(tmp_path, body, "image/png") is None
 
 
-# Whatever the bytes are.
-
 DAMAGE = st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), max_size=8)
 
 

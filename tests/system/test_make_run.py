@@ -36,9 +36,6 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield run
 
 
-# While it runs.
-
-
 def test_a_run_shows_a_stored_job_and_its_media(a_run: Run) -> None:
     client = a_run.client()
     job = client.jobs()[-1]
@@ -91,16 +88,8 @@ def test_a_second_run_on_the_same_data_names_the_first(a_run: Run) -> None:
     )
 
 
-def test_doctor_finds_nothing_to_do_beside_a_run(a_run: Run) -> None:
-    result = a_run.command("doctor")
-    assert result.stdout.endswith("\n0 failed, 0 with a warning\n"), result
-
-
 def test_ended_jobs_are_kept_beside_the_other_data_of_a_run(a_run: Run) -> None:
     assert a_run.made()["DATABASE_URL"] == f"sqlite:///{a_run.directory}/var/archive.db"
-
-
-# Before it runs.
 
 
 @pytest.fixture(scope="module")
@@ -144,14 +133,6 @@ def test_keys_that_are_given_are_not_shown_and_a_secret_may_begin_with_a_dash(
     assert "canary" not in a_run_with_settings.process.output()
     # Kept for a later run without.
     assert a_run_with_settings.keys().keys() == {"admin", "submit"}
-
-
-def test_a_busy_port_is_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as busy:
-        port = busy.getsockname()[1]
-        run = Run(copy(tmp_path), port)
-        assert run.process.wait() == 1
-    assert run.process.output() == BUSY.format(port=port)
 
 
 def test_a_busy_port_is_named_before_any_installation_and_a_moved_folder_gets_a_new_one(

@@ -11,7 +11,6 @@ from tests.sandbox import Task
 
 ORIGIN = "https://app.example"
 
-
 SETTINGS = {"CORS_ORIGINS": f"{ORIGIN},http://localhost:3000", "LINK_TTL_MAX": "200000"}
 
 
@@ -31,9 +30,6 @@ def link(stack: Stack, task: Task) -> str:
 
 def ask(url: str, method: str = "GET", **headers: str) -> requests.Response:
     return requests.request(method, url, headers=headers, timeout=30)
-
-
-# How long.
 
 
 def lives(answer: requests.Response) -> int:
@@ -65,18 +61,12 @@ def test_a_life_that_makes_no_sense_is_named(
     assert "link_ttl" in answer.json()["detail"]
 
 
-# What to call it.
-
-
 def test_a_browser_shows_it_and_saves_it_under_a_readable_name(task: Task, link: str) -> None:
     shown = ask(link).headers["Content-Disposition"]
     saved = ask(f"{link}?download=1").headers["Content-Disposition"]
     name = rf'filename="flux-2-pro-20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}-{task.id[:8]}\.jpg"'
     assert re.fullmatch(f"inline; {name}", shown)
     assert re.fullmatch(f"attachment; {name}", saved)
-
-
-# Who may read it by script.
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, "http://localhost:3000"])

@@ -11,7 +11,6 @@ from tests.sandbox import Task
 
 SIZE_BYTES = 300_000
 
-
 STORAGES = ("directory", "bucket")
 SETTINGS = {"MEDIA_SERVE": "stream"}
 
@@ -62,24 +61,6 @@ def test_a_browser_can_neither_guess_a_type_nor_run_anything(link: str) -> None:
     assert headers["Content-Type"] == "image/jpeg"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
-
-
-@pytest.mark.parametrize(
-    ("asked", "start", "stop"),
-    [
-        ("bytes=0-0", 0, 1),
-        ("bytes=100-199", 100, 200),
-        ("bytes=-5", SIZE_BYTES - 5, SIZE_BYTES),
-        ("bytes=299990-999999", 299_990, SIZE_BYTES),
-    ],
-)
-def test_a_range_is_given_as_asked(
-    link: str, image: bytes, asked: str, start: int, stop: int
-) -> None:
-    answer = fetch(link, Range=asked)
-    assert answer.status_code == 206 and answer.content == image[start:stop]
-    assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/{SIZE_BYTES}"
-    assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 WHOLE, PART = f"bytes 0-{SIZE_BYTES - 1}/{SIZE_BYTES}", f"bytes 0-9/{SIZE_BYTES}"

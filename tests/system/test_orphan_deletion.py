@@ -199,9 +199,6 @@ def test_a_job_that_was_made_anew_keeps_its_objects(archive: Archive) -> None:
     assert archive.store.tombstone(old.id) is None
 
 
-# Without an erasure: inputs go with their record.
-
-
 @pytest.mark.parametrize("media", ["forever", "90"])
 def test_inputs_never_outlive_their_record(opened: Open, media: str) -> None:
     archive = opened(RETAIN_MEDIA_DAYS=media, RETAIN_JOBS_DAYS="30")

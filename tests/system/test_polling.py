@@ -32,7 +32,6 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "hangs": {"poll_hang": 60},
 }
 
-
 SETTINGS = {
     "CALLBACK_GRACE": str(GRACE_SECONDS),
     "GIVE_UP_AFTER": str(GIVE_UP_SECONDS),

@@ -27,9 +27,6 @@ def test_an_option_that_only_redis_py_can_judge_stops_the_web_process(
     assert "canary" not in web.output()
 
 
-# TLS.
-
-
 @pytest.fixture
 def tls(redis_server: RedisServer, tmp_path: Path) -> Iterator[TlsFront]:
     with TlsFront(redis_server.port, tmp_path) as front:
@@ -74,9 +71,6 @@ def test_everything_works_over_tls(
     stopped_installation.wait_until_ready(path="/readyz")
     stack = Stack(sandbox, stopped_installation)
     stack.stored(stack.generate())
-
-
-# Sentinel.
 
 
 @pytest.fixture

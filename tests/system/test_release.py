@@ -34,9 +34,6 @@ def test_a_release_needs_nothing_that_it_starts(shell: CommandLine) -> None:
     assert names(result, "ok") == BEFORE_START
 
 
-# The whole Procfile, as honcho and foreman start it.
-
-
 @contextmanager
 def honcho(directory: Path, **settings: str) -> Iterator[Process]:
     """In a directory of its own, where nobody's `.env` is, with these settings and no others."""

@@ -20,7 +20,6 @@ from tests.harness.stored_objects import StoredInDirectory
 
 CLEAN = CommandResult(0, "all is well\n", "")
 
-
 STORAGES = ("directory", "bucket")
 
 

@@ -44,9 +44,6 @@ def small(job: dict[str, Any], n: int = 0) -> Image.Image:
     return image
 
 
-# What is made.
-
-
 @pytest.mark.parametrize("form", ["jpeg", "png", "webp"])
 def test_an_image_of_each_format_has_a_thumbnail(stack: Stack, form: str) -> None:
     job = stack.stored_with_thumbnails(stack.generate(format=form))
@@ -70,9 +67,6 @@ def test_a_video_has_its_size_and_duration_and_no_thumbnail(stack: Stack) -> Non
     assert file["width"] > 0 and file["height"] > 0 and file["duration"] > 0
 
 
-# All of a result.
-
-
 def test_all_samples_and_the_draft_cache_are_kept_with_their_roles(stack: Stack) -> None:
     job = stack.stored_with_thumbnails(stack.generate(samples=3, drafts=1, **IMAGE))
     assert [file["role"] for file in job["media"]] == ["sample"] * 3 + ["draft_cache"]
@@ -83,17 +77,11 @@ def test_all_samples_and_the_draft_cache_are_kept_with_their_roles(stack: Stack)
     assert job["media"][3]["thumbnail_url"] is None
 
 
-# What goes with what.
-
-
 def test_a_thumbnail_is_no_second_end_on_the_event_stream(stack: Stack) -> None:
     with Watcher(f"{stack.installation.url}/api/events", KEYS["read"]) as watcher:
         job = stack.stored_with_thumbnails(stack.generate(**IMAGE))
         stored = watcher.wait_for_job(job["id"], "stored", "media")
     assert [event.data["change"] for event in stored] == ["status", "media"]
-
-
-# Its link.
 
 
 def test_a_thumbnail_is_served_as_safely_as_its_original(stack: Stack) -> None:
@@ -107,9 +95,6 @@ def test_a_thumbnail_is_served_as_safely_as_its_original(stack: Stack) -> None:
     assert answer.headers["Content-Type"] == "image/webp"
     assert answer.headers["ETag"] != original.headers["ETag"]
     assert answer.headers["Content-Disposition"].endswith('.thumb.webp"')
-
-
-# The `.json` beside each object, so that a storage explains itself without Redis.
 
 
 def beside(stack: Stack, task: Task) -> list[dict[str, Any]]:

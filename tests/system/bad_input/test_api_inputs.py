@@ -39,8 +39,6 @@ def problem(answer: Answer, status: int) -> str:
     return json.dumps(problem_body, ensure_ascii=False)
 
 
-# Keys.
-
 WRONG_KEYS: dict[str, list[Header]] = {
     "none": [],
     "empty": [("x-key", "")],
@@ -80,8 +78,6 @@ def test_a_key_in_the_query_opens_nothing(server: TargetServer, where: str) -> N
     assert ask(server, f"/api/jobs?{where}={KEYS['admin']}").status == 401
 
 
-# Ids.
-
 IDS = (
     "a" * 129, "%00", "a%0a", "a%0d%0ab", "a%2fb", "..%2f..", "a:b", "a.json", "%ff", "%d9%a1",
     "%20a", "%7bx%7d", "fluxkeep:job:x",
@@ -100,9 +96,6 @@ def test_an_id_that_cannot_be_is_unknown_and_cannot_be_announced(
     # An id with a slash is another path, which nobody knows.
     assert refused.status == 404 or "id" in problem(refused, 400)
     assert server.records() == before
-
-
-# Query parameters.
 
 
 def _cursor(text: str) -> str:
@@ -140,8 +133,6 @@ def test_an_unknown_parameter_is_named(server: TargetServer, name: str) -> None:
 def test_the_name_of_an_unknown_parameter_is_not_repeated_at_length(server: TargetServer) -> None:
     assert len(problem(ask(server, f"/api/jobs?{'a' * 3000}=1", ADMIN), 400)) < 500
 
-
-# Bodies.
 
 NOT_JSON = (b"{", b"[]", b"\xff", b'{"a":NaN}', b'{"model":"a","model":"b"}', b"model=a",
             b"[" * 60_000, b'{"metadata":{"a":"\\ud800"}}')  # fmt: skip

@@ -22,9 +22,6 @@ def padded(body: bytes, size: int) -> bytes:
     return body + b" " * (size - len(body))
 
 
-# Too large.
-
-
 @pytest.mark.parametrize("proof", [target.PROOF, None], ids=["secret", "signature"])
 def test_the_largest_body_is_on_record(server: target.TargetServer, proof: Header | None) -> None:
     for chunky in (False, True):
@@ -103,8 +100,6 @@ def test_a_body_of_hostile_text_delays_no_other_request(
             )
 
 
-# A length that is none, or several.
-
 LENGTHS: dict[str, list[Header]] = {
     "negative": [("Content-Length", "-1")],
     "hexadecimal": [("Content-Length", "0x50")],
@@ -124,8 +119,6 @@ def test_a_length_that_is_not_one_number_is_refused(
 ) -> None:
     assert server.authentic(target.failed(job_id), *lengths, length=None).status in (400, 413)
 
-
-# Chunks that are none.
 
 CHUNKS: dict[str, bytes] = {
     "not hexadecimal": b"zz\r\n%b\r\n0\r\n\r\n",
@@ -147,9 +140,6 @@ def test_a_chunk_that_is_malformed_is_refused(
     body = target.failed(job_id)
     raw = shape.replace(b"%x", b"%x" % len(body)).replace(b"%b", body)
     assert server.authentic(raw, CHUNKED, length=None).status in (400, 413, 431)
-
-
-# A body that is less or other than it says.
 
 
 def test_a_body_that_breaks_off_is_refused(server: target.TargetServer, job_id: str) -> None:

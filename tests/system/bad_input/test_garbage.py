@@ -43,8 +43,6 @@ def test_http_1_0_is_served_and_the_connection_closed(server: TargetServer) -> N
     assert time.monotonic() - began < END_SECONDS
 
 
-# Bodies that nobody reads.
-
 BODIES: list[tuple[Header, bytes]] = [
     (("Content-Length", "10000000000"), b" " * 1_000_000),
     (("Transfer-Encoding", "chunked"), chunked(b" " * 100)[:-5] * 10_000),
@@ -67,8 +65,6 @@ def test_floods_of_bodies_that_nobody_reads_delay_no_other_request(server: Targe
     with server.answering_others(FLOOD_SECONDS / 2), ThreadPoolExecutor() as pool:
         list(pool.map(partial(flood, server.port), BODIES))
 
-
-# Heads.
 
 HEADS: dict[str, bytes] = {
     "no colon": b"X-A b",

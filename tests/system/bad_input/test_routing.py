@@ -35,8 +35,6 @@ def test_a_method_is_not_overridden(server: TargetServer, job_id: str, name: str
     assert server.authentic(pending(job_id), (name, "GET")).status == 200
 
 
-# Headers that speak of the path, the host or the sender.
-
 ROUTES = ("PATH_INFO", "PATH-INFO", "SCRIPT_NAME", "RAW_URI", "X-Original-URL", "X-Rewrite-URL",
           "X-Forwarded-Prefix", "REQUEST_METHOD")  # fmt: skip
 
@@ -83,8 +81,6 @@ def test_a_strange_host_changes_nothing(server: TargetServer, host: str | bytes)
         assert answer.status < 500
         assert "evil.test" not in answer.body.decode() or answer.status >= 300
 
-
-# Paths.
 
 NO_CALLBACK = [
     "/webhooks/bfl/",

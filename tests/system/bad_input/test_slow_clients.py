@@ -98,7 +98,6 @@ SLOW_SECONDS = 45.0
 RESET_SECONDS = 180.0  # SEND_TIMEOUT_SECONDS of the server, and time to fill every buffer
 _GONE = select.POLLHUP | select.POLLERR
 
-
 SETTINGS = {"WEB_CONCURRENCY": "1"}
 
 

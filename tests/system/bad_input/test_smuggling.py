@@ -87,9 +87,6 @@ def test_what_follows_a_refused_head_is_not_read(server: TargetServer, job_id: s
         assert len(answers) <= 1 and all(400 <= status < 500 for status in statuses(answers))
 
 
-# Requests that really follow each other.
-
-
 def test_pipelined_callbacks_are_answered_in_order_each_with_its_own_proof(
     server: TargetServer,
 ) -> None:

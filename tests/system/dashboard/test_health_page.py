@@ -16,7 +16,6 @@ from tests.system.dashboard.conftest import InProcessVisitor, MakeApp
 
 NO_CREDITS = "BFL says that the credits are used up"
 
-
 SETTINGS = {"MAX_ACTIVE": "3,flux-dev=2"}
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import re
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -47,14 +46,6 @@ def send(visitor: Visitor, **fields: str) -> requests.Response:
 def job_of(answer: requests.Response) -> str:
     assert answer.status_code == 303, readable(answer.text)
     return parse_qs(urlsplit(answer.headers["Location"]).query)["job"][0]
-
-
-def test_what_is_filled_in_goes_to_bfl_and_nothing_else(stack: Stack, visitor: Visitor) -> None:
-    filled = {"prompt": HOSTILE, "width": "1024", "height": "768", "seed": "42"}
-    job = stack.client.wait_for(job_of(send(visitor, **filled)))
-    assert (job["status"], job["model"]) == ("stored", "flux-2-pro")
-    task = stack.sandbox.task(job["task_id"])
-    assert task.input == {"prompt": HOSTILE, "width": 1024, "height": 768, "seed": 42}
 
 
 def test_the_result_is_on_the_page_that_comes_after(stack: Stack, visitor: Visitor) -> None:
@@ -120,19 +111,6 @@ def test_an_error_is_shown_at_its_field(
     assert found and message in found[1]
     assert 'aria-invalid="true"' in answer.text
     assert 'aria-describedby="' in answer.text
-
-
-@pytest.mark.parametrize(
-    ("more", "files"),
-    [("", [("files", ("blurred.png", IMAGE))]), (f'{{"image": "{ENCODED}"}}', [])],
-)
-def test_bfl_decides_whether_an_image_needs_a_prompt(
-    stack: Stack, visitor: Visitor, more: str, files: list[Any]
-) -> None:
-    filled = {"model": "flux-tools/deblur-v1", "idempotency_key": idempotency_key(visitor)}
-    answer = visitor.post("/submit", page="/submit", files=files, more=more, **filled)
-    job = stack.client.wait_for(job_of(answer))
-    assert stack.sandbox.task(job["task_id"]).input == {"image": ENCODED}
 
 
 def test_all_errors_are_shown_at_once_and_no_input_is_lost(visitor: Visitor) -> None:

@@ -22,9 +22,6 @@ def test_the_dockerfile_has_no_lint() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-# Commands.
-
-
 # Variables.
 
 
@@ -42,9 +39,6 @@ def test_gunicorn_learns_its_processes_where_all_else_is_read(tmp_path: Path) ->
         check=True,
     )
     assert output.stdout == "3\n"
-
-
-# Safety.
 
 
 # The image.

@@ -69,7 +69,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def tasks(stack: Stack) -> dict[str, Task]:
     wanted = STORED_IN_THE_END | NEVER_PUBLISHED
     wanted |= {name: switches for name, (_, switches) in REFUSED.items()}
-    wanted["dies meanwhile"] = {"life": 2, "delivery_500": 4}
     wanted |= {f"dead {status}": {"delivery_status": status} for status in DEAD}
     return {
         name: stack.generate(**{"size": SIZE_BYTES, **switches})
@@ -122,15 +121,6 @@ def test_what_may_not_be_taken_fails_and_says_why(
     assert job["media"] == stack.objects(tasks[fault]) == []
 
 
-@pytest.mark.parametrize(
-    ("fault", "reason"), [("redirected elsewhere", "redirect"), ("another host", "example.com")]
-)
-def test_a_job_that_expires_says_what_kept_it_from_its_media(
-    stack: Stack, tasks: dict[str, Task], fault: str, reason: str
-) -> None:
-    assert reason in ended(stack, tasks[fault])["error"]["message"]
-
-
 @pytest.mark.parametrize("status", DEAD)
 def test_a_url_that_is_dead_before_its_time_is_asked_about_once(
     stack: Stack, tasks: dict[str, Task], status: int
@@ -140,12 +130,3 @@ def test_a_url_that_is_dead_before_its_time_is_asked_about_once(
     assert job["status"] == "expired" and str(status) in job["error"]["message"]
     assert len(stack.polls(task)) == 1
     assert len(stack.deliveries(task)) <= 2
-
-
-def test_a_url_that_dies_while_it_is_tried_is_asked_about_and_the_fresh_one_stored(
-    stack: Stack, tasks: dict[str, Task]
-) -> None:
-    task = tasks["dies meanwhile"]
-    job = stack.stored(task, GIVE_UP_SECONDS + SWEEP_SECONDS)
-    assert job["source"] == "poll"
-    assert len(stack.polls(task)) == 1

@@ -6,9 +6,6 @@ from jobs.store.redis.keys import DUE
 from tests.harness import Stack, all_jobs, wait_for
 from tests.harness.tripwire import Tripwire
 
-REBUILT_WITHIN_SECONDS = 30.0  # a sweep or two, and a slow machine
-
-
 SETTINGS = {"CALLBACK_GRACE": "1"}
 
 
@@ -43,21 +40,6 @@ def test_killed_around_the_record_bfl_comes_again_and_there_is_one_object(
     assert isinstance(stack.outcomes(task)[0], str)
     stack.stored(task)
     assert len(stack.objects(task)) == len(stack.deliveries(task)) == 1
-    stack.settled()
-
-
-# The sweep.
-
-
-def test_a_killed_sweeper_is_restarted_by_its_supervisor(stack: Stack) -> None:
-    installation = stack.installation
-    (killed,) = installation.sweep
-    with installation.supervised():
-        killed.kill()
-        task = stack.announced()
-        assert stack.stored(task)["source"] == "poll"
-    (alive,) = installation.sweep
-    assert alive.pid != killed.pid
     stack.settled()
 
 

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.slow
 TASKS = 12
 SLOW_BYTES, SLOW_PER_SECOND = 60_000, 15_000  # four seconds of download
 
-
 PROGRAM = ("jobs", "receiver", "worker", "deploy")
 
 

@@ -5,7 +5,6 @@ from tests.harness import Stack
 JOBS = 40
 POLLED = 10
 
-
 SETTINGS = {"CALLBACK_GRACE": "4"}
 
 

@@ -73,17 +73,6 @@ def test_a_download_that_would_take_too_long_is_released(stack: Stack) -> None:
     finished_after_restart(stack, tasks)
 
 
-def test_a_callback_without_a_receiver_during_a_restart_is_stored(stack: Stack) -> None:
-    processes = everything(stack)
-    for process in processes:
-        process.terminate()
-    assert exits(processes) == [0] * 3
-    task = stack.generate()
-    (refused,) = stack.outcomes(task)
-    assert isinstance(refused, str)
-    finished_after_restart(stack, [task])
-
-
 def test_a_second_sigterm_loses_nothing(stack: Stack) -> None:
     tasks = downloads(stack, drip=200_000)
     processes = everything(stack)

@@ -52,9 +52,6 @@ def delete_all(env: Stack) -> None:
     assert stored(env) == set()
 
 
-# Nothing long is in Redis.
-
-
 def every_door(env: Stack) -> list[requests.Response]:
     caller = env.installation.client("submit")
     given = {"prompt": LONG, "input_image": IMAGE, "many": ["canary"] * 2000}
@@ -81,9 +78,6 @@ def test_no_image_and_no_long_text_is_ever_in_redis(env: Stack) -> None:
     assert not [value[:200] for value in values if value.count("canary") > 9]
     assert recorded(env) == stored(env)
     delete_all(env)
-
-
-# Two at once.
 
 
 def at_once(send: Callable[[int], requests.Response]) -> list[requests.Response]:
@@ -170,9 +164,6 @@ def test_a_job_that_is_deleted_and_announced_at_once_leaves_nothing(env: Stack) 
         delete_all(env)
 
 
-# Without a storage.
-
-
 def test_without_the_storage_only_small_values_are_accepted(env: Stack) -> None:
     before = len(env.client.jobs())
     with a_file_in_place_of(env.installation.media):
@@ -189,9 +180,6 @@ def test_without_the_storage_only_small_values_are_accepted(env: Stack) -> None:
     assert len(env.client.jobs()) == before + 1
     assert env.post(large).status_code == 202
     delete_all(env)
-
-
-# Killed in between.
 
 
 @pytest.mark.slow

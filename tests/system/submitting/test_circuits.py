@@ -1,12 +1,10 @@
 """Circuits: all jobs of the scope wait, and one at a time probes."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.harness import Stack, free_port, running_stack, stopped_stack, wait_for
-from tests.sandbox import Sandbox
+from tests.harness import Stack, running_stack, wait_for
 from tests.system.submitting.environment import events
 
 JOBS = 4
@@ -55,20 +53,6 @@ def _events_of_all(env: Stack, jobs: list[dict[str, str]]) -> list[str]:
     return [what for job in jobs for what in events(env.client.job(job["id"]))]
 
 
-def test_too_many_active_tasks_are_waited_for_and_no_job_loses_its_position(
-    two_workers: Stack,
-) -> None:
-    two_workers.sandbox.settings.change({"max_active": 1})
-    jobs = [two_workers.posted(seconds=0.3) for _ in range(2)]
-    for job in jobs:
-        two_workers.stored_job(job, 45)
-    two_workers.sandbox.settings.change({"max_active": 24})
-    tasks = [two_workers.task(job) for job in jobs]
-    assert [task.created_at for task in tasks] == sorted(task.created_at for task in tasks)
-    assert any("submission.requeued" in events(two_workers.client.job(job["id"])) for job in jobs)
-    assert two_workers.sandbox.peak.refused <= 8
-
-
 def test_bfls_own_pause_is_kept(two_workers: Stack) -> None:
     job = two_workers.posted(submit_status=429, submit_times=1, retry_after=300)
     wait_for("a pause", two_workers.pauses)
@@ -81,21 +65,3 @@ def test_bfls_own_pause_is_kept(two_workers: Stack) -> None:
     two_workers.end_circuits()
     two_workers.posted("flux-dev")  # wakes a worker
     two_workers.stored_job(job)
-
-
-def test_without_a_connection_a_job_stays_queued(tmp_path: Path) -> None:
-    port = free_port()
-    with stopped_stack(tmp_path) as env:
-        installation = env.installation
-        installation.settings["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
-        installation.start()
-        job = env.posted()
-        is_requeued = lambda: "submission.requeued" in events(env.client.job(job["id"]))  # noqa: E731
-        wait_for("it is put off", is_requeued)
-        assert env.client.job(job["id"])["status"] == "queued"
-        with Sandbox(port=port) as sandbox:
-            env.sandbox = sandbox
-            env.end_circuits()
-            env.posted()  # wakes a worker
-            env.stored_job(job)
-            assert len(env.requests(job)) == 1

@@ -87,13 +87,6 @@ def announced(env: Stack) -> Task:
     return task
 
 
-def test_the_input_of_our_own_submission_cannot_be_replaced(env: Stack) -> None:
-    job = env.posted()
-    assert env.client.put_job(job["id"], input={"prompt": "another"}).status_code == 409
-    env.ended(job)
-    assert env.client.job(job["id"])["input"] == job["body"]["input"]
-
-
 @pytest.fixture(scope="module")
 def forgetful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     directory = tmp_path_factory.mktemp("forgetful")

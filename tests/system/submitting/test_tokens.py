@@ -118,17 +118,6 @@ def doors(env: Stack) -> Iterator[Doors]:
     del installation.ports[1:]
 
 
-def test_a_callback_is_good_while_the_key_of_its_submission_is_known(
-    pair: Pair, doors: Doors
-) -> None:
-    refused = send_failure(doors.url(doors.new, pair.a), pair.a.webhook_secret, pair.a)
-    assert refused.status_code == 401 and pair.state(0) == "submitted"
-    accepted = send_failure(
-        doors.url(doors.both, pair.a), pair.a.webhook_secret, pair.a, "signature"
-    )
-    assert accepted.status_code == requests.codes.ok and pair.state(0) == "failed"
-
-
 def test_the_views_alone_tell_jobs_apart_like_the_accelerator(pair: Pair, doors: Doors) -> None:
     own, shared = doors.url(doors.views, pair.a), str(DEFAULTS["WEBHOOK_SECRET"])
     for secret in (shared, pair.b.webhook_secret, "wrong"):

@@ -1,6 +1,7 @@
 """The product as it runs for one module of tests, its command line, and a browser."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,6 +10,7 @@ import pytest
 from tests.harness import CommandLine, Installation, RedisServer, Stack, running_stack
 from tests.harness.chromium import Chromium, Window
 from tests.harness.past_jobs import Archive, Open
+from tests.harness.webhook_receiver import Hook
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -53,6 +55,13 @@ def module_installation(
     installation = Installation(tmp_path_factory.mktemp("installation"), module_redis)
     yield installation
     installation.close()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """A receiver of notifications."""
+    with closing(Hook()) as listening:
+        yield listening
 
 
 @pytest.fixture

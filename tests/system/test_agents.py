@@ -189,13 +189,12 @@ def test_a_spent_budget_ends_a_loop_before_bfl_is_asked(stack: Stack, client: st
     assert len(stack.sandbox.tasks()) == before + 1
 
 
-def post(stack: Stack, body: dict[str, Any]) -> dict[str, Any]:
+def post(stack: Stack, body: dict[str, Any]) -> Any:
     """The result of a request."""
     client = stack.installation.client("submit")
     headers = {"MCP-Protocol-Version": "2025-11-25"}
-    answer = client.request("POST", "/mcp", json=body, headers=headers, timeout=70).json()
-    result: dict[str, Any] = answer["result"]
-    return result
+    answer = client.request("POST", "/mcp", json=body, headers=headers, timeout=70)
+    return answer.json()["result"]
 
 
 def test_images_come_as_urls_base64_and_stored_jobs(stack: Stack) -> None:

@@ -21,11 +21,10 @@ def submit(
     )
 
 
-def poll(stack: Stack, job_id: str) -> dict[str, Any]:
+def poll(stack: Stack, job_id: str) -> Any:
     answer = stack.client.get("/v1/get_result", id=job_id)
     assert answer.headers["Retry-After"] == "1"
-    reply: dict[str, Any] = answer.json()
-    return reply
+    return answer.json()
 
 
 def ended(stack: Stack, job_id: str) -> dict[str, Any]:

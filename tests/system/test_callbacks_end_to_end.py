@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Stack, running_stack, without_links
+from tests.harness import Stack, running_stack
 
 ERAS = ("current", "legacy", "skills")
 AUTHENTICATIONS = ("secret", "signature", "both")
@@ -49,31 +49,6 @@ def test_four_callbacks_give_one_download_and_one_object(stack: Stack) -> None:
     assert stack.outcomes(task, 4) == [200] * 4
     stack.stored(task)
     assert len(stack.deliveries(task)) == len(stack.objects(task)) == 1
-
-
-@pytest.mark.parametrize(
-    ("stage", "form", "era"), [("request", "dict", "current"), ("content", "string", "legacy")]
-)
-def test_a_moderated_job_says_at_which_stage_and_why(
-    stack: Stack, stage: str, form: str, era: str
-) -> None:
-    task = stack.generate(
-        outcome=f"{stage}_moderated", reasons=["Violence"], details_as=form, payload=era
-    )
-    job = stack.client.wait_for(task.id)
-    assert job["status"] == "moderated"
-    assert job["moderation"] == {"stage": stage, "reasons": ["Violence"]}
-    assert job["media"] == [] and job["source"] == "callback"
-
-
-def test_a_refused_callback_shows_on_the_timeline_of_a_known_job_alone(stack: Stack) -> None:
-    task = stack.generate()
-    before = stack.stored(task)
-    assert stack.sandbox.call_back(task.id, auth="wrong", outcome="error").outcome == 401
-    after = stack.client.job(task.id)
-    *lines, refused = after["timeline"]
-    assert refused["event"] == "callback.refused" and refused["detail"]["reason"]
-    assert without_links({**after, "timeline": lines}) == without_links(before)
 
 
 @pytest.mark.parametrize("form", EXTENSIONS)

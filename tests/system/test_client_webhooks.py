@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,13 +12,6 @@ from tests.harness.stack import QUICK_SECONDS, Stack
 from tests.harness.webhook_receiver import Hook
 
 SECRET = "the client's own secret"
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    listening = Hook()
-    yield listening
-    listening.close()
 
 
 def submit(stack: Stack, **body: Any) -> requests.Response:

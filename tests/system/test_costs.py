@@ -23,11 +23,10 @@ def credits_left(env: Stack) -> float:
     return float(env.client.get("/v1/credits").json()["credits"])
 
 
-def costs(env: Stack) -> dict[str, Any]:
+def costs(env: Stack) -> Any:
     answer = env.client.get("/api/costs", days=2)
     assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+    return answer.json()
 
 
 def total(env: Stack) -> float:
@@ -72,12 +71,6 @@ def unpriced(env: Stack) -> dict[str, int]:
     return {one["model"]: one["jobs_without_price"] for one in found if one["jobs_without_price"]}
 
 
-def shown(env: Stack, text: str) -> None:
-    """Wait for a text on the health page, whose numbers are a second old."""
-    visitor = Visitor(env.installation.url)
-    wait_for(text, lambda: text in visitor.text("/health"))
-
-
 def test_jobs_without_a_price_are_counted_by_model(env: Stack) -> None:
     before = total(env)
     assert unpriced(env) == {}
@@ -87,4 +80,5 @@ def test_jobs_without_a_price_are_counted_by_model(env: Stack) -> None:
     env.stored_job(env.posted("flux-3-video", strict=False, priced=False))
     assert unpriced(env) == {"flux-kontext-max": 2, "flux-3-video": 1}
     assert total(env) == before
-    shown(env, "flux-kontext-max submiter · 2 without a price")
+    visitor, text = Visitor(env.installation.url), "flux-kontext-max submiter · 2 without a price"
+    wait_for("it is shown", lambda: text in visitor.text("/health"))  # a second old

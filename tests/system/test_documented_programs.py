@@ -1,12 +1,15 @@
 """The programs and commands of docs/ work as they stand there."""
 
+import base64
 import json
 import re
+import secrets
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.harness import (
     KEYS,
@@ -14,10 +17,12 @@ from tests.harness import (
     CommandLine,
     Process,
     Stack,
+    free_port,
     third_party_clients,
     wait_for,
 )
 from tests.harness.documents import PAGES, page, under
+from tests.harness.notifications import notified, wait_for_event
 from tests.sandbox.formats import JPEGS
 
 # The first test may have to install BFL's SDK and the AI SDK.
@@ -34,6 +39,8 @@ KEYS_GIVEN = {
     "BFL_API_KEY": "bfl",
     "WEBHOOK_SECRET": WEBHOOK_SECRET,
 }
+NOTIFY_SECRET = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+SETTINGS = {"NOTIFY_SECRET": NOTIFY_SECRET}
 
 
 def interpreter(language: str) -> list[str]:
@@ -143,15 +150,43 @@ def test_a_secret_for_notifications_is_made(stack: Stack, tmp_path: Path) -> Non
     assert shell.run("jobs", "list", NOTIFY_SECRET=secret).code == 0
 
 
-def commands() -> set[str]:
-    """Each `flask --app receiver …` of any page, in a block or within a sentence."""
-    lines = (line.strip("` ") for path in PAGES for line in COMMAND.findall(path.read_text()))
-    return set(lines)
+@pytest.mark.parametrize("language", ["python", "js"])
+def test_a_receiver_takes_what_is_signed_and_nothing_else(
+    stack: Stack, tmp_path: Path, language: str
+) -> None:
+    program, port = under(API, "Notifications", language)[0], str(free_port())
+    serve = "\napp.run(port=int(os.environ['PORT']))\n" if language == "python" else ""
+    (tmp_path / NAMES[language]).write_text(program + serve)
+    (tmp_path / "node_modules").symlink_to(third_party_clients.NODE_MODULES)
+    command, url = (
+        [*interpreter(language), NAMES[language]],
+        f"http://127.0.0.1:{port}/notifications",
+    )
+    variables = environment(stack) | {"NOTIFY_SECRET": NOTIFY_SECRET, "PORT": port}
+    receiver = Process("receiver", command, variables, tmp_path / "receiver.log", tmp_path)
+
+    def refuses() -> bool:
+        """Whether it listens, and turns away what proves nothing."""
+        unsigned = {"type": "job.stored", "data": {"id": "x"}}
+        try:
+            answer = requests.post(url, json=unsigned, timeout=30)
+        except requests.ConnectionError:
+            return False
+        assert answer.status_code == 400
+        return True
+
+    try:
+        wait_for("it listens", refuses, 30)
+        wait_for_event(stack, notified(stack, url), "notification.delivered")
+    finally:
+        receiver.kill_all()
 
 
 def test_every_command_and_option_exists(stack: Stack) -> None:
     shell = CommandLine(stack.installation)
-    for command in commands():
+    # Each `flask --app receiver …` of any page, in a block or within a sentence.
+    lines = (line.strip("` ") for path in PAGES for line in COMMAND.findall(path.read_text()))
+    for command in set(lines):
         words = command.split()[3:]
         # Two words where the first is a group of commands.
         result = shell.run(*words[: 2 if words[0] in ("jobs", "keys") else 1], "--help")

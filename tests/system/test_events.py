@@ -8,9 +8,20 @@ from pathlib import Path
 import pytest
 import requests
 
+from jobs.domain.errors import TooManyWaiting
 from jobs.store.change_stream import BATCH_MAX, EVENTS_MAX
 from jobs.store.redis.keys import EVENTS
-from tests.harness import KEYS, Client, Installation, RedisServer, TcpProxy, wait_for
+from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
+from tests.harness import (
+    KEYS,
+    Client,
+    Installation,
+    RedisServer,
+    TcpProxy,
+    wait_for,
+    wait_for_none,
+)
+from tests.harness.parts import services_over
 from tests.harness.waiting_jobs import emptied, fail, open_files, put_jobs
 from tests.harness.watcher import Seen, Watcher
 
@@ -285,3 +296,23 @@ def memory(installation: Installation) -> int:
     """Memory of gunicorn's worker in bytes."""
     (serving,) = installation.web[0].children()
     return int(Path(f"/proc/{serving}/statm").read_text().split()[1]) * 4096
+
+
+def test_a_key_with_any_number_of_streams_leaves_places_to_others(
+    redis_server: RedisServer,
+) -> None:
+    with redis_server.client() as redis:
+        before = set(threading.enumerate())
+        broker = Broker(services_over(redis).events)
+        for _ in range(SUBSCRIBERS_MAX // 2):
+            greedy = broker.subscribe(None, "greedy")
+        with pytest.raises(TooManyWaiting):
+            broker.subscribe("job", "greedy")
+        for _ in range(SUBSCRIBERS_MAX // 4):
+            broker.subscribe(None, "other")
+        broker.unsubscribe(greedy)
+        with pytest.raises(TooManyWaiting):
+            broker.subscribe("job", "greedy")  # the other key came meanwhile
+        broker.subscribe(None, "third")
+        broker.close()
+        wait_for_none("its thread ends", lambda: {*threading.enumerate()} - before)

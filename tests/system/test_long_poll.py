@@ -31,12 +31,6 @@ def wire(redis_server: RedisServer) -> Iterator[TcpProxy]:
         yield proxy
 
 
-def later(seconds: float, client: Client, job_id: str) -> None:
-    timer = threading.Timer(seconds, waiting_jobs.fail, (client, job_id))
-    timer.daemon = True
-    timer.start()
-
-
 def timed(client: Client, job_id: str, wait: float | str) -> tuple[float, Any]:
     began = time.monotonic()
     answer = client.request("GET", f"/api/jobs/{job_id}", params={"wait": wait}, timeout=70)
@@ -45,7 +39,7 @@ def timed(client: Client, job_id: str, wait: float | str) -> tuple[float, Any]:
 
 def test_the_answer_comes_when_the_job_ends(client: Client) -> None:
     client.put_job("job")
-    later(1.0, client, "job")
+    threading.Timer(1.0, waiting_jobs.fail, (client, "job")).start()
     seconds, answer = timed(client, "job", 30)
     assert answer.json()["status"] == "failed" and 0.9 < seconds < SOON_SECONDS
 

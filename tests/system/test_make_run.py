@@ -36,15 +36,6 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield run
 
 
-def test_a_run_shows_a_stored_job_and_its_media(a_run: Run) -> None:
-    client = a_run.client()
-    job = client.jobs()[-1]
-    assert job["status"] == "stored"
-    assert job["source"] == "callback"
-    assert len(client.media(job)) == job["media"][0]["bytes"]
-    assert a_run.printed(r"Sample: stored, (\S+)")[1].startswith(f"{a_run.url}/media/")
-
-
 def test_the_login_link_logs_in_once(a_run: Run) -> None:
     link = a_run.printed(r"dashboard +(\S+)")[1]
     with requests.Session() as browser:

@@ -39,7 +39,9 @@ def test_a_signal_at_any_moment_leaves_no_process(tmp_path: Path) -> None:
     directory = copy(tmp_path)
     moments: list[Callable[[Run], object]] = [
         lambda run: (run.directory / "var/run.lock").exists(),
-        *(partial(_has_started, n=n) for n in (1, 3, 6)),
+        lambda run: run.offspring(),
+        lambda run: len(run.offspring()) >= 3,
+        lambda run: len(run.offspring()) >= 6,
         lambda run: "web started" in run.process.output(),
     ]
     for number, moment in enumerate(moments):
@@ -51,10 +53,6 @@ def test_a_signal_at_any_moment_leaves_no_process(tmp_path: Path) -> None:
             run.process.wait(35)
             assert not _living(seen)
             assert not _in(directory), (number, run.process.output()[-2000:])
-
-
-def _has_started(run: Run, n: int) -> bool:
-    return len(run.offspring()) >= n
 
 
 def _in(directory: Path) -> list[str]:
@@ -89,17 +87,12 @@ def test_one_signal_stops_all_the_next_run_has_its_jobs_keys_and_redis_and_ends_
         assert _without_port(run) == made
         run.client().wait_for(run.client().submit(prompt="a fox")["id"])
         assert len(run.client().jobs()) == 2, "no second sample"
-        _lose_redis(run)
-
-
-def _lose_redis(run: Run) -> None:
-    """All end, and the last line names what did."""
-    before = run.offspring()
-    processes.send(run.pid("redis"), signal.SIGKILL)
-    assert run.process.wait(120) == 1
-    assert not _living(before)
-    last_line = run.process.output().splitlines()[-1]
-    assert last_line.startswith("Fluxkeep has stopped: redis ended with signal 9")
+        before = run.offspring()
+        processes.send(run.pid("redis"), signal.SIGKILL)
+        assert run.process.wait(120) == 1
+        assert not _living(before)
+        last_line = run.process.output().splitlines()[-1]
+        assert last_line.startswith("Fluxkeep has stopped: redis ended with signal 9")
 
 
 def _without_port(run: Run) -> dict[str, str]:

@@ -24,8 +24,7 @@ def task(stack: Stack) -> Task:
 
 @pytest.fixture(scope="module")
 def link(stack: Stack, task: Task) -> str:
-    url: str = stack.client.job(task.id)["media"][0]["url"]
-    return url
+    return str(stack.client.job(task.id)["media"][0]["url"])
 
 
 def ask(url: str, method: str = "GET", **headers: str) -> requests.Response:

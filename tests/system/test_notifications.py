@@ -49,14 +49,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, owner: Hook) -> Iterator[Sta
         ]
 
 
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    """The receiver at a job's `notify_url`."""
-    listening = Hook()
-    yield listening
-    listening.close()
-
-
 @pytest.fixture(autouse=True)
 def each_test_sees_only_its_own_jobs(owner: Hook) -> Iterator[None]:
     yield
@@ -98,14 +90,6 @@ def test_the_specifications_own_verifier_agrees_in_javascript(stack: Stack, hook
     assert "error" in verified(NEW, headers, call.body.decode() + " ")
 
 
-def test_a_job_that_its_caller_submitted_is_notified_too(stack: Stack, hook: Hook) -> None:
-    task = stack.announced()
-    stack.announce(task, notify_url=hook.url)
-    stack.client.callback({"id": task.id, "status": "Error"})
-    payload = hook.called().payload
-    assert (payload["type"], payload["data"]["id"]) == ("job.failed", task.id)
-
-
 # Receivers that are down, slow, gone or elsewhere, and senders that die.
 
 
@@ -123,17 +107,6 @@ def test_a_receiver_that_was_down_is_notified_afterwards(stack: Stack) -> None:
     assert len(hook.calls) == 4 and len({call.id for call in hook.calls}) == 1
     for call in hook.calls:
         by_python(call, NEW)
-
-
-def test_a_redirect_is_a_failure_and_is_not_followed(stack: Stack, hook: Hook) -> None:
-    other = Hook()
-    hook.answers, hook.headers = [307], {"Location": other.url}
-    job_id = notified(stack, hook.url)
-    wait_for_event(stack, job_id, "notification.retried")
-    make_due(stack, job_id)
-    hook.called(2)
-    other.close()
-    assert not other.calls
 
 
 def test_a_receiver_that_says_it_is_gone_is_not_called_again(stack: Stack, hook: Hook) -> None:

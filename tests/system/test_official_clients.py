@@ -17,12 +17,8 @@ from tests.sandbox.gradient import gradient
 pytestmark = pytest.mark.slow
 
 PYTHON = [client for client in CLIENTS if client.name.startswith("blackforest")]
-JAVASCRIPT = [client for client in CLIENTS if client.name.startswith("ai-sdk")]
-VIDEO_CLIENT = JAVASCRIPT[-1]  # the only one that makes videos
+VIDEO_CLIENT = CLIENTS[-1]  # the only one that makes videos
 every_client = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-every_javascript_client = pytest.mark.parametrize(
-    "client", JAVASCRIPT, ids=lambda client: client.name
-)
 
 GENERATION_SECONDS = 0.6  # long enough for polls that come too early
 PATIENCE_SECONDS = 3.0  # of a client that knows no word for the end
@@ -75,16 +71,6 @@ def test_an_image_arrives_to_the_last_byte(client: Foreign, api: Api) -> None:
     else:
         assert metadata["cost"] == task.cost and metadata["outputMegapixels"] > 0
         assert outcome["warnings"] == []
-
-
-@every_javascript_client
-def test_a_strict_model_works_as_any_other(client: Foreign, api: Api) -> None:
-    """BFL refuses a webhook for FLUX 3; the client does not notice."""
-    outcome = client.run(replace(api.request(), model="flux-3-image"))
-    assert "error" not in outcome, outcome
-    (task,) = api.tasks
-    assert outcome["sha256"] == hashlib.sha256(api.bfl.file(task.id)).hexdigest()
-    assert task.webhook_url is None and task.polls
 
 
 VIDEO = "flux-3-video"

@@ -24,7 +24,6 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "500": {"poll_500": 2},
     "html": {"poll_html": 1},
     "cut": {"poll_cut": 1},
-    "other cluster": {"wrong_cluster": "404"},
     "moderated": {"outcome": "content_moderated"},
     "failed": {"outcome": "error", "error_text": "the model ran dry"},
     "pending for ever": {"outcome": "pending_forever"},
@@ -98,16 +97,6 @@ def test_an_answer_that_says_nothing_is_asked_for_again(
 ) -> None:
     kept(stack, tasks[situation])
     assert len(stack.polls(tasks[situation])) == (3 if situation == "500" else 2)
-
-
-def test_the_polling_url_bfl_gave_is_the_one_that_is_asked(
-    stack: Stack, tasks: dict[str, Task]
-) -> None:
-    task = tasks["other cluster"]
-    kept(stack, task)
-    assert [poll.target for poll in stack.polls(task)] == [
-        f"/v1/get_result?id={task.id}&cluster=eu2"
-    ]
 
 
 @pytest.mark.parametrize(

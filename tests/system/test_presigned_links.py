@@ -21,8 +21,7 @@ def task(stack: Stack) -> Task:
 
 def link(stack: Stack, task: Task, **query: int) -> str:
     job = stack.client.get(f"/api/jobs/{task.id}", **query).json()
-    url: str = job["media"][0]["url"]
-    return url
+    return str(job["media"][0]["url"])
 
 
 def ask(url: str, method: str = "GET", **headers: str) -> requests.Response:

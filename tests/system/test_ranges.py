@@ -33,8 +33,7 @@ class Asked(LocalStorage):
 @pytest.fixture(scope="module")
 def link(stack: Stack) -> str:
     task = stack.generate("flux-3-video", format="mp4", size=SIZE_BYTES)
-    url: str = stack.client.wait_for(task.id, "stored")["media"][0]["url"]
-    return url
+    return str(stack.client.wait_for(task.id, "stored")["media"][0]["url"])
 
 
 def test_a_bucket_is_asked_for_a_range_and_for_nothing_after_it(stack: Stack, link: str) -> None:

@@ -55,12 +55,6 @@ def guess(here: Installation, address: str, times: int = WRONG_KEYS_ALLOWED) -> 
     return [answer.status_code for answer in answers]
 
 
-def block(here: Installation, address: str) -> None:
-    """The address sends too many wrong keys."""
-    guess(here, address)
-    stay_blocked(here, f"{address}/32")
-
-
 def stay_blocked(here: Installation, network: str) -> None:
     """The quota of a network that guessed does not refill while a slow machine asks on."""
     with here.redis.client() as redis:
@@ -158,7 +152,8 @@ def test_forwarded_headers_of_an_untrusted_peer_are_ignored(two_webs: Installati
 def test_a_proxy_may_append_the_port_to_the_address(
     two_webs: Installation, address: str, form: str
 ) -> None:
-    block(two_webs, address)
+    guess(two_webs, address)
+    stay_blocked(two_webs, f"{address}/32")
     assert shown(two_webs, KEYS["admin"], form.format(address)).status_code == 429
 
 

@@ -37,13 +37,6 @@ def silent_since(installation: Installation, process: str, seconds: float) -> No
         redis.hset(HEARTBEATS, process, str(services_over(redis).store.now() - seconds))
 
 
-def ready_since(installation: Installation, job_id: str, seconds: float) -> None:
-    """The job's URLs have been known for so long."""
-    with installation.redis.client() as redis:
-        store = services_over(redis).store
-        store.change(job_id, lambda job, now: job.with_delivery(ready_at=now - seconds))
-
-
 def test_an_installation_that_works_is_ready_and_left_as_it_is(stack: Stack) -> None:
     answer = readiness(stack.installation)
     assert answer.status_code == 200
@@ -77,7 +70,9 @@ def test_a_rescue_that_has_waited_for_a_worker_for_over_a_minute_is_reported(
     task = stack.generate()
     try:
         assert stack.outcomes(task) == [200]
-        ready_since(installation, task.id, seconds)
+        with installation.redis.client() as redis:
+            store = services_over(redis).store
+            store.change(task.id, lambda job, now: job.with_delivery(ready_at=now - seconds))
         wrong = wrong_parts(installation)
         assert list(wrong) == (["rescues"] if is_named else [])
         assert not is_named or "has waited 9" in wrong["rescues"]

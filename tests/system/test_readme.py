@@ -1,9 +1,11 @@
-"""README as a new user types it, in a shell beside `make run`."""
+"""README and the restore drill of docs/operate.md, typed in a shell beside `make run`."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,3 +84,33 @@ def test_every_make_command_of_the_readme_exists(heading: str) -> None:
             ["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done
+
+
+BACK_UP, LOSE, RESTORE = under(page("docs/operate.md"), "Restore drill", "sh")
+
+
+def media(run: Run) -> dict[str, bytes]:
+    client = run.client()
+    return {job["id"]: client.media(job) for job in client.jobs()}
+
+
+def test_the_drill_restores_every_stored_job_with_its_bytes(tmp_path: Path) -> None:
+    directory = copy(tmp_path)
+    (directory / ".venv").symlink_to(sys.prefix)
+    with running(directory) as run:
+        run.printed(r"Sample: stored, http")
+        run.client().wait_for(run.client().submit(prompt="a fox")["id"])
+        before = media(run)
+        typed(run, BACK_UP)
+        run.process.send(signal.SIGINT)
+        assert run.process.wait(35) == 0
+        typed(run, LOSE)
+    with running(directory) as run:
+        run.printed(r"Sample: stored, http")
+        (printed,) = typed(run, RESTORE)
+        assert printed.splitlines()[-3:] == [
+            "3 found, 3 repaired",
+            "all is well",
+            "every stored job is back",
+        ]
+        assert before.items() <= media(run).items()

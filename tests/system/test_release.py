@@ -87,6 +87,3 @@ def _is_ready(client: Client) -> bool:
         return client.get("/readyz").status_code == 200
     except OSError:
         return False
-
-
-# Several threads in one worker process.

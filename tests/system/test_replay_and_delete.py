@@ -1,6 +1,5 @@
 """Replay and deletion of jobs by an operator."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,14 +11,6 @@ from tests.sandbox import Task
 # A job without any report is lost soon.
 SETTINGS = {"CALLBACK_GRACE": "1", "GIVE_UP_AFTER": "15"}
 afterwards = Stack.settled
-
-
-@pytest.fixture
-def unreachable_bfl(stack: Stack) -> Iterator[None]:
-    """BFL knows no task, until the test or its end restores it."""
-    stack.sandbox.settings.poll_fault = 404
-    yield
-    stack.sandbox.settings.poll_fault = None
 
 
 def replay(stack: Stack, task: Task) -> requests.Response:
@@ -39,17 +30,19 @@ def assert_replayed(stack: Stack, task: Task) -> None:
     assert len(stack.objects(task)) == 1
 
 
-@pytest.mark.usefixtures("unreachable_bfl")
 @pytest.mark.parametrize(
     ("end", "switches"), [("lost", {"callback": "never"}), ("expired", {"life": -1})]
 )
 def test_a_job_that_bfl_did_not_help_is_stored_by_a_replay(
     stack: Stack, end: str, switches: dict[str, Any]
 ) -> None:
+    stack.sandbox.settings.poll_fault = 404  # BFL knows no task
     task = stack.generate(**switches)
     stack.announce(task)
-    stack.client.wait_for(task.id, end)
-    stack.sandbox.settings.poll_fault = None
+    try:
+        stack.client.wait_for(task.id, end)
+    finally:
+        stack.sandbox.settings.poll_fault = None
     assert_replayed(stack, task)
 
 

@@ -54,14 +54,6 @@ def test_records_go_when_their_time_is_over_and_nothing_is_left_of_them(opened: 
     assert archive.keys() == before and archive.objects() == []
 
 
-def test_media_outlive_their_record_with_their_explanation(opened: Open) -> None:
-    archive = opened()
-    before, old = archive.keys(), archive.stored(31)
-    clear(archive)
-    assert archive.job(old) is None and archive.keys() == before
-    assert len(archive.objects()) == 2
-
-
 def test_media_without_a_record_go_by_their_own_clock(opened: Open) -> None:
     archive = opened(RETAIN_MEDIA_DAYS="90")
     before, old = archive.keys(), archive.stored(31, files=2)

@@ -154,15 +154,12 @@ def ids_on_all_pages(client: Client, limit: int, **query: str) -> list[str]:
 # By the store alone.
 
 
-def job_of(n: int, **facts: Any) -> Job:
-    return replace(Job.awaited(f"job-{n}", BEGAN + n, TIMEOUTS), **facts)
-
-
 def test_a_page_of_a_search_reads_a_bounded_number_of_jobs(redis: Redis) -> None:
     """Two conditions that many jobs match, but no job matches both."""
     services = services_over(redis)
     kinds: tuple[dict[str, Any], ...] = ({"source": Source.POLL}, {"model": "a"})
-    stock.put_in(redis, (job_of(n, **kinds[n % 2]) for n in range(2 * (JOBS_READ_MAX + 600))))
+    made = (Job.awaited(f"job-{n}", BEGAN + n, TIMEOUTS) for n in range(2 * (JOBS_READ_MAX + 600)))
+    stock.put_in(redis, (replace(job, **kinds[n % 2]) for n, job in enumerate(made)))
     search, place, pages = Search(model="a", source=Source.POLL), None, 0
     while True:
         page = services.listing.page(search, 10, place)

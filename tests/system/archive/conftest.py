@@ -1,12 +1,61 @@
 """A stack with a database, SQLite and PostgreSQL, whose sweep evicts what is due at once."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
-from tests.harness import PostgresServer, running_stack
-from tests.system.archive.outages import ArchivingStack
+from jobs.store.redis.keys import ARCHIVE_DUE, ENDED, ENDED_MEDIA
+from tests.harness import PostgresServer, Stack, running_stack, wait_for, wait_for_none
+
+EVICTED_WITHIN_SECONDS = 60.0
+
+
+class ArchivingStack(NamedTuple):
+    """A stack and its database: a server, or else a file."""
+
+    stack: Stack
+    server: PostgresServer | None
+    file: Path
+
+    def evict(self) -> None:
+        """Returns when only the archive has the jobs that have ended."""
+        with self.stack.installation.redis.client() as redis:
+            untyped: Any = redis
+
+            def left() -> list[Any]:
+                found = [
+                    name for key in (ENDED, ENDED_MEDIA) for name in untyped.zrange(key, 0, -1)
+                ]
+                if found:  # as if a minute were over
+                    untyped.zadd(ARCHIVE_DUE, dict.fromkeys(found, 0.0), xx=True)
+                return found
+
+            wait_for_none("jobs that have ended leave Redis", left, EVICTED_WITHIN_SECONDS)
+
+    @contextmanager
+    def database_away(self) -> Iterator[None]:
+        """Stopped, or with a directory in the place of its file."""
+        away = self.file.with_suffix(".away")
+        if self.server:
+            self.server.stop()
+        else:
+            self.file.rename(away)
+            self.file.mkdir()
+        yield
+        if self.server:
+            self.server.start()
+        else:
+            self.file.rmdir()
+            away.rename(self.file)
+        client = self.stack.client
+        wait_for("it answers", lambda: client.get("/api/jobs/unknown").status_code == 404)
+
+    @property
+    def url(self) -> str:
+        return self.stack.installation.settings["DATABASE_URL"] or ""
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

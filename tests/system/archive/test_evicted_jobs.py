@@ -10,7 +10,7 @@ import requests
 from jobs.archive.archive import open_archive
 from tests.harness import Stack
 from tests.harness.stack import QUICK_SECONDS
-from tests.system.archive.outages import ArchivingStack
+from tests.system.archive.conftest import ArchivingStack
 
 KEY = "evicted-1"
 

@@ -21,10 +21,6 @@ def _taken(server: TargetServer, **report: Any) -> dict[str, Any]:
     return job
 
 
-def _ready(**result: Any) -> dict[str, Any]:
-    return {"status": "Ready", "result": {"sample": SAMPLE, **result}}
-
-
 KINDS = (
     "application/x-www-form-urlencoded",
     "multipart/form-data",
@@ -42,14 +38,6 @@ def test_the_content_type_is_of_no_concern(server: TargetServer, kind: str | byt
     assert server.job(job_id)
 
 
-# tests/unit/test_bfl_parsing.py has all forms.
-def test_ready_without_a_sample_waits_to_be_settled_by_asking(
-    server: TargetServer, job_id: str
-) -> None:
-    assert _taken(server, id=job_id, status="Ready", result={"seed": 1})["status"] == "submitted"
-    assert b'"work_deadline":' in server.records()[f"fluxkeep:job:{job_id}".encode()]
-
-
 @pytest.mark.parametrize(
     "report", [READY, {"status": "Error", "error": "x"}], ids=["Ready", "Error"]
 )
@@ -62,55 +50,9 @@ def test_an_exact_duplicate_changes_nothing(server: TargetServer, report: dict[s
     assert server.records() == before  # byte for byte (I17)
 
 
-# tests/unit/test_transitions.py has the whole table.
-LATE: dict[str, tuple[dict[str, Any], bytes]] = {
-    "Pending after Ready": (READY, b'"status":"Pending","progress":0.1'),
-    "Error after Ready": (READY, b'"status":"Error"'),
-    "Ready after Error": ({"status": "Error"}, b'"status":"Ready","result":{"sample":"https://x"}'),
-}
-
-
-@pytest.mark.parametrize(("first", "late"), LATE.values(), ids=LATE)
-def test_an_outdated_report_changes_nothing(
-    server: TargetServer, first: dict[str, Any], late: bytes
-) -> None:
-    job_id = new_id()
-    _taken(server, id=job_id, **first)
-    before = server.records()
-    assert server.authentic(b'{"id":"%b",%b}' % (job_id.encode(), late)).status == 200
-    assert server.records() == before
-
-
-def test_a_body_with_two_different_ids_changes_one_job_only(server: TargetServer) -> None:
-    one, other = server.announced_job(), server.announced_job()
-    body = json.dumps({"id": one, "task_id": other, "status": "Error"}).encode()
-    assert server.authentic(body).status == 200
-    assert server.client.job(one)["status"] == "failed"
-    assert server.client.job(other)["status"] == "submitted"
-
-
 @pytest.mark.parametrize("job_id", ["a" * 128, "-", "__proto__", "null"])
 def test_every_plain_identifier_is_an_id(server: TargetServer, job_id: str) -> None:
     assert _taken(server, id=job_id, status="Pending")["id"] == job_id
-
-
-# tests/unit/test_hostile_reports.py proves that any JSON is refused, or read and recorded.
-ODD: dict[str, dict[str, Any]] = {
-    "an unknown status": {"status": "Levitating"},
-    "control characters in the status": {"status": "Ready\0\r\n\x1b[2J"},
-    "a thousand fields": {f"field {n}": n for n in range(1000)},
-    "a 4000-digit seed": _ready(seed=10**4000 - 1),
-    "a URL that is malformed": _ready(sample="https://[::1/?se=2030-01-01T00:00:00Z"),
-}
-
-
-@pytest.mark.parametrize("fields", ODD.values(), ids=ODD)
-def test_an_odd_report_is_taken_and_the_job_stays_readable(
-    server: TargetServer, fields: dict[str, Any]
-) -> None:
-    job = _taken(server, **{"id": new_id(), "status": "Pending", **fields})
-    assert job["status"] == ("ready" if "result" in fields else "submitted")
-    assert len(json.dumps(job)) < 100_000
 
 
 # Malformed: 400, counted, nothing recorded.

@@ -64,14 +64,6 @@ def test_the_form_as_it_opens_needs_but_what_bfl_requires(
     assert {name: one[0] if isinstance(one, list) else one for name, one in sent.items()} == asked
 
 
-def test_files_without_names_go_into_the_controls_in_order(stack: Stack, visitor: Visitor) -> None:
-    files = [("files", ("a", file_of("person"))), ("files", ("b", file_of("garment")))]
-    fields = {"model": "flux-tools/vto-v2", "prompt": "a coat", "idempotency_key": "in-order"}
-    answer = visitor.post("/submit", page="/submit", files=files, **fields)
-    job_id = answer.headers["Location"].partition("job=")[2].partition("&")[0]
-    assert task_of(stack, job_id).input.keys() == {"prompt", "person", "garment"}
-
-
 @pytest.fixture(scope="module")
 def _changed_document(stack: Stack) -> Iterator[None]:
     """BFL has a new model, a field by another name, and some with names of the form's own."""

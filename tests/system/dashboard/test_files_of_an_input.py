@@ -12,7 +12,6 @@ from tests.harness.chromium import Window
 from tests.harness.patience import wait_for
 from tests.harness.smallest_inputs import smallest_input
 from tests.harness.visitor import Visitor, choose_model, log_in, problems_seen, readable
-from tests.sandbox.formats import MP4
 from tests.sandbox.gradient import gradient
 from tests.system.dashboard.form_page import PASTE, FormPage
 
@@ -214,12 +213,3 @@ def test_variants_of_a_video_are_submitted_without_a_seed(stack: Stack) -> None:
     assert sent(stack, "waves, and waves", 3) == {"mode": "t2v", "prompt": "waves, and waves"}
     for one in stack.client.jobs(repeats=job["id"]):
         assert stack.client.wait_for(one["id"])["status"] == "stored"
-
-
-def test_a_clip_is_chosen_for_the_mode_that_continues_it(stack: Stack) -> None:
-    files = [("start_video", ("clip.mp4", MP4))]
-    fields = {"model": "flux-3-video", "mode": "v2v", "prompt": "onwards", "duration": "5"}
-    assert send(stack, files, **fields).status_code == 303
-    found = sent(stack, "onwards")
-    assert base64.b64decode(found.pop("start_video")) == MP4
-    assert found == {"mode": "v2v", "prompt": "onwards", "duration": 5}

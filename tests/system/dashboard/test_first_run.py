@@ -20,12 +20,6 @@ def without_sandbox(module_installation: Installation) -> Installation:
     return installation
 
 
-def shown_test(installation: Installation) -> str:
-    answer = Visitor(installation.url).post("/start/test")
-    assert answer.status_code == 200
-    return readable(answer.text)
-
-
 def test_the_steps_name_this_installation_and_none_of_its_secrets(stack: Stack) -> None:
     page = Visitor(stack.installation.url).get("/start").text
     url = stack.installation.url
@@ -42,7 +36,9 @@ def test_the_address_is_the_one_the_visitor_came_by(stack: Stack) -> None:
 
 
 def test_the_test_shows_every_check_and_leaves_nothing(stack: Stack) -> None:
-    result_text = shown_test(stack.installation)
+    answer = Visitor(stack.installation.url).post("/start/test")
+    assert answer.status_code == 200
+    result_text = readable(answer.text)
     indexes = [result_text.index(f" {name} ") for name in ALL]
     assert indexes == sorted(indexes)
     assert "accepts a signed callback and refuses a forged one" in result_text

@@ -74,13 +74,6 @@ def test_a_result_without_a_prompt_is_shown_too(stack: Stack, visitor: Visitor) 
     assert 'alt="The generated image"' in visitor.get("/submit", job=job_id).text
 
 
-def test_a_form_that_is_sent_twice_makes_one_job(visitor: Visitor) -> None:
-    same = idempotency_key(visitor)
-    assert job_of(send(visitor, idempotency_key=same)) == job_of(
-        send(visitor, idempotency_key=same)
-    )
-
-
 def test_the_form_is_asked_for_again_when_it_was_sent_with_other_words(visitor: Visitor) -> None:
     same = idempotency_key(visitor)
     job_of(send(visitor, idempotency_key=same))

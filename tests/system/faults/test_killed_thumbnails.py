@@ -38,11 +38,6 @@ def endless_image() -> bytes:
     return body[: starts[2]] + scan * 20_000 + b"\xff\xd9"
 
 
-def slow_image() -> bytes:
-    """It takes half a second to draw."""
-    return encoded(Image.new("RGB", (5000, 5000), "navy"), "image/png")
-
-
 def a_worker_that_draws_for_ever(stack: Stack) -> tuple[Process, Task]:
     (worker,) = stack.installation.start("worker")
     task = stack.generate(body_base64=b64encode(endless_image()).decode())
@@ -55,19 +50,13 @@ def is_drawing(pid: int) -> bool:
     return "worker.thumbnail_child" in processes.command_line(pid)
 
 
-def time_passes(stack: Stack, task: Task) -> None:
-    """Let the lease of the thumbnail run out."""
-    with stack.installation.redis.client() as redis:
-        store = services_over(redis).store
-        store.change(task.id, lambda job, now: job.with_thumbnails(due_at=now))
-
-
 def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(stack: Stack) -> None:
     installation = stack.installation
     with Tripwire(installation.redis.port) as wire:
         url = installation.redis.url_through(wire.port)
         (worker,) = installation.start("worker", REDIS_URL=url)
-        task = stack.generate(body_base64=b64encode(slow_image()).decode())
+        slow = encoded(Image.new("RGB", (5000, 5000), "navy"), "image/png")  # half a second
+        task = stack.generate(body_base64=b64encode(slow).decode())
         stack.client.wait_for(task.id, "stored")
         wire.arm(b"fluxkeep:events")  # records of what has ended are packed; the change is told
         wire.wait()
@@ -76,7 +65,9 @@ def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(stack: Stack
     assert before["media"][0]["thumbnail_url"] is None
     assert [key for key in installation.stored_objects.sizes() if key.endswith(".thumb.webp")]
     assert_invariants(installation)
-    time_passes(stack, task)
+    with installation.redis.client() as redis:  # the lease of the thumbnail runs out
+        store = services_over(redis).store
+        store.change(task.id, lambda job, now: job.with_thumbnails(due_at=now))
     installation.start("worker")
     after = stack.stored_with_thumbnails(task)
     assert after["media"][0]["thumbnail_url"]

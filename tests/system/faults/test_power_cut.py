@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,19 +12,15 @@ pytestmark = pytest.mark.slow
 SPY = Path(__file__).with_name("spy")
 
 
-def syncs_of_a_rescue(installation: Installation, sandbox: Sandbox, log: Path) -> list[Any]:
-    """Every fsync of a worker that stored one image, in order."""
+def test_bytes_then_names_are_on_the_disk_before_the_commit(
+    stopped_installation: Installation, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    installation, log = stopped_installation, tmp_path / "fsyncs"
     installation.start("web", "sweep")
     installation.start("worker", PYTHONPATH=str(SPY), FSYNC_LOG=str(log))
     task = Stack(sandbox, installation).generate(format="jpeg")
     installation.client().wait_for(task.id, "stored")
-    return [json.loads(line) for line in log.read_text().splitlines()]
-
-
-def test_bytes_then_names_are_on_the_disk_before_the_commit(
-    stopped_installation: Installation, sandbox: Sandbox, tmp_path: Path
-) -> None:
-    syncs = syncs_of_a_rescue(stopped_installation, sandbox, tmp_path / "fsyncs")
+    syncs = [json.loads(line) for line in log.read_text().splitlines()]
     for staged in syncs[:2]:
         assert "/.staging/" in staged["path"] and staged["published"] == []
 
@@ -33,7 +28,7 @@ def test_bytes_then_names_are_on_the_disk_before_the_commit(
     both = [sync for sync in syncs[2:] if len(sync["published"]) == 2]
     image, sidecar = sorted(map(Path, both[0]["published"]), key=lambda path: path.suffix != ".jpg")
     assert (image.suffix, sidecar) == (".jpg", image.with_suffix(".json"))
-    media = stopped_installation.media
-    directories = [str(path) for path in image.parents if path.is_relative_to(media)]
+    parents = (path for path in image.parents if path.is_relative_to(installation.media))
+    directories = [str(path) for path in parents]
     assert [sync["path"] for sync in syncs[2 : 2 + len(directories)]] == directories
     assert syncs[2] in both

@@ -2,7 +2,6 @@
 
 import resource
 import sys
-from datetime import UTC, datetime
 
 import pytest
 import requests
@@ -11,20 +10,6 @@ from tests.harness import Stack
 from tests.harness.stored_objects import a_file_in_place_of
 
 STORED_WITHIN_SECONDS = 30.0
-
-
-def test_a_directory_that_refuses_is_retried_and_recorded_on_the_job(stack: Stack) -> None:
-    year = stack.installation.media / datetime.now(UTC).strftime("%Y")
-    with a_file_in_place_of(year):
-        task = stack.generate()
-        reason = stack.retry_reason(task)
-        assert "storage" in reason and str(stack.installation.media) not in reason
-        assert stack.client.job(task.id)["status"] == "ready"
-        assert stack.staged() == []
-    job = stack.stored(task, STORED_WITHIN_SECONDS)
-    assert job["source"] == "callback" and stack.polls(task) == []
-    assert len(stack.objects(task)) == 1
-    stack.settled()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of another process is Linux's")
@@ -49,7 +34,11 @@ def test_a_storage_that_is_missing_for_a_while_costs_nothing(stack: Stack) -> No
         assert requests.get(link, timeout=30).status_code == 503, "not 410: it is there still"
         assert stack.client.request("DELETE", f"/api/jobs/{kept.id}").status_code == 503
         task = stack.generate()
-        stack.retry_reason(task)
-    stack.stored(task, STORED_WITHIN_SECONDS)
+        reason = stack.retry_reason(task)
+        assert "storage" in reason and str(stack.installation.media) not in reason
+        assert stack.client.job(task.id)["status"] == "ready"
+    job = stack.stored(task, STORED_WITHIN_SECONDS)
+    assert job["source"] == "callback" and stack.polls(task) == []
+    assert len(stack.objects(task)) == 1
     stack.stored(kept)
     stack.settled()

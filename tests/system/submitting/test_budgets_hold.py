@@ -84,12 +84,11 @@ def in_doubt(jobs: list[Job], name: str) -> float:
     return sum(job.submission.reserve or 0.0 for job in lost)
 
 
-def budgets(env: Stack, name: str) -> list[dict[str, Any]]:
+def budgets(env: Stack, name: str) -> Any:
     answer = requests.get(
         f"{env.installation.url}/api/budget", headers={"x-key": KEYS[name]}, timeout=20
     )
-    found: list[dict[str, Any]] = answer.json()["budgets"]
-    return found
+    return answer.json()["budgets"]
 
 
 def test_no_key_spends_more_than_its_budget_and_the_books_are_those_of_bfl(env: Stack) -> None:

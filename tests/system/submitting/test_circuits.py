@@ -29,7 +29,11 @@ def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
     jobs = [two_workers.posted("flux-2-pro" if n % 2 else "flux-dev") for n in range(JOBS)]
     wait_for("a pause", two_workers.pauses)
     assert reason in two_workers.pauses()["*"]
-    wait_for("it is told", lambda: "submission.requeued" in _events_of_all(two_workers, jobs))
+
+    def told() -> list[str]:
+        return [what for job in jobs for what in events(two_workers.client.job(job["id"]))]
+
+    wait_for("it is told", lambda: "submission.requeued" in told())
     assert {two_workers.client.job(job["id"])["status"] for job in jobs} == {"queued"}
     first = len(two_workers.requests()) - seen
     assert first <= 2, "one a worker, before the first was answered"
@@ -47,10 +51,6 @@ def test_what_concerns_the_account_pauses_everything_until_a_probe_goes_through(
     for job in jobs:
         two_workers.stored_job(job)
     assert two_workers.pauses() == {} and two_workers.queue_keys() == []
-
-
-def _events_of_all(env: Stack, jobs: list[dict[str, str]]) -> list[str]:
-    return [what for job in jobs for what in events(env.client.job(job["id"]))]
 
 
 def test_bfls_own_pause_is_kept(two_workers: Stack) -> None:

@@ -17,10 +17,6 @@ IMAGE = gradient(3)
 ENCODED = base64.b64encode(IMAGE).decode()
 
 
-def given_objects(env: Stack, job: dict[str, Any]) -> list[str]:
-    return [key for key in objects(env, job["id"]) if "-input-" in key]
-
-
 def with_image(env: Stack) -> dict[str, Any]:
     body = env.request_body()
     body["input"] |= {"input_image": ENCODED, "seed": 7}
@@ -98,7 +94,8 @@ def test_nothing_is_kept_where_the_operator_says_so(forgetful: Stack) -> None:
     job = with_image(forgetful)
     forgetful.stored_job(job)
     assert "input" not in forgetful.client.job(job["id"])
-    wait_for_none("its input is deleted", lambda: given_objects(forgetful, job))
+    left = lambda: [key for key in objects(forgetful, job["id"]) if "-input-" in key]  # noqa: E731
+    wait_for_none("its input is deleted", left)
     wait_for_none("and its note", forgetful.input_notes)
     with forgetful.installation.redis.client() as redis:
         record: Any = redis.get(f"fluxkeep:job:{job['id']}")

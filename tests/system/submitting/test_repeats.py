@@ -85,15 +85,6 @@ def test_a_job_stands_among_its_variants_however_many_there_are(env: Stack) -> N
     assert f"/jobs/{ids[0]}" not in page and f"/jobs/{ids[-1]}" in page
 
 
-def test_the_same_idempotency_key_repeats_once(env: Stack) -> None:
-    job = original(env)
-    first, second = (repeat(env, job["id"], key="again-1").json() for _ in range(2))
-    assert first["id"] == second["id"]
-    sent(env, first["id"])
-    other = repeat(env, job["id"], {"input": {"seed": 9}}, key="again-1")
-    assert other.status_code == 422
-
-
 def test_a_job_with_an_image_is_repeated_at_once(env: Stack) -> None:
     for _ in range(5):
         job = env.client.submit(prompt="an edit", input_image=ENCODED)

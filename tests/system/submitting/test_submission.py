@@ -1,9 +1,11 @@
-"""A job is posted, submitted as given, and stored."""
+"""A job is posted, submitted as given, and stored, or refused by BFL for good."""
 
 import base64
 import json
 import os
 from typing import Any
+
+import pytest
 
 from tests.harness import Stack
 from tests.harness.smallest_inputs import IMAGE
@@ -17,15 +19,6 @@ def ordered(raw: bytes) -> list[Any]:
     """JSON with the order of its members and the kinds of its numbers."""
     found: list[Any] = json.loads(raw, object_pairs_hook=list)
     return [pair for pair in found if pair[0] not in WEBHOOK_FIELDS]
-
-
-def arrived(env: Stack, body: bytes, marker: bytes) -> bytes:
-    """Hand in a body, and what BFL got once the job has ended."""
-    answer = env.post(body)
-    assert answer.status_code == 202, answer.text
-    env.ended(answer.json())
-    (seen,) = [request for request in env.requests() if marker in request.body]
-    return seen.body
 
 
 def test_a_job_is_queued_then_submitted_then_stored(env: Stack) -> None:
@@ -60,8 +53,11 @@ def test_the_input_reaches_bfl_as_it_was_meant(env: Stack) -> None:
         ' "": "empty name", "unknown_field": [[], {}, {"y": {"x": [true, false, 0, 0.0]}}],'
         ' "sandbox": {"seconds": 0.02}, "b": "2"}'
     )
-    raw = arrived(env, f'{{"model": "flux-2-pro", "input": {text}}}'.encode(), b"untouched")
-    assert repr(ordered(raw)) == repr(ordered(text.encode()))
+    answer = env.post(f'{{"model": "flux-2-pro", "input": {text}}}'.encode())
+    assert answer.status_code == 202, answer.text
+    env.ended(answer.json())
+    (seen,) = [request for request in env.requests() if b"untouched" in request.body]
+    assert repr(ordered(seen.body)) == repr(ordered(text.encode()))
 
 
 def test_a_large_image_reaches_bfl_byte_for_byte(env: Stack) -> None:
@@ -76,3 +72,22 @@ def test_a_large_image_reaches_bfl_byte_for_byte(env: Stack) -> None:
 
 def test_a_job_whose_model_lives_in_one_region_is_stored(env: Stack) -> None:
     env.stored_job(env.posted("flux-pro-1.1-ultra-finetuned"))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (400, "invalid_input", "Invalid request"),
+        (404, "unknown_model", "Not Found"),
+        (422, "invalid_input", "body.width: Input should be a multiple of 16"),
+    ],
+)
+def test_a_refusal_fails_the_job_with_bfls_words(
+    env: Stack, status: int, code: str, message: str
+) -> None:
+    job = env.posted(submit_status=status)
+    failed = env.ended(job, 10.0)
+    assert failed["status"] == "failed" and failed["task_id"] is None
+    assert failed["error"] == {"code": code, "message": message}
+    assert events(failed) == ["submission.queued", "submission.sent", "submission.refused"]
+    assert len(env.requests(job)) == 1 and env.tasks(job) == []

@@ -7,11 +7,7 @@ import pytest
 import requests
 
 from tests.harness import DEFAULTS, Stack
-from tests.sandbox import Task
 from tests.system.submitting.environment import send_failure
-
-OLD_KEY = str(DEFAULTS["SECRET_KEY"])
-NEW_KEY = "rotated-signing-key-canary-93e0"
 
 
 class Pair:
@@ -93,33 +89,19 @@ def test_the_token_and_the_secret_are_never_shown(pair: Pair) -> None:
         assert token not in text and str(task.webhook_secret) not in text
 
 
-class Doors:
-    """The same installation with the new key beside the old one, and with the new one alone."""
-
-    def __init__(self, env: Stack) -> None:
-        installation = env.installation
-        installation.start("web", SECRET_KEY=f"{NEW_KEY},{OLD_KEY}")
-        installation.start("web", SECRET_KEY=NEW_KEY)
-        installation.start("web", CALLBACK_ACCELERATOR="off")
-        self.both, self.new, self.views = installation.urls[1:4]
-
-    def url(self, door: str, task: Task) -> str:
-        path = (task.webhook_url or "").partition("/webhooks/")[2]
-        return f"{door}/webhooks/{path}"
+@pytest.fixture
+def views(env: Stack) -> Iterator[str]:
+    """The URL of a web process without the accelerator."""
+    env.installation.start("web", CALLBACK_ACCELERATOR="off")
+    yield env.installation.urls[1]
+    env.installation.hang_up()
+    env.installation.web[1].stop()
+    del env.installation.ports[1:]
 
 
-@pytest.fixture(scope="module")
-def doors(env: Stack) -> Iterator[Doors]:
-    installation = env.installation
-    yield Doors(env)
-    installation.hang_up()
-    for process in installation.web[1:]:
-        process.stop()
-    del installation.ports[1:]
-
-
-def test_the_views_alone_tell_jobs_apart_like_the_accelerator(pair: Pair, doors: Doors) -> None:
-    own, shared = doors.url(doors.views, pair.a), str(DEFAULTS["WEBHOOK_SECRET"])
+def test_the_views_alone_tell_jobs_apart_like_the_accelerator(pair: Pair, views: str) -> None:
+    path = (pair.a.webhook_url or "").partition("/webhooks/")[2]
+    own, shared = f"{views}/webhooks/{path}", str(DEFAULTS["WEBHOOK_SECRET"])
     for secret in (shared, pair.b.webhook_secret, "wrong"):
         assert send_failure(own, secret, pair.a).status_code == 401
     for forgery in forged(own).values():

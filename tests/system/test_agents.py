@@ -120,9 +120,7 @@ def test_a_video_is_waited_for_with_progress(conversation: Conversation) -> None
     conversation.prompted(f"a {conversation.word} clip")  # it was submitted once
 
 
-def test_moderation_is_an_error_of_the_tool_that_says_what_to_do(
-    conversation: Conversation,
-) -> None:
+def test_a_moderated_prompt_is_an_error_of_the_tool(conversation: Conversation) -> None:
     refused, asked = conversation.first[4], conversation.second[2]
     assert refused["isError"] and "change the prompt" in refused["structuredContent"]["message"]
     assert not asked.get("isError")

@@ -45,9 +45,7 @@ def archived(installation: Installation) -> Iterator[Archived]:
         opened.archive.close()
 
 
-def test_every_ended_job_is_exported_wherever_it_is(
-    installation: Installation, archived: Archived
-) -> None:
+def test_every_ended_job_is_exported(installation: Installation, archived: Archived) -> None:
     jobs = [stored_job(n, metadata={"user": n, "name": "Zoë\n"}) for n in range(450)]
     archived.evict(*jobs[:400])
     notice = PendingNotification(NotificationTarget.APP, jobs[449].end, jobs[449].end)

@@ -55,9 +55,7 @@ def test_wrong_settings_are_one_sentence(shell: CommandLine, command: tuple[str]
     assert "Error: SECRET_KEY: is missing. See: flask --app receiver doctor" in result.words
 
 
-def test_a_submission_prints_the_id_of_a_job_that_is_stored(
-    stack: Stack, shell: CommandLine
-) -> None:
+def test_a_submission_prints_the_id_of_its_job(stack: Stack, shell: CommandLine) -> None:
     job_id = shell.submitted("--metadata", "user=42", "--metadata", "note=a=b")
     job = stack.client.wait_for(job_id, "stored")
     assert job["metadata"] == {"user": "42", "note": "a=b"}
@@ -147,9 +145,7 @@ def test_without_redis_nothing_is_promised(shell: CommandLine) -> None:
     assert result.err == "Error: Redis: ConnectionError.\n"
 
 
-def test_a_job_is_shown_by_either_of_its_ids_as_the_api_shows_it(
-    stack: Stack, shell: CommandLine
-) -> None:
+def test_a_job_is_shown_by_either_id_as_by_the_api(stack: Stack, shell: CommandLine) -> None:
     job = stack.client.wait_for(shell.submitted("--metadata", "note=\x1b[31mred"), "stored")
     for job_id in (job["id"], job["task_id"]):
         result = shell.run("jobs", "show", job_id)
@@ -159,9 +155,7 @@ def test_a_job_is_shown_by_either_of_its_ids_as_the_api_shows_it(
         assert "\x1b" not in result.out and "sig=" not in result.out
 
 
-def test_the_beginning_of_an_id_is_enough_while_it_is_unique(
-    stack: Stack, shell: CommandLine
-) -> None:
+def test_a_unique_beginning_of_an_id_is_enough(stack: Stack, shell: CommandLine) -> None:
     job = stack.client.wait_for(shell.submitted(), "stored")
     for job_id in (job["id"], job["task_id"]):
         assert json.loads(shell.run("jobs", "show", job_id[:12]).out)["id"] == job["id"]
@@ -269,7 +263,7 @@ def test_ctrl_c_leaves_the_job_alone_and_prints_how_to_show_it(
     stack.client.wait_for(job_id, "stored", timeout=60)
 
 
-def test_a_new_key_is_shown_once_and_its_entry_opens_the_door(
+def test_a_new_key_is_shown_once_and_its_entry_works(
     stopped_installation: Installation,
 ) -> None:
     shell = CommandLine(stopped_installation)
@@ -285,7 +279,7 @@ def test_a_new_key_is_shown_once_and_its_entry_opens_the_door(
 
 
 @pytest.mark.parametrize("name", ["", "a:b", "a,b", "a b", "ä"])
-def test_a_name_that_would_break_the_list_is_refused(
+def test_a_name_that_breaks_the_list_is_refused(
     stopped_installation: Installation, name: str
 ) -> None:
     result = CommandLine(stopped_installation).run("keys", "new", "--name", name, "--scope", "read")

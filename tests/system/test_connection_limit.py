@@ -72,9 +72,7 @@ def test_a_burst_stays_within_the_connection_pool_and_delays_no_other(
     assert 0 < most[0] <= CONNECTIONS_MAX
 
 
-def test_while_redis_hangs_each_request_is_answered_in_time(
-    web: Installation, wire: TcpProxy
-) -> None:
+def test_while_redis_hangs_answers_are_in_time(web: Installation, wire: TcpProxy) -> None:
     """Callbacks and reads, on open and on new connections."""
     client = web.client("read")
     assert client.get("/api/jobs").ok

@@ -66,9 +66,7 @@ def test_with_replica_no_acknowledged_callback_is_lost_when_the_primary_is_kille
     assert call(client, 1000) == 503
 
 
-def test_with_memory_what_the_replica_never_had_is_lost(
-    redis: ReplicatedRedis, web: Installation
-) -> None:
+def test_with_memory_a_failover_loses_callbacks(redis: ReplicatedRedis, web: Installation) -> None:
     """README documents this loss; the other levels prevent it."""
     client = start(web, "memory")
     redis.link.hang()

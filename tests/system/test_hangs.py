@@ -14,9 +14,7 @@ HUNG_BYTES = 300_000
 
 
 @pytest.mark.slow
-def test_a_worker_with_a_hung_rescue_exits_and_its_successor_does_all_the_work(
-    tmp_path: Path,
-) -> None:
+def test_the_successor_of_a_worker_with_a_hung_rescue_does_all_its_work(tmp_path: Path) -> None:
     with stopped_stack(tmp_path) as stack:
         installation = stack.installation
         installation.start("web", "sweep")

@@ -173,9 +173,7 @@ def test_with_a_key_the_welcome_says_whether_bfl_accepts_it_and_a_redis_has_no_d
             assert not (run.directory / "var/archive.db").exists()
 
 
-def test_the_welcome_says_which_bfl_it_is_what_it_costs_and_how_results_come(
-    tmp_path: Path,
-) -> None:
+def test_the_welcome_says_which_bfl_it_is_and_how_results_come(tmp_path: Path) -> None:
     given = {**REQUIRED, "BFL_API_KEY": "a-key", "MEDIA_URL": f"file://{tmp_path}"}
     polled = message(DevSettings(load(given), None, None, has_generated_keys=False))
     assert "https://api.bfl.ai: pictures and videos cost credits" in polled

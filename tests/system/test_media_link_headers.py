@@ -52,9 +52,7 @@ def test_links_of_another_life_can_be_asked_for(stack: Stack, task: Task, path: 
 
 @pytest.mark.parametrize("path", ["/api/jobs/{}", "/api/jobs"])
 @pytest.mark.parametrize("value", ["0", "-1", "1.5", "1_0", "", "abc", "200001", "9" * 30, "٣"])
-def test_a_life_that_makes_no_sense_is_named(
-    stack: Stack, task: Task, path: str, value: str
-) -> None:
+def test_a_wrong_life_is_named(stack: Stack, task: Task, path: str, value: str) -> None:
     answer = stack.client.get(path.format(task.id), link_ttl=value)
     assert answer.status_code == 400
     assert "link_ttl" in answer.json()["detail"]

@@ -108,9 +108,7 @@ def test_a_link_is_for_reading_only(link: str, method: str) -> None:
     assert fetch(link, method).status_code == 405
 
 
-def test_a_link_to_a_file_that_a_job_does_not_have_is_gone(
-    stack: Stack, task: Task, link: str
-) -> None:
+def test_a_link_to_a_file_of_no_job_is_gone(stack: Stack, task: Task, link: str) -> None:
     key = str(stack.installation.settings["SECRET_KEY"])
     signer = URLSafeSerializer(key, salt="fluxkeep media link 1")
     for payload in ([task.id, 1, 2**40], ["unknown", 0, 2**40]):

@@ -172,9 +172,7 @@ def prometheus(stack: Stack, tmp_path: Path) -> Iterator[Prometheus]:
 
 
 @pytest.mark.prometheus
-def test_a_real_prometheus_scrapes_it_and_evaluates_the_rules(
-    stack: Stack, prometheus: Prometheus
-) -> None:
+def test_a_real_prometheus_evaluates_the_rules(stack: Stack, prometheus: Prometheus) -> None:
     wait_for("a scrape", lambda: prometheus.number("max(fluxkeep_redis_up)") == 1, 30)
     before = prometheus.number('fluxkeep_jobs_ended_total{status="stored",source="callback"}')
     assert before is not None

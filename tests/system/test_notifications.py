@@ -133,9 +133,7 @@ def test_a_receiver_may_say_when_to_come_again(stack: Stack, hook: Hook, *, is_d
 
 
 @pytest.mark.slow
-def test_a_receiver_that_does_not_answer_times_out_and_delays_no_other(
-    stack: Stack, hook: Hook
-) -> None:
+def test_a_receiver_that_hangs_delays_no_other(stack: Stack, hook: Hook) -> None:
     slow = Hook()
     slow.delay = 60
     begun = time.monotonic()
@@ -152,9 +150,7 @@ def test_a_receiver_that_does_not_answer_times_out_and_delays_no_other(
 
 
 @pytest.mark.slow
-def test_a_sender_that_is_killed_is_followed_by_another_with_the_same_id(
-    stack: Stack, hook: Hook
-) -> None:
+def test_the_successor_of_a_killed_sender_uses_the_same_id(stack: Stack, hook: Hook) -> None:
     hook.delay = 60
     job_id = notified(stack, hook.url)
     first = hook.called()

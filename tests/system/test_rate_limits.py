@@ -83,9 +83,7 @@ def test_a_bfl_client_gets_the_429_in_bfls_shape(two_webs: Installation) -> None
     assert int(refused.headers["Retry-After"]) > 0
 
 
-def test_a_key_announces_only_so_many_jobs_of_which_bfl_has_said_nothing(
-    two_webs: Installation,
-) -> None:
+def test_a_key_announces_only_so_many_unknown_jobs(two_webs: Installation) -> None:
     few = strict_client(two_webs, "few")
     assert [few.put_job(f"made-up-{n}").status_code for n in range(3)] == [201] * 3
     refused = few.put_job("one-more")
@@ -113,9 +111,7 @@ def test_a_blocked_address_gets_the_same_answer_for_a_right_and_a_wrong_key(
     assert right.status_code == 429 and set(right.headers) == set(wrong.headers)
 
 
-def test_requests_without_a_key_do_not_count_as_wrong_keys(
-    two_webs: Installation, address: str
-) -> None:
+def test_no_key_does_not_count_as_a_wrong_key(two_webs: Installation, address: str) -> None:
     for _ in range(WRONG_KEYS_ALLOWED + 5):
         assert shown(two_webs, "", address).status_code == 401
 

@@ -197,9 +197,7 @@ def test_other_bytes_are_found_and_left_to_a_person(archive: Archive, shell: Com
         assert found.code == 1 and message in found.out and "1 found, 0 repaired" in found.out
 
 
-def test_an_object_that_nothing_explains_is_never_deleted(
-    archive: Archive, shell: CommandLine
-) -> None:
+def test_an_object_without_a_sidecar_is_never_deleted(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored()
     remove_note(archive, job)
     delete_record(archive, job)
@@ -208,9 +206,7 @@ def test_an_object_that_nothing_explains_is_never_deleted(
     assert archive.objects() == [key(job)]
 
 
-def test_media_that_outlive_their_record_are_no_damage(
-    archive: Archive, shell: CommandLine
-) -> None:
+def test_media_may_outlive_their_record(archive: Archive, shell: CommandLine) -> None:
     job = archive.stored(31)
     delete_record(archive, job)
     assert shell.run("repair", "--dry-run") == CLEAN

@@ -56,7 +56,7 @@ def _unsigned(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, re.sub(r'"expires[^,]*', "", text)
 
 
-def test_a_reader_cannot_tell_where_a_job_lies(
+def test_no_reader_can_tell_where_a_job_lies(
     archiving: ArchivingStack, jobs: dict[str, Any]
 ) -> None:
     stack = archiving.stack

@@ -85,9 +85,7 @@ IDS = (
 
 
 @pytest.mark.parametrize("job_id", IDS, ids=lambda job_id: job_id[:20])
-def test_an_id_that_cannot_be_is_unknown_and_cannot_be_announced(
-    server: TargetServer, job_id: str
-) -> None:
+def test_an_id_that_cannot_be_is_unknown(server: TargetServer, job_id: str) -> None:
     before = server.records()
     problem(ask(server, f"/api/jobs/{job_id}", ADMIN), 404)
     problem(ask(server, f"/api/jobs/{job_id}", ADMIN, method="DELETE"), 404)

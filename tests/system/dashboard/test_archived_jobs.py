@@ -65,9 +65,7 @@ def test_the_gallery_shows_and_counts_archived_jobs(stack: Stack, window: Window
     assert problems_seen(window) == [] and window.complaints == []
 
 
-def test_archived_images_are_found_by_the_words_of_their_prompts(
-    stack: Stack, window: Window
-) -> None:
+def test_archived_images_are_found_by_their_words(stack: Stack, window: Window) -> None:
     page = log_in(window, stack.installation.url)
     page.goto(f"{stack.installation.url}/?status=stored")
     page.keyboard.press("/")

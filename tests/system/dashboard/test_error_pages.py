@@ -36,9 +36,7 @@ def test_a_program_gets_problem_details(visitor: InProcessVisitor, accept: str) 
 @pytest.mark.parametrize(
     "path", ["/api/jobs", "/api/unknown", "/webhooks/bfl", "/webhooks/bfl/forged"]
 )
-def test_api_paths_answer_browsers_with_problem_details(
-    visitor: InProcessVisitor, path: str
-) -> None:
+def test_api_paths_answer_no_page(visitor: InProcessVisitor, path: str) -> None:
     answer = visitor.get(path, Accept=BROWSER)
     assert answer.status_code in (401, 404, 405)
     assert answer.mimetype == PROBLEM

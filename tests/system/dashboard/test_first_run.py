@@ -47,9 +47,7 @@ def test_the_test_shows_every_check_and_leaves_nothing(stack: Stack) -> None:
 
 
 @pytest.mark.browser
-def test_it_is_the_first_page_until_there_is_a_job(
-    without_sandbox: Installation, window: Window
-) -> None:
+def test_it_is_first_until_there_is_a_job(without_sandbox: Installation, window: Window) -> None:
     page = log_in(window, without_sandbox.url)
     assert page.inner_text("h1") == "Connect an app"
     assert problems_seen(window) == []

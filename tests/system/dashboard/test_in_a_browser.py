@@ -76,9 +76,7 @@ def test_a_wrong_key_is_an_error_and_a_right_one_logs_in(window: Window, stack: 
     expect(page.get_by_label("API key")).to_be_visible()
 
 
-def test_a_job_appears_and_becomes_an_image_while_the_page_is_open(
-    visit: Visit, stack: Stack
-) -> None:
+def test_a_job_becomes_an_image_while_the_page_is_open(visit: Visit, stack: Stack) -> None:
     page = visit().page
     page.evaluate("window.untouched = true")
     job_id = start_job(stack, prompt="a new arrival", callback="never")
@@ -136,9 +134,7 @@ def test_filters_make_an_address_to_share(visit: Visit, stack: Stack) -> None:
     expect(page.get_by_role("heading", name="hills number 5")).to_be_visible()
 
 
-def test_a_page_of_a_job_tells_what_comes_next_and_what_was_refused(
-    visit: Visit, stack: Stack
-) -> None:
+def test_a_job_tells_what_comes_next_and_what_was_refused(visit: Visit, stack: Stack) -> None:
     job_id = start_job(stack, seconds=600, callback="never")
     stack.client.callback({"id": job_id, "status": "Ready"}, auth="wrong")
     page = visit(f"/jobs/{job_id}").page
@@ -153,9 +149,7 @@ def test_a_page_of_a_job_tells_what_comes_next_and_what_was_refused(
     expect(page.locator("#media")).to_contain_text("bfl_error")
 
 
-def test_a_video_has_a_player_and_variants_show_their_first_frames(
-    visit: Visit, stack: Stack
-) -> None:
+def test_a_video_has_a_player_and_its_variants_a_frame(visit: Visit, stack: Stack) -> None:
     job_id = stack.client.submit("flux-3-video", prompt="waves", mode="t2v")["id"]
     stack.client.wait_for(job_id, "stored")
     repeat = stack.client.request("POST", f"/api/jobs/{job_id}/repeats", json={}).json()["id"]

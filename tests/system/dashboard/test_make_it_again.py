@@ -136,9 +136,7 @@ def test_what_is_refused_stays_in_the_form_with_a_reason(stack: Stack, window: W
     expect(page.locator(".images li")).to_have_count(0)
 
 
-def test_errors_about_fields_that_the_form_does_not_show_stand_at_other_fields(
-    stack: Stack,
-) -> None:
+def test_errors_about_fields_without_a_control_are_shown(stack: Stack) -> None:
     answer = sent(stack, prompt="fog", more='{"webhook_url": "https://app.example"}')
     assert answer.status_code == 422 and 'id="more-error"' in answer.text
     assert "notify_url" in answer.text

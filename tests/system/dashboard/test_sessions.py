@@ -14,9 +14,7 @@ from tests.harness import RedisServer
 from tests.system.dashboard.conftest import KEYS, InProcessVisitor, MakeApp
 
 
-def test_a_visitor_without_a_session_logs_in_and_returns_to_the_page(
-    visitor: InProcessVisitor,
-) -> None:
+def test_a_login_returns_to_the_page(visitor: InProcessVisitor) -> None:
     asked = visitor.get("/?status=stored&metadata.user=42")
     assert asked.status_code == 303
     login = asked.headers["Location"]
@@ -149,9 +147,7 @@ def test_logout_is_a_form_and_ends_the_session(visitor: InProcessVisitor) -> Non
     assert visitor.get("/").status_code == 303
 
 
-def test_a_copied_cookie_is_refused_after_the_logout(
-    visitor: InProcessVisitor, make_app: MakeApp
-) -> None:
+def test_a_logout_ends_a_copied_cookie(visitor: InProcessVisitor, make_app: MakeApp) -> None:
     visitor.log_in("admin")
     copy = visitor.with_cookie_at(make_app())  # another process
     other = InProcessVisitor(make_app())

@@ -58,9 +58,7 @@ def test_the_result_is_on_the_page_that_comes_after(stack: Stack, visitor: Visit
     assert "<script>alert" not in page
 
 
-def test_the_result_is_shown_by_whichever_name_the_visitor_came(
-    stack: Stack, visitor: Visitor
-) -> None:
+def test_the_result_is_shown_under_any_name_of_ours(stack: Stack, visitor: Visitor) -> None:
     answer = send(visitor)
     stack.client.wait_for(job_of(answer))
     other = Visitor(stack.installation.url.replace("127.0.0.1", "localhost"), "submit")
@@ -95,9 +93,7 @@ def test_the_form_is_asked_for_again_when_it_was_sent_with_other_words(visitor: 
         ("seed", "٣", "Enter a whole number."),
     ],
 )
-def test_an_error_is_shown_at_its_field(
-    visitor: Visitor, field: str, value: str, message: str
-) -> None:
+def test_an_error_is_at_its_field(visitor: Visitor, field: str, value: str, message: str) -> None:
     answer = send(visitor, **{field: value})
     assert answer.status_code == 422
     found = re.search(f'id="{field}-error">(.*?)</p>', answer.text)

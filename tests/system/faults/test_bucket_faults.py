@@ -142,9 +142,7 @@ def test_a_bucket_that_hangs_delays_no_other_job(proxied_stack: Stack, wire: Tcp
     wire.pass_on()
 
 
-def test_a_bucket_that_hangs_delays_no_deadline_and_no_shutdown(
-    stack: Stack, wire: TcpProxy
-) -> None:
+def test_a_bucket_that_hangs_delays_no_deadline(stack: Stack, wire: TcpProxy) -> None:
     installation = stack.installation
     installation.settings |= {
         "AWS_ENDPOINT_URL": wire.url,

@@ -81,9 +81,7 @@ def ended(stack: Stack, task: Task) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("fault", STORED_IN_THE_END)
-def test_what_heals_in_time_is_stored_whole(
-    stack: Stack, tasks: dict[str, Task], fault: str
-) -> None:
+def test_what_heals_is_stored_whole(stack: Stack, tasks: dict[str, Task], fault: str) -> None:
     job = stack.stored(tasks[fault], GIVE_UP_SECONDS + SWEEP_SECONDS)
     assert job["source"] == "callback"
     assert len(stack.objects(tasks[fault])) == 1
@@ -112,9 +110,7 @@ def test_a_transfer_that_crawls_is_cut_at_the_deadline(
 
 
 @pytest.mark.parametrize("fault", REFUSED)
-def test_what_may_not_be_taken_fails_and_says_why(
-    stack: Stack, tasks: dict[str, Task], fault: str
-) -> None:
+def test_what_is_refused_says_why(stack: Stack, tasks: dict[str, Task], fault: str) -> None:
     job = ended(stack, tasks[fault])
     assert job["status"] == "failed"
     assert job["error"]["code"] == REFUSED[fault][0]

@@ -75,9 +75,7 @@ def test_a_worker_killed_between_thumbnail_and_record_costs_nothing(stack: Stack
     stack.settled()
 
 
-def test_sigterm_while_a_thumbnail_is_made_ends_the_worker_at_once_and_cleanly(
-    stack: Stack,
-) -> None:
+def test_sigterm_while_a_thumbnail_is_made_ends_the_worker_at_once(stack: Stack) -> None:
     worker, task = a_worker_that_draws_for_ever(stack)
     worker.terminate_all()
     assert worker.wait(30) == 0

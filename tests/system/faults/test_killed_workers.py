@@ -143,9 +143,7 @@ def test_a_job_whose_rescue_was_broken_off_is_done_again_or_adopted(
     assert wreckage.downloads(what) == downloads
 
 
-def test_a_worker_that_was_stopped_for_long_commits_nothing_when_it_goes_on(
-    wreckage: Wreckage,
-) -> None:
+def test_a_worker_that_was_stopped_for_long_commits_nothing(wreckage: Wreckage) -> None:
     before = wreckage.stored("stopped")
     worker = wreckage.stopped
     assert worker is not None and wreckage.downloads("stopped") == 2

@@ -74,9 +74,7 @@ def test_secrets_are_rotated_as_security_md_describes_it(tmp_path: Path) -> None
         assert_the_old_secret_proves_nothing(stack, load.tasks[0])
 
 
-def test_a_signing_key_is_rotated_in_three_steps_while_old_and_new_processes_serve(
-    tmp_path: Path,
-) -> None:
+def test_a_signing_key_is_rotated_in_three_steps(tmp_path: Path) -> None:
     old, new = OLD["SECRET_KEY"], NEW["SECRET_KEY"]
     with stopped_stack(tmp_path, Settings(max_active=1000)) as stack:
         installation = stack.installation

@@ -72,9 +72,7 @@ def test_a_flood_is_submitted_within_the_limits_in_order_and_stored(three_worker
     assert three_workers.queue_keys() == [] and three_workers.input_notes() == []
 
 
-def test_workers_killed_while_bfl_answers_cost_no_slot_and_pay_nothing_twice(
-    three_workers: Stack,
-) -> None:
+def test_workers_killed_while_bfl_answers_pay_nothing_twice(three_workers: Stack) -> None:
     """Two workers wait for BFL's answer to tasks that it has made; all three are killed."""
     before = len(three_workers.requests())
     hung = [three_workers.posted(submit_hang=HANG_SECONDS, seconds=0.5) for _ in range(SENDERS)]

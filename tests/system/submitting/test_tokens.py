@@ -68,9 +68,7 @@ def forged(url: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", forged("http://a/b.c"))
-def test_a_forged_token_is_refused_like_everything_that_proves_nothing(
-    pair: Pair, name: str
-) -> None:
+def test_a_forged_token_is_refused_like_no_proof(pair: Pair, name: str) -> None:
     assert pair.a.webhook_url
     answer = send_failure(forged(pair.a.webhook_url)[name], pair.a.webhook_secret, pair.a)
     plain = send_failure(pair.env.webhook_url, "wrong", pair.a)

@@ -90,9 +90,7 @@ def test_an_outage_is_survived(cases: Cases) -> None:
     ("case", "status"),
     [("cut", "stored"), ("cut and moderated", "moderated"), ("false error", "stored")],
 )
-def test_the_callback_of_an_unconfirmed_task_settles_it(
-    cases: Cases, case: str, status: str
-) -> None:
+def test_a_callback_settles_an_unconfirmed_task(cases: Cases, case: str, status: str) -> None:
     job = cases.ended(case)
     assert job["status"] == status and cases.submissions(case) == 1
     assert "submission.unconfirmed" in events(job)
@@ -106,9 +104,7 @@ def test_an_unanswered_submission_is_never_sent_again_by_itself(cases: Cases) ->
 
 
 @pytest.mark.parametrize("case", ["false error, callback in time", "false 429"])
-def test_a_callback_is_believed_before_an_answer_that_denies_the_task(
-    cases: Cases, case: str
-) -> None:
+def test_a_callback_is_believed_before_an_answer(cases: Cases, case: str) -> None:
     job = cases.ended(case)
     assert job["status"] == "stored" and cases.submissions(case) == 1
     assert "submission.unconfirmed" not in events(job)

@@ -59,7 +59,6 @@ def module_installation(
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    """A receiver of notifications."""
     with closing(Hook()) as listening:
         yield listening
 

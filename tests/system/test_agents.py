@@ -188,7 +188,6 @@ def test_a_spent_budget_ends_a_loop_before_bfl_is_asked(stack: Stack, client: st
 
 
 def post(stack: Stack, body: dict[str, Any]) -> Any:
-    """The result of a request."""
     client = stack.installation.client("submit")
     headers = {"MCP-Protocol-Version": "2025-11-25"}
     answer = client.request("POST", "/mcp", json=body, headers=headers, timeout=70)

@@ -25,16 +25,6 @@ def task_id() -> str:
     return str(uuid4())
 
 
-def test_an_announced_job_waits_for_its_callback(stack: Stack, task_id: str) -> None:
-    answer = stack.client.put_job(task_id, model=MODEL, metadata=METADATA)
-    assert answer.status_code == 201
-    job = answer.json()
-    assert (job["id"], job["task_id"], job["status"]) == (task_id, task_id, "submitted")
-    assert (job["model"], job["metadata"]) == (MODEL, METADATA)
-    assert job["source"] is job["error"] is job["moderation"] is None
-    assert stack.client.job(task_id) == job
-
-
 def test_announcing_before_or_after_the_callback_gives_the_same_job(stack: Stack) -> None:
     facts = {"model": MODEL, "metadata": METADATA}
     early, late = stack.finished(), stack.finished()

@@ -29,7 +29,6 @@ def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server
 
 
 def start_error(installation: Installation, process_name: str, **settings: str) -> str:
-    """Error message of a process that does not start."""
     installation.settings |= settings
     (process,) = installation.start(process_name, wait=False)
     assert process.wait(30) != 0

@@ -36,14 +36,6 @@ def test_a_callback_of_any_era_and_authentication_becomes_stored_media(
     assert len(stack.deliveries(task)) == len(stack.objects(task)) == len(job["media"]) == 1
 
 
-def test_progress_is_acknowledged_and_uses_up_nothing(stack: Stack) -> None:
-    task = stack.generate(progress_events=3, seconds=0.4)
-    job = stack.stored(task)
-    assert stack.outcomes(task, 4) == [200] * 4
-    assert job["source"] == "callback"
-    assert len(stack.deliveries(task)) == 1
-
-
 def test_four_callbacks_give_one_download_and_one_object(stack: Stack) -> None:
     task = stack.generate(callback=4)
     assert stack.outcomes(task, 4) == [200] * 4

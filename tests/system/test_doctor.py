@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -182,24 +183,15 @@ def test_a_wrong_password_is_named(stack: Stack, shell: CommandLine) -> None:
     assert "right user and password" in result.words and "canary" not in result.words
 
 
-@contextmanager
-def configured(stack: Stack, **options: Any) -> Iterator[None]:
-    """Redis has these options inside the block."""
-    named = {name.replace("_", "-"): value for name, value in options.items()}
-    with stack.installation.redis.client() as client:
-        before = {name: client.config_get(name)[name] for name in named}
-        try:
-            for name, value in named.items():
-                client.config_set(name, value)
-            yield
-        finally:
-            for name, value in before.items():
-                client.config_set(name, value)
-
-
 def test_a_redis_that_evicts_jobs_fails_also_a_release(stack: Stack, shell: CommandLine) -> None:
-    with configured(stack, maxmemory=2**30, maxmemory_policy="allkeys-lru", appendonly="no"):
-        result, release = shell.run("doctor"), shell.run("doctor", "--release")
+    evicting = {"maxmemory": 2**30, "maxmemory-policy": "allkeys-lru", "appendonly": "no"}
+    with stack.installation.redis.client() as redis:
+        before = {name: redis.config_get(name)[name] for name in evicting}
+        try:
+            redis.config_set(*chain(*evicting.items()))
+            result, release = shell.run("doctor"), shell.run("doctor", "--release")
+        finally:
+            redis.config_set(*chain(*before.items()))
     assert failed(result) == failed(release) == ["redis_eviction"]
     assert names(result, "warning") == ["redis_disk"]
 

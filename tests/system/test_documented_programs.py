@@ -44,7 +44,6 @@ SETTINGS = {"NOTIFY_SECRET": NOTIFY_SECRET}
 
 
 def interpreter(language: str) -> list[str]:
-    """The command that runs a program in a language, its libraries installed."""
     match language:
         case "python":
             third_party_clients.blackforest()
@@ -55,7 +54,6 @@ def interpreter(language: str) -> list[str]:
 
 
 def environment(stack: Stack) -> dict[str, str]:
-    """The variables that the pages name."""
     addresses = {"FLUXKEEP_URL": stack.installation.url, "BFL_URL": stack.sandbox.url}
     return third_party_clients.environment() | KEYS_GIVEN | addresses
 
@@ -166,7 +164,6 @@ def test_a_receiver_takes_what_is_signed_and_nothing_else(
     receiver = Process("receiver", command, variables, tmp_path / "receiver.log", tmp_path)
 
     def refuses() -> bool:
-        """Whether it listens, and turns away what proves nothing."""
         unsigned = {"type": "job.stored", "data": {"id": "x"}}
         try:
             answer = requests.post(url, json=unsigned, timeout=30)

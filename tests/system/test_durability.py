@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Client, Installation, RedisServer, Stack, wait_for
+from tests.harness import Client, Installation, RedisServer, wait_for
 from tests.harness.replication import ReplicatedRedis
-from tests.sandbox import Sandbox
 
 CALLBACKS = 24
-SURVIVED_WITHIN_SECONDS = 15.0
 REFUSED_WITHIN_SECONDS = 10.0  # 2 s, and the request itself on a busy machine
 
 
@@ -129,28 +127,3 @@ def test_a_server_that_cannot_wait_for_its_disk_stops_the_start(
 
 
 # A planned failover, which leaves connections open to the old primary.
-
-
-@pytest.fixture
-def stack(tmp_path: Path, redis: ReplicatedRedis, sandbox: Sandbox) -> Iterator[Stack]:
-    with closing(Installation(tmp_path, redis.primary, sandbox.url)) as installation:
-        installation.settings |= {"REDIS_URL": redis.url}
-        installation.start()
-        installation.wait_until_ready(path="/readyz")
-        yield Stack(sandbox, installation)
-
-
-@pytest.mark.slow
-def test_callbacks_and_rescues_go_on_after_the_primary_became_a_replica(
-    redis: ReplicatedRedis, stack: Stack
-) -> None:
-    stack.stored(stack.generate())
-    started = {name: found[0].pid for name, found in stack.installation.running.items()}
-    redis.switch_over()
-    wait_for(
-        "a callback is accepted", lambda: call(stack.client, 1000) == 200, SURVIVED_WITHIN_SECONDS
-    )
-    stack.stored(stack.generate(), SURVIVED_WITHIN_SECONDS)
-    wait_for("readiness", lambda: stack.client.get("/readyz").ok, SURVIVED_WITHIN_SECONDS)
-    assert all(found[0].alive for found in stack.installation.running.values())
-    assert {name: found[0].pid for name, found in stack.installation.running.items()} == started

@@ -1,11 +1,17 @@
-"""Headers of media links: caching, file name, CORS."""
+"""Headers of media links: caching, file name, CORS, and how much is read for a range."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from jobs.config import settings
+from jobs.services import for_web
+from jobs.storage.local import LocalStorage
+from receiver import create_app
 from tests.harness import Stack
 from tests.sandbox import Task
 
@@ -32,7 +38,6 @@ def ask(url: str, method: str = "GET", **headers: str) -> requests.Response:
 
 
 def lives(answer: requests.Response) -> int:
-    """The response's max-age in seconds."""
     found = re.search(r"max-age=([0-9]+)", answer.headers["Cache-Control"])
     assert found
     return int(found[1])
@@ -104,3 +109,30 @@ def test_every_origin_is_allowed_by_a_star(stack: Stack, task: Task) -> None:
     token = open_to_all.job(task.id)["media"][0]["url"].rpartition("/")[2]
     answer = ask(f"{stack.installation.urls[1]}/media/{token}", Origin="https://any.example")
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+
+class Asked(LocalStorage):
+    """A directory read like a bucket, which records the reads."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.spans: list[tuple[int, int | None]] = []
+
+    def local_path(self, key: str) -> None:
+        """No local path, as in a bucket."""
+
+    def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        self.spans.append((start, stop))
+        return super().read(key, start, stop)
+
+
+def test_a_bucket_is_asked_for_a_range_and_for_nothing_after_it(stack: Stack) -> None:
+    task = stack.generate("flux-3-video", format="mp4", size=20_000_000)
+    link = stack.stored(task)["media"][0]["url"]
+    variables = {name: value for name, value in stack.installation.settings.items() if value}
+    services = for_web(settings.load(variables))
+    services.storage = media = Asked(stack.installation.media)
+    browser, span = create_app(services).test_client(), {"Range": "bytes=9000000-9999999"}
+    answer = browser.get(link.removeprefix(stack.installation.url), headers=span)
+    assert answer.status_code == 206 and len(answer.data) == 1_000_000
+    assert media.spans == [(9_000_000, 10_000_000)]

@@ -54,7 +54,6 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def against(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list[str]:
-    """Validation errors of a value against a schema of the document."""
     whole = Resource.from_contents(document, default_specification=DRAFT202012)
     registry: Registry[Any] = Registry().with_resource("urn:document", whole)
     absolute = json.loads(json.dumps(schema).replace('"#/', '"urn:document#/'))
@@ -80,7 +79,6 @@ def test_every_route_but_pages_and_agents_is_in_it(app: Flask, document: dict[st
 
 
 def examples(content: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
-    """Each example with the schema it must fit."""
     for kind, described in content.items():
         if kind != "text/event-stream" and "example" in described:
             yield described["schema"], described["example"]

@@ -41,6 +41,8 @@ def claims(name: str) -> dict[str, str]:
         "X-Original-Host": name,
         "X-Original-URL": f"http://{name}/",
         "X-Host": name,
+        "X-Real-IP": name,
+        "SERVER_NAME": name,
         "Forwarded": f"for=192.0.2.1;host={name};proto=https",
         "Origin": f"http://{name}",
         "Referer": f"http://{name}/",

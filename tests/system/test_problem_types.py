@@ -30,8 +30,15 @@ ELSEWHERE = {
 }
 
 
-def post(stack: Stack, path: str = "/api/jobs", scope: str = "admin", **options: Any) -> Response:
-    return stack.installation.client(scope).request("POST", path, **options)
+Provoke = Callable[[Stack], Response]
+
+
+def call(method: str, path: str = "/api/jobs", scope: str = "admin", **options: Any) -> Provoke:
+    return lambda stack: stack.installation.client(scope).request(method, path, **options)
+
+
+def post(stack: Stack, path: str = "/api/jobs", **options: Any) -> Response:
+    return call("POST", path, **options)(stack)
 
 
 def link(stack: Stack) -> str:
@@ -86,10 +93,6 @@ def unreadable_record(stack: Stack) -> Response:
     return answer
 
 
-def count_changed(stack: Stack) -> Response:
-    return stack.client.request("DELETE", "/api/jobs", params={"q": "nothing", "count": "9"})
-
-
 def queue_full(stack: Stack) -> Response:
     with stack.installation.redis.client() as redis:
         memory: Any = redis.info("memory")
@@ -114,62 +117,57 @@ def redis_unavailable(stack: Stack) -> Response:
 
 
 # How to get each error, and what its `detail` says.
-PROVOKED: dict[str, tuple[Callable[[Stack], Response], str]] = {
-    "bad_request": (
-        lambda stack: post(stack, json={"x" * 300_000: 1}),
-        "A name in the body is too long.",
-    ),
+PROVOKED: dict[str, tuple[Provoke, str]] = {
+    "bad_request": (call("POST", json={"x" * 300_000: 1}), "A name in the body is too long."),
     "invalid_json": (
-        lambda stack: post(stack, data='{"model": "flux-2-pro",\n "input": {]}'),
+        call("POST", data='{"model": "flux-2-pro",\n "input": {]}'),
         "line 2, column 12",
     ),
     "invalid_parameter": (
-        lambda stack: stack.client.get("/api/jobs", limit="x"),
+        call("GET", params={"limit": "x"}),
         "limit: Give a whole number from 1 to 200.",
     ),
     "invalid_report": (lambda stack: stack.client.callback({"status": "Ready"}), "id"),
-    "no_key": (lambda stack: stack.installation.client("").get("/api/jobs"), "`x-key: <key>`"),
-    "wrong_key": (lambda stack: stack.installation.client("no").get("/api/jobs"), "`API_KEYS`"),
+    "no_key": (call("GET", scope=""), "`x-key: <key>`"),
+    "wrong_key": (call("GET", scope="no"), "`API_KEYS`"),
     "wrong_webhook_secret": (
         lambda stack: stack.client.callback({"id": "a"}, auth="wrong"),
         "`WEBHOOK_SECRET`",
     ),
     "forbidden": (
-        lambda stack: post(stack, scope="read", json=SUBMISSION),
+        call("POST", scope="read", json=SUBMISSION),
         "This needs a key with scope submit.",
     ),
-    "invalid_link": (lambda stack: stack.client.get("/media/forged"), "not signed here"),
-    "unknown_batch": (lambda stack: stack.client.get("/api/batches/nobody"), "No batch has"),
+    "invalid_link": (call("GET", "/media/forged"), "not signed here"),
+    "unknown_batch": (call("GET", "/api/batches/nobody"), "No batch has"),
     "count_required": (
-        lambda stack: post(stack, "/api/rescues?metadata.user=nobody"),
+        call("POST", "/api/rescues?metadata.user=nobody"),
         "with `count` and `until`",
     ),
-    "count_changed": (count_changed, "Another number of jobs"),
-    "unknown_job": (lambda stack: stack.client.get("/api/jobs/nobody"), "No job has this id."),
-    "not_found": (lambda stack: stack.client.get("/api/nothing"), "`/docs`"),
-    "method_not_allowed": (
-        lambda stack: stack.client.request("PATCH", "/api/jobs"),
-        "`Allow`",
+    "count_changed": (
+        call("DELETE", params={"q": "nothing", "count": "9"}),
+        "Another number of jobs",
     ),
+    "unknown_job": (call("GET", "/api/jobs/nobody"), "No job has this id."),
+    "not_found": (call("GET", "/api/nothing"), "`/docs`"),
+    "method_not_allowed": (call("PATCH"), "`Allow`"),
     "wrong_status": (wrong_status, "Only a job that failed, expired or was lost"),
     "input_not_kept": (input_not_kept, "is not kept"),
     "media_gone": (media_gone, "The media were deleted."),
     "precondition_failed": (
-        lambda stack: stack.client.request("GET", link(stack), headers={"If-Match": '"x"'}),
+        lambda stack: call("GET", link(stack), headers={"If-Match": '"x"'})(stack),
         "`If-Match`",
     ),
     "body_too_large": (
-        lambda stack: stack.client.request("PUT", "/api/jobs/a", data="{}" + " " * 70_000),
+        call("PUT", "/api/jobs/a", data="{}" + " " * 70_000),
         "65,536 bytes",
     ),
     "range_not_satisfiable": (
-        lambda stack: stack.client.request(
-            "GET", link(stack), headers={"Range": "bytes=99999999999-"}
-        ),
+        lambda stack: call("GET", link(stack), headers={"Range": "bytes=99999999999-"})(stack),
         "`Content-Range`",
     ),
     "invalid_field": (
-        lambda stack: post(stack, json={"model": "flux-2-pro", "prompt": "a fox"}),
+        call("POST", json={"model": "flux-2-pro", "prompt": "a fox"}),
         "prompt: It belongs inside `input`.",
     ),
     "idempotency_key_reused": (idempotency_key_reused, "`Idempotency-Key`"),

@@ -38,7 +38,6 @@ def strict_client(here: Installation, name: str, n: int = 0) -> Client:
 
 @pytest.fixture
 def address() -> str:
-    """An address without earlier requests."""
     return next(_addresses)
 
 

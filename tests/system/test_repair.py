@@ -150,23 +150,16 @@ def test_a_file_that_was_restored_is_recorded_again(archive: Archive, shell: Com
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
 
 
-def job_with_thumbnail(archive: Archive) -> Job:
-    """A job whose thumbnail is kept."""
-    job = archive.stored()
-    thumbnails.store(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
-    store = archive.store
-    store.change(job.id, thumbnail_steps.finish)
-    sidecars.update(store, archive.storage, job.id)
-    after = archive.job(job)
-    assert after and after.media[0].thumbnail and after.thumbnails.due_at is None
-    return after
-
-
 @pytest.mark.parametrize("body", [None, b"larger", b"other"])
 def test_a_missing_or_changed_thumbnail_is_made_again(
     archive: Archive, shell: CommandLine, body: bytes | None
 ) -> None:
-    job, media = job_with_thumbnail(archive), archive.storage
+    job, media = archive.stored(), archive.storage
+    thumbnails.store(archive.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
+    archive.store.change(job.id, thumbnail_steps.finish)
+    sidecars.update(archive.store, media, job.id)
+    before = archive.job(job)
+    assert before and before.media[0].thumbnail and before.thumbnails.due_at is None
     assert shell.run("repair", "--dry-run", "--verify-bytes") == CLEAN
     small = thumbnail_key(key(job))
     media.delete(small) if body is None else media.write(small, body)

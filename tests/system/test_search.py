@@ -140,7 +140,6 @@ def test_a_condition_that_cannot_be_is_named(client: Client, name: str, value: A
 
 
 def ids_on_all_pages(client: Client, limit: int, **query: str) -> list[str]:
-    """The ids on all pages, from the newest job to the oldest."""
     seen, cursor = list[str](), dict[str, str]()
     while True:
         page = client.get("/api/jobs", limit=limit, **query, **cursor).json()

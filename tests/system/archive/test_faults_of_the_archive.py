@@ -18,7 +18,6 @@ CALLBACK_EVERY_SECONDS = 0.02
 
 
 def listed(archiving: ArchivingStack, **query: str) -> list[str]:
-    """The ids of all pages."""
     found, cursor = list[str](), query
     while True:
         answer = archiving.stack.client.get("/api/jobs", limit=150, **cursor)

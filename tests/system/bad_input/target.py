@@ -140,5 +140,4 @@ def statuses(answers: Iterable[Answer]) -> list[int]:
 
 
 def increase(before: dict[str, int], after: dict[str, int]) -> int:
-    """Increase of the counters."""
     return sum(after.values()) - sum(before.values())

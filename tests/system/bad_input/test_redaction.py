@@ -135,7 +135,6 @@ def api_requests() -> Iterator[bytes]:
 
 
 def leaks(text: str, planted: list[str]) -> list[str]:
-    """The lines that contain a planted secret."""
     return [line[:300] for line in text.splitlines() if any(one in line for one in planted)]
 
 

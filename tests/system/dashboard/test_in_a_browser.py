@@ -1,13 +1,11 @@
 """The dashboard in a real Chromium: what people see, as it happens, and what they can do."""
 
-import base64
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from PIL import ImageFont
 from playwright.sync_api import Page, Route, expect
 
 from tests.harness import KEYS, Stack, running_stack, wait_for
@@ -287,34 +285,3 @@ def test_the_keyboard_is_enough(visit: Visit) -> None:
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     expect(page.locator("article.job")).to_be_visible()
-
-
-@pytest.mark.parametrize("scale", [100, 150], ids=["font", "wide-font"])
-def test_the_header_takes_two_lines_on_a_phone_and_one_on_a_tablet(
-    visit: Visit, scale: int
-) -> None:
-    page = visit(bypass_csp=True).page
-    page.add_style_tag(content=font_face(scale))
-    page.evaluate("document.fonts.load('16px Test')")
-    for width, lines in ((320, 2), (360, 2), (390, 2), (768, 1), (1440, 1)):
-        page.set_viewport_size({"width": width, "height": 800})
-        middles = page.evaluate(
-            """() => [".brand", ".site-header nav a", ".account"].flatMap(
-                selector => [...document.querySelectorAll(selector)].map(element => {
-                    const box = element.getBoundingClientRect();
-                    return Math.round((box.top + box.bottom) / 20);
-                }))"""
-        )
-        assert len(set(middles)) == lines, width
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
-
-
-def font_face(scale: int) -> str:
-    """CSS that sets Pillow's own font; at 150 % it is wider than any usual font."""
-    font = ImageFont.load_default(16)
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    data = base64.b64encode(font.font_bytes).decode()
-    return (
-        f"@font-face {{ font-family: Test; src: url(data:font/ttf;base64,{data});"
-        f" size-adjust: {scale}%; }} :root {{ --font-sans: Test; }}"
-    )

@@ -52,7 +52,6 @@ def previous_revision() -> str:
 
 @pytest.fixture
 def previous(tmp_path: Path) -> Path:
-    """The code of the previous version."""
     archive = git("archive", previous_revision())
     assert archive is not None
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Stack, running_stack, stopped_stack
+from tests.harness import Stack, running_stack
 
 
 @pytest.fixture
@@ -14,10 +14,3 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
     settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
     with running_stack(tmp_path, None, None, **settings) as running:
         yield running
-
-
-@pytest.fixture
-def stack_before_start(tmp_path: Path) -> Iterator[Stack]:
-    """Nothing of Fluxkeep runs yet."""
-    with stopped_stack(tmp_path) as stopped:
-        yield stopped

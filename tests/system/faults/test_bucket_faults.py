@@ -29,7 +29,6 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def wire(s3_server: S3Server) -> Iterator[TcpProxy]:
-    """A proxy between Fluxkeep and the bucket."""
     with TcpProxy(s3_server.port) as proxy:
         yield proxy
 

@@ -11,13 +11,11 @@ SETTINGS = {"CALLBACK_GRACE": "1"}
 
 @pytest.mark.parametrize("is_on_record", [False, True], ids=["before", "after"])
 def test_killed_around_the_record_bfl_comes_again_and_there_is_one_object(
-    stack_before_start: Stack, is_on_record: bool
+    stack: Stack, is_on_record: bool
 ) -> None:
-    stack = stack_before_start
     with Tripwire(stack.installation.redis.port) as wire:
-        url = stack.installation.redis.url_through(wire.port)
-        stack.installation.start("web", REDIS_URL=url)
-        stack.installation.start("worker", "sweep")
+        stack.installation.kill("web")
+        stack.installation.start("web", REDIS_URL=stack.installation.redis.url_through(wire.port))
         # The first who writes has to bring the script, and is answered that Redis lacks it.
         stack.client.callback({"id": "first", "status": "Content Moderated"})
         wire.arm(b"fluxkeep:job:", answer=is_on_record)
@@ -40,7 +38,8 @@ def test_what_became_due_without_a_sweeper_is_done_by_the_next_one(stack: Stack)
     installation = stack.installation
     installation.pause("sweep")
     tasks = [stack.announced() for _ in range(3)]
-    wait_for("they are overdue", lambda: _overdue(stack) == len(tasks))
+    with installation.redis.client() as redis:
+        wait_for("all are overdue", lambda: redis.zcount(DUE, "-inf", redis.time()[0]) == 3)
     assert all(stack.polls(task) == [] for task in tasks)
     installation.start("sweep")
     for task in tasks:
@@ -48,9 +47,3 @@ def test_what_became_due_without_a_sweeper_is_done_by_the_next_one(stack: Stack)
     installation.resume("sweep")
     stack.stored(stack.announced())
     stack.settled()
-
-
-def _overdue(stack: Stack) -> int:
-    with stack.installation.redis.client() as redis:
-        seconds, _ = redis.time()
-        return int(redis.zcount(DUE, "-inf", seconds))

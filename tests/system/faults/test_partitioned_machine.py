@@ -2,10 +2,9 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -41,24 +40,8 @@ class Machine(Installation):
         self.settings["REDIS_URL"] = redis.url_through(to_redis.port)
         self.settings["AWS_ENDPOINT_URL"] = to_bucket.url
 
-    def cut_off(self) -> None:
-        for cable in self.cables:
-            cable.refuse()
-
-    def reconnect(self) -> None:
-        for cable in self.cables:
-            cable.pass_on()
-
-    @property
-    def left_behind(self) -> list[Path]:
-        """Files that were staged and are still there."""
-        return list((self.directory / "tmp").glob("fluxkeep-*/*"))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def close(self) -> None:
+        super().close()
         for cable in self.cables:
             cable.close()
 
@@ -90,7 +73,7 @@ def fleet(
     with ExitStack() as stack:
         machines = [
             stack.enter_context(
-                Machine(tmp_path / f"machine-{n}", redis_server, bucket, sandbox.url)
+                closing(Machine(tmp_path / f"machine-{n}", redis_server, bucket, sandbox.url))
             )
             for n in range(3)
         ]
@@ -110,17 +93,20 @@ def test_a_machine_that_is_cut_off_and_comes_back_loses_nothing(fleet: Fleet) ->
     stack.wait_for_download(in_hand)
     for machine in fleet.machines[:-1]:
         machine.start("worker")
-    far.cut_off()
+    for cable in far.cables:
+        cable.refuse()
     meanwhile = fleet.generated(TASKS)
     nearby = [task for n, task in enumerate(meanwhile) if n % 3 != 2]
     fleet.all_stored_once(nearby)
     elsewhere = [task for task in meanwhile if task not in nearby]
     assert {stack.outcomes(task)[0] for task in elsewhere} == {503}
-    far.reconnect()
+    for cable in far.cables:
+        cable.pass_on()
     after = fleet.generated(TASKS)
     everything = [*before, in_hand, *meanwhile, *after]
     fleet.all_stored_once(everything)
     assert len(stack.settled()) == len(everything)
-    wait_for("nothing is staged", lambda: not any(one.left_behind for one in fleet.machines))
+    staged = [machine.directory / "tmp" for machine in fleet.machines]
+    wait_for("nothing is staged", lambda: not any([*one.glob("fluxkeep-*/*")] for one in staged))
     for machine in fleet.machines:  # nothing had to be started again
         assert len(machine.web) == len(machine.worker) == len(machine.sweep) == 1

@@ -13,7 +13,6 @@ SIZE_BYTES = 400_000
 
 
 def downloads(stack: Stack, drip: int) -> list[Task]:
-    """One under way in each of two workers."""
     stack.installation.start("worker")
     with stack.installation.redis.client() as redis:
         wait_for("both workers", lambda: redis.scard("rq:workers") == 2)

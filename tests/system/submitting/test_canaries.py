@@ -7,7 +7,6 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,8 +83,9 @@ class Given:
         for key in stored.sizes():
             with suppress(FileNotFoundError):  # deleted since it was listed
                 found[key] = stored.read(key)
-        for path in staged(installation.directory):
-            with suppress(FileNotFoundError):
+        directory = installation.directory
+        for path in (*directory.glob("media/.staging/*"), *directory.glob("tmp/**/*")):
+            with suppress(FileNotFoundError, IsADirectoryError):
                 found[str(path)] = path.read_bytes()
         found["logs"] = installation.logs().encode()
         return [name for name, body in found.items() if any(text in body for text in texts)]
@@ -98,11 +98,6 @@ def everything(redis: Redis) -> Iterator[tuple[bytes, bytes]]:
         if value and b" 2 x" in value[:24]:
             value = zlib.decompress(value.split(b" ", 2)[2])
         yield key, value if value is not None else dump(redis, key).encode()
-
-
-def staged(directory: Path) -> list[Path]:
-    found = [*directory.glob("media/.staging/*"), *directory.glob("tmp/**/*")]
-    return [path for path in found if path.is_file()]
 
 
 def queued(given: Given) -> str:

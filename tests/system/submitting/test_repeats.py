@@ -66,14 +66,6 @@ def test_changes_replace_values_and_null_removes_one(env: Stack) -> None:
     assert again["metadata"] == {}
 
 
-def test_repeats_are_listed_by_the_job_that_they_repeat(env: Stack) -> None:
-    job = original(env)
-    ids = {repeat(env, job["id"], {"input": {"seed": n}}).json()["id"] for n in range(3)}
-    assert {found["id"] for found in env.client.jobs(repeats=job["id"])} == ids
-    for job_id in ids:
-        sent(env, job_id)
-
-
 def test_a_job_stands_among_its_variants_however_many_there_are(env: Stack) -> None:
     job = original(env)
     ids = [repeat(env, job["id"]).json()["id"] for _ in range(RELATED_MAX + 1)]

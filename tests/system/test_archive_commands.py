@@ -62,7 +62,7 @@ def test_every_ended_job_is_exported(installation: Installation, archived: Archi
     assert "/media/" not in result.out  # no link, which would open the file without a key
 
 
-def test_an_export_that_is_cut_does_not_look_complete(
+def test_a_cut_export_does_not_look_complete(
     installation: Installation, archived: Archived
 ) -> None:
     archived.evict(*map(stored_job, range(5)))

@@ -24,9 +24,7 @@ def stack(
 
 
 @pytest.mark.parametrize(("era", "auth"), list(zip(ERAS, AUTHENTICATIONS, strict=True)))
-def test_a_callback_of_any_era_and_authentication_becomes_stored_media(
-    stack: Stack, era: str, auth: str
-) -> None:
+def test_a_callback_of_any_era_is_stored(stack: Stack, era: str, auth: str) -> None:
     task = stack.generate(payload=era, auth=auth)
     job = stack.stored(task)
     assert job["source"] == "callback"

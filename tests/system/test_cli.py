@@ -40,9 +40,7 @@ def test_the_help_lists_what_fluxkeep_can_do_and_nothing_else(shell: CommandLine
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_shows_an_example_even_when_the_settings_are_wrong(
-    shell: CommandLine, command: str
-) -> None:
+def test_each_command_shows_an_example(shell: CommandLine, command: str) -> None:
     result = shell.run(*command.split(), "--help", SECRET_KEY=None, REDIS_URL="planted-canary")
     assert result.code == 0 and "Example" in result.out
     assert f"flask --app receiver {command}" in result.out
@@ -189,9 +187,7 @@ def test_jobs_are_listed_newest_first(stack: Stack, shell: CommandLine) -> None:
     assert shell.run("jobs", "list", "--status", "done").code == 2
 
 
-def test_jobs_are_listed_with_their_prompts_by_the_filters_of_the_api(
-    stack: Stack, shell: CommandLine
-) -> None:
+def test_jobs_are_listed_by_the_filters_of_the_api(stack: Stack, shell: CommandLine) -> None:
     job_id = shell.submitted("--metadata", "user=only", "--input", "prompt_upsampling=true")
     stack.client.wait_for(job_id, "stored")
     listed = shell.run("jobs", "list", "--metadata", "user=only", "--model", "flux-2-pro")
@@ -263,9 +259,7 @@ def test_ctrl_c_leaves_the_job_alone_and_prints_how_to_show_it(
     stack.client.wait_for(job_id, "stored", timeout=60)
 
 
-def test_a_new_key_is_shown_once_and_its_entry_works(
-    stopped_installation: Installation,
-) -> None:
+def test_a_new_key_is_shown_once(stopped_installation: Installation) -> None:
     shell = CommandLine(stopped_installation)
     result = shell.run("keys", "new", "--name", "app", "--scope", "read", "--own")
     key, entry = (line.split()[1] for line in result.out.splitlines())
@@ -279,8 +273,6 @@ def test_a_new_key_is_shown_once_and_its_entry_works(
 
 
 @pytest.mark.parametrize("name", ["", "a:b", "a,b", "a b", "ä"])
-def test_a_name_that_breaks_the_list_is_refused(
-    stopped_installation: Installation, name: str
-) -> None:
+def test_a_name_may_not_break_the_list(stopped_installation: Installation, name: str) -> None:
     result = CommandLine(stopped_installation).run("keys", "new", "--name", name, "--scope", "read")
     assert result.code == 2 and not result.out

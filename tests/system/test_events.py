@@ -124,7 +124,7 @@ def test_an_end_that_the_process_has_not_yet_been_told_of_is_delivered(
     assert_end_is_delivered(client, installation, watcher.last_id)
 
 
-def test_after_a_reset_the_stream_of_an_ended_job_ends(
+def test_a_reset_ends_the_stream_of_an_ended_job(
     client: Client, installation: Installation
 ) -> None:
     client.put_job("job")
@@ -173,9 +173,7 @@ def test_a_cut_connection_resumes_without_a_gap_and_without_a_repetition(
     assert len(held(redis_server)) == 2 * len(names)
 
 
-def test_the_position_may_be_in_the_url_and_the_header_wins(
-    client: Client, installation: Installation
-) -> None:
+def test_the_position_may_be_in_the_url(client: Client, installation: Installation) -> None:
     put_jobs(client, 3)
     url = f"{installation.url}/api/events"
     with Watcher(url, READ, last_event_id="0-0") as watcher:
@@ -208,9 +206,7 @@ def test_a_position_before_the_stored_events_gets_a_reset(
     assert watcher.seen[0].name == "reset" and watcher.statuses("early") == []
 
 
-def test_a_web_process_that_stops_ends_its_streams_cleanly(
-    client: Client, installation: Installation
-) -> None:
+def test_a_stopped_web_process_ends_its_streams(client: Client, installation: Installation) -> None:
     client.put_job("job")
     watchers = [all_events(installation), events_of(installation, "job")]
     began = time.monotonic()

@@ -75,9 +75,7 @@ sys.exit(worker.main())
 
 
 @pytest.mark.slow
-def test_a_worker_whose_rq_cannot_run_although_redis_takes_writes_exits_with_the_reason(
-    tmp_path: Path,
-) -> None:
+def test_a_worker_whose_rq_cannot_run_exits_with_the_reason(tmp_path: Path) -> None:
     with stopped_stack(tmp_path) as stack:
         installation = stack.installation
         with installation.redis.client() as redis:

@@ -97,9 +97,7 @@ def test_a_wait_that_cannot_be_is_refused_by_its_name(client: Client, wait: str)
 
 
 @pytest.mark.slow
-def test_hundreds_wait_at_once_and_callbacks_do_not_notice(
-    client: Client, installation: Installation
-) -> None:
+def test_hundreds_wait_and_callbacks_do_not(client: Client, installation: Installation) -> None:
     """Each receives its response within a second after its job's end."""
     names = waiting_jobs.put_jobs(client, waiting_jobs.CLIENTS)
     paths = {name: f"/api/jobs/{name}?wait=60" for name in names}
@@ -124,7 +122,7 @@ def test_hundreds_wait_at_once_and_callbacks_do_not_notice(
     assert waiting_jobs.redis_connections(installation) <= CONNECTIONS_MAX
 
 
-def test_a_web_process_that_stops_answers_its_long_polls(
+def test_a_stopped_web_process_answers_its_polls(
     client: Client, installation: Installation
 ) -> None:
     installation.kill("web")  # no connection of an earlier test is counted

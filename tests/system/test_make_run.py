@@ -117,7 +117,7 @@ def test_it_listens_elsewhere_when_asked(a_run_with_settings: Run) -> None:
     socket.create_connection(("127.0.0.2", port), timeout=5).close()
 
 
-def test_keys_that_are_given_are_not_shown_and_a_secret_may_begin_with_a_dash(
+def test_given_keys_are_not_shown_and_a_secret_may_begin_with_a_dash(
     a_run_with_settings: Run,
 ) -> None:
     a_run_with_settings.printed(r"Sample: stored, http")  # the sandbox took the secret
@@ -126,9 +126,7 @@ def test_keys_that_are_given_are_not_shown_and_a_secret_may_begin_with_a_dash(
     assert a_run_with_settings.keys().keys() == {"admin", "submit"}
 
 
-def test_a_busy_port_is_named_before_any_installation_and_a_moved_folder_gets_a_new_one(
-    tmp_path: Path,
-) -> None:
+def test_a_busy_port_is_named_first_and_a_moved_folder_installs_anew(tmp_path: Path) -> None:
     directory = copy(tmp_path)
     python = tmp_path / "python3"  # pip, which nothing here needs, takes half a minute to install
     python.write_text(

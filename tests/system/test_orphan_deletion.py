@@ -225,14 +225,3 @@ def test_repair_removes_what_has_outlived_its_record(archive: Archive) -> None:
     assert len(archive.objects()) == 4 and repair(archive) == []
     note = json.loads(b"".join(archive.storage.read(sidecar_key(old.media[0].key))))
     assert "input" not in note and note["status"] == "stored"
-
-
-def test_repair_keeps_the_input_of_a_job_that_it_restores(archive: Archive) -> None:
-    job = without_record(archive, 1.0)
-    for dry_run in (True, False):
-        found = repair(archive, dry_run=dry_run)
-        assert [line.partition(" ")[2] for line in found[:1]] == ["has no record"]
-        assert not [line for line in found if "input" in line]
-    after = archive.job(job)
-    assert after and after.request.input_files == job.request.input_files
-    assert len(archive.objects()) == 6

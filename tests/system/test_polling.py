@@ -73,9 +73,7 @@ def kept(stack: Stack, task: Task) -> dict[str, Any]:
     return job
 
 
-def test_a_job_without_a_callback_is_polled_once_its_grace_is_over(
-    stack: Stack, tasks: dict[str, Task]
-) -> None:
+def test_a_job_is_polled_once_its_grace_is_over(stack: Stack, tasks: dict[str, Task]) -> None:
     job = kept(stack, tasks["silent"])
     (asked,) = stack.polls(tasks["silent"])
     waited = asked.time - datetime.fromisoformat(job["created_at"]).timestamp()

@@ -144,9 +144,7 @@ def test_forwarded_headers_of_an_untrusted_peer_are_ignored(two_webs: Installati
 @pytest.mark.parametrize(
     "form", ["{0}", "{0}:443", "[::ffff:{0}]", "[::ffff:{0}]:1", "203.0.113.9:5,{0}:6", " {0}:7 "]
 )
-def test_a_proxy_may_append_the_port_to_the_address(
-    two_webs: Installation, address: str, form: str
-) -> None:
+def test_a_proxy_may_append_the_port(two_webs: Installation, address: str, form: str) -> None:
     guess(two_webs, address)
     stay_blocked(two_webs, f"{address}/32")
     assert shown(two_webs, KEYS["admin"], form.format(address)).status_code == 429

@@ -17,7 +17,7 @@ from tests.sandbox import Sandbox
 
 
 @pytest.mark.slow
-def test_an_option_that_only_redis_py_can_judge_stops_the_web_process(
+def test_an_odd_option_of_redis_stops_the_web_process(
     stopped_installation: Installation,
 ) -> None:
     url = f"{stopped_installation.redis.url}?planted=canary"
@@ -63,7 +63,7 @@ def test_a_server_without_tls_is_not_answered_in_the_clear(redis_server: RedisSe
 
 
 @pytest.mark.slow
-def test_everything_works_over_tls(
+def test_all_works_over_tls(
     stopped_installation: Installation, sandbox: Sandbox, secure_url: str
 ) -> None:
     stopped_installation.settings |= {"REDIS_URL": secure_url, "REDIS_VERIFY": "no"}

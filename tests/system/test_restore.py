@@ -162,9 +162,7 @@ def note(tmp_path: Path, redis_server: RedisServer) -> dict[str, Any]:
         ("metadata", "x"),
     ],
 )
-def test_a_sidecar_that_fluxkeep_would_not_write_is_refused(
-    note: dict[str, Any], name: str, value: Any
-) -> None:
+def test_an_impossible_sidecar_is_refused(note: dict[str, Any], name: str, value: Any) -> None:
     key = sidecar_key(note["media"][0]["key"])
     assert sidecars.parse(json.dumps(note).encode(), key).id == note["id"]
     with pytest.raises(ForeignObject):

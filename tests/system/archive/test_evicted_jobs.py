@@ -56,9 +56,7 @@ def _unsigned(answer: requests.Response) -> tuple[int, str]:
     return answer.status_code, re.sub(r'"expires[^,]*', "", text)
 
 
-def test_no_reader_can_tell_where_a_job_lies(
-    archiving: ArchivingStack, jobs: dict[str, Any]
-) -> None:
+def test_no_answer_tells_where_a_job_lies(archiving: ArchivingStack, jobs: dict[str, Any]) -> None:
     stack = archiving.stack
     made = {name: jobs[name] for name in ("announced", "posted", "keyed", "failed")}
     assert answers(stack, made) == jobs["before"]

@@ -132,7 +132,7 @@ CHUNKS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("shape", CHUNKS.values(), ids=CHUNKS)
-def test_a_chunk_that_is_malformed_is_refused(
+def test_a_malformed_chunk_is_refused(
     server: target.TargetServer, job_id: str, shape: bytes
 ) -> None:
     body = target.failed(job_id)

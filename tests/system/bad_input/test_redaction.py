@@ -185,7 +185,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("shape", MALFORMED.values(), ids=MALFORMED)
-def test_a_head_that_cannot_be_read_is_neither_logged_nor_repeated(
+def test_an_unreadable_head_is_neither_logged_nor_repeated(
     server: TargetServer, shape: str
 ) -> None:
     planted = f"head-canary-{secrets.token_hex(8)}"

@@ -70,7 +70,7 @@ NO_CALLBACK = [
 
 
 @pytest.mark.parametrize("where", NO_CALLBACK)
-def test_a_path_similar_to_that_of_callbacks_is_refused(
+def test_a_path_similar_to_callbacks_is_refused(
     server: TargetServer, job_id: str, where: str
 ) -> None:
     answer = server.authentic(failed(job_id), target=where)

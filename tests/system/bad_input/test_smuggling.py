@@ -70,7 +70,7 @@ def test_the_body_of_a_refused_request_is_not_the_next_request(
         assert statuses(answers) == [status]
 
 
-def test_the_rest_of_a_body_that_was_too_large_is_not_the_next_request(
+def test_the_rest_of_a_large_body_is_not_the_next_request(
     server: TargetServer, job_id: str
 ) -> None:
     filling = b" " * (2**20 + 1)

@@ -32,9 +32,7 @@ def selected(page: Page) -> str:
 
 
 @pytest.mark.browser
-def test_jobs_are_selected_by_keys_and_in_ranges_then_starred_and_deleted(
-    stack: Stack, window: Window
-) -> None:
+def test_selected_jobs_are_starred_and_deleted(stack: Stack, window: Window) -> None:
     body = {"metadata": {"album": "fog"}}
     ids = [store_image(stack, n, 640, 480, body=body) for n in range(5)][::-1]  # newest first
     page = log_in(window, stack.installation.url, "/?metadata.album=fog&limit=5")

@@ -39,20 +39,15 @@ def git(*arguments: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def previous_revision() -> str:
-    """The revision to upgrade from; skips the test when this clone has none."""
-    if tag := git("describe", "--tags", "--abbrev=0", "HEAD~1"):
-        return tag.decode().strip()
-    if git("rev-parse", "--verify", "--quiet", "HEAD~1^{commit}") is None:
-        pytest.skip("no earlier commit: this is no clone, or a shallow one (git fetch --unshallow)")
-    if git("diff", "--quiet", "HEAD~1", "--", *STORED_FORMAT) is None:
-        pytest.skip("unreleased, and the last commit changed what is stored")
-    return "HEAD~1"
-
-
 @pytest.fixture
 def previous(tmp_path: Path) -> Path:
-    archive = git("archive", previous_revision())
+    """The code to upgrade from; skips the test when this clone has none."""
+    tag = git("describe", "--tags", "--abbrev=0", "HEAD~1")
+    if not tag and git("rev-parse", "--verify", "--quiet", "HEAD~1^{commit}") is None:
+        pytest.skip("no earlier commit: this is no clone, or a shallow one (git fetch --unshallow)")
+    if not tag and git("diff", "--quiet", "HEAD~1", "--", *STORED_FORMAT) is None:
+        pytest.skip("unreleased, and the last commit changed what is stored")
+    archive = git("archive", tag.decode().strip() if tag else "HEAD~1")
     assert archive is not None
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(tmp_path / "previous", filter="data")
@@ -65,10 +60,6 @@ def start(stack: Stack, code: Path, *names: str) -> None:
     stack.installation.start(*names)
 
 
-def submit(stack: Stack) -> list[str]:
-    return [stack.client.submit(prompt="a lighthouse")["id"] for _ in range(SUBMISSIONS)]
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("old", [("worker",), ("web", "sweep")], ids=["worker", "web"])
 def test_an_upgrade_under_load_loses_nothing(
@@ -77,24 +68,20 @@ def test_an_upgrade_under_load_loses_nothing(
     new = tuple({"web", "worker", "sweep"} - {*old})
     with stopped_stack(tmp_path) as stack:
         stack.sandbox.settings.max_active = 1000
-        for code, names in sorted([(previous, old), (procfile.ROOT, new)], key=has_no_web):
+        versions = [(previous, old), (procfile.ROOT, new)]
+        for code, names in sorted(versions, key=lambda one: "web" not in one[1]):  # it is asked
             start(stack, code, *names)
         load = Load(stack)
         with load.running():
             load.goes_on()
-            submitted = submit(stack)
+            submitted = [stack.client.submit(prompt="a fox")["id"] for _ in range(SUBMISSIONS)]
             stack.installation.stop(*old)
             start(stack, procfile.ROOT, *old)
             load.goes_on()
-        submitted += submit(stack)
+        submitted.append(stack.client.submit(prompt="a fox")["id"])
         wait_for("all are acknowledged", lambda: load.acknowledged(load.tasks), 90)
         for task in load.tasks:
             stack.stored(task, 60)
         for job_id in submitted:
             assert stack.client.wait_for(job_id, timeout=60)["status"] == "stored"
         assert len(stack.settled()) == len(load.tasks) + len(submitted)
-
-
-def has_no_web(version: tuple[Path, tuple[str, ...]]) -> bool:
-    """Web first: `wait_until_ready` asks it."""
-    return "web" not in version[1]

@@ -110,31 +110,17 @@ def _kill_before_commit(found: Wreckage) -> Task:
     return task
 
 
-def _fill_disk_of_redis(found: Wreckage) -> Task:
-    """At the end of the download nothing can be written down."""
-    worker, task = _working(found, MIDDLING)
-    redis = found.stack.installation.redis
-    redis.refuse_writes()
-    wait_for("the download is over", lambda: found.stack.deliveries(task)[0].over)
-    wait_for("the worker has given up", lambda: "the lease will run out" in worker.output())
-    assert found.stack.client.job(task.id)["status"] == "ready"
-    redis.accept_writes()
-    worker.kill_all()
-    return task
-
-
 WRECKS: dict[str, Callable[[Wreckage], Task]] = {
     "killed": _kill,
     "stopped": _stop,
     "before rename": _kill_before_rename,
     "before commit": _kill_before_commit,
-    "disk of redis full": _fill_disk_of_redis,
 }
 
 
 @pytest.mark.parametrize(
     ("what", "downloads"),
-    [("killed", 2), ("before rename", 2), ("before commit", 1), ("disk of redis full", 1)],
+    [("killed", 2), ("before rename", 2), ("before commit", 1)],
 )
 def test_a_job_whose_rescue_was_broken_off_is_done_again_or_adopted(
     wreckage: Wreckage, what: str, downloads: int

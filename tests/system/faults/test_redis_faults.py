@@ -3,11 +3,7 @@
 tests/system/test_connection_limit.py has the Redis that hangs.
 """
 
-import time
-
 from tests.harness import Stack, wait_for
-
-SETTLED_WITHIN_SECONDS = 90.0
 
 
 def test_without_redis_every_answer_is_503_with_retry_after(stack: Stack) -> None:
@@ -42,18 +38,3 @@ def test_an_acknowledged_callback_outlives_kill_9_of_redis(stack: Stack) -> None
         stack.stored(task)
         assert len(stack.deliveries(task)) == 1
     stack.settled()
-
-
-def test_a_restart_of_redis_in_the_middle_of_a_download_is_settled(stack: Stack) -> None:
-    task = stack.generate(size=300_000, drip=100_000)
-    stack.wait_for_download(task)
-    stack.installation.redis.kill()
-    with stack.installation.supervised():
-        stack.installation.redis.start()
-        began = time.monotonic()
-        stack.stored(task, SETTLED_WITHIN_SECONDS)
-        assert time.monotonic() - began < SETTLED_WITHIN_SECONDS
-        assert len(stack.objects(task)) == 1
-        following = stack.generate()
-        stack.stored(following)
-        stack.settled()

@@ -40,16 +40,6 @@ def test_the_same_order_again_is_answered_with_the_first_job(env: Stack) -> None
     assert len(env.requests({"body": body})) == 1
 
 
-def test_another_order_under_the_same_key_is_refused(env: Stack) -> None:
-    key, body, other = fresh_key(), env.request_body(), env.request_body()
-    first = env.post(body, key=key)
-    refused = env.post(other, key=key)
-    assert refused.status_code == 422
-    assert "Idempotency-Key" in refused.json()["detail"]
-    env.stored_job(first.json() | {"body": body})
-    assert env.requests({"body": other}) == []
-
-
 def test_a_key_is_free_again_after_a_day(env: Stack) -> None:
     key, body, other = fresh_key(), env.request_body(), env.request_body()
     first = env.post(body, key=key).json()

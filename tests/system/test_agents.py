@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 
-from tests.harness import KEYS, Stack, wait_for
+from tests.harness import DEFAULTS, KEYS, Stack, wait_for
 from tests.harness.agents import CLIENTS, Call, talk, tool
-from tests.harness.installation import DEFAULTS
 from tests.harness.waiting_jobs import open_files
 from tests.harness.wire import Wire, request
 from tests.sandbox.gradient import gradient

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from jobs.store.redis.connection import CONNECTIONS_MAX
-from tests.harness import SLOWEST, Client, Installation, RedisServer, TcpProxy, wait_for
+from tests.harness import SLOWEST, Installation, RedisServer, TcpProxy, wait_for
 
 BURST = 120
 AT_ONCE = 4 * CONNECTIONS_MAX
@@ -76,23 +76,20 @@ def test_while_redis_hangs_answers_are_in_time(web: Installation, wire: TcpProxy
     """Callbacks and reads, on open and on new connections."""
     client = web.client("read")
     assert client.get("/api/jobs").ok
+
+    def timed_answer(n: int) -> tuple[int, float]:
+        own, began = web.client("read"), time.monotonic()
+        report = {"id": f"job-{n}", "status": "Error"}
+        answer = own.get("/api/jobs") if n % 2 else own.callback(report)
+        return answer.status_code, time.monotonic() - began
+
     wire.hang()
     try:
         with ThreadPoolExecutor(HUNG_REQUESTS) as pool:
-            answers = list(pool.map(lambda n: timed_answer(web, n), range(HUNG_REQUESTS)))
+            answers = list(pool.map(timed_answer, range(HUNG_REQUESTS)))
     finally:
         wire.pass_on()
     assert {status for status, _ in answers} == {503}
     assert median(seconds for _, seconds in answers) < HUNG_SECONDS, sorted(answers)[-5:]
     assert max(seconds for _, seconds in answers) < HUNG_SECONDS * SLOWEST
     wait_for("it works again", lambda: client.get("/api/jobs").ok)
-
-
-def timed_answer(web: Installation, n: int) -> tuple[int, float]:
-    client: Client = web.client("read")
-    began = time.monotonic()
-    if n % 2:
-        status = client.get("/api/jobs").status_code
-    else:
-        status = client.callback({"id": f"job-{n}", "status": "Error"}).status_code
-    return status, time.monotonic() - began

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.harness import Stack
-from tests.harness.patience import wait_for
+from tests.harness import Stack, wait_for
 from tests.harness.visitor import Visitor
 
 NONE_UNKEPT = {"count": 0, "jobs": [], "without_price": 0}

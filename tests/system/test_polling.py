@@ -46,17 +46,13 @@ def afterwards(stack: Stack) -> None:
 def tasks(stack: Stack) -> dict[str, Task]:
     """One announced task for each situation, with the polling URL BFL gave if there is one."""
     stack.installation.start("worker", n=2)  # one of the tasks keeps a worker busy
-    return {name: _announced(stack, **switches) for name, switches in SITUATIONS.items()}
-
-
-def _announced(stack: Stack, **switches: Any) -> Task:
-    body = {"prompt": "a lighthouse", "sandbox": {"seconds": 0, "callback": "never", **switches}}
-    submitted = requests.post(
-        f"{stack.sandbox.url}/v1/flux-2-pro", json=body, headers={"x-key": "caller"}, timeout=30
-    ).json()
-    task = stack.sandbox.task(submitted["id"])
-    stack.announce(task, polling_url=submitted["polling_url"])
-    return task
+    url, key, found = f"{stack.sandbox.url}/v1/flux-2-pro", {"x-key": "caller"}, {}
+    for name, switches in SITUATIONS.items():
+        body = {"prompt": "a fox", "sandbox": {"seconds": 0, "callback": "never", **switches}}
+        submitted = requests.post(url, json=body, headers=key, timeout=30).json()
+        found[name] = stack.sandbox.task(submitted["id"])
+        stack.announce(found[name], polling_url=submitted["polling_url"])
+    return found
 
 
 def seconds_between(earlier: str, later: str) -> float:

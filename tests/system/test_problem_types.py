@@ -11,9 +11,8 @@ from requests import Response
 from jobs.store.rate_limiter import WRONG_KEYS_MAX
 from jobs.store.redis.keys import RECORD_PREFIX
 from receiver.webhook import LARGE_BODIES_MAX
-from tests.harness import Stack
+from tests.harness import Stack, wait_for
 from tests.harness.documents import page, prose
-from tests.harness.patience import wait_for
 from tests.harness.stored_objects import a_file_in_place_of
 from tests.harness.wire import Wire, request
 
@@ -158,10 +157,7 @@ PROVOKED: dict[str, tuple[Provoke, str]] = {
         lambda stack: call("GET", link(stack), headers={"If-Match": '"x"'})(stack),
         "`If-Match`",
     ),
-    "body_too_large": (
-        call("PUT", "/api/jobs/a", data="{}" + " " * 70_000),
-        "65,536 bytes",
-    ),
+    "body_too_large": (call("PUT", "/api/jobs/a", data="{}" + " " * 70_000), "65,536 bytes"),
     "range_not_satisfiable": (
         lambda stack: call("GET", link(stack), headers={"Range": "bytes=99999999999-"})(stack),
         "`Content-Range`",

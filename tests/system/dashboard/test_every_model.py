@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from jobs.store.redis.keys import BFL_SCHEMAS_READ
-from tests.harness import Stack
-from tests.harness.patience import wait_for
+from tests.harness import Stack, wait_for
 from tests.harness.smallest_inputs import DOCUMENT, EVERY_MODE, IDS, file_of, smallest_input
 from tests.harness.visitor import Visitor, readable
 from tests.sandbox import Task

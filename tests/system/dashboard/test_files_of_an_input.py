@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.harness import Stack
+from tests.harness import Stack, wait_for
 from tests.harness.chromium import Window
-from tests.harness.patience import wait_for
 from tests.harness.smallest_inputs import smallest_input
 from tests.harness.visitor import Visitor, choose_model, log_in, problems_seen, readable
 from tests.sandbox.gradient import gradient

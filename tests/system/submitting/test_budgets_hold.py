@@ -12,8 +12,7 @@ import pytest
 import requests
 
 from jobs.domain.job import Job
-from tests.harness import Stack, running_stack, wait_for
-from tests.harness.installation import DEFAULTS
+from tests.harness import DEFAULTS, Stack, running_stack, wait_for
 from tests.sandbox import Settings
 
 SUBMISSIONS = 150

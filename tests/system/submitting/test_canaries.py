@@ -13,10 +13,9 @@ import pytest
 from redis import Redis
 
 from jobs.store.redis.keys import ORPHAN_DELETIONS
-from tests.harness import CommandLine, Stack, wait_for
+from tests.harness import CommandLine, Stack, stopped_stack, wait_for
 from tests.harness.invariants import dump
 from tests.harness.past_jobs import DAY_SECONDS, Archive
-from tests.harness.stack import stopped_stack
 from tests.sandbox import Settings
 from tests.sandbox.gradient import gradient
 from worker.periodic.retention import RetentionCleanup

@@ -64,25 +64,23 @@ def locked_data_directory() -> Iterator[int]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.seek(0)
-            raise CannotStart(_holder(lock.read().split())) from None
+            words = lock.read().split()
+            if len(words) < 2:
+                raise CannotStart("another `make run` is starting in this folder") from None
+            launcher, url, *started = words
+            try:
+                os.kill(int(launcher), 0)
+            except ProcessLookupError:
+                raise CannotStart(
+                    "a `make run` that was killed left processes in this folder; stop them: "
+                    f"kill {' '.join(started)}"
+                ) from None
+            raise CannotStart(
+                f"another `make run` works in this folder (process {launcher}, {url}); "
+                f"press Ctrl-C there, or: kill {launcher}"
+            ) from None
         lock.truncate(0)
         yield lock.fileno()
-
-
-def _holder(words: list[str]) -> str:
-    """The holder of the lock by the words of its file, and how to end it."""
-    if len(words) < 2:
-        return "another `make run` is starting in this folder"
-    launcher, url, *started = words
-    try:
-        os.kill(int(launcher), 0)
-    except ProcessLookupError:
-        pids = " ".join(started)
-        return f"a `make run` that was killed left processes in this folder; stop them: kill {pids}"
-    return (
-        f"another `make run` works in this folder (process {launcher}, {url}); "
-        f"press Ctrl-C there, or: kill {launcher}"
-    )
 
 
 def prepare() -> DevSettings:
@@ -109,9 +107,13 @@ def prepare() -> DevSettings:
         )
     sandbox = loaded.bfl_sandbox_url if has_sandbox else None
     dev = DevSettings(loaded, redis, sandbox, has_generated_keys="API_KEYS" in missing)
-    path, values = ROOT / RUN_FILE, generated | _shell_variables(dev)
+    # Variables of README's examples. A key that was given is not copied to the file.
+    generated |= {"FLUXKEEP_URL": loaded.base_url, "BFL_URL": str(sandbox or loaded.bfl_origin)}
+    if dev.has_generated_keys:
+        generated["FLUXKEEP_KEY"] = dev.key("submit")
+    path = ROOT / RUN_FILE
     path.touch(mode=0o600)
-    path.write_text("".join(f"{name}='{value}'\n" for name, value in values.items()))
+    path.write_text("".join(f"{name}='{value}'\n" for name, value in generated.items()))
     return dev
 
 
@@ -140,12 +142,3 @@ def _generate(
         port = reusable_port(saved.get("BFL_SANDBOX_URL", ""))
         values["BFL_SANDBOX_URL"] = f"http://127.0.0.1:{port}"
     return values
-
-
-def _shell_variables(dev: DevSettings) -> dict[str, str]:
-    """Variables of README's examples. A key that was given is not copied to the file."""
-    variables = {
-        "FLUXKEEP_URL": dev.settings.base_url,
-        "BFL_URL": str(dev.sandbox or dev.settings.bfl_origin),
-    }
-    return variables | ({"FLUXKEEP_KEY": dev.key("submit")} if dev.has_generated_keys else {})

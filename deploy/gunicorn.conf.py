@@ -15,10 +15,12 @@ from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from gunicorn.glogging import Logger
 from jinja2 import Environment, FileSystemBytecodeCache
 
 from jobs.config import settings
 from jobs.domain.errors import InvalidSettings
+from jobs.observability import logs
 from jobs.services import require_durability
 from jobs.storage import verify_access
 
@@ -66,7 +68,19 @@ forwarder_headers = ""
 header_map = "drop"
 
 control_socket_disable = True
-logger_class = "deploy.gunicorn_log.Log"
+
+
+class Log(Logger):
+    """Formats the error log, and the access log if an operator enables it, as `LOG_FORMAT` says."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        formatter = logs.formatter(settings.load(), "web")
+        for handler in (*self.error_log.handlers, *self.access_log.handlers):
+            handler.setFormatter(formatter)
+
+
+logger_class = Log
 accesslog = None  # the paths of media links and callbacks are secrets
 
 

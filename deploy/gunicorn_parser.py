@@ -36,28 +36,23 @@ class BoundedRequest(Request):
 
     def parse(self, unreader: Any) -> bytes:
         self.max_buffer_headers = HEAD_MAX_BYTES  # of the trailers: the head is complete by then
-        unreader.unread(_read_head(unreader))
+        head = bytearray()
+        while data := unreader.read():
+            searched = max(0, len(head) - len(_END))
+            head += data
+            end = head.find(_END, searched)
+            is_over = (end if end >= 0 else len(head)) > HEAD_MAX_BYTES
+            if is_over and b"\r\n" in head:
+                raise LimitRequestHeaders("the headers are too large")
+            if is_over or end >= 0:
+                break  # the parser refuses a line that is too long
+        unreader.unread(bytes(head))
         return super().parse(unreader)
 
     def set_body_reader(self) -> None:
         super().set_body_reader()
         if self.body and isinstance(self.body.reader, ChunkedReader):
             self.body = Body(BoundedChunkedReader(self, self.unreader))
-
-
-def _read_head(unreader: Any) -> bytes:
-    """All that arrives up to the end of a head. Raises LimitRequestHeaders."""
-    head = bytearray()
-    while data := unreader.read():
-        searched = max(0, len(head) - len(_END))
-        head += data
-        end = head.find(_END, searched)
-        is_over = (end if end >= 0 else len(head)) > HEAD_MAX_BYTES
-        if is_over and b"\r\n" in head:
-            raise LimitRequestHeaders("the headers are too large")
-        if is_over or end >= 0:
-            break  # the parser refuses a line that is too long
-    return bytes(head)
 
 
 class BoundedParser(RequestParser):

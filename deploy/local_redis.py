@@ -145,23 +145,17 @@ class LocalRedis:
                 pass_fds=inherited,
             )
         try:
-            self._wait(server, log)
+            deadline = time.monotonic() + START_SECONDS
+            while not self.answers():
+                if server.poll() is not None or time.monotonic() >= deadline:
+                    end = log.read_text()[-2000:].strip()
+                    raise RedisNotStarted(f"Redis did not start: {end}")
+                time.sleep(0.02)
             yield server
         finally:
-            _stop(server)
-
-    def _wait(self, server: subprocess.Popen[bytes], log: Path) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not self.answers():
-            if server.poll() is not None or time.monotonic() >= deadline:
-                raise RedisNotStarted(f"Redis did not start: {log.read_text()[-2000:].strip()}")
-            time.sleep(0.02)
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    server.terminate()
-    try:
-        server.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
+            server.terminate()
+            try:
+                server.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()

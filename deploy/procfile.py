@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RELEASE = "release"
 
 
 def commands(root: Path = ROOT) -> dict[str, list[str]]:
     """Name and command of each long-running process, in the order of the file."""
-    return {name: command for name, command in entries(root).items() if name != RELEASE}
+    return {name: command for name, command in entries(root).items() if name != "release"}
 
 
 def entries(root: Path = ROOT) -> dict[str, list[str]]:

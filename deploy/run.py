@@ -3,9 +3,7 @@
 import os
 import shlex
 import signal
-import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 
@@ -42,33 +40,25 @@ def run(dev: DevSettings, lock: int) -> int:
     with dev.redis.running(lock) if dev.redis else nullcontext() as redis:
         if redis:
             _record(lock, redis.pid)
-        failure = _run_processes(dev, redis, partial(_record, lock))
-    if failure:
-        sys.stderr.write(f"Fluxkeep has stopped: {failure}\n")
-    return 1 if failure else 0
+        welcome = Welcome(dev)
+        runner = Runner(redis, on_start=welcome.start, on_pid=partial(_record, lock))
+        processes = {name: shlex.join(command) for name, command in procfile.commands().items()}
+        if dev.sandbox:
+            processes["sandbox"] = f"python -m tests.sandbox --port={dev.sandbox.port}"
+        for name, command in processes.items():
+            runner.add_process(name, f"exec {command}", env=procfile.environment({}))
+        try:
+            runner.loop()
+        finally:
+            welcome.stop()
+    if runner.failure:
+        sys.stderr.write(f"Fluxkeep has stopped: {runner.failure}\n")
+    return 1 if runner.failure else 0
 
 
 def _record(lock: int, *words: object) -> None:
     """Add words to the lock's file, for the next `make run` that finds it locked."""
     os.write(lock, "".join(f"{word} " for word in words).encode())
-
-
-def _run_processes(
-    dev: DevSettings, redis: subprocess.Popen[bytes] | None, record_pid: Callable[[str], None]
-) -> str | None:
-    """The reason why they stopped, or None after a signal."""
-    welcome = Welcome(dev)
-    runner = Runner(redis, on_start=welcome.start, on_pid=record_pid)
-    for name, command in procfile.commands().items():
-        runner.add_process(name, f"exec {shlex.join(command)}", env=procfile.environment({}))
-    if dev.sandbox:
-        sandbox = f"exec python -m tests.sandbox --port={dev.sandbox.port}"
-        runner.add_process("sandbox", sandbox, env=procfile.environment({}))
-    try:
-        runner.loop()
-    finally:
-        welcome.stop()
-    return runner.failure
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Welcome message of `make run`: addresses and keys, then the first sample or BFL's answer."""
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import requests
@@ -30,18 +31,23 @@ class Welcome(threading.Thread):
             self.join()
 
     def run(self) -> None:
-        while not self._is_healthy():
-            if self._stopped.wait(POLL_SECONDS):
+        is_healthy = False
+        while not is_healthy:
+            with suppress(requests.RequestException):
+                url = f"{self._dev.url}/healthz"
+                is_healthy = requests.get(url, timeout=TIMEOUT_SECONDS).ok
+            if not is_healthy and self._stopped.wait(POLL_SECONDS):
                 return
         print(message(self._dev), flush=True)  # noqa: T201 - output for the terminal
-        if text := self._sample() if self._dev.sandbox else self._bfl_key():
+        text = self._sample() if self._dev.sandbox else None
+        if not self._dev.sandbox:
+            try:  # asking costs nothing
+                left = build_bfl_clients(self._dev.settings)[None].credits_left()
+                text = f"BFL key: accepted, {left:,.10g} credits left"
+            except BflUnavailable as error:
+                text = f"BFL key: {error}"
+        if text:
             print(text, flush=True)  # noqa: T201 - output for the terminal
-
-    def _is_healthy(self) -> bool:
-        try:
-            return requests.get(f"{self._dev.url}/healthz", timeout=TIMEOUT_SECONDS).ok
-        except requests.RequestException:
-            return False
 
     def _sample(self) -> str | None:
         """Submit one job to an empty store, and wait until it has ended."""
@@ -57,14 +63,6 @@ class Welcome(threading.Thread):
             f"Sample: {job['status']}, {job['media'][0]['url'] if job['media'] else job['error']}"
         )
 
-    def _bfl_key(self) -> str:
-        """BFL's answer about the key; asking costs nothing."""
-        try:
-            left = build_bfl_clients(self._dev.settings)[None].credits_left()
-        except BflUnavailable as error:
-            return f"BFL key: {error}"
-        return f"BFL key: accepted, {left:,.10g} credits left"
-
     def _request(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"x-key": self._dev.key("submit")}
         url = self._dev.url + path
@@ -75,43 +73,36 @@ class Welcome(threading.Thread):
 
 
 def message(dev: DevSettings) -> str:
-    lines = ["", f"Fluxkeep is running at {dev.url}", ""]
+    settings = dev.settings
     # Only generated keys are shown: a given key may be in use elsewhere.
+    keys = ["  keys        as set in API_KEYS"]
     if dev.has_generated_keys:
-        lines.append(f"  admin key   {dev.key('admin')}")
-        lines.append(f"  app key     {dev.key('submit')} (scope submit)")
+        keys = [f"  admin key   {dev.key('admin')}"]
+        keys.append(f"  app key     {dev.key('submit')} (scope submit)")
+    if dev.sandbox:
+        why = "because BFL_API_KEY is not set; nothing costs credits"
+        about_bfl = [f"  BFL         simulated by a sandbox at {dev.sandbox}, {why}"]
     else:
-        lines.append("  keys        as set in API_KEYS")
-    lines += [
-        *_about_bfl(dev),
+        cost = "" if settings.has_sandbox else ": pictures and videos cost credits"
+        results = "are polled from BFL, because PUBLIC_URL is not set"
+        if settings.bfl_reaches_us:
+            results = f"are sent by BFL to {settings.base_url}/webhooks/bfl"
+        about_bfl = [f"  BFL         {settings.bfl_origin}{cost}", f"  results     {results}"]
+    link, admin = dev.url, next((key for key in settings.api_keys if key.scope == "admin"), None)
+    if admin:
+        token, minutes = LoginSigner(settings.secret_key).sign(admin.name), LOGIN_SECONDS // 60
+        link = f"{settings.base_url}/login/{token} (for one login within {minutes} minutes)"
+    lines = [
+        "",
+        f"Fluxkeep is running at {dev.url}",
+        "",
+        *keys,
+        *about_bfl,
         "  commands    .venv/bin/flask --app receiver jobs list",
         "  examples    README.md; `. var/run.env` sets its variables in another shell",
-        f"  dashboard   {_login_link(dev)}",
+        f"  dashboard   {link}",
         "",
         "Ctrl-C stops everything.",
         "",
     ]
     return "\n".join(lines)
-
-
-def _about_bfl(dev: DevSettings) -> list[str]:
-    """Which BFL it is, what that costs, and how its results come."""
-    if dev.sandbox:
-        why = "because BFL_API_KEY is not set; nothing costs credits"
-        return [f"  BFL         simulated by a sandbox at {dev.sandbox}, {why}"]
-    settings = dev.settings
-    results = "are polled from BFL, because PUBLIC_URL is not set"
-    if settings.bfl_reaches_us:
-        results = f"are sent by BFL to {settings.base_url}/webhooks/bfl"
-    cost = "" if settings.has_sandbox else ": pictures and videos cost credits"
-    return [f"  BFL         {settings.bfl_origin}{cost}", f"  results     {results}"]
-
-
-def _login_link(dev: DevSettings) -> str:
-    """A link for a single login."""
-    admin = next((key for key in dev.settings.api_keys if key.scope == "admin"), None)
-    if admin is None:
-        return dev.url
-    token = LoginSigner(dev.settings.secret_key).sign(admin.name)
-    minutes = LOGIN_SECONDS // 60
-    return f"{dev.settings.base_url}/login/{token} (for one login within {minutes} minutes)"

@@ -7,7 +7,7 @@ redirects to the login without a session. Changes are POST requests from a form 
 Styles and scripts are files under static/, linked by `asset(name)`; the Content-Security-Policy
 allows nothing inline and nothing from other hosts. static/live.js updates elements with an id and
 `data-live` when a job changes; a page sets `live` to "all" or to a job's id,
-and its view calls `event_stream.begin_page()` before it reads any job. `template_context.LINKS` has
+and its view calls `event_stream.begin_page()` before it reads any job. templates/base.html has
 the links of the header.
 """
 
@@ -27,7 +27,6 @@ from receiver.dashboard import (
     session,
     start,
     submit,
-    template_context,
     template_filters,
 )
 from receiver.dashboard.security_headers import SecurityHeaders
@@ -43,7 +42,6 @@ def install(app: Flask, services: Services) -> None:
     for page in PAGES:
         dashboard.register_blueprint(page.blueprint)
     dashboard.after_request(headers.apply)
-    dashboard.context_processor(template_context.context)
     errors.install(app, headers)
     template_filters.install(app)
     app.register_blueprint(dashboard)

@@ -9,27 +9,23 @@ from markupsafe import Markup
 from jobs.domain.errors import Forbidden
 from receiver.dashboard import form_body
 
-FIELD = "csrf_token"
-
-_SESSION_FIELD = "csrf"
-
 
 def token() -> str:
     """The token of the current session; a session without one gets one."""
-    if _SESSION_FIELD not in session:
+    if "csrf" not in session:
         session.permanent = True
-        session[_SESSION_FIELD] = secrets.token_urlsafe(24)
-    return str(session[_SESSION_FIELD])
+        session["csrf"] = secrets.token_urlsafe(24)
+    return str(session["csrf"])
 
 
 def hidden_field() -> Markup:
     """The hidden field that every form needs."""
-    return Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, token())
+    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(token())
 
 
 def require_token() -> None:
     """Raises Forbidden for a request that another site may have sent."""
-    given = form_body.form().get(FIELD, "")
+    given = form_body.form().get("csrf_token", "")
     is_known = hmac.compare_digest(given.encode("utf-8", "replace"), token().encode())
     # Old browsers do not say which site sent the request.
     is_ours = request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")

@@ -50,7 +50,10 @@ def uploaded() -> Iterator[None]:
         stream: Any = _Pieces(pieces)
         uploads = _parse(stream, lambda **_: _StagedFile(open_file()))
         sent = [(name, one) for name, found in uploads.lists() for one in found if one.filename]
-        parts = [(name, _part(one.stream)) for name, one in sent]
+        opened: list[tuple[str, Any]] = [(name, one.stream) for name, one in sent]
+        parts = [
+            (name, run_in_thread(InputPart.of_file, "input", one.file)) for name, one in opened
+        ]
         g.files = [(name, part) for name, part in parts if part.size_bytes]
         yield
 
@@ -82,10 +85,6 @@ class _StagedFile:
 
     def seek(self, at: int) -> None:
         self.file.seek(at)
-
-
-def _part(stream: Any) -> InputPart:
-    return run_in_thread(InputPart.of_file, "input", stream.file)
 
 
 def _parse(

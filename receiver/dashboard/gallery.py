@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -19,7 +19,6 @@ from receiver.dashboard.job_card import cards
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.query import METADATA, ListQuery, PageSize
 
-ID_FIELD = "find"  # the form field that takes a job id or a task id
 PAGE_SIZE = 48
 TABS: Mapping[str, list[Status]] = {
     "All": [],
@@ -27,8 +26,6 @@ TABS: Mapping[str, list[Status]] = {
     **{status.capitalize(): [status] for status in Status if status.terminal},
 }
 
-FORM_FIELDS = ("model", "source", "since", "until")
-FILTER_NAMES = {"q": "words"}
 STARRED = (f"{METADATA}.starred", "true")
 _MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")
 
@@ -40,55 +37,45 @@ class GalleryQuery(ListQuery):
 
     limit: PageSize = PAGE_SIZE
 
-    @property
-    def is_filtered(self) -> bool:
-        return self.search() != Search()
-
-
-class Tab(NamedTuple):
-    """A link to the jobs in some statuses, with their number."""
-
-    text: str
-    jobs: int
-    address: str
-    is_current: bool
-
-
-class Filter(NamedTuple):
-    """An active filter, and the address of the page without it."""
-
-    text: str
-    address_without: str
-
 
 @blueprint.get("/")
 @requires_scope("read")
 def show() -> ResponseReturnValue:
     """List jobs by the API's filters; redirect a form to the address that can be shared."""
-    if job_id := request.args.get(ID_FIELD, "").strip():
+    if job_id := request.args.get("find", "").strip():  # a job id or a task id
         is_id = parsing.TASK_ID.fullmatch(job_id)
         return redirect(url_for("dashboard.job.show", job_id=job_id) if is_id else "/", 303)
     given = list(request.args.items(multi=True))
-    normalized = _normalize_all(given)
+    normalized = _normalize(given)
     if normalized != given:
         return redirect(f"/?{urlencode(normalized)}".rstrip("?"), 303)
     query = GalleryQuery.read()
+    search = query.search()
     event_stream.begin_page()
-    page = ownership.page(services(), query.search(), query.limit, query.cursor)
-    if not (page.jobs or page.last or query.cursor or query.is_filtered):
+    page = ownership.page(services(), search, query.limit, query.cursor)
+    if not (page.jobs or page.last or query.cursor or search != Search()):
         return start.page()
+    # Counts are of all jobs: counting what matches would mean to read each.
+    counts = services().metrics.jobs_by_status(ownership.owner())
+    is_starred = request.args.get(STARRED[0]) == STARRED[1]
     return render_template(
         "gallery.html",
         query=query,
+        is_filtered=search != Search(),
         cards=cards(services(), page.jobs),
         older=_address(cursor=format_cursor(page.last)) if page.last else None,
         is_cut=page.is_cut,
         newest=_address() if query.cursor else None,
-        tabs=list(_tabs(query)),
-        starred=_starred(),
+        tabs=[
+            (name, sum(counts[status] for status in statuses or Status), _address(status=statuses))
+            for name, statuses in TABS.items()
+        ],
+        current_tab=next((name for name in TABS if set(TABS[name]) == set(query.status)), None),
+        is_starred=is_starred,
+        starred=_address(**{STARRED[0]: None if is_starred else STARRED[1]}),
         filters=list(active_filters()),
         others_than_words=_given_except("q"),
-        without_fields=_given_except(*FORM_FIELDS),
+        without_fields=_given_except("model", "source", "since", "until"),
         sources=list(Source),
     )
 
@@ -98,51 +85,33 @@ def _given_except(*names: str) -> list[tuple[str, str]]:
     return [one for one in request.args.items(multi=True) if one[0] not in (*names, "cursor")]
 
 
-def _normalize_all(given: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Metadata come last; of those with one name the last: the form repeats what it replaces."""
-    pairs = [pair for name, value in given for pair in _normalize(name, value.strip())]
-    metadata = {name: value for name, value in pairs if name.startswith(f"{METADATA}.")}
-    return [pair for pair in pairs if pair[0] not in metadata] + [*metadata.items()]
+def _normalize(given: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The fields of the form as the API takes them, without empty ones.
+
+    Metadata come last; of those with one name the last: the form repeats what it replaces.
+    """
+    found, metadata = list[tuple[str, str]](), dict[str, str]()
+    for name, text in given:
+        value = text.strip()
+        if name == METADATA and value:  # the form has one field for all metadata: `user=42`
+            key, _, value = value.partition("=")
+            metadata[f"{METADATA}.{key.strip()}"] = value.strip()
+        elif name.startswith(f"{METADATA}.") and value:
+            metadata[name] = value
+        elif value:
+            is_minute = name in ("since", "until") and _MINUTE.fullmatch(value)  # of a date field
+            found.append((name, f"{value}:00Z" if is_minute else value))
+    return [*found, *metadata.items()]
 
 
-def _normalize(name: str, value: str) -> Iterator[tuple[str, str]]:
-    """A field of the form as the API takes it; none if it is empty."""
-    if not value:
-        return
-    if name == METADATA:  # the form has one field for all metadata: `user=42`
-        key, _, text = value.partition("=")
-        yield f"{METADATA}.{key.strip()}", text.strip()
-    elif name in ("since", "until"):
-        yield name, f"{value}:00Z" if _MINUTE.fullmatch(value) else value  # of a date field
-    else:
-        yield name, value
-
-
-def _tabs(query: GalleryQuery) -> Iterator[Tab]:
-    """Those with jobs. Counts are of all jobs: counting what matches would mean to read each."""
-    counts = services().metrics.jobs_by_status(ownership.owner())
-    for text, statuses in TABS.items():
-        jobs = sum(counts[status] for status in statuses or Status)
-        is_current = set(statuses) == set(query.status)
-        if jobs or is_current or not statuses:
-            yield Tab(text, jobs, _address(status=statuses), is_current)
-
-
-def _starred() -> Tab:
-    """A link to the starred ones of the jobs shown; where it is current, to all of them."""
-    name, value = STARRED
-    is_current = request.args.get(name) == value
-    return Tab("Starred", 0, _address(**{name: None if is_current else value}), is_current)
-
-
-def active_filters() -> Iterator[Filter]:
-    """All active filters except the status, which the tabs show."""
+def active_filters() -> Iterator[tuple[str, str]]:
+    """Texts of all filters except the status, which the tabs show, and the page without each."""
     for name, value in request.args.items(multi=True):
         if name not in ("status", "limit", "cursor"):
             others = [one for one in request.args.getlist(name) if one != value]
-            text = f"{FILTER_NAMES.get(name, name.removeprefix('metadata.'))}: {value}"
-            text = "Starred" if (name, value) == STARRED else text
-            yield Filter(text, _address(**{name: others}))
+            label = "words" if name == "q" else name.removeprefix(f"{METADATA}.")
+            text = "Starred" if (name, value) == STARRED else f"{label}: {value}"
+            yield text, _address(**{name: others})
 
 
 def _address(**changes: Any) -> str:

@@ -1,7 +1,6 @@
 """`GET /health`: the checks, the current numbers, and what jobs cost."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -9,15 +8,12 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from jobs.domain.errors import StoreUnavailable
-from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.store.batch_actions import Batch
 from jobs.store.costs import only
 from jobs.store.listing import EXPIRING_READ_MAX
 from jobs.store.search_conditions import Search
 from receiver.checks import ReadinessResults
-from receiver.checks.result import Grade
 from receiver.context import part, services
 from receiver.dashboard.access import requires_scope
 from receiver.ownership import owner
@@ -49,64 +45,44 @@ def show() -> ResponseReturnValue:
     Who sees only jobs of one key is told which checks failed, and not of how many other jobs.
     """
     key, results = owner(), part(ReadinessResults).get()
-    numbers = part(Numbers).get() if key is None else _numbers_of(services(), key)
+    numbers = part(Numbers).get() if key is None else _numbers(services(), key)
     if key is not None:
         results = [result._replace(why=result.grade.lower(), remedy="") for result in results]
-    failed = [result for result in results if not result.ok]
-    warnings = [result for result in results if result.grade is Grade.WARNING]
-    page = render_template(
-        "health.html", numbers=numbers, results=results, failed=failed, warnings=warnings
-    )
+    page = render_template("health.html", numbers=numbers, results=results)
     return page if numbers else (page, 503, {"Retry-After": "5"})
 
 
-def _numbers(services: Services) -> dict[str, Any]:
+def _numbers(services: Services, key: str | None = None) -> dict[str, Any]:
+    """The numbers of all jobs, or of those of an API key; empty while Redis does not answer."""
     try:
-        totals = services.metrics.totals()
-        return {
-            "totals": totals,
-            "jobs": totals.jobs,
-            "at": services.store.now(),
-            "slots": services.submission_queue.slot_usage(),
-            "open_circuits": services.submission_queue.open_circuits(),
-            "expiring": services.listing.expiring(EXPIRING_MAX),
-            "batches": list(_batches(services)),
-            "costs": _costs(services),
-        }
-    except StoreUnavailable:
-        return {}
-
-
-def _numbers_of(services: Services, key: str) -> dict[str, Any]:
-    """The numbers of the jobs of an API key; empty while Redis does not answer."""
-    ready = Search(statuses=(Status.READY,), owner=key)
-    try:
-        found = services.listing.page(ready, EXPIRING_READ_MAX, None).jobs
-        return {
-            "jobs": services.metrics.jobs_by_status(key),
-            "at": services.store.now(),
-            "expiring": sorted(found, key=_expiry)[:EXPIRING_MAX],
-            "batches": list(_batches(services, key)),
+        now = services.store.now()
+        seen = [one for one in services.batches.latest() if key in (None, one.key)]
+        ended = (one for one in seen if (one.ended_at or 0.0) > now - ENDED_SECONDS)
+        batches = [one for one in services.batches.under_way() if key in (None, one.key)]
+        found: dict[str, Any] = {
+            "at": now,
+            "batches": [*batches, *islice(ended, ENDED_MAX)],
             "costs": _costs(services, key),
         }
+        if key is None:
+            totals, queue = services.metrics.totals(), services.submission_queue
+            return found | {
+                "totals": totals,
+                "jobs": totals.jobs,
+                "slots": queue.slot_usage(),
+                "open_circuits": queue.open_circuits(),
+                "expiring": services.listing.expiring(EXPIRING_MAX),
+            }
+        ready = Search(statuses=(Status.READY,), owner=key)
+        jobs = services.listing.page(ready, EXPIRING_READ_MAX, None).jobs
+        jobs.sort(key=lambda job: job.delivery.expire_at or job.deadline)
+        counts = services.metrics.jobs_by_status(key)
+        return found | {"jobs": counts, "expiring": jobs[:EXPIRING_MAX]}
     except StoreUnavailable:
         return {}
 
 
-def _batches(services: Services, key: str | None = None) -> Iterator[Batch]:
-    """Those under way, and what became of the latest that ended within the hour."""
-    since = services.store.now() - ENDED_SECONDS
-    seen = [one for one in services.batches.latest() if key in (None, one.key)]
-    ended = (one for one in seen if (one.ended_at or 0.0) > since)
-    yield from (one for one in services.batches.under_way() if key in (None, one.key))
-    yield from islice(ended, ENDED_MAX)
-
-
-def _expiry(job: Job) -> float:
-    return job.delivery.expire_at or job.deadline
-
-
-def _costs(services: Services, key: str | None = None) -> dict[str, Any]:
+def _costs(services: Services, key: str | None) -> dict[str, Any]:
     """Credits per day, and by model and key; and paid jobs whose media were not kept."""
     days = only(key, services.costs.days(COST_DAYS))
     models = defaultdict[tuple[str | None, str | None], Counter[str]](Counter)
@@ -119,15 +95,12 @@ def _costs(services: Services, key: str | None = None) -> dict[str, Any]:
     named: list[dict[str, Any]] = [
         {"model": model, "key": name, **sums} for (model, name), sums in models.items()
     ]
+    names = [name for name in services.budgets.by_key if key in (None, name)]
     return {
         "days": days,
         "total": sum(day["credits"] for day in days),
         "top": max(1.0, *(day["credits"] for day in days)),
         "models": sorted(named, key=lambda cost: -cost["credits"])[:MODELS_MAX],
         "unkept": services.costs.unkept(UNKEPT_MAX, key),
-        "budgets": {
-            name: services.budgets.views(name)
-            for name in services.budgets.by_key
-            if key in (None, name)
-        },
+        "budgets": {name: services.budgets.views(name) for name in names},
     }

@@ -3,29 +3,28 @@
 import hashlib
 import re
 import uuid
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from operator import attrgetter
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, g, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs import kept_inputs
 from jobs.domain.errors import ArchiveUnavailable
 from jobs.domain.job import Job
+from jobs.domain.status import REPLAYABLE
 from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
-from receiver import ownership
+from receiver import job_actions, ownership
 from receiver.api.repeats import repeat_fields
 from receiver.context import services
-from receiver.dashboard import event_stream, form_body, session
+from receiver.dashboard import event_stream, form_body
 from receiver.dashboard.access import requires_scope
-from receiver.dashboard.form.kept_input import related_jobs
 from receiver.dashboard.job_card import card, cards
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
-from receiver.job_actions import delete_job, load_job, replay_job
 
 NEWER_MAX = 24  # lists begin at the newest job
+RELATED_MAX = 24
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
 
@@ -35,17 +34,26 @@ blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
 def show(job_id: str) -> ResponseReturnValue:
     """Show a job, by its own id or by BFL's task id."""
     event_stream.begin_page()
-    job = load_job(services(), job_id)
-    newer, older = _neighbours(job)
+    job = job_actions.load_job(services(), job_id)
+    newer = older = None
+    with suppress(ArchiveUnavailable):
+        position = Position(job.created_at, job.id)
+        before = ownership.page(services(), Search(), 1, position).jobs
+        since = ownership.page(services(), Search(since=job.created_at), NEWER_MAX, None)
+        after = [one.id for one in since.jobs if (one.created_at, one.id) > position]
+        newer = after[-1] if after and not since.last else None  # else it is far to seek
+        older = before[0].id if before else None
+    kept = job.request.public_input if g.api_key.has_scope("submit") else None
     return render_template(
         "job.html",
         newer=newer,
         older=older,
         job=card(services(), job),
-        input=_input(job),
+        input=kept_inputs.with_links(kept, services().links_to(job, is_input=True)) if kept else {},
         is_input_complete=kept_inputs.is_complete(job),
+        is_replayable=job.status in REPLAYABLE,
         has_seed=_has_seed(job),
-        related=cards(services(), related_jobs(services(), job)),
+        related=cards(services(), _related_jobs(job)),
         idempotency_key=str(uuid.uuid4()),
         curl=f'curl -s {services().base_url()}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
     )
@@ -54,7 +62,7 @@ def show(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/variants")
 @requires_scope("read")
 def show_repeats(job_id: str) -> ResponseReturnValue:
-    return _redirect_to_repeats(job_id)
+    return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor="variants"), 303)
 
 
 @blueprint.post("/variants")
@@ -64,29 +72,28 @@ def make_repeats(job_id: str) -> ResponseReturnValue:
 
     A repeated click makes no more jobs.
     """
-    job, fields = load_job(services(), job_id), form_body.form()
+    job, fields = job_actions.load_job(services(), job_id), form_body.form()
     key = fields.get(IDEMPOTENCY_FIELD, "")
     count = int(fields["n"]) if re.fullmatch(r"[1-8]", fields.get("n", ""), re.ASCII) else 1
     for n in range(count):
         seed = int.from_bytes(hashlib.sha256(f"{key} {n}".encode()).digest()[:4], "big")
         changes = {"input": {"seed": seed}} if _has_seed(job) else {}
-        body = repeat_fields(services(), job, changes)
-        submit_as_visitor(body, f"{key}-{n}", job.id)
-    return _redirect_to_repeats(job.id)
+        submit_as_visitor(repeat_fields(services(), job, changes), f"{key}-{n}", job.id)
+    return redirect(url_for("dashboard.job.show", job_id=job.id, _anchor="variants"), 303)
 
 
 @blueprint.get("/replay", defaults={"action": "replay"})
 @blueprint.get("/delete", defaults={"action": "delete"})
 @requires_scope("admin")
 def ask_confirmation(job_id: str, action: str) -> ResponseReturnValue:
-    job = load_job(services(), job_id)
+    job = job_actions.load_job(services(), job_id)
     return render_template(f"{action}.html", job=card(services(), job))
 
 
 @blueprint.post("/replay")
 @requires_scope("admin")
 def replay(job_id: str) -> ResponseReturnValue:
-    job = replay_job(services(), job_id)
+    job = job_actions.replay_job(services(), job_id)
     flash("The replay has started: Fluxkeep polls BFL for this job again.")
     return redirect(url_for("dashboard.job.show", job_id=job.id), 303)
 
@@ -94,20 +101,9 @@ def replay(job_id: str) -> ResponseReturnValue:
 @blueprint.post("/delete")
 @requires_scope("admin")
 def delete(job_id: str) -> ResponseReturnValue:
-    delete_job(services(), load_job(services(), job_id))
+    job_actions.delete_job(services(), job_actions.load_job(services(), job_id))
     flash("The job and its media are deleted.")
     return redirect(url_for("dashboard.gallery.show"), 303)
-
-
-def _neighbours(job: Job) -> tuple[str | None, str | None]:
-    """The ids of the next newer and older jobs; None where there is none or it is far to seek."""
-    with suppress(ArchiveUnavailable):
-        position = Position(job.created_at, job.id)
-        older = [one.id for one in ownership.page(services(), Search(), 1, position).jobs]
-        since = ownership.page(services(), Search(since=job.created_at), NEWER_MAX, None)
-        newer = [one.id for one in since.jobs if (one.created_at, one.id) > position]
-        return newer[-1] if newer and not since.last else None, older[0] if older else None
-    return None, None
 
 
 def _has_seed(job: Job) -> bool:
@@ -117,13 +113,20 @@ def _has_seed(job: Job) -> bool:
     return "seed" in given or "seed" in known
 
 
-def _redirect_to_repeats(job_id: str) -> ResponseReturnValue:
-    return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor="variants"), 303)
+def _related_jobs(job: Job) -> list[Job]:
+    """The job that this one repeats, other repeats of it, and repeats of this one; oldest first.
 
-
-def _input(job: Job) -> Mapping[str, Any]:
-    """The input of a job, for visitors who may submit."""
-    visitor, kept = session.current_visitor(), job.request.public_input
-    if kept is None or visitor is None or not visitor.has_scope("submit"):
-        return {}
-    return kept_inputs.with_links(kept, services().links_to(job, is_input=True))
+    Of the repeats the newest are shown, and while the database is away those that Redis has.
+    """
+    original = job.request.repeats
+    own, repeats = {job.id: job}, dict[str, Job]()
+    with suppress(ArchiveUnavailable):
+        if original and (parent := services().catalog.load(original, exactly=True)):
+            own |= {original: parent} if ownership.is_visible(parent) else {}
+    for job_id in filter(None, (original, job.id)):
+        with suppress(ArchiveUnavailable):
+            page = ownership.page(services(), Search(repeats=job_id), RELATED_MAX, None)
+            repeats |= {one.id: one for one in page.jobs if one.id not in own}
+    oldest_first = attrgetter("created_at")
+    newest = sorted(repeats.values(), key=oldest_first)[-RELATED_MAX:]
+    return sorted((*own.values(), *newest), key=oldest_first)

@@ -1,20 +1,19 @@
 """A job as templates show it: its public JSON, its media, and texts for its status."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from jobs import kept_inputs, views
 from jobs.domain.bfl_report import Role
 from jobs.domain.errors import as_sentence
 from jobs.domain.job import Job
-from jobs.domain.status import REPLAYABLE, Status
+from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.search_conditions import seed_of
 from receiver.dashboard import session
-from receiver.dashboard.upcoming_steps import NextStep, next_steps
 
 # Media links stay the same within a step, so that browsers can cache what they lead to.
 LINK_STEP_SECONDS = 3600.0
@@ -29,27 +28,20 @@ STATUS_TEXTS = {
 REFUSED_BY_BFL = {"request": "BFL refused the request", "content": "BFL refused the result"}
 
 
-@dataclass(frozen=True, slots=True)
-class MediaItem:
+class MediaItem(NamedTuple):
     """A file of a job; `json` is its part of the public JSON."""
 
-    n: int
     json: dict[str, Any]
-    draft: int | None = None  # the position among the draft bundles of the job
-
-    @property
-    def src(self) -> str | None:
-        """The path of its link, None if it was deleted."""
-        return None if "deleted_at" in self.json else path_of(self.json["url"])
+    src: str | None  # the path of its link, None if it was deleted
+    draft: int | None  # the position among the draft bundles of the job
 
     @property
     def thumbnail(self) -> str | None:
         """The path of its thumbnail, or of the image itself if that is not too large."""
-        thumbnail, src = self.json["thumbnail_url"], self.src
-        if src and thumbnail:
-            return path_of(thumbnail)
+        if self.src and self.json["thumbnail_url"]:
+            return path_of(self.json["thumbnail_url"])
         is_small = self.json["bytes"] <= UNSCALED_MAX_BYTES
-        return src if self.is_image and is_small else None
+        return self.src if self.is_image and is_small else None
 
     @property
     def is_image(self) -> bool:
@@ -65,13 +57,13 @@ class MediaItem:
         return self.json["width"] or 1024, self.json["height"] or 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobCard:
     """A job and its public JSON."""
 
     record: Job
     json: Mapping[str, Any]
-    shows_input: bool = False  # as the API shows it to keys of scope `submit`
+    shows_input: bool  # as the API shows it to keys of scope `submit`
 
     @property
     def id(self) -> str:
@@ -91,30 +83,15 @@ class JobCard:
         return seed_of(self.record)
 
     @property
-    def is_starred(self) -> bool:
-        return self.record.metadata.get("starred") is True
-
-    @property
-    def facts(self) -> Iterator[tuple[str, Any]]:
-        """Input that made the picture, where it is known: what somebody would copy."""
-        given = {**(self.record.request.public_input or {} if self.shows_input else {})}
-        given |= self.record.result
-        size = next((item.size for item in self.media if item.json["width"]), None)
-        found = {
-            "Model": self.record.model,
-            "Seed": self.seed,
-            "Size": size and " \N{MULTIPLICATION SIGN} ".join(map(str, size)),
-            "Steps": given.get("steps"),
-            "Guidance": given.get("guidance"),
-        }
-        yield from ((name, value) for name, value in found.items() if value is not None)
-
-    @property
     def media(self) -> list[MediaItem]:
-        drafts = count()
+        drafts, media = count(), self.json["media"]
         return [
-            MediaItem(n, json, next(drafts) if json["role"] == Role.DRAFT_CACHE else None)
-            for n, json in enumerate(self.json["media"])
+            MediaItem(
+                json,
+                None if "deleted_at" in json else path_of(json["url"]),
+                next(drafts) if json["role"] == Role.DRAFT_CACHE else None,
+            )
+            for json in media
         ]
 
     @property
@@ -136,14 +113,6 @@ class JobCard:
             reasons = ", ".join(moderation["reasons"])
             return REFUSED_BY_BFL[moderation["stage"]] + (reasons and f": {reasons}")
         return as_sentence(self.json["error"]["message"]) if self.json["error"] else ""
-
-    @property
-    def is_replayable(self) -> bool:
-        return self.status in REPLAYABLE
-
-    @property
-    def next_steps(self) -> list[NextStep]:
-        return list(next_steps(self.record, self.json))
 
 
 def card(services: Services, job: Job) -> JobCard:

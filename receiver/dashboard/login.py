@@ -53,16 +53,12 @@ def log_in_by_link(token: str) -> ResponseReturnValue:
     return redirect("/", 303)
 
 
-@blueprint.get("/logout")
-def refuse_logout_by_link() -> ResponseReturnValue:
-    """Only the form logs out: a link could come from another site."""
-    return redirect(url_for("dashboard.login.show"), 303)
-
-
-@blueprint.post("/logout")
+@blueprint.route("/logout", methods=["GET", "POST"])
 def log_out() -> ResponseReturnValue:
-    csrf.require_token()
-    session.end()
+    """Only the form logs out: a link could come from another site."""
+    if request.method == "POST":
+        csrf.require_token()
+        session.end()
     return redirect(url_for("dashboard.login.show"), 303)
 
 

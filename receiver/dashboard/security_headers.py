@@ -1,5 +1,6 @@
 """Security headers of pages: browsers load and run only what this origin serves."""
 
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from flask import Response
@@ -36,20 +37,15 @@ class SecurityHeaders:
         self._media_sources = None if is_redirected else "'self'"
 
     def apply(self, response: Response) -> Response:
-        policy = POLICY | dict.fromkeys(("img-src", "media-src"), self._sources_of_media())
+        if self._media_sources is None:  # this origin, and that of presigned URLs
+            with suppress(StorageError):
+                link = run_in_thread(self._storage.presign, "GET", "any", SAMPLE_LINK_SECONDS)
+                bucket = urlsplit(link or "")
+                origin = f" {bucket.scheme}://{bucket.netloc}" if link else ""
+                self._media_sources = f"'self'{origin}"
+        policy = POLICY | dict.fromkeys(("img-src", "media-src"), self._media_sources or "'self'")
         directives = "; ".join(f"{name} {value}" for name, value in policy.items())
         response.headers["Content-Security-Policy"] = directives
         response.headers.update(HEADERS)
         response.headers.setdefault("Cache-Control", "private, no-store")
         return response
-
-    def _sources_of_media(self) -> str:
-        """This origin, and that of presigned URLs if media links redirect to them."""
-        if self._media_sources is None:
-            try:
-                link = run_in_thread(self._storage.presign, "GET", "any", SAMPLE_LINK_SECONDS)
-            except StorageError:
-                return "'self'"
-            bucket = urlsplit(link or "")
-            self._media_sources = f"'self' {bucket.scheme}://{bucket.netloc}" if link else "'self'"
-        return self._media_sources

@@ -6,7 +6,7 @@ be undone is confirmed on a page that says the number. No script is needed.
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from itertools import chain, islice
 from typing import Any
@@ -19,7 +19,6 @@ from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE
 from jobs.store.batch_actions import Action
-from jobs.store.search_conditions import Search
 from receiver import job_actions
 from receiver.api.downloads import matching, zip_response
 from receiver.context import services
@@ -72,13 +71,17 @@ def act() -> ResponseReturnValue:
         return _act_on_all(action, fields)
     elif not ids:
         flash("No job is selected.")
-    elif action == "download":
-        return _download(list(_known(ids)))
-    elif action in ("rescue", "delete") and "confirmed" not in fields:
-        known = [job for job in _known(ids) if action == "delete" or job.status in REPLAYABLE]
-        return _question(action, len(known), [job.id for job in known])
-    else:
+    elif action != "download" and (action in ("star", "unstar") or "confirmed" in fields):
         _act_on_each(action, ids)
+    else:
+        known = list[Job]()
+        for job_id in ids:
+            with suppress(errors.UnknownJob):
+                known.append(job_actions.load_job(services(), job_id))
+        if action == "download":
+            return _download(known)
+        ids = [job.id for job in known if action == "delete" or job.status in REPLAYABLE]
+        return _question(action, len(ids), ids)
     return redirect(_back(), 303)
 
 
@@ -86,33 +89,30 @@ def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
     """In two steps: the number, and the time until which jobs count, come back with the second."""
     search = GalleryQuery.read().search()
     if action in list(Action):
-        return _begin_batch(Action(action), search, fields.get("count", ""))
+        given = fields.get("count", "")
+        count = int(given) if re.fullmatch("[1-9][0-9]{0,8}", given) else None
+        try:
+            batch = job_actions.begin_batch(services(), Action(action), search, count)
+        except errors.CountRequired as question:
+            if isinstance(question, errors.CountChanged):
+                flash("Another number of jobs matches by now.")
+            return _question(action, question.count, until=question.until)
+        except errors.InvalidField:  # the filter has a status whose jobs cannot be replayed
+            return _question(action, 0)
+        found = job_actions.count_text(batch.total)
+        flash(f"{found} will be {DONE[action]}: Health says how far it is.")
+        return redirect(_back(), 303)
     jobs = list(islice(chain.from_iterable(matching(services(), search)), MATCHING_MAX + 1))
     if len(jobs) > MATCHING_MAX:
         flash(f"More than {MATCHING_MAX:,} jobs match: narrow the filter by Since and Until.")
-        return redirect(_back(), 303)
-    if "confirmed" not in fields:
+    elif "confirmed" not in fields:
         now = services().store.now()
         until = now if search.until is None else min(search.until, now)
         return _question(action, len(jobs), until=until)
-    if action == "download":
+    elif action == "download":
         return _download(jobs)
-    _act_on_each(action, [job.id for job in jobs])
-    return redirect(_back(), 303)
-
-
-def _begin_batch(action: Action, search: Search, given: str) -> ResponseReturnValue:
-    count = int(given) if re.fullmatch("[1-9][0-9]{0,8}", given) else None
-    try:
-        batch = job_actions.begin_batch(services(), action, search, count)
-    except errors.CountRequired as question:
-        if isinstance(question, errors.CountChanged):
-            flash("Another number of jobs matches by now.")
-        return _question(action, question.count, until=question.until)
-    except errors.InvalidField:  # the filter has a status whose jobs cannot be replayed
-        return _question(action, 0)
-    found = job_actions.count_text(batch.total)
-    flash(f"{found} will be {DONE[action]}: Health says how far it is.")
+    else:
+        _act_on_each(action, [job.id for job in jobs])
     return redirect(_back(), 303)
 
 
@@ -123,36 +123,27 @@ def _download(jobs: list[Job]) -> ResponseReturnValue:
     return redirect(_back(), 303)
 
 
-def _known(ids: Iterable[str]) -> Iterator[Job]:
-    for job_id in ids:
-        with suppress(errors.UnknownJob):
-            yield job_actions.load_job(services(), job_id)
-
-
-def _act_on_each(action: str, ids: Iterable[str]) -> None:
+def _act_on_each(action: str, ids: Collection[str]) -> None:
     """Act on one after the other; those that cannot be acted on are left, and are counted."""
-    ids, until = [*ids], time.monotonic() + ACT_SECONDS
-    done, reasons = 0, dict[str, None]()
+    done, reasons, until = 0, dict[str, None](), time.monotonic() + ACT_SECONDS
     for job_id in ids:
         if time.monotonic() > until:
             reasons["it takes too long: select them again"] = None
             break
         try:
-            _act_on(action, job_actions.load_job(services(), job_id))
+            job = job_actions.load_job(services(), job_id)
+            if action == "delete":
+                job_actions.delete_job(services(), job)
+            elif action == "rescue":
+                job_actions.replay_job(services(), job.id)
+            else:
+                starred = True if action == "star" else None
+                job_actions.change_metadata(services(), job, starred=starred)
             done += 1
         except (errors.UnknownJob, errors.WrongStatus, errors.OtherKey, errors.Invalid) as error:
             reasons[str(error)] = None
     left = f" {len(ids) - done} could not be: {'; '.join(reasons)}." if reasons else ""
     flash(f"{job_actions.count_text(done)} {'is' if done == 1 else 'are'} {DONE[action]}.{left}")
-
-
-def _act_on(action: str, job: Job) -> None:
-    if action == "delete":
-        job_actions.delete_job(services(), job)
-    elif action == "rescue":
-        job_actions.replay_job(services(), job.id)
-    else:
-        job_actions.change_metadata(services(), job, starred=True if action == "star" else None)
 
 
 def _question(
@@ -169,7 +160,7 @@ def _question(
         action=action,
         count=count,
         jobs=job_actions.count_text(count),
-        filters=[one.text for one in active_filters()] + request.args.getlist("status"),
+        filters=[text for text, _ in active_filters()] + request.args.getlist("status"),
         matching_max=MATCHING_MAX,
         ids=ids,
         is_all=until is not None,

@@ -6,6 +6,7 @@ entry in API_KEYS, 12 hours after the last page, and 7 days after the login.
 
 import hashlib
 import hmac
+import itertools
 import secrets
 import time
 from contextlib import suppress
@@ -27,7 +28,6 @@ RENEWED_AFTER_SECONDS = 3600
 LIFE_MAX_SECONDS = 7 * 86400
 
 _COOKIE = "fluxkeep-session"
-_HASH_CONTEXT = "fluxkeep session 1"
 
 
 class CookieSession(SecureCookieSessionInterface):
@@ -42,29 +42,32 @@ class CookieSession(SecureCookieSessionInterface):
 
 def install(app: Flask, settings: Settings) -> None:
     first, *others = (secret.get_secret_value() for secret in settings.secret_key)
-    app.secret_key = first
+    app.secret_key, is_https = first, settings.base_url.startswith("https:")
     app.config.update(
         SECRET_KEY_FALLBACKS=others,
-        SESSION_COOKIE_NAME=cookie_name(settings),
+        # With https the prefix makes browsers refuse the cookie from any other host.
+        SESSION_COOKIE_NAME=f"__Host-{_COOKIE}" if is_https else _COOKIE,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",  # a link in an e-mail opens its page without a login
-        SESSION_COOKIE_SECURE=settings.base_url.startswith("https:"),
+        SESSION_COOKIE_SECURE=is_https,
         SESSION_REFRESH_EACH_REQUEST=False,  # media and API responses must not set cookies
         PERMANENT_SESSION_LIFETIME=timedelta(seconds=IDLE_SECONDS),
     )
     app.session_interface = CookieSession()
 
 
-def cookie_name(settings: Settings) -> str:
-    """With https the prefix __Host- makes browsers refuse the cookie from any other host."""
-    return f"__Host-{_COOKIE}" if settings.base_url.startswith("https:") else _COOKIE
-
-
 def current_visitor() -> ApiKey | None:
     """The key that this request's session was started with, or None without a valid session."""
     if "visitor" not in g:
-        known = _find_key(str(session.get("key")))
-        g.visitor = known if known and _is_valid() else None
+        settings, known = services().settings, session.get("key")
+        keys = itertools.product(settings.secret_key, settings.api_keys)
+        found = (key for secret, key in keys if _key_hash(secret, key) == known)
+        key, session_id = next(found, None), session.get("id")
+        is_old = _now() - int(session.get("since", 0)) >= LIFE_MAX_SECONDS
+        g.visitor = None if is_old or not session_id else key
+        with suppress(StoreUnavailable):  # without Redis no page has anything to show or to change
+            if g.visitor and str(session_id) in services().ended_sessions:
+                g.visitor = None
     return cast(ApiKey | None, g.visitor)
 
 
@@ -95,27 +98,9 @@ def end() -> None:
     g.pop("visitor", None)
 
 
-def _is_valid() -> bool:
-    session_id = session.get("id")
-    if not session_id or _now() - int(session.get("since", 0)) >= LIFE_MAX_SECONDS:
-        return False
-    with suppress(StoreUnavailable):  # without Redis no page has anything to show or to change
-        return str(session_id) not in services().ended_sessions
-    return True
-
-
-def _find_key(key_hash: str) -> ApiKey | None:
-    """The API key with this hash, by any of the SECRET_KEYs; None if it is no longer valid."""
-    settings = services().settings
-    hashes = (
-        (_key_hash(secret, key), key) for secret in settings.secret_key for key in settings.api_keys
-    )
-    return next((key for known, key in hashes if known == key_hash), None)
-
-
 def _key_hash(secret: SecretStr, key: ApiKey) -> str:
     """HMAC-SHA256 of key and scope; without SECRET_KEY it does not help to guess the key."""
-    message = _HASH_CONTEXT.encode() + key.digest + key.scope.encode()
+    message = b"fluxkeep session 1" + key.digest + key.scope.encode()
     return hmac.new(secret.get_secret_value().encode(), message, hashlib.sha256).hexdigest()
 
 

@@ -3,10 +3,11 @@
 import hashlib
 import json
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from flask import Blueprint, g, redirect, render_template, request
@@ -33,15 +34,13 @@ from receiver.dashboard import event_stream, form_body
 from receiver.dashboard.access import requires_scope
 from receiver.dashboard.form import aspect_tiles
 from receiver.dashboard.form.input_form import Errors, InputForm, as_text
-from receiver.dashboard.form.kept_input import fields_of, kept_images
-from receiver.dashboard.job_card import JobCard, card, cards
+from receiver.dashboard.job_card import JobCard, card, cards, path_of
 from receiver.job_actions import load_job
 from receiver.problem_details import STATUS
 from receiver.schemas.bodies import validate_with_input
 
 PUBLIC_KINDS = (Kind.INTEGER, Kind.NUMBER, Kind.FLAG, Kind.CHOICE)
 IDEMPOTENCY_FIELD = "idempotency_key"
-OTHER_MODEL = "other_model"
 RECENT_MAX = 8
 METADATA = {"made by": "the dashboard"}
 _INPUT_DELETED = "Images or long texts of that job were deleted. Add them again."
@@ -50,15 +49,35 @@ _FORM_CHANGED = "This form was sent before with other values. Submit again to ma
 blueprint = Blueprint("submit", __name__)
 
 
+class KeptImage(NamedTuple):
+    """A file of the input that fills the form: its number, and the path of a link to it."""
+
+    n: int
+    src: str
+    is_image: bool
+
+
 @blueprint.get("/submit")
 @requires_scope("submit")
 def show() -> ResponseReturnValue:
     """The form; `again` names a job whose input fills it."""
-    if original := request.args.get("again"):
-        job = load_job(services(), original)
-        messages = {} if kept_inputs.is_complete(job) else {"": _INPUT_DELETED}
-        return _page(fields_of(services(), job), messages)
-    return _page({**request.args.to_dict(), IDEMPOTENCY_FIELD: ""})
+    if not (original := request.args.get("again")):
+        return _page({**request.args.to_dict(), IDEMPOTENCY_FIELD: ""})
+    job, storage, kept = load_job(services(), original), services().storage, None
+    if job.request.public_input is not None:
+        kept = run_in_thread(kept_inputs.load_values, storage, job)
+    most = form_body.FORM_MAX_BYTES
+    values = run_in_thread(kept_inputs.with_texts, storage, job, kept or {}, most)
+    form = InputForm.of(services().schemas.endpoints(), job.model or "", kept or {})
+    texts, more = form.texts(values)
+    fields = {
+        "model": job.model or "",
+        **texts,
+        "more": json.dumps(more, indent=1, ensure_ascii=False) if more else "",
+        "metadata": json.dumps(dict(job.metadata), ensure_ascii=False) if job.metadata else "",
+        "repeats": job.id,
+    }
+    return _page(fields, {} if kept_inputs.is_complete(job) else {"": _INPUT_DELETED})
 
 
 @blueprint.post("/submit")
@@ -71,12 +90,20 @@ def send() -> ResponseReturnValue:
     try:
         job = _enqueue(fields)
     except errors.Invalid as error:
-        return _page(fields, _messages(error)), 422
+        wrong = {
+            one["field"].removeprefix("input.").partition(".")[0]: one["message"]
+            for one in error.errors
+        }
+        return _page(fields, wrong), 422
     except (errors.IdempotencyKeyReused, errors.InvalidField):
         return _page(fields | {IDEMPOTENCY_FIELD: ""}, {"": _FORM_CHANGED}), 409
     except errors.FluxkeepError as error:
         return _page(fields, {"": errors.as_sentence(str(error))}), STATUS[type(error)]
-    return redirect(f"/submit?{urlencode({'job': job.id, **_public(fields)})}", 303)
+    form = _input_form(fields)  # fills the form again: proxies log URLs
+    kinds = {name: field.kind for name, field in form.fields.items()}
+    public = {"model", form.selector, *(name for name in kinds if kinds[name] in PUBLIC_KINDS)}
+    query = {name: text for name, text in fields.items() if text and name in public}
+    return redirect(f"/submit?{urlencode({'job': job.id, **query})}", 303)
 
 
 def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str | None) -> Job:
@@ -91,16 +118,26 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str |
 
 def _enqueue(fields: Mapping[str, str]) -> Job:
     """Raises Invalid with every wrong field, and what the API's own submission raises."""
-    messages, form, original = Errors(), _input_form(fields), _original(fields)
+    messages, form, original = Errors(), _input_form(fields), None
+    with suppress(errors.UnknownJob):  # it repeats none, or one that was deleted
+        original = load_job(services(), fields.get("repeats", ""))
     fields = aspect_tiles.fill(form.fields, fields)
-    load = partial(_load, original)
-    more, metadata = (_object(fields, name, messages) for name in ("more", "metadata"))
-    numbers = kept_inputs.file_numbers(more) if original else []
+    load, uploads = partial(_load, original), defaultdict[str, list[InputPart]](list)
+    for name, part in form_body.files():
+        uploads[name].append(part)
+    objects = {"more": dict[str, Any](), "metadata": dict[str, Any]()}
+    for name in objects:
+        try:
+            objects[name] = strict_json.load_object((fields.get(name) or "{}").encode())
+        except errors.BadRequest:
+            messages[name] = 'Enter a JSON object, such as {"key": 1}.'
+    numbers = kept_inputs.file_numbers(objects["more"]) if original else []
     files = {text: load(text) for text in map("input:{}".format, numbers)}
-    given = form.read(fields, _uploads(), load, messages) | replace_texts(more, files)
+    given = form.read(fields, uploads, load, messages) | replace_texts(objects["more"], files)
     missing = form.required - given.keys() - messages.keys()
     messages |= dict.fromkeys(missing, "Fill this in: BFL requires it.")
-    body = {"model": fields.get("model", ""), "input": given, "metadata": metadata or METADATA}
+    metadata = objects["metadata"] or METADATA
+    body = {"model": fields.get("model", ""), "input": given, "metadata": metadata}
     wrong = [{"field": name, "message": message} for name, message in messages.items()]
     try:
         validate_with_input(SubmissionBody, body)
@@ -112,49 +149,9 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
     return submit_as_visitor(body, fields.get(IDEMPOTENCY_FIELD, ""), repeats)
 
 
-def _object(fields: Mapping[str, str], name: str, messages: Errors) -> dict[str, Any]:
-    """A JSON object, empty for no text."""
-    with suppress(errors.BadRequest):
-        return strict_json.load_object((fields.get(name) or "{}").encode())
-    messages[name] = 'Enter a JSON object, such as {"key": 1}.'
-    return {}
-
-
 def _input_form(fields: Mapping[str, str]) -> InputForm:
     given = {name: text for name, text in fields.items() if text}
     return InputForm.of(services().schemas.endpoints(), fields.get("model", ""), given)
-
-
-def _public(fields: Mapping[str, str]) -> dict[str, str]:
-    """The fields that a URL may have to fill the form again: proxies log URLs."""
-    form = _input_form(fields)
-    kinds = {name: field.kind for name, field in form.fields.items()}
-    public = {"model", form.selector, *(name for name in kinds if kinds[name] in PUBLIC_KINDS)}
-    return {name: text for name, text in fields.items() if text and name in public}
-
-
-def _original(fields: Mapping[str, str]) -> Job | None:
-    """The job that the form repeats; None if it repeats none, or one that was deleted."""
-    try:
-        return load_job(services(), fields.get("repeats", ""))
-    except errors.UnknownJob:
-        return None
-
-
-def _messages(error: errors.Invalid) -> dict[str, str]:
-    """Messages by the field of the form that each is about."""
-    return {
-        one["field"].removeprefix("input.").partition(".")[0]: one["message"]
-        for one in error.errors
-    }
-
-
-def _uploads() -> dict[str, list[InputPart]]:
-    """The uploaded files by the name of their field."""
-    found: dict[str, list[InputPart]] = {}
-    for name, part in form_body.files():
-        found.setdefault(name, []).append(part)
-    return found
 
 
 def _load(original: Job | None, text: str) -> InputPart | None:
@@ -173,22 +170,38 @@ def _load(original: Job | None, text: str) -> InputPart | None:
 
 def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) -> str:
     event_stream.begin_page()
-    model = fields.get("model") or model_names.DEFAULT
-    form, original = _input_form({**fields, "model": model}), fields.get("repeats", "")
-    endpoints, recent = services().schemas.endpoints(), _recent()
-    models = sorted(endpoints, key=model_names.rank)
-    values = form.read(fields, {}, lambda _: None, Errors())
+    model, endpoints = fields.get("model") or model_names.DEFAULT, services().schemas.endpoints()
+    form, models = _input_form({**fields, "model": model}), sorted(endpoints, key=model_names.rank)
+    recent, kept, job = list[JobCard](), list[KeptImage](), None
+    with suppress(errors.StoreUnavailable, errors.ArchiveUnavailable):
+        stored = Search(statuses=(Status.STORED,))
+        recent = cards(services(), ownership.page(services(), stored, RECENT_MAX, None).jobs)
+    with suppress(errors.FluxkeepError):
+        original = load_job(services(), fields.get("repeats", ""))
+        links, files = services().links_to(original, is_input=True), original.request.input_files
+        for n, (link, file) in enumerate(zip(links, files, strict=True)):
+            kept.append(KeptImage(n, path_of(link), file.content_type.startswith("image/")))
+    with suppress(errors.FluxkeepError):  # the form made none, or it was deleted since
+        if request.method == "GET":
+            job = card(services(), load_job(services(), request.args.get("job", "")))
+    # Messages about fields that the form does not show stand at "Other fields".
+    shown, placed, others = {"", "model", "metadata", form.selector, *form.fields}, {}, []
+    for name, message in (messages or {}).items():
+        if name in shown:
+            placed[name] = message
+        else:
+            others.append(message if name == "more" else f"{name}: {message}")
     return render_template(
         "submit.html",
         values={**fields, "model": model},
         recent=recent,
         tiles=aspect_tiles.tiles(form.fields),
         tile_chosen=aspect_tiles.chosen(form.fields, fields),
-        errors=_placed(messages or {}, form),
+        errors=placed | ({"more": " ".join(others)} if others else {}),
         idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
         models=models,
         prices=_prices(models, {}),
-        price=_prices([model], values)[model],
+        price=_prices([model], form.read(fields, {}, lambda _: None, Errors()))[model],
         is_known=model in endpoints,
         purpose=model_names.purpose,
         seconds=typical_seconds(model),
@@ -198,8 +211,8 @@ def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) 
         is_shown=_is_shown,
         choices_of=lambda field: [as_text(one) for one in field.choices],
         input_form=form,
-        kept=kept_images(services(), original) if original else [],
-        job=_submitted_job() if request.method == "GET" else None,
+        kept=kept,
+        job=job,
         most_bytes=form_body.largest_upload(),
     )
 
@@ -215,31 +228,3 @@ def _prices(models: Sequence[str], values: Mapping[str, Any]) -> dict[str, Price
     with suppress(errors.StoreUnavailable):
         return dict(zip(models, services().budgets.prices(models, values), strict=True))
     return dict.fromkeys(models, Price())
-
-
-def _recent() -> list[JobCard]:
-    """The last jobs with media; none while they cannot be read."""
-    stored = Search(statuses=(Status.STORED,))
-    with suppress(errors.StoreUnavailable, errors.ArchiveUnavailable):
-        return cards(services(), ownership.page(services(), stored, RECENT_MAX, None).jobs)
-    return []
-
-
-def _placed(messages: Mapping[str, str], form: InputForm) -> dict[str, str]:
-    """Messages about fields that the form does not show stand at "Other fields"."""
-    shown = {"", "model", "metadata", form.selector, *form.fields}
-    found = {name: message for name, message in messages.items() if name in shown}
-    others = [
-        message if name == "more" else f"{name}: {message}"
-        for name, message in messages.items()
-        if name not in shown
-    ]
-    return found | ({"more": " ".join(others)} if others else {})
-
-
-def _submitted_job() -> JobCard | None:
-    """The job that this form made; None if there is none, or it was deleted since."""
-    try:
-        return card(services(), load_job(services(), request.args.get("job", "")))
-    except errors.FluxkeepError:
-        return None

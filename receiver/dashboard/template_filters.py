@@ -1,7 +1,8 @@
-"""Template filters for durations, times, JSON and searched words."""
+"""What all templates have: the visitor, and filters for durations, times, JSON and words."""
 
 import json
 import re
+import time
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -12,9 +13,12 @@ from jinja2 import StrictUndefined
 from markupsafe import Markup, escape
 
 from jobs import search_words
+from jobs.domain.errors import StoreUnavailable
 from jobs.domain.timeline import rfc3339, utc
 from jobs.store.search_conditions import as_text
 from receiver.context import services
+from receiver.dashboard import csrf, session
+from receiver.dashboard.access import current_path
 from receiver.dashboard.assets import asset
 from receiver.dashboard.timeline_texts import event_details, event_text
 
@@ -29,12 +33,23 @@ NOW_SECONDS = 10  # the first seconds read "now"
 def install(app: Flask) -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.add_template_global(asset)
+    app.context_processor(lambda: {"visitor": session.current_visitor()})
+    app.jinja_env.globals.update(
+        asset=asset, now=now, current_path=current_path, csrf_field=csrf.hidden_field
+    )
     for function in (
         *(duration, clock, rfc3339, utc_text, utc_minute, age, remaining),
-        *(number, percent, as_json, as_text, code_spans, event_text, event_details, marked),
+        *(number, as_json, as_text, code_spans, event_text, event_details, marked),
     ):
         app.add_template_filter(function, function.__name__)
+
+
+def now() -> float:
+    """Unix time by the clock of Redis, as deadlines are; by our own while Redis is away."""
+    try:
+        return round(services().store.now(), 1)
+    except StoreUnavailable:
+        return round(time.time(), 1)
 
 
 def duration(seconds: float) -> str:
@@ -48,11 +63,9 @@ def duration(seconds: float) -> str:
 
 def clock(seconds: float) -> str:
     """`4:10`, `1:02:03`."""
-    whole = max(0, round(seconds))
-    hours, minutes = whole // HOUR, whole % HOUR // MINUTE
-    return (
-        f"{hours}:{minutes:02}:{whole % MINUTE:02}" if hours else f"{minutes}:{whole % MINUTE:02}"
-    )
+    minutes, rest = divmod(max(0, round(seconds)), MINUTE)
+    hours, minutes = divmod(minutes, MINUTE)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def utc_text(at: float) -> str:
@@ -83,11 +96,6 @@ def remaining(at: float) -> str:
 def number(value: float) -> str:
     """`12,345` or `0.05`."""
     return f"{value:,.10g}"
-
-
-def percent(share: float) -> str:
-    """`42 %`; BFL's numbers may lie outside 0 to 1 and are cut."""
-    return f"{100 * min(max(share, 0.0), 1.0):.0f} %"
 
 
 def code_spans(text: str) -> Markup:

@@ -43,14 +43,12 @@ def chosen(fields: Fields, given: Mapping[str, str]) -> str:
 
 
 def _size(ratio: str, fields: Fields) -> str:
+    """The nearest lengths that BFL takes."""
     wide, high = map(int, ratio.split(":"))
-    unit = sqrt(AREA / (wide * high))
-    sides = (("width", wide * unit), ("height", high * unit))
-    return "x".join(str(_within(side, fields[name].bounds)) for name, side in sides)
-
-
-def _within(side: float, bounds: Mapping[str, float]) -> int:
-    """The nearest length that BFL takes."""
-    step = bounds.get("multipleOf", STEP)
-    least, most = bounds.get("minimum", 0), bounds.get("maximum", AREA)
-    return round(min(max(round(side / step) * step, least), most))
+    unit, lengths = sqrt(AREA / (wide * high)), []
+    for name, side in (("width", wide * unit), ("height", high * unit)):
+        bounds = fields[name].bounds
+        step = bounds.get("multipleOf", STEP)
+        least, most = bounds.get("minimum", 0), bounds.get("maximum", AREA)
+        lengths.append(str(round(min(max(round(side / step) * step, least), most))))
+    return "x".join(lengths)

@@ -145,7 +145,12 @@ class InputForm(NamedTuple):
                 texts[name] = "\n".join(map(as_text, found))
                 more = {one: value for one, value in more.items() if one not in control.names}
         for name, field in self.fields.items():
-            if name in more and _is_typed(more[name], field):
+            value = more.get(name, "")
+            try:
+                typed = parse(as_text(value), field)
+            except ValueError:
+                continue
+            if typed == value != "" and isinstance(typed, bool) is isinstance(value, bool):
                 texts[name] = as_text(more.pop(name))
         if isinstance(more.get(self.selector), str):
             texts[self.selector] = more.pop(self.selector)
@@ -186,11 +191,3 @@ def as_text(value: Any) -> str:
         case [int() | float() as seconds, str(file)]:
             return f"{as_text(seconds)} {file}"
     return ""
-
-
-def _is_typed(value: Any, field: InputField) -> bool:
-    try:
-        typed = parse(as_text(value), field)
-    except ValueError:
-        return False
-    return typed == value != "" and isinstance(typed, bool) is isinstance(value, bool)

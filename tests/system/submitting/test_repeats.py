@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-from receiver.dashboard.form.kept_input import RELATED_MAX
+from receiver.dashboard.job import RELATED_MAX
 from tests.harness import Stack
 from tests.harness.visitor import Visitor
 from tests.sandbox.gradient import gradient

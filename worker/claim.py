@@ -46,16 +46,11 @@ class HeldClaim:
         self._store = store
         now = time.monotonic()
         self._renew_at = now + RENEW_EVERY_SECONDS
-        self._progress_by, self._silent_at = now + PROGRESS_SECONDS, now + SILENT_SECONDS
+        self._progress_by, self.silent_at = now + PROGRESS_SECONDS, now + SILENT_SECONDS
         self._ends_by = now + LEAST_SECONDS
         if job.status is Status.READY and job.delivery.expire_at:
             life = job.delivery.expire_at - store.now()
             self._ends_by = now + max(life + AFTER_EXPIRY_SECONDS, LEAST_SECONDS)
-
-    @property
-    def is_suspect(self) -> bool:
-        """Whether an earlier worker died or hung while it had this job."""
-        return self.job.claim.crashes > 0
 
     @classmethod
     def acquire(
@@ -148,62 +143,53 @@ class HeldClaim:
         if self.is_lost:
             raise ClaimLost
         now = time.monotonic()
-        self._progress_by, self._silent_at = now + PROGRESS_SECONDS, now + SILENT_SECONDS
+        self._progress_by, self.silent_at = now + PROGRESS_SECONDS, now + SILENT_SECONDS
 
     @contextmanager
     def silence(self, seconds: float) -> Iterator[None]:
         """Run a step that reports no progress and may take this long; its end is progress."""
-        outer = self._progress_by, self._silent_at
-        self._progress_by = self._silent_at = time.monotonic() + seconds
+        outer = self._progress_by, self.silent_at
+        self._progress_by = self.silent_at = time.monotonic() + seconds
         self._ends_by = max(self._ends_by, self._progress_by)
         try:
             yield
         finally:
             now = time.monotonic()
             self._progress_by = max(outer[0], now + PROGRESS_SECONDS)
-            self._silent_at = max(outer[1], now + SILENT_SECONDS)
+            self.silent_at = max(outer[1], now + SILENT_SECONDS)
 
     # Supervision, by the thread that checks all claims of the process.
 
-    def supervise(self, now: float) -> None:
-        """Renew the lease when that is due; abort the work when it makes no progress (I7)."""
-        if self.is_lost:
-            return
-        if now > min(self._progress_by, self._ends_by):
+    def supervise(self, now: float) -> bool:
+        """Renew the lease when that is due; abort the work when it makes no progress (I7).
+
+        Returns whether the work goes on although its connections were cut long ago.
+        """
+        if not self.is_lost and now > min(self._progress_by, self._ends_by):
             log.warning("job %s: no progress, its lease is not renewed", self.job.id)
             self.abort()
-        elif now >= self._renew_at:
-            self._renew(now)
-
-    def _renew(self, now: float) -> None:
-        self._renew_at = now + RENEW_EVERY_SECONDS
-        try:
-            self.commit(Job.leased)
-        except ClaimLost:
-            log.info("job %s: taken over by another worker", self.job.id)
-            self.abort()
-        except errors.StoreUnavailable:
-            # The next renewal may succeed; if the lease runs out first, the token decides.
-            log.warning("job %s: lease not renewed, Redis does not answer", self.job.id)
+        elif not self.is_lost and now >= self._renew_at:
+            self._renew_at = now + RENEW_EVERY_SECONDS
+            try:
+                self.commit(Job.leased)
+            except ClaimLost:
+                log.info("job %s: taken over by another worker", self.job.id)
+                self.abort()
+            except errors.StoreUnavailable:
+                # The next renewal may succeed; if the lease runs out first, the token decides.
+                log.warning("job %s: lease not renewed, Redis does not answer", self.job.id)
+        return now > min(self._progress_by, self._ends_by) + HUNG_SECONDS
 
     def abort(self) -> None:
         """Cut the connections of the work: it may commit nothing any more."""
         self.is_lost = True
         watchdog.abort_transfer(self._thread_id)
 
-    def is_silent(self, now: float) -> bool:
-        """Whether its thread waits for a delivery host that sends nothing."""
-        return now > self._silent_at
-
     def resume(self, now: float) -> None:
         """Allow for the time in which the whole process was stopped."""
         self._progress_by = max(self._progress_by, now + PROGRESS_SECONDS)
-        self._silent_at = max(self._silent_at, now + SILENT_SECONDS)
+        self.silent_at = max(self.silent_at, now + SILENT_SECONDS)
         self._ends_by = max(self._ends_by, now + PROGRESS_SECONDS)
-
-    def is_hung(self, now: float) -> bool:
-        """Whether the work goes on although its connections were cut long ago."""
-        return now > min(self._progress_by, self._ends_by) + HUNG_SECONDS
 
     def release(self) -> None:
         """Let another worker take the job at once. A submission under way keeps its lease."""
@@ -215,25 +201,17 @@ class HeldClaim:
         self.abort()
 
 
-class Claims:
-    """The claims of one process, supervised by one thread."""
+class Claims(set[HeldClaim]):
+    """The claims of one process, supervised by one thread, which iterates over copies."""
 
     def __init__(self) -> None:
-        self._held: set[HeldClaim] = set()
+        super().__init__()
         self.checked_at = time.monotonic()
 
-    def add(self, claim: HeldClaim) -> None:
-        self._held.add(claim)
-
-    def remove(self, claim: HeldClaim) -> None:
-        self._held.discard(claim)
-
-    def all(self) -> list[HeldClaim]:
-        return list(self._held.copy())
-
     def count_silent(self) -> int:
+        """Of those whose threads wait for a delivery host that sends nothing."""
         now = time.monotonic()
-        return sum(claim.is_silent(now) for claim in self.all())
+        return sum(now > claim.silent_at for claim in self.copy())
 
     def supervise(self) -> list[HeldClaim]:
         """Renew leases of work that makes progress; return the claims whose work hangs."""
@@ -241,11 +219,9 @@ class Claims:
         self.checked_at = now
         if now - before > LATE_CHECK_SECONDS:
             # This process was stopped, or waited for Redis: so did the work.
-            for claim in self.all():
+            for claim in self.copy():
                 claim.resume(now)
-        for claim in self.all():
-            claim.supervise(now)
-        return [claim for claim in self.all() if claim.is_hung(now)]
+        return [claim for claim in self.copy() if claim.supervise(now)]
 
 
 def _postpone(store: JobStore, job_id: str, error: errors.UnreadableRecord) -> None:

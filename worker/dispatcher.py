@@ -127,13 +127,16 @@ class JobDispatcher:
         if claim := self._claim_most_urgent(store.pending_rescues):
             return claim
         self._more_waits = True
-        others = sum(claim.claimed_status is not Status.READY for claim in self.claims.all())
-        if (
-            self.size > 1 and others >= self.size - 1
-        ):  # one thread of several is reserved for rescues
+        others = sum(claim.claimed_status is not Status.READY for claim in self.claims.copy())
+        if 1 <= self.size - 1 <= others:  # one thread of several is reserved for rescues
             return None
-        if claim := self._claim_submission():
-            return claim
+        submission_queue, takes_rq_job = self._services.submission_queue, not self._has_rq_job
+        for _ in range(RACES_MAX):  # then others are faster: to every job, or to the last slot
+            if not (found := submission_queue.next()):
+                break
+            if claim := HeldClaim.admit(self._services, found, takes_rq_job=takes_rq_job):
+                return claim
+            submission_queue.release_half_open(found.half_open)
         return self._claim_most_urgent(store.pending_polls) if self.may_poll() else None
 
     def _claim_most_urgent(self, waiting: Callable[[int], PendingWork]) -> HeldClaim | None:
@@ -142,7 +145,7 @@ class JobDispatcher:
         Of the jobs with which a worker died before (suspects), a process takes one at a time: the
         others would die again with the one to blame.
         """
-        has_suspect = any(claim.is_suspect for claim in self.claims.all())
+        has_suspect = any(claim.job.claim.crashes for claim in self.claims.copy())
         declined = set[str]()
 
         def accept(job: Job) -> bool:
@@ -164,17 +167,6 @@ class JobDispatcher:
                 break
         return None  # nothing waits for this process, or other processes are faster
 
-    def _claim_submission(self) -> HeldClaim | None:
-        submission_queue = self._services.submission_queue
-        for _ in range(RACES_MAX):
-            found = submission_queue.next()
-            if found is None:
-                return None
-            if claim := HeldClaim.admit(self._services, found, takes_rq_job=not self._has_rq_job):
-                return claim
-            submission_queue.release_half_open(found.half_open)
-        return None  # other processes are faster: to every job, or to the last slot
-
     def _process(self, claim: HeldClaim) -> None:
         job = claim.job
         # An earlier claim may have stored a replayed job (I22).
@@ -186,23 +178,19 @@ class JobDispatcher:
         except StoreUnavailable as error:
             log.warning("job %s: %s; the lease will run out", job.id, error)
         except Exception as error:  # noqa: BLE001 - one job must not stop the others
-            self._back_off(claim, error)
-
-    def _back_off(self, claim: HeldClaim, error: Exception) -> None:
-        """Try again after an unexpected error; its text is not logged, it may hold secrets."""
-        kind = type(error).__name__
-        log.error("job %s: unexpected %s", claim.job.id, kind)
-        exchange = watchdog.current.get()
-        with suppress(ClaimLost, StoreUnavailable):
-            if claim.job.status is Status.QUEUED and not (exchange and exchange.is_sent):
-                attempt = submit.Attempt(self._services, claim)
-                attempt.requeue_last(f"unexpected {kind}, before anything was sent")
-                return
-            claim.commit(
-                lambda job, now: job.with_event(now, EventCode.WORKER_FAILED, error=kind).back_off(
-                    now, ERROR_BACKOFF_SECONDS
+            # It is tried again. The text of the error is not logged, it may hold secrets.
+            kind, exchange = type(error).__name__, watchdog.current.get()
+            log.error("job %s: unexpected %s", job.id, kind)  # noqa: TRY400
+            with suppress(ClaimLost, StoreUnavailable):
+                if claim.job.status is Status.QUEUED and not (exchange and exchange.is_sent):
+                    attempt = submit.Attempt(self._services, claim)
+                    attempt.requeue(f"unexpected {kind}, before anything was sent", last=True)
+                    return
+                claim.commit(
+                    lambda job, now: job.with_event(
+                        now, EventCode.WORKER_FAILED, error=kind
+                    ).back_off(now, ERROR_BACKOFF_SECONDS)
                 )
-            )
 
     def make_thumbnails(self) -> bool:
         """Make the thumbnails of one job, in one thread at a time; return whether any were due.

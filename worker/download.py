@@ -5,10 +5,9 @@ import hashlib
 import io
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -29,8 +28,7 @@ LENGTH_MAX_DIGITS = 19
 DEAD_STATUSES = frozenset({401, 403, 404, 410})  # BFL's docs: treat all as expired
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(NamedTuple):
     """A verified file: its type by magic bytes, its size and SHA-256."""
 
     content_type: str
@@ -38,8 +36,7 @@ class Download:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The most that one download may take."""
 
     seconds: float
@@ -77,21 +74,16 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
             if response.status_code != requests.codes.ok:
                 raise TransferFailed(f"the delivery host answered {response.status_code}")
             body = _Body(response, role, limits.bytes)
-            file = _write(body, path, progress)
+            with translate_errors():
+                file = _HashedFile(path)
+                # In large pieces: with each one, other threads get Python's lock.
+                with io.BufferedWriter(file, WRITE_BYTES) as buffered:
+                    for chunk in body.chunks():
+                        buffered.write(chunk)
+                        progress()
     except UrlRefused as error:
         raise TransferFailed(str(error)) from None
     return body.verify(file)
-
-
-def _write(body: "_Body", path: Path, progress: Callable[[], None]) -> "_HashedFile":
-    """Write a body in large pieces: with each one, other threads get Python's lock."""
-    with translate_errors():
-        hashed = _HashedFile(path)
-        with io.BufferedWriter(hashed, WRITE_BYTES) as file:
-            for chunk in body.chunks():
-                file.write(chunk)
-                progress()
-    return hashed
 
 
 class _HashedFile(io.FileIO):
@@ -117,7 +109,9 @@ class _Body:
         self._raw = response.raw
         self._role = role
         self._max = max_bytes
-        self._length = _length(response.headers.get("Content-Length"))
+        header = response.headers.get("Content-Length") or ""
+        is_number = header.isascii() and header.isdigit() and len(header) < LENGTH_MAX_DIGITS
+        self._length = int(header) if is_number else None
         self._expected_md5 = response.headers.get("Content-MD5")
         self._received = 0
         self._head = b""
@@ -128,8 +122,15 @@ class _Body:
             raise MediaTooLarge
 
     def chunks(self) -> Iterator[bytes]:
-        pace = _Pace()
-        while chunk := self._next():
+        since, count = time.monotonic(), 0  # of a window in which the rate is measured
+        while True:
+            try:
+                chunk: bytes = self._raw.read1(CHUNK_BYTES, decode_content=False)
+            except (HTTPError, OSError) as error:
+                # Caught here, so that an OSError elsewhere can only come from the disk.
+                raise TransferFailed(f"the connection broke: {type(error).__name__}") from None
+            if not chunk:
+                return
             if not self._kind:
                 self._head += chunk[:HEAD_BYTES]
                 if len(self._head) >= HEAD_BYTES:
@@ -137,16 +138,12 @@ class _Body:
             self._received += len(chunk)
             if self._received > self._max:
                 raise MediaTooLarge
-            pace.require(self._received)
+            elapsed = time.monotonic() - since
+            if elapsed >= PACE_WINDOW_SECONDS:
+                if self._received - count < PACE_BYTES_PER_SECOND * elapsed:
+                    raise TransferFailed("the delivery host sends too slowly")
+                since, count = time.monotonic(), self._received
             yield chunk
-
-    def _next(self) -> bytes:
-        try:
-            read: bytes = self._raw.read1(CHUNK_BYTES, decode_content=False)
-        except (HTTPError, OSError) as error:
-            # Caught here, so that an OSError elsewhere can only come from the disk.
-            raise TransferFailed(f"the connection broke: {type(error).__name__}") from None
-        return read
 
     def verify(self, file: "_HashedFile") -> Download:
         """Check length, then MD5, or else the format. Raises TransferFailed, NotMedia."""
@@ -176,24 +173,3 @@ def _media_type(head: bytes, role: Role) -> str:
     if known is None:
         raise NotMedia
     return known
-
-
-class _Pace:
-    """Minimum rate of a connection."""
-
-    def __init__(self) -> None:
-        self._since, self._count = time.monotonic(), 0
-
-    def require(self, count: int) -> None:
-        elapsed = time.monotonic() - self._since
-        if elapsed < PACE_WINDOW_SECONDS:
-            return
-        if count - self._count < PACE_BYTES_PER_SECOND * elapsed:
-            raise TransferFailed("the delivery host sends too slowly")
-        self._since, self._count = time.monotonic(), count
-
-
-def _length(header: str | None) -> int | None:
-    if header and header.isascii() and header.isdigit() and len(header) < LENGTH_MAX_DIGITS:
-        return int(header)
-    return None

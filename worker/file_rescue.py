@@ -90,16 +90,13 @@ def _download_and_publish(
             role=job.delivery.roles[n],
             **sniff.dimensions(path, content_type)._asdict(),
         )
-        now, files = services.store.now(), {n: one.file for n, one in others.items()}
-        sidecar = _sidecar(job, now, {**files, n: file})
+        now, files = services.store.now(), {at: one.file for at, one in others.items()} | {n: file}
+        media = tuple(files[at] for at in sorted(files))
+        # Of the stored job, as soon as no file is missing.
+        is_whole = len(media) == len(job.delivery.urls)
+        known = job.stored(now, media) if is_whole else replace(job, media=media)
+        sidecar = sidecars.render(known)
         with claim.silence(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND):
             # The sidecar goes first (I10), so that any object can be recovered.
             services.storage.publish(path, file.key, views.file_name(job, n, file.key), sidecar)
     return Published(file, now, sidecar)
-
-
-def _sidecar(job: Job, now: float, files: Mapping[int, MediaFile]) -> bytes:
-    """The sidecar of the job: of the stored job, as soon as no file is missing."""
-    media = tuple(files[n] for n in sorted(files))
-    is_whole = len(media) == len(job.delivery.urls)
-    return sidecars.render(job.stored(now, media) if is_whole else replace(job, media=media))

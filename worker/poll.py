@@ -107,8 +107,11 @@ def _parse_answer(answer: BflResponse, job: Job) -> Report | None:
     if answer.is_key_refused:
         why = explain_account_refusal(answer.status, answer.body, has_credits=False)
         raise BflUnavailable(why)
-    is_busy = answer.status == HTTPStatus.TOO_MANY_REQUESTS
-    if is_busy or not (answer.is_ok or _is_final(answer.body)):
+    is_report = answer.is_ok
+    if not is_report and answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+        with suppress(BadRequest):  # BFL reports failed tasks with a 422 or 503
+            is_report = parsing.is_final(strict_json.load_object(answer.body))
+    if not is_report:
         raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
     message = strict_json.load_object(answer.body, BflUnavailable)
     if message.get("id") not in (None, job.task_id):
@@ -117,11 +120,3 @@ def _parse_answer(answer: BflResponse, job: Job) -> Report | None:
         return None
     source = Source.REPLAY if job.polling.is_replay else Source.POLL
     return parsing.parse_report(message, job.task_id or job.id, source)
-
-
-def _is_final(body: bytes) -> bool:
-    """Whether an error response is a final report: BFL reports failed tasks with a 422 or 503."""
-    try:
-        return parsing.is_final(strict_json.load_object(body))
-    except BadRequest:
-        return False

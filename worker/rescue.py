@@ -97,7 +97,11 @@ def rescue_files(services: Services, claim: HeldClaim) -> RescuedFiles:
             try:
                 published[n] = rescue_file(services, claim, n, published)
             except (errors.TransferFailed, errors.MediaRefused, errors.UrlExpired) as error:
-                if _is_final(error, job.delivery.roles[n]):
+                # A fresh URL is requested for samples and bundles only.
+                is_dead = isinstance(error, errors.UrlExpired | errors.UnknownHost)
+                is_refused = isinstance(error, errors.MediaRefused)
+                is_final = job.delivery.roles[n] is Role.OTHER if is_dead else is_refused
+                if is_final:
                     refused[n] = error
                 else:
                     passing.append(error)
@@ -112,16 +116,6 @@ def _find_published(services: Services, claim: HeldClaim) -> dict[int, Published
     with claim.silence(STORAGE_SECONDS):
         found = published_objects.find_files(services.storage, claim.job)
     return {n: Published(file) for n, file in found.items()}
-
-
-def _is_final(error: FileError, role: Role) -> bool:
-    """Whether another attempt at this file has the same end.
-
-    A fresh URL is requested for samples and bundles only.
-    """
-    if isinstance(error, errors.UrlExpired | errors.UnknownHost):
-        return role is Role.OTHER
-    return isinstance(error, errors.MediaRefused)
 
 
 def _is_worth_storing(job: Job, files: Collection[int]) -> bool:

@@ -35,7 +35,7 @@ class Shutdown:
 
     def release_claims(self) -> None:
         """Release all unfinished work to other workers."""
-        for claim in self._claims.all():
+        for claim in self._claims.copy():
             claim.release()
 
     def exit_hung(self, hung: list[HeldClaim]) -> NoReturn:
@@ -46,11 +46,11 @@ class Shutdown:
         self.requested.set()
         for claim in hung:
             log.critical("job %s: its work hangs, so this process exits", claim.job.id)
-        others = set(self._claims.all()) - set(hung)
+        others = self._claims.copy() - set(hung)
         for claim in others:
             claim.release()
         until = time.monotonic() + UNWIND_SECONDS
-        while others & set(self._claims.all()) and time.monotonic() < until:
+        while others & self._claims.copy() and time.monotonic() < until:
             time.sleep(TICK_SECONDS)
         sentry.flush()
         os._exit(1)

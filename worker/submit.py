@@ -5,8 +5,8 @@ is unconfirmed until BFL calls back: no generation is paid twice without a timel
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -48,44 +48,28 @@ log = logging.getLogger(__name__)
 def submit_job(services: Services, claim: HeldClaim) -> None:
     """Submit a job that was just admitted to a slot, and record the outcome."""
     watchdog.current.set(None)  # nothing was sent yet
-    attempt = Attempt(services, claim)
+    attempt, storage = Attempt(services, claim), services.storage
     try:
-        with _readable_input(services, claim) as (given, draft_link, files):
-            attempt.send(given, draft_link, files)
-    except InputLost as error:
-        attempt.refuse_unsent(Failure(ErrorCode.INPUT_LOST, str(error)))
+        with claim.silence(LEAST_SECONDS):  # a bucket may be slow
+            kept = kept_inputs.load(storage, claim.job)
+            draft = None if kept is None else claim.job.request.draft
+            given, link = drafts.insert(services, kept or {}, draft)
+        if kept is None:
+            lost = "The input of this submission is gone from the storage."
+            attempt.refuse(Failure(ErrorCode.INPUT_LOST, lost), is_sent=False)
+        else:
+            size = sum(part.size_bytes for part in parts_in(given))
+            seconds = LEAST_SECONDS + size / BYTES_PER_SECOND
+            with claim.silence(seconds), opened(storage, given) as files:
+                attempt.send(given, link, files)
     except errors.Invalid as error:
-        attempt.refuse_unsent(Failure(ErrorCode.DRAFT_GONE, error.errors[0]["message"]))
+        message = error.errors[0]["message"]
+        attempt.refuse(Failure(ErrorCode.DRAFT_GONE, message), is_sent=False)
     except errors.StorageError as error:
-        attempt.requeue_last(f"the input cannot be read: {error}")
+        attempt.requeue(f"the input cannot be read: {error}", last=True)
     # While a circuit was open, RQ jobs were used up: the next submission may have none.
     if found := services.submission_queue.next(peek=True):
         services.store.enqueue([found.job_id])
-
-
-@contextmanager
-def _readable_input(
-    services: Services, claim: HeldClaim
-) -> Iterator[tuple[dict[str, Any], str | None, OpenFiles]]:
-    """The input with its draft inserted, a link to the draft, and local files of its parts.
-
-    Raises InputLost, Invalid when the draft is gone, StorageError.
-    """
-    with claim.silence(LEAST_SECONDS):  # a bucket may be slow
-        kept = kept_inputs.load(services.storage, claim.job)
-        if kept is None:
-            raise InputLost
-        given, draft_link = drafts.insert(services, kept, claim.job.request.draft)
-    size = sum(part.size_bytes for part in parts_in(given))
-    with (
-        claim.silence(LEAST_SECONDS + size / BYTES_PER_SECOND),
-        opened(services.storage, given) as files,
-    ):
-        yield given, draft_link, files
-
-
-class InputLost(errors.FluxkeepError):
-    """The input of this submission is gone from the storage."""
 
 
 class Attempt:
@@ -108,7 +92,7 @@ class Attempt:
         try:
             answer = self._post(given, draft_link, files)
         except errors.ConnectionFailed as error:
-            self._requeue(self._all, f"BFL cannot be reached: {error}")
+            self.requeue(f"BFL cannot be reached: {error}", self._all)
         except errors.TransferFailed as error:
             reason = f"no answer from BFL: {error}"
             self._commit_unconfirmed(submission.await_confirmation, reason)
@@ -122,10 +106,19 @@ class Attempt:
 
         A refusal made no task.
         """
-        answer = self._post_once(given, files)
+        job, tokens, settings = self._claim.job, self._services.tokens, self._services.settings
+        webhook = dict[str, str]()
+        if self._timeouts.has_webhook:
+            base = settings.public_url or job.request.base_url or settings.base_url
+            url = f"{base}/webhooks/bfl/{tokens.sign(job.id)}"
+            webhook = dict(zip(WEBHOOK_FIELDS, (url, tokens.secret(job.id)), strict=True))
+        body = JsonBody({**given, **webhook}, files)
+        seconds = ANSWER_SECONDS + len(body) / BYTES_PER_SECOND  # upload included
+        with self._claim.silence(seconds + PROGRESS_SECONDS):
+            answer = self._bfl.submit(self._services.origin_of(job), self._model, body, seconds)
         if answer.status not in CLIENT_ERRORS:
             return answer
-        if self._timeouts.has_webhook and bfl_submissions.is_webhook_rejected(answer.body):
+        if webhook and bfl_submissions.is_webhook_rejected(answer.body):
             with suppress(errors.StoreUnavailable):  # then the next submission finds it out again
                 self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
             self._timeouts = replace(self._timeouts, has_webhook=False)
@@ -134,30 +127,16 @@ class Attempt:
             return self._post({**given, drafts.FIELD: draft_link}, None, files)
         return answer
 
-    def _post_once(self, given: Mapping[str, Any], files: OpenFiles) -> BflResponse:
-        origin = self._services.origin_of(self._claim.job)
-        body = JsonBody({**given, **self._webhook()}, files)
-        seconds = ANSWER_SECONDS + len(body) / BYTES_PER_SECOND  # upload included
-        with self._claim.silence(seconds + PROGRESS_SECONDS):
-            return self._bfl.submit(origin, self._model, body, seconds)
-
-    def _webhook(self) -> dict[str, str]:
-        if not self._timeouts.has_webhook:
-            return {}
-        job, tokens, settings = self._claim.job, self._services.tokens, self._services.settings
-        base = settings.public_url or job.request.base_url or settings.base_url
-        url = f"{base}/webhooks/bfl/{tokens.sign(job.id)}"
-        return dict(zip(WEBHOOK_FIELDS, (url, tokens.secret(job.id)), strict=True))
-
     def _handle_answer(self, answer: BflResponse) -> None:
         if answer.status in ACCEPTED:
             self._accept(answer)
         elif answer.status in bfl_submissions.ACCOUNT_REASONS:
             self._requeue_for_account(answer)
         elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self._requeue(self._own, BUSY, answer.retry_after)
+            self.requeue(BUSY, self._own, answer.retry_after)
         elif answer.status in CLIENT_ERRORS and answer.status != HTTPStatus.REQUEST_TIMEOUT:
-            self._refuse(bfl_submissions.parse_rejection(answer.status, answer.body))
+            failure = bfl_submissions.parse_rejection(answer.status, answer.body)
+            self.refuse(failure, is_sent=True)
         else:
             step = partial(submission.back_off, is_counted=answer.status == INTERNAL_ERROR)
             self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
@@ -166,7 +145,7 @@ class Attempt:
         try:
             task = bfl_submissions.parse_accepted(answer.body, self._services.host_policy)
         except errors.InvalidReport:
-            self._refuse(bfl_submissions.missing_task_failure(self._model))
+            self.refuse(bfl_submissions.missing_task_failure(self._model), is_sent=True)
             return
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
@@ -175,31 +154,24 @@ class Attempt:
         self._services.store.change(self._claim.job.id, accept)
         self._circuits.close_circuits(self._claim.half_open)
 
-    def _refuse(self, failure: Failure) -> None:
-        self._circuits.close_circuits(self._claim.half_open)
-        _fail(self._claim, failure)
-
     def _requeue_for_account(self, answer: BflResponse) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.
 
         The job goes last, so that another one probes next, unless the account is the cause.
         """
-        left = self._credits_left()
+        left = None  # if BFL does not say
+        try:
+            left = self._bfl.credits_left()
+        except errors.BflKeyRefused:
+            left = 0.0
+        except errors.BflUnavailable:
+            pass
         is_good = left is not None and left >= AMPLE_CREDITS
         reason = bfl_submissions.explain_account_refusal(
             answer.status, answer.body, has_credits=is_good
         )
         scope, is_empty = self._own if is_good else self._all, left is not None and left <= 0
-        self._requeue(scope, reason, HALF_OPEN_SECONDS, last=not is_empty)
-
-    def _credits_left(self) -> float | None:
-        """None if BFL does not say; a key that it refuses has none."""
-        try:
-            return self._bfl.credits_left()
-        except errors.BflKeyRefused:
-            return 0.0
-        except errors.BflUnavailable:
-            return None
+        self.requeue(reason, scope, HALF_OPEN_SECONDS, last=not is_empty)
 
     def _commit_unconfirmed(
         self, step: Callable[..., Job], reason: str, retry_after: float | None = None
@@ -209,18 +181,22 @@ class Attempt:
         self._open_circuit(self._own, reason, retry_after)
         self._claim.commit(partial(step, why=reason, timeouts=self._timeouts))
 
-    def refuse_unsent(self, failure: Failure) -> None:
-        self._circuits.release_half_open(self._claim.half_open)
-        _fail(self._claim, failure)
+    def refuse(self, failure: Failure, *, is_sent: bool) -> None:
+        circuits = self._circuits
+        (circuits.close_circuits if is_sent else circuits.release_half_open)(self._claim.half_open)
+        log.info("job %s: BFL refuses it: %s", self._claim.job.id, failure.code)
+        self._claim.commit(partial(submission.refuse, failure=failure))
 
-    def requeue_last(self, reason: str) -> None:
-        self._requeue(self._own, reason, last=True)
-
-    def _requeue(
-        self, scope: str, reason: str, retry_after: float | None = None, *, last: bool = False
+    def requeue(
+        self,
+        reason: str,
+        scope: str | None = None,
+        retry_after: float | None = None,
+        *,
+        last: bool = False,
     ) -> None:
-        """Open a circuit for all jobs of the scope, and requeue this one."""
-        self._open_circuit(scope, reason, retry_after)
+        """Open a circuit for all jobs of the scope, usually the model, and requeue this one."""
+        self._open_circuit(scope or self._own, reason, retry_after)
         self._claim.commit(partial(submission.requeue, why=reason, last=last))
 
     def _open_circuit(self, scope: str, reason: str, retry_after: float | None) -> None:
@@ -231,8 +207,3 @@ class Attempt:
         seconds = max(backoff, retry_after or 0.0)
         log.warning("submitting %s pauses for %.0f s: %s", scope, seconds, reason)
         self._circuits.open_circuit(scope, reason, seconds)
-
-
-def _fail(claim: HeldClaim, failure: Failure) -> None:
-    log.info("job %s: BFL refuses it: %s", claim.job.id, failure.code)
-    claim.commit(partial(submission.refuse, failure=failure))

@@ -5,25 +5,28 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 from jobs.domain import submission
-from jobs.domain.errors import StoreUnavailable
+from jobs.domain.errors import FluxkeepError, StoreUnavailable
 from jobs.services import Services
 from worker import published_objects, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.notifications import budget_warnings, delivery
 from worker.notifications.dispatcher import NotificationDispatcher, dispatch_due
-from worker.periodic import batch_actions, bfl_schemas, input_cleanup, loops, orphan_deletion
+from worker.periodic import batch_actions, bfl_schemas, input_cleanup, orphan_deletion
 from worker.periodic.archiving import Archiving
-from worker.periodic.retention import RetentionCleanup
-from worker.periodic.row_retention import RowRetention
+from worker.periodic.retention import RetentionCleanup, RowRetention
 from worker.shutdown import exit_in_time
 
 SWEEP_EVERY_SECONDS = 5.0
 INTERVAL_MIN_SECONDS = 0.5
 BATCH = 500
+RETRY_SECONDS = 5.0
 JOIN_SECONDS = 20.0  # for all threads: platforms send SIGKILL 30 s after SIGTERM
+
+Step = Callable[[], float]  # returns the seconds until its next call
 
 log = logging.getLogger(__name__)
 
@@ -43,33 +46,44 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, begin_shutdown)
     notifications = NotificationDispatcher(partial(delivery.deliver, services))
-    retention = RetentionCleanup(services)
-    threads = []
+
+    def dispatch() -> None:
+        repeat(partial(dispatch_due, services, notifications), stop)
+        notifications.close()
+
+    steps: dict[str, Step] = {
+        "superseded": partial(published_objects.delete_left_objects, services),
+        "budgets": partial(budget_warnings.check, services),
+        "retention": RetentionCleanup(services).run_batch,
+        "erasures": partial(orphan_deletion.step, services),
+        "batches": partial(batch_actions.step, services),
+        "inputs": partial(input_cleanup.run_batch, services),
+        "schemas": partial(bfl_schemas.read_if_due, services),
+    }
     if services.archive:
-        archiving = Archiving(services, services.archive)
-        retention_of_rows = RowRetention(services, services.archive)
-        threads.append(loops.start(archiving.run_pass, stop, "archive"))
-        threads.append(loops.start(retention_of_rows.run_batch, stop, "rows"))
-    threads += [
-        loops.start(partial(published_objects.delete_left_objects, services), stop, "superseded"),
-        loops.start(
-            partial(dispatch_due, services, notifications),
-            stop,
-            "notifications",
-            at_end=notifications.close,
-        ),
-        loops.start(partial(budget_warnings.check, services), stop, "budgets"),
-        loops.start(retention.run_batch, stop, "retention"),
-        loops.start(partial(orphan_deletion.step, services), stop, "erasures"),
-        loops.start(partial(batch_actions.step, services), stop, "batches"),
-        loops.start(partial(input_cleanup.run_batch, services), stop, "inputs"),
-        loops.start(partial(bfl_schemas.read_if_due, services), stop, "schemas"),
-    ]
-    loops.repeat(partial(sweep, services), stop)
+        steps["archive"] = Archiving(services, services.archive).run_pass
+        steps["rows"] = RowRetention(services, services.archive).run_batch
+    threads = [threading.Thread(target=dispatch, name="notifications", daemon=True)]
+    for name, step in steps.items():
+        threads.append(threading.Thread(target=repeat, args=(step, stop), name=name, daemon=True))
+    for thread in threads:
+        thread.start()
+    repeat(partial(sweep, services), stop)
     until = time.monotonic() + JOIN_SECONDS
     for thread in threads:  # one that a storage blocks for longer ends with the process
         thread.join(max(until - time.monotonic(), 0))
     return 0
+
+
+def repeat(step: Step, stop: threading.Event) -> None:
+    """Repeat a step until `stop` is set, through outages of Redis and the storage too."""
+    wait_seconds = 0.0
+    while not stop.wait(wait_seconds):
+        try:
+            wait_seconds = step()
+        except FluxkeepError as error:
+            log.warning("%s", error)
+            wait_seconds = RETRY_SECONDS
 
 
 def sweep(services: Services) -> float:
@@ -79,7 +93,14 @@ def sweep(services: Services) -> float:
     """
     due = services.store.due(BATCH)
     for job_id in due.ids:
-        _sweep_one(services, job_id)
+        try:
+            sweep_job(services, job_id)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - it concerns this job alone
+            # It must not stop others. Its text is not logged: it may hold secrets.
+            services.store.postpone(job_id, UNREADABLE_POSTPONED_SECONDS)
+            log.error("job %s: unexpected %s. Put off.", job_id, type(error).__name__)  # noqa: TRY400
     services.submission_queue.close_idle_circuits()
     waiting = due.without_rq_job
     if not (waiting or due.rq_jobs) and (found := services.submission_queue.next(peek=True)):
@@ -91,18 +112,6 @@ def sweep(services: Services) -> float:
         return INTERVAL_MIN_SECONDS
     until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now
     return min(max(until_next, INTERVAL_MIN_SECONDS), SWEEP_EVERY_SECONDS)
-
-
-def _sweep_one(services: Services, job_id: str) -> None:
-    """Check one job; postpone one that fails or is unreadable, so that it does not stop others."""
-    try:
-        sweep_job(services, job_id)
-    except StoreUnavailable:
-        raise
-    except Exception as error:  # noqa: BLE001 - it concerns this job alone
-        services.store.postpone(job_id, UNREADABLE_POSTPONED_SECONDS)
-        # Its text is not logged: it may hold secrets.
-        log.error("job %s: unexpected %s. Put off.", job_id, type(error).__name__)  # noqa: TRY400
 
 
 def sweep_job(services: Services, job_id: str) -> None:

@@ -52,7 +52,13 @@ def thumbnail(file: BinaryIO, content_type: str) -> bytes:
             raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
         # Decode a JPEG at reduced scale; twice the wanted size keeps it sharp.
         image.draft(None, (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
-        small = _in_rgb(image)
+        first: Image.Image = image  # frame
+        if image.mode == "I;16":
+            # Scale 16-bit grey to 8 bits: Pillow would clip it.
+            image.info.pop("transparency", None)
+            first = image.point(lambda grey: grey * (1 / 256)).convert("L")
+        mode = "RGBA" if first.has_transparency_data else "RGB"  # taken as sRGB
+        small = first if first.mode == mode else first.convert(mode)
         small.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
         # Broken EXIF data are ignored.
         with suppress(OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):
@@ -60,16 +66,6 @@ def thumbnail(file: BinaryIO, content_type: str) -> bytes:
         small.info.clear()  # drop all metadata
         small.save(result, "WEBP", quality=QUALITY)
     return result.getvalue()
-
-
-def _in_rgb(image: Image.Image) -> Image.Image:
-    """The first frame in RGB (taken as sRGB) or RGBA."""
-    if image.mode == "I;16":
-        # Scale 16-bit grey to 8 bits: Pillow would clip it.
-        image.info.pop("transparency", None)
-        image = image.point(lambda grey: grey * (1 / 256)).convert("L")
-    mode = "RGBA" if image.has_transparency_data else "RGB"
-    return image if image.mode == mode else image.convert(mode)
 
 
 if __name__ == "__main__":

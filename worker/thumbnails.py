@@ -17,7 +17,7 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.services import Services
 from jobs.storage.layout import THUMBNAIL_TYPE, thumbnail_key
-from worker.formats import image
+from worker.formats import sniff
 
 JOB_SECONDS = 30.0  # files that are left then have no thumbnail
 WALL_SECONDS = 30.0  # for one image; the child limits its CPU time to 10 s
@@ -48,20 +48,14 @@ class Thumbnail:
 
 
 def process_next(services: Services, stop: threading.Event) -> bool:
-    """Make the thumbnails of the job that waits longest; return whether there was one."""
+    """Make the thumbnails of the job that waits longest; return whether there was one.
+
+    Another worker may have it; errors make it wait.
+    """
     due = services.due.thumbnails.until(services.store.now(), limit=1)
     if not due or stop.is_set() or _is_anything_urgent(services):
         return False
-    process_job(services, due[0], stop)
-    return True
-
-
-def _is_anything_urgent(services: Services) -> bool:
-    return bool(services.store.most_urgent() or services.submission_queue.next(peek=True))
-
-
-def process_job(services: Services, job_id: str, stop: threading.Event) -> None:
-    """Make the thumbnails of one job, unless another worker has it; back off after errors."""
+    job_id = due[0]
     try:
         change = services.store.change(job_id, thumbnail_schedule.claim)
         job = change.after
@@ -80,6 +74,11 @@ def process_job(services: Services, job_id: str, stop: threading.Event) -> None:
     except (StorageError, OSError) as error:
         log.warning("job %s: thumbnails put off: %s", job_id, type(error).__name__)
         services.store.change(job_id, thumbnail_schedule.postpone)
+    return True
+
+
+def _is_anything_urgent(services: Services) -> bool:
+    return bool(services.store.most_urgent() or services.submission_queue.next(peek=True))
 
 
 def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
@@ -113,19 +112,12 @@ def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> 
 
 
 def make(path: Path, content_type: str) -> Thumbnail | None:
-    """Make a thumbnail; None for a video, or (logged) for an image that cannot be decoded.
+    """Make a thumbnail; None for a video, or (logged) for an image that cannot be decoded in time.
 
     Raises OSError when the original cannot be opened or the child was killed from outside.
     """
     if not content_type.startswith("image/"):
         return None
-    body = _run_child(path, content_type)
-    size = image.size(body, THUMBNAIL_TYPE)
-    return Thumbnail(body, *size) if size else None
-
-
-def _run_child(path: Path, content_type: str) -> bytes:
-    """The bytes of the thumbnail; empty when the image cannot be decoded in time."""
     command = [sys.executable, "-m", "worker.thumbnail_child", content_type]
     try:
         with path.open("rb") as original:
@@ -140,12 +132,13 @@ def _run_child(path: Path, content_type: str) -> bytes:
             )
     except subprocess.TimeoutExpired:
         log.warning("no thumbnail of %s: it takes too long", path.name)
-        return b""
+        return None
     if child.returncode in KILLED_FROM_OUTSIDE:
         raise InterruptedError
     if child.returncode:
         ending = signal.strsignal(-child.returncode) if child.returncode < 0 else None
         reason = child.stderr.decode("ascii", errors="replace")
         log.warning("no thumbnail of %s: %s", path.name, ending or reason)
-        return b""
-    return child.stdout
+        return None
+    size = sniff.image_size(child.stdout, THUMBNAIL_TYPE)
+    return Thumbnail(child.stdout, *size) if size else None

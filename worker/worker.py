@@ -47,14 +47,10 @@ class RescueWorker(SimpleWorker):
         self._recorded_at = float("-inf")
         dispatcher.may_poll = self._may_poll
 
-    @property
-    def is_stopping(self) -> bool:
-        return self._dispatcher.shutdown.requested.is_set()
-
     def _install_signal_handlers(self) -> None:
         """Notice a signal that came before."""
         super()._install_signal_handlers()  # type: ignore[no-untyped-call]
-        self._stop_requested = self.is_stopping
+        self._stop_requested = self._dispatcher.shutdown.requested.is_set()
 
     def subscribe(self) -> None:
         """Without RQ's remote commands: when RQ stops on an error, it keeps their connection."""

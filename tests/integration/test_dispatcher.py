@@ -104,7 +104,7 @@ def test_downloads_that_are_silent_keep_no_other_job_waiting(worker: LocalWorker
     dispatcher = JobDispatcher(worker.services)
     hung = [worker.ready(hang=12) for _ in range(2 * dispatcher.size)]
     draining = in_background(dispatcher)
-    wait_for("every thread", lambda: len(dispatcher.claims.all()) == dispatcher.size)
+    wait_for("every thread", lambda: len(dispatcher.claims.copy()) == dispatcher.size)
     task = worker.ready()
     worker.post("ours", "flux-2-pro")
     wait_for("the rescue", lambda: worker.job(task).status is Status.STORED)
@@ -185,7 +185,7 @@ def test_stopped_threads_begin_nothing_and_release_their_jobs(worker: LocalWorke
     dispatcher = JobDispatcher(worker.services)
     tasks = [worker.ready(size=400_000, drip=20_000) for _ in range(dispatcher.size + 2)]
     draining = in_background(dispatcher)
-    wait_for("every download", lambda: len(dispatcher.claims.all()) == dispatcher.size)
+    wait_for("every download", lambda: len(dispatcher.claims.copy()) == dispatcher.size)
     dispatcher.shutdown.requested.set()
     dispatcher.shutdown.release_claims()
     draining.join(10)

@@ -6,9 +6,9 @@ would parse every format in our process.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from mmap import mmap
+from typing import NamedTuple
 
 BOXES_MAX = 64  # in each box; a real video has a few
 
@@ -17,8 +17,7 @@ _TO_THE_END, _LARGE = 0, 1  # special lengths of a box
 _UNKNOWN = frozenset({0, 2**32 - 1, 2**64 - 1})
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(NamedTuple):
     """A box: its kind (four letters) and the range of its content."""
 
     kind: bytes
@@ -42,26 +41,32 @@ def boxes(data: Data, start: int, end: int) -> Iterator[Box]:
 
 def size(data: Data) -> tuple[int, int] | None:
     """Display width and height of the first video track, in whole pixels."""
-    movie = _child(data, _file_box(data), b"moov")
-    tracks = _children(data, movie, b"trak") if movie else ()
-    video = next((track for track in tracks if _handler(data, track) == b"vide"), None)
-    return _track_size(data, video) if video else None
+    movie = _find(data, None, b"moov")
+    for track in _children(data, movie, b"trak") if movie else ():
+        handler = _find(data, track, b"mdia", b"hdlr")
+        if handler and _read(data, handler, 8, 4) == b"vide":
+            header = _find(data, track, b"tkhd")
+            if header is None:
+                return None
+            at = 88 if _version(data, header) == 1 else 76
+            width = _number(data, header, at, 4) >> 16  # 16.16 fixed point
+            height = _number(data, header, at + 4, 4) >> 16
+            return (width, height) if width and height else None
+    return None
 
 
 def seconds(data: Data) -> float | None:
     """Duration by the movie header; None for a fragmented video whose header does not say."""
-    movie = _child(data, _file_box(data), b"moov")
-    header = movie and _child(data, movie, b"mvhd")
-    if not movie or not header:
+    header = _find(data, None, b"moov", b"mvhd")
+    if not header:
         return None
     dates = 16 if _version(data, header) == 1 else 8
     scale = _number(data, header, 4 + dates, 4)
-    duration = _fragmented_duration(data, movie) or _duration(data, header, 8 + dates)
+    # With all fragments, which the movie header leaves out.
+    extends = _find(data, None, b"moov", b"mvex", b"mehd")
+    duration = _duration(data, extends, 4) if extends else None
+    duration = duration or _duration(data, header, 8 + dates)
     return round(duration / scale, 3) if duration and scale else None
-
-
-def _file_box(data: Data) -> Box:
-    return Box(b"", 0, len(data))
 
 
 def _children(data: Data, parent: Box, kind: bytes) -> Iterator[Box]:
@@ -69,33 +74,15 @@ def _children(data: Data, parent: Box, kind: bytes) -> Iterator[Box]:
     return (box for box in found if box.kind == kind)
 
 
-def _child(data: Data, parent: Box, kind: bytes) -> Box | None:
-    """The first box of a kind: of most there is one, and to search others would take long."""
-    return next(_children(data, parent, kind), None)
+def _find(data: Data, parent: Box | None, *kinds: bytes) -> Box | None:
+    """The box at the end of a path, from the whole file if no parent is given.
 
-
-def _handler(data: Data, track: Box) -> bytes:
-    """The handler type of a track: `vide`, `soun` or another."""
-    media = _child(data, track, b"mdia")
-    handler = media and _child(data, media, b"hdlr")
-    return _read(data, handler, 8, 4) if handler else b""
-
-
-def _track_size(data: Data, track: Box) -> tuple[int, int] | None:
-    header = _child(data, track, b"tkhd")
-    if header is None:
-        return None
-    at = 88 if _version(data, header) == 1 else 76
-    width = _number(data, header, at, 4) >> 16  # 16.16 fixed point
-    height = _number(data, header, at + 4, 4) >> 16
-    return (width, height) if width and height else None
-
-
-def _fragmented_duration(data: Data, movie: Box) -> int | None:
-    """The duration with all fragments; the movie header leaves them out."""
-    extends = _child(data, movie, b"mvex")
-    header = extends and _child(data, extends, b"mehd")
-    return _duration(data, header, 4) if header else None
+    The first of each kind: of most there is one, and to search others would take long.
+    """
+    found: Box | None = parent or Box(b"", 0, len(data))
+    for kind in kinds:
+        found = next(_children(data, found, kind), None) if found else None
+    return found
 
 
 def _duration(data: Data, box: Box, at: int) -> int | None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+from http import HTTPStatus
 
 from jobs import kept_inputs, views
 from jobs.bfl import compat
@@ -23,7 +24,6 @@ from jobs.store.metrics import Counter
 from jobs.views import Notification
 
 ANSWER_SECONDS = 20.0
-GONE = 410
 JITTER = (0.9, 1.1)
 
 JSON = {"Content-Type": "application/json"}
@@ -43,51 +43,61 @@ def deliver(services: Services, job_id: str, recipient: str) -> bool:
     claimed = notifications.find(job, recipient) if job else None
     if job is None or claimed is None:
         return False
-    _record(services, job, claimed, _send(services, job, claimed))
+    outcome = _send(services, job, claimed)
+    log.info("job %s: %s %s", job_id, recipient, outcome.problem or "called")
+    jitter = random.uniform(*JITTER)  # noqa: S311 - no secret depends on it
+    after = notifications.finish(job, claimed, outcome, services.store.now(), jitter)
+    counter = Counter.NOTIFICATION_GIVEN_UP
+    if not outcome.problem:
+        counter = Counter.NOTIFICATION_DELIVERED
+    elif notifications.find(after, recipient):
+        counter = Counter.NOTIFICATION_POSTPONED
+    services.store.change(
+        job_id,
+        lambda job, now: notifications.finish(job, claimed, outcome, now, jitter),
+        CommitOptions({counter: 1}),
+    )
+    if after.notifications.pending:  # the job may be deferred for another that has no place
+        services.due.notifications.schedule(job_id, services.store.now())
     return True
 
 
-def _record(
-    services: Services, job: Job, claimed: PendingNotification, outcome: DeliveryOutcome
-) -> None:
-    log.info("job %s: %s %s", job.id, claimed.recipient, outcome.problem or "called")
-    jitter = random.uniform(*JITTER)  # noqa: S311 - no secret depends on it
-    after = notifications.finish(job, claimed, outcome, services.store.now(), jitter)
-    services.store.change(
-        job.id,
-        lambda job, now: notifications.finish(job, claimed, outcome, now, jitter),
-        CommitOptions({_counter(after, claimed.recipient, outcome): 1}),
-    )
-    if after.notifications.pending:  # the job may be deferred for another that has no place
-        services.due.notifications.schedule(job.id, services.store.now())
-
-
-def _counter(after: Job, recipient: str, outcome: DeliveryOutcome) -> Counter:
-    if not outcome.problem:
-        return Counter.NOTIFICATION_DELIVERED
-    if notifications.find(after, recipient):
-        return Counter.NOTIFICATION_POSTPONED
-    return Counter.NOTIFICATION_GIVEN_UP
-
-
 def _send(services: Services, job: Job, notification: PendingNotification) -> DeliveryOutcome:
-    """POST a notification."""
+    """POST a notification: in BFL's format, as a chat message, or as a Standard Webhook."""
     try:
         endpoint = endpoint_of(services, job, notification)
     except UrlRefused as error:
         return DeliveryOutcome(str(error), final=True)
-    url = str(endpoint.url)
+    url, headers = str(endpoint.url), JSON
     if notification.to is NotificationTarget.CALLER:
-        headers, body = _in_bfl_format(services, job)
-    elif is_chat_webhook(url):
-        headers, body = JSON, _as_chat_message(services, job, url)
-    else:
-        headers, body = _as_standard_webhook(services, job, notification)
+        # A callback as BFL sends it, with the caller's secret in both official headers.
+        body = json.dumps(compat.task(job, services.links_to(job)), ensure_ascii=False).encode()
+        webhook = job.submission.client_webhook
+        if webhook and webhook.secret is not None:
+            digest = callback_digest(webhook.secret.encode(), body).decode()
+            values = (webhook.secret, f"sha256={digest}")
+            headers = JSON | dict(zip(AUTHENTICATION_HEADERS, values, strict=True))
+    elif is_chat_webhook(url):  # a line with a link, not signed: a chat service verifies nothing
+        prompt = kept_inputs.prompt(job) or str(job.result.get("prompt") or "")
+        link = f"{services.base_url()}/jobs/{job.id}"
+        body = json.dumps(chat_message(url, job, prompt, link)).encode()
+    else:  # the job as in the status API, signed for this attempt
+        content: Notification = {
+            "type": f"job.{job.status}",
+            "timestamp": rfc3339(notification.since),
+            "data": views.job_view(services, job),
+        }
+        message_id, text = notification.id(job.id), json.dumps(content)
+        now, signer = services.store.now(), services.notification_signer
+        headers, body = JSON | signer.headers(message_id, now, text), text.encode()
     return post(endpoint, headers, body)
 
 
 def post(endpoint: NotificationEndpoint, headers: dict[str, str], body: bytes) -> DeliveryOutcome:
-    """Send one request; the outcome follows from the status, the body is not read."""
+    """Send one request; the outcome follows from the status, the body is not read.
+
+    A redirect is a failure; 410 forbids further attempts.
+    """
     try:
         with (
             http_client.create_session(endpoint.url.origin, endpoint.scope) as session,
@@ -95,9 +105,12 @@ def post(endpoint: NotificationEndpoint, headers: dict[str, str], body: bytes) -
                 session, endpoint.url, seconds=ANSWER_SECONDS, headers=headers, body=body
             ) as response,
         ):
-            return _outcome(response.status_code, http_client.retry_after(response))
+            status, retry_after = response.status_code, http_client.retry_after(response) or 0.0
     except (TransferFailed, UrlRefused) as error:
         return DeliveryOutcome(str(error))
+    if status // 100 == 2:
+        return DeliveryOutcome()
+    return DeliveryOutcome(f"it answered {status}", status == HTTPStatus.GONE, retry_after)
 
 
 def endpoint_of(services: Services, job: Job, one: PendingNotification) -> NotificationEndpoint:
@@ -108,47 +121,3 @@ def endpoint_of(services: Services, job: Job, one: PendingNotification) -> Notif
     if one.to is NotificationTarget.APP:
         return host_policy.notify_url_endpoint(job.notifications.notify_url or "")
     return host_policy.client_webhook_endpoint(webhook.url if webhook else "")
-
-
-def _in_bfl_format(services: Services, job: Job) -> tuple[dict[str, str], bytes]:
-    """A callback as BFL sends it, with the caller's secret in both official headers."""
-    answer = compat.task(job, services.links_to(job))
-    body = json.dumps(answer, ensure_ascii=False).encode()
-    secret = job.submission.client_webhook.secret if job.submission.client_webhook else None
-    if secret is None:
-        return JSON, body
-    digest = callback_digest(secret.encode(), body).decode()
-    values = (secret, f"sha256={digest}")
-    return JSON | dict(zip(AUTHENTICATION_HEADERS, values, strict=True)), body
-
-
-def _as_chat_message(services: Services, job: Job, url: str) -> bytes:
-    """A line with a link. Not signed: a chat service verifies nothing."""
-    prompt = kept_inputs.prompt(job) or str(job.result.get("prompt") or "")
-    link = f"{services.base_url()}/jobs/{job.id}"
-    return json.dumps(chat_message(url, job, prompt, link)).encode()
-
-
-def _as_standard_webhook(
-    services: Services, job: Job, notification: PendingNotification
-) -> tuple[dict[str, str], bytes]:
-    """The job as in the status API, signed for this attempt (Standard Webhooks)."""
-    content: Notification = {
-        "type": f"job.{job.status}",
-        "timestamp": rfc3339(notification.since),
-        "data": views.job_view(services, job),
-    }
-    body = json.dumps(content)
-    signature = services.notification_signer.headers(
-        notification.id(job.id), services.store.now(), body
-    )
-    return JSON | signature, body.encode()
-
-
-def _outcome(status: int, retry_after: float | None) -> DeliveryOutcome:
-    """A redirect is a failure; 410 forbids further attempts."""
-    if status // 100 == 2:
-        return DeliveryOutcome()
-    return DeliveryOutcome(
-        f"it answered {status}", final=status == GONE, retry_after=retry_after or 0.0
-    )

@@ -98,34 +98,31 @@ class NotificationDispatcher:
 
 
 def dispatch_due(services: Services, dispatcher: NotificationDispatcher) -> float:
-    """Submit one batch of due notifications; return the seconds until the next one."""
-    due = services.due.notifications.until(services.store.now(), BATCH)
-    for job_id in due:
-        _dispatch(services, dispatcher, job_id)
-    return 0.0 if len(due) == BATCH else POLL_SECONDS
+    """Submit one batch of due notifications, and reschedule their jobs in Redis.
 
-
-def _dispatch(services: Services, dispatcher: NotificationDispatcher, job_id: str) -> None:
-    """Submit the due notifications of a job, and reschedule it in Redis."""
-    try:
-        job = services.store.load(job_id)
-    except UnreadableRecord:
+    Returns the seconds until the next one.
+    """
+    job_ids = services.due.notifications.until(services.store.now(), BATCH)
+    for job_id in job_ids:
         job = None
-    now = services.store.now()
-    pending = job.notifications.pending if job else ()
-    first_at = min((one.at for one in pending), default=None)
-    if job is None or first_at is None or first_at > now:
-        services.due.notifications.schedule(job_id, first_at)
-        return
-    due = [one for one in pending if one.at <= now]
-    least, most = DEFERRED_SECONDS
-    # The newest counts: a receiver that was away for hours delays no other of the job.
-    waited_seconds = now - max(one.at for one in due)
-    again_at = now + random.uniform(least, most + waited_seconds)  # noqa: S311 - no secret
-    again_at = min([again_at, *(one.at for one in pending if one.at > now)])
-    services.due.notifications.schedule(job_id, again_at)
-    for one in due:
-        host = ""
-        with suppress(UrlRefused):  # then the delivery fails, and says why
-            host = delivery.endpoint_of(services, job, one).url.origin.host
-        dispatcher.submit(Delivery(job_id, one.recipient, job.request.key, host))
+        with suppress(UnreadableRecord):
+            job = services.store.load(job_id)
+        now = services.store.now()
+        pending = job.notifications.pending if job else ()
+        due = [one for one in pending if one.at <= now]
+        if job is None or not due:
+            first_at = min((one.at for one in pending), default=None)
+            services.due.notifications.schedule(job_id, first_at)
+            continue
+        least, most = DEFERRED_SECONDS
+        # The newest counts: a receiver that was away for hours delays no other of the job.
+        waited_seconds = now - max(one.at for one in due)
+        again_at = now + random.uniform(least, most + waited_seconds)  # noqa: S311 - no secret
+        again_at = min([again_at, *(one.at for one in pending if one.at > now)])
+        services.due.notifications.schedule(job_id, again_at)
+        for one in due:
+            host = ""
+            with suppress(UrlRefused):  # then the delivery fails, and says why
+                host = delivery.endpoint_of(services, job, one).url.origin.host
+            dispatcher.submit(Delivery(job_id, one.recipient, job.request.key, host))
+    return 0.0 if len(job_ids) == BATCH else POLL_SECONDS

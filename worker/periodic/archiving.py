@@ -49,19 +49,15 @@ class Archiving:
         now, state = self._services.store.now(), self._archive.state()
         self._follow_deletions(now, state)
         self._follow_losses(now, state)
-        self._schedule_unseen(now)
-        due = dict(self._archive_moves.due(now, BATCH))
-        if due:
-            self._archive_jobs(due, now)
-        return 0.0 if len(due) == BATCH else POLL_SECONDS
-
-    def _schedule_unseen(self, now: float) -> None:
-        """Look at some of the jobs that ended before there was a database."""
-        try:
+        try:  # some of the jobs that ended before there was a database
             self._archive_moves.schedule(next(self._unseen, []), now, only_new=True)
         except StoreUnavailable:  # the walk begins again
             self._unseen = self._archive_moves.scan_ended()
             raise
+        due = dict(self._archive_moves.due(now, BATCH))
+        if due:
+            self._archive_jobs(due, now)
+        return 0.0 if len(due) == BATCH else POLL_SECONDS
 
     # Deletions, which rows follow.
 

@@ -31,26 +31,22 @@ def step(services: Services) -> float:
 
     Raises StoreUnavailable.
     """
-    under_way = services.batches.under_way()
+    under_way, has_advanced = services.batches.under_way(), False
+    for batch in under_way:
+        if batch.search is None:
+            continue
+        try:
+            page = services.catalog.page(batch.search, PAGE, batch.position)
+            failed = _act(services, batch, page.jobs)
+        except (errors.ArchiveUnavailable, errors.StorageError) as error:
+            log.warning("batch %s waits: %s", batch.id, error)
+            services.batches.wait(batch, str(error))
+        else:
+            services.batches.advance(batch, page.last, failed, services.store.now())
+            has_advanced = True
     if not under_way:
         return POLL_SECONDS
-    advanced = [_advance(services, batch) for batch in under_way]
-    return INTERVAL_SECONDS if any(advanced) else RETRY_SECONDS
-
-
-def _advance(services: Services, batch: Batch) -> bool:
-    """False while the database or the storage is away."""
-    if batch.search is None:
-        return False
-    try:
-        page = services.catalog.page(batch.search, PAGE, batch.position)
-        failed = _act(services, batch, page.jobs)
-    except (errors.ArchiveUnavailable, errors.StorageError) as error:
-        log.warning("batch %s waits: %s", batch.id, error)
-        services.batches.wait(batch, str(error))
-        return False
-    services.batches.advance(batch, page.last, failed, services.store.now())
-    return True
+    return INTERVAL_SECONDS if has_advanced else RETRY_SECONDS
 
 
 def _act(services: Services, batch: Batch, jobs: Iterable[Job]) -> list[FailedJob]:
@@ -83,16 +79,13 @@ def _superseded(services: Services, jobs: Iterable[Job]) -> dict[str, list[str]]
         for job in jobs
         if job.status.terminal and delete_and_replay.may_have_superseded(job)
     }
-    for _, of_day in groupby((job for job in jobs if job.id in found), _day):
+    listed = (job for job in jobs if job.id in found)
+    for _, of_day in groupby(listed, lambda job: layout.day_of(job.created_at)):
         at = [(job.id, job.created_at) for job in of_day]
         for one in services.storage.list_objects_of(dict(at), at[0][1]):
             if layout.kind_of(one.key) is not layout.ObjectKind.INPUT:
                 found[layout.job_id_of(one.key)].append(one.key)
     return found
-
-
-def _day(job: Job) -> str:
-    return layout.day_of(job.created_at)
 
 
 def _act_on(

@@ -8,7 +8,7 @@ import logging
 from dataclasses import replace
 
 from jobs.bfl import model_names
-from jobs.bfl.model_schemas import Endpoints, InvalidDocument, differences, read_endpoints
+from jobs.bfl.model_schemas import InvalidDocument, differences, read_endpoints
 from jobs.domain.errors import BflUnavailable
 from jobs.domain.timeline import rfc3339
 from jobs.net import strict_json
@@ -40,23 +40,17 @@ def read_if_due(services: Services) -> float:
 
 
 def _read(services: Services, known: Schemas) -> Schemas:
-    """Raises BflUnavailable, InvalidDocument."""
+    """Raises BflUnavailable, and InvalidDocument also if it lacks a model in use, or many."""
     document = strict_json.load_object(services.bfl.openapi(), InvalidDocument)
-    found = read_endpoints(document)
-    _check_models(services, known.endpoints, found)
-    at, changes = rfc3339(services.store.now()), [*differences(known.endpoints, found)]
+    found, now, listing = read_endpoints(document), services.store.now(), services.listing
+    lost = known.endpoints.keys() - found.keys()
+    recent = {model: Search(model=model, since=now - IN_USE_SECONDS) for model in lost}
+    in_use = [model for model in recent if listing.page(recent[model], 1, None).jobs]
+    if model_names.DEFAULT in lost or in_use or len(lost) > LOST_MAX * len(known.endpoints):
+        names = ", ".join(sorted(lost)[:5])
+        raise InvalidDocument(f"it lacks {len(lost)} models, some of them in use: {names}")
+    at, changes = rfc3339(now), [*differences(known.endpoints, found)]
     for change in changes:
         log.warning("BFL's OpenAPI document: %s", change)
     dated = (*(f"{at[:10]}: {change}" for change in changes), *known.changes)
     return Schemas({**found}, at, dated[:CHANGES_MAX])
-
-
-def _check_models(services: Services, known: Endpoints, found: Endpoints) -> None:
-    """Raises InvalidDocument if it lacks a model in use, or many."""
-    lost = known.keys() - found.keys()
-    since, listing = services.store.now() - IN_USE_SECONDS, services.listing
-    recent = {model: Search(model=model, since=since) for model in lost}
-    in_use = [model for model in recent if listing.page(recent[model], 1, None).jobs]
-    if model_names.DEFAULT in lost or in_use or len(lost) > LOST_MAX * len(known):
-        names = ", ".join(sorted(lost)[:5])
-        raise InvalidDocument(f"it lacks {len(lost)} models, some of them in use: {names}")

@@ -21,25 +21,21 @@ def run_batch(services: Services) -> float:
 def delete_unrecorded(services: Services, now: float) -> None:
     """Process the notes that are due at `now` (I23). Raises StoreUnavailable, StorageError."""
     for note in services.due.input_notes.until(now, BATCH):
+        job_id, *keys = note.split(" ")
         try:
-            _process(services, note)
+            job = services.catalog.load(job_id, exactly=True)
+            is_of_use = job and job.task_id is None and not job.status.terminal  # replayed since
+            deletes = job and job.request.deletes_input and not is_of_use
+            named = job.object_keys if job and not deletes else ()
+            for key in keys:
+                if key not in named:
+                    services.storage.delete(key)
+            if deletes:  # once its objects are gone: until then it is tried again
+                services.store.change(
+                    job_id, lambda job, _now: job.with_request(kept_input=None, input_files=())
+                )
+                log.info("job %s: its input is deleted", job_id)
         except (StorageError, UnreadableRecord):
             services.due.input_notes.schedule(note, now + RETRY_SECONDS)
             raise
         services.due.input_notes.remove(note)
-
-
-def _process(services: Services, note: str) -> None:
-    job_id, *keys = note.split(" ")
-    job = services.catalog.load(job_id, exactly=True)
-    is_of_use = job and job.task_id is None and not job.status.terminal  # replayed meanwhile
-    deletes = job and job.request.deletes_input and not is_of_use
-    named = job.object_keys if job and not deletes else ()
-    for key in keys:
-        if key not in named:
-            services.storage.delete(key)
-    if deletes:  # once its objects are gone: until then it is tried again
-        services.store.change(
-            job_id, lambda job, _now: job.with_request(kept_input=None, input_files=())
-        )
-        log.info("job %s: its input is deleted", job_id)

@@ -27,21 +27,17 @@ def step(services: Services) -> float:
     """
     under_way = services.due.orphan_deletions.first(ORPHAN_DELETIONS_MAX)
     random.shuffle(under_way)  # a job that fails again and again stops others for a step at most
-    for job_id, day in under_way:
-        _search(services, job_id, day)
+    for job_id, first in under_way:
+        until = min(first + DAYS * DAY_SECONDS, services.store.now() + 2 * DAY_SECONDS)
+        days = range(int(first), int(until), int(DAY_SECONDS))
+        if deleted := sum(_delete_objects(services, job_id, day) for day in days):
+            log.info("job %s: %d objects erased; it had no record", job_id, deleted)
+        if days:
+            orphan_deletions.advance(services.store, job_id, days[-1] + DAY_SECONDS)
+        else:
+            services.due.orphan_deletions.remove(job_id)
+            log.info("job %s: erased; the whole storage was searched", job_id)
     return INTERVAL_SECONDS if under_way else POLL_SECONDS
-
-
-def _search(services: Services, job_id: str, first: float) -> None:
-    until = min(first + DAYS * DAY_SECONDS, services.store.now() + 2 * DAY_SECONDS)
-    days = range(int(first), int(until), int(DAY_SECONDS))
-    if deleted := sum(_delete_objects(services, job_id, day) for day in days):
-        log.info("job %s: %d objects erased; it had no record", job_id, deleted)
-    if days:
-        orphan_deletions.advance(services.store, job_id, days[-1] + DAY_SECONDS)
-    else:
-        services.due.orphan_deletions.remove(job_id)
-        log.info("job %s: erased; the whole storage was searched", job_id)
 
 
 def _delete_objects(services: Services, job_id: str, day: float) -> int:

@@ -1,13 +1,15 @@
 """Retention: delete media and records whose time is over (I11), in small batches.
 
-It runs in a thread of the sweep process, so that a storage that hangs delays no job that is due.
+It runs in threads of the sweep process, so that a storage that hangs delays no job that is due.
 An interrupted deletion is repeated: a record says that its media are deleted only once they are.
 """
 
 import logging
 import time
+from collections.abc import Callable
 
 from jobs import sidecars
+from jobs.archive.archive import Archive
 from jobs.domain.errors import StorageError, UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.retention import Cutoffs, input_deleted, media_deleted
@@ -16,6 +18,7 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.layout import companion_keys, job_id_of
 
 POLL_SECONDS = 5.0
+ROWS_POLL_SECONDS = 30.0
 BATCH_INTERVAL_SECONDS = 0.05
 BATCH = 50
 BATCH_SECONDS = 2.0
@@ -24,6 +27,8 @@ NOT_READY_RETRY_SECONDS = 60.0  # of a job with pending notifications
 STORAGE_ERRORS_MAX = 3  # of one batch; then the next one waits for POLL_SECONDS
 
 log = logging.getLogger(__name__)
+
+_START = (float("-inf"), "")
 
 
 class RetentionCleanup:
@@ -39,45 +44,36 @@ class RetentionCleanup:
 
     def step(self) -> bool:
         """Process one batch; return whether more may be due."""
-        cutoffs = self._services.settings.cutoffs(self._services.store.now())
-        now, errors, count = time.monotonic(), 0, 0
+        services, now, errors, count = self._services, time.monotonic(), 0, 0
+        cutoffs = services.settings.cutoffs(services.store.now())
         self._retry_at = {name: at for name, at in self._retry_at.items() if at > now}
-        for name, is_object in self._due(cutoffs):
-            if time.monotonic() > now + BATCH_SECONDS or errors == STORAGE_ERRORS_MAX:
-                break
-            if not self._try_delete(name, cutoffs, is_object=is_object):
-                errors += 1
-            count += 1
-        return count > 0 and not errors
-
-    def _due(self, cutoffs: Cutoffs) -> list[tuple[str, bool]]:
-        """Ids of jobs, then (True) keys of objects that have no record any more."""
-        services, most = self._services, BATCH + len(self._retry_at)
+        most = BATCH + len(self._retry_at)
         job_ids = services.due.ended_with_media.until(max(cutoffs), most)
         job_ids += services.due.ended.until(cutoffs.jobs, most)
-        found = [(job_id, False) for job_id in job_ids[:most]]
-        found += [(key, True) for key in services.due.orphans.until(cutoffs.media, most)]
-        return [one for one in found if one[0] not in self._retry_at]
-
-    def _try_delete(self, name: str, cutoffs: Cutoffs, *, is_object: bool) -> bool:
-        """Delete one entry, or try again later; False after a storage error."""
-        try:
-            if is_object:
-                _delete_object(self._services, name)
-            elif not _clean_up_job(self._services, name, cutoffs):
-                self._retry_at[name] = time.monotonic() + NOT_READY_RETRY_SECONDS
-        except StorageError as error:
-            log.warning("retention: %s: storage error: %s", name, error)
-            self._retry_at[name] = time.monotonic() + STORAGE_RETRY_SECONDS
-            return False
-        return True
+        # Ids of jobs, then (True) keys of objects that have no record any more.
+        due = [(job_id, False) for job_id in job_ids[:most]]
+        due += [(key, True) for key in services.due.orphans.until(cutoffs.media, most)]
+        for name, is_object in (one for one in due if one[0] not in self._retry_at):
+            if time.monotonic() > now + BATCH_SECONDS or errors == STORAGE_ERRORS_MAX:
+                break
+            count += 1
+            try:
+                if is_object:
+                    _delete_object(services, name)
+                elif not _clean_up_job(services, name, cutoffs):
+                    self._retry_at[name] = time.monotonic() + NOT_READY_RETRY_SECONDS
+            except StorageError as error:
+                log.warning("retention: %s: storage error: %s", name, error)
+                self._retry_at[name] = time.monotonic() + STORAGE_RETRY_SECONDS
+                errors += 1
+        return count > 0 and not errors
 
 
 def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
+    job: Job | None = None
     try:
         job = services.store.load(job_id)
     except UnreadableRecord as error:
-        job = None
         log.error("job %s: %s It is kept.", job_id, error)  # noqa: TRY400 - the trace says no more
     if job is None or not job.status.terminal:
         services.due.ended_with_media.remove(job_id)
@@ -85,52 +81,23 @@ def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
         return True
     if job.notifications.pending:  # pending notifications name the media
         return False
+    after: Job | None = job
     has_objects = bool(job.present_media or job.request.input_files)
     media_due = has_objects and job.end <= cutoffs.media
-    after = _delete_media(services, job) if media_due else job
-    if after and after.end <= cutoffs.jobs:
-        return _delete_record(services, after)
-    return media_due
-
-
-def _delete_media(services: Services, job: Job) -> Job | None:
-    """Delete the objects first: as long as the record names them, deletion is tried again."""
-    delete_objects(services.storage, job)
-    change = services.store.change(job.id, media_deleted)
-    for file in job.present_media:  # a concurrent change may have rewritten the sidecars
-        for key in companion_keys(file.key):
-            services.storage.delete(key)
-    log.info("job %s: its media were deleted: their retention is over", job.id)
-    return change.after
-
-
-def delete_objects(media: MediaStorage, job: Job) -> None:
-    """Delete a job's media and the objects of its input."""
-    for file in job.present_media:
-        media.delete_with_companions(file.key)
-    _delete_input(media, job)
-
-
-def _delete_input(media: MediaStorage, job: Job) -> None:
-    for file in job.request.input_files:
-        media.delete(file.key)
-
-
-def strip(services: Services, job: Job) -> list[str]:
-    """Delete the input; the sidecars of media that stay lose it first. The keys that expire."""
-    _delete_input(services.storage, job)
-    if job.present_media and (bare := input_deleted(job)) != job:
-        sidecars.rewrite(services.storage, bare)
-    is_finite = services.settings.retain_media_days is not None
-    return [file.key for file in job.present_media] if is_finite else []
-
-
-def _delete_record(services: Services, job: Job) -> bool:
-    left = strip(services, job)
-    is_deleted = services.store.delete_unchanged(job, left)
+    if media_due:
+        # First the objects: as long as the record names them, deletion is tried again.
+        _delete_objects(services.storage, job)
+        after = services.store.change(job_id, media_deleted).after
+        for file in job.present_media:  # a concurrent change may have rewritten the sidecars
+            for key in companion_keys(file.key):
+                services.storage.delete(key)
+        log.info("job %s: its media were deleted: their retention is over", job_id)
+    if after is None or after.end > cutoffs.jobs:
+        return media_due
+    is_deleted = services.store.delete_unchanged(after, _strip(services, after))
     if is_deleted:
-        strip(services, job)  # again: a thumbnail's end may have written the input meanwhile
-        log.info("job %s: its record was deleted: its retention is over", job.id)
+        _strip(services, after)  # again: a thumbnail's end may have written the input meanwhile
+        log.info("job %s: its record was deleted: its retention is over", job_id)
     return is_deleted
 
 
@@ -144,3 +111,73 @@ def _delete_object(services: Services, key: str) -> None:
         if job is None or key not in job.object_keys:
             services.storage.delete_with_companions(key)
     services.due.orphans.remove(key)
+
+
+class RowRetention:
+    """Retention of jobs that only the archive has: by their rows, as recalls would fill Redis.
+
+    Walks through the rows whose time is over. Raises ArchiveUnavailable, StoreUnavailable.
+    """
+
+    def __init__(self, services: Services, archive: Archive) -> None:
+        self._services, self._archive = services, archive
+        self._after = {True: _START, False: _START}  # with objects, and all
+
+    def run_batch(self) -> float:
+        """Process some rows of each kind; return the seconds until the next batch."""
+        cutoffs: Cutoffs = self._services.settings.cutoffs(self._services.store.now())
+        found = self._clean(cutoffs.media, self._delete_media, with_objects=True)
+        found += self._clean(cutoffs.jobs, self._delete_row, with_objects=False)
+        return BATCH_INTERVAL_SECONDS if found else ROWS_POLL_SECONDS
+
+    def _clean(self, cutoff: float, delete: Callable[[Job], None], *, with_objects: bool) -> int:
+        """Delete what is due after the last batch; one that fails has its turn in the next walk."""
+        if cutoff == float("-inf"):
+            return 0
+        after = self._after[with_objects]
+        rows = self._archive.due_for_deletion(cutoff, BATCH, after, with_objects=with_objects)
+        last = rows[-1].job if rows else None
+        self._after[with_objects] = (last.end, last.id) if last else _START
+        jobs = [row.job for row in rows if row.is_complete]
+        known = self._services.archive_moves.known_jobs([job.id for job in jobs])
+        for job in jobs:
+            if known[job.id].record or known[job.id].hides(job.version):
+                continue  # one that Redis has is due there
+            try:
+                delete(job)
+            except StorageError as error:
+                log.warning("retention: %s: storage error: %s", job.id, error)
+        return len(jobs)
+
+    def _delete_media(self, job: Job) -> None:
+        """Delete the objects first: as long as the row names them, deletion is tried again."""
+        _delete_objects(self._services.storage, job)
+        now = self._services.store.now()
+        changed = media_deleted(job, now).evolve(version=job.next_version(now))
+        if self._archive.replace(changed, job.version, now):
+            log.info("job %s: its media were deleted: their retention is over", job.id)
+
+    def _delete_row(self, job: Job) -> None:
+        for key in _strip(self._services, job):
+            self._services.due.orphans.schedule(key, job.end)
+        if self._archive.delete([(job.id, job.version)]):
+            self._services.archive_moves.leave(job)
+            log.info("job %s: its row was deleted: its retention is over", job.id)
+
+
+def _delete_objects(media: MediaStorage, job: Job) -> None:
+    """Delete a job's media and the objects of its input."""
+    for file in job.present_media:
+        media.delete_with_companions(file.key)
+    for file in job.request.input_files:
+        media.delete(file.key)
+
+
+def _strip(services: Services, job: Job) -> list[str]:
+    """Delete the input; the sidecars of media that stay lose it first. The keys that expire."""
+    for file in job.request.input_files:
+        services.storage.delete(file.key)
+    if job.present_media and (bare := input_deleted(job)) != job:
+        sidecars.rewrite(services.storage, bare)
+    is_finite = services.settings.retain_media_days is not None
+    return [file.key for file in job.present_media] if is_finite else []

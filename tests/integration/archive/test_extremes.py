@@ -13,8 +13,7 @@ from jobs.store.search_conditions import Search
 from receiver.repair import objects
 from tests.harness.archive_installation import Archived, newest_first, stored_job
 from tests.integration.archive.conftest import Build
-from worker.periodic.retention import RetentionCleanup
-from worker.periodic.row_retention import RowRetention
+from worker.periodic.retention import RetentionCleanup, RowRetention
 
 ROWS_OF_ONE_MICROSECOND = 400
 

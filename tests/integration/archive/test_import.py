@@ -16,7 +16,7 @@ from receiver.repair import objects
 from receiver.repair.sidecar_import import SidecarImport, insert
 from tests.harness.archive_installation import Archived, a_job, left_behind, moved, newest_first
 from tests.integration.archive.conftest import Build
-from worker.periodic.row_retention import RowRetention
+from worker.periodic.retention import RowRetention
 
 TASK = "5c1f0a2e-0000-4000-8000-000000000000"
 

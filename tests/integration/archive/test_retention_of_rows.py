@@ -8,7 +8,7 @@ from jobs.domain.job import Job
 from jobs.storage.layout import companion_keys
 from tests.harness.archive_installation import Archived, stored_job
 from tests.integration.archive.conftest import Build
-from worker.periodic.row_retention import RowRetention
+from worker.periodic.retention import RowRetention
 
 
 def with_objects(archived: Archived, n: int) -> Job:

@@ -92,7 +92,7 @@ def test_a_slow_rescue_keeps_no_other_job_waiting(worker: LocalWorker) -> None:
     first, later = worker.ready(size=200_000, drip=100_000), worker.finished()
     dispatcher = JobDispatcher(worker.services)
     draining = in_background(dispatcher)
-    wait_for("the slow download", dispatcher.claims.all)
+    wait_for("the slow download", dispatcher.claims.copy)
     worker.unclear(later)
     wait_for("the later one is stored", lambda: worker.job(later).status is Status.STORED)
     assert worker.job(first).status is Status.READY

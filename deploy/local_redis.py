@@ -127,10 +127,7 @@ class LocalRedis:
 
     @contextmanager
     def running(self, *inherited: int) -> Iterator[subprocess.Popen[bytes]]:
-        """Start the server and stop it at the end; it inherits these file descriptors.
-
-        Raises RedisNotStarted.
-        """
+        """Start the server, which inherits these files, and stop it. Raises RedisNotStarted."""
         self.prepare()
         log = self.directory / "redis.log"
         with log.open("wb") as output:

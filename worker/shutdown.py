@@ -39,10 +39,7 @@ class Shutdown:
             claim.release()
 
     def exit_hung(self, hung: list[HeldClaim]) -> NoReturn:
-        """Release the other claims and exit: nothing else ends a hung thread.
-
-        The platform starts the process again.
-        """
+        """Release the other claims and exit: only that ends a hung thread. We are restarted."""
         self.requested.set()
         for claim in hung:
             log.critical("job %s: its work hangs, so this process exits", claim.job.id)

@@ -87,10 +87,7 @@ def repeat(step: Step, stop: threading.Event) -> None:
 
 
 def sweep(services: Services) -> float:
-    """Check every job that is due; return the seconds until the next sweep.
-
-    Calls no storage, which could block.
-    """
+    """Check every job that is due; return a pause in seconds. Calls no storage: it could block."""
     due = services.store.due(BATCH)
     for job_id in due.ids:
         try:

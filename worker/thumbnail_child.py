@@ -26,7 +26,10 @@ FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 
 
 def main() -> int:
-    set_limits()  # before the first byte is read
+    limits = ((RLIMIT_CORE, 0), (RLIMIT_CPU, CPU_SECONDS), (RLIMIT_AS, MEMORY_MAX_BYTES))
+    for resource, most in limits:  # before the first byte is read
+        with suppress(ValueError, OSError):  # macOS knows RLIMIT_AS but refuses to set it
+            setrlimit(resource, (most, getrlimit(resource)[1]))
     warnings.simplefilter("ignore")  # image data must not reach the log
     try:
         sys.stdout.buffer.write(thumbnail(sys.stdin.buffer, sys.argv[1]))
@@ -35,13 +38,6 @@ def main() -> int:
         sys.stderr.write(ascii(reason[:REASON_MAX_CHARACTERS]))
         return 1
     return 0
-
-
-def set_limits() -> None:
-    limits = ((RLIMIT_CORE, 0), (RLIMIT_CPU, CPU_SECONDS), (RLIMIT_AS, MEMORY_MAX_BYTES))
-    for resource, most in limits:
-        with suppress(ValueError, OSError):  # macOS knows RLIMIT_AS but refuses to set it
-            setrlimit(resource, (most, getrlimit(resource)[1]))
 
 
 def thumbnail(file: BinaryIO, content_type: str) -> bytes:

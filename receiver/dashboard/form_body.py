@@ -41,10 +41,7 @@ def files() -> list[tuple[str, InputPart]]:
 
 @contextmanager
 def uploaded() -> Iterator[None]:
-    """Read a form whose files are staged until the end.
-
-    Raises BadRequest, BodyTooLarge, TooManyWaiting and StorageError.
-    """
+    """Stage a form's files. Raises BadRequest, BodyTooLarge, TooManyWaiting, StorageError."""
     most = largest_upload() + FORM_MAX_BYTES
     with input_body.arriving(most) as pieces, input_body.staged() as open_file:
         stream: Any = _Pieces(pieces)

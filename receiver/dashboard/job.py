@@ -68,10 +68,7 @@ def show_repeats(job_id: str) -> ResponseReturnValue:
 @blueprint.post("/variants")
 @requires_scope("submit")
 def make_repeats(job_id: str) -> ResponseReturnValue:
-    """Submit the job's input again, with other seeds where the model takes one.
-
-    A repeated click makes no more jobs.
-    """
+    """Submit the input again, with other seeds if it takes any; a repeated click makes no more."""
     job, fields = job_actions.load_job(services(), job_id), form_body.form()
     key = fields.get(IDEMPOTENCY_FIELD, "")
     count = int(fields["n"]) if re.fullmatch(r"[1-8]", fields.get("n", ""), re.ASCII) else 1

@@ -155,10 +155,7 @@ def _input_form(fields: Mapping[str, str]) -> InputForm:
 
 
 def _load(original: Job | None, text: str) -> InputPart | None:
-    """A file of the job that the form repeats; None if the text names none.
-
-    Raises WrongStatus, StorageError.
-    """
+    """A file of the repeated job that a text names, or None. Raises WrongStatus, StorageError."""
     numbers = kept_inputs.file_numbers({"": text})
     if not numbers:
         return None

@@ -1,8 +1,9 @@
-"""What all templates have: the visitor, and filters for durations, times, JSON and words."""
+"""What all templates have: the visitor, and filters for durations, times, JSON, words, events."""
 
 import json
 import re
 import time
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -10,17 +11,17 @@ from typing import Any
 
 from flask import Flask
 from jinja2 import StrictUndefined
+from jinja2.filters import do_filesizeformat
 from markupsafe import Markup, escape
 
 from jobs import search_words
 from jobs.domain.errors import StoreUnavailable
-from jobs.domain.timeline import rfc3339, utc
+from jobs.domain.timeline import EventCode, rfc3339, utc
 from jobs.store.search_conditions import as_text
 from receiver.context import services
 from receiver.dashboard import csrf, session
 from receiver.dashboard.access import current_path
 from receiver.dashboard.assets import asset
-from receiver.dashboard.timeline_texts import event_details, event_text
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 CLOCK_MAX_SECONDS = 2 * HOUR
@@ -28,6 +29,45 @@ _CODE_SPAN = re.compile(r"`([^`]+)`")
 _WORD = re.compile(r"(\w+)")
 BEFORE_CHARS = 20  # of a caption, before the first word that was searched
 NOW_SECONDS = 10  # the first seconds read "now"
+
+# Words for the events of a timeline, those of docs/api.md; the API has their codes.
+TEXTS = {
+    EventCode.JOB_ANNOUNCED: "Announced by its caller",
+    EventCode.JOB_STORED: "Media stored",
+    EventCode.JOB_EXPIRED: "URL expired",
+    EventCode.JOB_GIVEN_UP: "Given up",
+    EventCode.JOB_REPLAYED: "Replay requested",
+    EventCode.SUBMISSION_QUEUED: "Queued",
+    EventCode.SUBMISSION_DRAFT_REFERENCED: "Uses a stored draft",
+    EventCode.SUBMISSION_PAUSED: "Submitting is paused",
+    EventCode.SUBMISSION_OVER_BUDGET: "Waits until its key's budget has room",
+    EventCode.SUBMISSION_SENT: "Sent to BFL",
+    EventCode.SUBMISSION_ACCEPTED: "BFL accepted it",
+    EventCode.SUBMISSION_REFUSED: "BFL refused it",
+    EventCode.SUBMISSION_UNCONFIRMED: "BFL did not confirm it",
+    EventCode.SUBMISSION_DUPLICATED: "BFL has a duplicate task",
+    EventCode.SUBMISSION_REQUEUED: "Queued again",
+    EventCode.SUBMISSION_RETRIED: "Sent again without a callback",
+    EventCode.SUBMISSION_REPLAYED: "Submitted again by an operator",
+    EventCode.CALLBACK_ACCEPTED: "Callback accepted",
+    EventCode.CALLBACK_REFUSED: "Callback refused",
+    EventCode.CALLBACK_LATE: "Callback after the job had ended",
+    EventCode.POLL_ANSWERED: "BFL answered a poll",
+    EventCode.POLL_RETRIED: "Poll without a final answer",
+    EventCode.RESCUE_RETRIED: "Rescue failed, to be retried",
+    EventCode.RESCUE_REFUSED: "Media refused",
+    EventCode.RESCUE_RECOVERED: "Media recovered from the storage",
+    EventCode.RESCUE_FILE_SKIPPED: "File skipped",
+    EventCode.RESULT_TRUNCATED: "Too many files, some skipped",
+    EventCode.WORKER_FAILED: "Unexpected error of a worker",
+    EventCode.MEDIA_DELETED: "Media deleted",
+    EventCode.MEDIA_MISSING: "Media missing from the storage",
+    EventCode.MEDIA_FOUND: "Media found in the storage again",
+    EventCode.NOTIFICATION_DELIVERED: "Notification delivered",
+    EventCode.NOTIFICATION_RETRIED: "Notification failed, to be retried",
+    EventCode.NOTIFICATION_ABANDONED: "Notification given up",
+}
+SELF_EXPLANATORY = ("answer", "code", "error", "reason", "status", "to")
 
 
 def install(app: Flask) -> None:
@@ -131,3 +171,17 @@ def marked(text: str, query: str, most: int) -> Markup:
     return Markup("").join(
         Markup("<mark>{}</mark>").format(t) if f else escape(t) for f, t in texts
     )
+
+
+def event_text(code: str) -> str:
+    return TEXTS[EventCode(code)]
+
+
+def event_details(detail: Mapping[str, Any]) -> Iterator[str]:
+    """`wrong secret`, `36.1 kB`, `file: 2`."""
+    for name, value in detail.items():
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if name == "bytes":
+            yield do_filesizeformat(value)
+        else:
+            yield text if name in SELF_EXPLANATORY else f"{name.replace('_', ' ')}: {text}"

@@ -14,7 +14,7 @@ from jobs.config.settings import Settings
 from jobs.domain.bfl_report import ErrorCode
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
-from receiver.dashboard.timeline_texts import TEXTS
+from receiver.dashboard.template_filters import TEXTS
 from tests.harness import models_doc, settings_doc
 from tests.harness.documents import PAGES, README, blocks, page, prose
 from tests.harness.openapi.document import files as openapi_files

@@ -98,10 +98,7 @@ class NotificationDispatcher:
 
 
 def dispatch_due(services: Services, dispatcher: NotificationDispatcher) -> float:
-    """Submit one batch of due notifications, and reschedule their jobs in Redis.
-
-    Returns the seconds until the next one.
-    """
+    """Submit a batch of due notifications, each due again later; return a pause in seconds."""
     job_ids = services.due.notifications.until(services.store.now(), BATCH)
     for job_id in job_ids:
         job = None

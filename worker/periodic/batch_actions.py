@@ -27,10 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def step(services: Services) -> float:
-    """Work off a page of each batch; return the seconds until the next step.
-
-    Raises StoreUnavailable.
-    """
+    """Work off a page of each batch; return a pause in seconds. Raises StoreUnavailable."""
     under_way, has_advanced = services.batches.under_way(), False
     for batch in under_way:
         if batch.search is None:

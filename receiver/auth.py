@@ -1,16 +1,19 @@
-"""API key authentication: read the key of a request, verify it, and check its scope."""
+"""API key authentication: read the key of a request, verify it, check its scope, count it."""
 
 from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
 
 from flask import g, has_request_context, request
 
 from jobs.config import api_keys
 from jobs.config.api_keys import ApiKey, Scope
-from jobs.domain.errors import StoreUnavailable, Unauthorized, WrongKey
-from receiver import rate_limits
+from jobs.domain.errors import RateLimited, StoreUnavailable, Unauthorized, WrongKey
+from jobs.store.rate_limiter import RateStatus
 from receiver.context import services
 
 BEARER, BASIC = "bearer", "basic"
+IPV6_PREFIX_BITS = 64  # one household; it can choose the other bits for each request
 
 
 def authenticate(key: str) -> ApiKey:
@@ -25,10 +28,10 @@ def authenticate(key: str) -> ApiKey:
         if not key:
             raise Unauthorized
         with suppress(StoreUnavailable):
-            rate_limits.count_wrong_key()
+            _require_room(services().rate_limiter.record_wrong_key(client_address()))
         raise WrongKey
     with suppress(StoreUnavailable):
-        rate_limits.count_request(api_key.name)
+        count_request(api_key.name)
     return api_key
 
 
@@ -67,3 +70,41 @@ def _key_headers() -> list[str]:
     if scheme.lower() == BASIC:
         return keys
     return [token.strip() if scheme.lower() == BEARER else "", *keys]
+
+
+def count_request(key_name: str) -> None:
+    """Count a request against the quota of a key. Raises RateLimited, StoreUnavailable."""
+    quota = services().settings.rate_limit
+    _require_room(services().rate_limiter.admit(key_name, quota, client_address()))
+
+
+def client_address() -> str:
+    """The address that limits wrong keys: IPv4, or an IPv6 network; empty when unknown.
+
+    Of `X-Forwarded-For` only the last entry counts, and only from a trusted proxy: that proxy
+    added it, and a client can invent all entries before it.
+    """
+    peer = request.remote_addr or ""
+    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    is_trusted = services().settings.forwarded_allow_ips.trust(peer)
+    address = _parse(forwarded if forwarded and is_trusted else peer)
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    bits = IPV6_PREFIX_BITS if isinstance(address, IPv6Address) else 32
+    return str(ip_network((address, bits), strict=False)) if address else ""
+
+
+def _require_room(status: RateStatus) -> None:
+    if status.retry_after_seconds > 0:
+        blocked = status.is_blocked_address
+        kind = "wrong keys from your address" if blocked else "requests with this key"
+        raise RateLimited(f"Too many {kind}: come again later.", status.retry_after_seconds)
+
+
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    """Some proxies write `ip:port`, and `[v6]` or `[v6]:port`."""
+    with suppress(ValueError):
+        return ip_address(text)
+    with suppress(ValueError):
+        return ip_address(urlsplit(f"//{text}").hostname or "")
+    return None

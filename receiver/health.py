@@ -47,4 +47,4 @@ def is_ready() -> ResponseReturnValue:
 )
 def get_metrics() -> Response:
     """Metrics for Prometheus. Totals of all processes; simultaneous requests share one reading."""
-    return Response(part(MetricsText).get(), content_type=CONTENT_TYPE_LATEST)
+    return Response(part(MetricsText).shared.get(), content_type=CONTENT_TYPE_LATEST)

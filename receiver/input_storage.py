@@ -45,19 +45,13 @@ def record(
     if unnamed := [file for file in files if file.key not in change.after.object_keys]:
         _delete(services, unnamed, note)
     if change.before is None and not is_new_id:
-        _require_objects(services, change.after, note)
+        recorded = change.after.request.input_files
+        sizes = [run_in_thread(services.storage.size, file.key) for file in recorded]
+        # The objects were deleted with the job that had this id before.
+        if None in sizes and services.store.delete_unchanged(change.after):
+            _delete(services, recorded, note)
+            raise StoreUnavailable("the job was deleted at the same time: send it again")
     return change
-
-
-def _require_objects(services: Services, job: Job, note: str) -> None:
-    """Take back a job whose objects were deleted with the job that had its id before.
-
-    Raises StoreUnavailable, StorageError.
-    """
-    sizes = [run_in_thread(services.storage.size, file.key) for file in job.request.input_files]
-    if None in sizes and services.store.delete_unchanged(job):
-        _delete(services, job.request.input_files, note)
-        raise StoreUnavailable("the job was deleted at the same time: send it again")
 
 
 def _store(storage: MediaStorage, parts: Sequence[InputPart], files: Sequence[MediaFile]) -> None:

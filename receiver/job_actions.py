@@ -16,7 +16,7 @@ from jobs.store.batch_actions import Action, Batch
 from jobs.store.search_conditions import Search
 from receiver.auth import current_key_name
 from receiver.blocking_calls import run_in_thread
-from receiver.ownership import owner, require_changeable, require_visible, visible
+from receiver.ownership import is_visible, owner, require_changeable, visible
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,9 @@ def count_text(jobs: int) -> str:
 def load_job(services: Services, job_id: str) -> Job:
     """Load a job that the request may see by its own id or by BFL's. Raises UnknownJob."""
     job = services.catalog.load(job_id) if parsing.TASK_ID.fullmatch(job_id) else None
-    return require_visible(job)
+    if job is None or not is_visible(job):
+        raise errors.UnknownJob
+    return job
 
 
 def replay_job(services: Services, job_id: str) -> Job:

@@ -94,7 +94,10 @@ class LongStringCutter:
 
     def _part(self, raw: IO[bytes]) -> InputPart:
         """The bytes of base64 if encoding them again gives the same text, else the text."""
-        decoders: tuple[tuple[Encoding, _Decoder], ...] = (("input", _decoded), ("text", _utf8))
+        decoders: tuple[tuple[Encoding, _Decoder], ...] = (
+            ("input", _decoded),
+            ("text", lambda found: (text.encode() for text in found)),
+        )
         target = self._open_file()
         for encoding, decode in decoders:
             with translate_errors():
@@ -148,7 +151,3 @@ def _decoded(found: Iterable[str]) -> Iterator[bytes]:
         yield body
     if rest:
         raise ValueError("base64 is cut off")
-
-
-def _utf8(found: Iterable[str]) -> Iterator[bytes]:
-    return (text.encode() for text in found)

@@ -1,11 +1,13 @@
-"""Media by signed, expiring link: streamed from disk or bucket, or redirected to the bucket."""
+"""Media by signed, expiring link: streamed from disk or bucket, or redirected to the bucket.
+
+No other path ever sends CORS headers (`CORS_ORIGINS`).
+"""
 
 import errno
 import logging
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from io import RawIOBase
 
 from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
@@ -20,7 +22,7 @@ from jobs.signing import MediaLink
 from jobs.storage.base import MediaStorage, Verb
 from jobs.storage.layout import EXTENSIONS, OPAQUE
 from jobs.views import file_name
-from receiver import cors, range_requests
+from receiver import range_requests
 from receiver.auth import has_key
 from receiver.blocking_calls import run_in_thread
 from receiver.context import services
@@ -37,6 +39,10 @@ SAFETY_HEADERS = {
 CACHE_SECONDS = 3600
 BLOCK_BYTES = 256 * 1024  # read from disk at once, for each client
 PRESIGNED_SECONDS = 3600  # enough to watch a video after one redirect
+CONTENT_TYPES = tuple(EXTENSIONS)
+PREFLIGHT_SECONDS = "86400"
+_EXPOSED_HEADERS = "Accept-Ranges, Content-Length, Content-Range, ETag"
+_REQUEST_HEADERS = "Range, If-Range, If-None-Match"
 
 
 class MediaQuery(Query):
@@ -49,9 +55,25 @@ class MediaQuery(Query):
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("media", __name__)
-blueprint.after_request(cors.add_headers)
 
-CONTENT_TYPES = tuple(EXTENSIONS)
+
+@blueprint.after_request
+def add_cors_headers(response: Response) -> Response:
+    """Add the CORS headers for the request's origin, and answer its preflight."""
+    allowed = services().settings.cors_origins
+    if not allowed:
+        return response
+    origin = "*" if "*" in allowed else request.headers.get("Origin", "")
+    if origin != "*":
+        response.vary.add("Origin")
+    if origin in allowed:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
+        if request.method == "OPTIONS":
+            response.headers["Access-Control-Allow-Methods"] = "GET, HEAD"
+            response.headers["Access-Control-Allow-Headers"] = _REQUEST_HEADERS
+            response.headers["Access-Control-Max-Age"] = PREFLIGHT_SECONDS
+    return response
 
 
 @blueprint.get("/media/<token>")
@@ -75,7 +97,7 @@ def get_media(token: str) -> ResponseReturnValue:
     seconds = int(link.expires - store.now())
     if redirection := _redirect(media, file, seconds):
         return redirection
-    response = _stream_from_disk(media, file) or _stream_from_bucket(media, file)
+    response = _stream(media, file)
     response.headers.update(SAFETY_HEADERS)
     as_attachment = file.content_type == OPAQUE or "download" in request.args
     disposition = "attachment" if as_attachment else "inline"
@@ -124,16 +146,20 @@ def _size(media: MediaStorage, file: MediaFile) -> int:
     return size
 
 
-def _stream_from_disk(media: MediaStorage, file: MediaFile) -> Response | None:
+def _stream(media: MediaStorage, file: MediaFile) -> Response:
+    """The file from the disk, or from the bucket."""
+    response = Response(mimetype=file.content_type)
+    response.set_etag(file.sha256)
     path = media.local_path(file.key)
     if path is None:
-        return None
+        start, stop = range_requests.prepare(response, request, _size(media, file))
+        response.response = _chunks(media, file.key, start, stop)
+        return response
     try:
         body = path.open("rb", buffering=0)
     except FileNotFoundError:
         raise MediaGone("the media were deleted") from None
     stat = os.fstat(body.fileno())
-    response = _response(file)
     response.last_modified = datetime.fromtimestamp(stat.st_mtime, UTC)
     response.call_on_close(body.close)
     try:
@@ -141,20 +167,8 @@ def _stream_from_disk(media: MediaStorage, file: MediaFile) -> Response | None:
     except HTTPException:
         response.close()
         raise
-    response.response = _blocks(body, start, stop)
-    return response
-
-
-def _blocks(body: RawIOBase, start: int, stop: int) -> Iterator[bytes]:
     body.seek(start)
-    while block := body.read(min(BLOCK_BYTES, stop - body.tell())):
-        yield block
-
-
-def _stream_from_bucket(media: MediaStorage, file: MediaFile) -> Response:
-    response = _response(file)
-    start, stop = range_requests.prepare(response, request, _size(media, file))
-    response.response = _chunks(media, file.key, start, stop)
+    response.response = iter(lambda: body.read(min(BLOCK_BYTES, stop - body.tell())), b"")
     return response
 
 
@@ -169,9 +183,3 @@ def _chunks(media: MediaStorage, key: str, start: int, stop: int) -> Iterator[by
         # gunicorn treats this error as a closed connection. It would log any other with the
         # path, which is the signed link.
         raise ConnectionResetError(errno.ECONNRESET, "storage failed") from None
-
-
-def _response(file: MediaFile) -> Response:
-    response = Response(mimetype=file.content_type)
-    response.set_etag(file.sha256)
-    return response

@@ -30,13 +30,15 @@ NOTIFICATIONS = {
 Samples = Mapping[tuple[str, ...], float]  # values by the values of the labels
 
 
-class Families(Collector):
-    """Collector of all families; only `fluxkeep_redis_up` while Redis does not answer."""
+class MetricsText(Collector):
+    """All families in the text format of Prometheus; requests at the same time share one."""
 
     def __init__(self, services: Services, account: Account) -> None:
         self._services, self._account = services, account
+        self.shared = SharedValue(lambda: generate_latest(self))
 
     def collect(self) -> Iterator[Metric]:
+        """Only `fluxkeep_redis_up` while Redis does not answer."""
         try:
             found = list(_from_redis(self._services))
             found.append(_credits_left(self._account))
@@ -223,10 +225,3 @@ def _histogram(totals: metrics.Totals, histogram: metrics.Histogram, text: str) 
     family = core.HistogramMetricFamily(f"fluxkeep_{histogram.name}_seconds", text)
     family.add_metric((), histogram.buckets(totals.counts), histogram.sum(totals.counts))
     return family
-
-
-class MetricsText(SharedValue[bytes]):
-    """All families in the text format of Prometheus."""
-
-    def __init__(self, services: Services, account: Account) -> None:
-        super().__init__(lambda: generate_latest(Families(services, account)))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from flask import g, has_request_context
 
 from jobs.config.api_keys import ApiKey
-from jobs.domain.errors import OtherKey, UnknownJob
+from jobs.domain.errors import OtherKey
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.listing import Page, Position
@@ -23,13 +23,6 @@ def owner() -> str | None:
 
 def is_visible(job: Job) -> bool:
     return owner() in (None, job.request.key)
-
-
-def require_visible(job: Job | None) -> Job:
-    """Raises UnknownJob."""
-    if job is None or not is_visible(job):
-        raise UnknownJob
-    return job
 
 
 def require_changeable(job: Job) -> None:

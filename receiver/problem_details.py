@@ -45,7 +45,13 @@ def register(app: Flask) -> None:
 
 def _product_error(error: FluxkeepError) -> Response:
     wrong = getattr(error, "errors", [])
-    response = problem(PROBLEM_TYPES[type(error)], detail_of(error), wrong, _members_of(error))
+    members: dict[str, Any] = {}
+    if isinstance(error, errors.OverBudget):
+        members = {"budget": error.budget, "spent": error.spent}
+        members["resets_at"] = rfc3339(error.resets_at)
+    if isinstance(error, errors.CountRequired):
+        members = {"count": error.count, "until": rfc3339(error.until)}
+    response = problem(PROBLEM_TYPES[type(error)], detail_of(error), wrong, members)
     if isinstance(error, errors.RateLimited | errors.OverBudget):
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return response
@@ -57,15 +63,6 @@ def detail_of(error: FluxkeepError) -> str:
     if isinstance(error, errors.StoreUnavailable | errors.StorageError) and detail != default:
         detail = f"{default} {as_sentence(detail)}"
     return detail if getattr(error, "errors", []) else as_sentence(detail)
-
-
-def _members_of(error: FluxkeepError) -> Mapping[str, Any]:
-    if isinstance(error, errors.OverBudget):
-        resets_at = rfc3339(error.resets_at)
-        return {"budget": error.budget, "spent": error.spent, "resets_at": resets_at}
-    if isinstance(error, errors.CountRequired):
-        return {"count": error.count, "until": rfc3339(error.until)}
-    return {}
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -99,23 +96,27 @@ def problem(
     status = HTTPStatus(kind.status)
     wrong = [{**one, "message": as_sentence(one["message"])} for one in wrong]
     if request.path.startswith(BFL_PATHS):
+        if status is HTTPStatus.UNAUTHORIZED:  # BFL has 403 for a wrong key
+            status, detail = HTTPStatus.FORBIDDEN, compat.NOT_AUTHENTICATED
+        if status is HTTPStatus.NOT_FOUND:
+            path = request.path.removeprefix(BFL_PATHS)
+            is_bfl_only = path.partition("/")[0] in bfl_submissions.BFL_ONLY_PATHS
+            detail = bfl_submissions.explain_no_generation(path) if is_bfl_only else status.phrase
         # BFL's error bodies locate only fields of a body.
-        return _bfl_problem(status, detail, wrong if kind == PROBLEM_TYPES[errors.Invalid] else ())
+        located = wrong if kind == PROBLEM_TYPES[errors.Invalid] else ()
+        body = compat.error(compat.validation_errors(located) or detail, detail)
+        return _response(body, status, JSON)
     uri, title = f"{PAGE}#{kind.code}", status.phrase
-    body = {"type": uri, "title": title, "status": kind.status, "code": kind.code, "detail": detail}
-    return _response({**body, **members, **({"errors": wrong} if wrong else {})}, status, PROBLEM)
-
-
-def _bfl_problem(status: HTTPStatus, detail: str, wrong: Sequence[Mapping[str, str]]) -> Response:
-    """For clients of BFL's own API: its error bodies, and its 403 for a wrong key."""
-    if status is HTTPStatus.UNAUTHORIZED:
-        status, detail = HTTPStatus.FORBIDDEN, compat.NOT_AUTHENTICATED
-    if status is HTTPStatus.NOT_FOUND:
-        path = request.path.removeprefix(BFL_PATHS)
-        is_bfl_only = path.partition("/")[0] in bfl_submissions.BFL_ONLY_PATHS
-        detail = bfl_submissions.explain_no_generation(path) if is_bfl_only else status.phrase
-    body = compat.error(compat.validation_errors(wrong) or detail, detail)
-    return _response(body, status, JSON)
+    document = {
+        "type": uri,
+        "title": title,
+        "status": kind.status,
+        "code": kind.code,
+        "detail": detail,
+    }
+    return _response(
+        {**document, **members, **({"errors": wrong} if wrong else {})}, status, PROBLEM
+    )
 
 
 def _response(body: Mapping[str, Any], status: HTTPStatus, mimetype: str) -> Response:

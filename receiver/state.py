@@ -7,7 +7,7 @@ from receiver import checks, metrics
 from receiver.bfl_account import Account
 from receiver.dashboard import health
 from receiver.feed.broker import Broker
-from receiver.feed.message_cache import MessageCache
+from receiver.feed.sse import MessageCache
 
 
 def build(services: Services) -> Iterator[object]:

@@ -69,7 +69,11 @@ def accept_callback(
     """
     verifier, job_id = _verifier_for(services, token)
     body = _verify(services, environ, verifier, job_id)  # I15: only a verified body is parsed
-    report = _parse(services, body)
+    try:
+        report = parsing.parse_callback(body)
+    except errors.InvalidReport:
+        _count(services, Counter.CALLBACK_MALFORMED)
+        raise
     return _apply(services, report, job_id)
 
 
@@ -91,10 +95,14 @@ def _verify(
     secret, signature = (environ.get(name) for name in _HEADERS)
     if verifier.knows_secret(secret):
         return _read(services, environ, BODY_MAX_BYTES)
+    body = b""
     if is_signature(signature):
         body = _read_signed(services, environ)
+    elif (declared_length(environ) or 0) > BODY_MAX_BYTES:
+        raise too_large(BODY_MAX_BYTES)
     else:
-        body = _read_unverified(services, environ)
+        with suppress(errors.BodyTooLarge):  # a larger one is not read
+            body = _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
     if refusal := verifier.refusal(secret, signature, body):
         claimed = parsing.claimed_task_id(body[:UNVERIFIED_BODY_MAX_BYTES])
         _record_refusal(services, job_id or claimed, refusal)
@@ -117,28 +125,11 @@ def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
         _large_bodies.release()
 
 
-def _read_unverified(services: Services, environ: Mapping[str, Any]) -> bytes:
-    """A small body without valid authentication; a larger one is not read."""
-    if (declared_length(environ) or 0) > BODY_MAX_BYTES:
-        raise too_large(BODY_MAX_BYTES)
-    with suppress(errors.BodyTooLarge):
-        return _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
-    return b""
-
-
 def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> bytes:
     try:
         return request_body.read(environ, max_bytes)
     except errors.BadRequest:
         _count(services, Counter.CALLBACK_UNREADABLE)
-        raise
-
-
-def _parse(services: Services, body: bytes) -> Report:
-    try:
-        return parsing.parse_callback(body)
-    except errors.InvalidReport:
-        _count(services, Counter.CALLBACK_MALFORMED)
         raise
 
 
@@ -183,30 +174,19 @@ class CallbackAccelerator:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        if not _is_callback(environ):
+        path: str = environ["PATH_INFO"]
+        token = path.removeprefix(_TOKEN_PREFIX) if path.startswith(_TOKEN_PREFIX) else None
+        is_callback = path == PATH or (token and "/" not in token)
+        # Only what Flask certainly routes to the same views; Flask handles all others.
+        if environ["REQUEST_METHOD"] != "POST" or not is_callback:
             return self._wsgi_app(environ, start_response)
-        token = environ["PATH_INFO"][len(_TOKEN_PREFIX) :] or None
         try:
             body = to_json(accept_callback(self._services, environ, token))
         except Exception as error:  # noqa: BLE001 - Flask's error handlers take every exception
-            return self._error_response(error, environ, start_response)
+            with self._app.request_context(environ):
+                rv = self._app.handle_user_exception(error)
+                response = self._app.process_response(self._app.make_response(rv))
+                return response(environ, start_response)
         length = str(len(body))
         start_response("200 OK", [("Content-Type", JSON), ("Content-Length", length)])
         return (body,)
-
-    def _error_response(
-        self, error: Exception, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        with self._app.request_context(environ):
-            rv = self._app.handle_user_exception(error)
-            response = self._app.process_response(self._app.make_response(rv))
-            return response(environ, start_response)
-
-
-def _is_callback(environ: Mapping[str, Any]) -> bool:
-    """Only paths that Flask certainly routes to the same views; Flask handles all others."""
-    path: str = environ["PATH_INFO"]
-    if environ["REQUEST_METHOD"] != "POST":
-        return False
-    token = path.removeprefix(_TOKEN_PREFIX)
-    return path == PATH or (path.startswith(_TOKEN_PREFIX) and bool(token) and "/" not in token)

@@ -14,7 +14,6 @@ from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
 from jobs.domain import errors
-from jobs.domain.job import Job
 from jobs.domain.job_record import ClientWebhook, Submission
 from jobs.net.http_client import HEADER_VALUE
 from receiver import input_body
@@ -61,10 +60,6 @@ class WebhookFields(BaseModel):
         Annotated[str, Field(max_length=1024, pattern=anchored(HEADER_VALUE))] | None
     ) = None
 
-    @property
-    def client_webhook(self) -> ClientWebhook | None:
-        return ClientWebhook(self.webhook_url, self.webhook_secret) if self.webhook_url else None
-
 
 class ResultQuery(Query):
     """Parameters of a poll; unknown ones are ignored, as BFL does."""
@@ -87,12 +82,18 @@ class ResultQuery(Query):
 def bfl_submit(model: str) -> ResponseReturnValue:
     """Submit as to BFL. A refusal is relayed if it comes at once."""
     with input_body.received() as received:
-        webhook = validate(WebhookFields, received.fields).client_webhook
+        asked = validate(WebhookFields, received.fields)
+        url = asked.webhook_url
+        webhook = ClientWebhook(url, asked.webhook_secret) if url else None
         given = bfl_submissions.without_webhook(received.fields)
         body = validate_with_input(SubmissionBody, {"model": model, "input": given})
         details = Submission(client_webhook=webhook)
-        queued = submissions.enqueue_request(services(), body, details, received.digest)
-    job = _wait_for_acceptance(queued)
+        job = submissions.enqueue_request(services(), body, details, received.digest)
+    interval, until = FIRST_POLL_SECONDS, time.monotonic() + ACCEPTANCE_SECONDS
+    while job.task_id is None and not job.status.terminal and time.monotonic() < until:
+        time.sleep(interval)
+        interval *= POLL_BACKOFF
+        job = services().store.load(job.id) or job
     if job.error and job.error.http_status:
         answer, message = job.error.answer, job.error.message
         relayed = answer if isinstance(answer, dict) else {"detail": message}
@@ -101,25 +102,11 @@ def bfl_submit(model: str) -> ResponseReturnValue:
     return compat.submission(job, services().base_url())
 
 
-def _wait_for_acceptance(job: Job) -> Job:
-    """Wait until BFL accepts or refuses the job, at most ACCEPTANCE_SECONDS."""
-    store, interval = services().store, FIRST_POLL_SECONDS
-    until = time.monotonic() + ACCEPTANCE_SECONDS
-    while job.task_id is None and not job.status.terminal and time.monotonic() < until:
-        time.sleep(interval)
-        interval *= POLL_BACKOFF
-        job = store.load(job.id) or job
-    return job
-
-
 @blueprint.get("/get_result")
 @EndpointSpec(
     scope="read",
     query=ResultQuery,
-    responses={
-        200: compat.BflTask,
-        404: ResponseSpec("No such task.", compat.BflTask),
-    },
+    responses={200: compat.BflTask, 404: ResponseSpec("No such task.", compat.BflTask)},
     uses_redis=False,
 )
 def bfl_result() -> ResponseReturnValue:

@@ -9,8 +9,7 @@ from jobs.store.change_stream import EventPosition
 from receiver.auth import current_key_name
 from receiver.context import part, services
 from receiver.feed.broker import Broker
-from receiver.feed.message_cache import MessageCache
-from receiver.feed.sse import EventStream
+from receiver.feed.sse import EventStream, MessageCache
 from receiver.job_actions import load_job
 from receiver.ownership import owner
 from receiver.schemas.endpoint_spec import STREAM, EndpointSpec, ResponseSpec

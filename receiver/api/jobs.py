@@ -1,6 +1,7 @@
 """Jobs API: announce, show, list, replay and delete jobs."""
 
 import logging
+from collections import deque
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from jobs.storage.layout import day_of
 from jobs.store.commit import Change, CommitOptions
 from jobs.views import JobView
 from receiver import input_body, input_storage, ownership, request_body
-from receiver.api.long_poll import wait_for_end
+from receiver.api.long_poll import watch
 from receiver.context import part, services
 from receiver.feed.broker import Broker
 from receiver.job_actions import delete_or_erase, load_job, replay_job, update_sidecar
@@ -63,7 +64,8 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
 
     Raises WrongStatus, OtherKey, TooManyAnnounced.
     """
-    details, store = body.given(), services().store
+    details = body.model_dump(exclude_unset=True, exclude_none=True, exclude={"input"})
+    store = services().store
     try:
         known = services().catalog.recall(job_id)
     except errors.ArchiveUnavailable:  # unless Redis knows that only the archive has it
@@ -78,11 +80,16 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
     files = packed.files(own_id, created_at) if is_stored else ()
 
     def merge(job: Job | None, now: float) -> Job:
-        before = job or _announced(job_id, now, details.get("model")).evolve(created_at=created_at)
-        if before.is_submission and body.input is not None:
-            raise errors.WrongStatus("Fluxkeep submits this job itself, and has its input")
-        _require_fixed_fields(before, details)
-        after = _with_key(before).with_details(now, details)
+        if job is None:
+            timeouts = services().settings.timeouts
+            job = Job.awaited(job_id, now, timeouts, model=details.get("model"))
+            job = job.with_event(now, EventCode.JOB_ANNOUNCED).evolve(created_at=created_at)
+            # It counts against MAX_ANNOUNCED of its key until BFL confirms it.
+            job = job.with_request(announced_by=g.api_key.name)
+        _require_joinable(job, details, has_input=body.input is not None)
+        if job.request.key is None and not job.is_submission:
+            job = job.with_request(key=g.api_key.name)
+        after = job.with_details(now, details)
         if not is_stored or after.request.kept_input is not None:
             return after
         if day_of(after.created_at) != day_of(created_at):  # the names of the objects begin with it
@@ -100,30 +107,17 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
         raise errors.TooManyAnnounced(retry_after=ANNOUNCED_RETRY_SECONDS) from None
 
 
-def _announced(job_id: str, now: float, model: str | None) -> Job:
-    """A new job that counts against MAX_ANNOUNCED of its key until BFL confirms it."""
-    timeouts = services().settings.timeouts
-    job = Job.awaited(job_id, now, timeouts, model=model).with_event(now, EventCode.JOB_ANNOUNCED)
-    return job.with_request(key=g.api_key.name, announced_by=g.api_key.name)
-
-
-def _with_key(job: Job) -> Job:
-    """The job, of the key that brought it or else of this one. Raises OtherKey."""
-    ownership.require_changeable(job)
-    is_free = job.request.key is None and not job.is_submission
-    return job.with_request(key=g.api_key.name) if is_free else job
-
-
-def _require_fixed_fields(job: Job, details: Mapping[str, Any]) -> None:
-    """Raises WrongStatus for a change of where Fluxkeep submits a job."""
+def _require_joinable(job: Job, details: Mapping[str, Any], *, has_input: bool) -> None:
+    """Raises OtherKey, and WrongStatus for a change of what Fluxkeep submits itself."""
     # The operator's API key goes where these say: a caller must not change them.
     fixed = {"model": job.model, "polling_url": job.polling.polling_url}
-    if job.is_submission and any(
-        details.get(name, value) != value for name, value in fixed.items()
-    ):
+    if job.is_submission and has_input:
+        raise errors.WrongStatus("Fluxkeep submits this job itself, and has its input")
+    if job.is_submission and any(details.get(one, fixed[one]) != fixed[one] for one in fixed):
         raise errors.WrongStatus(
             "Fluxkeep submits this job itself: its model and polling_url cannot change"
         )
+    ownership.require_changeable(job)
 
 
 @blueprint.get("/<job_id>")
@@ -139,7 +133,8 @@ def get_job(job_id: str) -> ResponseReturnValue:
     is_author = g.api_key.has_scope("submit")
     link_seconds = query.link_seconds(services().settings)
     if query.wait:
-        job = wait_for_end(services(), part(Broker), job_id, query.wait)
+        changes = watch(services(), part(Broker), job_id, query.wait)
+        job = deque(filter(None, changes), maxlen=1).pop()
     else:
         job = load_job(services(), job_id)
     return views.job_view(services(), job, link_seconds, with_input=is_author)
@@ -160,9 +155,7 @@ def list_jobs() -> JobPage:
 
 @blueprint.post("/<job_id>/rescues")
 @EndpointSpec(
-    scope="admin",
-    responses={202: JobView},
-    errors=(errors.UnknownJob, errors.WrongStatus),
+    scope="admin", responses={202: JobView}, errors=(errors.UnknownJob, errors.WrongStatus)
 )
 def rescue_job(job_id: str) -> ResponseReturnValue:
     """Replay a job. BFL is asked again; only for `failed`, `expired` and `lost` jobs."""

@@ -1,23 +1,14 @@
 """Long polling: `?wait=` answers when a job ends."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 
 from jobs.domain.job import Job
 from jobs.services import Services
 from receiver.auth import current_key_name
 from receiver.feed.broker import Broker
-from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket
+from receiver.feed.client_socket import CHECK_SECONDS, client_socket, is_disconnected
 from receiver.job_actions import load_job
-
-
-def wait_for_end(services: Services, broker: Broker, job_id: str, seconds: float) -> Job:
-    """Return the job when it has ended, after the time, or when this process stops.
-
-    Raises UnknownJob, TooManyWaiting, StoreUnavailable.
-    """
-    return deque(filter(None, watch(services, broker, job_id, seconds)), maxlen=1).pop()
 
 
 def watch(
@@ -32,7 +23,7 @@ def watch(
     Ends when the job is done, after the time, when the client is gone or this process stops.
     Raises UnknownJob, TooManyWaiting, StoreUnavailable.
     """
-    until, client = time.monotonic() + seconds, ClientSocket()
+    until, client = time.monotonic() + seconds, client_socket()
     job = load_job(services, job_id)
     yield job
     if is_done(job):
@@ -41,7 +32,7 @@ def watch(
     try:
         # Read again: changes before the subscription are in the record, later ones wake us.
         job, left = load_job(services, job.id), seconds
-        while left > 0 and not (is_done(job) or broker.closed or client.is_disconnected()):
+        while left > 0 and not (is_done(job) or broker.closed or is_disconnected(client)):
             woken = subscriber.wait(min(left, CHECK_SECONDS))
             left = until - time.monotonic()
             if woken:

@@ -64,20 +64,13 @@ class ReadinessResults(SharedValue[list[Result]]):
 def run(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result]:
     """Yield each result as soon as it is known. An error in one check does not stop the others."""
     for check in checks:
+        unknown = warning(check.name, "unknown while Redis does not answer", "Check Redis first.")
         if check.needs_redis and not context.redis_answers:
-            yield _unknown(check)
-        else:
-            yield from _results(check, context)
-
-
-def _results(check: Check, context: Context) -> Iterator[Result]:
-    try:
-        yield from check.run(context)
-    except InvalidSettings as error:
-        yield from map(settings.invalid, error.problems)
-    except StoreUnavailable:
-        yield _unknown(check)
-
-
-def _unknown(check: Check) -> Result:
-    return warning(check.name, "unknown while Redis does not answer", "Check Redis first.")
+            yield unknown
+            continue
+        try:
+            yield from check.run(context)
+        except InvalidSettings as error:
+            yield from map(settings.invalid, error.problems)
+        except StoreUnavailable:
+            yield unknown

@@ -40,8 +40,18 @@ def check(context: Context) -> Iterator[Result]:
     if context.archive is None:
         return
     yield _database(context.archive, _filesystem(context.settings))
-    if context.redis_answers:
-        yield _archiving(context.services)
+    if not context.redis_answers:
+        return
+    services = context.services
+    if (seconds := late_seconds(services)) > LATE_SECONDS:
+        why = f"the oldest job that is due for the database is {seconds / 60:,.0f} minutes late"
+        yield warning(ARCHIVE, why, _LATE)
+        return
+    totals = services.metrics.totals()
+    size = services.metrics.bytes_per_job(totals)
+    each = f", {size:,.0f} bytes each" if size else ""
+    there = f"{totals.archived:,} jobs only there, {totals.hot:,} in Redis{each}"
+    yield ok(ARCHIVE, f"is not late; {there}")
 
 
 def _database(archive: Archive, kind: str) -> Result:
@@ -74,17 +84,6 @@ def _filesystem(settings: Settings) -> str:
     number = f"{os.major(device)}:{os.minor(device)}"
     mounts = (line.partition(" - ") for line in lines)
     return next((kind.split()[0] for place, _, kind in mounts if place.split()[2] == number), "")
-
-
-def _archiving(services: Services) -> Result:
-    if (seconds := late_seconds(services)) > LATE_SECONDS:
-        why = f"the oldest job that is due for the database is {seconds / 60:,.0f} minutes late"
-        return warning(ARCHIVE, why, _LATE)
-    totals = services.metrics.totals()
-    size = services.metrics.bytes_per_job(totals)
-    each = f", {size:,.0f} bytes each" if size else ""
-    there = f"{totals.archived:,} jobs only there, {totals.hot:,} in Redis{each}"
-    return ok(ARCHIVE, f"is not late; {there}")
 
 
 def late_seconds(services: Services) -> float:

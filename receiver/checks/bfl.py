@@ -37,7 +37,7 @@ def check_account(context: Context) -> Iterator[Result]:
         why = "BFL_API_KEY is not set: nothing can be submitted or polled"
         yield warning(ACCOUNT, why, "Set it to a key from BFL's dashboard.")
         return
-    name = "the sandbox" if context.settings.has_sandbox else str(context.bfl.origin)
+    name = "the sandbox" if context.settings.has_sandbox else str(context.settings.bfl_origin)
     for key, balance in context.balances.items():
         whose = f" of {key}" if key else ""
         if balance.credits is None:
@@ -56,14 +56,17 @@ def check_credits(context: Context) -> Iterator[Result]:
         whose = f" for {key}" if key else ""
         if balance is ASKING:
             yield ok(CREDITS, balance.reason)
-        elif balance.credits is None:
+            continue
+        if balance.credits is None:
             yield warning(CREDITS, f"not known{whose}: {balance.reason}", _remedy(balance.reason))
-        elif balance.credits > max(
-            LOW_CREDITS, LOW_DAYS * (pace := _credits_per_day(context, key))
-        ):
+            continue
+        pace = _credits_per_day(context, key)
+        if balance.credits > max(LOW_CREDITS, LOW_DAYS * pace):
             yield ok(CREDITS, f"{balance.text} left{whose}")
         else:
-            why = f"{balance.text} left{whose}{_until_empty(balance.credits, pace)}"
+            why = f"{balance.text} left{whose}"
+            if pace > 0 and balance.credits > 0:
+                why += f", enough for {balance.credits / pace:.1f} days at the present pace"
             yield warning(CREDITS, why, _BUY)
 
 
@@ -79,12 +82,6 @@ def _credits_per_day(context: Context, bfl_key: str | None) -> float:
     ]
     spent = list(dropwhile(lambda credits_spent: not credits_spent, days))
     return sum(spent) / max(len(spent), 1)
-
-
-def _until_empty(left: float, pace: float) -> str:
-    if pace <= 0 or left <= 0:
-        return ""
-    return f", enough for {left / pace:.1f} days at the present pace"
 
 
 def check_submissions(context: Context) -> Iterator[Result]:

@@ -3,7 +3,6 @@
 from functools import cached_property
 
 from jobs.archive.archive import Archive
-from jobs.bfl.client import BflClient
 from jobs.config.settings import Settings
 from jobs.services import Services, build_archive, build_bfl_clients, build_storage, redis_for_web
 from jobs.storage import WEB_LIMITS
@@ -39,10 +38,6 @@ class Context:
     @cached_property
     def archive(self) -> Archive | None:
         return self._services.archive if self._services else build_archive(self.settings, None)
-
-    @cached_property
-    def bfl(self) -> BflClient:
-        return build_bfl_clients(self.settings)[None]
 
     @cached_property
     def balances(self) -> Balances:

@@ -27,7 +27,13 @@ class Destination(NamedTuple):
 def check(context: Context) -> Iterator[Result]:
     """Connect to one host of each kind; any HTTP answer counts."""
     policy, origin = build_host_policy(context.settings), context.settings.bfl_origin
-    yield from _notify_urls(policy)
+    # Hosts of NOTIFY_URL are named by place and digest: a URL may be a secret.
+    for n, (digest, url) in enumerate(policy.notify_urls.items(), 1):
+        kind = f"NOTIFY_URL, number {n} ({digest})"
+        if why := unreachable_reason(url.origin, AddressScope.PUBLIC_OR_PRIVATE):
+            yield warning(NAME, f"{kind}: {why}", "Allow the sweep to connect to its host.")
+        else:
+            yield ok(NAME, f"{kind}: reached")
     if origin == policy.sandbox:
         yield _try("sandbox", (str(origin),), origin, AddressScope.LOOPBACK)
         return
@@ -38,16 +44,6 @@ def check(context: Context) -> Iterator[Result]:
         return
     for kind, patterns, sample in found:
         yield _try(kind, patterns, Origin("https", sample, HTTPS_PORT))
-
-
-def _notify_urls(policy: HostPolicy) -> Iterator[Result]:
-    """Connect to each host of NOTIFY_URL, named by place and digest: its URL may be a secret."""
-    for n, (digest, url) in enumerate(policy.notify_urls.items(), 1):
-        kind = f"NOTIFY_URL, number {n} ({digest})"
-        if why := unreachable_reason(url.origin, AddressScope.PUBLIC_OR_PRIVATE):
-            yield warning(NAME, f"{kind}: {why}", "Allow the sweep to connect to its host.")
-        else:
-            yield ok(NAME, f"{kind}: reached")
 
 
 def destinations(policy: HostPolicy, origin: Origin) -> Iterator[Destination]:

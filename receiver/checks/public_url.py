@@ -14,7 +14,7 @@ from jobs.bfl.parsing import AUTHENTICATION_HEADERS
 from jobs.config.settings import Settings
 from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
-from jobs.net.urls import Origin, ParsedUrl, parse
+from jobs.net.urls import ParsedUrl, parse
 from jobs.signing import FORGED_BODY, callback_digest
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
@@ -49,23 +49,17 @@ def _try_callbacks(address: ParsedUrl, settings: Settings) -> Result:
         return failed(NAME, why, "Give it a public address, or BFL cannot call.")
     except TransferFailed as error:
         return failed(NAME, f"{address.origin} cannot be reached: {error}", _RUNNING)
-    return _result(address.origin, signed, forged)
-
-
-def _result(origin: Origin, signed: int, forged: int) -> Result:
-    """The result by the statuses that answered the two callbacks."""
     for status in (signed, forged):
         if status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
-            return failed(NAME, f"{origin} answers {status}, unlike Fluxkeep", _RUNNING)
+            return failed(NAME, f"{address.origin} answers {status}, unlike Fluxkeep", _RUNNING)
     if signed != HTTPStatus.BAD_REQUEST:
         why = f"a callback signed with WEBHOOK_SECRET is not accepted as one (answer {signed})"
         return failed(NAME, why, "Give every web process the same WEBHOOK_SECRET as here.")
     if forged != HTTPStatus.UNAUTHORIZED:
         why = f"a wrongly signed callback is not refused as one (answer {forged})"
-        return failed(
-            NAME, why, "Check which server answers there: it does not seem to be Fluxkeep."
-        )
-    return ok(NAME, f"{origin} accepts a signed callback and refuses a forged one")
+        remedy = "Check which server answers there: it does not seem to be Fluxkeep."
+        return failed(NAME, why, remedy)
+    return ok(NAME, f"{address.origin} accepts a signed callback and refuses a forged one")
 
 
 def _post(address: ParsedUrl, signature: bytes) -> int:

@@ -8,7 +8,6 @@ from jobs.config.redis_url import RedisUrl
 from jobs.config.settings import Settings
 from jobs.domain.errors import StoreUnavailable
 from jobs.net.ip import is_loopback_host, is_public
-from jobs.store.metrics import Metrics
 from jobs.store.redis import write_durability
 from jobs.store.redis.outages import unavailable
 from jobs.store.redis.write_durability import Durability
@@ -58,20 +57,16 @@ def check(context: Context) -> Iterator[Result]:
         metrics.write_test_key()
     except StoreUnavailable as error:
         kind = str(error).removeprefix("Redis: ")
+        if kind == _REFUSAL:
+            yield failed(NAME, f"answers, but takes no writes ({kind})", _READ_LOG)
+            yield from (result for result in check_info(metrics.info()) if not result.ok)
+            return
         if kind != _FULL:
-            yield from _unusable(metrics, kind)
+            yield failed(NAME, f"does not answer ({kind})", _REMEDIES.get(kind, _START))
             return
     context.redis_answers = True
     yield from check_info(metrics.info())
     yield from check_access(context.settings)
-
-
-def _unusable(metrics: Metrics, kind: str) -> Iterator[Result]:
-    if kind == _REFUSAL:
-        yield failed(NAME, f"answers, but takes no writes ({kind})", _READ_LOG)
-        yield from (result for result in check_info(metrics.info()) if not result.ok)
-    else:
-        yield failed(NAME, f"does not answer ({kind})", _REMEDIES.get(kind, _START))
 
 
 def check_info(info: Mapping[str, Any]) -> Iterator[Result]:

@@ -1,6 +1,7 @@
 """Check of the storage: publish, read and delete a small object, as a rescue does."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from jobs.domain.errors import InvalidSettings, StorageError, StoreUnavailable
 from receiver.blocking_calls import run_in_thread
@@ -9,7 +10,7 @@ from receiver.checks.result import Result, failed, ok
 
 NAME = "storage"
 SMALL_BYTES = 8
-# A full disk still accepts a few bytes: after a refusal the check writes more.
+# A full disk still accepts a few bytes: after a refusal of this minute the check writes more.
 AFTER_REFUSAL_BYTES = 4 * 2**20
 
 REMEDY = "Check that the storage in MEDIA_URL exists, is writable and has free space."
@@ -17,18 +18,12 @@ REMEDY = "Check that the storage in MEDIA_URL exists, is writable and has free s
 
 def check(context: Context) -> Iterator[Result]:
     try:
-        media, size = context.storage, _size(context)
-        run_in_thread(media.probe, size)
+        size = SMALL_BYTES
+        with suppress(StoreUnavailable):
+            if context.redis_answers and context.services.metrics.problem(NAME) is not None:
+                size = AFTER_REFUSAL_BYTES
+        run_in_thread(context.storage.probe, size)
     except (InvalidSettings, StorageError) as error:
         yield failed(NAME, f"cannot be used: {str(error).removeprefix('MEDIA_URL: ')}", REMEDY)
     else:
         yield ok(NAME, "publishes, reads and deletes an object")
-
-
-def _size(context: Context) -> int:
-    """More bytes if the storage refused a write within the last minute."""
-    try:
-        refused = context.redis_answers and context.services.metrics.problem(NAME) is not None
-    except StoreUnavailable:
-        refused = False
-    return AFTER_REFUSAL_BYTES if refused else SMALL_BYTES

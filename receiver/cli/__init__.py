@@ -11,8 +11,7 @@ from receiver.cli.archive import archive
 from receiver.cli.credits import credits_left
 from receiver.cli.doctor import doctor
 from receiver.cli.jobs import jobs
-from receiver.cli.keys import keys
-from receiver.cli.login import login
+from receiver.cli.keys import keys, login
 from receiver.cli.repair import repair
 from receiver.cli.submit import submit
 
@@ -30,11 +29,7 @@ def install(app: Flask) -> None:
         app.cli.add_command(command)
     for hidden in HIDDEN:
         hidden.hidden = True
-    _begin_help_with_fluxkeep()
-
-
-def _begin_help_with_fluxkeep() -> None:
-    """Flask writes the beginning of its help before it asks an application for its commands."""
+    # Flask writes the beginning of its help before it asks an application for its commands.
     context = click.get_current_context(silent=True)
     if context and is_listing_commands() and context.command.help != HELP:
         context.command.help = HELP

@@ -1,7 +1,7 @@
 """`archive`: show what the database has, write all ended jobs as JSON lines, import sidecars."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import click
 from pydantic_core import to_json
@@ -9,7 +9,6 @@ from pydantic_core import to_json
 from jobs import sidecars
 from jobs.archive.archive import Archive
 from jobs.domain.errors import ArchiveUnavailable, FluxkeepError
-from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL
 from jobs.services import Services
 from jobs.store.listing import Page
@@ -62,16 +61,13 @@ def export() -> None:
     The lines are those of the API, with the keys of objects in place of links. Ends with 1 if the
     database went away before the end.
     """
-    for job in _ended_jobs(_archive()[0]):
-        click.echo(to_json(sidecars.document(job)))
-
-
-def _ended_jobs(built: Services) -> Iterator[Job]:
-    """Raises ArchiveUnavailable, StoreUnavailable."""
+    built, _ = _archive()
     page: Page | None = None
     while page is None or page.last:
         page = built.catalog.page(Search(), BATCH, page and page.last)
-        yield from (job for job in page.jobs if job.status.terminal)
+        for job in page.jobs:
+            if job.status.terminal:
+                click.echo(to_json(sidecars.document(job)))
         if page.is_cut:
             raise ArchiveUnavailable
 

@@ -31,8 +31,17 @@ def doctor(*, release: bool) -> None:
     a check failed. Nothing is changed and no secret is shown.
     """
     grades: Counter[Grade] = Counter()
-    for result in _results(checks.BEFORE_START if release else checks.CHECKS):
-        click.echo(_lines(result))
+    results: Iterator[Result]
+    try:
+        context = Context(settings.load())
+        results = checks.run(context, checks.BEFORE_START if release else checks.CHECKS)
+    except InvalidSettings as error:
+        results = map(invalid, error.problems)
+    for result in results:
+        grade = click.style(result.grade.ljust(GRADE_WIDTH), COLOURS[result.grade])
+        click.echo(f"{grade}{result.name} ".ljust(NAME_WIDTH + len(grade)) + plain(result.why))
+        if result.remedy:
+            click.echo(click.wrap_text(result.remedy, LINE_MAX_CHARS, MARGIN, MARGIN))
         grades[result.grade] += 1
     click.echo(f"\n{grades[Grade.FAILED]} failed, {grades[Grade.WARNING]} with a warning")
     if release and not grades[Grade.FAILED] and environment.has_process_manager():
@@ -41,21 +50,3 @@ def doctor(*, release: bool) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         signal.sigwait(STOP_SIGNALS)
     click.get_current_context().exit(1 if grades[Grade.FAILED] else 0)
-
-
-def _results(selected: tuple[checks.Check, ...]) -> Iterator[Result]:
-    """Results of the checks, or one for each invalid setting."""
-    try:
-        context = Context(settings.load())
-    except InvalidSettings as error:
-        yield from map(invalid, error.problems)
-    else:
-        yield from checks.run(context, selected)
-
-
-def _lines(result: Result) -> str:
-    grade = click.style(result.grade.ljust(GRADE_WIDTH), COLOURS[result.grade])
-    line = f"{grade}{result.name} ".ljust(NAME_WIDTH + len(grade)) + plain(result.why)
-    return "\n".join(
-        [line, click.wrap_text(result.remedy, LINE_MAX_CHARS, MARGIN, MARGIN)]
-    ).rstrip()

@@ -27,7 +27,10 @@ def repair(*, dry_run: bool, verify_bytes: bool) -> None:
     try:
         for finding in _examine(services(), verify_bytes=verify_bytes):
             done = not dry_run and finding.repair is not None and finding.repair()
-            click.echo(_line(finding, done=done, dry_run=dry_run))
+            end = " (repaired)" if done else ""
+            if not dry_run and finding.repair is None:
+                end = " (no automatic repair)"
+            click.echo(plain(f"{finding.subject}: {finding.problem}{end}"))
             found, repaired = found + 1, repaired + done
     except FluxkeepError as error:
         click.echo(f"Error: {sentence(error)}", err=True)
@@ -48,10 +51,3 @@ def _examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
     if lower := costs.restore(now, dry_run=True):
         problem = f"{lower} are lower than what the known jobs cost"
         yield Finding("sums of costs", problem, lambda: costs.restore(now) > 0)
-
-
-def _line(finding: Finding, *, done: bool, dry_run: bool) -> str:
-    end = " (repaired)" if done else ""
-    if not dry_run and finding.repair is None:
-        end = " (no automatic repair)"
-    return plain(f"{finding.subject}: {finding.problem}{end}")

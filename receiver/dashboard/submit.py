@@ -26,8 +26,9 @@ from jobs.domain.status import Status
 from jobs.input_parts import InputPart
 from jobs.net import strict_json
 from jobs.store.search_conditions import Search
-from receiver import ownership, rate_limits
+from receiver import ownership
 from receiver.api.submissions import SubmissionBody, enqueue_once
+from receiver.auth import count_request
 from receiver.blocking_calls import run_in_thread
 from receiver.context import services
 from receiver.dashboard import event_stream, form_body
@@ -109,7 +110,7 @@ def send() -> ResponseReturnValue:
 def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str | None) -> Job:
     """Submit a body of the API with the key of the session. Raises what the API raises."""
     submission = validate_with_input(SubmissionBody, body)
-    rate_limits.count_request(g.api_key.name)
+    count_request(g.api_key.name)
     key = (f"visitor {g.api_key.name}", idempotency_key)
     request = json.dumps(body, default=lambda part: part.sha256)
     digest = hashlib.sha256(request.encode()).hexdigest()

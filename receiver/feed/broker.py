@@ -87,22 +87,22 @@ class Broker:
         Read from Redis only for positions before the recent events. Raises StoreUnavailable.
         """
         limit = ALL_JOBS_BATCH_MAX if job_id is None else BATCH_MAX
-        batch = self._recent_after(position, limit) or self._events.after(position, limit)
+        with self._lock:
+            recent = self._recent
+            is_recent = recent and recent[0].position <= position <= recent[-1].position
+            first = bisect_right(recent, position, key=attrgetter("position"))
+            found = recent[first : first + limit]
+        if is_recent:
+            end = found[-1].position if found else position
+            batch = EventBatch(found, complete=True, end=end)
+        else:
+            batch = self._events.after(position, limit)
         events = [
             event
             for event in batch.events
             if job_id in (None, event.job_id) and owner in (None, event.key)
         ]
         return batch._replace(events=events)
-
-    def _recent_after(self, position: EventPosition, limit: int) -> EventBatch | None:
-        with self._lock:
-            recent = self._recent
-            if not recent or not recent[0].position <= position <= recent[-1].position:
-                return None
-            first = bisect_right(recent, position, key=attrgetter("position"))
-            events = recent[first : first + limit]
-        return EventBatch(events, complete=True, end=events[-1].position if events else position)
 
     # The listener.
 

@@ -14,16 +14,16 @@ _poll: Any = monkey.get_original("select", "poll")
 _DISCONNECTED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
-class ClientSocket:
+def client_socket() -> socket.socket | None:
     """Socket of the current request; without gunicorn the client counts as connected."""
+    found: socket.socket | None = request.environ.get("gunicorn.socket")
+    return found
 
-    def __init__(self) -> None:
-        self._socket: socket.socket | None = request.environ.get("gunicorn.socket")
 
-    def is_disconnected(self) -> bool:
-        """Also true for a client that has only closed its sending side."""
-        if self._socket is None:
-            return False
-        poll = _poll()
-        poll.register(self._socket.fileno(), _DISCONNECTED)
-        return bool(poll.poll(0))
+def is_disconnected(client: socket.socket | None) -> bool:
+    """Also true for a client that has only closed its sending side."""
+    if client is None:
+        return False
+    poll = _poll()
+    poll.register(client.fileno(), _DISCONNECTED)
+    return bool(poll.poll(0))

@@ -1,22 +1,84 @@
-"""Server-Sent Events: one client's stream of changes of one job or of all."""
+"""Server-Sent Events: one client's stream of changes, and messages rendered once for all."""
 
+import json
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from socket import socket
 
-from jobs.domain.errors import StoreUnavailable
+from jobs import views
+from jobs.domain.errors import ArchiveUnavailable, StoreUnavailable
 from jobs.domain.job import Job
-from jobs.store.change_stream import EventBatch, EventPosition
+from jobs.services import Services
+from jobs.store.change_stream import Event, EventPosition
+from jobs.views import JobView
 from receiver.context import services
 from receiver.feed.broker import Broker, Subscriber
-from receiver.feed.client_socket import CHECK_SECONDS, ClientSocket
-from receiver.feed.message_cache import MessageCache, message
-from receiver.schemas.responses import Reset
+from receiver.feed.client_socket import CHECK_SECONDS, client_socket, is_disconnected
+from receiver.schemas.responses import DeletedJob, Reset
 
 RETRY_MILLISECONDS = 2000
+CACHED_MAX = 256
+WAIT_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0  # routers close connections that are silent for 30 to 60 s
 RESET: Reset = {"reason": "too long away"}
 NAMES = ("job", "deleted", "reset")
+
+
+class MessageCache:
+    """The latest messages by our origin, as their reader reaches us, and by their event."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._lock = threading.Lock()
+        self._cached: dict[tuple[str, Event], str] = {}
+
+    def messages(self, events: Sequence[Event], base_url: str) -> str:
+        """The current job of each event, or that it was deleted. Raises StoreUnavailable."""
+        if not self._lock.acquire(timeout=WAIT_SECONDS):
+            raise StoreUnavailable("Redis does not answer")
+        try:
+            new = [event for event in events if (base_url, event) not in self._cached]
+            ids = list(dict.fromkeys(event.job_id for event in new if not event.is_deleted))
+            jobs = self._services.listing.load_jobs(ids)
+            if missing := [job_id for job_id in ids if job_id not in jobs]:
+                with suppress(ArchiveUnavailable):  # what changes now is in Redis
+                    known = self._services.catalog.load_many(missing)
+                    jobs |= {job_id: job for job_id, job in known.items() if job}
+            rendered = views.job_views(self._services, list(jobs.values()), base_url=base_url)
+            by_id = dict(zip(jobs, rendered, strict=True))
+            self._cached |= {(base_url, event): _message(event, by_id) for event in new}
+            found = "".join(self._cached[base_url, event] for event in events)
+            for oldest in [*self._cached][:-CACHED_MAX]:
+                del self._cached[oldest]
+            return found
+        finally:
+            self._lock.release()
+
+    def first_message(self, job: Job, position: EventPosition, base_url: str) -> str:
+        """The job as it is at the beginning of a stream. Raises StoreUnavailable."""
+        (view,) = views.job_views(self._services, [job], base_url=base_url)
+        return message("job", view, position)
+
+
+def _message(event: Event, jobs: dict[str, JobView]) -> str:
+    if event.is_deleted:
+        deleted: DeletedJob = {"id": event.job_id}
+        return message("deleted", deleted, event.position)
+    job = jobs.get(event.job_id)
+    if job is None:  # deleted meanwhile: a later event says so
+        return ""
+    # A job that has moved on is shown as it is now, and the event of that status follows.
+    change = event.change if event.status == job["status"] else "details"
+    return message("job", {**job, "change": change}, event.position)
+
+
+def message(name: str, data: object, position: EventPosition | None = None) -> str:
+    """One Server-Sent Event; without a position the client keeps the last one."""
+    id_line = f"id: {position}\n" if position else ""
+    return f"event: {name}\n{id_line}data: {json.dumps(data, separators=(',', ':'))}\n\n"
 
 
 @dataclass(slots=True)
@@ -36,7 +98,7 @@ class EventStream:
     owner: str | None  # the API key whose events alone are sent; None: all
     # Of the request, which ends before the stream.
     _base_url: str = field(default_factory=lambda: services().base_url())
-    _client: ClientSocket = field(default_factory=ClientSocket)
+    _client: socket | None = field(default_factory=client_socket)
     _has_ended: bool = False
     _sent_at: float = field(default_factory=time.monotonic)
 
@@ -46,7 +108,7 @@ class EventStream:
         if self.job and not self.resumes:
             self._has_ended = self.job.status.terminal
             yield self.cache.first_message(self.job, self.position, self._base_url).encode()
-        while not (self._has_ended or self.broker.closed or self._client.is_disconnected()):
+        while not (self._has_ended or self.broker.closed or is_disconnected(self._client)):
             before = self.position
             if text := self._next_events() or self._heartbeat():
                 self._sent_at = time.monotonic()
@@ -63,16 +125,11 @@ class EventStream:
         except StoreUnavailable:
             return ""
         self.position = batch.end
-        self._has_ended = self._is_over(batch)
+        if self.job and batch.events:
+            self._has_ended = batch.events[-1].is_final
+        elif self.job:  # its end may be one of the events that are no longer stored
+            self._has_ended = self.job.status.terminal and not batch.complete
         return text if batch.complete else message("reset", RESET) + text
-
-    def _is_over(self, batch: EventBatch) -> bool:
-        """Whether the streamed job has ended, perhaps in an event that is no longer stored."""
-        if self.job is None:
-            return False
-        if batch.events:
-            return batch.events[-1].is_final
-        return self.job.status.terminal and not batch.complete
 
     def _heartbeat(self) -> str:
         """A comment with the position, so that a client of a quiet job can resume after hours."""

@@ -2,7 +2,7 @@
 
 import base64
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -76,9 +76,12 @@ def job_result(services: Services, job: Job) -> Message:
     """A job with its image and links."""
     row = job_row(services, job)
     message = _message(services, job)
-    shown: JobResult = {**row, "seed": seed_of(job), "cost": job.cost, "message": message}
-    found = result(shown)
-    found["content"] += _image(services, job)
+    structured: JobResult = {**row, "seed": seed_of(job), "cost": job.cost, "message": message}
+    found = result(structured)
+    for file in filter(None, map(shown, _first_image(job))):
+        with suppress(StorageError, TooManyWaiting):  # there are links, too
+            image = {"data": load(services, file), "mimeType": file.content_type}
+            found["content"].append({"type": "image", **image})
     for link, file in zip(row["links"], job.present_media, strict=True):
         name, kind = views.file_name(job, job.media.index(file), file.key), file.content_type
         block = {"type": "resource_link", "uri": link, "name": name, "mimeType": kind}
@@ -126,9 +129,3 @@ def load(services: Services, file: MediaFile) -> str:
 def _first_image(job: Job) -> list[MediaFile]:
     images = [file for file in job.present_media if file.is_image and file.role is Role.SAMPLE]
     return images[:1]
-
-
-def _image(services: Services, job: Job) -> Iterator[Message]:
-    for file in filter(None, map(shown, _first_image(job))):
-        with suppress(StorageError, TooManyWaiting):  # there are links, too
-            yield {"type": "image", "data": load(services, file), "mimeType": file.content_type}

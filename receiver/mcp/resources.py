@@ -7,7 +7,6 @@ from pydantic_core import to_json
 
 from jobs import views
 from jobs.domain.errors import InvalidField, UnknownJob
-from jobs.domain.job import Job
 from jobs.store.search_conditions import Search
 from receiver import ownership
 from receiver.context import services
@@ -37,29 +36,29 @@ def listing(cursor: Any) -> Message:
         raise InvalidField("cursor", str(error)) from None
     page = ownership.page(services(), Search(), PAGE_DEFAULT, before)
     following = {"nextCursor": format_cursor(page.last)} if page.last else {}
-    return {"resources": [_resource(job) for job in page.jobs], **following}
-
-
-def _resource(job: Job) -> dict[str, str]:
-    title = content.prompt(job) or job.model or job.id
-    return {"uri": f"fluxkeep://jobs/{job.id}", "name": job.id, "title": title, "mimeType": JSON}
+    rows = []
+    for job in page.jobs:
+        title = content.prompt(job) or job.model or job.id
+        uri = f"fluxkeep://jobs/{job.id}"
+        rows.append({"uri": uri, "name": job.id, "title": title, "mimeType": JSON})
+    return {"resources": rows, **following}
 
 
 def read(uri: str) -> Message:
     """The job as the API shows it, or one of its files. Raises UnknownJob, StorageError."""
     found = JOB_URI.fullmatch(uri)
     job = load_job(services(), found[1] if found else "")
-    return {"contents": [{"uri": uri, **_content(job, found[2] if found else None)}]}
-
-
-def _content(job: Job, position: str | None) -> dict[str, str]:
+    position = found[2] if found else None
     if position is None:
         is_author = g.api_key.has_scope("submit")
         view = views.job_view(services(), job, with_input=is_author)
-        return {"mimeType": JSON, "text": to_json(view).decode()}
+        return {"contents": [{"uri": uri, "mimeType": JSON, "text": to_json(view).decode()}]}
     files = job.media[int(position) :]
     if not files or files[0].deleted_at is not None:
         raise UnknownJob("The job has no such file, or it was deleted.")
     if file := content.shown(files[0]):
-        return {"mimeType": file.content_type, "blob": content.load(services(), file)}
-    return {"mimeType": "text/uri-list", "text": services().links_to(job)[int(position)]}
+        body = {"mimeType": file.content_type, "blob": content.load(services(), file)}
+    else:
+        link = services().links_to(job)[int(position)]
+        body = {"mimeType": "text/uri-list", "text": link}
+    return {"contents": [{"uri": uri, **body}]}

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from flask import g
 
 from jobs.bfl import model_names
-from jobs.bfl.model_schemas import Endpoint
 from jobs.config.api_keys import Scope
 from jobs.domain.errors import Invalid
 from jobs.domain.job import Job
@@ -124,28 +123,25 @@ def list_models(_asked: schemas.Arguments) -> schemas.Models:
     stored = ownership.page(services(), Search(statuses=(Status.STORED,)), PRICED_JOBS, None).jobs
     costs = {job.model: job.cost for job in reversed(stored) if job.cost is not None}
     endpoints = services().schemas.endpoints()
-    rows: list[schemas.ModelRow] = [
-        {
+    rows: list[schemas.ModelRow] = []
+    for model in sorted(endpoints, key=model_names.rank):
+        modes = endpoints[model].modes.values()
+        fields = dict.fromkeys(name for mode in modes for name in mode.fields if name != "prompt")
+        row: schemas.ModelRow = {
             "model": model,
             "purpose": model_names.purpose(model),
             "seconds": typical_seconds(model),
             "last_cost": costs.get(model),
-            "fields": _fields(endpoint),
+            # Of numbered ones the first.
+            "fields": [name for name in fields if not re.fullmatch(r".+_[0-9]+", name)],
         }
-        for model, endpoint in sorted(endpoints.items(), key=lambda one: model_names.rank(one[0]))
-    ]
+        rows.append(row)
     return {"models": rows}
 
 
 def budget(_asked: schemas.Arguments) -> KeyBudgets:
     """Get what your key may still spend, in credits. An empty list: it has no budget."""
     return key_budgets(services())
-
-
-def _fields(endpoint: Endpoint) -> list[str]:
-    """Of all modes; of numbered ones the first."""
-    names = dict.fromkeys(name for mode in endpoint.modes.values() for name in mode.fields)
-    return [name for name in names if name != "prompt" and not re.fullmatch(r".+_[0-9]+", name)]
 
 
 TOOLS = {

@@ -31,7 +31,10 @@ def progress(waiting: Waiting, token: str | int | None) -> Generator[Message, No
                 job, passed = change or job, time.monotonic() - began
                 if change or passed >= noted + PROGRESS_SECONDS:
                     noted = passed
-                    yield _notification(job, token, passed)
+                    share = f", {job.progress:.0%}" if job.progress is not None else ""
+                    told = {"progressToken": token, "progress": passed}
+                    told["message"] = f"{job.status}{share}"
+                    yield {"jsonrpc": "2.0", "method": "notifications/progress", "params": told}
     except (errors.TooManyWaiting, errors.StoreUnavailable):
         pass  # the job goes on, and the result says how to wait for it
     except errors.UnknownJob as error:
@@ -53,9 +56,3 @@ def _changes(waiting: Waiting) -> Generator[Job | None]:
         yield change
     if not content.is_shown(job):
         yield from watch(services(), broker, job.id, THUMBNAIL_SECONDS, content.is_shown)
-
-
-def _notification(job: Job, token: str | int | None, seconds: float) -> Message:
-    share = f", {job.progress:.0%}" if job.progress is not None else ""
-    told = {"progressToken": token, "progress": seconds, "message": f"{job.status}{share}"}
-    return {"jsonrpc": "2.0", "method": "notifications/progress", "params": told}

@@ -87,10 +87,6 @@ class Announcement(BaseModel):
         default=None, description="what BFL was given, kept with the job; the first one stays"
     )
 
-    def given(self) -> dict[str, Any]:
-        """Only the details that were set."""
-        return self.model_dump(exclude_unset=True, exclude_none=True, exclude={"input"})
-
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any, ClassVar, Self, get_origin
 
 from flask import request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
-from pydantic.fields import FieldInfo
 
 from jobs import search_words
 from jobs.bfl import parsing
@@ -47,8 +46,15 @@ class Query(BaseModel):
         given: dict[str, Any] = {}
         for name, found in request.args.lists():
             values = list(dict.fromkeys(found)) if name in cls.repeated else found
-            if name in cls.model_fields or cls.model_config["extra"] == "forbid":
-                _collect(given, name, values, cls.model_fields)
+            known = cls.model_fields.get(name) if name != METADATA else None
+            group, dot, key = name.partition(".")
+            if known:
+                repeats = get_origin(known.annotation) is list
+                given[name] = values if repeats else _single(name, values)
+            elif group == METADATA and dot and METADATA in cls.model_fields:
+                given.setdefault(METADATA, {})[key] = _single(name, values)
+            elif cls.model_config["extra"] == "forbid":
+                raise InvalidField(name[:NAME_MAX_CHARS], "there is no such parameter here")
         return cls.parse(given)
 
     @classmethod
@@ -57,34 +63,18 @@ class Query(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            raise _first_error(error) from None
-
-
-def _collect(
-    given: dict[str, Any], name: str, values: list[str], known: Mapping[str, FieldInfo]
-) -> None:
-    group, dot, key = name.partition(".")
-    if group == METADATA and dot and METADATA in known:
-        given.setdefault(METADATA, {})[key] = _single(name, values)
-    elif name not in known or name == METADATA:
-        raise InvalidField(name[:NAME_MAX_CHARS], "there is no such parameter here")
-    else:
-        repeats = get_origin(known[name].annotation) is list
-        given[name] = values if repeats else _single(name, values)
+            first = error.errors()[0]
+            # By the parameter: without the index in a list, and without pydantic's "[key]".
+            names = (part for part in first["loc"] if isinstance(part, str) and part != "[key]")
+            problem = field_error({**first, "loc": names})
+            field, message = problem["field"][:NAME_MAX_CHARS], problem["message"]
+            raise InvalidField(field, message) from None
 
 
 def _single(name: str, values: list[str]) -> str:
     if len(values) > 1:
         raise InvalidField(name[:NAME_MAX_CHARS], "give it only once")
     return values[0]
-
-
-def _first_error(error: ValidationError) -> InvalidField:
-    """By the parameter's name: without the index in a list, and without pydantic's "[key]"."""
-    first = error.errors()[0]
-    names = tuple(part for part in first["loc"] if isinstance(part, str) and part != "[key]")
-    problem = field_error({**first, "loc": names})
-    return InvalidField(problem["field"][:NAME_MAX_CHARS], problem["message"])
 
 
 def _matching(pattern: str, message: str) -> BeforeValidator:
@@ -103,10 +93,7 @@ PageSize = Annotated[
     Field(ge=1, le=PAGE_MAX),
     _matching("[0-9]{1,3}", f"give a whole number from 1 to {PAGE_MAX}"),
 ]
-Seed = Annotated[
-    int,
-    _matching("-?[0-9]{1,20}", "give a whole number"),
-]
+Seed = Annotated[int, _matching("-?[0-9]{1,20}", "give a whole number")]
 JobCount = Annotated[
     int,
     Field(ge=0),
@@ -128,11 +115,8 @@ Seconds = Annotated[
     ),
 ]
 _DATES = ({"format": "date-time"}, {"format": "date"})
-_TimeText = Annotated[
-    str,
-    json_schema(anyOf=[*_DATES, {"pattern": anchored(formats.UNIX_TIME)}]),
-]
-Time = Annotated[float, PlainValidator(formats.parse_time, _TimeText)]
+_TIMES = json_schema(anyOf=[*_DATES, {"pattern": anchored(formats.UNIX_TIME)}])
+Time = Annotated[float, PlainValidator(formats.parse_time, Annotated[str, _TIMES])]
 Cursor = Annotated[
     Position,
     PlainValidator(formats.parse_cursor, Annotated[str, documented_pattern(formats.CURSOR)]),

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import gevent
 
@@ -29,25 +29,22 @@ class Balance(NamedTuple):
         number = f"{self.credits:,.2f}".removesuffix(".00")
         return f"{number} credits ({sign}${abs(self.credits) / 100:,.2f})"
 
-    @classmethod
-    def ask(cls, bfl: BflClient) -> Self:
-        try:
-            return cls(bfl.credits_left())
-        except BflUnavailable as error:
-            return cls(reason=str(error))
-
 
 ASKING = Balance(reason="asking BFL …")
-
-
 Clients = Mapping[str | None, BflClient]
 Balances = Mapping[str | None, Balance]  # by the name of an API key; None: of BFL_API_KEY
 
 
 def ask_all(clients: Clients) -> Balances:
     """The balance of each BFL key; without any, that of the missing one."""
+    balances = dict[str | None, Balance]()
     known = {name: bfl for name, bfl in clients.items() if bfl.has_key} or clients
-    return {name: Balance.ask(bfl) for name, bfl in known.items()}
+    for name, bfl in known.items():
+        try:
+            balances[name] = Balance(bfl.credits_left())
+        except BflUnavailable as error:
+            balances[name] = Balance(reason=str(error))
+    return balances
 
 
 @dataclass(slots=True)

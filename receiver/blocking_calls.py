@@ -10,6 +10,9 @@ THREADS = 32
 STORING_THREADS = 4
 DATABASE_THREADS = 3
 
+# Pools of our own: gevent's resolves host names, which must not queue behind these calls.
+_pool = cache(ThreadPool)
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -47,9 +50,3 @@ def _apply(pool: ThreadPool, call: Callable[[], T]) -> T:
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
-
-
-@cache
-def _pool(threads: int) -> ThreadPool:
-    """A pool of our own: gevent's resolves host names, which must not queue behind these calls."""
-    return ThreadPool(threads)

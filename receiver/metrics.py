@@ -51,9 +51,14 @@ class MetricsText(Collector):
 def _from_redis(services: Services) -> Iterator[Metric]:
     totals = services.metrics.totals()
     yield from _callbacks(totals.counts)
-    yield from _jobs(totals)
-    yield from _urgency(services)
-    yield from _submitting(services)
+    yield from _jobs(services, totals)
+    slots = services.submission_queue.slot_usage()
+    circuits = services.submission_queue.open_circuits()
+    yield _gauge("slots", "Tasks that may be active at BFL at once (MAX_ACTIVE).", slots.most)
+    yield _gauge("slots_used", "Submitted tasks that are active at BFL.", slots.used)
+    text = "1 for each model (* is all of them) whose submissions are paused, with the reason."
+    paused: Samples = {(circuit.scope, circuit.reason): 1 for circuit in circuits}
+    yield _gauges("submitting_paused", text, ("model", "reason"), paused)
     yield from _costs(services)
     yield from _processes(services, totals)
     if services.archive:
@@ -92,7 +97,7 @@ def _labelled(counts: Mapping[str, int], counters: Mapping[str, metrics.Counter]
     return {(label,): counts.get(counter, 0) for label, counter in counters.items()}
 
 
-def _jobs(totals: metrics.Totals) -> Iterator[Metric]:
+def _jobs(services: Services, totals: metrics.Totals) -> Iterator[Metric]:
     on_record: Samples = {(status,): number for status, number in totals.jobs.items()}
     ended: Samples = {
         (status, source or metrics.NO_SOURCE): totals.counts.get(
@@ -109,39 +114,13 @@ def _jobs(totals: metrics.Totals) -> Iterator[Metric]:
     yield _gauge("waiting_jobs", "Jobs that wait for a worker.", totals.waiting)
     yield _gauge("queue_entries", "RQ jobs in the queue.", totals.rq_jobs)
     yield _gauge("notifications_pending", "Notifications to be delivered.", totals.notifications)
-
-
-def _urgency(services: Services) -> Iterator[Metric]:
-    """Age of the oldest waiting rescue, and the remaining life of the most urgent URL.
-
-    The latter has no sample while no rescue waits.
-    """
-    ready = services.listing.expiring()
+    ready, now = services.listing.expiring(), services.store.now()
+    text = "Age of the oldest rescue that no worker has begun."
+    yield _gauge("oldest_waiting_rescue_seconds", text, longest_wait(ready, now))
     urgent = next((job for job in ready if job.claim.work_deadline is not None), None)
-    now = services.store.now()
-    yield _gauge(
-        "oldest_waiting_rescue_seconds",
-        "Age of the oldest rescue that no worker has begun.",
-        longest_wait(ready, now),
-    )
-    yield _gauge(
-        "urgent_rescue_life_left_seconds",
-        "Remaining life of the URL that expires first among the waiting rescues.",
-        (urgent.delivery.expire_at or now) - now if urgent else None,
-    )
-
-
-def _submitting(services: Services) -> Iterator[Metric]:
-    slots = services.submission_queue.slot_usage()
-    circuits = services.submission_queue.open_circuits()
-    yield _gauge("slots", "Tasks that may be active at BFL at once (MAX_ACTIVE).", slots.most)
-    yield _gauge("slots_used", "Submitted tasks that are active at BFL.", slots.used)
-    yield _gauges(
-        "submitting_paused",
-        "1 for each model (* is all of them) whose submissions are paused, with the reason.",
-        ("model", "reason"),
-        {(circuit.scope, circuit.reason): 1 for circuit in circuits},
-    )
+    left = (urgent.delivery.expire_at or now) - now if urgent else None  # no sample without one
+    text = "Remaining life of the URL that expires first among the waiting rescues."
+    yield _gauge("urgent_rescue_life_left_seconds", text, left)
 
 
 def _costs(services: Services) -> Iterator[Metric]:

@@ -67,7 +67,13 @@ def accept_callback(
     Raises WrongSecret, BadRequest and its subclasses, and TooManyWaiting or StoreUnavailable
     (503: BFL sends the callback again).
     """
-    verifier, job_id = _verifier_for(services, token)
+    verifier, job_id = services.callback_verifier, None
+    if token is not None:
+        try:
+            job_id = services.tokens.read(token)
+            verifier = services.tokens.verifier(job_id)
+        except errors.InvalidLink:
+            verifier = _REFUSE_ALL
     body = _verify(services, environ, verifier, job_id)  # I15: only a verified body is parsed
     try:
         report = parsing.parse_callback(body)
@@ -75,17 +81,6 @@ def accept_callback(
         _count(services, Counter.CALLBACK_MALFORMED)
         raise
     return _apply(services, report, job_id)
-
-
-def _verifier_for(services: Services, token: str | None) -> tuple[CallbackVerifier, str | None]:
-    """Verifier and job id of a token; an invalid token has a verifier that refuses everything."""
-    if token is None:
-        return services.callback_verifier, None
-    try:
-        job_id = services.tokens.read(token)
-    except errors.InvalidLink:
-        return _REFUSE_ALL, None
-    return services.tokens.verifier(job_id), job_id
 
 
 def _verify(

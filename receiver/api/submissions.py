@@ -117,19 +117,14 @@ def submit_job() -> ResponseReturnValue:
     with input_body.received() as received:
         body = validate_with_input(SubmissionBody, received.fields)
         if is_dry_run:
-            return dict(price_view(services(), body))
+            _require_region(services(), body.region)
+            drafts.find(services(), body.input, is_visible)
+            packed = kept_inputs.pack(body.input, services().settings.max_input_bytes)
+            price = services().budgets.price(body.model, packed.values)
+            left = services().budgets.left(current_key_name())
+            return {"price": price.credits, "known": price.is_known, "left": left}
         job = enqueue_request(services(), body, Submission(), received.digest)
     return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
-
-
-def price_view(services: Services, body: SubmissionBody) -> PriceView:
-    """Price of a submission of this request's key. Raises what `enqueue` does."""
-    _require_region(services, body.region)
-    drafts.find(services, body.input, is_visible)
-    packed = kept_inputs.pack(body.input, services.settings.max_input_bytes)
-    price = services.budgets.price(body.model, packed.values)
-    left = services.budgets.left(current_key_name())
-    return {"price": price.credits, "known": price.is_known, "left": left}
 
 
 def enqueue_request(

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from textwrap import shorten
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -107,8 +107,9 @@ def rescue(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
     Give ids, or filters for all jobs that match: the sweep works them off.
     """
     built = services()
-    if _are_named(job_ids, filters):
-        _for_each(built, job_ids, lambda job_id: job_actions.replay_job(built, job_id).status)
+    _act_on_named(
+        built, job_ids, filters, lambda job_id: job_actions.replay_job(built, job_id).status
+    )
     _act_on_all(built, Action.RESCUE, _search(filters), yes=yes)
 
 
@@ -121,17 +122,31 @@ def delete(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
     for the objects of an id whose record is gone.
     """
     built = services()
-    if _are_named(job_ids, filters):
-        _for_each(
-            built, job_ids, lambda job_id: DELETED[job_actions.delete_or_erase(built, job_id)]
-        )
+    _act_on_named(
+        built, job_ids, filters, lambda job_id: DELETED[job_actions.delete_or_erase(built, job_id)]
+    )
     _act_on_all(built, Action.DELETE, _search(filters), yes=yes)
 
 
-def _are_named(job_ids: tuple[str, ...], filters: Mapping[str, Any]) -> bool:
+def _act_on_named(
+    services: Services,
+    job_ids: tuple[str, ...],
+    filters: Mapping[str, Any],
+    act: Callable[[str], str],
+) -> None:
+    """Act on each named job, print the result, and exit. Return where filters are given."""
     if bool(job_ids) == any(filters.values()):
         raise click.UsageError("Give either ids or filters.")
-    return bool(job_ids)
+    failed = 0
+    for job_id in job_ids:
+        try:
+            named = full_id(services, job_id)
+            click.echo(f"{named}  {act(named)}")
+        except FluxkeepError as error:
+            click.echo(f"{job_id}  {sentence(error)}", err=True)
+            failed += 1
+    if job_ids:
+        click.get_current_context().exit(1 if failed else 0)
 
 
 def _act_on_all(services: Services, action: Action, search: Search, *, yes: bool) -> None:
@@ -169,16 +184,3 @@ def _wait_until_ended(services: Services, batch: Batch) -> Batch:
         if batch.ended_at:
             return batch
         time.sleep(POLL_SECONDS)
-
-
-def _for_each(services: Services, job_ids: tuple[str, ...], act: Callable[[str], str]) -> NoReturn:
-    """Act on each job and print the result; ends with 1 if one failed."""
-    failed = 0
-    for job_id in job_ids:
-        try:
-            named = full_id(services, job_id)
-            click.echo(f"{named}  {act(named)}")
-        except FluxkeepError as error:
-            click.echo(f"{job_id}  {sentence(error)}", err=True)
-            failed += 1
-    click.get_current_context().exit(1 if failed else 0)

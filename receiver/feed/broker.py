@@ -23,16 +23,13 @@ class Subscriber:
 
     def __init__(self, job_id: str | None, key_name: str | None) -> None:
         self.job_id, self.key_name = job_id, key_name
-        self._woken = threading.Event()
-
-    def wake(self) -> None:
-        self._woken.set()
+        self.woken = threading.Event()
 
     def wait(self, seconds: float) -> bool:
         """Wait, and return whether it was woken since the last call."""
-        if not self._woken.wait(seconds):
+        if not self.woken.wait(seconds):
             return False  # without clearing: another thread may wake it now
-        self._woken.clear()
+        self.woken.clear()
         return True
 
 
@@ -135,4 +132,4 @@ def _mark(position: EventPosition) -> Event:
 
 def _wake(subscribers: Iterable[Subscriber]) -> None:
     for subscriber in subscribers:
-        subscriber.wake()
+        subscriber.woken.set()

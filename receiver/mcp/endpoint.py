@@ -1,7 +1,9 @@
 """`POST /mcp`: Streamable HTTP of the Model Context Protocol, without sessions."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -11,13 +13,17 @@ from flask.typing import ResponseReturnValue
 from pydantic_core import from_json, to_json
 
 from jobs.domain import errors
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from jobs.net import strict_json
 from jobs.net.urls import parse
 from receiver import input_body
 from receiver.api.events import HEADERS
+from receiver.api.long_poll import watch
 from receiver.auth import require_scope
-from receiver.context import reader_origin, services
-from receiver.mcp import content, protocol, resources, waiting
+from receiver.context import part, reader_origin, services
+from receiver.feed.broker import Broker
+from receiver.mcp import content, protocol, resources
 from receiver.mcp.protocol import Message, ProtocolError, Request
 from receiver.mcp.tools import DESCRIPTIONS, TOOLS, Waiting
 from receiver.openapi import VERSION
@@ -30,6 +36,8 @@ CACHE = {
     **dict.fromkeys(("server/discover", "tools/list", "resources/templates/list"), 3_600_000),
     **dict.fromkeys(("resources/list", "resources/read"), 0),
 }
+PROGRESS_SECONDS = 5.0  # routers cut a silent stream off
+THUMBNAIL_SECONDS = 3.0  # when the job has ended, and its image is too large
 SERVER = {"name": "fluxkeep", "title": "Fluxkeep", "version": VERSION}
 ABILITIES = {
     "capabilities": {"tools": {}, "resources": {}},
@@ -75,7 +83,7 @@ def _answer() -> ResponseReturnValue:
     respond = partial(_respond, asked, revision)
     if not isinstance(outcome, Waiting):
         return jsonify(respond(outcome))
-    messages = _messages(waiting.progress(outcome, asked.progress_token), respond)
+    messages = _messages(_progress(outcome, asked.progress_token), respond)
     if asked.progress_token is None or STREAM not in request.headers.get("Accept", ""):
         return jsonify(deque(messages, maxlen=1).pop())
     events = (b"event: message\ndata: " + to_json(message) + b"\n\n" for message in messages)
@@ -88,6 +96,45 @@ def _require_own_origin() -> None:
     ours = parse(public_url or reader_origin() or services().base_url()).origin
     if origin is not None and not (origin == str(ours) and (public_url or ours.is_loopback)):
         raise errors.Forbidden("Pages of other origins may not call this.")
+
+
+def _progress(waiting: Waiting, token: str | int | None) -> Generator[Message, None, Message]:
+    """Notifications while the job is waited for; returns the result of the tool.
+
+    A job that was submitted is never hidden by an error: its caller would pay for another.
+    """
+    began, noted, job = time.monotonic(), -PROGRESS_SECONDS, waiting.job
+    try:
+        with closing(_changes(waiting)) as changes:
+            for change in changes:
+                job, passed = change or job, time.monotonic() - began
+                if change or passed >= noted + PROGRESS_SECONDS:
+                    noted = passed
+                    share = f", {job.progress:.0%}" if job.progress is not None else ""
+                    told = {"progressToken": token, "progress": passed}
+                    told["message"] = f"{job.status}{share}"
+                    yield {"jsonrpc": "2.0", "method": "notifications/progress", "params": told}
+    except (errors.TooManyWaiting, errors.StoreUnavailable):
+        pass  # the job goes on, and the result says how to wait for it
+    except errors.UnknownJob as error:
+        return content.error(detail_of(error))
+    try:
+        result = content.job_result(services(), job)
+    except errors.FluxkeepError as error:
+        return content.error(f"{detail_of(error)} {content.how_to_wait(job)}")
+    has_failed = job.status.terminal and job.status is not Status.STORED
+    return result | ({"isError": True} if has_failed and not waiting.is_question else {})
+
+
+def _changes(waiting: Waiting) -> Generator[Job | None]:
+    job, broker = waiting.job, part(Broker)
+    if not waiting.seconds:
+        return
+    for change in watch(services(), broker, job.id, waiting.seconds):
+        job = change or job
+        yield change
+    if not content.is_shown(job):
+        yield from watch(services(), broker, job.id, THUMBNAIL_SECONDS, content.is_shown)
 
 
 def _refusal(asked: Request | None, revision: str, error: ProtocolError) -> ResponseReturnValue:

@@ -59,12 +59,16 @@ def _examine_page(services: Services, page: list[ListedObject]) -> Iterator[Find
 def _examine(services: Services, found: ListedObject, job: Job | None) -> Iterator[Finding]:
     if layout.kind_of(found.key) is layout.ObjectKind.INPUT:
         if job is None or found.key not in job.object_keys:  # it never outlives the record
-            problem = "is part of an input without a record"
-            if job:
-                problem = "is not part of its job's input"
+            without = "is part of an input without a record"
+            problem = "is not part of its job's input" if job else without
             yield Finding(found.key, problem, partial(_delete, services, found.key))
     elif layout.kind_of(found.key) is not layout.ObjectKind.MEDIA:
-        yield from _examine_companion(services, found.key, job)
+        recorded = {file.key for file in job.present_media} if job else set[str]()
+        # `media` reports a recorded object that is missing.
+        is_expected = not recorded.isdisjoint(layout.possible_object_keys(found.key))
+        if not is_expected and _is_orphan(services, found.key):
+            problem = "belongs to an object that does not exist"
+            yield Finding(found.key, problem, partial(_remove_orphan, services, found.key))
     elif job is None:
         yield from _examine_unrecorded(services, found.key)
     elif found.key not in job.object_keys:
@@ -79,15 +83,6 @@ def _delete(services: Services, key: str) -> bool:
     services.storage.delete_with_companions(key)
     services.due.orphans.remove(key)
     return True
-
-
-def _examine_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
-    recorded = {file.key for file in job.present_media} if job else set[str]()
-    # `media` reports a recorded object that is missing.
-    if recorded.isdisjoint(layout.possible_object_keys(key)) and _is_orphan(services, key):
-        yield Finding(
-            key, "belongs to an object that does not exist", partial(_remove_orphan, services, key)
-        )
 
 
 def _is_orphan(services: Services, key: str) -> bool:

@@ -21,8 +21,6 @@ from receiver.schemas.bodies import field_error
 from receiver.schemas.formats import anchored, documented_pattern, json_schema
 
 NAME_MAX_CHARS = 50
-LINK_TTL_DIGITS = 9
-COUNT_DIGITS = 9
 PAGE_DEFAULT = 50
 PAGE_MAX = 200
 FILTERS_MAX = 8
@@ -94,15 +92,12 @@ PageSize = Annotated[
     _matching("[0-9]{1,3}", f"give a whole number from 1 to {PAGE_MAX}"),
 ]
 Seed = Annotated[int, _matching("-?[0-9]{1,20}", "give a whole number")]
-JobCount = Annotated[
-    int,
-    Field(ge=0),
-    _matching(f"[0-9]{{1,{COUNT_DIGITS}}}", "give a whole number"),
-]
+_COUNT = "[0-9]{1,9}"
+JobCount = Annotated[int, Field(ge=0), _matching(_COUNT, "give a whole number")]
 LinkSeconds = Annotated[
     int,
     Field(ge=1),
-    _matching(f"[0-9]{{1,{LINK_TTL_DIGITS}}}", "give a whole number of seconds"),
+    _matching(_COUNT, "give a whole number of seconds"),
     json_schema(maximum=int(Settings.model_fields["link_ttl_max"].default)),
 ]
 # A number as in JSON.

@@ -39,10 +39,7 @@ PARTS = (
 
 
 def create_app(services: Services | None = None) -> Flask:
-    """Build the web application.
-
-    Without services it reads the settings, and exits if they are wrong.
-    """
+    """Build the application; without services from the settings, and exit if they are wrong."""
     app = Flask("receiver", static_folder=None)
     if click.get_current_context(silent=True):  # of `flask --app receiver`
         cli = import_module("receiver.cli")  # which a web process never needs

@@ -42,10 +42,7 @@ def replay_job(services: Services, job_id: str) -> Job:
 
 
 def change_metadata(services: Services, job: Job, **changes: Any) -> None:
-    """Change single entries of a job's metadata; None removes one. As announcing it again does.
-
-    Raises OtherKey, Invalid for more than metadata may have, and UnknownJob.
-    """
+    """Set or remove (None) entries of a job's metadata. Raises OtherKey, Invalid, UnknownJob."""
     require_changeable(job)
 
     def merge(job: Job, now: float) -> Job:
@@ -102,10 +99,7 @@ def begin_batch(services: Services, action: Action, search: Search, count: int |
 
 
 def load_batch(services: Services, batch_id: str) -> Batch:
-    """Load a batch that the request may see: with an `own` key those of its name.
-
-    Raises UnknownBatch.
-    """
+    """Load a batch; with an `own` key only one of its name. Raises UnknownBatch."""
     batch = services.batches.get(batch_id)
     if batch is None or owner() not in (None, batch.key):
         raise errors.UnknownBatch

@@ -80,10 +80,7 @@ class LongStringCutter:
             self._string.write(found)
 
     def finish(self) -> dict[str, Any]:
-        """The object that has arrived, with parts in place of long strings.
-
-        Raises BadRequest, StorageError.
-        """
+        """The object, with parts in place of long strings. Raises BadRequest, StorageError."""
         if self._string is not None:
             raise InvalidJson("The body is not strict JSON: it ends inside a text.")
         fields = strict_json.load_object(bytes(self._skeleton))

@@ -1,7 +1,4 @@
-"""Media by signed, expiring link: streamed from disk or bucket, or redirected to the bucket.
-
-No other path ever sends CORS headers (`CORS_ORIGINS`).
-"""
+"""Media by signed, expiring link: streamed, or redirected to the bucket. CORS is only here."""
 
 import errno
 import logging

@@ -1,7 +1,4 @@
-"""Error responses: RFC 9457 problem details, or BFL's own error bodies under `/v1`.
-
-`problem_types.py` lists them.
-"""
+"""Error responses: RFC 9457 problem details (`problem_types.py`), or BFL's bodies under `/v1`."""
 
 import logging
 import math

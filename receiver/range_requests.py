@@ -13,10 +13,7 @@ _SINGLE = re.compile(
 
 
 def prepare(response: Response, request: Request, size: int) -> tuple[int, int]:
-    """Set status and headers of a 200, 206 or 304, and return the first byte and the end.
-
-    Raises PreconditionFailed, RequestedRangeNotSatisfiable.
-    """
+    """Prepare a 200, 206 or 304; return its first byte and its end. Raises the 412 and 416."""
     etag = response.headers["ETag"]
     expected = request.if_match
     if expected and not (expected.star_tag or expected.is_strong(etag.strip('"'))):

@@ -57,10 +57,7 @@ def get_zip() -> ResponseReturnValue:
 
 
 def matching(services: Services, search: Search) -> Iterator[list[Job]]:
-    """All jobs of a search that the request may see, page by page.
-
-    Raises TooManyJobs when finding them takes too long.
-    """
+    """Pages of all jobs that the request may see. Raises TooManyJobs when that takes too long."""
     until = time.monotonic() + FIND_SECONDS
     for jobs in services.catalog.walk(ownership.visible(search), PAGE):
         yield jobs
@@ -72,10 +69,7 @@ def matching(services: Services, search: Search) -> Iterator[list[Job]]:
 
 
 def zip_response(services: Services, pages: Iterable[list[Job]]) -> Response:
-    """The files of jobs that the request may see.
-
-    Raises TooManyJobs, and TooManyWaiting while this process sends as many as it may.
-    """
+    """A ZIP file of jobs that the request may see. Raises TooManyJobs, TooManyWaiting."""
     may_submit = g.api_key.has_scope("submit")
     if not _places.acquire(blocking=False):
         raise TooManyWaiting

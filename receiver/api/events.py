@@ -1,5 +1,7 @@
 """Event streams: `GET /api/events` and `GET /api/jobs/<id>/events` (Server-Sent Events)."""
 
+from functools import partial
+
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
@@ -21,27 +23,19 @@ EVENTS = ResponseSpec(
     content_types=(STREAM,),
 )
 
+_spec = partial(EndpointSpec, scope="read", query=EventsQuery, headers=("Last-Event-ID",))
 blueprint = Blueprint("events", __name__, url_prefix="/api")
 
 
 @blueprint.get("/events")
-@EndpointSpec(
-    scope="read",
-    query=EventsQuery,
-    headers=("Last-Event-ID",),
-    responses={200: EVENTS},
-    errors=(TooManyWaiting,),
-)
+@_spec(responses={200: EVENTS}, errors=(TooManyWaiting,))
 def watch_all() -> ResponseReturnValue:
     """Watch all jobs. A `reset` event: some missed events are no longer stored."""
     return stream(None)
 
 
 @blueprint.get("/jobs/<job_id>/events")
-@EndpointSpec(
-    scope="read",
-    query=EventsQuery,
-    headers=("Last-Event-ID",),
+@_spec(
     responses={200: EVENTS, 204: "The job has ended, and there are no more events."},
     errors=(UnknownJob, TooManyWaiting),
 )

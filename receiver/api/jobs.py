@@ -60,10 +60,7 @@ def announce_job(job_id: str) -> ResponseReturnValue:
 
 
 def _record(job_id: str, body: Announcement) -> Change[Job]:
-    """Record a new job, or what the body adds to a known one.
-
-    Raises WrongStatus, OtherKey, TooManyAnnounced.
-    """
+    """Record a new job, or extend a known one. Raises WrongStatus, OtherKey, TooManyAnnounced."""
     details = body.model_dump(exclude_unset=True, exclude_none=True, exclude={"input"})
     store = services().store
     try:

@@ -233,10 +233,7 @@ def enqueue_once(
     digest: str,
     repeats: str | None = None,
 ) -> Job:
-    """Return the job that this key created within a day, or create one.
-
-    Raises InvalidField, and IdempotencyKeyReused when the key came with another request before.
-    """
+    """Return the job of this key, or create one. Raises InvalidField, IdempotencyKeyReused."""
     if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
         raise errors.InvalidField(
             "Idempotency-Key", "give 1 to 255 printable ASCII characters without spaces"
@@ -274,9 +271,6 @@ def _find_job(services: Services, key: IdempotencyKey) -> tuple[Job | None, tupl
 
 
 def _ids(services: Services, secret: SecretStr, key: IdempotencyKey) -> list[str]:
-    """The ids of the jobs of a key: of today, and of the days around it.
-
-    Concurrent requests create one job, also at midnight.
-    """
+    """The ids of a key's jobs, of today and the days around it: one job also at midnight."""
     today = int(services.store.now() // DAY_SECONDS)
     return [idempotent_id(secret, *key, str(day)) for day in (today, today - 1, today + 1)]

@@ -71,44 +71,33 @@ def check(context: Context) -> Iterator[Result]:
 
 def check_info(info: Mapping[str, Any]) -> Iterator[Result]:
     """Check the fields of INFO, any of which a provider may omit."""
-    yield _server(info)
-    yield _persistence(info)
-    yield _eviction(info)
-
-
-def _server(info: Mapping[str, Any]) -> Result:
     name = str(info.get("server_name", "redis")).capitalize()
     version = info.get(f"{name.lower()}_version", info.get("redis_version", "of unknown version"))
     if info.get("redis_mode") == "cluster":
         remedy = "Use a single server, with replicas if you like: scripts use several keys at once."
-        return failed(NAME, f"{name} {version} is a cluster", remedy)
-    return ok(NAME, f"{name} {version} answers")
-
-
-def _persistence(info: Mapping[str, Any]) -> Result:
-    enabled = info.get("aof_enabled")
-    if enabled is None:
+        yield failed(NAME, f"{name} {version} is a cluster", remedy)
+    else:
+        yield ok(NAME, f"{name} {version} answers")
+    if (enabled := info.get("aof_enabled")) is None:
         why = "cannot be known: INFO does not say whether the append-only file is on"
-        return warning(DISK, why, "Ask your provider whether the append-only file is on.")
-    if not enabled:
+        yield warning(DISK, why, "Ask your provider whether the append-only file is on.")
+    elif not enabled:
         why = "the append-only file is off: a crash loses every write since the last snapshot"
-        return warning(DISK, why, _APPEND_ONLY)
-    if info.get("aof_last_write_status", "ok") != "ok":
-        return failed(DISK, "its last write to disk failed", "Check its disk: it may be full.")
-    return ok(DISK, "the append-only file is on")
-
-
-def _eviction(info: Mapping[str, Any]) -> Result:
-    policy, limit = info.get("maxmemory_policy"), info.get("maxmemory")
-    if policy is None:
+        yield warning(DISK, why, _APPEND_ONLY)
+    elif info.get("aof_last_write_status", "ok") != "ok":
+        yield failed(DISK, "its last write to disk failed", "Check its disk: it may be full.")
+    else:
+        yield ok(DISK, "the append-only file is on")
+    if (policy := info.get("maxmemory_policy")) is None:
         why = "cannot be known: INFO does not name the maxmemory-policy"
-        return warning(EVICTION, why, "Ask your provider whether maxmemory-policy is noeviction.")
-    if policy == "noeviction":
-        return ok(EVICTION, "nothing is evicted when memory runs out")
-    if limit == 0:
+        yield warning(EVICTION, why, "Ask your provider whether maxmemory-policy is noeviction.")
+    elif policy == "noeviction":
+        yield ok(EVICTION, "nothing is evicted when memory runs out")
+    elif info.get("maxmemory") == 0:
         why = f"maxmemory-policy is {policy}, harmless only while there is no maxmemory"
-        return warning(EVICTION, why, _NO_EVICTION)
-    return failed(EVICTION, f"maxmemory-policy is {policy}: jobs will vanish", _NO_EVICTION)
+        yield warning(EVICTION, why, _NO_EVICTION)
+    else:
+        yield failed(EVICTION, f"maxmemory-policy is {policy}: jobs will vanish", _NO_EVICTION)
 
 
 def check_memory(context: Context) -> Iterator[Result]:

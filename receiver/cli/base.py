@@ -48,10 +48,7 @@ def pairs(
 
 
 def full_id(services: Services, text: str) -> str:
-    """The id of the only job whose id or task id begins so; the text itself if there is none.
-
-    Raises BadRequest when there are several.
-    """
+    """The only job's id that begins so, or the text itself. Raises BadRequest for several."""
     if len(text) < PREFIX_MIN_CHARS or not TASK_ID.fullmatch(text) or services.catalog.load(text):
         return text
     found = services.catalog.ids(text)

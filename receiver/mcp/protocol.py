@@ -81,10 +81,7 @@ class Request(BaseModel):
         return revision
 
     def require_metadata(self, headers: Headers) -> None:
-        """Without a handshake a request carries all, and headers repeat what proxies look at.
-
-        Raises ProtocolError.
-        """
+        """Require what a request without a handshake carries and repeats. Raises ProtocolError."""
         named = self.meta.get(f"{META}protocolVersion")
         if named is None or not isinstance(self.meta.get(f"{META}clientCapabilities"), dict):
             message = f"`_meta` needs `{META}protocolVersion` and `{META}clientCapabilities`."

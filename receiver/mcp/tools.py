@@ -26,7 +26,7 @@ from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.context import services
 from receiver.job_actions import load_job
 from receiver.mcp import content, schemas
-from receiver.mcp.images import JOB_URI, with_images
+from receiver.mcp.resources import JOB_URI, with_images
 from receiver.schemas.bodies import validate_with_input
 
 DESCRIPTIONS = Path(__file__).with_suffix(".json")

@@ -1,7 +1,4 @@
-"""Repair: reindex records, restore lost ones, list missing and unexplained objects.
-
-It is safe while the processes run.
-"""
+"""Repair: reindex and restore records, list missing and unexplained objects, while all runs."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -81,12 +81,6 @@ def test_what_is_set_wrong_is_named(
     assert CANARY not in result.words
 
 
-def test_without_a_key_and_an_address_there_are_only_warnings(shell: CommandLine) -> None:
-    result = shell.run("doctor", BFL_SANDBOX_URL=None, BFL_API_KEY=None)
-    assert failed(result) == []
-    assert names(result, "warning") == REMOTE
-
-
 def test_what_was_never_started_is_named(stopped_installation: Installation) -> None:
     result = CommandLine(stopped_installation).run("doctor")
     assert failed(result) == ["worker", "sweep", "public_url"]

@@ -1,7 +1,6 @@
 """The dashboard over Redis and the database: what people see, also while the database is away."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -16,14 +15,9 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("database") / "archive.db"
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two jobs that only the database has, and a newer one."""
-    settings = {"DATABASE_URL": f"sqlite:///{database}", "HOT_DAYS": "0"}
+    settings = {"DATABASE_URL": "sqlite:///{directory}/archive.db", "HOT_DAYS": "0"}
     with running_stack(tmp_path_factory.mktemp("stack"), None, None, **settings) as running:
         for n in range(2):
             store_image(running, n, 832, 1216)
@@ -43,8 +37,9 @@ def hot(stack: Stack) -> list[str]:
 
 
 @pytest.fixture
-def no_database(database: Path) -> Iterator[None]:
+def no_database(stack: Stack) -> Iterator[None]:
     """It is away inside the test, and comes back as it was."""
+    database = stack.installation.directory / "archive.db"
     away = database.with_name("away")
     database.rename(away)
     database.mkdir()

@@ -1,6 +1,7 @@
 """One installation for the tests of submissions."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,3 +16,8 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_stack(tmp_path_factory.mktemp("running"), roomy, MAX_ACTIVE="1000") as opened:
         opened.installation.start("worker")
         yield opened
+
+
+def events(job: dict[str, Any]) -> list[str]:
+    """The codes of a timeline."""
+    return [line["event"] for line in job["timeline"]]

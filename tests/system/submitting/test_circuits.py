@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness import Stack, running_stack, wait_for
-from tests.system.submitting.environment import events
+from tests.system.submitting.conftest import events
 
 JOBS = 4
 

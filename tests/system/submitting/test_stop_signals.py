@@ -9,7 +9,7 @@ import pytest
 from jobs.domain.timeline import EventCode
 from tests.harness import Stack, all_jobs, stopped_stack, wait_for
 from tests.sandbox import Settings
-from tests.system.submitting.environment import events
+from tests.system.submitting.conftest import events
 
 ROUNDS = 8
 JOBS_IN_A_ROUND = 10

@@ -9,7 +9,7 @@ import pytest
 
 from tests.harness import Stack
 from tests.harness.smallest_inputs import IMAGE
-from tests.system.submitting.environment import events
+from tests.system.submitting.conftest import events
 
 IMAGE_BYTES = 15_000_000  # 20 MB as base64
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness import Stack, running_stack
 from tests.sandbox import Settings
-from tests.system.submitting.environment import events
+from tests.system.submitting.conftest import events
 
 GRACE_SECONDS, GIVE_UP_SECONDS = 1.5, 7.0
 FALSE_ERROR: dict[str, Any] = {"submit_false_error": 500}

@@ -7,10 +7,9 @@ import secrets
 import pytest
 
 from tests.harness import KEYS, WEBHOOK_SECRET
-from tests.harness.wire import Answer, Header, chunked, request
+from tests.harness.wire import Answer, Header, request
 from tests.system.bad_input.target import TargetServer, new_id
 
-BODY_MAX_BYTES = 64 * 1024
 ADMIN: Header = ("Authorization", f"Bearer {KEYS['admin']}")
 
 
@@ -174,13 +173,3 @@ def test_every_wrong_field_is_named_at_once_and_a_known_job_is_left_alone(
     fields = {error["field"] for error in json.loads(answer.body)["errors"]}
     assert answer.status == 422 and fields == {"model", "metadata", "notify_url", "x"}
     assert server.records() == before
-
-
-@pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
-def test_a_body_that_is_too_large_is_refused(server: TargetServer, is_chunked: bool) -> None:
-    body, target = b"{" + b" " * BODY_MAX_BYTES + b"}", f"/api/jobs/{(job_id := new_id())}"
-    coded = [ADMIN, ("Transfer-Encoding", "chunked")]
-    in_chunks = request(coded, chunked(body), method="PUT", target=target, length=None)
-    plain = request([ADMIN], body, method="PUT", target=target)
-    problem(server.exchange(in_chunks if is_chunked else plain), 413)
-    assert server.job(job_id) is None

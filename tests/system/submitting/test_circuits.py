@@ -19,7 +19,7 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield env
 
 
-# tests/system/submitting/test_account.py has the other refusals.
+# tests/integration/submitting/test_account.py has the other refusals.
 def test_a_refused_account_pauses_everything_until_a_probe(two_workers: Stack) -> None:
     reason = "BFL says that the credits are used up"
     two_workers.sandbox.settings.change({"submit_fault": 402})

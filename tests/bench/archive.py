@@ -3,7 +3,6 @@
 Jobs are read as views read them: Redis, rows, Redis again. Redis alone is measured in turn.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -30,6 +29,7 @@ from tests.bench.archived_jobs import (
     RARE_MODEL,
     RARE_WORD,
 )
+from tests.bench.environment import milliseconds
 from tests.bench.memory import MB, proportional
 from tests.harness import Installation, PostgresServer, RedisServer, stock
 from tests.harness.archive_installation import Archived
@@ -74,12 +74,9 @@ def measure(directory: Path, urls: dict[str, str], size: int) -> None:
 def _databases(directory: Path, size: int) -> Iterator[dict[str, str]]:
     path = directory / "archive.db"
     archived_jobs.fill_sqlite(path, size)
-    server = PostgresServer()
-    try:
+    with PostgresServer() as server:
         archived_jobs.fill_postgres(server.url(), size)
         yield {"SQLite": f"sqlite:///{path}", "PostgreSQL": server.url()}
-    finally:
-        server.close()
 
 
 class Population:
@@ -132,12 +129,12 @@ class Population:
         hot = self._memory()
         self.services.archive_moves.schedule([job.id for job in jobs], 0.0, only_new=False)
         writing, evicting = (
-            _milliseconds(lambda: _pass_over(archived, WRITTEN)) / 1000 for _ in range(2)
+            milliseconds(lambda: pass_over(archived, WRITTEN)) / 1000 for _ in range(2)
         )
         assert not archived.hot(job.id for job in jobs)
         evicted = self._memory()
         recalls = [
-            _milliseconds(partial(archived.catalog.recall, job.id)) for job in jobs[:RECALLED]
+            milliseconds(partial(archived.catalog.recall, job.id)) for job in jobs[:RECALLED]
         ]
         self.facts |= {
             "jobs archived a second": f"{WRITTEN / writing:,.0f}",
@@ -160,7 +157,7 @@ class Population:
         return int(found)
 
 
-def _pass_over(archived: Archived, jobs: int) -> None:
+def pass_over(archived: Archived, jobs: int) -> None:
     for _ in range(-(-jobs // BATCH)):
         archived.sweep.run_pass()
 
@@ -211,7 +208,7 @@ def _read_by_turns(found: list["Population"], size: int) -> None:
         position = stored_jobs.position(random.randrange(size))
         for one in found:
             for what, read in _reads(one, position, size):
-                taken = _milliseconds(read)
+                taken = milliseconds(read)
                 if n >= 0:
                     times.setdefault((one.kind, what), []).append(taken)
     for one in found:
@@ -233,12 +230,6 @@ def _reads(
 
 
 # Tables.
-
-
-def _milliseconds(act: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    act()
-    return (time.perf_counter() - started) * 1000
 
 
 def _percentiles(taken: list[float]) -> str:

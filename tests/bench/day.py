@@ -23,7 +23,7 @@ from typing import NamedTuple
 import requests
 
 from jobs import services
-from jobs.config import settings
+from jobs.config import settings as configuration
 from jobs.domain.job import Job
 from jobs.domain.status import Source, Status
 from jobs.store.redis.keys import DUE, STATUS_PREFIX, THUMBNAILS
@@ -81,15 +81,13 @@ def main() -> None:
         directory = Path(name)
         database, others = f"sqlite:///{directory}/archive.db", dict[str, int]()
         if HAS_POSTGRES:
-            server = PostgresServer()
-            stack.callback(server.close)
+            server = stack.enter_context(PostgresServer())
             database, others["PostgreSQL"] = server.url(), server.pid
-        redis = RedisServer(directory / "redis")
-        stack.callback(redis.kill)
+        redis = stack.enter_context(RedisServer(directory / "redis"))
         others["Redis"] = redis.pid
         sandbox = stack.enter_context(Sandbox(Limits(max_active=DAY_JOBS, credits=1e9)))
-        fluxkeep = Installation(directory, redis, sandbox.url, **SETTINGS, DATABASE_URL=database)
-        stack.callback(fluxkeep.close)
+        settings = SETTINGS | {"DATABASE_URL": database}
+        fluxkeep = stack.enter_context(Installation(directory, redis, sandbox.url, **settings))
         fluxkeep.start("web", "sweep")
         fluxkeep.start("worker", n=WORKERS)
         Day(fluxkeep, others, _samples(sandbox)).run()
@@ -134,7 +132,7 @@ class Day:
                 report["result"]["sample"] = samples[n % FILES]
                 file.write(load.signed(report, WEBHOOK_SECRET))
         given = {name: value for name, value in installation.settings.items() if value}
-        self._services = services.for_background(settings.load(given))
+        self._services = services.for_background(configuration.load(given))
         self._failures = Counter[str]()
         self._over = threading.Event()
 
@@ -160,7 +158,18 @@ class Day:
             finally:
                 self._over.set()
             redis_seconds = spent.used() - before
-        jobs = self._checked()
+        # All jobs as lists show them: each is there once, stored, with its bytes.
+        found, position, more = dict[str, Ended](), None, True
+        while more:
+            page = self._services.catalog.page(Search(), PAGE, position)
+            for job in page.jobs:
+                assert job.id not in found, f"{job.id} is listed twice"
+                assert self._is_kept(job), f"{job.id} is {job.status}: {job.error}"
+                is_polled = job.source is Source.POLL
+                found[job.id] = Ended(job.created_at, job.end, job.is_submission, is_polled)
+            position, more = page.last, page.last is not None
+        assert found.keys() == {*self._ids}, f"{len(found)} jobs of {len(self._ids)}"
+        jobs = [*found.values()]
         self._print_rates(jobs, called, latencies)
         self._print_processes(sampling.result(), redis_seconds)
 
@@ -227,20 +236,6 @@ class Day:
         return sum(self._services.archive.counts_of_keys().values())
 
     # The check.
-
-    def _checked(self) -> list[Ended]:
-        """All jobs as lists show them: each is there once, stored, with its bytes."""
-        found, position, more = dict[str, Ended](), None, True
-        while more:
-            page = self._services.catalog.page(Search(), PAGE, position)
-            for job in page.jobs:
-                assert job.id not in found, f"{job.id} is listed twice"
-                assert self._is_kept(job), f"{job.id} is {job.status}: {job.error}"
-                is_polled = job.source is Source.POLL
-                found[job.id] = Ended(job.created_at, job.end, job.is_submission, is_polled)
-            position, more = page.last, page.last is not None
-        assert found.keys() == {*self._ids}, f"{len(found)} jobs of {len(self._ids)}"
-        return [*found.values()]
 
     def _is_kept(self, job: Job) -> bool:
         kept = [(self._installation.media / file.key, file.sha256) for file in job.present_media]

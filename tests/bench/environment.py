@@ -1,6 +1,7 @@
 """Environment of the benchmarks: a fresh Redis with AOF, and web processes."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,22 +14,17 @@ from tests.harness.installation import WEBHOOK_SECRET
 class BenchEnvironment:
     """A Redis, and web processes over it."""
 
-    def __init__(self, directory: Path) -> None:
-        self.redis = RedisServer(directory / "redis")
-        self.directory = directory
+    def __init__(self, redis: RedisServer, directory: Path) -> None:
+        self.redis, self.directory = redis, directory
 
     @contextmanager
     def web(self, **settings: str) -> Iterator[Installation]:
         """Run the Procfile's `web` command, with two processes."""
         variables = {"WEB_CONCURRENCY": "2", "LOG_LEVEL": "WARNING", **settings}
-        installation = Installation(self.directory, self.redis, **variables)
-        installation.start("web")
-        installation.wait_until_ready()
-        try:
+        with Installation(self.directory, self.redis, **variables) as installation:
+            installation.start("web")
             yield installation
-        finally:
             installation.stop()
-            installation.close()
 
     def callbacks(self, count: int = load.BODIES) -> Path:
         """A file of new callbacks."""
@@ -39,9 +35,14 @@ class BenchEnvironment:
 
 @contextmanager
 def bench_environment() -> Iterator[BenchEnvironment]:
-    with TemporaryDirectory(prefix="fluxkeep-bench-") as directory:
-        built = BenchEnvironment(Path(directory))
-        try:
-            yield built
-        finally:
-            built.redis.kill()
+    with (
+        TemporaryDirectory(prefix="fluxkeep-bench-") as name,
+        RedisServer(Path(name) / "redis") as redis,
+    ):
+        yield BenchEnvironment(redis, Path(name))
+
+
+def milliseconds(act: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    act()
+    return (time.perf_counter() - started) * 1000

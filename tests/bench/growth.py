@@ -21,6 +21,7 @@ from jobs.config import settings
 from jobs.store.redis.keys import RECORD_PREFIX
 from receiver.schemas.formats import format_cursor
 from tests.bench import constant_rate, load, stored_jobs
+from tests.bench.environment import milliseconds
 from tests.harness import Client, Installation, RedisServer, stock
 from tests.harness.installation import WEBHOOK_SECRET
 from worker.sweep import sweep
@@ -88,7 +89,7 @@ class Population:
         self._time("a sweep with no due job", lambda: sweep(self.parts))
 
     def _time(self, what: str, act: Callable[[], object]) -> None:
-        self._record(what, median(_milliseconds(act) for _ in range(REPETITIONS)))
+        self._record(what, median(milliseconds(act) for _ in range(REPETITIONS)))
 
     def _record(self, what: str, milliseconds: float) -> None:
         self.times.setdefault(what, []).append(milliseconds)
@@ -107,28 +108,21 @@ def main() -> None:
         print(_table(populations))
         largest = populations[-1]
         print(
-            f"\nRedis memory at {largest.size:,} stored jobs: {largest.bytes:,.0f} bytes each ",
-            end="",
+            f"\nRedis memory at {largest.size:,} stored jobs: {largest.bytes:,.0f} bytes each "
+            f"({largest.bytes / TARGET_BYTES:.2f} of the target of {TARGET_BYTES:,}), of which "
+            f"{largest.bytes_of_record():,.0f} are the record"
         )
-        print(
-            f"({largest.bytes / TARGET_BYTES:.2f} of the target of {TARGET_BYTES:,}), of which ",
-            end="",
-        )
-        print(f"{largest.bytes_of_record():,.0f} are the record")
 
 
 @contextmanager
 def _population(directory: Path, size: int) -> Iterator[Population]:
     directory.mkdir()
-    redis = RedisServer(directory / "redis")
-    installation = Installation(directory, redis, LOG_LEVEL="WARNING", WEB_CONCURRENCY="1")
-    try:
+    with (
+        RedisServer(directory / "redis") as redis,
+        Installation(directory, redis, LOG_LEVEL="WARNING", WEB_CONCURRENCY="1") as installation,
+    ):
         installation.start("web")
-        installation.wait_until_ready()
         yield Population(installation, size)
-    finally:
-        installation.close()
-        redis.kill()
 
 
 def _write(url: str, numbers: range) -> None:
@@ -153,13 +147,7 @@ def _long_poll(client: Client, pool: ThreadPoolExecutor) -> float:
         client.callback({"id": name, "status": "Error"}).raise_for_status()
         answer.result()
 
-    return _milliseconds(end)
-
-
-def _milliseconds(act: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    act()
-    return (time.perf_counter() - started) * 1000
+    return milliseconds(end)
 
 
 def _table(populations: list[Population]) -> str:

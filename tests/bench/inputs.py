@@ -41,16 +41,15 @@ def main() -> None:
     print("| input | | accepted | web, MB above rest | worker | callbacks p50, p99 ms | refused |")
     print("|---|---|---|---|---|---|---|")
     for limit in LIMITS_BYTES:
-        with TemporaryDirectory(prefix="fluxkeep-bench-") as directory, bfl() as bfl_url:
-            redis = RedisServer(Path(directory) / "redis")
-            settings = {"MAX_INPUT_BYTES": str(limit), "LOG_LEVEL": "INFO", "MAX_ACTIVE": "100"}
-            installation = Installation(Path(directory), redis, bfl_url, **settings)
-            try:
-                installation.start()
-                _measure(installation, limit)
-            finally:
-                installation.close()
-                redis.kill()
+        settings = {"MAX_INPUT_BYTES": str(limit), "LOG_LEVEL": "INFO", "MAX_ACTIVE": "100"}
+        with (
+            TemporaryDirectory(prefix="fluxkeep-bench-") as directory,
+            bfl() as bfl_url,
+            RedisServer(Path(directory) / "redis") as redis,
+            Installation(Path(directory), redis, bfl_url, **settings) as installation,
+        ):
+            installation.start()
+            _measure(installation, limit)
 
 
 def _measure(installation: Installation, limit: int) -> None:

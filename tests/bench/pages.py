@@ -22,6 +22,7 @@ from jobs.services import Services
 from jobs.store.search_conditions import Search
 from receiver.schemas.formats import format_cursor
 from tests.bench import archived_jobs, stored_jobs
+from tests.bench.environment import milliseconds
 from tests.harness import Installation, PostgresServer, RedisServer, stock
 from tests.harness.processes import cpu_seconds
 from tests.harness.required_settings import SECRETS
@@ -41,21 +42,19 @@ def main() -> None:
         path = Path(name) / "archive.db"
         archived_jobs.fill_sqlite(path, size)
         measure(Path(name) / "1", f"{SQLITE}{path}", size)
-        server = PostgresServer()
-        try:
+        with PostgresServer() as server:
             archived_jobs.fill_postgres(server.url(), size)
             measure(Path(name) / "2", server.url(), size)
-        finally:
-            server.close()
 
 
 def measure(directory: Path, url: str, size: int) -> None:
     """Print the table over a database that is filled."""
     directory.mkdir()
-    redis = RedisServer(directory / "redis")
     given = {"DATABASE_URL": url, "LOG_LEVEL": "WARNING"}
-    installation = Installation(directory, redis, **given)
-    try:
+    with (
+        RedisServer(directory / "redis") as redis,
+        Installation(directory, redis, **given) as installation,
+    ):
         _fill(redis, given | {"MEDIA_URL": (directory / "media").as_uri()}, size)
         cold = _cold(installation, url, size)
         installation.start("web")
@@ -70,9 +69,6 @@ def measure(directory: Path, url: str, size: int) -> None:
                 f"| {quantiles(times, n=20)[-1]:.1f} | {cpu:.1f} |",
                 flush=True,
             )
-    finally:
-        installation.close()
-        redis.kill()
 
 
 def _fill(redis: RedisServer, given: dict[str, str], size: int) -> None:
@@ -98,7 +94,7 @@ def _cold(installation: Installation, url: str, size: int) -> dict[str, list[flo
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         installation.start("web")
         for what, read in _reads(installation, size, Random(n)).items():
-            found.setdefault(what, []).append(_milliseconds(read))
+            found.setdefault(what, []).append(milliseconds(read))
         installation.stop()
     return found
 
@@ -116,7 +112,7 @@ class _Warm:
         for _ in range(WARM_UP):
             read()
         before = sum(map(cpu_seconds, self._pids))
-        times = [_milliseconds(read) for _ in range(ROUNDS)]
+        times = [milliseconds(read) for _ in range(ROUNDS)]
         return times, (sum(map(cpu_seconds, self._pids)) - before) * 1000 / ROUNDS
 
 
@@ -149,12 +145,6 @@ def _reads(installation: Installation, size: int, random: Random) -> dict[str, R
         "list of 50, `lost`": lambda: listed(status="lost", cursor=anywhere()),
         "an archived job": lambda: client.job(a_job(0, size - HOT)),
     }
-
-
-def _milliseconds(read: Read) -> float:
-    started = time.perf_counter()
-    read()
-    return (time.perf_counter() - started) * 1000
 
 
 if __name__ == "__main__":

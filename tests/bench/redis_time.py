@@ -7,7 +7,8 @@ subtracted.
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +18,7 @@ from redis import Redis
 from jobs.config import settings
 from jobs.services import Services
 from tests.bench import constant_rate, delivery, load, stored_jobs
-from tests.bench.archive import EVICTS_AT_ONCE
+from tests.bench.archive import EVICTS_AT_ONCE, pass_over
 from tests.harness import Client, Installation, RedisServer, stock
 from tests.harness.archive_installation import Archived
 from tests.harness.installation import KEYS, WEBHOOK_SECRET
@@ -73,12 +74,11 @@ def main() -> None:
 @contextmanager
 def _installation(directory: Path) -> Iterator[tuple[Installation, str]]:
     directory.mkdir()
-    redis = RedisServer(directory / "redis")
-    with ExitStack() as stack:
-        stack.callback(redis.kill)
-        images = stack.enter_context(delivery.serving(directory, IMAGE_BYTES))
-        fluxkeep = Installation(directory, redis, images, LOG_LEVEL="WARNING")
-        stack.callback(fluxkeep.close)
+    with (
+        RedisServer(directory / "redis") as redis,
+        delivery.serving(directory, IMAGE_BYTES) as images,
+        Installation(directory, redis, images, LOG_LEVEL="WARNING") as fluxkeep,
+    ):
         fluxkeep.start("web")
         yield fluxkeep, images
 
@@ -158,24 +158,15 @@ def _submitted(directory: Path) -> Iterator[tuple[str, float]]:
 
 def _archived(directory: Path) -> Iterator[tuple[str, float]]:
     directory.mkdir()
-    server = RedisServer(directory / "redis")
     given = {**SECRETS, **EVICTS_AT_ONCE, "DATABASE_URL": f"sqlite:///{directory}/archive.db"}
     given["MEDIA_URL"] = (directory / "media").as_uri()
-    try:
-        with server.client() as redis:
-            services, spent = Services(settings.load(given), redis), RedisTime(redis)
-            archived = Archived(services)
-            jobs = [stored_jobs.stored(n) for n in range(ARCHIVED)]
-            stock.put_in(redis, jobs)
-            services.archive_moves.schedule([job.id for job in jobs], 0.0, only_new=False)
-            for what in ("a job archived", "a job evicted"):
-                yield what, spent.per(ARCHIVED, lambda: _passes(archived))
-            assert services.archive is not None
-            services.archive.close()
-    finally:
-        server.kill()
-
-
-def _passes(archived: Archived) -> None:
-    for _ in range(ARCHIVED // BATCH):
-        archived.sweep.run_pass()
+    with RedisServer(directory / "redis") as server, server.client() as redis:
+        services, spent = Services(settings.load(given), redis), RedisTime(redis)
+        archived = Archived(services)
+        jobs = [stored_jobs.stored(n) for n in range(ARCHIVED)]
+        stock.put_in(redis, jobs)
+        services.archive_moves.schedule([job.id for job in jobs], 0.0, only_new=False)
+        for what in ("a job archived", "a job evicted"):
+            yield what, spent.per(ARCHIVED, partial(pass_over, archived, ARCHIVED))
+        assert services.archive is not None
+        services.archive.close()

@@ -111,30 +111,20 @@ def _directory(parent: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _redis(directory: Path) -> Iterator[RedisServer]:
-    server = RedisServer(directory / "redis")
-    try:
-        yield server
-    finally:
-        server.kill()
-
-
-@contextmanager
 def _fluxkeep(directory: Path, images: str, workers: int) -> Iterator[Contender]:
-    with _redis(directory) as server:
-        fluxkeep = Installation(directory, server, images, LOG_LEVEL="WARNING")
-        try:
-            fluxkeep.start("web")
-            fluxkeep.start("worker", n=workers)
-            running = Running(fluxkeep.url, fluxkeep.web + fluxkeep.worker)
-            yield Contender(running, server, "fluxkeep:jobs:stored")
-        finally:
-            fluxkeep.close()
+    with (
+        RedisServer(directory / "redis") as server,
+        Installation(directory, server, images, LOG_LEVEL="WARNING") as fluxkeep,
+    ):
+        fluxkeep.start("web")
+        fluxkeep.start("worker", n=workers)
+        running = Running(fluxkeep.url, fluxkeep.web + fluxkeep.worker)
+        yield Contender(running, server, "fluxkeep:jobs:stored")
 
 
 @contextmanager
 def _peer(peer: Peer, directory: Path, _images: str) -> Iterator[Contender]:
-    with _redis(directory) as server:
+    with RedisServer(directory / "redis") as server:
         settings = {"REDIS_URL": server.url, "WEBHOOK_SECRET": WEBHOOK_SECRET}
         settings["WEB_CONCURRENCY"] = "1"
         with alternatives.running(peer, directory, settings, has_worker=True) as running:

@@ -57,7 +57,19 @@ def _template(n: int) -> Job:
     ready = transition(progressed, _ready(task_id, n, at), done - 1.048219, TIMEOUTS).claimed(
         done - 0.761123
     )
-    return _with_thumbnail(ready.stored(done, (_image(ready),)))
+    job = ready.stored(done, (_image(ready),))
+    (file,) = job.media
+    key = thumbnail_key(file.key)
+    thumbnail = MediaFile(
+        key=key,
+        content_type="image/webp",
+        bytes=23_456,
+        sha256=_sha256(key),
+        width=512,
+        height=512,
+    )
+    attempted = job.with_thumbnails(attempts=1)
+    return thumbnail_schedule.finish(thumbnail_schedule.add(attempted, file, thumbnail), job.end)
 
 
 def _progress(task_id: str) -> Report:
@@ -94,21 +106,6 @@ def _image(job: Job) -> MediaFile:
         width=1024,
         height=1024,
     )
-
-
-def _with_thumbnail(job: Job) -> Job:
-    (file,) = job.media
-    key = thumbnail_key(file.key)
-    thumbnail = MediaFile(
-        key=key,
-        content_type="image/webp",
-        bytes=23_456,
-        sha256=_sha256(key),
-        width=512,
-        height=512,
-    )
-    attempted = job.with_thumbnails(attempts=1)
-    return thumbnail_schedule.finish(thumbnail_schedule.add(attempted, file, thumbnail), job.end)
 
 
 def _uuid(kind: str, n: int) -> str:

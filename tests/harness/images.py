@@ -7,8 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.sandbox.formats import JPEGS, WEBP
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import JPEGS, WEBP, gradient
 from worker import thumbnails
 from worker.thumbnail_child import FORMATS
 from worker.thumbnails import Thumbnail

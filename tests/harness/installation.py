@@ -1,6 +1,8 @@
 """A whole Fluxkeep on ephemeral ports: the Procfile's processes with settings fit for tests."""
 
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -9,13 +11,57 @@ import requests
 
 from deploy import procfile
 from tests.harness.client import Client
+from tests.harness.closing import Closing
 from tests.harness.patience import wait_for
 from tests.harness.ports import free_port
 from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import TestBucket
 from tests.harness.stored_objects import StoredInBucket, StoredInDirectory, StoredObjects
-from tests.harness.supervision import Supervision
+
+PAUSE_SECONDS = 0.2
+
+
+class Supervision:
+    """Calls `revive` again and again while it is switched on.
+
+    Its thread lasts until `close`: on Linux a process ends with the thread that started it.
+    """
+
+    def __init__(self, revive: Callable[[], None]) -> None:
+        self._revive = revive
+        self._on = threading.Event()
+        self._closed = threading.Event()
+        self._busy = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def switched_on(self) -> Iterator[None]:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="supervision", daemon=True)
+            self._thread.start()
+        self._on.set()
+        try:
+            yield
+        finally:
+            self._on.clear()
+            # Nothing is half started when this returns.
+            with self._busy:
+                pass
+
+    def close(self) -> None:
+        self._closed.set()
+        self._on.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while self._on.wait() and not self._closed.is_set():
+            with self._busy:
+                if self._on.is_set():
+                    self._revive()
+            self._closed.wait(PAUSE_SECONDS)
+
 
 WEBHOOK_SECRET = "webhook-secret-canary-4f1d"
 KEYS = {
@@ -41,7 +87,7 @@ _FOREIGN = (
 )
 
 
-class Installation:
+class Installation(Closing):
     """Processes by their names in the Procfile; settings are environment variables.
 
     `settings` hold for every process that is started afterwards; None removes a default.

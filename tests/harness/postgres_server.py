@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 
 from tests.harness import processes
+from tests.harness.closing import Closing
 from tests.harness.patience import wait_for, wait_for_none
 from tests.harness.ports import free_port
 
@@ -32,7 +33,7 @@ START_SECONDS = 20.0
 SETTINGS = {"fsync": "off", "listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
 
 
-class PostgresServer:
+class PostgresServer(Closing):
     """Started at once, as another user where the tests are root.
 
     `kill`, `stop` and `start` keep port and data. One that does not start fails the test.

@@ -15,13 +15,14 @@ from redis.exceptions import RedisError
 from deploy.local_redis import LocalRedis
 from deploy.procfile import environment
 from tests.harness import processes
+from tests.harness.closing import Closing
 from tests.harness.patience import wait_for
 from tests.harness.ports import free_port
 
 RQ_KEYS = "rq:*"
 
 
-class RedisServer:
+class RedisServer(Closing):
     """Started at once; AOF every second, no eviction, a password, a free loopback port.
 
     `kill` and `start` keep port and data. One that does not start fails the test.
@@ -75,6 +76,8 @@ class RedisServer:
         if self._popen is not None:
             processes.end(self._popen.pid)
             self._popen.wait()
+
+    close = kill
 
     def stop(self) -> None:
         """SIGTERM and wait."""

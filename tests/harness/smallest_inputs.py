@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.sandbox.document import Document
-from tests.sandbox.formats import MP4
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import MP4, gradient
 
 DOCUMENT = Document.shipped()
 EVERY_MODE = [(model, mode) for model in DOCUMENT.models for mode in DOCUMENT.modes(model)]

@@ -250,19 +250,15 @@ def stopped_stack(
     **settings: str,
 ) -> Iterator[Stack]:
     """BFL and Redis are there, nothing of Fluxkeep runs yet."""
-    redis = RedisServer(directory / "redis")
-    try:
-        with Sandbox(sandbox_settings) as sandbox:
-            installation = Installation(directory, redis, sandbox.url)
-            if bucket:
-                installation.keep_in(bucket)
-            installation.settings |= settings
-            try:
-                yield Stack(sandbox, installation)
-            finally:
-                installation.close()
-    finally:
-        redis.kill()
+    with (
+        RedisServer(directory / "redis") as redis,
+        Sandbox(sandbox_settings) as sandbox,
+        Installation(directory, redis, sandbox.url) as installation,
+    ):
+        if bucket:
+            installation.keep_in(bucket)
+        installation.settings |= settings
+        yield Stack(sandbox, installation)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from tests.harness.kept_inputs import notes, objects, with_input
 from tests.harness.local_worker import LocalWorker
 from tests.harness.parts import api_over, services_over
 from tests.harness.raw_server import RawServer
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import gradient
 
 IMAGE = base64.b64encode(gradient(7)).decode()
 LARGE = base64.b64encode(bytes(400_000)).decode()

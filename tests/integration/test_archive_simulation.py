@@ -16,8 +16,8 @@ from tests.simulation import exploration
 from tests.simulation.archive_faults import ArchiveFaults
 from tests.simulation.archive_world import ArchiveWorld
 from tests.simulation.exploration import Protection
-from tests.simulation.faults import Faults
 from tests.simulation.redis_model import Commands, Flaws
+from tests.simulation.world import Faults
 from worker.periodic import archiving
 
 DAY = 86400.0

@@ -12,7 +12,7 @@ from jobs.services import Services
 from jobs.store.commit import REPLAY_SECONDS
 from receiver import input_storage
 from tests.harness.kept_inputs import notes, objects, with_input
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import gradient
 from worker.periodic.input_cleanup import delete_unrecorded
 
 IMAGE = base64.b64encode(gradient(7)).decode()

@@ -12,11 +12,10 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from tests.harness import RedisServer
 from tests.simulation.connection import client
-from tests.simulation.faults import Faults
 from tests.simulation.redis_model import RedisModel
 from tests.simulation.replay import content, content_of_model, recorded, replay
 from tests.simulation.scheduler import Chooser
-from tests.simulation.world import World
+from tests.simulation.world import Faults, World
 
 HISTORIES = 30
 STEPS = 60

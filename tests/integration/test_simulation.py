@@ -14,10 +14,9 @@ from jobs.store.batch_actions import Action
 from tests.simulation import exploration
 from tests.simulation.batch_world import BatchWorld
 from tests.simulation.exploration import Protection
-from tests.simulation.faults import Faults
 from tests.simulation.redis_model import Flaws
 from tests.simulation.scheduler import Chooser
-from tests.simulation.world import World
+from tests.simulation.world import Faults, World
 from worker import published_objects
 from worker.periodic import batch_actions as sweeps
 

@@ -1,5 +1,6 @@
-"""Callback sender: a few attempts as at BFL, without redirects."""
+"""Callback sender: signed, a few attempts as at BFL, without redirects."""
 
+import hmac
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,24 @@ import requests
 
 from tests.sandbox.observations import Callback
 from tests.sandbox.settings import Settings
+from tests.sandbox.switches import Switches
 from tests.sandbox.task_store import TaskStore
+
+WRONG_SECRET = "not-the-secret"
+
+
+def sign(body: bytes, secret: str | None, switches: Switches) -> dict[str, str]:
+    """Both official schemes, as the task's switches want them."""
+    if switches.auth == "none" or (secret is None and switches.auth != "wrong"):
+        return {}
+    word = WRONG_SECRET if switches.auth == "wrong" else secret or ""
+    headers = {}
+    if switches.auth in ("secret", "both", "wrong"):
+        headers["X-Webhook-Secret"] = word
+    if switches.auth in ("signature", "both", "wrong"):
+        headers["X-BFL-Signature"] = f"sha256={hmac.new(word.encode(), body, 'sha256').hexdigest()}"
+    return headers
+
 
 After = Callable[[float, Callable[[], None]], None]
 

@@ -11,19 +11,38 @@ from typing import Any
 from uuid import uuid4
 from weakref import WeakSet
 
-from tests.sandbox import prices, signing
-from tests.sandbox.callback_sender import CallbackRequest, CallbackSender
+from tests.sandbox.callback_sender import CallbackRequest, CallbackSender, sign
 from tests.sandbox.document import Document
 from tests.sandbox.errors import Refused, refusal
+from tests.sandbox.input_files import image_size
 from tests.sandbox.links import Link, mint
 from tests.sandbox.observations import Callback
-from tests.sandbox.payloads import final_payload, progress_payload
 from tests.sandbox.settings import Settings, SubmitFault
-from tests.sandbox.sizes import image_size
 from tests.sandbox.submission import Submission, read_submission
 from tests.sandbox.switches import Switches
 from tests.sandbox.task import Task
+from tests.sandbox.task_status import final_payload, progress_payload
 from tests.sandbox.task_store import TaskStore
+
+# Credits for a generation, close to BFL's price list.
+BY_MODEL = {
+    "flux-2-max": 7.000000000000001,
+    "flux-2-pro": 3.0,
+    "flux-2-flex": 5.0,
+    "flux-2-klein-4b": 1.4,
+    "flux-2-klein-9b": 1.5,
+    "flux-kontext-max": 8.0,
+    "flux-kontext-pro": 4.0,
+    "flux-pro-1.1-ultra": 6.0,
+    "flux-pro-1.1": 4.0,
+    "flux-dev": 2.5,
+    "flux-3-video": 50.0,
+}
+USUAL = 5.0
+
+
+def cost(model: str) -> float:
+    return BY_MODEL.get(model, BY_MODEL.get(model.removesuffix("-preview"), USUAL))
 
 
 class Engine:
@@ -97,7 +116,7 @@ class Engine:
             switches=switches,
             webhook_url=submission.webhook_url if own else settings.webhook_url,
             webhook_secret=submission.webhook_secret if own else settings.webhook_secret,
-            cost=prices.cost(submission.model),
+            cost=cost(submission.model),
             output_format=submission.output_format,
             pixels=image_size(submission.model, submission.input),
             created_at=time.time(),
@@ -146,7 +165,7 @@ class Engine:
     def _callback_request(self, task: Task, event: dict[str, Any]) -> CallbackRequest:
         body = json.dumps(event).encode()
         headers = {"Content-Type": "application/json", "User-Agent": "bfl-sandbox"}
-        headers |= signing.sign(body, task.webhook_secret, task.switches)
+        headers |= sign(body, task.webhook_secret, task.switches)
         return CallbackRequest(task.id, task.webhook_url or "", headers, body)
 
     def call_back_now(self, task: Task, switches: Mapping[str, Any]) -> Callback:

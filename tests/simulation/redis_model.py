@@ -42,7 +42,10 @@ class Commands(FakeSocket):
         """The answer, or an error of fakeredis."""
         name, given = words[0].decode().lower(), list(words[1:])
         if name == "info":  # which fakeredis does not know
-            return self._info()
+            if self._model.maxmemory is None:
+                raise SimpleError("NOPERM this user has no permissions to run the 'info' command")
+            fields = (self._model.used_memory, self._model.maxmemory)
+            return b"used_memory:%d\r\nmaxmemory:%d" % fields
         if name == "script":
             name, given = f"script {given[0].decode().lower()}", given[1:]
         function, signature = self._name_to_func(name)
@@ -60,12 +63,6 @@ class Commands(FakeSocket):
 
     def time(self) -> list[bytes]:
         return [b"%d" % part for part in divmod(round(self._model.now * 1e6), 1_000_000)]
-
-    def _info(self) -> bytes:
-        if self._model.maxmemory is None:
-            raise SimpleError("NOPERM this user has no permissions to run the 'info' command")
-        fields = (self._model.used_memory, self._model.maxmemory)
-        return b"used_memory:%d\r\nmaxmemory:%d" % fields
 
     def xadd(self, key: Any, *words: bytes) -> Any:
         now = b"%d-*" % round(self._model.now * 1000)

@@ -12,7 +12,7 @@ from tests.harness import DEFAULTS, KEYS, Stack, wait_for
 from tests.harness.agents import CLIENTS, Call, talk, tool
 from tests.harness.waiting_jobs import open_files
 from tests.harness.wire import Wire, request
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import gradient
 
 QUICK: dict[str, Any] = {"seconds": 0.05, "strict": False}
 SLOW = {"seconds": 1.0, "strict": False, "progress_events": 2}

@@ -11,8 +11,7 @@ import pytest
 from tests.harness import KEYS, Stack
 from tests.harness.third_party_clients import CLIENTS, Foreign, GenerationRequest
 from tests.sandbox import Sandbox, Task
-from tests.sandbox.formats import MP4
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import MP4, gradient
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,7 @@ import pytest
 
 from jobs.domain import errors
 from tests.harness.delivery_host import JPEG, MEBIBYTE, DeliveryHost, chunked, md5
-from tests.sandbox.formats import MP4, WEBP
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import MP4, WEBP, gradient
 from worker.download import Download
 
 FULL_AT_BYTES = 2048

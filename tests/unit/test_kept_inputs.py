@@ -17,7 +17,7 @@ from jobs.storage import BACKGROUND_LIMITS, open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, job_id_of, kind_of
 from tests.harness.kept_inputs import LIMIT_BYTES, sent, with_input
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import gradient
 
 ENCODED = base64.b64encode(gradient(7)).decode()
 DOT = base64.b64encode(b"GIF89a\x01\x00\x01\x00\x00\x00\x00;").decode()

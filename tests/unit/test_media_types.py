@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from jobs.storage import layout
 from tests.harness.images import box, png
-from tests.sandbox.formats import IMAGES, JPEGS, MP4, WEBP
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import IMAGES, JPEGS, MP4, WEBP, gradient
 from worker.formats import sniff
 
 JPEG = JPEGS[0]

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from redis import RedisError
 
 from jobs.domain.status import Status
 from jobs.store.redis.keys import STATUS_PREFIX, SUPERSEDED
-from tests.bench.soak import faults
 from tests.bench.soak.check import TRIPLICATE, check
 from tests.bench.soak.plan import Plan, Report
 from tests.harness import Installation, invariants
@@ -23,6 +23,42 @@ from tests.harness.patience import wait_for
 from tests.harness.replication import ReplicatedRedis
 from tests.sandbox import Sandbox, Task
 from worker.published_objects import LATE_WORKER_SECONDS
+
+VICTIMS = ("web", "worker", "sweep")
+
+
+def kill_at_random(
+    installation: Installation, plan: Plan, stopped: threading.Event
+) -> Counter[str]:
+    """SIGKILL a process every few seconds; return how many of each."""
+    generator, kills = random.Random(plan.seed), Counter[str]()
+    until = time.monotonic() + plan.faults_seconds
+    while not stopped.wait(generator.uniform(*plan.kill_every)) and time.monotonic() < until:
+        victim = generator.choice(VICTIMS)
+        if found := [process for process in installation.running[victim] if process.alive]:
+            generator.choice(found).kill()
+            kills[victim] += 1
+    return kills
+
+
+def interrupt(redis: ReplicatedRedis, seconds: float) -> None:
+    """SIGKILL Redis, and start it again with its data.
+
+    Call it in the main thread: on Linux the new Redis ends with the thread that started it.
+    """
+    redis.primary.kill()
+    time.sleep(seconds)
+    redis.primary.start()
+    wait_for("the replica is in step", redis.is_replicated, 60)
+
+
+def fail_over(redis: ReplicatedRedis, installation: Installation) -> None:
+    """SIGKILL the primary while its replica is in step; the old primary becomes the replica."""
+    redis.fail_over()
+    installation.redis = redis.primary
+    redis.rejoin()
+    wait_for("the replica is in step", redis.is_replicated, 60)
+
 
 SETTINGS = {"CALLBACK_GRACE": "2", "GIVE_UP_AFTER": "3600", "DURABILITY": "replica"}
 UNFINISHED = (Status.QUEUED, Status.SUBMITTED, Status.READY)
@@ -36,14 +72,11 @@ def soak_run(directory: Path, plan: Plan) -> Iterator["SoakRun"]:
     with ReplicatedRedis(directory / "redis") as redis, Sandbox() as sandbox:
         sandbox.settings.max_active = plan.jobs + 1
         settings = SETTINGS | {"REDIS_URL": redis.url}
-        installation = Installation(directory, redis.primary, sandbox.url, **settings)
-        try:
+        with Installation(directory, redis.primary, sandbox.url, **settings) as installation:
             installation.start("web", "sweep")
             installation.start("worker", n=2)
             installation.wait_until_ready()
             yield SoakRun(installation, sandbox, redis, plan)
-        finally:
-            installation.close()
 
 
 class SoakRun:
@@ -65,13 +98,13 @@ class SoakRun:
         """Run, and check every job. Raises AssertionError, TimeoutError."""
         began, stopped = time.monotonic(), threading.Event()
         with self.installation.supervised(), ThreadPoolExecutor(2) as others:
-            killing = others.submit(faults.kill_at_random, self.installation, self.plan, stopped)
+            killing = others.submit(kill_at_random, self.installation, self.plan, stopped)
             submitting = others.submit(self._submit)
             try:
                 self._wait_for_jobs(1 / 3)
-                faults.interrupt(self.redis, self.plan.outage_seconds)
+                interrupt(self.redis, self.plan.outage_seconds)
                 self._wait_for_jobs(2 / 3)
-                faults.fail_over(self.redis, self.installation)
+                fail_over(self.redis, self.installation)
                 submitting.result(self.plan.timeout_seconds)
                 self._announce_unacknowledged()
                 wait_for("all jobs ended", self._all_ended, self.plan.timeout_seconds)

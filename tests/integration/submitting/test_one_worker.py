@@ -15,7 +15,7 @@ from jobs.store.redis.keys import QUEUE_PREFIX, RECORD_PREFIX
 from tests.harness import RedisServer, TcpProxy
 from tests.harness.local_worker import KEY, LocalWorker
 from tests.harness.required_settings import SECRETS
-from tests.harness.tripwire import Tripwire
+from tests.harness.tcp_proxy import Tripwire
 from tests.sandbox import Sandbox
 from worker.dispatcher import JobDispatcher
 

@@ -11,7 +11,7 @@ from tests.harness import Stack, wait_for
 from tests.harness.chromium import Window
 from tests.harness.smallest_inputs import smallest_input
 from tests.harness.visitor import Visitor, choose_model, log_in, problems_seen, readable
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import gradient
 from tests.system.dashboard.form_page import PASTE, FormPage
 
 FIRST, SECOND, THIRD = (gradient(n) for n in (11, 12, 13))

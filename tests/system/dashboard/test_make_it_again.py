@@ -10,8 +10,7 @@ from requests import Response
 from tests.harness import Stack
 from tests.harness.chromium import Window
 from tests.harness.visitor import Visitor, choose_model, log_in, problems_seen
-from tests.sandbox.formats import MP4
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import MP4, gradient
 from tests.system.dashboard.form_page import PASTE
 
 IMAGE, OTHER = gradient(3), gradient(4)

@@ -15,7 +15,7 @@ from tests.harness import KEYS, Stack
 from tests.harness.chromium import Window
 from tests.harness.screenshots.sample_jobs import finish_job
 from tests.harness.visitor import Visitor, choose_model, csrf_token, log_in, problems_seen, readable
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import gradient
 
 IMAGE = gradient(3)
 ENCODED = base64.b64encode(IMAGE).decode()

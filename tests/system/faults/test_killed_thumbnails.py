@@ -15,7 +15,7 @@ from tests.harness.parts import services_over
 from tests.harness.patience import wait_for
 from tests.harness.process import Process
 from tests.harness.stack import Stack, stopped_stack, without_links
-from tests.harness.tripwire import Tripwire
+from tests.harness.tcp_proxy import Tripwire
 from tests.sandbox import Task
 from worker.thumbnail_child import CPU_SECONDS
 

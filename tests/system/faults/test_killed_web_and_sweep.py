@@ -4,7 +4,7 @@ import pytest
 
 from jobs.store.redis.keys import DUE
 from tests.harness import Stack, all_jobs, wait_for
-from tests.harness.tripwire import Tripwire
+from tests.harness.tcp_proxy import Tripwire
 
 SETTINGS = {"CALLBACK_GRACE": "1"}
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.harness import Process, Stack, stopped_stack, wait_for, without_links
-from tests.harness.tripwire import Tripwire
+from tests.harness.tcp_proxy import Tripwire
 from tests.sandbox import Task
 
 STORED_WITHIN_SECONDS = 90.0  # a lease, and a slow machine

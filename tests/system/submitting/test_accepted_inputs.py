@@ -17,7 +17,7 @@ from tests.harness import Installation, Stack, TcpProxy, all_jobs, stopped_stack
 from tests.harness.invariants import dump
 from tests.harness.stored_objects import a_file_in_place_of
 from tests.harness.visitor import Visitor
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import gradient
 
 AT_ONCE = 6
 ROUNDS = 4

@@ -17,7 +17,7 @@ from tests.harness import CommandLine, Stack, stopped_stack, wait_for
 from tests.harness.invariants import dump
 from tests.harness.past_jobs import DAY_SECONDS, Archive
 from tests.sandbox import Settings
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import gradient
 from worker.periodic.retention import RetentionCleanup
 
 SLOW_SECONDS = 600.0

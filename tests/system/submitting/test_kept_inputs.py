@@ -11,7 +11,7 @@ import requests
 from jobs.store import codec
 from tests.harness import Stack, running_stack, wait_for_none
 from tests.sandbox import Task
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import gradient
 
 IMAGE = gradient(3)
 ENCODED = base64.b64encode(IMAGE).decode()

@@ -9,7 +9,7 @@ import requests
 from receiver.dashboard.job import RELATED_MAX
 from tests.harness import Stack
 from tests.harness.visitor import Visitor
-from tests.sandbox.gradient import gradient
+from tests.sandbox.formats import gradient
 
 ENCODED = base64.b64encode(gradient(5)).decode()
 

@@ -5,35 +5,16 @@ import os
 import platform
 import sysconfig
 import time
+from importlib import import_module
 
-from tests.bench import (
-    accept,
-    archive,
-    burst,
-    day,
-    dyno,
-    growth,
-    inputs,
-    polls,
-    redis_time,
-    rescues,
-    slow_clients,
+from tests.bench import archive, day
+
+# Each is the module of its name.
+TOGETHER = (
+    *("accept", "burst", "slow-clients", "rescues", "polls", "dyno", "inputs", "redis-time"),
+    *("growth", "archive"),
 )
-
-BENCHMARKS = {
-    "accept": accept.main,
-    "burst": burst.main,
-    "slow-clients": slow_clients.main,
-    "rescues": rescues.main,
-    "polls": polls.main,
-    "dyno": dyno.main,
-    "inputs": inputs.main,
-    "redis-time": redis_time.main,
-    "growth": growth.main,
-    "archive": archive.main,
-    "day": day.main,
-}
-ALONE = ("day",)  # takes as long as all others
+BENCHMARKS = (*TOGETHER, "day")  # which takes as long as all others
 
 
 def main() -> None:
@@ -49,10 +30,10 @@ def main() -> None:
     archive.SIZE = given.archived
     day.SHARE, day.WORKERS, day.HAS_POSTGRES = given.share, given.workers, given.postgres
     print(interpreter())
-    for name in given.names or [name for name in BENCHMARKS if name not in ALONE]:
+    for name in given.names or TOGETHER:
         print(f"\n### {name}\n", flush=True)
         began = time.monotonic()
-        BENCHMARKS[name]()
+        import_module(f"tests.bench.{name.replace('-', '_')}").main()
         print(f"\n{time.monotonic() - began:.0f} s; load {os.getloadavg()[0]:.1f}")
 
 

@@ -8,12 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import requests
-
 from deploy import procfile
 from deploy.procfile import ROOT
 from tests.harness import node
-from tests.harness.patience import wait_for
+from tests.harness.patience import answers, wait_for
 from tests.harness.ports import free_port
 from tests.harness.process import Process
 
@@ -101,7 +99,4 @@ def _answers(peer: Running) -> bool:
     for process in peer.processes:
         if not process.alive:
             raise RuntimeError(f"{process.name} has ended:\n{process.output()}")
-    try:
-        return requests.get(f"{peer.url}/healthz", timeout=5).ok
-    except requests.ConnectionError:
-        return False
+    return answers(f"{peer.url}/healthz")

@@ -18,7 +18,3 @@ def main() -> None:
         f"{done.refused} refused, {recorded:,} on record, {done.rate:,.0f} answered a second; "
         f"{memory:,.0f} bytes of Redis for each active job, its RQ job included"
     )
-
-
-if __name__ == "__main__":
-    main()

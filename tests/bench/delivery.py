@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import requests
-
-from tests.harness.patience import wait_for
+from tests.harness.patience import answers, wait_for
 from tests.harness.ports import free_port
 from tests.harness.process import Process
 from tests.sandbox.formats import JPEGS
@@ -27,17 +25,10 @@ def serving(directory: Path, size: int = MEGABYTE) -> Iterator[str]:
     process = Process("delivery", command, {}, directory / "delivery.log")
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_for("the delivery host", lambda: _answers(url), 10)
+        wait_for("the delivery host", lambda: answers(url), 10)
         yield url
     finally:
         process.kill_all()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).ok
-    except requests.ConnectionError:
-        return False
 
 
 def image(size: int) -> bytes:

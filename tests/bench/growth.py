@@ -49,17 +49,14 @@ class Population:
         self.parts = services.for_background(settings.load(variables))
         self.times: dict[str, list[float]] = {}
         empty = self.used()
-        self._fill()
+        urls = [(self.installation.redis.url, range(n, self.size, WRITERS)) for n in range(WRITERS)]
+        with get_context("spawn").Pool(WRITERS) as writers:
+            writers.starmap(_write, urls)
         self.bytes = (self.used() - empty) / size
 
     def used(self) -> int:
         with self.installation.redis.client() as redis:
             return int(redis.info("memory")["used_memory"])
-
-    def _fill(self) -> None:
-        urls = [(self.installation.redis.url, range(n, self.size, WRITERS)) for n in range(WRITERS)]
-        with get_context("spawn").Pool(WRITERS) as writers:
-            writers.starmap(_write, urls)
 
     def bytes_of_record(self) -> float:
         """Mean memory of a sample of records with their keys, as Redis reports it."""
@@ -163,7 +160,3 @@ def _table(populations: list[Population]) -> str:
         shown = [f"{one:.2f}" for one in (*found, *(one / found[0] for one in found[1:]))]
         rows.append(f"| {what} | " + " | ".join(shown) + " |")
     return "\n".join(rows)
-
-
-if __name__ == "__main__":
-    main()

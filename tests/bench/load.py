@@ -57,30 +57,14 @@ def report(task_id: str, delivery: str = DELIVERY) -> dict[str, Any]:
 def run(url: str, callbacks: Path, *, connections: int = 16, seconds: int = 5) -> Result:
     """Send the callbacks of a file. Raises SystemExit without wrk."""
     options = [f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT), url]
-    text = _wrk(*options, "--", str(callbacks))
-    return Result(
-        rate=_rate(text),
-        p50=_milliseconds(text, "50%"),
-        p99=_milliseconds(text, "99%"),
-        refused=_refused(text),
-    )
-
-
-def _wrk(*options: str) -> str:
     wrk = shutil.which("wrk") or sys.exit("The benchmarks need wrk (apt-get install wrk).")
-    done = subprocess.run([wrk, "-t1", *options], capture_output=True, text=True, check=True)
-    return done.stdout
-
-
-def _rate(text: str) -> float:
+    command = [wrk, "-t1", *options, "--", str(callbacks)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     assert rate is not None, text
-    return float(rate[1])
-
-
-def _refused(text: str) -> int:
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    return int(refused[1]) if refused else 0
+    p50, p99 = (_milliseconds(text, percentile) for percentile in ("50%", "99%"))
+    return Result(float(rate[1]), p50, p99, int(refused[1]) if refused else 0)
 
 
 def _milliseconds(text: str, percentile: str) -> float:

@@ -7,12 +7,10 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-import requests
-
 from deploy import procfile
 from tests.harness.client import Client
 from tests.harness.closing import Closing
-from tests.harness.patience import wait_for
+from tests.harness.patience import answers, wait_for
 from tests.harness.ports import free_port
 from tests.harness.process import Process
 from tests.harness.redis_server import RedisServer
@@ -208,10 +206,7 @@ class Installation(Closing):
     def _answers(self, url: str) -> bool:
         if not self.web:
             raise RuntimeError(f"no web process is running:\n{self.logs()[-4000:]}")
-        try:
-            return requests.get(url, timeout=20).ok
-        except requests.RequestException:
-            return False
+        return answers(url)
 
     def kill(self, *names: str) -> None:
         """SIGKILL for the named processes with all their offspring (all, when none is named)."""

@@ -31,12 +31,5 @@ def _error(redis: Redis, path: Path) -> str | None:
     return None
 
 
-def main() -> int:
-    found = errors(ROOT / "jobs")
-    for line in found:
-        sys.stderr.write(f"jobs/{line}\n")
-    return 1 if found else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit("\n".join(f"jobs/{line}" for line in errors(ROOT / "jobs")) or None)

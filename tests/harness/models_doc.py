@@ -1,7 +1,6 @@
 """`make docs`: write docs/models.md from BFL's OpenAPI document and our own words."""
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
 
 from deploy.procfile import ROOT
@@ -84,10 +83,5 @@ def _json(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value}"
 
 
-def main() -> int:
-    PAGE.write_text(page())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    PAGE.write_text(page())

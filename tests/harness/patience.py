@@ -5,6 +5,8 @@ from collections.abc import Callable, Sized
 from functools import partial
 from typing import TypeVar
 
+import requests
+
 T = TypeVar("T")
 
 PAUSE_MIN_SECONDS, PAUSE_MAX_SECONDS = 0.01, 0.25
@@ -27,14 +29,19 @@ def wait_for(what: str, probe: Callable[[], T | None], timeout: float = 15.0) ->
     return answer
 
 
+def answers(url: str, timeout: float = 30.0) -> bool:
+    """Whether a server answers with success."""
+    try:
+        return requests.get(url, timeout=timeout).ok
+    except requests.RequestException:
+        return False
+
+
 def wait_for_none(what: str, left: Callable[[], Sized], timeout: float = 15.0) -> None:
     """Returns when nothing is left; the time begins anew whenever there is less than before.
 
     Raises TimeoutError naming `what`.
     """
     while number := len(left()):
-        wait_for(f"{what} ({number} left)", partial(_fewer, left, number), timeout)
-
-
-def _fewer(left: Callable[[], Sized], than: int) -> bool:
-    return len(left()) < than
+        fewer = partial(lambda than: len(left()) < than, number)
+        wait_for(f"{what} ({number} left)", fewer, timeout)

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from tests.harness.patience import wait_for
+from tests.harness.patience import answers, wait_for
 from tests.harness.ports import free_port
 from tests.harness.process import Process
 
@@ -95,10 +95,7 @@ class Prometheus:
     def _answers(self) -> bool:
         if not self._process.alive:
             raise RuntimeError(f"it has ended: {self._log.read_text()[-2000:]}")
-        try:
-            return requests.get(f"{self.url}/-/ready", timeout=30).ok
-        except requests.RequestException:
-            return False
+        return answers(f"{self.url}/-/ready")
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The samples of an instant query, each with `metric` and `value`."""

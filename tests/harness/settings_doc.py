@@ -1,6 +1,5 @@
 """`make docs`: write docs/settings.md from the settings, and the table of errors in docs/api.md."""
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -97,11 +96,6 @@ def api_page() -> str:
     return before + head + "".join(rows) + rest[rest.index("\n\n") + 1 :]
 
 
-def main() -> int:
+if __name__ == "__main__":
     PAGE.write_text(page())
     API.write_text(api_page())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

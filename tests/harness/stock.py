@@ -20,18 +20,14 @@ def put_in(redis: Redis, jobs: Iterable[Job]) -> None:
     """Write all of them, whatever their number, past the store and its announcements."""
     coming = iter(jobs)
     while batch := list(islice(coming, BATCH)):
-        _write(redis, batch)
-
-
-def _write(redis: Redis, batch: list[Job]) -> None:
-    sets: dict[str, dict[str, float]] = {}
-    for job in batch:
-        for key, score in indexes(job).items():
-            sets.setdefault(key, {})[job.id] = score
-    pipe: Any = redis.pipeline(transaction=False)
-    pipe.mset({RECORD_PREFIX + job.id: codec.encode(job, VERSION) for job in batch})
-    if names := {TASK_PREFIX + name: job.id for job in batch for name in aliases(job)}:
-        pipe.mset(names)
-    for key, members in sets.items():
-        pipe.zadd(key, members)
-    pipe.execute()
+        sets: dict[str, dict[str, float]] = {}
+        for job in batch:
+            for key, score in indexes(job).items():
+                sets.setdefault(key, {})[job.id] = score
+        pipe: Any = redis.pipeline(transaction=False)
+        pipe.mset({RECORD_PREFIX + job.id: codec.encode(job, VERSION) for job in batch})
+        if names := {TASK_PREFIX + name: job.id for job in batch for name in aliases(job)}:
+            pipe.mset(names)
+        for key, members in sets.items():
+            pipe.zadd(key, members)
+        pipe.execute()

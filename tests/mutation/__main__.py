@@ -53,7 +53,12 @@ Runs = dict[str, Run]
 
 
 def main() -> None:
-    options = _arguments()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at a time")
+    parser.add_argument("--every", type=int, default=1, help="run every n-th mutant only")
+    parser.add_argument("--only", nargs="+", metavar="FILE", help="mutate these files only")
+    parser.add_argument("--baseline", type=Path, help="file to keep the baseline in")
+    options = parser.parse_args()
     with TemporaryDirectory(prefix="fluxkeep-mutants-") as directory:
         saved = options.baseline or Path(directory) / "baseline"
         if not saved.exists():
@@ -74,15 +79,6 @@ def main() -> None:
         ]
     score = 100 * (1 - len(survived) / len(chosen))
     print(f"killed {len(chosen) - len(survived)} of {len(chosen)}: {score:.1f} %")
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=2, help="mutants at a time")
-    parser.add_argument("--every", type=int, default=1, help="run every n-th mutant only")
-    parser.add_argument("--only", nargs="+", metavar="FILE", help="mutate these files only")
-    parser.add_argument("--baseline", type=Path, help="file to keep the baseline in")
-    return parser.parse_args()
 
 
 def _record(saved: Path) -> None:

@@ -25,11 +25,7 @@ def _as_json(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else vars(value)
 
 
-def _ignore(count: int) -> None:
-    """Count nothing (default)."""
-
-
-def _nothing() -> None:
+def _ignore(*_: int) -> None:
     """Do nothing (default)."""
 
 
@@ -45,7 +41,7 @@ class Answer:
     body_pace: float | None = None
     ending: Ending = Ending.KEEP
     sent: Callable[[int], None] = _ignore  # called with the size of each chunk sent
-    over: Callable[[], None] = _nothing  # called when the answer ends, also early
+    over: Callable[[], None] = _ignore  # called when the answer ends, also early
 
     @classmethod
     def json(cls, status: int, value: Any, headers: Mapping[str, str] | None = None) -> Self:

@@ -48,7 +48,10 @@ class TaskStore:
             if not task.is_video:
                 self._settings.credits -= task.cost
             self._tasks[task.id] = task
-            self._count(task.model)
+            model = task.model
+            self._active[model] += 1
+            self._peak[model] = max(self._peak[model], self._active[model])
+            self._most = max(self._most, self._active.total())
 
     def _is_full(self, model: str) -> bool:
         limit = self._settings.max_active_by_model.get(model)
@@ -56,11 +59,6 @@ class TaskStore:
         return total >= self._settings.max_active or (
             limit is not None and self._active[model] >= limit
         )
-
-    def _count(self, model: str) -> None:
-        self._active[model] += 1
-        self._peak[model] = max(self._peak[model], self._active[model])
-        self._most = max(self._most, self._active.total())
 
     def finish(self, task_id: str) -> Task:
         with self._lock:

@@ -69,7 +69,7 @@ def database_backup(world: Any) -> None:
     world.begin_restore()
     world.archive.restore(backup)
     world.scheduler.step("the backup is restored")
-    if world.archive_faults.backup_days > world.hot_days:
+    if world.archive_faults.backup_days > world.archive_faults.hot_days:
         world.accept_losses()
 
 

@@ -20,6 +20,7 @@ from receiver.context import NAME, Parts
 from receiver.job_actions import delete_or_erase, replay_job
 from receiver.schemas.bodies import Announcement
 from tests.simulation.bfl import Task
+from tests.simulation.boundaries import decode
 from worker import published_objects
 from worker.periodic.archiving import Archiving
 from worker.sweep import sweep
@@ -243,7 +244,7 @@ class Seen:
         if job_id in self._deleted:
             world.violate(f"I27: job {job_id} was deleted and is answered")
         record = self._records[job_id]
-        if record and record == world.record(job_id) and job != world.decoded(record):
+        if record and record == world.record(job_id) and job != decode(record):
             world.violate(f"I25: job {job_id} is not what Redis says")
         world.answer(job.id)
 

@@ -17,7 +17,7 @@ from tests.simulation import archive_faults, archive_processes, archive_races, c
 from tests.simulation.archive_database import ArchiveModel, SimulatedDatabase
 from tests.simulation.archive_faults import ArchiveFaults
 from tests.simulation.bfl import Task
-from tests.simulation.boundaries import decode, load_test_settings
+from tests.simulation.boundaries import load_test_settings
 from tests.simulation.world import START, World
 
 DAY = 86400.0
@@ -61,7 +61,9 @@ class ArchiveWorld(World):
     # Parts of one process.
 
     def settings(self) -> Settings:
-        return load_test_settings(DATABASE_URL="sqlite:////archive.db", HOT_DAYS=str(self.hot_days))
+        return load_test_settings(
+            DATABASE_URL="sqlite:////archive.db", HOT_DAYS=str(self.archive_faults.hot_days)
+        )
 
     def services(self) -> Services:
         built: Any = super().services()
@@ -112,10 +114,6 @@ class ArchiveWorld(World):
 
     # What clients decide.
 
-    @property
-    def hot_days(self) -> float:
-        return self.archive_faults.hot_days
-
     def choose(self, alternatives: int) -> int:
         """Any of them, as likely as the others; the plain schedule takes the first."""
         return self.chooser.choose(alternatives, weight=EVEN)
@@ -141,9 +139,6 @@ class ArchiveWorld(World):
             if deletions.get(name.encode(), -1.0) < row.version
         }
         return found | {job.id: job for job in self.jobs()}
-
-    def decoded(self, record: bytes) -> Job:
-        return decode(record)
 
     def record(self, job_id: str) -> bytes | None:
         found: bytes | None = self.redis.data.get(RECORD + job_id.encode())

@@ -99,7 +99,13 @@ class Bfl:
             self.world.scheduler.sleep(answer.seconds)
         if answer.status is None:
             raise TransferFailed("no answer")
-        return self._answer(job_id, answer, task)
+        if answer.status != 200:
+            self.sent.discard(job_id)
+            return BflResponse(answer.status or 0, None, answer.body)
+        assert task
+        self.accepted.add(job_id)
+        url = f"https://api.bfl.ai/v1/get_result?id={task.id}"
+        return BflResponse(200, None, json.dumps({"id": task.id, "polling_url": url}).encode())
 
     def _make_task(self, job_id: str, model: str, sent: dict[str, Any], answer: Answer) -> Task:
         now = self.world.scheduler.now
@@ -118,15 +124,6 @@ class Bfl:
         of_model = [one for one in active if one.model == new.model]
         if len(active) > limits.total or len(of_model) > limits.for_model(new.model):
             self.world.violate(f"I14: {new.id} is one more at BFL than MAX_ACTIVE allows")
-
-    def _answer(self, job_id: str, answer: Answer, task: Task | None) -> BflResponse:
-        if answer.status != 200:
-            self.sent.discard(job_id)
-            return BflResponse(answer.status or 0, None, answer.body)
-        assert task
-        self.accepted.add(job_id)
-        url = f"https://api.bfl.ai/v1/get_result?id={task.id}"
-        return BflResponse(200, None, json.dumps({"id": task.id, "polling_url": url}).encode())
 
     def forget(self) -> None:
         """Check nothing of the past any more: Redis has lost its latest writes."""

@@ -10,7 +10,14 @@ from tests.bench.soak.run import soak_run
 
 
 def main() -> None:
-    options = _arguments()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=10_000)
+    parser.add_argument("--outage", type=float, default=60.0, help="seconds without Redis")
+    parser.add_argument(
+        "--timeout", type=float, default=7200.0, help="seconds until all jobs must end"
+    )
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    options = parser.parse_args()
     print(f"seed {options.seed}: repeat with --seed {options.seed}", flush=True)
     plan = Plan(options.jobs, options.seed, options.outage, timeout_seconds=options.timeout)
     with (
@@ -21,17 +28,6 @@ def main() -> None:
             soak.run()
         finally:
             print(soak.report.table(), flush=True)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=10_000)
-    parser.add_argument("--outage", type=float, default=60.0, help="seconds without Redis")
-    parser.add_argument(
-        "--timeout", type=float, default=7200.0, help="seconds until all jobs must end"
-    )
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

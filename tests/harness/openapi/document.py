@@ -1,7 +1,6 @@
 """`make docs`: write receiver/openapi.json and receiver/mcp/tools.json from the code."""
 
 import json
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -87,11 +86,6 @@ def _text(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
-def main() -> int:
+if __name__ == "__main__":
     for path, text in files().items():
         path.write_text(text)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -49,7 +49,7 @@ def current_key_name() -> str | None:
 def request_key() -> str:
     """The key in `Authorization: Bearer` or `x-key`; when there are two, a wrong one wins."""
     # WSGI decodes header bytes as latin-1; the settings hold text.
-    keys = [key.encode("latin-1", "replace").decode("utf-8", "replace") for key in _key_headers()]
+    keys = [key.encode("latin-1", "replace").decode("utf-8", "replace") for key in key_headers()]
     wrong = (key for key in keys if not _find(key))
     return next(wrong, keys[0] if keys else "")
 
@@ -58,11 +58,7 @@ def _find(key: str) -> ApiKey | None:
     return api_keys.find(services().settings.api_keys, key)
 
 
-def has_key() -> bool:
-    return any(_key_headers())
-
-
-def _key_headers() -> list[str]:
+def key_headers() -> list[str]:
     """Basic credentials are ignored: a proxy in front of us may ask for them and pass them on."""
     header = request.headers.get("Authorization")
     scheme, _, token = (header or BASIC).partition(" ")

@@ -20,7 +20,7 @@ from jobs.storage.base import MediaStorage, Verb
 from jobs.storage.layout import EXTENSIONS, OPAQUE
 from jobs.views import file_name
 from receiver import range_requests
-from receiver.auth import has_key
+from receiver.auth import key_headers
 from receiver.blocking_calls import run_in_thread
 from receiver.context import services
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
@@ -120,7 +120,7 @@ def _redirect(media: MediaStorage, file: MediaFile, seconds: int) -> ResponseRet
     """A redirect to a presigned link; only our own response can name a download."""
     streams = services().settings.media_serve != "redirect" or "download" in request.args
     # Some clients send their key to the redirect's host, too.
-    if streams or has_key() or seconds < 1:
+    if streams or any(key_headers()) or seconds < 1:
         return None
     valid_seconds = min(seconds, PRESIGNED_SECONDS)
     # The method is part of what is signed.

@@ -50,15 +50,6 @@ class CostsQuery(Query):
         description="sum by the values of a metadata entry, too: metadata.<name>",
     )
 
-    def starts(self, now: float) -> list[float]:
-        """When the days begin. Raises InvalidField."""
-        until = now if self.until is None else self.until
-        end = min(now // DAY_SECONDS + 1, math.ceil(until / DAY_SECONDS))
-        first = end - self.days if self.since is None else max(self.since, 0.0) // DAY_SECONDS
-        if end - first > DAYS_MAX:
-            raise InvalidField("since", f"give a range of at most {DAYS_MAX} days")
-        return [n * DAY_SECONDS for n in range(int(max(first, 0.0)), int(end))]
-
 
 @blueprint.get("")
 @EndpointSpec(scope="read", query=CostsQuery, responses={200: CostsView}, errors=(Invalid,))
@@ -71,7 +62,13 @@ def get_costs() -> CostsView:
     rows. Without a database the books know the last 366 days.
     """
     query, ledger = CostsQuery.read(), services().daily_costs
-    starts = query.starts(services().store.now())
+    now = services().store.now()
+    until = now if query.until is None else query.until
+    end = min(now // DAY_SECONDS + 1, math.ceil(until / DAY_SECONDS))
+    first = end - query.days if query.since is None else max(query.since, 0.0) // DAY_SECONDS
+    if end - first > DAYS_MAX:
+        raise InvalidField("since", f"give a range of at most {DAYS_MAX} days")
+    starts = [n * DAY_SECONDS for n in range(int(max(first, 0.0)), int(end))]
     name = query.by and query.by.removeprefix(f"{METADATA}.")
     days = ledger.days(starts, owner()) if name is None else ledger.days_by(starts, name, owner())
     count, ids, unknown = services().costs.unkept(UNKEPT_IDS_MAX, owner())

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from jobs.domain.job import Job
 from jobs.services import Services
 from receiver.auth import current_key_name
-from receiver.feed.broker import Broker
-from receiver.feed.client_socket import CHECK_SECONDS, client_socket, is_disconnected
+from receiver.feed.broker import CHECK_SECONDS, Broker, client_socket, is_disconnected
 from receiver.job_actions import load_job
 
 

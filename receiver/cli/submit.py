@@ -18,7 +18,7 @@ from jobs.services import Services
 from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.cli.base import Command, example, pairs, plain, services
 from receiver.job_actions import load_job
-from receiver.schemas.bodies import validate_body
+from receiver.schemas.bodies import validate
 
 INTERRUPTED = 130  # exit status after Ctrl-C (128 + SIGINT)
 POLL_SECONDS = 0.5
@@ -54,7 +54,8 @@ def submit(
         raise click.UsageError("Give the input: --prompt or --input.")
     raw = json.dumps({"model": model, "input": given, "metadata": metadata}).encode()
     built = services()
-    job = enqueue(built, validate_body(SubmissionBody, raw), Submission())
+    body = validate(SubmissionBody, strict_json.load_object(raw))
+    job = enqueue(built, body, Submission())
     click.echo(job.id)
     if not wait:
         return

@@ -1,11 +1,17 @@
-"""Broker: one thread reads the event stream and wakes the subscribers of this process."""
+"""Broker: one thread reads the event stream and wakes the subscribers while they are connected."""
 
+import select
+import socket
 import threading
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import chain
 from operator import attrgetter
+from typing import Any
+
+from flask import request
+from gevent import monkey
 
 from jobs.domain.errors import StoreUnavailable, TooManyWaiting
 from jobs.store.change_stream import BATCH_MAX, Event, EventBatch, EventPosition, Events
@@ -16,6 +22,11 @@ SUBSCRIBERS_MAX = 1500
 RECENT_MAX = 4000
 ALL_JOBS_BATCH_MAX = 100  # each event of all jobs is sent with its job
 RETRY_SECONDS = 0.5
+CHECK_SECONDS = 1.0  # between two checks of the connection and of the process's shutdown
+
+# Only poll: gunicorn reads from this socket. gevent's own poll would switch greenlets.
+_poll: Any = monkey.get_original("select", "poll")
+_DISCONNECTED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
 class Subscriber:
@@ -133,3 +144,18 @@ def _mark(position: EventPosition) -> Event:
 def _wake(subscribers: Iterable[Subscriber]) -> None:
     for subscriber in subscribers:
         subscriber.woken.set()
+
+
+def client_socket() -> socket.socket | None:
+    """Socket of the current request; without gunicorn the client counts as connected."""
+    found: socket.socket | None = request.environ.get("gunicorn.socket")
+    return found
+
+
+def is_disconnected(client: socket.socket | None) -> bool:
+    """Also true for a client that has only closed its sending side."""
+    if client is None:
+        return False
+    poll = _poll()
+    poll.register(client.fileno(), _DISCONNECTED)
+    return bool(poll.poll(0))

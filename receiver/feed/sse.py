@@ -15,8 +15,7 @@ from jobs.services import Services
 from jobs.store.change_stream import Event, EventPosition
 from jobs.views import JobView
 from receiver.context import services
-from receiver.feed.broker import Broker, Subscriber
-from receiver.feed.client_socket import CHECK_SECONDS, client_socket, is_disconnected
+from receiver.feed.broker import CHECK_SECONDS, Broker, Subscriber, client_socket, is_disconnected
 from receiver.schemas.responses import DeletedJob, Reset
 
 RETRY_MILLISECONDS = 2000

@@ -14,7 +14,6 @@ from jobs.domain.errors import Invalid, UrlRefused
 from jobs.domain.media_references import map_leaves
 from jobs.input_parts import InputPart
 from jobs.job_validation import METADATA_MAX_CHARS, MODEL_MAX_CHARS, require_metadata, require_model
-from jobs.net import strict_json
 from receiver.context import services
 from receiver.schemas.formats import POLLING_URL, PUBLIC_URL, documented_pattern
 
@@ -89,11 +88,6 @@ class Announcement(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-def validate_body(model: type[Model], raw: bytes) -> Model:
-    """Parse and validate a body. Raises BadRequest when it is no JSON object, else Invalid."""
-    return validate(model, strict_json.load_object(raw))
 
 
 def validate_with_input(

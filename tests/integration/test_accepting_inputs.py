@@ -1,4 +1,4 @@
-"""Accepting inputs: full queue and storage, turns, time to arrive; sending what was accepted."""
+"""Accepting inputs, sending what was accepted, and deleting what nobody needs."""
 
 import base64
 import socket
@@ -11,13 +11,18 @@ from redis import Redis
 
 from jobs.domain import submission
 from jobs.domain.job import Job
+from jobs.domain.job_record import Request
 from jobs.domain.status import Status
-from receiver import input_body
+from jobs.services import Services
+from jobs.store.commit import REPLAY_SECONDS
+from receiver import input_body, input_storage
 from tests.harness.kept_inputs import notes, objects, with_input
 from tests.harness.local_worker import LocalWorker
 from tests.harness.parts import api_over, services_over
 from tests.harness.raw_server import RawServer
+from tests.harness.reports import load
 from tests.sandbox.formats import gradient
+from worker.periodic.input_cleanup import delete_unrecorded
 
 IMAGE = base64.b64encode(gradient(7)).decode()
 LARGE = base64.b64encode(bytes(400_000)).decode()
@@ -72,13 +77,9 @@ def test_a_full_storage_is_a_full_queue(redis: Redis, temporary: Path) -> None:
         peer.shutdown(socket.SHUT_RDWR)
 
     server.answer = answer_and_close
-    settings = {
-        "MEDIA_URL": "s3://keep/here",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.port}",
-        "AWS_ACCESS_KEY_ID": "k",
-        "AWS_SECRET_ACCESS_KEY": "s",
-    }
-    services = services_over(redis, **settings)
+    keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    where = {"MEDIA_URL": "s3://keep/here", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.port}"}
+    services = services_over(redis, **where, **keys)
     answer = post(api_over(services), {"input_image": IMAGE})
     assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_full")
     assert answer.headers["Retry-After"] and not services.redis.exists("fluxkeep:jobs:queued")
@@ -141,3 +142,77 @@ def test_an_input_whose_object_is_not_whole_is_not_sent(worker: LocalWorker) -> 
     worker.work()
     failure = worker.job("a").error
     assert failure and failure.code == "input_lost" and worker.posts() == 0
+
+
+def noted(services: Services) -> str:
+    """A note, and objects without a record: their process was killed before it wrote one."""
+    job = with_input(
+        services.storage, submission.create("own", "m", services.store.now()), {"a": IMAGE}
+    )
+
+    def die(_note: str | None) -> Any:
+        raise SystemExit
+
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr(input_storage, "_store", lambda *_: None)  # they are there
+    with pytest.raises(SystemExit):
+        input_storage.record(services, (), job.request.input_files, die, is_new_id=True)
+    monkey.undo()
+    (note,) = notes(services)
+    return note
+
+
+def test_objects_without_a_record_are_deleted_within_an_hour(services: Services) -> None:
+    note, now = noted(services), services.store.now()
+    assert len(objects(services)) == 1
+    delete_unrecorded(services, now + input_storage.UNRECORDED_SECONDS - 60)
+    assert len(objects(services)) == 1 and note in notes(services)
+    delete_unrecorded(services, now + input_storage.UNRECORDED_SECONDS + 1)
+    assert objects(services) == [] and notes(services) == []
+
+
+def test_objects_that_a_record_names_by_then_stay(services: Services) -> None:
+    note = noted(services)
+    created = submission.create("own", "m", services.store.now())
+    job = with_input(services.storage, created, {"a": IMAGE})
+    services.store.update("own", lambda _job, _now: job, new=True)
+    assert note in notes(services)
+    delete_unrecorded(services, services.store.now() + 2 * input_storage.UNRECORDED_SECONDS)
+    assert objects(services) == job.object_keys and notes(services) == []
+
+
+@pytest.fixture
+def forgetful(services: Services) -> Services:
+    """A queued job whose input is to be deleted."""
+    details = Request(deletes_input=True)
+    created = submission.create("own", "m", services.store.now(), details)
+    job = with_input(services.storage, created, {"a": IMAGE, "b": 1})
+    services.store.update("own", lambda _job, _now: job, new=True)
+    return services
+
+
+def kept(services: Services) -> Any:
+    return load(services.store, "own").request.kept_input
+
+
+def test_an_input_that_bfl_has_is_deleted(forgetful: Services) -> None:
+    assert notes(forgetful) == []
+    forgetful.store.change("own", lambda job, _now: job.evolve(task_id="task"))
+    assert kept(forgetful) == {"a": "input:0", "b": 1}
+    delete_unrecorded(forgetful, forgetful.store.now())
+    assert kept(forgetful) is None and objects(forgetful) == [] and notes(forgetful) == []
+
+
+@pytest.mark.parametrize("is_replayed", [False, True])
+def test_an_input_that_bfl_never_had_is_deleted_after_a_day(
+    forgetful: Services, *, is_replayed: bool
+) -> None:
+    store, timeouts = forgetful.store, forgetful.settings.timeouts
+    store.change("own", lambda job, now: job.ended(now, Status.FAILED))
+    if is_replayed:  # it is still of use
+        store.change("own", lambda job, now: submission.replay(job, now, timeouts))
+    now = forgetful.store.now()
+    delete_unrecorded(forgetful, now + REPLAY_SECONDS - 60)
+    assert kept(forgetful) and len(objects(forgetful)) == 1
+    delete_unrecorded(forgetful, now + REPLAY_SECONDS + 1)
+    assert (bool(kept(forgetful)), bool(objects(forgetful))) == (is_replayed, is_replayed)

@@ -72,18 +72,6 @@ def test_a_thousand_are_starred_in_bounded_requests_and_one_more_is_refused_at_t
     assert starred() == most
 
 
-def test_a_download_names_no_file_of_others(teams: TwoTeams) -> None:
-    for name, first in ((OURS, 10), (THEIRS, 40), (None, 70)):
-        jobs = team(name, first)
-        teams.put_in(jobs[:1], jobs[1:])
-    for name, expected in ((OURS, {OURS}), (ADMIN, {OURS, THEIRS, "nobody"})):
-        with teams.client(name).get("/api/jobs.zip?metadata.user=00042") as answer:
-            found = [
-                each for each in (OURS, THEIRS, "nobody") if f"{each}-".encode() in answer.data
-            ]
-        assert set(found) == expected
-
-
 def test_a_job_made_anew_by_another_key_is_missing_from_a_download(teams: TwoTeams) -> None:
     (job, *_) = team(THEIRS, 40)
     teams.put_in([], [job])

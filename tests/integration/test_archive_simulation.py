@@ -73,10 +73,6 @@ def test_random_schedules_keep_every_invariant_of_the_archive(name: str) -> None
 real_tombstones = commit.tombstones
 
 
-def tombstones_of_deletions(job: Job, status: str = "") -> list[Any]:
-    return [] if status else real_tombstones(job)
-
-
 def recall_as_a_new_job(self: ArchiveMoves, job: Job) -> bool:
     options = commit.CommitOptions()
     step: Callable[[Job | None, float], Job] = lambda known, _now: known or job  # noqa: E731
@@ -85,24 +81,8 @@ def recall_as_a_new_job(self: ArchiveMoves, job: Job) -> bool:
     return written
 
 
-def rows_alone(_self: Catalog, rows: Any) -> dict[str, Job]:
-    return {row.job.id: row.job for row in rows}
-
-
-def newer_by_version(job: Job, row: Any) -> bool:
-    return bool(job.version > row.version)
-
-
 real_eviction, real_zadd = ArchiveMoves.evict, Commands.zadd
-
-
-def evict_whatever_it_says(self: ArchiveMoves, job: Job) -> bool:
-    version: Any = commit.ANY_VERSION
-    return real_eviction(self, replace(job, version=version))
-
-
-def zadd_also_less(self: Commands, key: Any, *words: bytes) -> Any:
-    return real_zadd(self, key, *(word for word in words if word != b"GT"))
+ANY_VERSION: Any = commit.ANY_VERSION
 
 
 STORED_STAYS = "AND (jobs.status <> 'stored' OR excluded.status = 'stored') "
@@ -115,7 +95,9 @@ PROTECTIONS = {
         ("I28",), situation(), patch=(archiving, "_is_newer", lambda _job, _row: False)
     ),
     "the tombstone of an evicted job": Protection(
-        ("I29", "I5"), situation(), patch=(commit, "tombstones", tombstones_of_deletions)
+        ("I29", "I5"),
+        situation(),
+        patch=(commit, "tombstones", lambda job, s="": [] if s else real_tombstones(job)),
     ),
     "the entries of deletions": Protection(
         ("I27", "I24"), situation(), Flaws(lost_keys=b"fluxkeep:deletions")
@@ -127,7 +109,7 @@ PROTECTIONS = {
         ("I26",),
         SITUATIONS["a Redis from before the end"],
         sql=(STORED_STAYS, ""),
-        patch=(archiving, "_is_newer", newer_by_version),
+        patch=(archiving, "_is_newer", lambda job, row: job.version > row.version),
     ),
     "the days in Redis": Protection(
         ("I24", "I28"),
@@ -140,7 +122,9 @@ PROTECTIONS = {
         patch=(archiving, "BACKUP_DAYS", 0),
     ),
     "the second look at Redis": Protection(
-        ("I24", "I25", "I27"), situation(), patch=(Catalog, "_current", rows_alone)
+        ("I24", "I25", "I27"),
+        situation(),
+        patch=(Catalog, "_current", lambda _self, rows: {row.job.id: row.job for row in rows}),
     ),
     "a recall that is no new job": Protection(
         ("I33",), situation(), patch=(ArchiveMoves, "recall", recall_as_a_new_job)
@@ -148,7 +132,11 @@ PROTECTIONS = {
     "the version of an evicted record": Protection(
         ("I28",),
         situation(clients=("racing_editor",)),
-        patch=(ArchiveMoves, "evict", evict_whatever_it_says),
+        patch=(
+            ArchiveMoves,
+            "evict",
+            lambda self, job: real_eviction(self, replace(job, version=ANY_VERSION)),
+        ),
     ),
     "a recall's look at the record": Protection(
         ("I28",),
@@ -168,7 +156,11 @@ PROTECTIONS = {
     "the newest of evicted jobs": Protection(
         ("I31",),
         situation(clients=("walker", "editor"), jobs=6, seconds_apart=3600.0),
-        patch=(Commands, "zadd", zadd_also_less),
+        patch=(
+            Commands,
+            "zadd",
+            lambda self, key, *words: real_zadd(self, key, *(w for w in words if w != b"GT")),
+        ),
     ),
     "the nearer end of a page": Protection(
         ("I31",),

@@ -42,6 +42,7 @@ def with_news() -> dict[str, Any]:
 def publish(worker: LocalWorker, changed: Any) -> None:
     body = changed if isinstance(changed, bytes) else json.dumps(changed).encode()
     worker.sandbox.publish(body)
+    read(worker.services)
 
 
 def read(services: Services) -> None:
@@ -70,7 +71,6 @@ def without(*models: str) -> dict[str, Any]:
 def test_a_new_model_and_a_renamed_field_are_in_use_after_one_reading(worker: LocalWorker) -> None:
     services = worker.services
     publish(worker, with_news())
-    read(services)
     for documents in (services.schemas, another(worker)):
         found = documents.load()
         assert "flux-9" in found.endpoints
@@ -81,25 +81,21 @@ def test_a_new_model_and_a_renamed_field_are_in_use_after_one_reading(worker: Lo
     assert shown.grade is Grade.OK and "flux-9 is new" in shown.why
 
 
-def test_models_that_bfl_describes_elsewhere_stay(worker: LocalWorker) -> None:
-    read(worker.services)
-    found = worker.services.schemas.load()
-    assert found.endpoints == model_schemas.shipped() and found.read_at
-    assert "flux-2-klein-9b-finetuned" in found.endpoints
-
-
 def test_no_key_is_sent_and_one_reading_a_day_is_enough(worker: LocalWorker) -> None:
     for _ in range(3):
         read_if_due(worker.services)
+    found = worker.services.schemas.load()
+    assert found.endpoints == model_schemas.shipped() and found.read_at
+    assert "flux-2-klein-9b-finetuned" in found.endpoints, "what BFL describes elsewhere stays"
     (seen,) = [one for one in worker.sandbox.requests if one.path == "/openapi.json"]
     assert not seen.has_key and "authorization" not in seen.headers
     assert 86_000 < worker.redis.ttl(BFL_SCHEMAS_READ) <= DAY
-
-
-def test_a_failed_reading_is_repeated_within_the_hour(worker: LocalWorker) -> None:
     publish(worker, b"{")
+    assert 3500 < worker.redis.ttl(BFL_SCHEMAS_READ) <= 3600, "a failed one is repeated"
+    worker.sandbox.stop()
     read(worker.services)
-    assert 3500 < worker.redis.ttl(BFL_SCHEMAS_READ) <= 3600
+    found = worker.services.schemas.load()
+    assert found.endpoints == model_schemas.shipped() and found.problem
 
 
 def test_what_redis_holds_is_small(worker: LocalWorker) -> None:
@@ -107,7 +103,6 @@ def test_what_redis_holds_is_small(worker: LocalWorker) -> None:
     for one in described["components"]["schemas"].values():
         one["description"] = "A long text of BFL. " * 500
     publish(worker, described)
-    read(worker.services)
     held = worker.redis.get(BFL_SCHEMAS)
     assert b"A long text" not in zlib.decompress(held)
     assert len(held) < 4096
@@ -126,17 +121,14 @@ WRONG: dict[str, Any] = {
 def test_a_wrong_document_changes_nothing_and_is_told(worker: LocalWorker, body: Any) -> None:
     services = worker.services
     publish(worker, with_news())
-    read(services)
     before = services.schemas.load()
     publish(worker, body)
-    read(services)
     after = another(worker).load()
     assert replace(after, problem="") == before and after.problem
     shown = checked(services)
     assert shown.grade is Grade.WARNING and after.problem in shown.why
     assert "<" not in shown.why
     publish(worker, with_news())
-    read(services)
     assert checked(services).grade is Grade.OK
 
 
@@ -145,7 +137,6 @@ def test_a_model_that_was_used_this_week_cannot_be_lost(worker: LocalWorker) -> 
     worker.post("a", "flux-dev")
     worker.work()
     publish(worker, without("flux-dev"))
-    read(services)
     assert "flux-dev" in services.schemas.load().endpoints
     services.store.delete(worker.job("a"))
     read(services)
@@ -153,18 +144,9 @@ def test_a_model_that_was_used_this_week_cannot_be_lost(worker: LocalWorker) -> 
     assert "flux-dev" not in found.endpoints and "flux-dev is gone" in found.changes[0]
 
 
-def test_bfl_away_or_refusing_changes_nothing(worker: LocalWorker) -> None:
-    services = worker.services
-    worker.sandbox.stop()
-    read(services)
-    found = services.schemas.load()
-    assert found.endpoints == model_schemas.shipped() and found.problem
-
-
 def test_without_redis_the_models_stay_as_they_were(worker: LocalWorker) -> None:
     services = worker.services
     publish(worker, with_news())
-    read(services)
     documents = another(worker)
     assert "flux-9" in documents.endpoints()
     services.redis.shutdown(nosave=True)

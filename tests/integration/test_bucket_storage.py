@@ -2,19 +2,23 @@
 
 import errno
 import os
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from jobs.domain.errors import StorageError, StorageMisconfigured
-from jobs.storage import staging
-from jobs.storage.bucket import PART_BYTES, BucketStorage
+from jobs.storage import RequestLimits, staging
+from jobs.storage.bucket import PART_BYTES, SMALL_BYTES, BucketStorage
 from jobs.storage.providers import Provider
 from tests.harness import S3Server, TestBucket
 from tests.harness.local_worker import LocalWorker
 from tests.harness.publishing import KEY, LARGE, QUICK, published
+from tests.harness.s3_server import CREDENTIALS
 from worker.dispatcher import JobDispatcher
 from worker.worker import RescueWorker
 
@@ -32,24 +36,14 @@ def test_maintenance_of_an_idle_worker_deletes_what_dead_ones_staged(
     assert list(temporary.glob("fluxkeep-*/*")) == []
 
 
-def test_the_staging_is_closed_to_other_users(s3: BucketStorage) -> None:
-    with s3.staging("job") as path:
-        assert path.parent.stat().st_mode & 0o077 == 0
-
-
 @pytest.mark.parametrize("size", [100, LARGE])
 def test_objects_have_type_and_name(s3: BucketStorage, bucket: TestBucket, size: int) -> None:
     published(s3, bytes(size), KEY.replace("jpg", "mp4"), "flux.mp4")
     headers = bucket.headers(KEY.replace("jpg", "mp4"))
     assert headers["Content-Type"] == "video/mp4"
     assert headers["Content-Disposition"] == 'inline; filename="flux.mp4"'
-
-
-def test_a_large_file_is_uploaded_in_parts(s3: BucketStorage, bucket: TestBucket) -> None:
-    published(s3, bytes(LARGE))
-    assert "uploadId=" in bucket.server.log.read_text()
-    assert list(bucket.sizes()) == [KEY]
-    assert "<Upload>" not in bucket.unfinished_uploads()
+    assert size < LARGE or "uploadId=" in bucket.server.log.read_text(), "in parts"
+    assert len(bucket.sizes()) == 1 and "<Upload>" not in bucket.unfinished_uploads()
 
 
 class BreakingFile(FileIO):
@@ -65,6 +59,7 @@ def test_an_upload_that_breaks_off_in_the_middle_is_called_off(
     s3: BucketStorage, bucket: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with s3.staging("job") as path:
+        assert path.parent.stat().st_mode & 0o077 == 0, "closed to other users"
         path.write_bytes(bytes(LARGE))
         monkeypatch.setattr(Path, "open", lambda path, mode: BreakingFile(str(path), mode))
         with pytest.raises(StorageError, match="Input/output error"):
@@ -92,3 +87,39 @@ def test_a_refusal_tells_no_secret_host_or_path(tmp_path: Path) -> None:
         server.close()
     message = str(caught.value)
     assert not [word for word in ("canary", "127.0.0.1", "s3-key-id") if word in message]
+
+
+SLOWNESS_SECONDS = 1.0
+IMPATIENT = RequestLimits(0.3, 0)
+
+
+class _Slow(BaseHTTPRequestHandler):
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(SLOWNESS_SECONDS)
+        self.send_response(200)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketStorage]:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield BucketStorage(
+        Provider("s3://slow/kept", {**CREDENTIALS, "AWS_ENDPOINT_URL": url}, IMPATIENT)
+    )
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_large_file_has_time_to_arrive_and_a_small_one_is_given_up(slow: BucketStorage) -> None:
+    published(slow, bytes(SMALL_BYTES + 1))
+    with pytest.raises(StorageError):
+        published(slow, bytes(100), KEY)

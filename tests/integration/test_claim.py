@@ -32,52 +32,12 @@ def with_the_lease_over(job: Job, now: float) -> Job:
     return job.with_claim(lease_until=now - 1).recheck(now)
 
 
-def test_of_two_workers_that_looked_at_the_same_time_one_gets_the_job(store: JobStore) -> None:
-    call_back(store, "job")
-    quick: list[HeldClaim] = []
-
-    def slow(job: Job, now: float) -> Job:
-        if not quick:  # between its read and its write
-            quick.append(acquire(store))
-        return job.claimed(now) if job.claim.work_deadline is not None else job
-
-    change = store.change("job", slow)
-    assert not change.written
-    assert quick[0].commit(Job.leased).claim.rescue_attempts == 1
-
-
-# The fence.
-
-
-def test_a_worker_that_was_taken_over_commits_nothing(store: JobStore, claim: HeldClaim) -> None:
-    def commit_too_late() -> None:
-        before = load(store)
-        with pytest.raises(ClaimLost):
-            claim.commit(lambda job, now: job.expired(now, "too late"))
-        assert load(store) == before
-
-    store.change("job", with_the_lease_over)
-    commit_too_late()
-    quick = acquire(store)
-    commit_too_late()
-    assert quick.commit(Job.leased).claim.fencing_token > claim.job.claim.fencing_token
-
-
-@pytest.mark.parametrize("end", [Job.give_up, lambda job, now: job.refused(now, "x", "y")])
+@pytest.mark.parametrize("end", [Job.give_up, lambda job, now: job.refused(now, "x", "y"), None])
 def test_what_has_ended_is_not_committed_to(store: JobStore, claim: HeldClaim, end: Any) -> None:
-    store.change("job", end)
+    _ = store.change("job", end) if end else store.delete(claim.job)
     with pytest.raises(ClaimLost):
         claim.commit(lambda job, now: job.stored(now, ()))
-
-
-def test_a_deleted_job_is_not_committed_to(store: JobStore, claim: HeldClaim) -> None:
-    store.delete(claim.job)
-    with pytest.raises(ClaimLost):
-        claim.commit(Job.leased)
-    assert store.load("job") is None
-
-
-# The lease.
+    assert bool(store.load("job")) is bool(end)
 
 
 class Held(NamedTuple):
@@ -106,6 +66,10 @@ def test_a_lease_is_renewed_while_its_work_makes_progress(held: Held) -> None:
     held.claim.report_progress()
     assert held.claims.supervise() == [] and not held.claim.is_lost
     assert first and held.lease_until and held.lease_until > first
+    held.claims.remove(held.claim)
+    last = held.lease_until
+    held.claims.supervise()
+    assert held.lease_until == last, "its work is over"
 
 
 def test_a_lease_is_not_renewed_when_nothing_moves(held: Held) -> None:
@@ -148,18 +112,8 @@ def test_a_process_that_was_paused_ends_no_claim_for_the_time_it_missed(held: He
     with held.claim.silence(-60.0):
         held.claims.checked_at -= 60
         assert held.claims.supervise() == [] and not held.claim.is_lost
-
-
-def test_a_worker_whose_work_is_over_renews_nothing(held: Held) -> None:
-    held.claims.remove(held.claim)
-    last = held.lease_until
-    held.claims.supervise()
-    assert held.lease_until == last
-
-
-def test_a_worker_learns_that_its_job_was_taken_over(held: Held) -> None:
     held.store.change("job", with_the_lease_over)
-    assert held.claims.supervise() == [] and held.claim.is_lost
+    assert held.claims.supervise() == [] and held.claim.is_lost, "it was taken over"
 
 
 def test_a_worker_puts_off_a_broken_record(store: JobStore, redis: Redis) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
-from redis.backoff import ConstantBackoff, NoBackoff
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import WatchError
 from redis.retry import Retry
@@ -20,7 +20,6 @@ from jobs.store.redis.script_pipeline import ScriptPipeline
 from tests.harness import RedisServer
 from tests.harness.doctor_output import NEEDED
 from tests.harness.replication import ReplicatedRedis
-from tests.harness.sentinel import Watched
 
 CODES = ("READONLY", "MASTERDOWN", "NOREPLICAS", "UNBLOCKED", "LOADING")
 # The error at the first call, then the number of the call.
@@ -78,11 +77,7 @@ def test_a_server_that_is_not_the_primary_is_left_and_asked_again_on_a_new_conne
     before = redis.info("stats")["total_connections_received"]
     assert way(redis, code) == 2
     assert redis.info("stats")["total_connections_received"] > before
-
-
-@pytest.mark.parametrize("code", CODES)
-def test_without_a_primary_the_retries_end_with_a_connection_error(redis: Any, code: str) -> None:
-    with pytest.raises(RedisConnectionError):
+    with pytest.raises(RedisConnectionError):  # without a primary the retries end
         redis.eval("return redis.error_reply(ARGV[1] .. ' the reason')", 0, code)
 
 
@@ -142,19 +137,6 @@ def test_a_socket_in_the_file_system_is_a_way_to_redis(tmp_path: Path) -> None:
             assert client.ping()
     finally:
         server.kill()
-
-
-def test_a_kept_connection_follows_the_new_primary(tmp_path: Path) -> None:
-    """redis-py's own SentinelManagedConnection goes back to the address that died."""
-    watched = Watched(tmp_path / "redis")
-    try:
-        with connected(watched.url, Retry(ConstantBackoff(0.5), 60), 2.0) as client:
-            pipeline, script = ScriptPipeline(client), client.register_script("return 1")
-            assert pipeline.run(script, [], []) == 1
-            watched.primary.kill()
-            assert pipeline.run(script, [], []) == 1
-    finally:
-        watched.close()
 
 
 def test_after_a_failover_no_kept_connection_reads_from_a_server_that_cannot_follow(

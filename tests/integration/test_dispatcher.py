@@ -1,12 +1,10 @@
 """The dispatcher: several threads that drain what waits, most urgent first."""
 
 import threading
-from functools import partial
 from typing import Any
 
 import pytest
 
-from jobs.domain import submission
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.redis.keys import PENDING_POLLS, PENDING_RESCUES
@@ -16,37 +14,26 @@ from tests.harness.reports import load
 from worker import thumbnails
 from worker.claim import HeldClaim
 from worker.dispatcher import JobDispatcher
-from worker.sweep import sweep
 
 POLLS_WAITING = 400
 QUEUE = "rq:queue:fluxkeep"
 
 
-def at_the_same_score(worker: LocalWorker) -> None:
-    """Give all waiting jobs the same score."""
-    redis: Any = worker.services.redis
-    for key in (PENDING_RESCUES, PENDING_POLLS):
-        for member in redis.zrange(key, 0, -1):
-            redis.zadd(key, {member: 1.0})
-
-
 def unknown_to_bfl(worker: LocalWorker, n: int) -> None:
     """Jobs that are expected, and that BFL is to be asked about at once."""
-    store, timeouts = worker.store, worker.timeouts
     for number in range(n):
-        begin = partial(Job.awaited, f"awaited-{number}", timeouts=timeouts)
-        store.update(
-            f"awaited-{number}",
-            lambda _job, now, begin=begin: begin(now=now).enqueue(now),  # type: ignore[misc]
-            new=True,
-        )
+        job = Job.awaited(f"awaited-{number}", now := worker.store.now(), worker.timeouts)
+        job = job.enqueue(now)
+        worker.store.update(job.id, lambda _job, _now, job=job: job, new=True)  # type: ignore[misc]
 
 
 def test_rescues_come_before_submissions_and_these_before_polls(worker: LocalWorker) -> None:
     rescued = worker.ready()
     worker.post("ours", "flux-2-pro")
     unknown_to_bfl(worker, POLLS_WAITING)
-    at_the_same_score(worker)
+    redis: Any = worker.services.redis
+    for key in (PENDING_RESCUES, PENDING_POLLS):
+        redis.zadd(key, dict.fromkeys(redis.zrange(key, 0, -1), 1.0))
     dispatcher = JobDispatcher(worker.services)
     assert dispatcher.process_next() and worker.job(rescued).status is Status.STORED
     store = worker.services.store
@@ -124,36 +111,12 @@ def test_one_thread_of_several_is_kept_from_polls_and_submissions(worker: LocalW
     assert not dispatcher.process_next(), "the last thread waits for a rescue"
     task = worker.ready()
     assert dispatcher.process_next() and worker.job(task).status is Status.STORED, "which it takes"
-
-
-def test_a_worker_that_is_kept_from_polls_still_rescues(worker: LocalWorker) -> None:
-    asked, rescued = worker.finished(), worker.ready()
-    worker.unclear(asked)
     dispatcher = JobDispatcher(worker.services)
     dispatcher.may_poll = lambda: False
+    asked, rescued = worker.finished(), worker.ready()
+    worker.unclear(asked)
     assert dispatcher.process_next() and not dispatcher.process_next()
     assert (worker.job(rescued).status, worker.polls(asked)) == (Status.STORED, 0)
-
-
-@pytest.mark.parametrize("state", [Status.READY, Status.SUBMITTED])
-def test_the_third_worker_that_dies_with_a_job_ends_it_and_it_can_be_replayed(
-    worker: LocalWorker, state: Status
-) -> None:
-    task = worker.ready() if state is Status.READY else worker.finished()
-    if state is Status.SUBMITTED:
-        worker.unclear(task)
-    for _ in range(2):
-        worker.die_with(worker.claim(task))
-        assert worker.job(task).status is state
-    worker.die_with(worker.claim(task))
-    job = worker.job(task)
-    assert job.status is Status.FAILED and job.error and job.error.code == "poison"
-    timeouts = worker.timeouts
-    worker.store.change(task.id, lambda job, now: submission.replay(job, now, timeouts))
-    worker.die_with(worker.claim(task))
-    assert worker.job(task).status is Status.SUBMITTED, "its workers are counted anew"
-    JobDispatcher(worker.services).drain()
-    assert worker.job(task).status is Status.STORED
 
 
 def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(worker: LocalWorker) -> None:
@@ -170,15 +133,6 @@ def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(worker: Loca
     assert worker.job(suspects[1]).claim.fencing_token < first.job.claim.fencing_token
     dispatcher.claims.remove(first)
     assert dispatcher.process_next() and worker.job(suspects[1]).status is Status.STORED
-
-
-def test_a_job_that_its_worker_gave_back_is_no_poison(worker: LocalWorker) -> None:
-    task = worker.ready()
-    for _ in range(5):
-        worker.claim(task).commit(lambda job, now: job.back_off(now, 0.0))
-        worker.store.change(task.id, lambda job, now: job.with_polling(next_check_at=now))
-        sweep(worker.services)
-    assert worker.job(task).status is Status.READY
 
 
 def test_stopped_threads_begin_nothing_and_release_their_jobs(worker: LocalWorker) -> None:

@@ -49,12 +49,6 @@ class Drafts:
         body: dict[str, Any] = json.loads(posts[-1].body)
         return body
 
-    def delete_bundles(self) -> None:
-        for file in self.job.media:
-            self.services.storage.delete(file.key)
-        media = tuple(replace(file, deleted_at=1.0) for file in self.job.media)
-        self.services.store.change(self.id, lambda job, _now: replace(job, media=media))
-
 
 @pytest.fixture
 def local(worker: LocalWorker, api: FlaskClient) -> Drafts:
@@ -62,8 +56,8 @@ def local(worker: LocalWorker, api: FlaskClient) -> Drafts:
     return Drafts(worker, api)
 
 
-def reference(drafts: Drafts, n: Any = 0) -> dict[str, Any]:
-    return {"draft_cache": {"job": drafts.id, "n": n}}
+def reference(drafts: Drafts) -> dict[str, Any]:
+    return {"draft_cache": {"job": drafts.id, "n": 0}}
 
 
 def test_where_bfl_cannot_reach_us_the_bundle_goes_as_base64(local: Drafts) -> None:
@@ -91,26 +85,18 @@ def enhanced(local: Drafts) -> tuple[int, dict[str, Any], Job]:
 
 
 @PUBLIC
-def test_where_bfl_refuses_base64_it_is_given_a_link_that_works(local: Drafts) -> None:
+def test_where_bfl_refuses_base64_it_is_given_a_link_that_works(
+    local: Drafts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     local.worker.sandbox.settings.refused_draft = "base64"
     posts, sent, job = enhanced(local)
     link = sent["draft_cache"]
     assert posts == 2 and job.task_id and link.startswith("https://keep.example/media/")
     got = local.client.get(link.removeprefix("https://keep.example"), buffered=True)
     assert (got.status_code, got.data) == (200, local.bundle(0))
-
-
-@PUBLIC
-def test_a_large_bundle_is_a_link(local: Drafts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drafts, "BASE64_MAX_BYTES", 4)
     posts, sent, _ = enhanced(local)
-    assert posts == 1 and sent["draft_cache"].startswith("https://keep.example/media/")
-
-
-def test_a_refused_draft_is_sent_once_where_bfl_cannot_reach_us(local: Drafts) -> None:
-    local.worker.sandbox.settings.refused_draft = "base64"
-    posts, _, job = enhanced(local)
-    assert posts == 1 and job.error and job.error.code == "invalid_input"
+    assert posts == 1 and sent["draft_cache"].startswith("https://keep.example/media/"), "at once"
 
 
 @PUBLIC
@@ -137,11 +123,20 @@ def test_our_own_link_is_a_reference_even_when_it_has_expired(local: Drafts) -> 
 def test_a_bundle_that_is_deleted_while_the_job_waits_fails_it(local: Drafts) -> None:
     job_id = local.post(reference(local)).get_json()["id"]
     before = local.worker.posts()
-    local.delete_bundles()
+    for file in local.job.media:
+        local.services.storage.delete(file.key)
+    media = tuple(replace(file, deleted_at=1.0) for file in local.job.media)
+    local.services.store.change(local.id, lambda job, _now: replace(job, media=media))
     local.worker.work()
     job = local.worker.job(job_id)
     assert job.status is Status.FAILED and job.error and job.error.code == "draft_gone"
     assert local.worker.posts() == before
+
+
+def test_a_refused_draft_is_sent_once_where_bfl_cannot_reach_us(local: Drafts) -> None:
+    local.worker.sandbox.settings.refused_draft = "base64"
+    posts, _, job = enhanced(local)
+    assert posts == 1 and job.error and job.error.code == "invalid_input"
 
 
 @pytest.mark.parametrize("given", ["https://a.example/media/x", "aGVsbG8=", "", None, [1]])

@@ -56,15 +56,12 @@ def test_a_refused_sample_costs_no_other(worker: LocalWorker, n: int, url: str) 
     _assert_stored_without(worker, task, n, "refused_url")
 
 
-def test_a_sample_that_is_no_media_does_not_cost_the_others(worker: LocalWorker) -> None:
+def test_a_sample_that_is_no_media_or_dead_does_not_cost_the_others(worker: LocalWorker) -> None:
     page = worker.ready(body="<html>" * 99, no_md5=True)
     task = _with_url(worker, 0, worker.job(page).delivery.urls[0])
     worker.work()
     worker.work()
     _assert_stored_without(worker, task, 0, "not_media")
-
-
-def test_a_sample_whose_url_is_dead_does_not_cost_the_others(worker: LocalWorker) -> None:
     dead = f"{worker.sandbox.url}/results/gone/sample.png"
     task = _with_url(worker, 0, dead, refreshed=True)
     worker.work()

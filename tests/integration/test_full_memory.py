@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from flask.testing import FlaskClient
 
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.status import ReportKind, Status
@@ -12,8 +11,8 @@ from jobs.services import Services
 from jobs.store.change_stream import EventPosition
 from jobs.store.search_conditions import Search
 from tests.harness import RedisServer
-from tests.harness.local_worker import LocalWorker
-from tests.harness.reports import call_back
+from tests.harness.local_worker import LocalWorker, submission_body
+from tests.harness.reports import call_back, load
 from worker.sweep import sweep
 
 DAY = 86400
@@ -34,8 +33,9 @@ ESSENTIAL: dict[str, Callable[[Services], object]] = {
     "an RQ job": lambda services: services.store.enqueue(["job"]),
     "a postponed job": lambda services: services.store.postpone("job", 60.0),
     "an id without a record": lambda services: services.store.remove_due("nobody"),
-    "a strict model": lambda services: services.strict_models.add("flux-3-image", DAY),
     "a circuit": lambda services: services.submission_queue.open_circuit("*", "no credits", 60.0),
+    "an end": lambda services: call_back(services.store, "job", kind=ReportKind.FAILED),
+    "a deletion": lambda services: services.store.delete(load(services.store, "other")),
     "a notification": lambda services: services.due.notifications.schedule("job", 1.0),
 }
 READS: dict[str, Callable[[Services], object]] = {
@@ -51,7 +51,7 @@ READS: dict[str, Callable[[Services], object]] = {
 def test_a_full_redis_takes_what_work_needs_and_answers_what_reads(
     services: Services, redis_server: RedisServer, name: str
 ) -> None:
-    call_back(services.store, "job", kind=ReportKind.PROGRESS)
+    call_back(services.store, "job", "other", kind=ReportKind.PROGRESS)
     with full(redis_server):
         (ESSENTIAL | READS)[name](services)
         assert READS["a list"](services)
@@ -74,22 +74,6 @@ def test_a_full_redis_takes_nothing_that_could_grow_without_bound(
         REFUSED[name](services)
 
 
-def call(api: FlaskClient, task_id: str, status: str = "Pending") -> int:
-    secret = {"X-Webhook-Secret": "webhook-secret-of-tests"}
-    body = {"id": task_id, "status": status}
-    return api.post("/webhooks/bfl", json=body, headers=secret).status_code
-
-
-def test_callbacks_of_known_jobs_are_taken(api: FlaskClient, redis_server: RedisServer) -> None:
-    assert call(api, "known") == 200
-    with full(redis_server):
-        assert [call(api, "known", "Error"), call(api, "known", "Error")] == [200, 200]
-        assert call(api, "unknown") == 503
-        assert api.get("/api/jobs/known").get_json()["status"] == "failed"
-        assert [job["id"] for job in api.get("/api/jobs").get_json()["jobs"]] == ["known"]
-        assert api.delete("/api/jobs/known").status_code == 204
-
-
 def test_a_full_redis_stops_no_worker(worker: LocalWorker, redis_server: RedisServer) -> None:
     rescued, polled = worker.ready(format="jpeg"), worker.finished()
     worker.unclear(polled)
@@ -100,3 +84,20 @@ def test_a_full_redis_stops_no_worker(worker: LocalWorker, redis_server: RedisSe
         assert worker.job(rescued).status is worker.job(polled).status is Status.STORED
         assert None not in worker.thumbnails(rescued)
         assert worker.store.due(9).ids == ()
+
+
+@pytest.mark.parametrize("worker_settings", [{"PUBLIC_URL": "https://keep.example"}])
+def test_submissions_wait_for_bfl_and_are_sent_while_redis_is_full(
+    worker: LocalWorker, redis_server: RedisServer
+) -> None:
+    worker.post("a", "flux-3-image", submission_body())
+    worker.sandbox.settings.submit_fault = 429
+    with full(redis_server):
+        worker.work()
+        assert worker.job("a").status is Status.QUEUED
+        assert list(worker.circuits()) == ["flux-3-image"]
+    worker.sandbox.settings.submit_fault = None
+    worker.close_circuits()
+    with full(redis_server):
+        worker.work()  # half-open, and the model takes no webhook
+        assert worker.job("a").status is Status.SUBMITTED and worker.circuits() == {}

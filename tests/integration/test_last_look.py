@@ -1,5 +1,7 @@
 """Before a job ends as `expired` or `lost`, a worker looks for what an earlier claim published."""
 
+from functools import partial
+
 import pytest
 
 from jobs.domain import submission
@@ -26,16 +28,6 @@ def until_its_deadline(worker: LocalWorker, task: Task) -> Job:
     return worker.job(task)
 
 
-def published(worker: LocalWorker, task: Task) -> None:
-    """A worker publishes all files; Redis is gone before it can commit."""
-    rescue.rescue_files(worker.services, worker.claim(task))
-
-
-def replay(worker: LocalWorker, task: Task) -> None:
-    timeouts = worker.timeouts
-    worker.store.change(task.id, lambda job, now: submission.replay(job, now, timeouts))
-
-
 def assert_stored(worker: LocalWorker, task: Task, files: int = 1) -> None:
     job, media = worker.job(task), worker.storage
     assert (job.status, len(job.media)) == (Status.STORED, files), job
@@ -47,7 +39,7 @@ def assert_stored(worker: LocalWorker, task: Task, files: int = 1) -> None:
 @pytest.mark.parametrize("samples", [1, 3])
 def test_a_published_file_is_stored_after_the_deadline(worker: LocalWorker, samples: int) -> None:
     task = worker.ready(samples=samples)
-    published(worker, task)
+    rescue.rescue_files(worker.services, worker.claim(task))  # Redis is gone before the commit
     assert until_its_deadline(worker, task).status is Status.READY
     assert worker.work()
     assert_stored(worker, task, samples)
@@ -64,14 +56,14 @@ def test_a_job_of_which_nothing_was_published_expires_at_the_last_look(worker: L
 
 def test_a_replay_stores_a_published_file_without_bfl(worker: LocalWorker) -> None:
     task = worker.ready()
-    published(worker, task)
+    rescue.rescue_files(worker.services, worker.claim(task))  # Redis is gone before the commit
     until_its_deadline(worker, task)
     polls = worker.polls(task)
     with a_file_in_place_of(worker.media_root):
         assert worker.work()
         assert worker.job(task).status is Status.READY
         assert until_its_deadline(worker, task).status is Status.EXPIRED
-        replay(worker, task)
+        worker.store.change(task.id, partial(submission.replay, timeouts=worker.timeouts))
         assert worker.work()
         assert worker.job(task).status is Status.SUBMITTED
         assert until_its_deadline(worker, task).status is Status.SUBMITTED
@@ -87,7 +79,7 @@ def test_a_replayed_job_without_files_is_lost_at_the_last_look(worker: LocalWork
     until_its_deadline(worker, task)
     assert worker.work()
     worker.sandbox.settings.poll_fault = 404
-    replay(worker, task)
+    worker.store.change(task.id, partial(submission.replay, timeouts=worker.timeouts))
     assert worker.work() and worker.polls(task) == 2
     assert until_its_deadline(worker, task).status is Status.SUBMITTED
     assert worker.work()

@@ -1,13 +1,16 @@
 """The storage: objects appear whole, and nothing is left beside them."""
 
 import hashlib
+import os
 import tempfile
 from pathlib import Path
 
 import pytest
+from obstore.exceptions import BaseError
 
 from jobs.domain.errors import StorageError
 from jobs.storage.base import MediaStorage
+from jobs.storage.bucket import BucketStorage
 from jobs.storage.layout import EXTENSIONS, companion_keys, object_key, sidecar_key
 from jobs.storage.local import LocalStorage
 from tests.harness.publishing import KEY, LARGE, published
@@ -36,28 +39,28 @@ def test_a_published_file_is_the_object_and_no_longer_staged(storage: MediaStora
 
 
 @pytest.mark.parametrize("size", [0, 5, LARGE])
-def test_the_digest_of_an_object_is_that_of_its_bytes(storage: MediaStorage, size: int) -> None:
+def test_an_object_has_a_digest_and_parts(storage: MediaStorage, size: int) -> None:
     body = bytes(n % 251 for n in range(size))
     published(storage, body)
+    for start, stop in ((1_000_000, 1_000_007), (LARGE - 10, None)) if size == LARGE else ():
+        assert b"".join(storage.read(KEY, start, stop)) == body[start:stop]
     assert storage.sha256(KEY) == hashlib.sha256(body).hexdigest()
     with storage.local_copy(KEY) as path:
         assert path.read_bytes() == body
     assert staged(storage) == []
 
 
-def test_a_part_of_an_object_can_be_read(storage: MediaStorage) -> None:
-    body = bytes(range(256)) * 5000
-    published(storage, body)
-    assert b"".join(storage.read(KEY, 1_000_000, 1_000_007)) == body[1_000_000:1_000_007]
-    assert b"".join(storage.read(KEY, 1_279_990)) == body[-10:]
-
-
-def test_a_sidecar_is_replaced_atomically(storage: MediaStorage) -> None:
+def test_a_sidecar_is_replaced_atomically_and_deleted_with_its_object(
+    storage: MediaStorage,
+) -> None:
     published(storage, b"bytes")
     for body in (b'{"a": 1}', b"{}"):
         storage.write(sidecar_key(KEY), body)
         assert read(storage, sidecar_key(KEY)) == body
     assert staged(storage) == []
+    for _ in range(2):
+        storage.delete_with_companions(KEY)
+        assert storage.size(KEY) is None and storage.size(sidecar_key(KEY)) is None
 
 
 def test_only_what_earlier_workers_left_is_superseded(storage: MediaStorage) -> None:
@@ -89,13 +92,10 @@ def test_what_is_staged_is_gone_when_the_work_breaks_off(storage: MediaStorage) 
     assert staged(storage) == []
 
 
-def test_two_workers_stage_the_same_job_apart(storage: MediaStorage) -> None:
+def test_staged_files_are_kept(storage: MediaStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     with storage.staging("job") as one, storage.staging("job") as other:
         one.write_bytes(b"one")
         assert other.read_bytes() == b""
-
-
-def test_staged_files_are_kept(storage: MediaStorage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("secrets.token_hex", lambda _bytes: "the same")
     with storage.staging("job") as path:
         path.write_bytes(b"another worker's")
@@ -115,23 +115,11 @@ def test_the_objects_of_one_job_are_listed(storage: MediaStorage, content_type: 
     assert list(storage.list_objects_of(("other",), CREATED_AT)) == []
 
 
-def test_companions_are_deleted_with_their_object_and_again_is_fine(storage: MediaStorage) -> None:
-    published(storage, b"bytes")
-    storage.write(sidecar_key(KEY), b"{}")
-    for _ in range(2):
-        storage.delete_with_companions(KEY)
-        assert storage.size(KEY) is None and storage.size(sidecar_key(KEY)) is None
-
-
-def test_a_storage_that_works_is_checked_without_leaving_anything(storage: MediaStorage) -> None:
+def test_all_objects_are_listed_and_nothing_that_is_staged(storage: MediaStorage) -> None:
     storage.probe(100_000)
     assert staged(storage) == [] and list(storage.list_objects()) == []
     if isinstance(storage, LocalStorage):
         assert [path.name for path in storage.root.iterdir()] == [".staging"]
-
-
-def test_all_objects_are_listed_and_nothing_that_is_staged(storage: MediaStorage) -> None:
-    assert list(storage.list_objects()) == []
     keys = [f"2026/{month:02}/01/job-{n}-1.jpg" for month in range(1, 4) for n in range(2)]
     for key in keys:
         published(storage, b"bytes", key)
@@ -147,3 +135,32 @@ def test_a_long_listing_is_complete(storage: MediaStorage) -> None:
     for n in range(PAGE_KEYS + 10):
         storage.write(f"2026/01/01/job{n}-0-1.json", b"{}")
     assert len({found.key for found in storage.list_objects()}) == PAGE_KEYS + 10
+
+
+OTHER_DAY = "2026/02/03/another-input-" + "0" * 64 + ".bin"
+SAME_DAY = KEY.rpartition("/")[0] + "/another-input-" + "0" * 64 + ".bin"
+
+
+@pytest.mark.parametrize("key", [SAME_DAY, OTHER_DAY])
+def test_a_copy_outlives_the_object_that_was_copied(storage: MediaStorage, key: str) -> None:
+    with pytest.raises(StorageError):
+        storage.copy(KEY, key)
+    assert storage.size(key) is None
+    body = os.urandom(LARGE)
+    published(storage, body)
+    for _ in range(2):
+        storage.copy(KEY, key)
+    assert read(storage, KEY) == read(storage, key) == body
+    storage.delete(KEY)
+    assert read(storage, key) == body
+    assert not list(storage.staging_directory.path.iterdir())
+
+
+def test_a_server_may_not_copy(s3: BucketStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise BaseError("not implemented")
+
+    published(s3, b"bytes")
+    monkeypatch.setattr("obstore.copy", refuse)
+    s3.copy(KEY, OTHER_DAY)
+    assert read(s3, OTHER_DAY) == b"bytes"

@@ -9,9 +9,11 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from jobs.domain.status import Status
+from jobs.services import Services
 from tests.harness.local_worker import KEY, LocalWorker
 from tests.harness.parts import api_over, services_over
 from tests.harness.reports import load
+from worker.dispatcher import JobDispatcher
 
 LICENSES = "licenses/models/flux-dev/usage"
 ELSEWHERE = ["finetune", "delete_finetune", "my_finetunes", "finetune_details", LICENSES]
@@ -47,52 +49,44 @@ def test_an_answer_without_a_task_fails_the_job(worker: LocalWorker) -> None:
     assert "https://api.bfl.ai/v1/finetune" in job.error.message
 
 
-# Regions.
-
-
-class Submitting:
+def in_region(redis: Redis, directory: Path, url: str) -> Services:
     """A web process that submits to the real BFL, which takes nothing here."""
-
-    def __init__(self, redis: Redis, directory: Path, url: str = "global") -> None:
-        own = {"MEDIA_URL": directory.as_uri(), "BFL_API_KEY": KEY, "BFL_API_URL": url}
-        self.services = services_over(redis, **own)
-
-    def post(self, model: str, region: Any = None) -> Any:
-        body = {"model": model, "input": {"prompt": "a"}}
-        body |= {} if region is None else {"region": region}
-        return api_over(self.services).post("/api/jobs", json=body)
-
-
-@pytest.fixture
-def submitting(redis: Redis, tmp_path: Path) -> Submitting:
-    return Submitting(redis, tmp_path)
-
-
-REGIONS = {
-    "global": "https://api.bfl.ai",
-    "eu": "https://api.eu.bfl.ai",
-    "us": "https://api.us.bfl.ai",
-    "eu1": "https://api.eu1.bfl.ai",
-    "us1": "https://api.us1.bfl.ai",
-}
-
-
-@pytest.mark.parametrize("region", REGIONS)
-def test_a_job_goes_to_the_region_that_it_names(submitting: Submitting, region: str) -> None:
-    job = load(submitting.services.store, submitting.post("m", region).get_json()["id"])
-    assert str(submitting.services.origin_of(job)) == REGIONS[region]
-
-
-@pytest.mark.parametrize("region", ["", "asia", "EU", "https://api.eu.bfl.ai", 1])
-def test_a_region_that_bfl_does_not_have_is_refused(submitting: Submitting, region: Any) -> None:
-    answer = submitting.post("m", region)
-    assert answer.status_code == 422 and "region" in json.dumps(answer.get_json()["errors"])
+    own = {"MEDIA_URL": directory.as_uri(), "BFL_API_KEY": KEY, "BFL_API_URL": url}
+    return services_over(redis, **own)
 
 
 @pytest.mark.parametrize(
-    ("region", "status"), [("eu", 202), ("eu1", 202), ("us", 422), ("us1", 422), ("global", 422)]
+    ("url", "region", "origin"),
+    [
+        ("global", "global", "https://api.bfl.ai"),
+        *(("global", one, f"https://api.{one}.bfl.ai") for one in ("eu", "us", "eu1", "us1")),
+        *(("eu", one, f"https://api.{one}.bfl.ai") for one in ("eu", "eu1")),
+        *(("eu", one, None) for one in ("us", "us1", "global")),
+        *(("global", one, None) for one in ("", "asia", "EU", "https://api.eu.bfl.ai", 1)),
+    ],
 )
-def test_nothing_of_a_job_leaves_the_region_of_bfl_api_url(
-    redis: Redis, tmp_path: Path, region: str, status: int
+def test_a_job_goes_to_the_region_that_it_names_within_that_of_bfl_api_url(
+    redis: Redis, tmp_path: Path, url: str, region: Any, origin: str | None
 ) -> None:
-    assert Submitting(redis, tmp_path, "eu").post("m", region).status_code == status
+    services = in_region(redis, tmp_path, url)
+    body = {"model": "m", "input": {"prompt": "a"}, "region": region}
+    answer = api_over(services).post("/api/jobs", json=body).get_json()
+    if origin:
+        assert str(services.origin_of(load(services.store, answer["id"]))) == origin
+    else:
+        assert answer["status"] == 422 and "region" in json.dumps(answer["errors"])
+
+
+SAMPLE = "https://delivery-us1.bfl.ai/results/a/sample.jpeg?se=2099-01-01T00%3A00%3A00Z&sig=a"
+
+
+def test_media_outside_the_region_are_not_fetched(redis: Redis, tmp_path: Path) -> None:
+    services = in_region(redis, tmp_path, "eu")
+    client, secret = api_over(services), {"X-Webhook-Secret": "webhook-secret-of-tests"}
+    body = {"id": "a", "status": "Ready", "result": {"sample": SAMPLE}}
+    accepted = client.post("/webhooks/bfl", json=body, headers=secret)
+    assert accepted.status_code == 200
+    assert JobDispatcher(services).process_next()
+    job = client.get("/api/jobs/a").json
+    assert job is not None and job["status"] == "ready"
+    assert "is not in the region eu" in str(job["timeline"])

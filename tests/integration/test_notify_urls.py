@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -60,15 +60,9 @@ def ended(services: Services, job_id: str, status: Status = Status.FAILED) -> Jo
     return job
 
 
-@contextmanager
-def dispatching(services: Services) -> Iterator[NotificationDispatcher]:
-    with closing(NotificationDispatcher(partial(deliver, services))) as dispatcher:
-        yield dispatcher
-
-
 def dispatch_until(services: Services, what: str, is_done: Callable[[], object]) -> None:
     """Turns of the sweep until this is so."""
-    with dispatching(services) as dispatcher:
+    with closing(NotificationDispatcher(partial(deliver, services))) as dispatcher:
         wait_for(what, lambda: (dispatch_due(services, dispatcher), is_done())[1])
 
 
@@ -98,7 +92,7 @@ def test_receivers_that_fail_hang_or_are_away_delay_no_other(built: Build, hook:
     for job_id in jobs:
         ended(services, job_id)
     failed, _, absent, _, good = names(services)
-    with dispatching(services) as dispatcher:
+    with closing(NotificationDispatcher(partial(deliver, services))) as dispatcher:
         wait_for(
             "the good one has all",
             lambda: (dispatch_due(services, dispatcher), len(hook.calls) == len(jobs))[1],
@@ -117,23 +111,6 @@ def test_receivers_that_fail_hang_or_are_away_delay_no_other(built: Build, hook:
     assert left[failed].at > left[failed].since < left[absent].at
     for other in (failing, hanging, away):
         other.close()
-
-
-def test_each_url_has_one_id_for_all_attempts(built: Build, hook: Hook) -> None:
-    other = Hook(503)
-    services = built(hook.url, other.url)
-    ended(services, "job")
-    dispatch_until(services, "one failed", lambda: len(events(services, "job")) == 2)
-
-    def make_due(job: Job, now: float) -> Job:
-        (one,) = job.notifications.pending
-        return job.with_notifications(pending=(replace(one, at=now),))
-
-    services.store.change("job", make_due)
-    dispatch_until(services, "both delivered", lambda: not pending(services, "job"))
-    other.close()
-    assert len(hook.calls) == 1 and len(other.calls) == 2
-    assert other.calls[0].id == other.calls[1].id != hook.calls[0].id
 
 
 def test_each_url_gets_the_events_that_it_names(built: Build, hook: Hook) -> None:

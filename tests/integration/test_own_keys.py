@@ -9,11 +9,9 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
-from flask import Flask
 from werkzeug.test import TestResponse
 
 from jobs.domain.bfl_report import Role
-from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.signing import MediaLink
 from tests.harness.agents import message, tool
@@ -75,6 +73,7 @@ OF_ALL = (
     "GET /api/jobs?key=theirs",
     "GET /api/jobs?q=fog&seed=7",
     "GET /api/jobs?model=flux-2-pro&metadata.user=00042&limit=1",
+    "GET /api/jobs.zip?metadata.user=00042",
     "GET /api/budget",
     "DELETE /api/jobs?metadata.user=00042",
     "POST /api/rescues?model=flux-2-pro",
@@ -105,14 +104,6 @@ def draft_of(job_id: str) -> dict[str, Any]:
     return {"model": "flux-3-video", "input": {"draft_cache": {"job": job_id}}}
 
 
-def routes(app: Flask) -> set[str]:
-    return {
-        f"{method} {rule.rule}"
-        for rule in app.url_map.iter_rules()
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-    }
-
-
 def ask(client: Any, route: str, job_id: str = "") -> Any:
     method, _, path = route.partition(" ")
     options: Any = BY_ID[route](job_id) if job_id else {"json": BODIES.get(route)}
@@ -127,24 +118,25 @@ def told(answer: TestResponse, names: Iterable[str] = ()) -> str:
     heads = [
         (name, value) for name, value in answer.headers if name not in {"Date", "Content-Length"}
     ]
-    text = f"{answer.status} {sorted(heads)} {_body(answer.get_data())}"
+    data = answer.get_data()
+    body = data.decode(errors="replace")
+    if data.startswith(b"PK"):  # names and contents: the rest is times of two seconds
+        with ZipFile(BytesIO(data)) as bundle:
+            body = str({name: bundle.read(name) for name in bundle.namelist()})
+    text = f"{answer.status} {sorted(heads)} {body}"
     answer.close()
     for name in names:
         text = text.replace(name, "ID").replace(name[:8], "ID")
     return _VOLATILE.sub("*", text)
 
 
-def _body(data: bytes) -> str:
-    """Of a ZIP file names and contents: the rest is times of two seconds."""
-    if not data.startswith(b"PK"):
-        return data.decode(errors="replace")
-    with ZipFile(BytesIO(data)) as bundle:
-        return str({name: bundle.read(name) for name in bundle.namelist()})
-
-
 def test_every_route_is_decided(teams: TwoTeams) -> None:
     decided = {route.partition("?")[0] for route in (*BY_ID, *OF_ALL)} | ELSEWHERE
-    assert routes(teams.app) == decided
+    assert decided == {
+        f"{method} {rule.rule}"
+        for rule in teams.app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
 
 
 @pytest.mark.parametrize("cold", [False, True], ids=["in Redis", "archived"])
@@ -153,7 +145,7 @@ def test_a_job_of_another_key_does_not_exist(teams: TwoTeams, *, cold: bool) -> 
     if cold:
         others = [job for job in others if job.status.terminal]
     teams.put_in(*((others, []) if cold else ([], others)))
-    before = state_of(teams, others)
+    before = [teams.services.catalog.load(job.id) for job in others]
     client = teams.client(OURS)
     for route in BY_ID:
         unknown = told(ask(client, route, UNKNOWN), [UNKNOWN])
@@ -161,11 +153,7 @@ def test_a_job_of_another_key_does_not_exist(teams: TwoTeams, *, cold: bool) -> 
             job_id = getattr(job, name)
             answer = told(ask(client, route, job_id), [job_id])
             assert answer == unknown, (route, job_id)
-    assert state_of(teams, others) == before
-
-
-def state_of(teams: TwoTeams, jobs: list[Job]) -> list[Any]:
-    return [teams.services.catalog.load(job.id) for job in jobs]
+    assert [teams.services.catalog.load(job.id) for job in others] == before
 
 
 def test_what_is_told_of_all_jobs_does_not_change_with_those_of_others(teams: TwoTeams) -> None:
@@ -221,10 +209,7 @@ def test_only_its_key_and_an_admin_change_an_announced_job(teams: TwoTeams) -> N
     assert teams.client(PLAIN).get("/api/jobs/task").json["metadata"] == {"n": 1}
     assert teams.client(ADMIN).put("/api/jobs/task", json=change).json["key"] == THEIRS
     assert teams.client(THEIRS).get("/api/jobs/task").json["metadata"] == {"n": 2}
-
-
-def test_a_submission_from_the_command_line_is_claimed_by_no_announcement(teams: TwoTeams) -> None:
-    mine = replace(of_key(None, 1), is_submission=True)
+    mine = replace(of_key(None, 1), is_submission=True)  # from the command line
     teams.put_in([], [mine])
     for name in (OURS, PLAIN):
         assert teams.client(name).put(f"/api/jobs/{mine.id}").status_code == 409

@@ -1,6 +1,7 @@
 """One poll: which hosts are asked, what is an answer, and what is a sign of life."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,21 +12,14 @@ from tests.sandbox import Task
 from worker import poll
 
 
-def awaited(
-    worker: LocalWorker,
-    task: Task,
-    *,
-    own_host: bool = True,
-    model: str | None = None,
-    origin: str | None = None,
-    awaits_callback: bool = True,
-) -> None:
+def awaited(worker: LocalWorker, task: Task, *, own_host: bool = True, **polling: Any) -> None:
     """A job whose poll is due."""
     url = f"{worker.sandbox.url}/v1/get_result?id={task.id}" if own_host else None
+    origin, model = polling.pop("origin", None), polling.pop("model", None)
 
     def begin(job: Job | None, now: float) -> Job:
         known = job or Job.awaited(task.id, now - 100, worker.timeouts, model=model)
-        polled = known.with_polling(polling_url=url, awaits_callback=awaits_callback)
+        polled = known.with_polling(polling_url=url, **polling)
         return polled.with_submission(origin=origin).enqueue(now)
 
     worker.store.update(task.id, begin, new=True)

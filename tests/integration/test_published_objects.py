@@ -67,34 +67,28 @@ def assert_stored(worker: LocalWorker, task: Task) -> None:
     }
 
 
-def test_what_a_dead_worker_published_is_recovered_without_a_download(worker: LocalWorker) -> None:
-    task = worker.ready()
-    key = published_by_a_dead_worker(worker, task)
-    assert worker.work()
-    assert_stored(worker, task)
-    assert objects(worker, task) == [key] and worker.downloads(task) == 1
-
-
 @pytest.mark.parametrize(
     "spoil",
     [
+        None,
         lambda media, key: media.delete(sidecar_key(key)),
         lambda media, key: media.write(sidecar_key(key), b"{"),
         lambda media, key: media.delete(key),
         lambda media, key: published(media, JPEGS[1], key),
         lambda media, key: published(media, b"x" * (media.size(key) or 0), key),
     ],
-    ids=["no sidecar", "broken sidecar", "no object", "another object", "damaged object"],
+    ids=["intact", "no sidecar", "broken sidecar", "no object", "another object", "damaged object"],
 )
-def test_what_is_not_intact_is_downloaded_again_and_deleted(
-    worker: LocalWorker, spoil: Callable[[MediaStorage, str], None]
+def test_what_a_dead_worker_published_is_recovered_if_it_is_intact(
+    worker: LocalWorker, spoil: Callable[[MediaStorage, str], None] | None
 ) -> None:
     task = worker.ready()
     key = published_by_a_dead_worker(worker, task)
-    spoil(worker.storage, key)
+    if spoil:
+        spoil(worker.storage, key)
     assert worker.work()
     assert_stored(worker, task)
-    assert key not in objects(worker, task) and worker.downloads(task) == 2
+    assert (key in objects(worker, task), worker.downloads(task)) == (not spoil, 2 if spoil else 1)
 
 
 def test_each_file_of_several_is_downloaded_once(worker: LocalWorker) -> None:
@@ -166,30 +160,13 @@ def test_a_sidecar_has_what_its_caller_says_while_the_job_is_stored(worker: Loca
     assert_stored(worker, task)
 
 
-def test_a_late_worker_of_a_deleted_job_leaves_nothing(worker: LocalWorker) -> None:
-    task = worker.ready()
-    claim = worker.claim(task)
-    worker.store.delete(claim.job)
-    with pytest.raises(ClaimLost):
-        rescue.rescue(worker.services, claim)
-    assert list(worker.storage.list_objects()) == []
-
-
-# After Redis was lost.
-
-
-def called_with_a_dead_url(worker: LocalWorker, task: Task) -> None:
-    """BFL has no fresh one either."""
-    call_back(worker.store, task.id, url=f"{worker.sandbox.url}/gone/sample.jpeg")
-    worker.store.change(task.id, lambda job, _now: job.with_delivery(refreshed=True))
-
-
 def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(worker: LocalWorker) -> None:
     task = worker.ready()
     assert worker.work()
     before = worker.job(task)
     worker.services.redis.flushall()
-    called_with_a_dead_url(worker, task)
+    call_back(worker.store, task.id, url=f"{worker.sandbox.url}/gone/sample.jpeg")
+    worker.store.change(task.id, lambda job, _now: job.with_delivery(refreshed=True))  # at BFL too
     assert worker.work()
     assert_stored(worker, task)
     after = worker.job(task)

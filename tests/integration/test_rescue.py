@@ -1,11 +1,15 @@
 """A worker in this process, one job after the other, against the sandbox."""
 
 import time
+from collections.abc import Callable
+from itertools import count, islice
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from jobs import sidecars
 from jobs.domain.bfl_report import Role
 from jobs.domain.retention import DAY_SECONDS
 from jobs.domain.status import Status
@@ -14,21 +18,11 @@ from jobs.store.rq_queue import QUEUE_KEY
 from receiver.job_actions import delete_job
 from tests.harness.local_worker import LocalWorker
 from worker import rescue, thumbnails
+from worker.periodic.retention import RetentionCleanup
 from worker.sweep import sweep
 from worker.thumbnails import Thumbnail
 
 RETRY_AFTER_SECONDS = 300.0
-
-
-def test_the_url_that_dies_first_is_fetched_first(worker: LocalWorker) -> None:
-    later = worker.ready(life=3000)
-    sooner = worker.ready(life=30)
-    assert worker.store.most_urgent() == sooner.id
-    assert worker.work()
-    assert (worker.job(sooner).status, worker.job(later).status) == (
-        Status.STORED,
-        Status.READY,
-    )
 
 
 def test_files_of_a_job_that_expires_do_not_stay(worker: LocalWorker) -> None:
@@ -79,6 +73,7 @@ def test_bfl_is_not_asked_before_the_time_it_named(worker: LocalWorker, fault: s
 def test_thumbnails_wait_until_no_job_does(worker: LocalWorker) -> None:
     later = worker.ready(life=3000)
     sooner = worker.ready(life=30)
+    assert worker.store.most_urgent() == sooner.id
     assert worker.work(draws=True)
     assert worker.thumbnails(sooner) == [None] and worker.job(later).status is Status.READY
     assert worker.work(draws=True)
@@ -136,3 +131,61 @@ def test_a_job_that_is_stored_during_its_deletion_leaves_nothing(worker: LocalWo
     delete_job(services, seen)
     assert [path for path in worker.media_root.rglob("*") if path.is_file()] == []
     assert services.redis.keys("fluxkeep:by:*") == services.redis.keys("fluxkeep:jobs:*") == []
+
+
+@pytest.mark.parametrize("before_call", range(3))
+@pytest.mark.parametrize("deletions", range(1, 4))
+def test_none_is_left(
+    worker: LocalWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    before_call: int,
+    deletions: int,
+) -> None:
+    """The deletion is that far when the writer comes to this call of the storage."""
+    task = worker.ready()
+    worker.work()
+    job, media, order = worker.job(task), worker.storage, list[str]()
+    with monkeypatch.context() as patch:
+        patch.setattr(media, "delete", order.append)
+        media.delete_with_companions(job.media[0].key)
+    left, calls = iter(order), count()
+
+    def during_deletion(call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any) -> Any:
+            if next(calls) == before_call:
+                for key in islice(left, deletions):
+                    media.delete(key)
+            return call(*args)
+
+        return called
+
+    with monkeypatch.context() as patch:
+        for name in ("size", "write"):
+            patch.setattr(media, name, during_deletion(getattr(media, name)))
+        sidecars.update(worker.store, media, job.id)
+    assert next(calls) > before_call
+    for key in left:
+        media.delete(key)
+    assert worker.store.delete(job) and list(media.list_objects()) == []
+
+
+def test_none_describes_an_input_after_its_record_has_gone(
+    worker: LocalWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer is done between the two steps of retention: the input goes, then the record."""
+    task = worker.ready()
+    worker.work()
+    kept = {"prompt": "canary"}
+    worker.store.change(task.id, lambda job, _now: job.with_request(kept_input=kept))
+    job, media, store = worker.job(task), worker.storage, worker.store
+    delete, later = store.delete_unchanged, store.now() + 31 * DAY_SECONDS
+
+    def delete_late(*args: Any) -> bool:
+        sidecars.update(store, media, job.id)
+        return delete(*args)
+
+    monkeypatch.setattr(store, "delete_unchanged", delete_late)
+    monkeypatch.setattr(store, "now", lambda: later)
+    RetentionCleanup(worker.services).step()
+    assert store.load(job.id) is None
+    assert not sidecars.read(media, job.media[0].key).request.kept_input

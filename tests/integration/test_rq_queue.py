@@ -53,15 +53,12 @@ def a_worker_process(
 
 
 def test_rq_knows_the_queue_and_expires_a_job(store: JobStore, queue: Queue, redis: Redis) -> None:
+    call_back(store, "failed", kind=ReportKind.FAILED)
+    assert len(queue) == 0, "there is no work"
     call_back(store, "job")
     assert Queue.all(connection=redis, serializer=JSONSerializer) == [queue]
     left = redis.ttl(queue.jobs[0].key)
     assert left in range(1, RQ_JOB_TTL_SECONDS + 1)
-
-
-def test_a_job_without_work_gets_no_rq_job(store: JobStore, queue: Queue) -> None:
-    call_back(store, "job", kind=ReportKind.FAILED)
-    assert len(queue) == 0
 
 
 @pytest.mark.usefixtures("a_worker_process")
@@ -74,17 +71,9 @@ def test_a_worker_of_rq_runs_the_entries(store: JobStore, queue: Queue) -> None:
         claim = load(store, task_id).claim
         assert (claim.rescue_attempts, claim.work_deadline, claim.lease_until) == (1, None, None)
     assert len(queue) == 0
-    assert queue.failed_job_registry.get_job_ids() == []
-
-
-@pytest.mark.usefixtures("a_worker_process")
-def test_an_rq_job_without_work_changes_nothing(store: JobStore, queue: Queue) -> None:
-    call_back(store, "job", url=HOSTILE_URL)
-    store.enqueue(["job", "job", "nobody"])
-    worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
+    store.enqueue(["one", "one", "nobody"])  # without work
     worker.work(burst=True)
-    assert load(store).claim.rescue_attempts == 1
-    assert store.load("nobody") is None
+    assert load(store, "one").claim.rescue_attempts == 1 and store.load("nobody") is None
     assert queue.failed_job_registry.get_job_ids() == []
 
 

@@ -35,20 +35,23 @@ def echo(redis: Redis) -> Echo:
 
 
 def test_a_script_gets_its_keys_and_arguments_of_every_kind(redis: Redis) -> None:
-    pipeline, script = (
-        ScriptPipeline(redis),
-        redis.register_script("return {KEYS[1], unpack(ARGV)}"),
-    )
+    pipeline = ScriptPipeline(redis)
+    script = redis.register_script("return {KEYS[1], unpack(ARGV)}")
     answer = pipeline.run(script, ["key"], ["é", b"\0\xff", 7, 0.1, 1795267466.2749913])
     assert answer == [b"key", "é".encode(), b"\0\xff", b"7", b"0.1", b"1795267466.2749913"]
+    script = redis.register_script("return redis.call('NONSENSE')")
+    before = redis.info("clients")["connected_clients"]
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable):
+            pipeline.run(script, [], [])
+    assert redis.info("clients")["connected_clients"] <= before + 1, "it keeps its connection"
 
 
-def test_a_script_that_redis_has_lost_is_loaded_again(redis: Redis, echo: Echo) -> None:
+def test_what_redis_has_lost_is_made_again(
+    redis: Redis, echo: Echo, redis_server: RedisServer
+) -> None:
     redis.script_flush()
     assert echo.answers()
-
-
-def test_a_connection_that_was_cut_is_made_again(echo: Echo, redis_server: RedisServer) -> None:
     with redis_server.client() as other:
         for client in other.client_list(_type="normal"):
             if client["cmd"] != "client|list":
@@ -56,18 +59,10 @@ def test_a_connection_that_was_cut_is_made_again(echo: Echo, redis_server: Redis
     assert echo.answers()
 
 
-def test_an_error_of_a_script_is_raised_and_keeps_the_connection(redis: Redis) -> None:
-    pipeline, script = ScriptPipeline(redis), redis.register_script("return redis.call('NONSENSE')")
-    before = redis.info("clients")["connected_clients"]
-    for _ in range(5):
-        with pytest.raises(StoreUnavailable):
-            pipeline.run(script, [], [])
-    assert redis.info("clients")["connected_clients"] <= before + 1
-
-
 def test_concurrent_scripts_get_their_own_answers(echo: Echo) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(echo.answers, range(400)))
+        assert all(pool.map(echo.answers, ("x" * n for n in (1, 10**6, 2, 10**6))))  # alone
 
 
 def test_a_child_process_has_its_own_connection(redis: Redis, echo: Echo) -> None:
@@ -109,10 +104,3 @@ def test_an_interrupted_call_leaves_no_answer_for_the_next(redis: Redis, echo: E
         assert echo.answers()
     finally:
         signal.signal(signal.SIGALRM, before)
-
-
-def test_what_is_large_goes_by_itself(redis: Redis) -> None:
-    pipeline, script = ScriptPipeline(redis), redis.register_script("return #ARGV[1]")
-    with ThreadPoolExecutor(4) as pool:
-        sizes = pool.map(lambda n: pipeline.run(script, [], [b"x" * n]), (1, 10**6, 2, 10**6))
-        assert list(sizes) == [1, 10**6, 2, 10**6]

@@ -9,7 +9,6 @@ import worker.claim
 from jobs import batch_actions
 from jobs.domain import job as job_module
 from jobs.domain import submission
-from jobs.domain.job import Job
 from jobs.store.batch_actions import Action
 from tests.simulation import exploration
 from tests.simulation.batch_world import BatchWorld
@@ -93,11 +92,6 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 admit = submission.admit
 
 
-def admit_without_record(*args: Any) -> Job:
-    """Send without a note on record."""
-    return admit(*args).with_submission(sent_at=None)
-
-
 PROTECTIONS = {
     "the version check": Protection(
         "I5",  # by I4
@@ -128,7 +122,7 @@ PROTECTIONS = {
     "the record of what is sent": Protection(
         "I13",
         SITUATIONS["submissions"],
-        patch=(submission, "admit", admit_without_record),
+        patch=(submission, "admit", lambda *args: admit(*args).with_submission(sent_at=None)),
     ),
     "the mark of the claim that sends": Protection(
         "I13", partial(submissions, Faults()), patch=(worker.claim, "token_hex", lambda _bytes: "")

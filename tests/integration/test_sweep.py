@@ -1,15 +1,10 @@
 """The sweep: it writes what RQ has lost, and whatever is wrong with one job, checks the others."""
 
 import pytest
-from redis import Redis
 
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.job import Job
-from jobs.services import Services
-from jobs.store.redis.keys import DUE
 from tests.harness.local_worker import LocalWorker
-from tests.harness.reports import call_back
-from worker.claim import HeldClaim
 from worker.sweep import sweep
 
 
@@ -25,11 +20,8 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
     """The job raises an error that nobody foresaw when its deadline has passed."""
     store, timeouts = worker.store, worker.timeouts
     for name in ("bad", "good"):
-        store.update(
-            name,
-            lambda _job, now, name=name: Job.awaited(name, now - 7200, timeouts),  # type: ignore[misc]
-            new=True,
-        )
+        job = Job.awaited(name, store.now() - 7200, timeouts)
+        store.update(name, lambda _job, _now, job=job: job, new=True)  # type: ignore[misc]
 
     give_up = Job.give_up
 
@@ -56,11 +48,3 @@ def test_a_lost_redis_stops_it(worker: LocalWorker, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Job, "give_up", fail)
     with pytest.raises(StoreUnavailable):
         sweep(worker.services)
-
-
-def test_the_sweep_leaves_a_job_to_the_worker_that_has_it(services: Services, redis: Redis) -> None:
-    call_back(services.store, "job")
-    assert HeldClaim.acquire(services.store, "job") is not None
-    redis.zadd(DUE, {"job": 1.0})
-    sweep(services)
-    assert services.store.most_urgent() is None and services.store.due(10).ids == ()

@@ -26,10 +26,10 @@ from tests.mutation.operators import Mutant, mutants
 
 # The quick tests that run the mutated code in their own process.
 INTEGRATION = (
-    *("ingest", "store", "claim", "dispatcher", "rescue", "published_objects", "sweep"),
-    *("rate_limiter", "rq_queue", "refused_callbacks", "store_faults", "reasons_for_waiting"),
+    *("store", "claim", "dispatcher", "rescue", "published_objects", "sweep"),
+    *("rate_limiter", "rq_queue", "store_faults", "reasons_for_waiting"),
     *("simulation", "draft_bundles", "accepting_inputs"),
-    *("polling_answers", "expiring_urls", "every_file_is_kept", "strict_models", "webhook"),
+    *("polling_answers", "every_file_is_kept", "strict_models", "webhook"),
     *("draft_enhancement", "last_look", "login_links", "memory_storage", "scopes"),
     *("non_generation_endpoints", "redirects"),
 )

@@ -4,7 +4,6 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from jobs.config.api_keys import SCOPES, ApiKey, Scope, find
 from jobs.config.settings import load
@@ -23,6 +22,8 @@ def test_a_key_opens_the_same_whether_it_or_its_hash_is_known(scope: Scope) -> N
     for entry in (f"app:{KEY}:{scope}", f"app:{HASH}:{scope}"):
         known = found(entry, KEY)
         assert known and known.scope == scope
+        assert ApiKey.parse(known.setting) == known
+    assert KEY not in ApiKey.hashed("app", KEY, scope).setting
 
 
 def test_options_stand_behind_the_scope_and_a_key_may_hold_colons() -> None:
@@ -34,17 +35,13 @@ def test_options_stand_behind_the_scope_and_a_key_may_hold_colons() -> None:
     limited = found(f"app:{KEY}:submit:budget=0.5/day:own:budget=500/month", KEY)
     assert limited and limited.own and [*map(str, limited.budgets)] == ["0.5/day", "500/month"]
     assert ApiKey.parse(limited.setting) == limited
+    entries = f"app:{KEY}:submit:own,app:another-key-of-tests:admin,b:a-third-key-of-tests:read"
+    known = load({**REQUIRED, "API_KEYS": entries}).api_keys
+    assert [key.own for key in known] == [True, True, False], "all keys of a name if one does"
     for wrong in ("", "500", "500/year", "-1/day", "1e3/day", "nan/day", "1/2/day"):
         assert "as in 500/month" in start_error(API_KEYS=f"app:{KEY}:submit:budget={wrong}")
     for wrong in (f"{KEY}:read:own:own", f"{KEY}:own", f"{KEY}:read:mine"):
         assert "name:key:scope" in start_error(API_KEYS=f"app:{wrong}")
-
-
-def test_all_keys_of_a_name_see_only_their_own_jobs_if_one_does() -> None:
-    """So a key that replaces another opens no more than that one did."""
-    entries = f"app:{KEY}:submit:own,app:another-key-of-tests:admin,b:a-third-key-of-tests:read"
-    known = load({**REQUIRED, "API_KEYS": entries}).api_keys
-    assert [key.own for key in known] == [True, True, False]
 
 
 @pytest.mark.parametrize("shown", ["", HASH, HASH.removeprefix("sha256$"), KEY + " ", "other"])
@@ -56,16 +53,7 @@ def test_a_hash_opens_nothing_by_itself(shown: str) -> None:
 def test_what_is_no_hash_stops_the_start(value: str) -> None:
     text = start_error(API_KEYS=f"app:sha256${value}:read")
     assert text.startswith("API_KEYS: ") and CANARY not in text
-
-
-def test_a_key_and_its_own_hash_are_the_same_key_twice() -> None:
-    assert "twice" in start_error(API_KEYS=f"a:{KEY}:read,b:{HASH}:admin")
-
-
-def test_an_entry_is_read_as_it_was_written() -> None:
-    for key in (ApiKey("app", SecretStr(KEY), "read"), ApiKey.hashed("app", KEY, "submit")):
-        assert ApiKey.parse(key.setting) == key
-    assert KEY not in ApiKey.hashed("app", KEY, "submit").setting
+    assert "twice" in start_error(API_KEYS=f"a:{KEY}:read,b:{HASH}:admin"), "a key and its hash"
 
 
 def test_a_bfl_key_is_that_of_the_api_key_that_its_variable_names(tmp_path: Path) -> None:

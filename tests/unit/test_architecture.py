@@ -161,22 +161,14 @@ def test_a_library_is_imported_only_by_the_packages_named_for_it() -> None:
             assert _name(path).startswith(IMPORTERS[library]), f"{path} imports {library}"
 
 
-def test_only_the_store_knows_the_keys_of_redis() -> None:
+def test_one_package_knows_keys_of_redis_words_of_bfl_and_the_environment() -> None:
     for path in PRODUCT:
         if not _name(path).startswith("jobs.store"):
             assert "jobs.store.redis.keys" not in _imported(_name(path)), path
-        if _name(path) != "jobs.store.redis.keys":
-            assert not [text for text in _texts(path) if re.search("fluxkeep:(?!//)", text)], path
-
-
-def test_only_the_package_for_bfl_speaks_its_words() -> None:
-    for path in PRODUCT:
         if not _name(path).startswith("jobs.bfl"):
             assert not BFL_WORDS.intersection(_texts(path)), path
-
-
-def test_one_module_reads_the_environment() -> None:
-    for path in PRODUCT:
+        if _name(path) != "jobs.store.redis.keys":
+            assert not [text for text in _texts(path) if re.search("fluxkeep:(?!//)", text)], path
         read = [
             node
             for node in _nodes(path)
@@ -190,13 +182,10 @@ def test_no_file_is_long_or_vaguely_named() -> None:
     long = [path for path in ALL if len((ROOT / path).read_text().splitlines()) > LINES_MAX]
     assert not long
     assert not [path for path in ALL if path.stem in VAGUE]
-
-
-def test_no_line_of_a_page_is_long() -> None:
     pages = (ROOT / "receiver/dashboard").rglob("*.*")
     for path in (path for path in pages if path.suffix in (".html", ".css", ".js")):
-        long = [line for line in path.read_text().splitlines() if len(line) > COLUMNS_MAX]
-        assert not long, f"{path}: {long[0]}"
+        wide = [line for line in path.read_text().splitlines() if len(line) > COLUMNS_MAX]
+        assert not wide, f"{path}: {wide[0]}"
 
 
 def test_nothing_is_sent_to_redis_within_multi() -> None:

@@ -89,10 +89,6 @@ def test_no_url_of_bfl_is_shown_even_without_its_query(bare: str) -> None:
     assert bare not in json.dumps(found)
     assert found["list"] == ["x", None] and "preview" not in found
     assert found["prompt"].startswith("like (URL removed)")
-
-
-@pytest.mark.parametrize("bare", BARE)
-def test_no_url_of_bfl_is_shown_in_reasons(bare: str) -> None:
     message = {"status": "Content Moderated", "details": {"Moderation Reasons": [f"at {bare}"]}}
     report = parse_report(message, "t", Source.POLL)
     job = transition(Job.awaited("t", NOW, TIMEOUTS), report, NOW, TIMEOUTS)

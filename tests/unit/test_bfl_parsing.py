@@ -45,9 +45,6 @@ def skills_era(status: str, **more: Any) -> dict[str, Any]:
     return {"id": ID, "status": status, "timestamp": "2026-08-15T19:12:20Z", **more}
 
 
-# What was made.
-
-
 @pytest.mark.parametrize(
     "message",
     [
@@ -73,11 +70,6 @@ def test_ready_is_understood_in_every_era(message: dict[str, Any]) -> None:
 def test_ready_without_anything_to_fetch_is_unclear(result: Any) -> None:
     report = parsed(now_era("Ready", result))
     assert (report.kind, report.urls, report.stated_expiry) == (ReportKind.UNCLEAR, (), None)
-
-
-def test_the_first_of_several_deaths_counts() -> None:
-    sooner = URL.replace("19%3A22%3A20", "19%3A22%3A19")
-    assert parsed(now_era("Ready", {"samples": [URL, sooner]})).stated_expiry == DIES_AT - 1
 
 
 @pytest.fixture
@@ -112,9 +104,8 @@ def test_the_url_says_when_it_dies(expiry: str, dies_at: float | None) -> None:
 def test_a_url_that_does_not_say_when_it_dies_is_no_obstacle() -> None:
     for url in ("https://delivery.bfl.ai/x", "https://[", "https://delivery.bfl.ai/?se", "\\"):
         assert parsed(now_era("Ready", {"sample": url})).urls == (url,)
-
-
-# What was not.
+    sooner = URL.replace("19%3A22%3A20", "19%3A22%3A19")
+    assert parsed(now_era("Ready", {"samples": [URL, sooner]})).stated_expiry == DIES_AT - 1
 
 
 @pytest.mark.parametrize(
@@ -185,9 +176,6 @@ def test_a_long_explanation_is_cut() -> None:
     assert len(report.error.message) == parsing.MESSAGE_MAX_CHARS
 
 
-# What is not decided yet.
-
-
 @pytest.mark.parametrize(
     "status",
     [
@@ -210,9 +198,6 @@ def test_a_status_that_is_no_word_decides_nothing(status: Any) -> None:
     assert not polled(status=status).is_alive
 
 
-# Polling answers.
-
-
 def test_polling_answers_are_read_by_the_same_rules() -> None:
     pending = polled(progress=0.4)
     found = (pending.kind, pending.source, pending.progress)
@@ -224,22 +209,16 @@ def test_polling_answers_are_read_by_the_same_rules() -> None:
     assert polled(status="Request Moderated").kind is ReportKind.MODERATED
 
 
-@pytest.mark.parametrize("word", ["Task not found", "task not found", "TASK NOT FOUND"])
-def test_an_unknown_task_is_recognised(word: str) -> None:
-    assert parsing.is_not_found({"status": word})
-    assert not parsing.is_not_found({"status": "Pending"}) and not parsing.is_not_found({})
-
-
 def test_every_status_of_bfls_document_is_known() -> None:
     words = shipped_document()["components"]["schemas"]["StatusResponse"]["enum"]
     assert "No Card Generated" in words
+    for word in ("Task not found", "task not found", "TASK NOT FOUND"):
+        assert parsing.is_not_found({"status": word})
+    assert not parsing.is_not_found({"status": "Pending"}) and not parsing.is_not_found({})
     for word in words:
         report = polled(status=word, result=RESULT)
         is_final = report.kind is not ReportKind.PROGRESS
         assert is_final or report.is_alive or parsing.is_not_found({"status": word})
-
-
-# Numbers and names.
 
 
 @pytest.mark.parametrize(
@@ -256,12 +235,9 @@ def test_a_progress_above_one_is_a_percentage(given: float, read: float) -> None
 def test_the_cost_is_found_where_it_stands(given: Any, read: float | None) -> None:
     assert parsed(now_era("Ready", RESULT, cost=given)).cost == read
     assert parsed(now_era("Ready", {**RESULT, "cost": given})).cost == read
-
-
-@pytest.mark.parametrize("odd", [True, "3", [3], {"a": 3}, 10**400])
-def test_a_number_that_is_none_is_not_taken_for_one(odd: Any) -> None:
-    report = parsed(now_era("Pending", cost=odd, progress=odd))
-    assert (report.cost, report.progress) == (None, None)
+    for odd in (True, "3", [3], {"a": 3}, 10**400):
+        report = parsed(now_era("Pending", cost=odd, progress=odd))
+        assert (report.cost, report.progress) == (None, None), "it is no number"
 
 
 @pytest.mark.parametrize(

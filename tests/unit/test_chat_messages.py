@@ -56,11 +56,8 @@ def test_the_line_has_prompt_reason_and_link() -> None:
         "content": f"Job failed · a cat · BFL said no · <{LINK}>",
         "allowed_mentions": {"parse": []},
     }
-
-
-def test_a_stored_job_has_no_reason_and_a_moderated_one_its_stage() -> None:
     stored = chat_message(DISCORD, ended("half", Status.STORED), "", LINK)
-    assert stored["content"] == f"Job stored · <{LINK}>"
+    assert stored["content"] == f"Job stored · <{LINK}>", "there is no reason"
     moderated = AWAITED.ended(NOW, Status.MODERATED).evolve(
         moderation=Moderation("content", ("Violence", "Gore"))
     )

@@ -1,4 +1,4 @@
-"""Records are read as they were written, and a broken one is called broken."""
+"""Records and sidecars are read as they were written, and broken ones are called broken."""
 
 import zlib
 from dataclasses import replace
@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from jobs import sidecars
 from jobs.domain.bfl_report import Failure, Moderation, Stage
-from jobs.domain.errors import UnreadableRecord
+from jobs.domain.errors import ForeignObject, UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.job_record import Claim, ClientWebhook, Delivery, MediaFile, Submission
 from jobs.domain.status import Source, Status
@@ -87,3 +88,12 @@ def test_an_earlier_version_cannot_read_a_part_of_a_record(job: Job) -> None:
     assert not body.startswith(b"{")
     with pytest.raises(zlib.error):
         zlib.decompress(body)
+
+
+KEY = "2026/01/01/someone-0-1.json"
+
+
+@given(body=st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+def test_whatever_lies_there_raises_nothing_else(body: bytes) -> None:
+    with pytest.raises(ForeignObject):
+        sidecars.parse(body, KEY)

@@ -20,7 +20,10 @@ HASTY_FUNCTIONS = {"any", "all", "next", "filter"}
 
 def hasty(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Compare) and not _of_lengths(node):
+        if isinstance(node, ast.Compare):
+            left = node.left
+            if isinstance(left, ast.Call) and _name(left.func) == "len":
+                continue  # lengths are public
             if any(isinstance(operator, HASTY_COMPARISONS) for operator in node.ops):
                 yield ast.unparse(node)
         elif isinstance(node, ast.Match):
@@ -29,27 +32,18 @@ def hasty(tree: ast.AST) -> Iterator[str]:
             yield ast.unparse(node)
 
 
-def _of_lengths(node: ast.Compare) -> bool:
-    """Comparisons of lengths, which are public."""
-    return isinstance(node.left, ast.Call) and _name(node.left.func) == "len"
-
-
 def _name(called: ast.expr) -> str:
     if isinstance(called, ast.Attribute):
         return called.attr
     return called.id if isinstance(called, ast.Name) else ""
 
 
-def tree_of(place: str) -> ast.AST:
-    file, _, function = place.partition(":")
-    tree = ast.parse((ROOT / file).read_text())
-    named = (node for node in tree.body if getattr(node, "name", None) == function)
-    return next(named) if function else tree
-
-
 @pytest.mark.parametrize("file", FILES)
 def test_secrets_are_compared_in_constant_time_alone(file: str) -> None:
-    tree = tree_of(file)
+    path, _, function = file.partition(":")
+    tree: ast.AST = ast.parse((ROOT / path).read_text())
+    if function:
+        tree = next(one for one in ast.walk(tree) if getattr(one, "name", None) == function)
     assert list(hasty(tree)) == []
     called = [_name(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
     assert "compare_digest" in called

@@ -100,26 +100,18 @@ def links(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_link_leads_somewhere(path: Path) -> None:
+def test_every_link_file_and_variable_of_a_page_exists(path: Path) -> None:
     for link in links(path):
         name, _, fragment = link.partition("#")
         target = path.parent / name if name else path
         assert target.exists(), link
         assert not fragment or fragment in anchors(target), link
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_file_that_is_named_exists(path: Path) -> None:
     named = {name for code in CODE.findall(prose(path)) for name in PATH.findall(code)}
     missing = {name for name in named if not (ROOT / name).exists()}
     assert missing <= MADE_BY_THE_READER | KUBERNETES_DEPLOYMENT | PATHS_OF_THE_DASHBOARD
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_variable_that_is_named_is_a_setting(path: Path) -> None:
     known = {name.upper() for name in Settings.model_fields} | OTHER_VARIABLES
-    named = {name for name in VARIABLE.findall(prose(path)) if not name.startswith(PROVIDERS)}
-    assert named - known == set()
+    variables = {name for name in VARIABLE.findall(prose(path)) if not name.startswith(PROVIDERS)}
+    assert variables - known == set()
 
 
 def test_what_is_generated_is_what_make_docs_writes() -> None:
@@ -137,7 +129,12 @@ def test_every_switch_that_is_named_exists() -> None:
     assert len(named) > 20 and named <= Switches.__dataclass_fields__.keys()
 
 
-def test_the_page_of_settings_describes_each_setting_once() -> None:
+def test_the_page_of_settings_describes_each_once_and_its_template_is_valid() -> None:
+    secret = "0123456789abcdef" * 4
+    filled_in = {"WEBHOOK_SECRET": secret, "SECRET_KEY": secret, "API_KEYS": f"app:{secret}:submit"}
+    template = dotenv_values(ROOT / "deploy/env.example")
+    read = settings.load({name: value or "" for name, value in (template | filled_in).items()})
+    assert read.media_url == "file:///srv/fluxkeep/media"
     named = re.findall(r"^\| `([A-Z_]+)` \|", settings_doc.page(), re.MULTILINE)
     foreign = [name for _, name, _, _ in settings_doc.FOREIGN]
     settings_named = sorted(name.lower() for name in named if name not in foreign)
@@ -146,26 +143,12 @@ def test_the_page_of_settings_describes_each_setting_once() -> None:
     )
 
 
-def test_the_template_of_settings_is_valid_once_it_is_filled_in() -> None:
-    secret = "0123456789abcdef" * 4
-    filled_in = {"WEBHOOK_SECRET": secret, "SECRET_KEY": secret, "API_KEYS": f"app:{secret}:submit"}
-    template = dotenv_values(ROOT / "deploy/env.example")
-    read = settings.load({name: value or "" for name, value in (template | filled_in).items()})
-    assert read.media_url == "file:///srv/fluxkeep/media"
-
-
-def test_the_api_page_lists_every_error_code() -> None:
+def test_the_api_page_lists_every_error_status_and_event() -> None:
     listed = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", prose(API), re.MULTILINE)
     assert {code for code, _ in listed} == set(ErrorCode)
     assert {status for _, status in listed} <= set(map(str, Status))
-
-
-def test_the_api_page_explains_every_status() -> None:
     text = prose(API).partition("## States")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [*map(str, Status)]
-
-
-def test_the_api_page_explains_every_event_in_the_words_of_the_dashboard() -> None:
     text = prose(API).partition("## Timeline")[2].partition("\n## ")[0]
-    listed = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| (.+) \|$", text, re.MULTILINE)
-    assert dict(listed) == TEXTS and [code for code, _ in listed] == [*map(str, EventCode)]
+    events = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| (.+) \|$", text, re.MULTILINE)
+    assert dict(events) == TEXTS and [code for code, _ in events] == [*map(str, EventCode)]

@@ -7,6 +7,7 @@ import pytest
 
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy, region_of
+from jobs.bfl.parsing import polling_urls
 from jobs.config.settings import load
 from jobs.domain.errors import UrlRefused
 from jobs.net.urls import ParsedUrl
@@ -91,3 +92,28 @@ def test_a_polling_url_that_leads_out_of_the_region_is_not_kept(host: str, kept:
     found = bfl_submissions.parse_accepted(json.dumps(answer).encode(), EU)
     assert (found.polling_url is not None) is kept
     assert (found.task_id, found.cost) == ("a", 1.0)
+
+
+def hosts(*urls: str) -> list[str]:
+    return [url.removeprefix("https://").partition(".bfl.ai")[0] for url in urls]
+
+
+@pytest.mark.parametrize(
+    ("origin", "region", "found"),
+    [
+        ("https://api.bfl.ai", None, ["api", "api.eu", "api.us", "api.eu1", "api.us1"]),
+        ("https://api.us1.bfl.ai", None, ["api.us1", "api", "api.eu", "api.us", "api.eu1"]),
+        ("https://api.eu.bfl.ai", "eu", ["api.eu", "api.eu1"]),
+        ("https://api.us1.bfl.ai", "us", ["api.us1", "api.us"]),
+        ("https://api.us7.bfl.ai", "us", ["api.us7", "api.us", "api.us1"]),
+        (
+            "https://gateway.bfl.ai",
+            None,
+            ["gateway", "api", "api.eu", "api.us", "api.eu1", "api.us1"],
+        ),
+    ],
+)
+def test_its_own_host_is_first(origin: str, region: str | None, found: list[str]) -> None:
+    assert hosts(*polling_urls(origin, "a", region)) == found
+    sandbox = "http://127.0.0.1:9"  # which has no regions
+    assert polling_urls(sandbox, "a") == (f"{sandbox}/v1/get_result?id=a",)

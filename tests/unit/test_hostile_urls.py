@@ -101,20 +101,13 @@ def test_a_url_that_is_not_plain_is_refused(url: str) -> None:
             host_policy.validate_polling_url(url)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/v1/get_result/",
-        "/v1/get_result/x",
-        "/v2/get_result",
-        "/v1/get_Result",
-        "/v1//get_result",
-    ],
-)
-def test_the_key_goes_to_no_other_path_of_an_api_host(path: str) -> None:
+def test_the_key_goes_to_no_other_path_of_an_api_host() -> None:
+    for path in ("", "v1/get_result/", "v1/get_result/x", "v2/get_result", "v1/get_Result"):
+        for slash in ("/", "//"):
+            with pytest.raises(UrlRefused):
+                BFL.validate_polling_url(f"https://api.bfl.ai{slash}{path}?id=abc")
     with pytest.raises(UrlRefused):
-        BFL.validate_polling_url(f"https://api.bfl.ai{path}?id=abc")
+        BFL.validate_polling_url("https://api.bfl.ai/v1//get_result?id=abc")
 
 
 def test_a_refusal_repeats_at_most_the_host() -> None:

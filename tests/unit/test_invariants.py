@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import pytest
-
 from deploy.procfile import ROOT
 from tests.harness.documents import page, prose
 
@@ -36,11 +34,8 @@ def test_product_and_tests_cite_each_invariant_and_no_other() -> None:
     assert cited(PRODUCT) == cited(["tests"]) == {*defined()}
 
 
-def test_no_comment_is_a_bare_number() -> None:
+def test_no_comment_is_a_bare_number_and_a_reader_learns_where_they_are_explained() -> None:
+    for path in ("jobs/__init__.py", "jobs/store/lua/commit.lua"):
+        assert "docs/correctness.md" in (ROOT / path).read_text()
     sources = files((*PRODUCT, "tests"))
     assert [path for path in sources if BARE.search(path.read_text())] == []
-
-
-@pytest.mark.parametrize("path", ["jobs/__init__.py", "jobs/store/lua/commit.lua"])
-def test_where_the_numbers_are_explained_is_said_where_a_reader_begins(path: str) -> None:
-    assert "docs/correctness.md" in (ROOT / path).read_text()

@@ -67,6 +67,16 @@ def test_any_input_is_sent_as_it_was_given(storage: MediaStorage, fields: dict[s
     assert sent(storage, kept(storage, fields)) == fields
 
 
+def test_an_image_is_an_object_however_small_and_nothing_that_authenticates_is_kept(
+    storage: MediaStorage,
+) -> None:
+    webhook = {"webhook_url": "https://a", "webhook_secret": "canary"}
+    job = kept(storage, {"input_image": DOT, "prompt": "grow"} | webhook)
+    assert job.request.kept_input == {"input_image": "input:0", "prompt": "grow"}
+    assert kept_inputs.is_complete(job)
+    assert not kept_inputs.is_complete(job.with_request(input_files=()))  # as retention leaves it
+
+
 def test_equal_images_are_one_object(storage: MediaStorage) -> None:
     data_url = f"data:image/png;base64,{ENCODED}"
     job = kept(storage, {"input_image": ENCODED, "input_image_2": data_url})
@@ -74,13 +84,6 @@ def test_equal_images_are_one_object(storage: MediaStorage) -> None:
     assert (file.role, file.content_type, file.bytes) == ("input", "image/png", len(gradient(7)))
     assert kind_of(file.key) is ObjectKind.INPUT and job_id_of(file.key) == job.id
     assert sent(storage, job) == {"input_image": ENCODED, "input_image_2": ENCODED}
-
-
-def test_the_smallest_image_is_an_object_too(storage: MediaStorage) -> None:
-    job = kept(storage, {"input_image": DOT, "prompt": "grow"})
-    assert job.request.kept_input == {"input_image": "input:0", "prompt": "grow"}
-    assert kept_inputs.is_complete(job)
-    assert not kept_inputs.is_complete(job.with_request(input_files=()))  # as retention leaves it
 
 
 def test_the_time_for_too_many_images_grows_with_their_number_alone() -> None:
@@ -93,11 +96,6 @@ def test_the_time_for_too_many_images_grows_with_their_number_alone() -> None:
 
     few, many = (min(seconds(count) for _ in range(3)) for count in (4_000, 32_000))
     assert many < 24 * few  # eight times as many: linear is 8 times as long, quadratic 64 times
-
-
-def test_nothing_that_authenticates_callbacks_is_kept(storage: MediaStorage) -> None:
-    job = kept(storage, {"prompt": "fog", "webhook_url": "https://a", "webhook_secret": "canary"})
-    assert job.request.kept_input == {"prompt": "fog"}
 
 
 def test_superseded_media_are_deleted_and_the_input_is_not(tmp_path: Path) -> None:

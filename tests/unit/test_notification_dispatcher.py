@@ -108,22 +108,16 @@ def test_a_url_of_the_operator_delays_no_other_on_the_same_host() -> None:
         assert all(dispatcher.submit(Delivery(one, OTHER, "key1", "slow")) for one in ids)
         wait_for("the other URL", lambda: receivers.calls["quick"] == 5)
         assert not receivers.answer.is_set()
-
-
-def test_a_greedy_key_delays_no_other_at_the_operator() -> None:
     with dispatching() as (dispatcher, receivers):
         submit(dispatcher, "slow", 1000, key="greedy", to=OWNER)
-        assert submit(dispatcher, "slow", 1, to=OWNER) == 1
+        assert submit(dispatcher, "slow", 1, to=OWNER) == 1, "nor does a key"
         wait_for("both", lambda: receivers.calls["slow"] == PER_HOST_THREADS + 1)
 
 
-def test_more_than_one_host_can_take_stays_in_redis() -> None:
+def test_more_than_one_host_or_key_can_take_stays_in_redis() -> None:
     with dispatching() as (dispatcher, _):
         assert submit(dispatcher, "slow", PER_HOST_PENDING_MAX + 5) == PER_HOST_PENDING_MAX
         assert submit(dispatcher, "quick") == 1
-
-
-def test_more_than_one_key_can_take_stays_in_redis() -> None:
     with dispatching() as (dispatcher, _):
         assert submit_slow(dispatcher, 64, PER_HOST_PENDING_MAX) <= PENDING_MAX // 2
         assert submit(dispatcher, "quick", key="other") == 1

@@ -69,23 +69,17 @@ def settings(**values: str) -> Settings:
     return load({**REQUIRED, **values})
 
 
-def test_hosts_may_be_names_addresses_and_any() -> None:
-    hosts = ("app", "app.example", "10.0.0.1", "[::1]", "*")
-    given = settings(NOTIFY_SECRET=secret(), NOTIFY_HOSTS=",".join(hosts))
-    assert build_host_policy(given).notify_hosts == hosts
-    assert build_host_policy(settings(NOTIFY_SECRET=secret())).notify_hosts == ("*",)
-    assert build_host_policy(settings()).notify_hosts is None
-
-
-def test_each_url_names_the_events_that_it_gets() -> None:
+def test_each_url_names_its_events_and_hosts_are_names_addresses_or_any() -> None:
     urls = "https://a.example/hook?b=c#failed+lost, https://b.example ,"
     first, second = settings(NOTIFY_SECRET=secret(), NOTIFY_URL=urls).notify_url
     assert str(first.parsed) == "https://a.example/hook?b=c"
     assert first.events == {"failed", "lost"}
     assert (str(second.parsed), second.events) == ("https://b.example/", EVENTS)
     assert len({first.digest, second.digest}) == 2 and "example" not in repr((first, second))
-
-
-def test_chat_services_need_no_secret() -> None:
-    (url,) = settings(NOTIFY_URL=f"{SLACK}#lost").notify_url
-    assert url.events == {Status.LOST}
+    hosts = ("app", "app.example", "10.0.0.1", "[::1]", "*")
+    given = settings(NOTIFY_SECRET=secret(), NOTIFY_HOSTS=",".join(hosts))
+    assert build_host_policy(given).notify_hosts == hosts
+    assert build_host_policy(settings(NOTIFY_SECRET=secret())).notify_hosts == ("*",)
+    assert build_host_policy(settings()).notify_hosts is None
+    (slack,) = settings(NOTIFY_URL=f"{SLACK}#lost").notify_url  # which needs no secret
+    assert slack.events == {Status.LOST}

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from itertools import chain
-from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -30,8 +29,6 @@ from tests.harness.documents import page
 
 LINES = procfile.entries()
 RUNNING = procfile.commands()
-
-
 # What others than Fluxkeep read: Python, and deploy/compose.yaml.
 FOREIGN = {"TMPDIR", "REDIS_PASSWORD", "POSTGRES_PASSWORD"}
 SHARED = {"REDIS_URL", "DATABASE_URL", "MEDIA_URL"}
@@ -48,11 +45,8 @@ CORE = ("v1", "apps/v1", "policy/v1", "networking.k8s.io/v1")
 def test_compose_understands_its_file() -> None:
     found = resources.files("check_jsonschema") / "builtin_schemas/vendor/compose-spec.json"
     schema = json.loads(found.read_text())
-    assert complaints(Draft7Validator(schema), read("compose.yaml")) == []
-
-
-def complaints(validator: Any, document: Any) -> list[str]:
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+    errors = Draft7Validator(schema).iter_errors(read("compose.yaml"))
+    assert [f"{error.json_path}: {error.message}" for error in errors] == []
 
 
 @pytest.mark.parametrize("version", ["1.31", "1.34"])
@@ -107,11 +101,9 @@ def test_a_platform_runs_the_procfile(commands: Callable[[], Commands]) -> None:
     assert commands() == LINES
 
 
-def test_heroku_sizes_every_process_of_the_procfile() -> None:
+def test_image_and_heroku_run_the_processes_of_the_procfile() -> None:
+    assert [*LINES] == ["web", "worker", "sweep", "release"] and [*RUNNING] == [*LINES][:-1]
     assert read("app.json")["formation"].keys() == RUNNING.keys()
-
-
-def test_the_image_runs_the_web_process_by_default() -> None:
     (command,) = re.findall(r"^CMD (\[.+\])$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
     assert yaml.safe_load(command) == LINES["web"]
 
@@ -160,6 +152,9 @@ def test_every_process_in_compose_has_redis_database_and_storage() -> None:
     for name in LINES:
         assert services[name]["environment"].keys() >= SHARED, name
     assert services["release"]["depends_on"].keys() == {"redis", "postgres"}
+    command = " ".join(services["redis"]["command"])
+    for option in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"):
+        assert option in command
 
 
 def test_every_container_in_kubernetes_reads_the_secret_and_may_reach_the_database() -> None:
@@ -199,26 +194,14 @@ def test_every_pod_is_unprivileged_and_writes_only_its_tmp() -> None:
             }
             assert [mount["mountPath"] for mount in one["volumeMounts"]] == ["/tmp"]  # noqa: S108
             assert one["resources"]["limits"]["memory"]
-
-
-def test_every_process_has_a_disruption_budget() -> None:
     budgets = [one for one in manifests() if one["kind"] == "PodDisruptionBudget"]
     assert {one["metadata"]["name"] for one in budgets} == pods().keys()
-
-
-def test_redis_in_compose_keeps_what_it_is_given() -> None:
-    command = " ".join(read("compose.yaml")["services"]["redis"]["command"])
-    for option in ("--appendonly yes", "--appendfsync everysec", "--maxmemory-policy noeviction"):
-        assert option in command
 
 
 def test_what_the_image_copies_is_there_and_is_sent() -> None:
     for source in copied():
         assert (ROOT / source).exists() and let_through(source), source
     assert not let_through(".env") and not let_through("var") and not let_through("tests")
-
-
-def test_the_image_has_what_gunicorn_imports() -> None:
     named = re.findall(r'"deploy\.(\w+)\.', (DEPLOY / "gunicorn.conf.py").read_text())
     texts = [(ROOT / path).read_text() for path in copied() if path.startswith("deploy/gunicorn")]
     imported = re.findall(r"^from deploy\.(\w+) import", "\n".join(texts), re.MULTILINE)
@@ -231,8 +214,3 @@ def test_images_of_others_are_pinned_by_digest() -> None:
     others = {*bases, *named} - {"fluxkeep"}
     assert others and not [one for one in others if not re.search("@sha256:[0-9a-f]{64}$", one)]
     assert len(set(bases)) == 1, "both stages are built on one image"
-
-
-def test_what_runs_once_is_not_kept_running() -> None:
-    assert list(procfile.entries()) == ["web", "worker", "sweep", "release"]
-    assert list(procfile.commands()) == ["web", "worker", "sweep"]

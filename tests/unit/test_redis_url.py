@@ -25,11 +25,8 @@ from tests.harness.doctor_output import NEEDED
 )
 def test_every_way_becomes_options_of_redis_py(url: str, plain: str) -> None:
     assert load(NEEDED | {"REDIS_URL": url}).redis.plain == plain
-
-
-def test_sentinels_are_read_with_their_ports_and_their_own_password() -> None:
-    url = "redis+sentinel://:p@a,[::1]:5/keep/1?sentinel_password=q"
-    sentinels = load(NEEDED | {"REDIS_URL": url}).redis.sentinels
+    watched = "redis+sentinel://:p@a,[::1]:5/keep/1?sentinel_password=q"
+    sentinels = load(NEEDED | {"REDIS_URL": watched}).redis.sentinels
     assert sentinels == ((("a", 26379), ("::1", 5)), "keep", {"password": "q"})
 
 

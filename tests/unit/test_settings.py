@@ -79,9 +79,6 @@ WRONG = {
 }
 
 
-# What must be there.
-
-
 @pytest.mark.parametrize("name", REQUIRED)
 @pytest.mark.parametrize("value", [None, "", " ", ",", " , ,"])
 def test_nothing_secret_has_a_default(name: str, value: str | None) -> None:
@@ -103,13 +100,15 @@ def test_the_rest_has_sensible_defaults() -> None:
     assert settings.bfl_origin == Origin("https", "api.bfl.ai", 443)
     assert settings.storage_url.startswith("file:///")
     assert settings.base_url == "http://127.0.0.1:8000"
+    sandbox = REQUIRED | {"BFL_SANDBOX_URL": "http://127.0.0.1:9009"}
+    assert load(sandbox).bfl_origin == Origin("http", "127.0.0.1", 9009)
+    assert load(sandbox | {"BFL_API_URL": "eu"}).bfl_origin.host == "api.eu.bfl.ai"
     assert settings.bfl_api_key is None and settings.delivery_hosts == ()
     assert settings.forwarded_allow_ips.trust("127.0.0.1")
     assert not settings.forwarded_allow_ips.trust("10.0.0.1")
-
-
-def test_a_variable_in_lower_case_is_no_setting() -> None:
-    assert load(REQUIRED | {"port": "9", "log_level": "canary"}).port == 8000
+    assert load(REQUIRED | {"port": "9", "log_level": "canary"}).port == 8000, "not in lower case"
+    for host in ("127.0.0.1", "0.0.0.0", "::1", "192.168.1.5"):  # noqa: S104
+        assert load(REQUIRED | {"LISTEN_HOST": host}).listen_host == host
 
 
 def test_the_host_of_a_public_url_is_read_in_lower_case() -> None:
@@ -133,9 +132,6 @@ def test_media_and_records_have_clocks_of_their_own(value: str, days: float | No
     assert (jobs.retain_media_days, jobs.retain_jobs_days) == (None, days)
 
 
-# What makes no sense.
-
-
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
 )
@@ -147,15 +143,16 @@ def test_a_wrong_value_names_its_variable_and_not_itself(name: str, value: str) 
     assert not [other for other in others if f"{other.upper()}: " in text]
 
 
-def test_a_wrong_key_is_not_said_to_be_missing_as_well() -> None:
+def test_an_error_says_what_would_be_right() -> None:
     with pytest.raises(InvalidSettings) as caught:
         load(REQUIRED | {"API_KEYS": "app:key:reader"})
     (problem,) = caught.value.problems
     assert problem.startswith("API_KEYS: each key is name:key:scope")
-
-
-def test_a_name_that_is_no_region_is_answered_with_those_there_are() -> None:
-    assert "global, eu, us" in start_error(BFL_API_URL="asia")
+    assert "global, eu, us" in start_error(BFL_API_URL="asia"), "the regions there are"
+    settings = load(REQUIRED | {"MEDIA_URL": "file:///dev/null/media"})
+    what_to_do = r"^MEDIA_URL: .*\. Name a directory that exists or can be created"
+    with pytest.raises(InvalidSettings, match=what_to_do):
+        build_storage(settings)
 
 
 @pytest.mark.parametrize(("name", "value"), TOO_SHORT)
@@ -164,11 +161,8 @@ def test_a_short_secret_stops_the_start_except_with_a_sandbox(name: str, value: 
         load(REQUIRED | {name: value})
     assert SHORT not in str(e.value)
     load(REQUIRED | {name: value, "BFL_SANDBOX_URL": "http://127.0.0.1:9100"})
-
-
-def test_sixteen_characters_are_enough_and_the_length_of_a_hashed_key_is_not_known() -> None:
     load({"WEBHOOK_SECRET": LONG, "SECRET_KEY": LONG, "API_KEYS": f"app:{LONG}:submit"})
-    load(REQUIRED | {"API_KEYS": f"app:sha256${'0' * 64}:submit"})
+    load(REQUIRED | {"API_KEYS": f"app:sha256${'0' * 64}:submit"})  # of unknown length
 
 
 def test_errors_of_the_wiring_have_the_same_form() -> None:
@@ -178,14 +172,6 @@ def test_errors_of_the_wiring_have_the_same_form() -> None:
             with pytest.raises(FluxkeepError, match=r"^MEDIA_URL: ") as caught:
                 wire(load({**REQUIRED, **values}))
             assert CANARY not in str(caught.value)
-
-
-def test_a_directory_that_cannot_be_made_is_answered_with_what_to_do() -> None:
-    settings = load(REQUIRED | {"MEDIA_URL": "file:///dev/null/media"})
-    with pytest.raises(
-        InvalidSettings, match=r"^MEDIA_URL: .*\. Name a directory that exists or can be created"
-    ):
-        build_storage(settings)
 
 
 @pytest.mark.parametrize(
@@ -201,11 +187,6 @@ def test_a_directory_that_cannot_be_made_is_answered_with_what_to_do() -> None:
 )
 def test_a_rate_has_a_number_and_a_period(text: str, limit: RateLimit | None) -> None:
     assert load(REQUIRED | {"RATE_LIMIT": text}).rate_limit == limit
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "192.168.1.5"])  # noqa: S104
-def test_the_web_process_listens_on_any_ip_address(host: str) -> None:
-    assert load(REQUIRED | {"LISTEN_HOST": host}).listen_host == host
 
 
 @pytest.mark.parametrize(
@@ -237,19 +218,9 @@ def test_secrets_keys_and_delivery_hosts_are_lists() -> None:
     assert settings.delivery_hosts == ("cdn.example.com", "media-1.example.com")
 
 
-def test_the_sandbox_stands_in_for_bfl_unless_another_host_is_named() -> None:
-    sandbox = {"BFL_SANDBOX_URL": "http://127.0.0.1:9009"}
-    assert load({**REQUIRED, **sandbox}).bfl_origin == Origin("http", "127.0.0.1", 9009)
-    named = load({**REQUIRED, **sandbox, "BFL_API_URL": "eu"})
-    assert named.bfl_origin.host == "api.eu.bfl.ai"
-
-
-def test_settings_do_not_change() -> None:
+def test_settings_do_not_change_or_show_their_secrets() -> None:
     with pytest.raises(ValidationError):
         load(REQUIRED).port = 1
-
-
-def test_settings_do_not_show_their_secrets() -> None:
     settings = load(
         {**REQUIRED, "REDIS_URL": "redis://:canary@localhost", "BFL_API_KEY": "bfl-canary"}
     )

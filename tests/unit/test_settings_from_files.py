@@ -60,9 +60,6 @@ def test_a_secret_of_a_bucket_may_be_a_file_and_is_not_logged(tmp_path: Path, na
     assert redacted(f"the key {CANARY}") == f"the key {HIDDEN}"
 
 
-# A developer's directory.
-
-
 @pytest.fixture
 def made_by_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, where `make run` left what it made; the environment is empty."""
@@ -75,20 +72,19 @@ def made_by_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-@pytest.mark.usefixtures("made_by_run")
-def test_a_command_needs_nothing_but_what_run_made() -> None:
-    assert load().secret_key[0].get_secret_value() == REQUIRED["SECRET_KEY"]
-
-
 def test_the_environment_wins_over_dotenv_and_dotenv_over_run(
     made_by_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert load().secret_key[0].get_secret_value() == REQUIRED["SECRET_KEY"]
     with made_by_run.open("a") as file:
         file.write("PORT=1111\nLINK_TTL=11\nMAX_MEDIA_BYTES=1\n")
     Path(".env").write_text("PORT=2222\nLINK_TTL=22\n")
     monkeypatch.setenv("PORT", "3333")
     read = load()
     assert (read.port, read.link_ttl, read.max_media_bytes) == (3333, 22, 1)
+    monkeypatch.setenv("ENV_FILE", "/dev/null")  # the only file that is read
+    with pytest.raises(InvalidSettings, match="SECRET_KEY: is missing"):
+        load()
 
 
 def test_a_name_of_the_environment_is_not_overruled_by_a_file_of_dot_env(
@@ -100,13 +96,6 @@ def test_a_name_of_the_environment_is_not_overruled_by_a_file_of_dot_env(
     assert load().port == 3333
     monkeypatch.setenv("PORT", "2222")
     assert load().port == 2222
-
-
-@pytest.mark.usefixtures("made_by_run")
-def test_env_file_names_the_only_file_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENV_FILE", "/dev/null")
-    with pytest.raises(InvalidSettings, match="SECRET_KEY: is missing"):
-        load()
 
 
 @pytest.mark.parametrize("path", [RUN_FILE, ".env"])

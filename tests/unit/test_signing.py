@@ -37,20 +37,10 @@ def proves(secret: str | None = None, signature: str | None = None, body: bytes 
 
 @pytest.mark.parametrize("secret", ["first", "second"])
 def test_each_secret_proves_the_origin_in_both_official_ways(secret: str) -> None:
-    assert proves(secret=secret)
-    assert proves(signature=f"sha256={digest(secret)}")
-
-
-@pytest.mark.parametrize("secret", ["first", "second"])
-def test_a_bare_or_upper_case_digest_is_tolerated(secret: str) -> None:
-    assert proves(signature=digest(secret))
-    assert proves(signature=digest(secret).upper())
-    assert proves(signature=f"sha256={digest(secret).upper()}")
-
-
-def test_one_good_header_is_enough() -> None:
-    assert proves(secret="first", signature="sha256=wrong")
-    assert proves(secret="wrong", signature=digest("second"))
+    assert proves(secret=secret) and proves(secret=secret, signature="sha256=wrong")
+    for value in (digest(secret), digest(secret).upper()):  # also bare
+        assert proves(signature=value) and proves(signature=f"sha256={value}")
+        assert proves(secret="wrong", signature=value)
 
 
 @pytest.mark.parametrize(
@@ -94,10 +84,7 @@ def test_a_refusal_says_which_proof_failed_and_not_what_was_sent() -> None:
     assert VERIFIER.refusal(None, None, BODY) == "no authentication"
     assert VERIFIER.refusal("canary", None, BODY) == "wrong secret"
     assert VERIFIER.refusal(None, "canary", BODY) == "wrong signature"
-
-
-def test_a_secret_beyond_ascii_is_compared_as_the_bytes_that_were_sent() -> None:
-    verifier = CallbackVerifier(secrets("sécret"))
+    verifier = CallbackVerifier(secrets("sécret"))  # it is compared as the bytes that were sent
     as_wsgi_reads_it = "sécret".encode().decode("latin-1")
     assert verifier.refusal(as_wsgi_reads_it, None, BODY) is None
     assert verifier.refusal("sécret", None, BODY) is not None
@@ -148,15 +135,10 @@ def test_a_token_that_was_signed_for_another_use_is_no_link(salt: str | bytes) -
 
 
 @given(st.text(max_size=200))
-def test_any_text_that_is_no_link_is_refused_as_such(token: str) -> None:
-    with pytest.raises(InvalidLink):
-        signer("k").read(token, NOW)
-
-
-@pytest.mark.parametrize("token", ["", ".", "a.b", "\ud800", "\0", "a" * 100_000, ".eJw.a"])
-def test_a_token_of_odd_form_is_refused_as_such(token: str) -> None:
-    with pytest.raises(InvalidLink):
-        signer("k").read(token, NOW)
+def test_any_text_that_is_no_link_is_refused_as_such(text: str) -> None:
+    for token in (text, "", ".", "a.b", "\ud800", "\0", "a" * 100_000, ".eJw.a"):
+        with pytest.raises(InvalidLink):
+            signer("k").read(token, NOW)
 
 
 @given(

@@ -1,46 +1,30 @@
 """Ended jobs leave Redis for the archive, and nobody can tell where a job lies."""
 
+from dataclasses import replace
+
 from jobs import ingest
 from jobs.domain.bfl_report import Report
+from jobs.domain.job import Job
 from jobs.domain.job_record import NotificationTarget, PendingNotification
-from jobs.domain.status import ReportKind, Source, Status
+from jobs.domain.status import ReportKind, Source
+from jobs.storage.layout import companion_keys
 from jobs.store.redis.keys import RECORD_PREFIX, TASK_PREFIX
-from jobs.store.search_conditions import Search
-from tests.harness.archive_installation import Archived, newest_first, stored_job
+from tests.harness.archive_installation import Archived, stored_job
 from tests.integration.archive.conftest import Build
+from worker.periodic.retention import RowRetention
 
 
 def test_an_evicted_job_is_read_by_each_of_its_names(archived: Archived) -> None:
     job = stored_job()
-    archived.evict(job)
+    archived.evict(job, *map(stored_job, range(1, 20)))
+    left = {key.decode().split(":")[1] for key in archived.redis.scan_iter("fluxkeep:*")}
+    assert left == {"tombstone", "cold", "counters"}
     for name in (job.id, job.task_id or ""):
         found = archived.catalog.load(name)
         assert found is not None and found.evolve(version=0) == job.evolve(version=0)
     assert archived.catalog.ids(job.id[:8]) == [job.id]
     assert archived.catalog.load("unknown") is None
     assert archived.catalog.load(job.task_id or "", exactly=True) is None
-
-
-def test_an_evicted_job_leaves_its_tombstones_alone(archived: Archived) -> None:
-    archived.evict(*map(stored_job, range(20)))
-    left = {key.decode().split(":")[1] for key in archived.redis.scan_iter("fluxkeep:*")}
-    assert left == {"tombstone", "cold", "counters"}
-
-
-def test_an_evicted_job_is_what_it_was_in_all_lists(archived: Archived) -> None:
-    jobs = [stored_job(n, metadata={"user": n % 3, "n": str(n)}) for n in range(40)]
-    archived.evict(*jobs[::2])
-    archived.put(*jobs[1::2])
-    assert archived.walk() == newest_first(jobs)
-    assert archived.walk(Search(metadata=(("user", "1"),))) == newest_first(jobs[1::3])
-    assert archived.walk(Search(metadata=(("user", "1"), ("n", "4")))) == [jobs[4].id]
-    assert archived.walk(Search(model="flux-2-pro", statuses=(Status.STORED, Status.LOST)), 3) == (
-        newest_first(jobs)
-    )
-    assert archived.walk(Search(statuses=(Status.LOST,))) == []
-    since, until = jobs[10].created_at, jobs[20].created_at
-    assert archived.walk(Search(since=since, until=until)) == newest_first(jobs[10:20])
-    assert archived.walk(Search(source=Source.POLL)) == []
 
 
 def test_pending_work_keeps_a_job_in_redis(archived: Archived) -> None:
@@ -69,3 +53,61 @@ def test_a_made_up_index_entry_of_a_new_job_is_not_needed(archived: Archived) ->
     assert archived.redis.exists(RECORD_PREFIX + "t") and not archived.redis.exists(
         TASK_PREFIX + "t"
     )
+
+
+def with_objects(archived: Archived, n: int) -> Job:
+    """A stored job of weeks ago whose media are in the storage."""
+    job = stored_job(n)
+    for file in job.media:
+        for key in (file.key, *companion_keys(file.key)):
+            archived.services.storage.write(key, b"bytes")
+    return job
+
+
+def keys_of(archived: Archived) -> set[str]:
+    return {found.key for found in archived.services.storage.list_objects()}
+
+
+def clean(archived: Archived) -> None:
+    retention = RowRetention(archived.services, archived.archive)
+    for _ in range(3):
+        retention.run_batch()
+
+
+def test_media_of_an_archived_job_are_deleted_and_its_row_says_so(build: Build) -> None:
+    archived = build(RETAIN_MEDIA_DAYS="1")
+    job = with_objects(archived, 1)
+    archived.evict(job)
+    clean(archived)
+    found = archived.catalog.load(job.id)
+    assert found and not found.present_media and not keys_of(archived)
+    assert not archived.hot([job.id]) and archived.walk() == [job.id]
+    clean(archived)
+    assert archived.catalog.load(job.id) == found
+
+
+def test_a_row_is_deleted_and_its_media_stay_until_their_time(build: Build) -> None:
+    archived = build(RETAIN_JOBS_DAYS="1", RETAIN_MEDIA_DAYS="10000")
+    job = with_objects(archived, 1)
+    archived.evict(job)
+    clean(archived)
+    assert archived.catalog.load(job.id) is None and archived.walk() == []
+    assert keys_of(archived) and job.media[0].key in archived.services.due.orphans
+    cold = archived.services.archive_moves.cold()
+    assert cold and not any(cold.jobs.values())
+
+
+def test_a_job_that_came_back_to_redis_is_left_to_it(build: Build) -> None:
+    archived = build(RETAIN_JOBS_DAYS="1")
+    jobs = [with_objects(archived, n) for n in range(3)]
+    archived.evict(*jobs)
+    assert archived.catalog.recall(jobs[1].id)
+    clean(archived)
+    assert archived.walk() == [jobs[1].id] and archived.archive.get(jobs[1].id)
+
+
+def test_with_a_database_records_stay_for_ever(archived: Archived) -> None:
+    old = replace(stored_job(), created_at=1_000_000_000.0, ended_at=1_000_000_000.0)
+    archived.evict(old)
+    clean(archived)
+    assert archived.walk() == [old.id]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from jobs.domain.job import Job
 from jobs.domain.job_record import Request
 from jobs.store.batch_actions import Action
 from jobs.store.search_conditions import Search
@@ -18,15 +17,12 @@ PERSON = "person-4711@canary.example"
 PROMPT = "a canary lighthouse in the canary fog"  # SQLite's index keeps its words until it merges
 
 
-def of_person(n: int) -> Job:
-    job = a_job(n, metadata={"user": PERSON}, result={"prompt": PROMPT})
-    return replace(job, request=Request(kept_input={"prompt": PROMPT}))
-
-
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_no_byte_of_a_deleted_person_stays_in_the_file(archived: Archived, tmp_path: Path) -> None:
     file, others = tmp_path / "archive.db", [a_job(n) for n in range(100, 106)]
-    jobs = put(archived, [of_person(n) for n in range(20)])
+    given = {"metadata": {"user": PERSON}, "result": {"prompt": PROMPT}}
+    request = Request(kept_input={"prompt": PROMPT})
+    jobs = put(archived, [replace(a_job(n, **given), request=request) for n in range(20)])
     put(archived, others)
     archived.pass_over()
     canaries = [text.encode() for text in (PERSON, PROMPT, *(job.id for job in jobs))]

@@ -64,14 +64,6 @@ def test_jobs_of_one_creation_time_are_archived_and_listed_once(archived: Archiv
     assert archived.walk(limit=101) == newest_first(jobs)
 
 
-def test_a_page_with_the_last_jobs_names_no_next_page(archived: Archived) -> None:
-    archived.evict(*map(stored_job, range(5)))
-    assert archived.catalog.page(Search(), 5, None).last is None
-    archived.put(*map(stored_job, range(5, 8)))
-    page = archived.catalog.page(Search(), 8, None)
-    assert len(page.jobs) == 8 and page.last is None
-
-
 def test_texts_that_a_database_cannot_hold_are_archived_and_searched(archived: Archived) -> None:
     jobs = [
         stored_job(0, metadata={"\0": "\0", "": "x", "%s": "?"}),

@@ -40,25 +40,6 @@ def jobs(archived: Archived) -> list[Job]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("typed", "found"),
-    [
-        ("castle fog", [0, 1, 3, 5]),
-        ("FOG  Castle!", [0, 1, 3, 5]),
-        ('"castle in the fog"', [0, 5]),
-        ('"fog castle" FOG', [3]),
-        ("schloss CAFE naive", [2]),
-        ("castl", []),
-        ("castle -fog", [0, 1, 3, 5]),
-        ("castle tower", []),
-    ],
-)
-def test_all_words_must_match(
-    archived: Archived, jobs: list[Job], typed: str, found: list[int]
-) -> None:
-    assert archived.walk(Search(words=typed), 2) == newest_first([jobs[n] for n in found])
-
-
 def test_every_filter_goes_with_every_other(archived: Archived, jobs: list[Job]) -> None:
     user = (("user", "7"),)
     assert archived.walk(Search(words="castle", metadata=user)) == newest_first([jobs[3], jobs[5]])

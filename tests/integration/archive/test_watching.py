@@ -70,11 +70,8 @@ def test_an_archive_that_works_is_well(archived: Archived) -> None:
     assert found["archive"].why == "is not late; 3 jobs only there, 1 in Redis"
     assert found["rows"].why == "3 in the database"
     assert found["database"].why.endswith("answers, tables of version 1")
-
-
-def test_without_a_database_nothing_is_said_of_one(build: Build) -> None:
-    services = build().services
-    without = Context(services.settings.model_copy(update={"database_url": None}))
+    settings = archived.services.settings
+    without = Context(settings.model_copy(update={"database_url": None}))
     without.redis_answers = True
     assert not [*archive_checks.check(without), *archive_checks.check_rows(without)]
 
@@ -113,6 +110,8 @@ def test_jobs_that_cannot_be_archived_are_named(archived: Archived) -> None:
     archived.redis.set(RECORD_PREFIX + jobs[2].id, b"7 2 {broken")
     archived.pass_over()
     assert archived.hot(job.id for job in jobs) == {refused.id, jobs[2].id}
+    due = dict(archived.services.archive_moves.due(float("inf"), 9))
+    assert due[jobs[2].id] > archived.services.store.now() + 3000, "it is read again later"
     found = results(archived)["rows"]
     assert found.grade is Grade.WARNING and found.why.startswith(
         "2 jobs have ended and cannot be archived"
@@ -181,9 +180,6 @@ def test_the_memory_of_a_job_is_told_when_there_are_enough(archived: Archived) -
     archived.put(stored_job(999))
     assert 1000 < samples(api(archived))["fluxkeep_redis_bytes_per_job"] < 3000
     assert results(archived)["archive"].why.endswith(" bytes each")
-
-
-# Lists, while the database is away.
 
 
 def test_no_library_of_a_database_is_loaded_without_one() -> None:

@@ -23,7 +23,10 @@ from worker.dispatcher import JobDispatcher
 def test_a_ready_job_wakes_a_worker_for_itself_and_the_queue(worker: LocalWorker) -> None:
     for job_id in "abc":
         worker.post(job_id)
-    worker.work(2)
+    for calls in (1, 0):  # then there is no slot for another
+        worker.without_rq_jobs()
+        worker.work()
+        assert worker.rq_jobs() == calls, "each that is submitted calls the next"
     worker.without_rq_jobs()
     worker.sandbox.call_back(worker.job("a").task_id or "")  # nobody listens
     worker.store.change("a", lambda job, now: job.recheck(now + 61))
@@ -31,17 +34,6 @@ def test_a_ready_job_wakes_a_worker_for_itself_and_the_queue(worker: LocalWorker
     worker.work()
     assert worker.job("a").status is Status.READY
     assert worker.rq_jobs() == 2
-
-
-def test_each_that_is_submitted_calls_the_next(worker: LocalWorker) -> None:
-    for job_id in "abc":
-        worker.post(job_id)
-    worker.without_rq_jobs()
-    worker.work()
-    assert worker.rq_jobs() == 1
-    worker.without_rq_jobs()
-    worker.work()
-    assert worker.rq_jobs() == 0, "there is no slot for another"
 
 
 def test_a_job_is_submitted_although_the_answer_to_its_admission_got_lost(
@@ -78,24 +70,6 @@ def test_without_a_key_nothing_is_sent_to_bfl(services: Services, sandbox: Sandb
     assert job.submission.is_queued and "BFL_API_KEY" in str(job.timeline[-1].detail)
 
 
-def test_an_answer_that_does_not_come_in_time_may_have_made_a_task(worker: LocalWorker) -> None:
-    late = b'{"prompt": "a", "sandbox": {"submit_hang": 5}}'
-    with pytest.raises(TransferFailed) as caught:
-        worker.services.bfl.submit(worker.services.bfl.origin, "flux-2-pro", late, 0.5)
-    assert not isinstance(caught.value, ConnectionFailed)
-
-
-def test_an_input_that_is_gone_fails_the_job(worker: LocalWorker) -> None:
-    worker.post("a")
-    worker.lose_input("a")
-    worker.work()
-    failure = worker.job("a").error
-    assert failure and failure.code == "input_lost" and worker.posts() == 0
-
-
-# The head of a queue.
-
-
 def test_a_late_worker_does_not_remove_a_requeued_job(worker: LocalWorker) -> None:
     worker.post("a")
     claim = worker.admit()
@@ -112,11 +86,11 @@ def test_entries_without_a_good_record_block_no_other(worker: LocalWorker) -> No
     worker.post("a")
     worker.work()
     assert worker.job("a").status is Status.SUBMITTED
-
-
-def test_a_model_that_is_no_path_fails_its_job_and_nothing_is_sent(worker: LocalWorker) -> None:
-    worker.post("a", model="../../internal")
+    worker.post("nowhere", model="../../internal")
     worker.work()
-    failure = worker.job("a").error
-    assert failure and failure.code == "unknown_model"
-    assert worker.posts() == 0
+    failure = worker.job("nowhere").error
+    assert failure and failure.code == "unknown_model" and worker.posts() == 1
+    late = b'{"prompt": "a", "sandbox": {"submit_hang": 5}}'
+    with pytest.raises(TransferFailed) as caught:
+        worker.services.bfl.submit(worker.services.bfl.origin, "flux-2-pro", late, 0.5)
+    assert not isinstance(caught.value, ConnectionFailed), "it may have made a task"

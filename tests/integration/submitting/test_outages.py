@@ -13,7 +13,6 @@ from pydantic import SecretStr
 
 from jobs.bfl.client import BflClient
 from jobs.domain.job import Job
-from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS
 from tests.harness import RedisServer, wait_for
@@ -48,6 +47,7 @@ def test_an_outage_pauses_the_model(worker: LocalWorker, outage: dict[str, Any])
     worker.work(4)
     assert [worker.job(name).submission.unconfirmed for name in "abc"] == [True, False, False]
     assert worker.job("d").task_id, "other models go on"
+    assert worker.job("a").submission.attempts == 0, "it uses up none of its tries"
 
 
 def test_a_poisoned_job_holds_the_others_up_for_seconds_only(worker: LocalWorker) -> None:
@@ -59,17 +59,6 @@ def test_a_poisoned_job_holds_the_others_up_for_seconds_only(worker: LocalWorker
     worker.close_circuits()
     worker.work()
     assert worker.job("next").task_id and worker.circuits() == {}
-
-
-def test_an_outage_uses_up_none_of_a_jobs_tries(worker: LocalWorker) -> None:
-    worker.post("a", given=submission_body(submit_status=503))
-    before = worker.job("a")
-    worker.work()
-    after = worker.job("a")
-    assert after.submission.unconfirmed and after.submission.attempts == 0
-    assert after.deadline == before.deadline, "a week, and no longer"
-    later(worker, "a", 0)
-    assert worker.job("a").submission.is_queued
 
 
 @pytest.mark.parametrize("outage", [OUTAGES[1] | {"retry_after": 2}, OUTAGES[2]], ids=str)
@@ -89,7 +78,9 @@ def test_a_probe_that_was_never_sent_lets_the_next_one_go(worker: LocalWorker) -
     worker.lose_input("a")
     worker.queue.open_circuit(ALL_MODELS, "no", -1.0)
     worker.work()
-    assert worker.job("a").status is Status.FAILED and worker.next() == "b"
+    failure = worker.job("a").error
+    assert failure and failure.code == "input_lost" and worker.posts() == 0
+    assert worker.next() == "b"
 
 
 def test_the_sweep_closes_a_circuit_that_no_job_could_probe(worker: LocalWorker) -> None:
@@ -113,23 +104,15 @@ def test_a_request_that_never_left_is_requeued_last(worker: LocalWorker) -> None
     assert worker.next() == "b"
 
 
-# Where BFL has nobody to call.
-
-
-@pytest.fixture
-def unreachable(worker: LocalWorker, services: Services) -> LocalWorker:
-    """A worker without PUBLIC_URL."""
-    worker.services.settings = services.settings
-    assert not worker.services.settings.bfl_reaches_us
-    return worker
-
-
-def test_without_a_webhook_the_grace_ends_a_submission(unreachable: LocalWorker) -> None:
-    unreachable.post("a", given=submission_body(submit_cut=True))
-    unreachable.work()
-    assert "not given a webhook" in str(unreachable.job("a").timeline[-1].detail)
-    later(unreachable, "a", unreachable.timeouts.grace(None) + 1)
-    failure = unreachable.job("a").error
+def test_without_a_webhook_the_grace_ends_a_submission(
+    worker: LocalWorker, services: Services
+) -> None:
+    worker.services.settings = services.settings  # without PUBLIC_URL
+    worker.post("a", given=submission_body(submit_cut=True))
+    worker.work()
+    assert "not given a webhook" in str(worker.job("a").timeline[-1].detail)
+    later(worker, "a", worker.timeouts.grace(None) + 1)
+    failure = worker.job("a").error
     assert failure and failure.code == "submission_unconfirmed"
 
 

@@ -58,7 +58,7 @@ def test_every_plain_identifier_is_an_id(server: TargetServer, job_id: str) -> N
 # Malformed: 400, counted, nothing recorded.
 
 UUID = "0b5a1c9e-7a70-4d0c-9a6f-0d3f0c1b2a3d"
-# One of each kind that tests/unit/test_broken_reports.py lists in full.
+# One of each kind that tests/unit/test_hostile_reports.py lists in full.
 BROKEN: dict[str, bytes] = {
     "empty": b"",
     "invalid UTF-8": b'{"id":"%b","status":"\xff"}' % UUID.encode(),

@@ -10,7 +10,7 @@ from tests.harness.wire import Wire, request
 
 HOSTILE_MODELS = ("a/../b", "", "a//b", "/a", "a%2fb", "a?x=1", "a\\..\\b", "a\r\nx-key: b", "a\0b",
                   "flux-\uff12-pro", "a" * 201)  # fmt: skip
-# What is no JSON is refused by the reader of all bodies: tests/unit/test_broken_reports.py.
+# What is no JSON is refused by the reader of all bodies: tests/unit/test_hostile_reports.py.
 WRONG_BODIES: dict[str, tuple[bytes, int, str]] = {
     "no json": (b"{", 400, ""),
     "infinite": (b'{"model": "m", "input": {"a": 1e999}}', 400, ""),

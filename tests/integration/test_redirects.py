@@ -92,3 +92,12 @@ def test_the_key_goes_to_no_other_host(worker: LocalWorker, trap: Trap, target: 
     assert job.status is Status.SUBMITTED and "redirect" in str(job.timeline[-1].detail)
     assert trap.visits == []
     assert not [seen for seen in worker.sandbox.requests if seen.path == "/v1/credits"]
+
+
+def test_a_job_on_an_unknown_delivery_host_expires_with_that_reason(worker: LocalWorker) -> None:
+    dead = "https://cdn.example.com/a.jpeg?se=2020-01-01T00%3A00%3A00Z&sig=a"
+    task = worker.ready(sample_url=dead)
+    worker.work()
+    job = worker.job(task)
+    assert job.status is Status.EXPIRED
+    assert job.error is not None and "cdn.example.com" in job.error.message

@@ -11,12 +11,14 @@ import pytest
 
 from jobs import sidecars
 from jobs.domain.bfl_report import Role
+from jobs.domain.job import Job
 from jobs.domain.retention import DAY_SECONDS
 from jobs.domain.status import Status
 from jobs.store.redis import clock
 from jobs.store.rq_queue import QUEUE_KEY
 from receiver.job_actions import delete_job
 from tests.harness.local_worker import LocalWorker
+from tests.harness.patience import wait_for
 from worker import rescue, thumbnails
 from worker.periodic.retention import RetentionCleanup
 from worker.sweep import sweep
@@ -189,3 +191,26 @@ def test_none_describes_an_input_after_its_record_has_gone(
     RetentionCleanup(worker.services).step()
     assert store.load(job.id) is None
     assert not sidecars.read(media, job.media[0].key).request.kept_input
+
+
+def test_a_fresh_url_is_asked_for_once(worker: LocalWorker) -> None:
+    worker.sandbox.settings.url_life_seconds = 1.0
+    task = worker.ready(delivery_status=403)
+    first = worker.job(task)
+    until_dead(worker, first)
+    worker.work()
+    second = worker.job(task)
+    assert (
+        second.status is Status.READY
+        and second.delivery.urls != first.delivery.urls
+        and second.delivery.refreshed
+    )
+    until_dead(worker, second)
+    worker.work()
+    assert worker.job(task).status is Status.EXPIRED
+    assert (worker.polls(task), worker.downloads(task)) == (2, 2)
+
+
+def until_dead(worker: LocalWorker, job: Job) -> None:
+    dies_at = job.delivery.expire_at or 0.0
+    wait_for("the URL is dead", lambda: worker.store.now() > dies_at, 5)

@@ -1,6 +1,7 @@
 """The store against a real Redis: races, round trips, pages."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,13 +9,15 @@ from redis import Connection, ConnectionPool, Redis
 
 from jobs.config.quotas import ConcurrencyLimits
 from jobs.domain.job import Job
-from jobs.domain.status import ReportKind
+from jobs.domain.status import ReportKind, Status
 from jobs.domain.submission import create
+from jobs.services import Services
 from jobs.store.job_store import JobStore
 from jobs.store.listing import EXPIRING_READ_MAX
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.clock import Clock
 from jobs.store.redis.keys import RECORD_PREFIX
+from jobs.store.search_conditions import Search
 from jobs.store.submission_queue import ModelQueue, SubmissionQueue
 from tests.harness import RedisServer
 from tests.harness.parts import services_over
@@ -113,3 +116,29 @@ def test_jobs_that_wait_for_a_slot_are_counted_by_model(store: JobStore, redis: 
         ModelQueue("flux-dev", 0, 2, 2),
         ModelQueue("flux-tools/vto-v2", 0, 4, 1),
     ]
+
+
+def born(store: JobStore, job_id: str, at: float, state: Status = Status.SUBMITTED) -> None:
+    """A job with a given time of creation."""
+    job = replace(Job.awaited(job_id, at, TIMEOUTS), status=state)
+    store.update(job_id, lambda _job, _now: job, new=True)
+
+
+def pages(services: Services, limit: int, meanwhile: int = 0) -> list[list[str]]:
+    """All pages, newest first; between two of them `meanwhile` jobs arrive."""
+    found: list[list[str]] = []
+    position = None
+    while True:
+        page = services.listing.page(Search(), limit, position)
+        jobs, position = page.jobs, page.last
+        found.append([job.id for job in jobs])
+        if position is None:
+            return found
+        call_back(services.store, *(f"new-{len(found)}-{n}" for n in range(meanwhile)))
+
+
+def test_pages_stay_where_they_are_while_jobs_arrive(services: Services) -> None:
+    for n in range(20):
+        born(services.store, f"job-{n:02}", 1_700_000_000.0 + n)
+    found = [job_id for page in pages(services, 6, meanwhile=3) for job_id in page]
+    assert found == [f"job-{n:02}" for n in reversed(range(20))]

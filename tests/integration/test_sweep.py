@@ -1,10 +1,17 @@
 """The sweep: it writes what RQ has lost, and whatever is wrong with one job, checks the others."""
 
 import pytest
+from redis import Redis
+from rq import Queue
+from rq.serializers import JSONSerializer
 
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.job import Job
+from jobs.services import Services
+from jobs.store.rq_queue import QUEUE_NAME
 from tests.harness.local_worker import LocalWorker
+from tests.harness.redis_server import RQ_KEYS
+from tests.harness.reports import call_back
 from worker.sweep import sweep
 
 
@@ -48,3 +55,12 @@ def test_a_lost_redis_stops_it(worker: LocalWorker, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Job, "give_up", fail)
     with pytest.raises(StoreUnavailable):
         sweep(worker.services)
+
+
+def test_the_sweep_writes_the_entries_that_rq_has_lost(services: Services, redis: Redis) -> None:
+    call_back(services.store, "one", "two")
+    for key in redis.scan_iter(RQ_KEYS):
+        redis.delete(key)
+    sweep(services)
+    queue = Queue(QUEUE_NAME, connection=redis, serializer=JSONSerializer)
+    assert sorted(entry.args[0] for entry in queue.jobs) == ["one", "two"]

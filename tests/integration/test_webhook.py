@@ -79,6 +79,22 @@ def test_what_cannot_be_read_or_parsed_is_counted(services: Services) -> None:
         assert after[counter] - before.get(counter, 0) == 1
 
 
+@pytest.mark.parametrize("headers", [{}, {"x_webhook_secret": "another"}])
+def test_a_body_without_proof_changes_nothing_and_is_noted(
+    services: Services, headers: dict[str, str]
+) -> None:
+    call_back(services.store, "task")
+    before = services.store.load("task")
+    for task_id in ("task", "stranger"):
+        report = json.dumps({"id": task_id, "status": "Content Moderated"}).encode()
+        with pytest.raises(Unauthorized):
+            webhook.accept_callback(services, environ(report, **headers))
+    assert services.store.load("task") == before and services.store.load("stranger") is None
+    ((noted,),) = services.refused_callbacks.latest(["task"])
+    assert noted.detail["reason"] == ("wrong secret" if headers else "no authentication")
+    assert not services.redis.exists(f"{REFUSED_CALLBACKS_PREFIX}stranger")
+
+
 def test_of_many_refusals_the_latest_are_kept_for_a_while(services: Services, redis: Redis) -> None:
     call_back(services.store, "known")
     for n in range(3 * CALLBACKS_MAX):

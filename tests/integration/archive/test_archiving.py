@@ -6,10 +6,11 @@ from jobs import ingest
 from jobs.domain.bfl_report import Report
 from jobs.domain.job import Job
 from jobs.domain.job_record import NotificationTarget, PendingNotification
-from jobs.domain.status import ReportKind, Source
+from jobs.domain.status import ReportKind, Source, Status
 from jobs.storage.layout import companion_keys
 from jobs.store.redis.keys import RECORD_PREFIX, TASK_PREFIX
-from tests.harness.archive_installation import Archived, stored_job
+from receiver.job_actions import delete_job
+from tests.harness.archive_installation import Archived, newest_first, stored_job
 from tests.integration.archive.conftest import Build
 from worker.periodic.retention import RowRetention
 
@@ -111,3 +112,31 @@ def test_with_a_database_records_stay_for_ever(archived: Archived) -> None:
     archived.evict(old)
     clean(archived)
     assert archived.walk() == [old.id]
+
+
+def test_a_job_that_was_deleted_while_its_row_was_written_stays_deleted(archived: Archived) -> None:
+    job = stored_job()
+    archived.put(job)
+    archived.pass_over(1)
+    known = archived.services.store.load(job.id)
+    assert known is not None
+    delete_job(archived.services, known)
+    archived.pass_over(1)
+    assert archived.archive.get(job.id) is None
+    archived.archive.put([job], 1.0)  # another sweep had read the record before
+    assert archived.catalog.load(job.id) is None and archived.walk() == []
+    archived.pass_over(1)
+    assert archived.archive.get(job.id) is None
+
+
+def test_a_lost_redis_loses_no_ended_job(archived: Archived) -> None:
+    jobs = [stored_job(n) for n in range(30)]
+    archived.evict(*jobs[:20])
+    archived.put(*jobs[20:])
+    archived.pass_over(1)
+    archived.redis.flushdb()
+    assert archived.walk() == newest_first(jobs)
+    archived.pass_over()
+    cold = archived.services.archive_moves.cold()
+    assert cold and cold.jobs[Status.STORED] == 30 and cold.newest == jobs[-1].created_at
+    assert archived.walk() == newest_first(jobs)

@@ -97,7 +97,18 @@ class Attempt:
             reason = f"no answer from BFL: {error}"
             self._commit_unconfirmed(submission.await_confirmation, reason)
         else:
-            self._handle_answer(answer)
+            if answer.status in ACCEPTED:
+                self._accept(answer)
+            elif answer.status in bfl_submissions.ACCOUNT_REASONS:
+                self._requeue_for_account(answer)
+            elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+                self.requeue(BUSY, self._own, answer.retry_after)
+            elif answer.status in CLIENT_ERRORS and answer.status != HTTPStatus.REQUEST_TIMEOUT:
+                failure = bfl_submissions.parse_rejection(answer.status, answer.body)
+                self.refuse(failure, is_sent=True)
+            else:
+                step = partial(submission.back_off, is_counted=answer.status == INTERNAL_ERROR)
+                self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
 
     def _post(
         self, given: Mapping[str, Any], draft_link: str | None, files: OpenFiles
@@ -126,20 +137,6 @@ class Attempt:
         if draft_link and bfl_submissions.is_field_rejected(answer.body, drafts.FIELD):
             return self._post({**given, drafts.FIELD: draft_link}, None, files)
         return answer
-
-    def _handle_answer(self, answer: BflResponse) -> None:
-        if answer.status in ACCEPTED:
-            self._accept(answer)
-        elif answer.status in bfl_submissions.ACCOUNT_REASONS:
-            self._requeue_for_account(answer)
-        elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self.requeue(BUSY, self._own, answer.retry_after)
-        elif answer.status in CLIENT_ERRORS and answer.status != HTTPStatus.REQUEST_TIMEOUT:
-            failure = bfl_submissions.parse_rejection(answer.status, answer.body)
-            self.refuse(failure, is_sent=True)
-        else:
-            step = partial(submission.back_off, is_counted=answer.status == INTERNAL_ERROR)
-            self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
 
     def _accept(self, answer: BflResponse) -> None:
         try:

@@ -14,8 +14,8 @@ from jobs.store.search_conditions import Search
 from receiver import ownership
 from receiver.context import services
 from receiver.dashboard import event_stream, start
-from receiver.dashboard.access import requires_scope
 from receiver.dashboard.job_card import cards
+from receiver.dashboard.session import requires_scope
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.query import METADATA, ListQuery, PageSize
 

@@ -15,7 +15,7 @@ from jobs.store.listing import EXPIRING_READ_MAX
 from jobs.store.search_conditions import Search
 from receiver.checks import ReadinessResults
 from receiver.context import part, services
-from receiver.dashboard.access import requires_scope
+from receiver.dashboard.session import requires_scope
 from receiver.ownership import owner
 from receiver.shared_value import SharedValue
 

@@ -19,8 +19,8 @@ from receiver import job_actions, ownership
 from receiver.api.repeats import repeat_fields
 from receiver.context import services
 from receiver.dashboard import event_stream, form_body
-from receiver.dashboard.access import requires_scope
 from receiver.dashboard.job_card import card, cards
+from receiver.dashboard.session import requires_scope
 from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
 
 NEWER_MAX = 24  # lists begin at the newest job

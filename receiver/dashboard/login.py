@@ -8,7 +8,7 @@ from jobs.signing import LOGIN_SECONDS, LoginSigner
 from receiver.auth import authenticate
 from receiver.context import services
 from receiver.dashboard import csrf, form_body, session
-from receiver.dashboard.access import local_path
+from receiver.dashboard.session import local_path
 
 blueprint = Blueprint("login", __name__)
 

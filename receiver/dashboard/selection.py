@@ -23,8 +23,8 @@ from receiver import job_actions
 from receiver.api.downloads import matching, zip_response
 from receiver.context import services
 from receiver.dashboard import form_body
-from receiver.dashboard.access import local_path, requires_scope
 from receiver.dashboard.gallery import GalleryQuery, active_filters
+from receiver.dashboard.session import local_path, requires_scope
 
 SCOPES: Mapping[str, Scope] = {
     "download": "read",

@@ -1,33 +1,43 @@
 """Sessions of the dashboard: a signed cookie that names an API key and can be ended by us.
 
 The cookie holds no key, only a keyed hash of it. A session ends with a logout, with its key's
-entry in API_KEYS, 12 hours after the last page, and 7 days after the login.
+entry in API_KEYS, 12 hours after the last page, and 7 days after the login. A page needs a scope
+of its key, and a change a CSRF token. A login leads back to where it was asked for.
 """
 
 import hashlib
 import hmac
 import itertools
+import re
 import secrets
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from datetime import timedelta
-from typing import cast
+from functools import wraps
+from typing import ParamSpec, cast
 
-from flask import Flask, g, request, session
+from flask import Flask, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface
+from flask.typing import ResponseReturnValue
 from pydantic import SecretStr
 
-from jobs.config.api_keys import ApiKey
+from jobs.config.api_keys import ApiKey, Scope
 from jobs.config.settings import Settings
 from jobs.domain.errors import StoreUnavailable
 from receiver.context import services
-from receiver.dashboard import csrf
+from receiver.dashboard import csrf, form_body
 
 IDLE_SECONDS = 12 * 3600
 RENEWED_AFTER_SECONDS = 3600
 LIFE_MAX_SECONDS = 7 * 86400
 
 _COOKIE = "fluxkeep-session"
+# Browsers read a backslash as a slash, and skip control characters.
+_LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,2000}")
+
+P = ParamSpec("P")
+View = Callable[P, ResponseReturnValue]
 
 
 class CookieSession(SecureCookieSessionInterface):
@@ -106,3 +116,41 @@ def _key_hash(secret: SecretStr, key: ApiKey) -> str:
 
 def _now() -> int:
     return int(time.time())
+
+
+def requires_scope(scope: Scope, *, uploads: bool = False) -> Callable[[View[P]], View[P]]:
+    """Let a view answer only sessions with at least this scope; a POST also needs a CSRF token.
+
+    Without a session the visitor is redirected to the login page. Raises Forbidden.
+    """
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+            visitor = current_visitor()
+            if visitor is None:
+                # By GET: a change is not repeated after the login.
+                return redirect(url_for("dashboard.login.show", next=current_path()), 303)
+            visitor.require_scope(scope)
+            g.api_key = visitor
+            renew()
+            if request.method != "POST":
+                return view(*args, **kwargs)
+            is_upload = uploads and request.mimetype == "multipart/form-data"
+            with form_body.uploaded() if is_upload else nullcontext():
+                csrf.require_token()
+                return view(*args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def local_path(target: str | None) -> str:
+    """`target` if it is a path of this origin, else the first page."""
+    return target if target and _LOCAL_PATH.fullmatch(target) else "/"
+
+
+def current_path() -> str:
+    """Path and query of the current request, as a form may send them back."""
+    return local_path(request.full_path.removesuffix("?"))

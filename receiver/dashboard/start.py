@@ -7,7 +7,7 @@ from jobs.domain.errors import Forbidden
 from receiver import checks
 from receiver.checks.context import Context
 from receiver.context import services
-from receiver.dashboard.access import requires_scope
+from receiver.dashboard.session import requires_scope
 from receiver.ownership import owner
 
 STREAMED = {"X-Accel-Buffering": "no"}

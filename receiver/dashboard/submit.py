@@ -32,10 +32,10 @@ from receiver.auth import count_request
 from receiver.blocking_calls import run_in_thread
 from receiver.context import services
 from receiver.dashboard import event_stream, form_body
-from receiver.dashboard.access import requires_scope
 from receiver.dashboard.form import aspect_tiles
 from receiver.dashboard.form.input_form import Errors, InputForm, as_text
 from receiver.dashboard.job_card import JobCard, card, cards, path_of
+from receiver.dashboard.session import requires_scope
 from receiver.job_actions import load_job
 from receiver.problem_details import STATUS
 from receiver.schemas.bodies import validate_with_input

@@ -20,8 +20,8 @@ from jobs.domain.timeline import EventCode, rfc3339, utc
 from jobs.store.search_conditions import as_text
 from receiver.context import services
 from receiver.dashboard import csrf, session
-from receiver.dashboard.access import current_path
 from receiver.dashboard.assets import asset
+from receiver.dashboard.session import current_path
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 CLOCK_MAX_SECONDS = 2 * HOUR

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from types import SimpleNamespace
 from typing import IO, Any, cast
 
 from flask import g, request
@@ -44,7 +45,8 @@ def uploaded() -> Iterator[None]:
     """Stage a form's files. Raises BadRequest, BodyTooLarge, TooManyWaiting, StorageError."""
     most = largest_upload() + FORM_MAX_BYTES
     with input_body.arriving(most) as pieces, input_body.staged() as open_file:
-        stream: Any = _Pieces(pieces)
+        # The pieces of a body as werkzeug reads them.
+        stream: Any = SimpleNamespace(read=lambda _size=-1: next(pieces, b""))
         uploads = _parse(stream, lambda **_: _StagedFile(open_file()))
         sent = [(name, one) for name, found in uploads.lists() for one in found if one.filename]
         opened: list[tuple[str, Any]] = [(name, one.stream) for name, one in sent]
@@ -58,16 +60,6 @@ def uploaded() -> Iterator[None]:
 def largest_upload() -> int:
     """Bytes that fit into an input as base64."""
     return services().settings.max_input_bytes // 4 * 3
-
-
-class _Pieces:
-    """The pieces of a body as werkzeug reads them."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-
-    def read(self, _size: int = -1) -> bytes:
-        return next(self._pieces, b"")
 
 
 class _StagedFile:

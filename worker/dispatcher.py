@@ -11,7 +11,7 @@ from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 from jobs.net import watchdog
 from jobs.services import Services
-from jobs.store.pending_work import PendingWork
+from jobs.store.job_store import PendingWork
 from worker import poll, rescue, submit, thumbnails
 from worker.claim import ClaimLost, Claims, HeldClaim
 from worker.shutdown import Shutdown

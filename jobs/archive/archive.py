@@ -1,6 +1,6 @@
 """The rows of the archive: put, read by id, listed, and deleted."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple
@@ -174,7 +174,11 @@ class Archive:
         return []
 
     def _put(self, jobs: Sequence[Job], now: float, mark: float | None) -> None:
-        found, has_numbers = list(_values(jobs, now)), self._database.has_row_numbers
+        has_numbers = self._database.has_row_numbers
+        try:
+            found = [rows.values(job, now) for job in jobs]
+        except (ValueError, TypeError) as error:
+            raise BadRow(type(error).__name__) from None
         names = ("number", *rows.COLUMNS) if has_numbers else rows.COLUMNS
         changed = ", ".join(f"{name} = excluded.{name}" for name in rows.COLUMNS[1:])
         sql = (
@@ -187,7 +191,15 @@ class Archive:
             numbers = rows.free_numbers(run, jobs) if has_numbers else [()] * len(jobs)
             given = [(*number, *row) for number, row in zip(numbers, found, strict=True)]
             written = {job_id for (job_id,) in run(sql, _flat(given))} if given else set()
-            _put_facets(run, [job for job in jobs if job.id in written])
+            new = [job for job in jobs if job.id in written]
+            if new:
+                run(f"DELETE FROM facets WHERE id IN ({_marks(new)})", [job.id for job in new])
+            facets = sorted(
+                {(one, job.created_at, job.id) for job in new for one in rows.facets(job)}
+            )
+            if facets:
+                sql_facets = f"INSERT INTO facets (facet, created_at, id) VALUES {_tuples(facets)}"
+                run(sql_facets, _flat(facets))
             if mark is not None:
                 _set_state(run, LAST_PASS, mark)
 
@@ -254,22 +266,6 @@ def open_archive(url: str, connections: int, in_thread: Runner) -> Archive:
 def sqlite_path(url: str) -> str:
     """The file of a DATABASE_URL; empty if it leads to a server."""
     return unquote(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else ""
-
-
-def _values(jobs: Iterable[Job], now: float) -> Iterator[tuple[Any, ...]]:
-    """Raises BadRow."""
-    try:
-        yield from (rows.values(job, now) for job in jobs)
-    except (ValueError, TypeError) as error:
-        raise BadRow(type(error).__name__) from None
-
-
-def _put_facets(run: Transaction, jobs: Sequence[Job]) -> None:
-    if jobs:
-        run(f"DELETE FROM facets WHERE id IN ({_marks(jobs)})", [job.id for job in jobs])
-    found = sorted({(facet, job.created_at, job.id) for job in jobs for facet in rows.facets(job)})
-    if found:
-        run(f"INSERT INTO facets (facet, created_at, id) VALUES {_tuples(found)}", _flat(found))
 
 
 def _set_state(run: Transaction, name: str, value: float) -> None:

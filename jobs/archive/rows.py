@@ -50,6 +50,7 @@ class Row(NamedTuple):
 
 def values(job: Job, archived_at: float) -> tuple[Any, ...]:
     """The values of a job's columns."""
+    seed = seed_of(job)
     return (
         job.id,
         job.task_id,
@@ -61,7 +62,7 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
         job.created_at,
         job.end,
         job.cost,
-        _seed(job),
+        seed if seed is not None and -SEED_MAX <= seed < SEED_MAX else None,
         int(bool(job.object_keys)),
         search_words.of_job(job),
         clean(_NULS.sub(r"\1", json.dumps(dict(job.metadata), ensure_ascii=False))),
@@ -91,11 +92,6 @@ def free_numbers(run: Transaction, jobs: Sequence[Job]) -> list[tuple[int]]:
 
 def microsecond(at: float) -> int:
     return int(at * 1e6)
-
-
-def _seed(job: Job) -> int | None:
-    seed = seed_of(job)
-    return seed if seed is not None and -SEED_MAX <= seed < SEED_MAX else None
 
 
 def clean(text: str | None) -> str | None:
@@ -136,22 +132,20 @@ def read(found: tuple[Any, ...]) -> Row:
     record, archived_at, *rest = found
     if job := codec.decode_if_readable(bytes(record)):
         return Row(job, archived_at, True)
-    return Row(_from_columns(dict(zip(_READ[2:], rest, strict=True))), archived_at, False)
-
-
-def _from_columns(found: dict[str, Any]) -> Job:
-    return Job(
-        id=found["id"],
-        task_id=found["task_id"],
-        status=Status(found["status"]),
-        model=found["model"],
-        source=found["source"] and Source(found["source"]),
-        created_at=found["created_at"],
-        updated_at=found["ended_at"],
-        deadline=found["ended_at"],
-        ended_at=found["ended_at"],
-        cost=found["cost"],
-        metadata=json.loads(found["metadata"]),
-        request=Request(key=found["key"]),
-        version=found["version"],
+    columns = dict(zip(_READ[2:], rest, strict=True))
+    job = Job(
+        id=columns["id"],
+        task_id=columns["task_id"],
+        status=Status(columns["status"]),
+        model=columns["model"],
+        source=columns["source"] and Source(columns["source"]),
+        created_at=columns["created_at"],
+        updated_at=columns["ended_at"],
+        deadline=columns["ended_at"],
+        ended_at=columns["ended_at"],
+        cost=columns["cost"],
+        metadata=json.loads(columns["metadata"]),
+        request=Request(key=columns["key"]),
+        version=columns["version"],
     )
+    return Row(job, archived_at, False)

@@ -1,9 +1,9 @@
 """Stream of visible changes: ids and statuses of jobs, in the order of the commits."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from operator import attrgetter
-from typing import Any, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from jobs.domain.job import Job
 from jobs.domain.job_record import PUBLIC_FIELDS
@@ -29,14 +29,12 @@ _public_part = attrgetter(*PUBLIC_FIELDS)
 
 def change_event(before: Job | None, after: Job) -> Iterator[Command]:
     """The command that adds an event, if the public part of the job differs."""
-    if before is None or _public_part(before) != _public_part(after):
-        yield (*_event(after, after.status), CHANGE, _kind(before, after))
-
-
-def _kind(before: Job | None, after: Job) -> ChangeKind:
+    if before and _public_part(before) == _public_part(after):
+        return
+    kind: ChangeKind = "details" if before and before.media == after.media else "media"
     if before is None or before.status is not after.status:
-        return "status"
-    return "details" if before.media == after.media else "media"
+        kind = "status"
+    yield (*_event(after, after.status), CHANGE, kind)
 
 
 def deletion_event(job: Job) -> Command:
@@ -122,19 +120,16 @@ class Events:
             pipe.xrange(EVENTS, count=1)
             pipe.xrevrange(EVENTS, count=1)
             found, length, oldest, newest = pipe.execute()
-        events = list(_read(found))
+        events = []
+        for name, entry in found:
+            given = {key.decode(): value.decode() for key, value in entry.items()}
+            change, key = given.get(CHANGE, "details"), given.get(KEY)
+            events.append(Event(_position(name), given[ID], given[STATUS], change, key))
         # A shorter stream was never cut. An end before the position: Redis lost its data.
         is_cut = length >= EVENTS_MAX and position < _position(oldest[0][0])
         is_lost = bool(newest) and _position(newest[0][0]) < position
         end = _position(newest[0][0]) if is_lost else position
         return EventBatch(events, not (is_cut or is_lost), events[-1].position if events else end)
-
-
-def _read(entries: Iterable[Any]) -> Iterator[Event]:
-    for name, found in entries:
-        given = {key.decode(): value.decode() for key, value in found.items()}
-        change, key = given.get(CHANGE, "details"), given.get(KEY)
-        yield Event(_position(name), given[ID], given[STATUS], change, key)
 
 
 def _position(name: bytes) -> EventPosition:

@@ -1,6 +1,6 @@
 """One change of a job record as arguments of `lua/commit.lua`, which writes it atomically (I2)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import chain
@@ -113,6 +113,9 @@ class Commit:
         queues = {
             queue_key(job) for job in (self.before, self.after) if job and job.submission.is_queued
         }
+        request_limits: tuple[float, ...] = (CLOCK_DIFFERENCE_SECONDS, -1, 0)
+        if self.is_new_submission:
+            request_limits = (SUBMISSION_LATE_SECONDS, room.submissions, room.memory_share)
         return [
             self.before.version if self.before else 0,
             codec.encode(self.after, self.after.version),
@@ -120,13 +123,13 @@ class Commit:
             0 if self.before else len(_ids(self.after)),
             int(self.options.unless_deleted),
             now,
-            *self._request_limits(room),
+            *request_limits,
             *budgets.limits(self.before, self.after, now),
             *_flat_items(limited),
             len(left),
             *left,
             *_flat_items(added),
-            *flat(self._commands()),
+            *flat([*self._commands()]),
             *new_price(self.before, self.after),
             len(queues),
             *queues,
@@ -138,101 +141,60 @@ class Commit:
         """Whether this adds a job to the submission queue."""
         return self.before is None and self.after.submission.is_queued
 
-    def _request_limits(self, room: QueueCapacity) -> tuple[float, ...]:
-        if not self.is_new_submission:
-            return CLOCK_DIFFERENCE_SECONDS, -1, 0
-        return SUBMISSION_LATE_SECONDS, room.submissions, room.memory_share
+    def _commands(self) -> Iterator[Command]:
+        before, job = self.before, self.after
+        was_terminal = before is not None and before.status.terminal
+        ends = job.status.terminal and not was_terminal
+        counts = dict(self.options.counts)
+        if ends and (before or job.status is not Status.STORED):  # else restored from its sidecar
+            counts[ended_counter(job.status, job.source)] = 1
+        for name, by in counts.items():
+            yield "HINCRBY", keys.COUNTERS, name, by
+        yield from cost_updates(before, job)
+        # A job is found by BFL's task id too.
+        old, new = aliases(before) if before else frozenset(), aliases(job)
+        yield from (("DEL", keys.TASK_PREFIX + task_id) for task_id in old - new)
+        yield from (("SET", keys.TASK_PREFIX + task_id, job.id) for task_id in new - old)
+        yield from self._input_notes(ends=ends)
+        if before is None and not self.options.unless_deleted:  # requested again by its caller
+            yield "DEL", keys.TOMBSTONE_PREFIX + job.id
+        # The sweep deletes what earlier claims may have left: this worker may be killed.
+        own = 1 if job.status is Status.STORED else 0
+        if ends and before and job.claim.rescue_attempts > own:
+            yield "ZADD", keys.SUPERSEDED, job.end, job.id
+        if self.archives and job.status.terminal:  # the sweep writes it to the archive (I30)
+            yield "ZADD", keys.ARCHIVE_DUE, job.version / 1e6 + ARCHIVE_SECONDS, job.id
+        elif self.archives and was_terminal:  # a replayed one has not ended
+            yield "ZREM", keys.ARCHIVE_DUE, job.id
+        yield from change_stream.change_event(before, job)
+        yield from self.options.commands
 
-    def _commands(self) -> list[Command]:
-        counts = {**self.options.counts, **_count_end(self.before, self.after)}
-        return [
-            *(("HINCRBY", keys.COUNTERS, name, by) for name, by in counts.items()),
-            *cost_updates(self.before, self.after),
-            *self._task_alias(),
-            *self._input_notes(),
-            *self._removed_tombstone(),
-            *self._superseded(),
-            *self._archive_due(),
-            *change_stream.change_event(self.before, self.after),
-            *self.options.commands,
-        ]
-
-    def _task_alias(self) -> Iterable[Command]:
-        """Let a job be found by BFL's task id too."""
-        before = aliases(self.before) if self.before else frozenset()
-        after = aliases(self.after)
-        for task_id in before - after:
-            yield "DEL", keys.TASK_PREFIX + task_id
-        for task_id in after - before:
-            yield "SET", keys.TASK_PREFIX + task_id, self.after.id
-
-    def _input_notes(self) -> Iterable[Command]:
+    def _input_notes(self, *, ends: bool) -> Iterator[Command]:
         """The record names the objects of a new input; one that is done with is to be deleted."""
         job, before = self.after, self.before
         if self.options.input_note:
             yield "ZREM", keys.INPUT_NOTES, self.options.input_note
-        has_task = job.task_id is not None and (before is None or before.task_id is None)
-        has_ended = job.status.terminal and not (before and before.status.terminal)
         if not job.request.deletes_input or job.request.kept_input is None:
             return
         note = input_note(job.id, job.request.input_files)
-        if has_task:
+        if job.task_id is not None and (before is None or before.task_id is None):
             yield "ZADD", keys.INPUT_NOTES, job.updated_at, note
-        elif has_ended and job.task_id is None:
+        elif ends and job.task_id is None:
             yield "ZADD", keys.INPUT_NOTES, job.end + REPLAY_SECONDS, note
 
-    def _removed_tombstone(self) -> Iterable[Command]:
-        """Remove the tombstone: the caller requested this job again."""
-        if self.before is None and not self.options.unless_deleted:
-            yield "DEL", keys.TOMBSTONE_PREFIX + self.after.id
-
-    def _superseded(self) -> Iterable[Command]:
-        """Have the sweep delete what earlier claims may have left: this worker may be killed."""
-        ends = self.after.status.terminal and self.before and not self.before.status.terminal
-        own = 1 if self.after.status is Status.STORED else 0
-        if ends and self.after.claim.rescue_attempts > own:
-            yield "ZADD", keys.SUPERSEDED, self.after.end, self.after.id
-
-    def _archive_due(self) -> Iterable[Command]:
-        """Have the sweep write an ended job to the archive (I30); a replayed one has not ended."""
-        if self.archives and self.after.status.terminal:
-            yield (
-                "ZADD",
-                keys.ARCHIVE_DUE,
-                self.after.version / 1e6 + ARCHIVE_SECONDS,
-                self.after.id,
-            )
-        elif self.archives and self.before and self.before.status.terminal:
-            yield "ZREM", keys.ARCHIVE_DUE, self.after.id
-
     def _rq_arguments(self) -> tuple[int | str, ...]:
-        needs_worker, frees_slot = self._needs_worker(), self._frees_slot()
+        """Whether the job waits for a worker and did not before, and whether it frees a slot."""
+        before, job = self.before, self.after
+        had_work = before is not None and before.claim.work_deadline is not None
+        was_queued = before is not None and before.submission.is_queued
+        needs_worker = (job.claim.work_deadline is not None and not had_work) or (
+            job.submission.is_queued and not was_queued
+        )
+        # The RQ job of this job's work is used up, and another job could take the slot.
+        had_slot = before is not None and before.submission.slot
+        frees_slot = had_slot and not job.submission.slot and not job.submission.is_queued
         new = rq_queue.arguments() if needs_worker or frees_slot else ()
         return int(needs_worker), int(frees_slot), int(self.options.takes_rq_job), *new
-
-    def _needs_worker(self) -> bool:
-        """Whether the job waits for a worker and did not before."""
-        before = self.before
-        has_work = self.after.claim.work_deadline is not None and (
-            before is None or before.claim.work_deadline is None
-        )
-        return has_work or (
-            self.after.submission.is_queued and not (before and before.submission.is_queued)
-        )
-
-    def _frees_slot(self) -> bool:
-        """Whether another job could take the slot; the RQ job of this job's work is used up."""
-        had_slot = self.before is not None and self.before.submission.slot
-        return had_slot and not self.after.submission.slot and not self.after.submission.is_queued
-
-
-def _count_end(before: Job | None, after: Job) -> Mapping[str, int]:
-    """Count a job when it ends, but not when it is restored from its sidecar."""
-    if not after.status.terminal or (before and before.status.terminal):
-        return NO_COUNTS
-    if before is None and after.status is Status.STORED:
-        return NO_COUNTS
-    return {ended_counter(after.status, after.source): 1}
 
 
 def aliases(job: Job) -> frozenset[str]:

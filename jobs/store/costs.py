@@ -104,19 +104,17 @@ def entries(job: Job) -> dict[Place, int]:
         (day, name): units(job.cost or 0.0),
         (day, name + _UNPRICED): int(job.is_without_price),
     }
-    return booked | (_of_budgets(job, job.request.key) if job.request.key else {})
-
-
-def _of_budgets(job: Job, key: str) -> dict[Place, int]:
-    """The sums of all periods, whatever budgets its key has: they may be set later."""
+    if not job.request.key:
+        return booked
+    # The sums of all periods, whatever budgets its key has: they may be set later.
     cost, reserve = job.cost or 0.0, job.submission.reserve or 0.0
     if job.is_without_price or (job.cost is None and job.status is Status.MODERATED):
         cost = reserve  # it was billed, and BFL does not say how much
     cost += job.submission.earlier or 0.0
     reserved = units(reserve) if holds_reserve(job) else 0
     at = job.submission.reserved_at or job.created_at
-    return {
-        (budget_key(period, at, key), field): number
+    return booked | {
+        (budget_key(period, at, job.request.key), field): number
         for period in Period
         for field, number in ((SPENT, units(cost)), (RESERVED, reserved))
     }

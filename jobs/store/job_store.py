@@ -1,7 +1,7 @@
 """Job records in Redis: every change is one compare-and-set, its follow-up work included (I2)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from redis.commands.core import Script
 
@@ -12,7 +12,6 @@ from jobs.store import change_stream, codec, commit, rq_queue
 from jobs.store.budgets import Budgets, is_reserved_anew
 from jobs.store.commit import After, Change, Commit, CommitOptions, CommitOutcome, Followers
 from jobs.store.indexes import is_unpriced
-from jobs.store.pending_work import Due, PendingWork
 from jobs.store.redis import keys, scripts
 from jobs.store.redis.clock import Clock
 from jobs.store.redis.script_pipeline import ScriptPipeline
@@ -27,6 +26,23 @@ _ERRORS = {
     CommitOutcome.DELETED: errors.UnknownJob,
 }
 Step = Callable[[Job | None, float], After]
+
+
+class PendingWork(NamedTuple):
+    """Ids of jobs that wait for a worker, most urgent first, and the record of the first."""
+
+    ids: tuple[str, ...]
+    record: bytes | None
+
+
+class Due(NamedTuple):
+    """Jobs to check now, and pending jobs for which RQ has no job."""
+
+    now: float
+    ids: tuple[str, ...]
+    without_rq_job: tuple[str, ...]
+    rq_jobs: int  # length of RQ's queue
+    next_at: float | None
 
 
 class JobStore:
@@ -148,8 +164,7 @@ class JobStore:
     def require_room(self) -> None:
         """Raises QueueFull where a new submission would: before its objects are stored."""
         arguments = [self._room.submissions, self._room.memory_share]
-        is_full = self._queue_full_script(keys=[commit.WAITING], args=arguments)
-        if is_full:
+        if self._queue_full_script(keys=[commit.WAITING], args=arguments):
             raise errors.QueueFull
 
     def _await_durability(self, job: Job | None) -> None:

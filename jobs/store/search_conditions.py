@@ -33,22 +33,17 @@ def facets(job: Job) -> Iterator[str]:
         yield keys.BY_REPEATS + job.request.repeats
     if job.request.key:
         yield of_key(job.request.key, job.status)
-    if job.metadata:
-        yield from _of_metadata(job)
-
-
-def of_key(name: str, status: Status) -> str:
-    """The index of the jobs of an API key in a status."""
-    return f"{keys.BY_KEY}{name}:{status}"
-
-
-def _of_metadata(job: Job) -> Iterator[str]:
     texts = {name: as_text(value) for name, value in job.metadata.items()}
     scalars = [f"{name}={text}" for name, text in texts.items() if text is not None]
     short = [pair for pair in scalars if len(pair) <= FACET_MAX_CHARS][:METADATA_FACETS_MAX]
     yield from (keys.BY_META + pair for pair in short)
     if len(short) < len(scalars):
         yield keys.BY_UNINDEXED
+
+
+def of_key(name: str, status: Status) -> str:
+    """The index of the jobs of an API key in a status."""
+    return f"{keys.BY_KEY}{name}:{status}"
 
 
 def possible_facets(job: Job) -> Iterator[str]:

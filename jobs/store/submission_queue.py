@@ -125,7 +125,12 @@ class SubmissionQueue:
 
     def open_circuits(self) -> list[Circuit]:
         found = self._redis.hgetall(keys.CIRCUITS)
-        return [_circuit(scope.decode(), value.decode()) for scope, value in found.items()]
+        circuits = []
+        for scope, value in found.items():
+            until, _, rest = value.decode().partition(" ")
+            since, attempts, reason = json.loads(rest)
+            circuits.append(Circuit(scope.decode(), reason, since, float(until), attempts))
+        return circuits
 
     def slot_usage(self) -> SlotUsage:
         """Slots in use and lengths of the queues."""
@@ -152,9 +157,3 @@ class SubmissionQueue:
 
 def _scope(queue: str) -> str:
     return queue.removeprefix(keys.QUEUE_PREFIX).partition("\t")[0]
-
-
-def _circuit(scope: str, value: str) -> Circuit:
-    until, _, rest = value.partition(" ")
-    since, attempts, reason = json.loads(rest)
-    return Circuit(scope, reason, since, float(until), attempts)

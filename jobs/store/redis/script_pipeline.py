@@ -13,6 +13,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import hiredis
@@ -23,7 +24,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.outages import outage, unavailable
-from jobs.store.redis.write_durability import Durability, NotDurable
+from jobs.store.redis.write_durability import COMMANDS, Durability, NotDurable
 
 BATCH_MAX = 64
 DURABLE_BATCH_MAX = 1024  # a disk may be flushed only once a second
@@ -32,16 +33,14 @@ LARGE_BYTES = 64 * 1024  # sent over a connection of its own, so that the others
 log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True, eq=False)
 class _Run:
     """One script: the packed command, then its answer or error."""
 
-    __slots__ = ("answer", "done", "error", "packed")
-
-    def __init__(self, packed: bytes) -> None:
-        self.packed = packed
-        self.done = False
-        self.answer: Any = None
-        self.error: RedisError | None = None
+    packed: bytes
+    done: bool = False
+    answer: Any = None
+    error: RedisError | None = None
 
     def finish(self, answer: Any = None, error: RedisError | None = None) -> None:
         self.done, self.answer, self.error = True, answer, error
@@ -71,7 +70,7 @@ class ScriptPipeline:
         if durability is not Durability.MEMORY and not waits_for_durability:
             self.commits = ScriptPipeline(redis, durability, pause, waits_for_durability=True)
         self._durability = durability
-        self._wait = hiredis.pack_command(durability.command) if waits_for_durability else b""
+        self._wait = hiredis.pack_command(COMMANDS[durability]) if waits_for_durability else b""
         self._batch_max = DURABLE_BATCH_MAX if waits_for_durability else BATCH_MAX
         self._reset()
 
@@ -96,19 +95,16 @@ class ScriptPipeline:
         if self._process_id != os.getpid():  # a child must not use its parent's connection
             self._reset()
         if len(run.packed) > LARGE_BYTES:
-            self._run_alone(run)
+            connection = self._pool.get_connection()
+            try:
+                self._exchange(connection, [run])
+            finally:
+                self._pool.release(connection)
         else:
             self._run_together(run)
         if run.error:
             raise run.error
         return run.answer
-
-    def _run_alone(self, run: _Run) -> None:
-        connection = self._pool.get_connection()
-        try:
-            self._exchange(connection, [run])
-        finally:
-            self._pool.release(connection)
 
     def _run_together(self, run: _Run) -> None:
         self._waiting.append(run)

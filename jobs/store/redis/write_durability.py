@@ -23,18 +23,14 @@ class Durability(StrEnum):
     FSYNC = "fsync"
     REPLICA = "replica"
 
-    @property
-    def command(self) -> Command:
-        """The Redis command that waits; empty for `memory`."""
-        return _COMMANDS[self]
-
     def is_reached(self, answer: Any) -> bool:
         if isinstance(answer, ResponseError):
             return False
         return bool(answer[0] if self is Durability.FSYNC else answer)
 
 
-_COMMANDS: dict[Durability, Command] = {
+# The Redis command that waits; empty for `memory`.
+COMMANDS: dict[Durability, Command] = {
     Durability.MEMORY: (),
     Durability.FSYNC: ("WAITAOF", 1, 0, WAIT_MILLISECONDS),
     Durability.REPLICA: ("WAIT", 1, WAIT_MILLISECONDS),
@@ -46,12 +42,12 @@ def probe(redis: Any, durability: Durability) -> bool:
 
     Raises RedisError, and InvalidSettings when the server cannot do it at all.
     """
-    if not durability.command:
+    if durability is Durability.MEMORY:
         return True
     try:
         with redis.pipeline(transaction=False) as pipe:
             pipe.set(BARRIER, "")
-            pipe.execute_command(*durability.command)
+            pipe.execute_command(*COMMANDS[durability])
             _, answer = pipe.execute()
     except OutOfMemoryError:  # it can, once there is room: a process may start
         raise

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.harness import RcloneServer, Stack, running_stack, wait_for
+from tests.harness import CommandLine, RcloneServer, Stack, running_stack, wait_for, without_links
 from tests.sandbox import Task
 
 LARGE_BYTES = 100_000_000
@@ -92,3 +92,19 @@ def test_two_workers_that_both_believe_to_own_a_job_leave_one_object(stack: Stac
     wait_for("one object", lambda: len(stack.keys(task)) == 1)
     assert job["media"][0]["sha256"] == installation.stored_objects.sha256(stack.keys(task)[0])
     stack.settled()
+
+
+def test_jobs_come_back_when_redis_was_lost(stack: Stack) -> None:
+    task = stack.generate(format="jpeg", samples=2)
+    before = stack.stored_with_thumbnails(task)
+    wait_for("all thumbnails", lambda: not stack.awaiting_thumbnails())
+    with stack.installation.redis.client() as redis:
+        redis.flushall()
+    shell = CommandLine(stack.installation)
+    repaired = shell.run("repair")
+    assert repaired.code == 0, repaired
+    after = stack.client.job(task.id)
+    assert without_links(after) == without_links(before)
+    for file, earlier in zip(after["media"], before["media"], strict=True):
+        assert hashlib.sha256(redirected(file["url"]).content).hexdigest() == earlier["sha256"]
+    assert shell.run("repair", "--verify-bytes").out == "all is well\n"

@@ -2,6 +2,7 @@
 
 import json
 import math
+from base64 import b64encode
 from io import BytesIO
 from typing import Any
 
@@ -10,6 +11,7 @@ import requests
 from PIL import Image, ImageStat
 
 from tests.harness import KEYS, Stack
+from tests.harness.images import png
 from tests.harness.watcher import Watcher
 from tests.sandbox import Task
 
@@ -114,3 +116,11 @@ def test_changes_of_a_stored_job_are_in_its_sidecar(stack: Stack) -> None:
     (note,) = beside(stack, task)
     assert (note["metadata"], note["model"]) == ({"album": "fog"}, "flux-2-pro")
     stack.settled()
+
+
+def test_a_decompression_bomb_is_stored_as_it_is_without_a_thumbnail(stack: Stack) -> None:
+    task = stack.generate(body_base64=b64encode(png(60_000, 60_000, (b"IDAT", b""))).decode())
+    (file,) = stack.stored_with_thumbnails(task)["media"]
+    assert (file["width"], file["height"], file["thumbnail_url"]) == (60_000, 60_000, None)
+    messages = [line for line in stack.installation.logs("worker").splitlines() if task.id in line]
+    assert any("stored without a thumbnail" in line for line in messages)

@@ -1,12 +1,14 @@
 """A stack with a database, SQLite and PostgreSQL, whose sweep evicts what is due at once."""
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from jobs.archive.archive import open_archive
 from jobs.store.redis.keys import ARCHIVE_DUE, ENDED, ENDED_MEDIA
 from tests.harness import PostgresServer, Stack, running_stack, wait_for, wait_for_none
 
@@ -53,9 +55,45 @@ class ArchivingStack(NamedTuple):
         client = self.stack.client
         wait_for("it answers", lambda: client.get("/api/jobs/unknown").status_code == 404)
 
+    def backup(self) -> AbstractContextManager[None]:
+        """A backup, which is restored at the end beneath web processes that run."""
+        return _backup_of_server(self.server, self.url) if self.server else _backup_of(self.file)
+
     @property
     def url(self) -> str:
         return self.stack.installation.settings["DATABASE_URL"] or ""
+
+    def has_row(self, job_id: str) -> bool:
+        """Seen by another process than those of the stack, which comes and goes."""
+        archive = open_archive(self.url, 1, lambda call: call())
+        try:
+            return bool(archive.versions([job_id]))
+        finally:
+            archive.close()
+
+
+@contextmanager
+def _backup_of(file: Path) -> Iterator[None]:
+    copy = file.with_suffix(".copy")
+    with closing(sqlite3.connect(file)) as opened:
+        opened.execute("VACUUM INTO ?", [str(copy)])
+    yield
+    for end in ("-wal", "-shm"):
+        file.with_name(file.name + end).unlink(missing_ok=True)
+    copy.rename(file)
+
+
+@contextmanager
+def _backup_of_server(server: PostgresServer, url: str) -> Iterator[None]:
+    name = url.rpartition("/")[2]
+    sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    with server.client() as admin:
+        admin.execute(sql, [name])
+        admin.execute(f"CREATE DATABASE {name}_backup TEMPLATE {name}".encode())
+        yield
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {name}_backup".encode())
+        admin.execute(f"DROP DATABASE {name}_backup".encode())
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])

@@ -1,13 +1,17 @@
-"""The sweep is killed, the database hangs: no job is lost, and no callback delayed."""
+"""The sweep is killed, the database hangs, Redis goes away: no job is lost, or deleted twice."""
 
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
 import pytest
 import requests
 
+from jobs.domain.job import Job
 from tests.harness import wait_for
-from tests.harness.archive_installation import newest_first, stored_job
+from tests.harness.archive_installation import a_job, newest_first, stored_job
 from tests.harness.stock import put_in
 from tests.system.archive.conftest import ArchivingStack
 
@@ -18,6 +22,7 @@ CALLBACK_EVERY_SECONDS = 0.02
 
 
 def listed(archiving: ArchivingStack, **query: str) -> list[str]:
+    """The ids of all pages."""
     found, cursor = list[str](), query
     while True:
         answer = archiving.stack.client.get("/api/jobs", limit=150, **cursor)
@@ -45,6 +50,63 @@ def test_a_sweep_that_is_killed_again_and_again_loses_no_job(archiving: Archivin
         assert dict(untyped.zrange("fluxkeep:cold", 0, -1, withscores=True))[b"stored"] == len(JOBS)
 
 
+def test_a_batch_deletes_each_job_once_though_sweeps_are_killed_and_redis_goes_away(
+    archiving: ArchivingStack,
+) -> None:
+    delete_all(archiving, [a_job(n, metadata={"user": "gone"}) for n in range(1000, 1300)])
+
+
+def delete_all(archiving: ArchivingStack, jobs: list[Job], away_seconds: float = 0.0) -> None:
+    """Delete them by two sweeps, of which each is killed three times, with Redis away once."""
+    stack, kept = archiving.stack, listed(archiving)
+    installation, client = stack.installation, stack.client
+    for job in jobs:
+        (path := installation.media / job.media[0].key).parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    with installation.redis.client() as redis:
+        put_in(redis, jobs[::2])
+        installation.kill("sweep")
+        installation.start("sweep", n=2)  # which archives what it finds as it starts
+        archiving.evict()
+        put_in(redis, jobs[1::2])
+    query: dict[str, Any] = {"metadata.user": "gone"}
+    asked = client.request("DELETE", "/api/jobs", params=query)
+    assert (asked.status_code, asked.json()["count"]) == (428, len(jobs))
+    query |= {name: asked.json()[name] for name in ("count", "until")}
+    begun = client.request("DELETE", "/api/jobs", params=query)
+    assert begun.status_code == requests.codes.accepted
+
+    def batch() -> dict[str, Any]:
+        found: dict[str, Any] = client.get(begun.headers["Location"]).json()
+        return found
+
+    def is_done(part: float) -> bool:
+        return bool(batch()["done"] > part)
+
+    for n in range(1, KILLS):
+        part = n * len(jobs) / (KILLS + 1)
+        wait_for("a part is done", partial(is_done, part), 600)
+        installation.kill("sweep")
+        if n == 1:
+            installation.redis.stop()
+            time.sleep(away_seconds)
+            installation.redis.start()
+            wait_for("Redis answers", lambda: client.get(begun.headers["Location"]).ok)
+        assert batch()["status"] == "under way"
+        installation.start("sweep", n=2)
+    ended = wait_for("it ends", lambda: (found := batch())["ended_at"] and found, 600)
+    assert (ended["done"], ended["left"], ended["failed"]) == (len(jobs), 0, [])
+    with installation.redis.client() as redis:
+        untyped: Any = redis
+        events = [fields for _, fields in untyped.xrange("fluxkeep:events")]
+    deleted = Counter(
+        fields[b"id"].decode() for fields in events if fields[b"status"] == b"deleted"
+    )
+    assert deleted == dict.fromkeys((job.id for job in jobs), 1)
+    assert listed(archiving) == kept
+    assert not {job.media[0].key for job in jobs} & installation.stored_objects.sizes().keys()
+
+
 def test_a_database_that_hangs_delays_no_callback(archiving: ArchivingStack) -> None:
     if not archiving.server:
         pytest.skip("a file does not hang")
@@ -61,3 +123,26 @@ def test_a_database_that_hangs_delays_no_callback(archiving: ArchivingStack) -> 
     archiving.server.resume()
     wait_for("the archive answers", lambda: stack.client.get(f"/api/jobs/{name}").ok)
     assert answered > READERS
+
+
+def test_a_backup_of_the_database_brings_no_deleted_job_back(archiving: ArchivingStack) -> None:
+    stack, gone = archiving.stack, JOBS[5].id
+    stack.installation.kill("sweep")
+    with archiving.backup():
+        assert stack.client.request("DELETE", f"/api/jobs/{gone}").ok
+        stack.installation.start("sweep")
+        wait_for("its row is deleted", lambda: not archiving.has_row(gone))
+        stack.installation.kill("sweep")
+    assert archiving.has_row(gone)
+    assert stack.client.find(gone) is None
+    left = [name for name in newest_first(JOBS) if name != gone]
+    assert listed(archiving, status="stored") == left
+    stack.installation.start("sweep")
+    wait_for("its row is deleted again", lambda: not archiving.has_row(gone))
+
+
+def test_after_a_flush_of_redis_every_ended_job_is_listed(archiving: ArchivingStack) -> None:
+    before = listed(archiving, status="stored")
+    with archiving.stack.installation.redis.client() as redis:
+        redis.flushall()
+    assert listed(archiving, status="stored") == before

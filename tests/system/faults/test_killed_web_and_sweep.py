@@ -47,3 +47,15 @@ def test_what_became_due_without_a_sweeper_is_done_by_the_next_one(stack: Stack)
     installation.resume("sweep")
     stack.stored(stack.announced())
     stack.settled()
+
+
+def test_a_killed_sweeper_is_restarted_by_its_supervisor(stack: Stack) -> None:
+    installation = stack.installation
+    (killed,) = installation.sweep
+    with installation.supervised():
+        killed.kill()
+        task = stack.announced()
+        assert stack.stored(task)["source"] == "poll"
+    (alive,) = installation.sweep
+    assert alive.pid != killed.pid
+    stack.settled()

@@ -83,3 +83,14 @@ def test_a_sweep_that_retries_while_redis_is_down_exits_in_time(stack: Stack) ->
     time.sleep(SWEEP_EVERY_SECONDS + 1)  # its next step is under way
     sweep.terminate()
     assert exits([sweep]) == [0]
+
+
+def test_a_callback_without_a_receiver_during_a_restart_is_stored(stack: Stack) -> None:
+    processes = everything(stack)
+    for process in processes:
+        process.terminate()
+    assert exits(processes) == [0] * 3
+    task = stack.generate()
+    (refused,) = stack.outcomes(task)
+    assert isinstance(refused, str)
+    finished_after_restart(stack, [task])

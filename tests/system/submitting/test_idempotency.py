@@ -1,6 +1,8 @@
 """Two requests with one Idempotency-Key make one job."""
 
+import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 from pydantic import SecretStr
 
@@ -9,6 +11,7 @@ from tests.harness import DEFAULTS, Stack
 from tests.harness.parts import services_over
 
 DAY_SECONDS = 86400.0
+AT_ONCE = 8
 
 
 def fresh_key() -> str:
@@ -40,6 +43,26 @@ def test_the_same_order_again_is_answered_with_the_first_job(env: Stack) -> None
     assert len(env.requests({"body": body})) == 1
 
 
+def test_another_order_under_the_same_key_is_refused(env: Stack) -> None:
+    key, body, other = fresh_key(), env.request_body(), env.request_body()
+    first = env.post(body, key=key)
+    refused = env.post(other, key=key)
+    assert refused.status_code == 422
+    assert "Idempotency-Key" in refused.json()["detail"]
+    env.stored_job(first.json() | {"body": body})
+    assert env.requests({"body": other}) == []
+
+
+def test_equal_orders_at_the_same_moment_make_one_job(env: Stack) -> None:
+    key, body = fresh_key(), env.request_body()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda _: env.post(body, key=key), range(AT_ONCE)))
+    assert {answer.status_code for answer in answers} == {202}
+    (job_id,) = {answer.json()["id"] for answer in answers}
+    env.stored_job({"id": job_id, "body": body})
+    assert len(env.requests({"body": body})) == 1
+
+
 def test_a_key_is_free_again_after_a_day(env: Stack) -> None:
     key, body, other = fresh_key(), env.request_body(), env.request_body()
     first = env.post(body, key=key).json()
@@ -64,3 +87,20 @@ def test_the_same_input_for_another_model_is_another_order(env: Stack) -> None:
     assert (first.status_code, again.status_code, other.status_code) == (200, 200, 422)
     assert first.json()["id"] == again.json()["id"]
     env.stored_job({"id": first.json()["id"], "body": {"input": given}})
+
+
+def test_a_repeat_finds_its_job_after_the_signing_key_was_rotated(env: Stack) -> None:
+    installation, key, body = env.installation, fresh_key(), env.request_body()
+    first = env.post(body, key=key).json()
+    (rotated,) = installation.start("web", SECRET_KEY=f"new-one,{DEFAULTS['SECRET_KEY']}")
+    try:
+        installation.wait_until_ready()
+        caller = installation.client("submit", installation.urls[-1])
+        raw, headers = json.dumps(body).encode(), {"Idempotency-Key": key}
+        again = caller.request("POST", "/api/jobs", data=raw, headers=headers)
+    finally:
+        installation.hang_up()
+        rotated.stop()
+        del installation.ports[1:]
+    assert again.json()["id"] == first["id"]
+    env.stored_job(first | {"body": body})

@@ -113,6 +113,23 @@ def test_receivers_that_fail_hang_or_are_away_delay_no_other(built: Build, hook:
         other.close()
 
 
+def test_each_url_has_one_id_for_all_attempts(built: Build, hook: Hook) -> None:
+    other = Hook(503)
+    services = built(hook.url, other.url)
+    ended(services, "job")
+    dispatch_until(services, "one failed", lambda: len(events(services, "job")) == 2)
+
+    def make_due(job: Job, now: float) -> Job:
+        (one,) = job.notifications.pending
+        return job.with_notifications(pending=(replace(one, at=now),))
+
+    services.store.change("job", make_due)
+    dispatch_until(services, "both delivered", lambda: not pending(services, "job"))
+    other.close()
+    assert len(hook.calls) == 1 and len(other.calls) == 2
+    assert other.calls[0].id == other.calls[1].id != hook.calls[0].id
+
+
 def test_each_url_gets_the_events_that_it_names(built: Build, hook: Hook) -> None:
     services = built(f"{hook.url}#failed+lost", f"{hook.url}&all", f"{hook.url}&stored#stored")
     some, every, stored = names(services)

@@ -1,6 +1,7 @@
 """The archive of a simulated run: real SQLite in memory, with outages, backups and lost answers."""
 
 import sqlite3
+import weakref
 from typing import Any, NamedTuple
 
 from jobs.archive import schema
@@ -28,6 +29,7 @@ class ArchiveModel:
 
     def __init__(self, world: Any, flaw: tuple[str, str] = ("", "")) -> None:
         self.sqlite = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self.sqlite.close)  # worlds are cycles, which the collector ends
         embedded._migrate(self.sqlite)  # noqa: SLF001 - as each connection does
         self.writes = 0  # transactions and restores: the rows may have changed
         self._read_at, self._rows = -1, dict[str, RawRow]()

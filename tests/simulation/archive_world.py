@@ -10,6 +10,7 @@ from jobs.archive.archive import Archive
 from jobs.archive.database import ConnectionLost
 from jobs.catalog import Catalog
 from jobs.config.settings import Settings
+from jobs.daily_costs import DailyCosts
 from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.redis.keys import COUNTERS, DELETIONS, EVENTS, NOTIFICATIONS, RECORD_PREFIX
@@ -69,6 +70,7 @@ class ArchiveWorld(World):
         built: Any = super().services()
         built.archive = Archive(SimulatedDatabase(self))
         built.catalog = Catalog(built.store, built.listing, built.archive_moves, built.archive)
+        built.daily_costs = DailyCosts(built.costs, built.archive, built.consistency)
         services: Services = built
         return services
 

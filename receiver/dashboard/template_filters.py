@@ -1,4 +1,4 @@
-"""What all templates have: the visitor, and filters for durations, times, JSON, words, events."""
+"""Globals and filters of all templates: the visitor; durations, times, JSON, words, events."""
 
 import json
 import re

@@ -9,18 +9,14 @@ from typing import Any
 
 import pytest
 
-from jobs.domain.errors import TooManyWaiting
-from receiver.feed.broker import SUBSCRIBERS_MAX, Broker
 from tests.harness import (
     Client,
     Installation,
     RedisServer,
     TcpProxy,
     wait_for,
-    wait_for_none,
     waiting_jobs,
 )
-from tests.harness.parts import services_over
 
 SOON_SECONDS = 20.0  # far less than is waited for, on a slow machine too
 CONNECTIONS_MAX = 10  # of a whole web process: what small hosted Redis plans allow
@@ -179,21 +175,3 @@ def test_without_redis_a_wait_ends_in_time_with_503(
         clients.gather(20)
         assert clients.statuses() == {503}
     assert max(clients.answered_at.values()) - began < 8 + 5 + 2 * SOON_SECONDS
-
-
-def test_a_key_with_many_streams_leaves_places_to_others(redis_server: RedisServer) -> None:
-    with redis_server.client() as redis:
-        before = set(threading.enumerate())
-        broker = Broker(services_over(redis).events)
-        for _ in range(SUBSCRIBERS_MAX // 2):
-            greedy = broker.subscribe(None, "greedy")
-        with pytest.raises(TooManyWaiting):
-            broker.subscribe("job", "greedy")
-        for _ in range(SUBSCRIBERS_MAX // 4):
-            broker.subscribe(None, "other")
-        broker.unsubscribe(greedy)
-        with pytest.raises(TooManyWaiting):
-            broker.subscribe("job", "greedy")  # the other key came meanwhile
-        broker.subscribe(None, "third")
-        broker.close()
-        wait_for_none("its thread ends", lambda: {*threading.enumerate()} - before)

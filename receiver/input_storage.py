@@ -10,10 +10,8 @@ from jobs.input_parts import InputPart
 from jobs.services import Services
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import job_id_of
-from jobs.store.commit import Change, input_note
+from jobs.store.commit import UNRECORDED_SECONDS, Change, input_note
 from receiver.blocking_calls import run_in_storing_thread, run_in_thread
-
-UNRECORDED_SECONDS = 3600.0  # then the sweep deletes what no record names
 
 
 def record(

@@ -27,6 +27,7 @@ TOMBSTONE_SECONDS = 8 * 86400  # as long as BFL could still call about the job
 ARCHIVE_SECONDS = 60.0  # after the last write: thumbnails and notifications make one row
 # An input that is to be deleted, and that BFL did not take, can be sent again for so long.
 REPLAY_SECONDS = 86400
+UNRECORDED_SECONDS = 3600.0  # then the sweep deletes objects of inputs that no record names
 ANY_VERSION = "any"
 WAITING = keys.STATUS_PREFIX + Status.QUEUED
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
@@ -209,6 +210,13 @@ def _ids(job: Job) -> tuple[str, ...]:
 def input_note(job_id: str, files: Iterable[MediaFile]) -> str:
     """The entry in INPUT_NOTES for objects of an input."""
     return " ".join((job_id, *(file.key for file in files)))
+
+
+def deleted_input(job: Job, now: float) -> list[Command]:
+    """The command that notes its objects: an equal request may store them again meanwhile (I23)."""
+    files = job.request.input_files
+    note = ("ZADD", keys.INPUT_NOTES, now + UNRECORDED_SECONDS, input_note(job.id, files))
+    return [note] if files else []
 
 
 def _flat_items(mapping: Mapping[str, float]) -> list[Any]:

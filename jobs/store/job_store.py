@@ -190,7 +190,8 @@ class JobStore:
 
         `also` are further commands for the script.
         """
-        return self._delete(job, [*commit.tombstones(job), *also])
+        input_note = commit.deleted_input(job, self.now())
+        return self._delete(job, [*commit.tombstones(job), *input_note, *also])
 
     def delete_unchanged(self, job: Job, orphans: Iterable[str] = ()) -> bool:
         """Delete a job unless its record has changed; `orphans` are keys of objects that stay."""

@@ -2,6 +2,7 @@
 
 import base64
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,13 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
+from jobs.delete_and_replay import delete
 from jobs.domain import submission
 from jobs.domain.job import Job
 from jobs.domain.job_record import Request
 from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.store.commit import REPLAY_SECONDS
+from jobs.store.commit import REPLAY_SECONDS, UNRECORDED_SECONDS
 from receiver import input_body, input_storage
 from tests.harness.kept_inputs import notes, objects, with_input
 from tests.harness.local_worker import LocalWorker
@@ -165,9 +167,9 @@ def noted(services: Services) -> str:
 def test_objects_without_a_record_are_deleted_within_an_hour(services: Services) -> None:
     note, now = noted(services), services.store.now()
     assert len(objects(services)) == 1
-    delete_unrecorded(services, now + input_storage.UNRECORDED_SECONDS - 60)
+    delete_unrecorded(services, now + UNRECORDED_SECONDS - 60)
     assert len(objects(services)) == 1 and note in notes(services)
-    delete_unrecorded(services, now + input_storage.UNRECORDED_SECONDS + 1)
+    delete_unrecorded(services, now + UNRECORDED_SECONDS + 1)
     assert objects(services) == [] and notes(services) == []
 
 
@@ -177,8 +179,25 @@ def test_objects_that_a_record_names_by_then_stay(services: Services) -> None:
     job = with_input(services.storage, created, {"a": IMAGE})
     services.store.update("own", lambda _job, _now: job, new=True)
     assert note in notes(services)
-    delete_unrecorded(services, services.store.now() + 2 * input_storage.UNRECORDED_SECONDS)
+    delete_unrecorded(services, services.store.now() + 2 * UNRECORDED_SECONDS)
     assert objects(services) == job.object_keys and notes(services) == []
+
+
+def test_objects_that_an_equal_request_stores_during_a_deletion_are_deleted(
+    services: Services,
+) -> None:
+    created = submission.create("own", "m", services.store.now())
+    job = with_input(services.storage, created, {"a": IMAGE})
+    services.store.update("own", lambda _job, _now: job, new=True)
+
+    def delete_and_store_again(delete: Callable[[str], None], key: str) -> None:
+        delete(key)
+        with_input(services.storage, created, {"a": IMAGE})
+
+    delete(services, job, run=delete_and_store_again)
+    assert objects(services) == job.object_keys
+    delete_unrecorded(services, services.store.now() + UNRECORDED_SECONDS + 1)
+    assert objects(services) == [] and notes(services) == []
 
 
 @pytest.fixture

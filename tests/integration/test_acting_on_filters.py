@@ -3,6 +3,8 @@
 import re
 import time
 from html import unescape
+from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 
@@ -70,6 +72,22 @@ def test_a_thousand_are_starred_in_bounded_requests_and_one_more_is_refused_at_t
         client.post("/selection?model=flux-2-pro", data=star | confirmed)
         assert "More than 1,000 jobs match" in client.get("/").text
     assert starred() == most
+
+
+def test_a_download_has_the_jobs_of_its_key_and_for_an_admin_those_of_all(teams: TwoTeams) -> None:
+    firsts = {OURS: 10, THEIRS: 40, None: 70}
+    for name, first in firsts.items():
+        stored, *others = team(name, first)
+        teams.put_in([stored], others)
+        teams.services.storage.write(stored.media[0].key, bytes(stored.media[0].bytes))
+    for name, seen in ((OURS, [OURS]), (ADMIN, list(firsts))):
+        with teams.client(name).get("/api/jobs.zip?metadata.user=00042") as answer:
+            bundle = ZipFile(BytesIO(answer.data))
+        names = [*bundle.namelist(), *bundle.read("MISSING.txt").decode().split()]
+        ids = [(one or "nobody", firsts[one]) for one in seen]
+        files = [f"{one}-{n}-0.{kind}" for one, n in ids for kind in ("jpg", "json")]
+        drafts = [f"{one}-{n + 1}-0.jpg" for one, n in ids]
+        assert sorted(names) == sorted(["MISSING.txt", *files, *drafts])
 
 
 def test_a_job_made_anew_by_another_key_is_missing_from_a_download(teams: TwoTeams) -> None:

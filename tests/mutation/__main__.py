@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from deploy.procfile import ROOT
-from tests.mutation.baseline import STORE, Recorder, Run, caller_lines, covering
+from tests.mutation.baseline import Recorder, Run, caller_lines, covering
 from tests.mutation.operators import Mutant, mutants
 
 # The quick tests that run the mutated code in their own process.
@@ -31,10 +31,15 @@ INTEGRATION = (
     *("simulation", "draft_bundles", "accepting_inputs"),
     *("polling_answers", "every_file_is_kept", "strict_models", "webhook"),
     *("draft_enhancement", "last_look", "login_links", "memory_storage", "scopes"),
-    *("non_generation_endpoints", "redirects"),
+    *("non_generation_endpoints", "redirects", "own_keys", "acting_on_filters", "bfl_document"),
+    *("notify_urls", "media_store", "mcp_messages"),
 )
-TESTS = ("tests/unit", *(f"tests/integration/test_{name}.py" for name in INTEGRATION))
-OWN = ("jobs", "receiver", "worker", "deploy", "tests")
+TESTS = (
+    *("tests/unit", "tests/integration/archive", "tests/integration/submitting"),
+    *(f"tests/integration/test_{name}.py" for name in INTEGRATION),
+)
+PRODUCT = ("jobs", "receiver", "worker")
+OWN = (*PRODUCT, "deploy", "tests")
 OPTIONS = (
     *("-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"),
     *("-m", "not slow and not browser"),
@@ -82,7 +87,8 @@ def main() -> None:
 
 
 def _record(saved: Path) -> None:
-    recorder = Recorder([*TARGETS, *(str(path.relative_to(ROOT)) for path in STORE.glob("*.py"))])
+    files = (path for name in PRODUCT for path in (ROOT / name).rglob("*.py"))
+    recorder = Recorder([str(path.relative_to(ROOT)) for path in files])
     code = pytest.main([*OPTIONS, *TESTS], plugins=[recorder])
     libraries = [name for name in sys.modules if name.partition(".")[0] not in OWN]
     libraries = [name for name in libraries if not name.startswith(("_", "conftest"))]

@@ -129,6 +129,17 @@ def test_a_job_that_was_deleted_while_its_row_was_written_stays_deleted(archived
     assert archived.archive.get(job.id) is None
 
 
+def test_a_stored_row_is_not_replaced_by_a_lesser_outcome(archived: Archived) -> None:
+    job = stored_job()
+    archived.evict(job)
+    lost = replace(job, status=Status.LOST, version=10**16)
+    archived.archive.put([lost], 1.0)
+    assert archived.archive.counts() == {Status.STORED: 1}
+    archived.put(replace(lost, version=9))  # Redis came back older
+    archived.pass_over(2)
+    assert not archived.hot([job.id]) and archived.archive.counts() == {Status.STORED: 1}
+
+
 def test_a_lost_redis_loses_no_ended_job(archived: Archived) -> None:
     jobs = [stored_job(n) for n in range(30)]
     archived.evict(*jobs[:20])
@@ -140,3 +151,15 @@ def test_a_lost_redis_loses_no_ended_job(archived: Archived) -> None:
     cold = archived.services.archive_moves.cold()
     assert cold and cold.jobs[Status.STORED] == 30 and cold.newest == jobs[-1].created_at
     assert archived.walk() == newest_first(jobs)
+
+
+def test_a_lost_database_is_filled_from_redis(build: Build) -> None:
+    archived = build(HOT_DAYS="2")
+    archived.put(*map(stored_job, range(10)))
+    archived.pass_over()
+    assert archived.archive.counts() == {Status.STORED: 10}
+    archived.archive.delete([(stored_job(n).id, 10**17) for n in range(10)])
+    archived.archive.put([], now=0.0, mark=0.0)  # as a backup says
+    archived.sweep.run_pass()
+    archived.sweep.run_pass()
+    assert archived.archive.counts() == {Status.STORED: 10}

@@ -13,6 +13,7 @@ GIVE_UP_SECONDS = 30
 SWEEP_SECONDS = 5
 FOR_EVER = 10_000
 SIZE_BYTES = 200_000
+BARE = {"no_length": True, "no_md5": True}
 
 # All of them begin at once, each on its own task.
 STORED_IN_THE_END: dict[str, dict[str, Any]] = {
@@ -23,17 +24,20 @@ STORED_IN_THE_END: dict[str, dict[str, Any]] = {
     "one after the other": {"delivery_500": 1, "reset": 1, "short_body": 1, "wrong_md5": 1},
     "no length": {"no_length": True},
     "no MD5": {"no_md5": True},
-    "neither, short once": {"no_length": True, "no_md5": True, "short_body": 1},
+    "neither, short once": {**BARE, "short_body": 1},
 }
-NEVER_PUBLISHED: dict[str, dict[str, Any]] = {
-    "short": {"short_body": FOR_EVER},
-    "short without length or MD5": {"no_length": True, "no_md5": True, "short_body": FOR_EVER},
-    "wrong MD5": {"wrong_md5": FOR_EVER},
-    "gzip nobody asked for": {"gzip": True},
-    "a byte a second": {"drip": 1},
-    "headers at a byte a second": {"drip_headers": 1},
-    "silence": {"hang": 120},
-    "another host": {"sample_url": "https://example.com/sample.jpeg?sig=canary"},
+# With words of the reason that the job gives.
+NEVER_PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
+    "5xx": ("answered 500", {"delivery_500": FOR_EVER}),
+    "reset": ("connection broke", {"reset": FOR_EVER}),
+    "short": ("connection broke", {"short_body": FOR_EVER}),
+    "short without length": ("breaks off", {**BARE, "short_body": FOR_EVER}),
+    "wrong MD5": ("Content-MD5", {"wrong_md5": FOR_EVER}),
+    "gzip nobody asked for": ("encoded", {"gzip": True}),
+    "a byte a second": ("too long", {"drip": 1}),
+    "headers at a byte a second": ("too long", {"drip_headers": 1}),
+    "silence": ("too long", {"hang": 120}),
+    "another host": ("example.com", {"sample_url": "https://example.com/sample.jpeg?sig=canary"}),
 }
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
     "html": ("not_media", {"body": "<!doctype html><p>Sorry, not an image at all."}),
@@ -63,8 +67,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def tasks(stack: Stack) -> dict[str, Task]:
-    wanted = STORED_IN_THE_END | NEVER_PUBLISHED
-    wanted |= {name: switches for name, (_, switches) in REFUSED.items()}
+    fatal = (NEVER_PUBLISHED | REFUSED).items()
+    wanted = STORED_IN_THE_END | {name: switches for name, (_, switches) in fatal}
     wanted |= {f"dead {status}": {"delivery_status": status} for status in DEAD}
     return {
         name: stack.generate(**{"size": SIZE_BYTES, **switches})
@@ -91,6 +95,7 @@ def test_what_never_heals_is_given_up_at_the_deadline_and_never_published(
 ) -> None:
     job = ended(stack, tasks[fault])
     assert job["status"] == "expired" and job["error"]["code"] == "expired"
+    assert NEVER_PUBLISHED[fault][0] in job["error"]["message"]
     assert job["media"] == stack.objects(tasks[fault]) == []
 
 

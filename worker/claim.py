@@ -221,7 +221,8 @@ class Claims(set[HeldClaim]):
             # This process was stopped, or waited for Redis: so did the work.
             for claim in self.copy():
                 claim.resume(now)
-        return [claim for claim in self.copy() if claim.supervise(now)]
+        hung = [claim for claim in self.copy() if claim.supervise(now)]
+        return [claim for claim in hung if claim in self]  # a renewal may have waited for Redis
 
 
 def _postpone(store: JobStore, job_id: str, error: errors.UnreadableRecord) -> None:

@@ -14,8 +14,8 @@ from worker import claim as claim_module
 from worker.claim import ClaimLost, Claims, HeldClaim
 
 
-def acquire(store: JobStore) -> HeldClaim:
-    claim = HeldClaim.acquire(store, "job")
+def acquire(store: JobStore, job_id: str = "job") -> HeldClaim:
+    claim = HeldClaim.acquire(store, job_id)
     assert claim is not None
     return claim
 
@@ -70,6 +70,17 @@ def test_a_lease_is_renewed_while_its_work_makes_progress(held: Held) -> None:
     last = held.lease_until
     held.claims.supervise()
     assert held.lease_until == last, "its work is over"
+
+
+def test_work_that_ends_while_another_lease_is_renewed_does_not_hang(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call_back(held.store, "slow")
+    slow = acquire(held.store, "slow")
+    held.claims.add(slow)
+    monkeypatch.setattr(slow, "commit", lambda _step: held.claims.discard(held.claim))
+    with held.claim.silence(-claim_module.HUNG_SECONDS - 1):
+        assert held.claims.supervise() == []
 
 
 def test_a_lease_is_not_renewed_when_nothing_moves(held: Held) -> None:

@@ -60,13 +60,14 @@ class Provider:
         endpoint = self._config.get("aws_endpoint", "")
         self._allow_http = endpoint.lower().startswith("http://")
         is_asked = variables.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
-        is_local = is_loopback_host(urlsplit(endpoint).hostname or "")
+        try:
+            is_local = is_loopback_host(urlsplit(endpoint).hostname or "")
+        except ValueError:
+            raise InvalidSettings("AWS_ENDPOINT_URL: it is not a URL") from None
         if self._allow_http and not (is_asked or is_local):
             # It would carry media and signatures unencrypted.
-            raise InvalidSettings(
-                "AWS_ENDPOINT_URL: plain http is for loopback addresses, or with "
-                "AWS_ALLOW_HTTP=true"
-            )
+            why = "plain http is for loopback addresses, or with AWS_ALLOW_HTTP=true"
+            raise InvalidSettings(f"AWS_ENDPOINT_URL: {why}")
         self._memory = MemoryStore() if self.scheme == "memory" else None
 
     def open(self, *, streaming: bool = False, uploading: bool = False) -> Any:

@@ -77,6 +77,9 @@ def test_plain_http_needs_loopback_or_the_setting(name: str) -> None:
         Provider("s3://keep", {**keys, name: "http://minio.internal:9000"}, QUICK)
     asked = {**keys, name: "http://minio.internal:9000", "AWS_ALLOW_HTTP": "true"}
     Provider("s3://keep", asked, QUICK).open()
+    for scheme in ("http", "https"):
+        with pytest.raises(InvalidSettings, match="AWS_ENDPOINT_URL"):
+            Provider("s3://keep", {**keys, name: f"{scheme}://[::1"}, QUICK)
 
 
 def test_each_provider_is_known_by_its_usual_variables() -> None:

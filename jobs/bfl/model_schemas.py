@@ -149,9 +149,10 @@ class _Reader:
         """The models whose answers name a task to poll, and that BFL has not withdrawn."""
         for path, item in paths.items():
             post = item.get("post", {})
+            if post.get("deprecated") and "x-status" in post:  # withdrawn
+                continue
             answers = self._alternatives(_json(post.get("responses", {}).get("200", {})))
-            is_task = any("polling_url" in one.get("properties", ()) for one in answers)
-            if not is_task or (post.get("deprecated") and "x-status" in post):
+            if not any("polling_url" in one.get("properties", ()) for one in answers):
                 continue
             body = _json(post["requestBody"])
             union = self._schemas[_target(body)] if "$ref" in body else body
@@ -177,14 +178,14 @@ class _Reader:
         free = [one for one, types, values in found if not values and types != {"null"}]
         items = [item for one in free for item in self._alternatives(one.get("items", {}))]
         bounds = {name: one[name] for one in free for name in _BOUNDS if name in one}
-        default, is_plain = node.get("default"), isinstance(node.get("default"), bool | str)
-        if isinstance(default, int | float) and not is_plain:
+        default, is_valid = node.get("default"), isinstance(node.get("default"), bool | str)
+        if isinstance(default, int | float) and not is_valid:
             # Outside the bounds it is none: BFL has a 0 where it decides itself.
-            is_plain = bounds.get("minimum", -inf) <= default <= bounds.get("maximum", inf)
+            is_valid = bounds.get("minimum", -inf) <= default <= bounds.get("maximum", inf)
         return InputField(
             kind=_kind(name, free, has_values=any(values for _, _, values in found)),
             is_required=is_required,
-            default=default if is_plain else None,
+            default=default if is_valid else None,
             choices=tuple(value for _, _, values in found for value in values),
             bounds=bounds,
             is_list=any(_types(item) == {"string"} for item in items),

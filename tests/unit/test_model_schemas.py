@@ -113,6 +113,13 @@ def reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def test_nothing_is_read_of_a_withdrawn_model() -> None:
+    changed, answer = document(), {"content": {"application/json": {"schema": reference("Gone")}}}
+    post = {"deprecated": True, "x-status": "withdrawn", "responses": {"200": answer}}
+    changed["paths"]["/v1/gone"] = {"post": post}
+    assert read(changed) == model_schemas.shipped()
+
+
 SCRIPT = "<script>alert(1)</script>"
 DOUBLING = {f"B{n}": {"anyOf": [reference(f"B{n + 1}")] * 2} for n in range(60)}
 DEEP: Any = {"type": "string"}

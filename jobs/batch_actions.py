@@ -49,7 +49,7 @@ def begin(
 
 
 def includes(batch: Batch, job: Job) -> bool:
-    """Whether a job matches as it did when the batch began, and not by an end that came later."""
+    """Whether a job matches, and not by an end that came after the batch had begun."""
     if batch.search is None or not batch.search.matches(job):
         return False
     return not (batch.search.statuses and job.status.terminal and job.end > batch.created_at)

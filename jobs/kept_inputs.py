@@ -58,6 +58,7 @@ class PackedInput(NamedTuple):
 def pack(given: Mapping[str, Any], max_bytes: int) -> PackedInput:
     """Divide an input into values and parts. Raises what `require_limits` raises."""
     plain = without_webhook(given)
+    # A text that reads like a reference would be taken for one.
     found = dict.fromkeys(
         text
         for text in texts(plain)

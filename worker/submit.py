@@ -179,8 +179,8 @@ class Attempt:
         self._claim.commit(partial(step, why=reason, timeouts=self._timeouts))
 
     def refuse(self, failure: Failure, *, is_sent: bool) -> None:
-        circuits = self._circuits
-        (circuits.close_circuits if is_sent else circuits.release_half_open)(self._claim.half_open)
+        settle = self._circuits.close_circuits if is_sent else self._circuits.release_half_open
+        settle(self._claim.half_open)
         log.info("job %s: BFL refuses it: %s", self._claim.job.id, failure.code)
         self._claim.commit(partial(submission.refuse, failure=failure))
 

@@ -48,13 +48,13 @@ def thumbnail(file: BinaryIO, content_type: str) -> bytes:
             raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
         # Decode a JPEG at reduced scale; twice the wanted size keeps it sharp.
         image.draft(None, (2 * LONGEST_SIDE, 2 * LONGEST_SIDE))
-        first: Image.Image = image  # frame
+        frame: Image.Image = image
         if image.mode == "I;16":
             # Scale 16-bit grey to 8 bits: Pillow would clip it.
             image.info.pop("transparency", None)
-            first = image.point(lambda grey: grey * (1 / 256)).convert("L")
-        mode = "RGBA" if first.has_transparency_data else "RGB"  # taken as sRGB
-        small = first if first.mode == mode else first.convert(mode)
+            frame = image.point(lambda grey: grey * (1 / 256)).convert("L")
+        mode = "RGBA" if frame.has_transparency_data else "RGB"  # taken as sRGB
+        small = frame if frame.mode == mode else frame.convert(mode)
         small.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
         # Broken EXIF data are ignored.
         with suppress(OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):

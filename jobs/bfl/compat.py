@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from jobs.domain.bfl_report import Role
 from jobs.domain.job import Job
 from jobs.domain.media_references import with_links
-from jobs.domain.status import REPLAYABLE, Status
+from jobs.domain.status import Status
 
 RETRY_AFTER_SECONDS = 1
 NOT_AUTHENTICATED = "Not authenticated - Invalid Authentication"
@@ -24,8 +24,6 @@ _URL = re.compile(
     r"|(?:api|gateway)[a-z0-9.-]{0,253}\.bfl\.(?:ai|ml)/v1/get_result)(?![a-z0-9.-])[^\s\"'<>]*",
     re.IGNORECASE | re.ASCII,
 )
-
-_STATUS = {Status.STORED: "Ready", **dict.fromkeys(REPLAYABLE, "Error")}
 
 
 class BflSubmission(TypedDict):
@@ -92,8 +90,8 @@ def submission(job: Job, base_url: str) -> BflSubmission:
 
 
 def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask:
-    """Build the response to a poll; `waiting` are the reasons why the job is still queued."""
-    body = task_without_result(job.id, _STATUS.get(job.status, "Pending"))
+    """Build the response to a poll, or a callback; `waiting`: reasons why it is still queued."""
+    body = task_without_result(job.id, "Error" if job.status.terminal else "Pending")
     body["progress"] = job.progress
     if job.status is Status.MODERATED and job.moderation:
         body["status"] = f"{job.moderation.stage.capitalize()} Moderated"
@@ -103,6 +101,7 @@ def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask
         reasons = map(_without_bfl_urls, job.moderation.reasons)
         body["details"] = {"Moderation Reasons": list(reasons)}
     if job.status is Status.STORED:
+        body["status"] = "Ready"
         media: dict[str, Any] = {}  # of a result that was truncated or restored from a sidecar
         for name, role in (("sample", Role.SAMPLE), ("draft_cache", Role.DRAFT_CACHE)):
             pairs = zip(links, job.media, strict=True)
@@ -125,7 +124,7 @@ def unknown_task(task_id: str) -> BflTask:
 
 
 def task_without_result(task_id: str, status: str = "Pending") -> BflTask:
-    """Build a response that has the client poll again, also while Redis is down."""
+    """Build a response that by default has the client poll again, also while Redis is down."""
     return {
         "id": task_id,
         "status": status,

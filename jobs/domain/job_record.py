@@ -99,11 +99,11 @@ class PendingNotification:
 
 @dataclass(frozen=True, kw_only=True)
 class Polling(Evolving):
-    """How BFL is polled. With `awaits_callback` False it has no webhook for this job."""
+    """The sweep's next check, and how BFL is polled."""
 
     next_check_at: float | None = None
     polling_url: str | None = None
-    awaits_callback: bool = True
+    awaits_callback: bool = True  # False: BFL has no webhook for this job
     alive_at: float | None = None  # the last sign of life from BFL
     ends_by: float | None = None  # no sign of life moves the deadline beyond this
     attempts: int = 0  # polls or rescues in a row without a result
@@ -112,9 +112,9 @@ class Polling(Evolving):
 
 @dataclass(frozen=True, kw_only=True)
 class Claim(Evolving):
-    """The claim of a worker; `work_deadline` is the time by which one should be done."""
+    """The claim of a worker."""
 
-    work_deadline: float | None = None
+    work_deadline: float | None = None  # set while the job waits for one: when it should be done
     lease_until: float | None = None
     fencing_token: int = 0
     crashes: int = 0  # workers in a row that died or hung with the job

@@ -81,7 +81,7 @@ def admit(job: Job, now: float, origin: str, sent_by: str | None = None) -> Job:
 
 
 def requeue(job: Job, now: float, why: str, *, last: bool = False) -> Job:
-    """Return a job that BFL does not have; it goes `last` when the reason may be its own."""
+    """Requeue a job that BFL does not have; `last`, to block no others, if it may be the reason."""
     if job.task_id is not None:
         return _release(job)
     return _wait(job, now, last=last).with_event(now, EventCode.SUBMISSION_REQUEUED, reason=why)
@@ -219,6 +219,7 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
         known = job.evolve(error=None, ended_at=None)
         replayed = known.submitted(now, timeouts, is_replay=True)
         return replayed.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
+    # Each time that it was sent, BFL may have made and billed a task.
     last = (job.submission.reserve or 0.0) if job.is_without_price else 0.0
     queued = job.evolve(
         status=Status.QUEUED,
@@ -231,7 +232,7 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
             queued_at=job.created_at,
             attempts=0,
             reserved_at=None,  # the store reserves anew
-            earlier=(job.submission.earlier or 0.0) + last or None,
+            earlier=((job.submission.earlier or 0.0) + last) or None,
             unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
         ),
     )

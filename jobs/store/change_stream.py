@@ -31,9 +31,9 @@ def change_event(before: Job | None, after: Job) -> Iterator[Command]:
     """The command that adds an event, if the public part of the job differs."""
     if before and _public_part(before) == _public_part(after):
         return
-    kind: ChangeKind = "details" if before and before.media == after.media else "media"
-    if before is None or before.status is not after.status:
-        kind = "status"
+    kind: ChangeKind = "status"
+    if before and before.status is after.status:
+        kind = "details" if before.media == after.media else "media"
     yield (*_event(after, after.status), CHANGE, kind)
 
 

@@ -102,12 +102,13 @@ def _present_spending(archive: Archive, now: float) -> Counter[Place]:
     begins, sums = {period: period.begins_at(now) for period in Period}, Counter[Place]()
     day, hour = min(begins.values()), begins.pop(Period.HOUR)
     for _, key, cost, _ in archive.costs(hour, hour + 3600):
-        sums[costs.budget_key(Period.HOUR, now, key or ""), costs.SPENT] += units(cost)
+        if key:  # only keys have budgets
+            sums[costs.budget_key(Period.HOUR, now, key), costs.SPENT] += units(cost)
     while day <= now:
         for _, key, cost, _ in archive.costs(day, day + DAY_SECONDS):
             for period, begin in begins.items():
-                if day >= begin:
-                    sums[costs.budget_key(period, now, key or ""), costs.SPENT] += units(cost)
+                if key and day >= begin:
+                    sums[costs.budget_key(period, now, key), costs.SPENT] += units(cost)
         day += DAY_SECONDS
     return sums
 

@@ -103,6 +103,12 @@ def test_an_imported_job_without_its_key_is_not_counted_twice(archived: Archived
     assert sums(costs(archived)[0]) == {("flux-2-pro", "app", 9.0, 0)}
 
 
+def test_a_job_without_a_key_is_in_no_sum_of_a_budget(archived: Archived) -> None:
+    archived.put(job(0).with_request(key=None))
+    archived.pass_over()
+    assert archived.services.daily_costs.restore(FIRST + 9, dry_run=True) == 0
+
+
 def test_costs_by_metadata_are_told_apart_as_searches_do(archived: Archived) -> None:
     given = [1, "1", True, None, "Zoë\0", [1], {"a": 1}]
     jobs = [job(n, metadata={'a."b': value}) for n, value in enumerate(given)]

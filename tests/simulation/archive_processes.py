@@ -109,7 +109,7 @@ def _put(world: Any, job_id: str, edit: int | None) -> None:
         change = api._record(job_id, Announcement(metadata=metadata))  # noqa: SLF001 - past its JSON
     if world.epochs[job_id] == before:
         world.answer(change.after.id)
-        if edit is not None:
+        if edit is not None and not world.is_outranked(job_id):
             world.edits[job_id] = edit
 
 

@@ -142,6 +142,12 @@ class ArchiveWorld(World):
         }
         return found | {job.id: job for job in self.jobs()}
 
+    def is_outranked(self, job_id: str) -> bool:
+        """Whether its record, of an older Redis, says less than its stored row, and will go."""
+        row = self.archive.rows().get(job_id)
+        here = {job.status for job in self.jobs() if job.id == job_id}
+        return bool(here) and row is not None and row.status == "stored" and "stored" not in here
+
     def record(self, job_id: str) -> bytes | None:
         found: bytes | None = self.redis.data.get(RECORD + job_id.encode())
         return found
@@ -157,8 +163,9 @@ class ArchiveWorld(World):
             self._forget(name)
             self._observed = seen
         if self.is_redis_older:  # I26: a lesser record goes, and the stored row is seen again
-            for name in self.stored:
-                self.terminal.pop(name, None)
+            for name, row in self.archive.rows().items():
+                if row.status == "stored":
+                    self.terminal.pop(name, None)
         super()._observe()
         found = self.jobs_anywhere()
         for name in self.readable - found.keys():

@@ -5,6 +5,7 @@ measured and not right or wrong.
 """
 
 import ast
+import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -137,7 +138,8 @@ def _change(before: str, after: str) -> str:
     """The part that differs, in one line."""
     pairs = list(zip(before.splitlines(), after.splitlines(), strict=False))
     old, new = next((pair for pair in pairs if pair[0] != pair[1]), (before, after))
-    return f"{old.strip()[:90]}  ->  {new.strip()[:90]}"
+    start = max(0, len(os.path.commonprefix([old, new])) - 40)
+    return f"{old[start:].strip()[:90]}  ->  {new[start:].strip()[:90]}"
 
 
 def _of_lua(source: str) -> Iterator[tuple[int, int, str, str]]:

@@ -5,7 +5,6 @@ measured and not right or wrong.
 """
 
 import ast
-import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -138,7 +137,8 @@ def _change(before: str, after: str) -> str:
     """The part that differs, in one line."""
     pairs = list(zip(before.splitlines(), after.splitlines(), strict=False))
     old, new = next((pair for pair in pairs if pair[0] != pair[1]), (before, after))
-    start = max(0, len(os.path.commonprefix([old, new])) - 40)
+    same = next((n for n, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
+    start = max(0, same - 40)
     return f"{old[start:].strip()[:90]}  ->  {new[start:].strip()[:90]}"
 
 

@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from receiver.checks import ReadinessResults
+from receiver.checks import UNKNOWN, ReadinessResults
 from receiver.checks.archive import ARCHIVE, DATABASE
 from receiver.checks.redis import MEMORY
 from receiver.checks.result import Grade
@@ -32,11 +32,13 @@ def is_alive() -> ResponseReturnValue:
 def is_ready() -> ResponseReturnValue:
     """Readiness. 503 as long as a check fails; each check is `ok` or the reason of its failure."""
     results = part(ReadinessResults).get()
-    ready = all(result.ok for result in results)
+    wrong = [result for result in results if not result.ok or result.why == UNKNOWN]
+    ready = not wrong
     checks = dict.fromkeys((result.name for result in results), "ok")
     for result in results:
         # Warnings about settings are not public: this endpoint needs no key.
-        if not result.ok or (result.name in SHOWN_WARNINGS and result.grade is Grade.WARNING):
+        shown = result.name in SHOWN_WARNINGS and result.grade is Grade.WARNING
+        if shown or result in wrong:
             checks[result.name] = result.why
     return {"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503
 

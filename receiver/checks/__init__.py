@@ -16,6 +16,7 @@ from receiver.checks.result import Result, warning
 from receiver.shared_value import SharedValue
 
 READINESS_MAX_AGE_SECONDS = 1.0
+UNKNOWN = "unknown while Redis does not answer"
 
 
 class Check(NamedTuple):
@@ -64,7 +65,7 @@ class ReadinessResults(SharedValue[list[Result]]):
 def run(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result]:
     """Yield each result as soon as it is known. An error in one check does not stop the others."""
     for check in checks:
-        unknown = warning(check.name, "unknown while Redis does not answer", "Check Redis first.")
+        unknown = warning(check.name, UNKNOWN, "Check Redis first.")
         if check.needs_redis and not context.redis_answers:
             yield unknown
             continue

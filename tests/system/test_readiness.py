@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from jobs.store.redis.keys import HEARTBEATS
-from receiver.checks import READINESS_MAX_AGE_SECONDS
+from receiver.checks import READINESS_MAX_AGE_SECONDS, UNKNOWN
 from receiver.checks.processes import HEARTBEAT_MAX_SECONDS
 from tests.harness import Installation, Stack, wait_for
 from tests.harness.doctor_output import PROBES
@@ -102,6 +102,7 @@ def test_without_redis_it_is_alive_and_not_ready(stack: Stack, fault: str) -> No
         began = time.monotonic()
         wrong = wrong_parts(installation)
         assert "redis" in wrong and "storage" not in wrong
+        assert wrong["worker"] == wrong["submissions"] == UNKNOWN
         assert time.monotonic() - began < ANSWER_WITHIN_SECONDS
         assert str(redis.port) not in wrong["redis"]
     finally:

@@ -153,7 +153,8 @@ class MediaSettings(SettingGroup):
     """The most seconds that `?link_ttl=` may ask for."""
     keep_inputs: bool = True
     """`no` deletes the input of a job (prompt, parameters, images) seconds after BFL has it; what
-    BFL repeats of it in the result stays. Otherwise it goes with the job's media or record."""
+    BFL repeats of it in the result stays. Otherwise its images and long texts go with the job's
+    media, and all of it with the record."""
     max_input_bytes: int = Field(288 * 2**20, gt=0)
     """Bytes of JSON that one input may have, its images and videos as base64 included. BFL takes
     clips of 50 MB, drafts of 128 MB as base64, and ten keyframes of 20 MB: 267 MB as base64."""

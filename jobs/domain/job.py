@@ -63,9 +63,6 @@ class Job(JobRecord):
     def with_claim(self, **changes: Any) -> Self:
         return self.evolve(claim=self.claim.evolve(**changes))
 
-    def with_delivery(self, **changes: Any) -> Self:
-        return self.evolve(delivery=self.delivery.evolve(**changes))
-
     def with_submission(self, **changes: Any) -> Self:
         return self.evolve(submission=self.submission.evolve(**changes))
 

@@ -44,7 +44,9 @@ def _with_url(worker: LocalWorker, n: int, url: str, **delivery: Any) -> Task:
     task = worker.ready(samples=3)
     urls = worker.job(task).delivery.urls
     delivery["urls"] = (*urls[:n], url, *urls[n + 1 :])
-    worker.store.change(task.id, lambda job, _now: job.with_delivery(**delivery))
+    worker.store.change(
+        task.id, lambda job, _now: job.evolve(delivery=job.delivery.evolve(**delivery))
+    )
     return task
 
 

@@ -21,7 +21,8 @@ def until_its_deadline(worker: LocalWorker, task: Task) -> Job:
 
     def later(job: Job, now: float) -> Job:
         past = job.evolve(deadline=now - 1).unleased(now - 1)
-        return past.with_delivery(urls=(gone,) * len(job.delivery.urls), refreshed=True)
+        urls = (gone,) * len(job.delivery.urls)
+        return past.evolve(delivery=job.delivery.evolve(urls=urls, refreshed=True))
 
     worker.store.change(task.id, later)
     sweep(worker.services)

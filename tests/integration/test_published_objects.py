@@ -166,7 +166,8 @@ def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(worker: Local
     before = worker.job(task)
     worker.services.redis.flushall()
     call_back(worker.store, task.id, url=f"{worker.sandbox.url}/gone/sample.jpeg")
-    worker.store.change(task.id, lambda job, _now: job.with_delivery(refreshed=True))  # at BFL too
+    refreshed = worker.job(task).delivery.evolve(refreshed=True)  # it is gone at BFL too
+    worker.store.change(task.id, lambda job, _now: job.evolve(delivery=refreshed))
     assert worker.work()
     assert_stored(worker, task)
     after = worker.job(task)

@@ -31,7 +31,9 @@ def test_files_of_a_job_that_expires_do_not_stay(worker: LocalWorker) -> None:
     task = worker.ready()
     urls = (*worker.job(task).delivery.urls, f"{worker.sandbox.url}/results/nowhere/a.jpeg")
     delivery = {"urls": urls, "roles": (Role.OTHER, Role.SAMPLE)}
-    worker.store.change(task.id, lambda job, _now: job.with_delivery(**delivery))
+    worker.store.change(
+        task.id, lambda job, _now: job.evolve(delivery=job.delivery.evolve(**delivery))
+    )
     assert worker.work()
     assert worker.job(task).status is Status.EXPIRED
     assert worker.downloads(task) == 1

@@ -72,7 +72,10 @@ def test_a_rescue_that_has_waited_for_a_worker_for_over_a_minute_is_reported(
         assert stack.outcomes(task) == [200]
         with installation.redis.client() as redis:
             store = services_over(redis).store
-            store.change(task.id, lambda job, now: job.with_delivery(ready_at=now - seconds))
+            ready_at = store.now() - seconds
+            store.change(
+                task.id, lambda job, _: job.evolve(delivery=job.delivery.evolve(ready_at=ready_at))
+            )
         wrong = wrong_parts(installation)
         assert list(wrong) == (["rescues"] if is_named else [])
         assert not is_named or "has waited 9" in wrong["rescues"]

@@ -32,8 +32,8 @@ def begin(
         statuses = tuple(one for one in statuses or sorted(REPLAYABLE) if one in REPLAYABLE)
         if not statuses:
             raise InvalidField("status", f"give some of {', '.join(sorted(REPLAYABLE))}")
-    fixed, found = replace(search, until=until, statuses=statuses), 0
-    stop_at = time.monotonic() + COUNT_SECONDS
+    fixed = replace(search, until=until, statuses=statuses)
+    found, stop_at = 0, time.monotonic() + COUNT_SECONDS
     for jobs in services.catalog.walk(fixed, PAGE):
         found += len(jobs)
         if found > JOBS_MAX or time.monotonic() > stop_at:

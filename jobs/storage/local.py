@@ -88,8 +88,11 @@ class LocalStorage(MediaStorage):
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         left = float("inf") if stop is None else stop - start
-        flags = os.O_RDONLY | os.O_NOFOLLOW
-        with translate_errors(), os.fdopen(os.open(self._path(key), flags), "rb") as file:
+
+        def without_links(path: str, flags: int) -> int:
+            return os.open(path, flags | os.O_NOFOLLOW)
+
+        with translate_errors(), open(self._path(key), "rb", opener=without_links) as file:
             file.seek(start)
             while chunk := file.read(int(min(CHUNK_BYTES, left))):
                 left -= len(chunk)

@@ -42,6 +42,14 @@ def test_only_directories_of_days_are_listed(directory: LocalStorage) -> None:
     assert list(directory.list_objects()) == [(KEY, 5)]
 
 
+def test_a_directory_is_no_object_and_is_not_held_open(directory: LocalStorage) -> None:
+    (directory.root / KEY).mkdir(parents=True)
+    before = len([*Path("/dev/fd").iterdir()])
+    with pytest.raises(StorageError):
+        list(directory.read(KEY))
+    assert (directory.size(KEY), len([*Path("/dev/fd").iterdir()])) == (None, before)
+
+
 @pytest.mark.parametrize("link", [KEY, "2026/01/01", "2026"])
 def test_a_link_leads_to_no_object(directory: LocalStorage, tmp_path: Path, link: str) -> None:
     published(directory, b"bytes")

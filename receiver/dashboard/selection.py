@@ -19,6 +19,7 @@ from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE
 from jobs.store.batch_actions import Action
+from jobs.store.search_conditions import Search
 from receiver import job_actions
 from receiver.api.downloads import matching, zip_response
 from receiver.context import services
@@ -56,7 +57,8 @@ def show() -> ResponseReturnValue:
 def act() -> ResponseReturnValue:
     """Act on the chosen jobs, or ask whether to."""
     fields, ids = form_body.form(), list(dict.fromkeys(form_body.values("job")))
-    action = fields.get("action", "")
+    # Raises InvalidField: to `url_for`, which makes the next address, some names mean other things.
+    action, search = fields.get("action", ""), GalleryQuery.read().search()
     if not g.api_key.has_scope(SCOPES.get(action, "admin")):
         raise errors.Forbidden(f"This needs a key with scope {SCOPES.get(action, 'admin')}.")
     if action not in SCOPES:
@@ -68,10 +70,10 @@ def act() -> ResponseReturnValue:
         services().batches.stop(batch.id, services().store.now())
         flash("The batch is stopped: what is done stays done.")
     elif "all" in fields:
-        return _act_on_all(action, fields)
+        return _act_on_all(action, fields, search)
     elif not ids:
         flash("No job is selected.")
-    elif action != "download" and (action in ("star", "unstar") or "confirmed" in fields):
+    elif action in ("star", "unstar") or ("confirmed" in fields and action != "download"):
         _act_on_each(action, ids)
     else:
         known = list[Job]()
@@ -85,9 +87,8 @@ def act() -> ResponseReturnValue:
     return redirect(_back(), 303)
 
 
-def _act_on_all(action: str, fields: Mapping[str, str]) -> ResponseReturnValue:
+def _act_on_all(action: str, fields: Mapping[str, str], search: Search) -> ResponseReturnValue:
     """In two steps: the number, and the time until which jobs count, come back with the second."""
-    search = GalleryQuery.read().search()
     if action in list(Action):
         given = fields.get("count", "")
         count = int(given) if re.fullmatch("[1-9][0-9]{0,8}", given) else None
@@ -141,7 +142,7 @@ def _act_on_each(action: str, ids: Collection[str]) -> None:
                 job_actions.change_metadata(services(), job, starred=starred)
             done += 1
         except (errors.UnknownJob, errors.WrongStatus, errors.OtherKey, errors.Invalid) as error:
-            reasons[str(error)] = None
+            reasons[str(error).rstrip(".")] = None
     left = f" {len(ids) - done} could not be: {'; '.join(reasons)}." if reasons else ""
     flash(f"{job_actions.count_text(done)} {'is' if done == 1 else 'are'} {DONE[action]}.{left}")
 

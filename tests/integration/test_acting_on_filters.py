@@ -90,6 +90,18 @@ def test_a_download_has_the_jobs_of_its_key_and_for_an_admin_those_of_all(teams:
         assert sorted(names) == sorted(["MISSING.txt", *files, *drafts])
 
 
+def test_an_address_that_is_none_of_the_gallery_is_refused_and_a_reason_ends_once(
+    teams: TwoTeams,
+) -> None:
+    client = teams.client(ADMIN)
+    star = {"action": "star", "job": "none", "csrf_token": csrf_token(client.get("/health").text)}
+    for name in ("endpoint", "_anchor", "_method", "_scheme", "nosuchfilter"):
+        assert client.post(f"/selection?{name}=x", data=star).status_code == 400
+    assert client.post("/selection?q=fox", data=star).headers["Location"] == "/?q=fox"
+    assert "1 could not be: No job has this id." in (page := client.get("/").text)
+    assert ".." not in page
+
+
 def test_a_job_made_anew_by_another_key_is_missing_from_a_download(teams: TwoTeams) -> None:
     (job, *_) = team(THEIRS, 40)
     teams.put_in([], [job])

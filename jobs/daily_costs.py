@@ -1,4 +1,4 @@
-"""Costs by day: from the books of Redis, and from the rows of the archive.
+"""Costs by day: from the books of Redis, which it restores, and from the rows of the archive.
 
 Each day comes from one of the two, whichever has more, so that nothing is counted twice. The books
 have what is under way and what was deleted, and lack what a loss of Redis took; the rows have every

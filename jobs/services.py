@@ -126,7 +126,7 @@ class Services:
         return build_storage(self.settings, self._limits)
 
     def base_url(self) -> str:
-        """Our origin as its reader reaches us, never as another caller's Host header says."""
+        """PUBLIC_URL, else as this answer's reader reaches us, never another caller's Host."""
         return self.settings.public_url or self.reader_origin() or self.settings.base_url
 
     def origin_of(self, job: Job) -> Origin:

@@ -1,4 +1,4 @@
-"""Report: one statement of BFL about a task, from a callback, a poll or a replay."""
+"""Report: one statement of BFL about a task, by callback, poll or replay; codes of failures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """Object keys: `YYYY/MM/DD/<job id>-<n>-<fencing token>.<extension>`, and their companions.
 
 I9: no two workers have the same fencing token, so no worker writes the key of another one.
-Objects of an input are named `<job id>-input-<SHA-256>.<extension>`.
+Objects of an input are `<job id>-input-<SHA-256>.<extension>`. First bytes tell the extension.
 """
 
 import re

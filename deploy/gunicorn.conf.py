@@ -87,7 +87,7 @@ accesslog = None  # the paths of media links and callbacks are secrets
 def on_starting(server: Any) -> None:
     """Load the pages before the fork: shared, and no visitor waits until they are compiled.
 
-    A child compiles them, so that what this leaves in memory ends with it.
+    Where no cache has them a child compiles them: what this leaves in memory ends with it.
     """
     templates = server.app.wsgi().jinja_env
     if templates.bytecode_cache is None:

@@ -231,7 +231,7 @@ def enqueue_once(
     details: Submission,
     key: IdempotencyKey,
     digest: str,
-    repeats: str | None = None,
+    repeats: str | None,
 ) -> Job:
     """Return the job of this key, or create one. Raises InvalidField, IdempotencyKeyReused."""
     if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):

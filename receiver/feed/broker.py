@@ -1,4 +1,4 @@
-"""Broker: one thread reads the event stream and wakes the subscribers while they are connected."""
+"""Broker: one thread reads the event stream and wakes subscribers. Detect disconnected clients."""
 
 import select
 import socket

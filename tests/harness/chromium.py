@@ -58,14 +58,14 @@ class Window:
         self.page.close()
         self._clear(url)
 
-    def violations(self, within: str = "html") -> list[str]:
+    def violations(self) -> list[str]:
         """Accessibility violations that axe finds in the page: rule, remedy and element."""
         # By the debugger's way in, which no Content-Security-Policy stops.
         self.page.evaluate((npm_package("axe-core") / "axe.min.js").read_text())
         asked = {"runOnly": {"type": "tag", "values": list(RULES)}}
         # Only these: all that passed would be half a second of JSON.
-        run = "async ([within, asked]) => (await axe.run(within, asked)).violations"
-        found = self.page.evaluate(run, [within, asked])
+        run = "async asked => (await axe.run(asked)).violations"
+        found = self.page.evaluate(run, asked)
         return [
             f"{rule['id']}: {rule['help']}: {node['target']}: {node['failureSummary']}"
             for rule in found

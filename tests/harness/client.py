@@ -9,16 +9,16 @@ import requests
 
 from tests.harness.patience import wait_for
 
+TIMEOUT_SECONDS = 60.0
 TERMINAL = frozenset({"stored", "moderated", "failed", "expired", "lost"})
 
 
 class Client:
     """Requests to one installation with one of its keys; answers come as they are."""
 
-    def __init__(self, url: str, key: str = "", secret: str = "", timeout: float = 60.0) -> None:
+    def __init__(self, url: str, key: str = "", secret: str = "") -> None:
         self.url = url
         self._secret = secret
-        self._timeout = timeout
         self.session = requests.Session()
         self.session.trust_env = False
         if key:
@@ -30,7 +30,7 @@ class Client:
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """`path` may be a whole URL, as media links are."""
         url = path if path.startswith("http") else self.url + path
-        options.setdefault("timeout", self._timeout)
+        options.setdefault("timeout", TIMEOUT_SECONDS)
         return self.session.request(method, url, allow_redirects=False, **options)
 
     def get(self, path: str, **query: Any) -> requests.Response:
@@ -83,7 +83,7 @@ class Client:
     def media(self, job: dict[str, Any], n: int = 0) -> bytes:
         """The bytes of a job's n-th file, by its link."""
         # Without our key, and on to the bucket where that is where they are.
-        answer = requests.get(job["media"][n]["url"], timeout=self._timeout)
+        answer = requests.get(job["media"][n]["url"], timeout=TIMEOUT_SECONDS)
         answer.raise_for_status()
         return answer.content
 
@@ -108,7 +108,7 @@ class Client:
         kind = {"Content-Type": "application/json"}
         # BFL has none of our keys.
         return requests.post(
-            self.url + path, data=raw, headers=kind | proof | headers, timeout=self._timeout
+            self.url + path, data=raw, headers=kind | proof | headers, timeout=TIMEOUT_SECONDS
         )
 
 

@@ -198,10 +198,10 @@ class Installation(Closing):
             self.ports.append(free_port())
         return free[0] if free else self.ports[-1]
 
-    def wait_until_ready(self, timeout: float = 30.0, path: str = "/healthz") -> None:
+    def wait_until_ready(self, path: str = "/healthz") -> None:
         """Returns when each web process answers 200; fails at once when something has ended."""
         for url in self.urls[: len(self.web)] or [self.url]:
-            wait_for(f"{url}{path}", partial(self._answers, url + path), timeout)
+            wait_for(f"{url}{path}", partial(self._answers, url + path), 30.0)
 
     def _answers(self, url: str) -> bool:
         if not self.web:

@@ -50,9 +50,9 @@ class Run:
         command = [sys.executable, "-m", "deploy.run"]
         self.process = Process("run", command, given, directory / f"run-{port}.log", directory)
 
-    def printed(self, pattern: str, timeout: float = 60.0) -> re.Match[str]:
+    def printed(self, pattern: str) -> re.Match[str]:
         """The first match in its output, waited for."""
-        return wait_for(pattern, lambda: self._found(pattern), timeout)
+        return wait_for(pattern, lambda: self._found(pattern), 60.0)
 
     def _found(self, pattern: str) -> re.Match[str] | None:
         found = re.search(pattern, self.process.output())

@@ -138,12 +138,12 @@ def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
     return int(first.split(" ")[1]), {name.lower(): value.strip() for name, _, value in pairs}
 
 
-def exchange(port: int, data: bytes, *, timeout: float = TIMEOUT_SECONDS) -> Answer | None:
+def exchange(port: int, data: bytes) -> Answer | None:
     """Send data, close the sending side, and return the first response."""
     with Wire(port) as wire:
         wire.send(data)
         wire.finish()
-        return wire.answer(timeout)
+        return wire.answer()
 
 
 def conversation(port: int, parts: Sequence[bytes]) -> list[Answer]:

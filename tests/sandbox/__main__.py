@@ -3,7 +3,6 @@
 import argparse
 import os
 import signal
-from collections.abc import Sequence
 
 from tests.sandbox.sandbox import Sandbox
 from tests.sandbox.settings import Settings
@@ -11,7 +10,7 @@ from tests.sandbox.settings import Settings
 DEFAULT_PORT = 9100
 
 
-def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m tests.sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free port")
@@ -25,7 +24,7 @@ def read_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace
         "--webhook-url",
         help="webhook of tasks without a webhook_url of their own; WEBHOOK_SECRET authenticates it",
     )
-    return parser.parse_args(arguments)
+    return parser.parse_args()
 
 
 def main() -> None:

@@ -101,19 +101,11 @@ def problem(
             detail = bfl_submissions.explain_no_generation(path) if is_bfl_only else status.phrase
         # BFL's error bodies locate only fields of a body.
         located = wrong if kind == PROBLEM_TYPES[errors.Invalid] else ()
-        body = compat.error(compat.validation_errors(located) or detail, detail)
-        return _response(body, status, JSON)
+        error = compat.error(compat.validation_errors(located) or detail, detail)
+        return _response(error, status, JSON)
     uri, title = f"{PAGE}#{kind.code}", status.phrase
-    document = {
-        "type": uri,
-        "title": title,
-        "status": kind.status,
-        "code": kind.code,
-        "detail": detail,
-    }
-    return _response(
-        {**document, **members, **({"errors": wrong} if wrong else {})}, status, PROBLEM
-    )
+    body = {"type": uri, "title": title, "status": kind.status, "code": kind.code, "detail": detail}
+    return _response({**body, **members, **({"errors": wrong} if wrong else {})}, status, PROBLEM)
 
 
 def _response(body: Mapping[str, Any], status: HTTPStatus, mimetype: str) -> Response:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from jobs.bfl.hosts import AZURE_ACCOUNTS, HostPolicy, region_of
 from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
-from jobs.net.urls import ANY_LABEL, AddressScope, NotificationEndpoint, Origin, ParsedUrl
+from jobs.net.urls import ANY_LABEL, AddressScope, Origin, ParsedUrl
 from jobs.services import build_host_policy
 from receiver.checks.context import Context
 from receiver.checks.result import Result, ok, warning
@@ -74,11 +74,10 @@ def _try(
 
 def unreachable_reason(origin: Origin, scope: AddressScope) -> str | None:
     """Connect to a host without a key; None for any HTTP response, else the error."""
-    endpoint = NotificationEndpoint(ParsedUrl(origin, "/"), scope)
     try:
         with (
-            http_client.create_session(endpoint.url.origin, endpoint.scope) as session,
-            http_client.send_request(session, endpoint.url, seconds=REACH_SECONDS),
+            http_client.create_session(origin, scope) as session,
+            http_client.send_request(session, ParsedUrl(origin, "/"), seconds=REACH_SECONDS),
         ):
             return None
     except (TransferFailed, UrlRefused) as error:

@@ -48,11 +48,10 @@ def uploaded() -> Iterator[None]:
         # The pieces of a body as werkzeug reads them.
         stream: Any = SimpleNamespace(read=lambda _size=-1: next(pieces, b""))
         uploads = _parse(stream, lambda **_: _StagedFile(open_file()))
-        sent = [(name, one) for name, found in uploads.lists() for one in found if one.filename]
-        opened: list[tuple[str, Any]] = [(name, one.stream) for name, one in sent]
-        parts = [
-            (name, run_in_thread(InputPart.of_file, "input", one.file)) for name, one in opened
+        sent: list[tuple[str, Any]] = [
+            (name, one.stream) for name, found in uploads.lists() for one in found if one.filename
         ]
+        parts = [(name, run_in_thread(InputPart.of_file, "input", one.file)) for name, one in sent]
         g.files = [(name, part) for name, part in parts if part.size_bytes]
         yield
 

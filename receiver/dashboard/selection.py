@@ -57,14 +57,15 @@ def show() -> ResponseReturnValue:
 def act() -> ResponseReturnValue:
     """Act on the chosen jobs, or ask whether to."""
     fields, ids = form_body.form(), list(dict.fromkeys(form_body.values("job")))
-    # Raises InvalidField: to `url_for`, which makes the next address, some names mean other things.
-    action, search = fields.get("action", ""), GalleryQuery.read().search()
+    action = fields.get("action", "")
     if not g.api_key.has_scope(SCOPES.get(action, "admin")):
         raise errors.Forbidden(f"This needs a key with scope {SCOPES.get(action, 'admin')}.")
     if action not in SCOPES:
         raise errors.BadRequest("There is no such action.")
     if len(ids) > MATCHING_MAX:
         raise errors.BadRequest(f"These are more than {MATCHING_MAX:,} jobs.")
+    # Raises InvalidField: to `url_for`, which makes the next address, some names mean other things.
+    search = GalleryQuery.read().search()
     if action == "stop":
         batch = job_actions.load_batch(services(), fields.get("batch", ""))
         services().batches.stop(batch.id, services().store.now())

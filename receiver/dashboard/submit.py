@@ -170,32 +170,20 @@ def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) 
     event_stream.begin_page()
     model, endpoints = fields.get("model") or model_names.DEFAULT, services().schemas.endpoints()
     form, models = _input_form({**fields, "model": model}), sorted(endpoints, key=model_names.rank)
-    recent, kept, job = list[JobCard](), list[KeptImage](), None
+    recent, job = list[JobCard](), None
     with suppress(errors.StoreUnavailable, errors.ArchiveUnavailable):
         stored = Search(statuses=(Status.STORED,))
         recent = cards(services(), ownership.page(services(), stored, RECENT_MAX, None).jobs)
-    with suppress(errors.FluxkeepError):
-        original = load_job(services(), fields.get("repeats", ""))
-        links, files = services().links_to(original, is_input=True), original.request.input_files
-        for n, (link, file) in enumerate(zip(links, files, strict=True)):
-            kept.append(KeptImage(n, path_of(link), file.content_type.startswith("image/")))
     with suppress(errors.FluxkeepError):  # the form made none, or it was deleted since
         if request.method == "GET":
             job = card(services(), load_job(services(), request.args.get("job", "")))
-    # Messages about fields that the form does not show stand at "Other fields".
-    shown, placed, others = {"", "model", "metadata", form.selector, *form.fields}, {}, []
-    for name, message in (messages or {}).items():
-        if name in shown:
-            placed[name] = message
-        else:
-            others.append(message if name == "more" else f"{name}: {message}")
     return render_template(
         "submit.html",
         values={**fields, "model": model},
         recent=recent,
         tiles=aspect_tiles.tiles(form.fields),
         tile_chosen=aspect_tiles.chosen(form.fields, fields),
-        errors=placed | ({"more": " ".join(others)} if others else {}),
+        errors=_placed(messages or {}, form),
         idempotency_key=fields.get(IDEMPOTENCY_FIELD) or str(uuid.uuid4()),
         models=models,
         prices=_prices(models, {}),
@@ -209,10 +197,34 @@ def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) 
         is_shown=_is_shown,
         choices_of=lambda field: [as_text(one) for one in field.choices],
         input_form=form,
-        kept=kept,
+        kept=_kept_images(fields.get("repeats", "")),
         job=job,
         most_bytes=form_body.largest_upload(),
     )
+
+
+def _kept_images(job_id: str) -> list[KeptImage]:
+    """The files of a job's input; none if the job is unknown."""
+    with suppress(errors.FluxkeepError):
+        job = load_job(services(), job_id)
+        links, files = services().links_to(job, is_input=True), job.request.input_files
+        return [
+            KeptImage(n, path_of(link), file.content_type.startswith("image/"))
+            for n, (link, file) in enumerate(zip(links, files, strict=True))
+        ]
+    return []
+
+
+def _placed(messages: Mapping[str, str], form: InputForm) -> dict[str, str]:
+    """Messages about fields that the form does not show stand at "Other fields"."""
+    shown = {"", "model", "metadata", form.selector, *form.fields}
+    placed, others = dict[str, str](), list[str]()
+    for name, message in messages.items():
+        if name in shown:
+            placed[name] = message
+        else:
+            others.append(message if name == "more" else f"{name}: {message}")
+    return placed | ({"more": " ".join(others)} if others else {})
 
 
 def _is_shown(name: str, field: InputField) -> bool:

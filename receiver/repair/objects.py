@@ -189,6 +189,6 @@ def _mark_found(services: Services, job_id: str, key: str) -> bool:
         found = retention.media_found(job, now, key)
         return found if found is job else thumbnail_schedule.schedule(found, now)
 
-    change = services.store.change(job_id, mark)
+    change = services.catalog.change(job_id, mark)
     sidecars.update(services.store, services.storage, job_id)
     return change.written

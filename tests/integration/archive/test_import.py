@@ -7,6 +7,7 @@ from typing import NoReturn
 import pytest
 
 from jobs.domain.errors import ArchiveUnavailable
+from jobs.domain.retention import media_deleted
 from jobs.domain.status import Status
 from jobs.storage.layout import sidecar_key
 from jobs.store import orphan_deletions
@@ -175,4 +176,15 @@ def test_repair_restores_old_jobs_as_rows_and_new_ones_in_redis(build: Build) ->
     assert archived.hot([old.id, new.id]) == {new.id}
     assert set(archived.archive.versions([old.id, new.id])) == {old.id}
     assert archived.walk() == [new.id, old.id]
+    assert restored(archived) == []
+
+
+def test_repair_finds_returned_media_of_a_job_that_only_the_archive_has(archived: Archived) -> None:
+    job = a_job(1)
+    (file,) = job.media
+    archived.services.storage.write(file.key, bytes(file.bytes))
+    archived.evict(media_deleted(job, job.end))
+    assert restored(archived) == [True]
+    found = archived.catalog.load(job.id)
+    assert found and [one.key for one in found.present_media] == [file.key]
     assert restored(archived) == []

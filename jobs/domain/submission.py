@@ -87,7 +87,7 @@ def requeue(job: Job, now: float, why: str, *, last: bool = False) -> Job:
     return _wait(job, now, last=last).with_event(now, EventCode.SUBMISSION_REQUEUED, reason=why)
 
 
-def _wait(job: Job, now: float, *, last: bool = False) -> Job:
+def _wait(job: Job, now: float, *, last: bool) -> Job:
     next_check_at = min(now + QUEUE_CHECK_SECONDS, job.deadline)
     waiting = job.unleased(next_check_at)
     queued_at = now if last else job.submission.queued_at
@@ -204,7 +204,8 @@ def _recheck_queued(job: Job, now: float, timeouts: Timeouts) -> Job:
     if job.submission.is_queued:
         return job.with_polling(next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
     why = "BFL answered with an error and did not call; if it has the task, this one is paid too"
-    return _wait(job, now).with_event(now, EventCode.SUBMISSION_RETRIED, reason=why)
+    # Last: if the errors are about this job alone, it would be each probe of the model's circuit.
+    return _wait(job, now, last=True).with_event(now, EventCode.SUBMISSION_RETRIED, reason=why)
 
 
 def _give_up(job: Job, now: float, status: Status, code: ErrorCode, why: str) -> Job:

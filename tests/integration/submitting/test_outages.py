@@ -61,6 +61,16 @@ def test_a_poisoned_job_holds_the_others_up_for_seconds_only(worker: LocalWorker
     assert worker.job("next").task_id and worker.circuits() == {}
 
 
+def test_a_job_that_is_sent_again_after_an_error_goes_last(worker: LocalWorker) -> None:
+    for job_id, outage in (("poisoned", OUTAGES[1]), ("next", {})):
+        worker.post(job_id, given=submission_body(**outage))
+    worker.work()
+    later(worker, "poisoned", 0)
+    assert worker.job("poisoned").submission.is_queued
+    worker.close_circuits()
+    assert worker.next() == "next"
+
+
 @pytest.mark.parametrize("outage", [OUTAGES[1] | {"retry_after": 2}, OUTAGES[2]], ids=str)
 def test_a_failed_probe_keeps_a_short_pause(worker: LocalWorker, outage: dict[str, Any]) -> None:
     worker.post("a", given=submission_body(**outage))

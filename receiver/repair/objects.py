@@ -59,9 +59,8 @@ def _examine_page(services: Services, page: list[ListedObject]) -> Iterator[Find
 def _examine(services: Services, found: ListedObject, job: Job | None) -> Iterator[Finding]:
     if layout.kind_of(found.key) is layout.ObjectKind.INPUT:
         if job is None or found.key not in job.object_keys:  # it never outlives the record
-            without = "is part of an input without a record"
-            problem = "is not part of its job's input" if job else without
-            yield Finding(found.key, problem, partial(_delete, services, found.key))
+            what = "not part of its job's input" if job else "part of an input without a record"
+            yield Finding(found.key, f"is {what}", partial(_delete, services, found.key))
     elif layout.kind_of(found.key) is not layout.ObjectKind.MEDIA:
         recorded = {file.key for file in job.present_media} if job else set[str]()
         # `media` reports a recorded object that is missing.

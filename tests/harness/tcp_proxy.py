@@ -132,9 +132,8 @@ class TcpProxy(Closing):
                     self._moved.wait_for(lambda: self._mode is not Mode.HANG)
                 if self._passes(data, source, sink, asks):
                     sink.sendall(data)
-                size = len(data)
                 if rate := self._rate:
-                    time.sleep(size / rate)
+                    time.sleep(len(data) / rate)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             _reset(source)

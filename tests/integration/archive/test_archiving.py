@@ -8,7 +8,7 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import NotificationTarget, PendingNotification
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.storage.layout import companion_keys
-from jobs.store.redis.keys import RECORD_PREFIX, TASK_PREFIX
+from jobs.store.redis.keys import DELETIONS, RECORD_PREFIX, TASK_PREFIX
 from receiver.job_actions import delete_job
 from tests.harness.archive_installation import Archived, newest_first, stored_job
 from tests.integration.archive.conftest import Build
@@ -125,8 +125,12 @@ def test_a_job_that_was_deleted_while_its_row_was_written_stays_deleted(archived
     assert archived.archive.get(job.id) is None
     archived.archive.put([job], 1.0)  # another sweep had read the record before
     assert archived.catalog.load(job.id) is None and archived.walk() == []
+    moves = archived.services.archive_moves
+    assert not moves.recall(job), "by who had read the row before"
     archived.pass_over(1)
     assert archived.archive.get(job.id) is None
+    archived.redis.delete(DELETIONS)  # as of a deletion from before there was a database
+    assert not moves.recall(job)
 
 
 def test_a_stored_row_is_not_replaced_by_a_lesser_outcome(archived: Archived) -> None:

@@ -181,7 +181,9 @@ def test_a_job_that_waits_for_its_budget_goes_when_there_is_room_and_blocks_no_o
         priced.work()
     states = [priced.job(job_id).status for job_id in (*taken[1:], other)]
     assert states == ["submitted"] * 3 and hour(api) == [9, 0, 0.5]
-    assert [priced.job(one.json["id"]).status for one in waits] == ["submitted", "queued"]
+    waited, waiting = (priced.job(one.json["id"]) for one in waits)
+    assert (waited.status, waiting.status) == ("submitted", "queued")
+    assert waiting.submission.reserve == 3.0, "it goes by its own price"
     object.__setattr__(priced.services.store._room, "awaiting", 1)  # noqa: SLF001
     assert submit(api, over_budget="wait").json["code"] == "queue_full"
     priced.redis.hset(f"{PRICES_PREFIX}{MODEL}", "", 96_000)

@@ -11,7 +11,10 @@ from jobs.domain.job_record import MediaFile
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.storage.layout import companion_keys, sidecar_key
+from jobs.store.search_conditions import Search
 from receiver.repair import Finding
+
+PAGE = 200  # jobs
 
 
 def examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
@@ -21,10 +24,21 @@ def examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
                 continue
             for file in job.present_media:
                 yield from _examine_file(services, job, file, verify_bytes=verify_bytes)
+    if verify_bytes and services.archive:  # which may have the jobs of years
+        yield from _examine_archived(services)
+
+
+def _examine_archived(services: Services) -> Iterator[Finding]:
+    """The files of jobs that only the archive has, without thumbnails and sidecars."""
+    for page in services.catalog.walk(Search(statuses=(Status.STORED,)), PAGE):
+        known = services.archive_moves.known_jobs([job.id for job in page])
+        for job in (one for one in page if known[one.id].record is None):
+            for file in job.present_media:
+                yield from _examine_file(services, job, file, verify_bytes=True, alone=True)
 
 
 def _examine_file(
-    services: Services, job: Job, file: MediaFile, *, verify_bytes: bool
+    services: Services, job: Job, file: MediaFile, *, verify_bytes: bool, alone: bool = False
 ) -> Iterator[Finding]:
     problem = _problem(services, file, verify_bytes=verify_bytes)
     if problem and not _recorded(services, job.id, file.key):
@@ -34,6 +48,8 @@ def _examine_file(
         return
     if problem:
         yield Finding(file.key, problem)
+    if alone:
+        return
     if thumbnail := file.thumbnail:
         problem = _problem(services, thumbnail, verify_bytes=verify_bytes)
         if problem:
@@ -58,7 +74,7 @@ def _problem(services: Services, file: MediaFile, *, verify_bytes: bool) -> str:
 
 def _recorded(services: Services, job_id: str, key: str) -> Job | None:
     """The job as it is now, if it still has this file."""
-    job = services.store.load(job_id)
+    job = services.catalog.load(job_id, exactly=True)
     return job if job and key in [file.key for file in job.present_media] else None
 
 
@@ -66,7 +82,7 @@ def _mark_missing(services: Services, job_id: str, key: str) -> bool:
     """Record that a file is missing, and remove its companions."""
     if services.storage.size(key) is not None:
         return False
-    change = services.store.change(job_id, partial(retention.media_missing, keys={key}))
+    change = services.catalog.change(job_id, partial(retention.media_missing, keys={key}))
     for companion in companion_keys(key):
         services.storage.delete(companion)
     _write_sidecars(services, job_id)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import NoReturn
 
 import pytest
@@ -13,7 +14,7 @@ from jobs.storage.layout import sidecar_key
 from jobs.store import orphan_deletions
 from jobs.store.search_conditions import Search
 from receiver.job_actions import delete_job
-from receiver.repair import objects
+from receiver.repair import media, objects
 from receiver.repair.sidecar_import import SidecarImport, insert
 from tests.harness.archive_installation import Archived, a_job, left_behind, moved, newest_first
 from tests.integration.archive.conftest import Build
@@ -188,3 +189,20 @@ def test_repair_finds_returned_media_of_a_job_that_only_the_archive_has(archived
     found = archived.catalog.load(job.id)
     assert found and [one.key for one in found.present_media] == [file.key]
     assert restored(archived) == []
+
+
+def test_all_bytes_that_repair_verifies_are_also_those_of_archived_jobs(archived: Archived) -> None:
+    gone, torn, whole = (a_job(n) for n in range(3))
+    content = b"x" * whole.media[0].bytes
+    for job in (torn, whole):
+        archived.services.storage.write(job.media[0].key, content)
+    recorded = replace(whole.media[0], sha256=sha256(content).hexdigest())
+    archived.evict(gone, torn, replace(whole, media=(recorded,)))
+    assert list(media.examine(archived.services, verify_bytes=False)) == []
+    found = {one.subject: one for one in media.examine(archived.services, verify_bytes=True)}
+    problems = {subject: one.problem for subject, one in found.items()}
+    assert problems == {gone.media[0].key: "is gone", torn.media[0].key: "has a wrong SHA-256"}
+    repair = found[gone.media[0].key].repair
+    assert repair and repair()
+    marked = archived.catalog.load(gone.id)
+    assert marked and not marked.present_media

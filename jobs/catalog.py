@@ -155,7 +155,13 @@ class Catalog:
     def _merged(self, hot: Page, rows: Sequence[Row], search: Search, limit: int) -> Page:
         jobs = {job.id: job for job in hot.jobs}
         current = self._current([row for row in rows if row.job.id not in jobs])
-        jobs |= {name: job for name, job in current.items() if search.matches(job)}
+        # A job that was made anew after its deletion has another place than its row.
+        places = {row.job.id: _position(row.job) for row in rows}
+        jobs |= {
+            name: job
+            for name, job in current.items()
+            if search.matches(job) and _position(job) == places[name]
+        }
         ordered = sorted(jobs.values(), key=_position, reverse=True)
         # I31: behind the nearer end of what was read in full, jobs could be missing.
         rows_end = _position(rows[-1].job) if len(rows) > limit else _END

@@ -1,6 +1,7 @@
 """Ended jobs leave Redis for the archive, and nobody can tell where a job lies."""
 
 from dataclasses import replace
+from itertools import islice
 
 from jobs import ingest
 from jobs.domain.bfl_report import Report
@@ -9,6 +10,7 @@ from jobs.domain.job_record import NotificationTarget, PendingNotification
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.storage.layout import companion_keys
 from jobs.store.redis.keys import DELETIONS, RECORD_PREFIX, TASK_PREFIX
+from jobs.store.search_conditions import Search
 from receiver.job_actions import delete_job
 from tests.harness.archive_installation import Archived, newest_first, stored_job
 from tests.integration.archive.conftest import Build
@@ -131,6 +133,17 @@ def test_a_job_that_was_deleted_while_its_row_was_written_stays_deleted(archived
     assert archived.archive.get(job.id) is None
     archived.redis.delete(DELETIONS)  # as of a deletion from before there was a database
     assert not moves.recall(job)
+
+
+def test_a_job_made_anew_is_listed_once_while_its_old_row_is_there(archived: Archived) -> None:
+    jobs = [stored_job(n) for n in range(4)]
+    archived.evict(*jobs)
+    anew, timeouts = jobs[1].id, archived.services.settings.timeouts
+    delete_job(archived.services, jobs[1])
+    archived.services.store.update(anew, lambda _, now: Job.awaited(anew, now, timeouts))
+    walk = archived.catalog.walk(Search(), 1)
+    found = [job.id for page in islice(walk, 2 * len(jobs)) for job in page]
+    assert found == [anew, *newest_first([jobs[0], *jobs[2:]])]
 
 
 def test_a_stored_row_is_not_replaced_by_a_lesser_outcome(archived: Archived) -> None:

@@ -50,7 +50,7 @@ def test_all_that_waits_is_done_and_takes_its_rq_job(worker: LocalWorker) -> Non
     redis.lpop(QUEUE)  # RQ took the one that calls the dispatcher
     JobDispatcher(worker.services).drain()
     assert {worker.job(task).status for task in tasks} == {Status.STORED}
-    assert redis.llen(QUEUE) == 0
+    assert redis.llen(QUEUE) == 0 and len(redis.keys("rq:job:*")) == 1
     assert all(all(worker.thumbnails(task)) for task in tasks)
 
 

@@ -206,6 +206,7 @@ def test_sums_come_back_after_a_loss_of_redis(priced: LocalWorker, api: Any) -> 
     assert restore(now, dry_run=True) > 0 and hour(api) == [0, 0, 9.5]
     assert restore(now) > 0
     assert (hour(api), priced.redis.hgetall(day)) == (before, costs)
+    assert all(priced.redis.ttl(key) > 0 for key in (day, *priced.redis.keys("fluxkeep:budget:*")))
     assert restore(now) == 0
 
 

@@ -32,7 +32,7 @@ INTEGRATION = (
     *("polling_answers", "every_file_is_kept", "strict_models", "webhook"),
     *("draft_enhancement", "last_look", "login_links", "memory_storage", "scopes"),
     *("non_generation_endpoints", "redirects", "own_keys", "acting_on_filters", "bfl_document"),
-    *("notify_urls", "media_store", "mcp_messages"),
+    *("notify_urls", "media_store", "mcp_messages", "full_memory"),
 )
 TESTS = (
     *("tests/unit", "tests/integration/archive", "tests/integration/submitting"),

@@ -1,5 +1,6 @@
 """Ended jobs leave Redis for the archive, and nobody can tell where a job lies."""
 
+import json
 from dataclasses import replace
 from itertools import islice
 
@@ -11,9 +12,11 @@ from jobs.domain.status import ReportKind, Source, Status
 from jobs.storage.layout import companion_keys
 from jobs.store.redis.keys import DELETIONS, RECORD_PREFIX, TASK_PREFIX
 from jobs.store.search_conditions import Search
+from receiver import webhook
 from receiver.job_actions import delete_job
 from tests.harness.archive_installation import Archived, newest_first, stored_job
 from tests.integration.archive.conftest import Build
+from tests.integration.test_webhook import PENDING, SECRET, environ
 from worker.periodic.retention import RowRetention
 
 
@@ -28,6 +31,15 @@ def test_an_evicted_job_is_read_by_each_of_its_names(archived: Archived) -> None
     assert archived.catalog.ids(job.id[:8]) == [job.id]
     assert archived.catalog.load("unknown") is None
     assert archived.catalog.load(job.task_id or "", exactly=True) is None
+
+
+def test_a_late_callback_of_an_evicted_job_changes_nothing(archived: Archived) -> None:
+    job = stored_job()
+    archived.evict(job)
+    body = json.dumps(PENDING | {"id": job.task_id}).encode()
+    answer = webhook.accept_callback(archived.services, environ(body, x_webhook_secret=SECRET))
+    assert answer == {"id": job.task_id, "status": "stored"}
+    assert not archived.hot([job.id, job.task_id or ""])
 
 
 def test_pending_work_keeps_a_job_in_redis(archived: Archived) -> None:

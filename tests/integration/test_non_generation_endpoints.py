@@ -77,6 +77,16 @@ def test_a_job_goes_to_the_region_that_it_names_within_that_of_bfl_api_url(
         assert answer["status"] == 422 and "region" in json.dumps(answer["errors"])
 
 
+@pytest.mark.parametrize(("host", "status"), [("api.eu4", 201), ("api.us1", 422), ("api", 422)])
+def test_a_caller_may_name_no_polling_url_outside_the_region(
+    redis: Redis, tmp_path: Path, host: str, status: int
+) -> None:
+    body = {"polling_url": f"https://{host}.bfl.ai/v1/get_result?id=a"}
+    answer: Any = api_over(in_region(redis, tmp_path, "eu")).put("/api/jobs/a", json=body)
+    assert answer.status_code == status
+    assert status == 201 or answer.json["errors"][0]["field"] == "polling_url"
+
+
 SAMPLE = "https://delivery-us1.bfl.ai/results/a/sample.jpeg?se=2099-01-01T00%3A00%3A00Z&sig=a"
 
 

@@ -65,6 +65,10 @@ class MediaView(FileView):
     """One file of a result, with links that need no key."""
 
     url: Annotated[str, Field(description="signed; expires after LINK_TTL or `link_ttl`")]
+    public_url: Annotated[
+        str | None, Field(description="below MEDIA_PUBLIC_URL, if that is set; does not expire")
+    ]
+    key: Annotated[str, Field(description="of the object in the storage, below MEDIA_URL")]
     thumbnail_url: Annotated[
         str | None, Field(description="a small WebP; null until it is made, and for videos")
     ]
@@ -149,11 +153,22 @@ def job_views(
         if any(file.thumbnail for file in job.media):
             thumbnail_urls = services.links_to(job, base_url, link_ttl, thumbnail=True)
         media: list[MediaView] = [
-            {"url": url, "thumbnail_url": small if file.thumbnail else None, **file_view(file)}
+            {
+                "url": url,
+                "public_url": _public_url(services, file),
+                "key": file.key,
+                "thumbnail_url": small if file.thumbnail else None,
+                **file_view(file),
+            }
             for url, small, file in zip(urls, thumbnail_urls, job.media, strict=True)
         ]
         views.append(base_view(job, media, (*refused, *_open_circuits(job, circuits))))
     return views
+
+
+def _public_url(services: Services, file: MediaFile) -> str | None:
+    base_url = services.settings.media_public_url
+    return f"{base_url}/{file.key}" if base_url else None
 
 
 def _open_circuits(job: Job, circuits: Sequence[Circuit]) -> list[TimelineEvent]:

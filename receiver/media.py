@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, after_this_request, redirect, request
 from flask.typing import ResponseReturnValue
 from pydantic import ConfigDict, Field
 from werkzeug.exceptions import HTTPException
@@ -36,6 +36,11 @@ SAFETY_HEADERS = {
 CACHE_SECONDS = 3600
 BLOCK_BYTES = 256 * 1024  # read from disk at once, for each client
 PRESIGNED_SECONDS = 3600  # enough to watch a video after one redirect
+RESUMPTIONS_MAX = 3  # of a download from the bucket, in a row without a byte
+# What a browser shows or plays. A script's request ("empty") would need the bucket's CORS rules.
+_SHOWN_BY_BROWSERS = frozenset(
+    {"document", "iframe", "frame", "embed", "object", "image", "video", "audio"}
+)
 CONTENT_TYPES = tuple(EXTENSIONS)
 PREFLIGHT_SECONDS = "86400"
 _EXPOSED_HEADERS = "Accept-Ranges, Content-Length, Content-Range, ETag"
@@ -48,6 +53,10 @@ class MediaQuery(Query):
     model_config = ConfigDict(extra="ignore")
 
     download: str | None = Field(default=None, description="if present, as an attachment")
+    redirect: str | None = Field(
+        default=None,
+        description="if present, redirect to the bucket where MEDIA_SERVE is `redirect`",
+    )
 
 
 log = logging.getLogger(__name__)
@@ -80,7 +89,7 @@ def add_cors_headers(response: Response) -> Response:
     responses={
         200: ResponseSpec("The file.", content_types=CONTENT_TYPES),
         206: ResponseSpec("A range of the file.", content_types=CONTENT_TYPES),
-        302: "A presigned link to the bucket.",
+        302: "A presigned link to the bucket: for browsers, where MEDIA_SERVE is `redirect`.",
         304: "The file has not changed.",
         416: ResponseSpec("The file has no such range.", Problem),
     },
@@ -92,8 +101,10 @@ def get_media(token: str) -> ResponseReturnValue:
     link = services().links.read(token, store.now())
     job, file = _load_file(services().catalog, link)
     seconds = int(link.expires - store.now())
-    if redirection := _redirect(media, file, seconds):
-        return redirection
+    if services().settings.media_serve == "redirect":
+        after_this_request(_vary_by_destination)
+        if _may_redirect() and (redirection := _redirect(media, file, seconds)):
+            return redirection
     response = _stream(media, file)
     response.headers.update(SAFETY_HEADERS)
     as_attachment = file.content_type == OPAQUE or "download" in request.args
@@ -116,11 +127,27 @@ def _load_file(catalog: Catalog, link: MediaLink) -> tuple[Job, MediaFile]:
     return job, file
 
 
+def _may_redirect() -> bool:
+    """Whether this client follows redirects: a browser that shows the file, or one that asks.
+
+    Other clients may store the page of a redirect in place of the file, or refuse its host.
+    """
+    # Only our own response can name a download. Some clients send their key to the redirect's
+    # host, too.
+    if "download" in request.args or any(key_headers()):
+        return False
+    destination = request.headers.get("Sec-Fetch-Dest", "").strip().lower()
+    return "redirect" in request.args or destination in _SHOWN_BY_BROWSERS
+
+
+def _vary_by_destination(response: Response) -> Response:
+    response.vary.add("Sec-Fetch-Dest")
+    return response
+
+
 def _redirect(media: MediaStorage, file: MediaFile, seconds: int) -> ResponseReturnValue | None:
-    """A redirect to a presigned link; only our own response can name a download."""
-    streams = services().settings.media_serve != "redirect" or "download" in request.args
-    # Some clients send their key to the redirect's host, too.
-    if streams or any(key_headers()) or seconds < 1:
+    """A redirect to a presigned link; None where the storage cannot sign one."""
+    if seconds < 1:
         return None
     valid_seconds = min(seconds, PRESIGNED_SECONDS)
     # The method is part of what is signed.
@@ -170,13 +197,26 @@ def _stream(media: MediaStorage, file: MediaFile) -> Response:
 
 
 def _chunks(media: MediaStorage, key: str, start: int, stop: int) -> Iterator[bytes]:
-    """Download from the bucket as the client reads; holds one chunk in memory."""
-    try:
-        chunks = run_in_thread(media.read, key, start, stop)
-        while chunk := run_in_thread(next, chunks, b""):
-            yield chunk
-    except StorageError as error:
-        log.warning("storage: %s, during a download", error)
-        # gunicorn treats this error as a closed connection. It would log any other with the
-        # path, which is the signed link.
-        raise ConnectionResetError(errno.ECONNRESET, "storage failed") from None
+    """Download from the bucket as the client reads; holds one chunk in memory.
+
+    A bucket may hang up on a slow reader: then the rest of the file is requested again.
+    """
+    position = start
+    failures = 0
+    while position < stop:
+        reason = "the bucket sent less than the whole file"
+        try:
+            chunks = run_in_thread(media.read, key, position, stop)
+            while chunk := run_in_thread(next, chunks, b""):
+                position += len(chunk)
+                failures = 0
+                yield chunk
+        except StorageError as error:
+            reason = str(error)
+        if position < stop:
+            failures += 1
+            if failures > RESUMPTIONS_MAX:
+                log.warning("storage: %s, during a download", reason)
+                # gunicorn treats this error as a closed connection. It would log any other with
+                # the path, which is the signed link.
+                raise ConnectionResetError(errno.ECONNRESET, "storage failed")

@@ -142,9 +142,12 @@ class MediaSettings(SettingGroup):
     """Where media are stored: `file:///…`, `s3://`, `gs://`, `az://` or `memory://`
     ([storage](storage.md)). If not set, `var/media` in the working directory."""
     media_options: dict[str, SecretStr] = Field(default_factory=dict)
-    media_serve: Literal["redirect", "stream"] = "redirect"
-    """How media in a bucket are served: `redirect` to it, or `stream` through the web
-    process."""
+    media_serve: Literal["redirect", "stream"] = "stream"
+    """How media in a bucket are served: `stream` gives every client the bytes, through the web
+    process; `redirect` sends browsers, and clients that ask with `?redirect`, to the bucket."""
+    media_public_url: Annotated[str, values.PUBLIC_URL, AfterValidator(values.normalize_url)] = ""
+    """Address at which a CDN or a public bucket serves what is in MEDIA_URL: the API then names
+    each file's `public_url`, which needs no signature and does not expire."""
     max_media_bytes: int = Field(2**30, gt=0)
     """Larger files are refused."""
     link_ttl: values.Seconds = 86400.0

@@ -10,7 +10,17 @@ from typing import NamedTuple
 from jobs.domain.errors import InvalidSettings, StoreUnavailable
 from jobs.services import Services
 from receiver.bfl_account import Account
-from receiver.checks import archive, bfl, outgoing, processes, public_url, redis, settings, storage
+from receiver.checks import (
+    archive,
+    bfl,
+    media_links,
+    outgoing,
+    processes,
+    public_url,
+    redis,
+    settings,
+    storage,
+)
 from receiver.checks.context import Context
 from receiver.checks.result import Result, warning
 from receiver.shared_value import SharedValue
@@ -34,6 +44,7 @@ CHECKS = (
     Check("redis", redis.check, before_start=True),
     Check("durability", redis.check_durability, needs_redis=True, before_start=True),
     Check("storage", storage.check, before_start=True),
+    Check(media_links.NAME, media_links.check, before_start=True, on_demand=True),
     Check(archive.DATABASE, archive.check, before_start=True),
     Check(redis.MEMORY, redis.check_memory, needs_redis=True),
     Check("worker", processes.check_worker, needs_redis=True),

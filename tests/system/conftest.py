@@ -12,9 +12,15 @@ from tests.harness.chromium import Chromium, Window
 from tests.harness.past_jobs import Archive, Open
 from tests.harness.webhook_receiver import Hook
 
+STORAGE_SETTINGS: dict[str, dict[str, str]] = {
+    "directory": {},
+    "bucket": {},
+    "redirected bucket": {"MEDIA_SERVE": "redirect"},
+}
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run the tests of a module with each of its STORAGES, a directory or a bucket."""
+    """Run the tests of a module with each of its STORAGES, of which STORAGE_SETTINGS lists all."""
     storages = getattr(metafunc.module, "STORAGES", None)
     if storages and "stack" in metafunc.fixturenames:
         metafunc.parametrize("stack", storages, indirect=True, scope="module")
@@ -25,10 +31,11 @@ def stack(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
     """A sandbox and an installation with the SETTINGS of the module; `afterwards` judges it."""
+    storage = getattr(request, "param", "directory")
     bucket = None
-    if getattr(request, "param", None) == "bucket":
+    if storage != "directory":
         bucket = request.getfixturevalue("s3_server").bucket(f"keep-{uuid4()}")
-    settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
+    settings: dict[str, str] = STORAGE_SETTINGS[storage] | getattr(request.module, "SETTINGS", {})
     with running_stack(tmp_path_factory.mktemp("stack"), None, bucket, **settings) as running:
         yield running
         getattr(request.module, "afterwards", lambda _: None)(running)

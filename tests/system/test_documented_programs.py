@@ -4,16 +4,12 @@ import base64
 import json
 import re
 import secrets
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests.harness import (
-    KEYS,
-    WEBHOOK_SECRET,
     CommandLine,
     Process,
     Stack,
@@ -21,6 +17,7 @@ from tests.harness import (
     third_party_clients,
     wait_for,
 )
+from tests.harness.documented_programs import NAMES, environment, interpreter, run
 from tests.harness.documents import PAGES, page, under
 from tests.harness.notifications import notified, wait_for_event
 from tests.sandbox.formats import JPEGS
@@ -30,64 +27,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 API, CLIENTS = page("docs/api.md"), page("docs/clients.md")
 COMMAND = re.compile(r"flask --app receiver [^`'#\n]+")
-WAYS = ("Point a BFL client at Fluxkeep", "Let Fluxkeep submit", "Submit yourself")
 VIDEO = "Make a video, and finish a draft later"
-RUN_SECONDS = 90
-NAMES = {"python": "program.py", "js": "program.mjs", "sh": "program.sh"}
-KEYS_GIVEN = {
-    "FLUXKEEP_KEY": KEYS["submit"],
-    "BFL_API_KEY": "bfl",
-    "WEBHOOK_SECRET": WEBHOOK_SECRET,
-}
 NOTIFY_SECRET = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
 SETTINGS = {"NOTIFY_SECRET": NOTIFY_SECRET}
-
-
-def interpreter(language: str) -> list[str]:
-    match language:
-        case "python":
-            third_party_clients.blackforest()
-            return [sys.executable]
-        case "js":
-            return third_party_clients.javascript()
-    return ["bash", "-eu"]
-
-
-def environment(stack: Stack) -> dict[str, str]:
-    addresses = {"FLUXKEEP_URL": stack.installation.url, "BFL_URL": stack.sandbox.url}
-    return third_party_clients.environment() | KEYS_GIVEN | addresses
-
-
-def run(stack: Stack, directory: Path, language: str, program: str, **variables: str) -> str:
-    """Run a program of a page in a directory; returns what it prints."""
-    command = interpreter(language)
-    (directory / NAMES[language]).write_text(program)
-    done = subprocess.run(
-        [*command, NAMES[language]],
-        cwd=directory,
-        env=environment(stack) | variables,
-        timeout=RUN_SECONDS,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("language", NAMES)
-def test_a_program_ends_with_the_image_in_a_file(
-    stack: Stack, tmp_path: Path, way: str, language: str
-) -> None:
-    before = len(stack.sandbox.tasks())
-    (program,) = under(CLIENTS, way, language)
-    (tmp_path / "node_modules").symlink_to(third_party_clients.NODE_MODULES)
-    run(stack, tmp_path, language, program)
-    (task,) = stack.sandbox.tasks()[before:]
-    assert task.input["prompt"] == "a lighthouse in the fog"
-    assert (tmp_path / "lighthouse.jpeg").read_bytes() == stack.sandbox.file(task.id)
-    stack.stored(task)
 
 
 def test_an_image_is_edited(stack: Stack, tmp_path: Path) -> None:

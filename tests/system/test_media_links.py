@@ -12,7 +12,6 @@ from tests.sandbox import Task
 SIZE_BYTES = 300_000
 
 STORAGES = ("directory", "bucket")
-SETTINGS = {"MEDIA_SERVE": "stream"}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Presigned links: redirects to the bucket that expire no later than the media link."""
+"""Presigned links, for browsers: redirects that expire no later than the media link."""
 
 import re
 
@@ -8,7 +8,8 @@ import requests
 from tests.harness import Stack, wait_for
 from tests.sandbox import Task
 
-STORAGES = ("bucket",)
+STORAGES = ("redirected bucket",)
+BROWSER = {"Sec-Fetch-Dest": "image"}
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +26,30 @@ def link(stack: Stack, task: Task, **query: int) -> str:
 
 
 def ask(url: str, method: str = "GET", **headers: str) -> requests.Response:
-    return requests.request(method, url, headers=headers, timeout=30, allow_redirects=False)
+    as_browser = BROWSER | headers
+    return requests.request(method, url, headers=as_browser, timeout=30, allow_redirects=False)
 
 
 def follow(url: str, method: str = "GET", **headers: str) -> requests.Response:
-    return requests.request(method, url, headers=headers, timeout=30)
+    return requests.request(method, url, headers=BROWSER | headers, timeout=30)
+
+
+def test_a_client_that_asks_is_redirected_and_one_that_brings_a_key_is_not(
+    stack: Stack, task: Task
+) -> None:
+    url = link(stack, task)
+    plain = requests.get(url, timeout=30, allow_redirects=False)
+    asking = requests.get(f"{url}?redirect", timeout=30, allow_redirects=False)
+    assert (plain.status_code, asking.status_code) == (200, 302)
+    for answer in (plain, asking):
+        assert "Sec-Fetch-Dest" in answer.headers["Vary"]
+    assert ask(f"{url}?redirect", **{"x-key": "any"}).status_code == 200
 
 
 def test_the_bytes_come_from_the_bucket_with_their_own_type(stack: Stack, task: Task) -> None:
     first = ask(link(stack, task))
     assert first.status_code == 302
-    head = requests.head(link(stack, task), timeout=30, allow_redirects=True)  # signed as one
+    head = follow(link(stack, task), "HEAD")  # signed as one
     assert (head.status_code, head.content) == (200, b"")
     answer = follow(link(stack, task))
     assert answer.content == stack.sandbox.file(task.id)

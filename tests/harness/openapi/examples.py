@@ -67,7 +67,13 @@ def _stored() -> Job:
 
 def _view(job: Job) -> JobView:
     media: list[MediaView] = [
-        {"url": _LINK, "thumbnail_url": _THUMBNAIL_LINK, **views.file_view(file)}
+        {
+            "url": _LINK,
+            "public_url": None,
+            "key": file.key,
+            "thumbnail_url": _THUMBNAIL_LINK,
+            **views.file_view(file),
+        }
         for file in job.media
     ]
     return views.base_view(job, media)

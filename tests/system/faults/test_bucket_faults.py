@@ -41,7 +41,6 @@ def stack(tmp_path: Path, bucket: TestBucket) -> Iterator[Stack]:
 def proxied_stack(stack: Stack, wire: TcpProxy) -> Stack:
     """Everything runs and reaches the bucket by the wire."""
     stack.installation.settings["AWS_ENDPOINT_URL"] = wire.url
-    stack.installation.settings["MEDIA_SERVE"] = "stream"
     stack.installation.start()
     stack.installation.wait_until_ready(path="/readyz")
     return stack
@@ -144,6 +143,21 @@ def test_a_bucket_that_hangs_delays_no_deadline(stack: Stack, wire: TcpProxy) ->
         process.terminate()
     for process, seconds in ((sweep, 25), (worker, 28)):
         process.wait(max(began + seconds - time.monotonic(), 0.1))
+
+
+def test_a_download_goes_on_after_the_bucket_has_hung_up(
+    proxied_stack: Stack, wire: TcpProxy
+) -> None:
+    stack = proxied_stack
+    task = stack.generate(size=6_000_000)
+    link = stack.stored(task)["media"][0]["url"]
+    wire.slow(4_000_000)
+    with requests.get(link, timeout=30, stream=True) as answer:
+        chunks = answer.iter_content(65536)
+        received = next(chunks)
+        wire.cut()  # connections that are open; new ones get through
+        received += b"".join(chunks)
+    assert received == stack.sandbox.file(task.id)
 
 
 def test_a_download_that_breaks_off_is_cut_and_its_link_stays_out_of_the_log(

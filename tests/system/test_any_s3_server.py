@@ -27,7 +27,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RcloneServer]:
 def stack(tmp_path_factory: pytest.TempPathFactory, server: RcloneServer) -> Iterator[Stack]:
     """Everything runs, and readiness is content with the bucket."""
     bucket = server.bucket(f"keep-{uuid4()}")
-    with running_stack(tmp_path_factory.mktemp("any-s3"), bucket=bucket) as running:
+    directory = tmp_path_factory.mktemp("any-s3")
+    with running_stack(directory, bucket=bucket, MEDIA_SERVE="redirect") as running:
         yield running
 
 
@@ -36,15 +37,15 @@ def link(stack: Stack, task: Task) -> str:
 
 
 def redirected(url: str, **headers: str) -> requests.Response:
-    first = requests.get(url, headers=headers, timeout=30, allow_redirects=False)
+    asked = f"{url}?redirect"
+    first = requests.get(asked, headers=headers, timeout=30, allow_redirects=False)
     assert first.status_code == 302
     return requests.get(first.headers["Location"], headers=headers, timeout=60)
 
 
 def streamed(url: str, **headers: str) -> requests.Response:
-    """A download comes through the web process."""
-    asked = f"{url}?download=1"
-    return requests.get(asked, headers=headers, timeout=60, allow_redirects=False)
+    """A plain GET comes through the web process."""
+    return requests.get(url, headers=headers, timeout=60, allow_redirects=False)
 
 
 def test_an_image_is_stored_linked_and_deleted(stack: Stack) -> None:

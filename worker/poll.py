@@ -14,7 +14,7 @@ from jobs.domain.job import Job
 from jobs.domain.polling_policy import FINAL_POLL_SECONDS
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.domain.timeline import EventCode
-from jobs.net import strict_json
+from jobs.net import lenient_json
 from jobs.services import Services
 from jobs.store.metrics import Counter
 from worker.backoff import backoff_seconds
@@ -110,10 +110,10 @@ def _parse_answer(answer: BflResponse, job: Job) -> Report | None:
     is_report = answer.is_ok
     if not is_report and answer.status != HTTPStatus.TOO_MANY_REQUESTS:
         with suppress(BadRequest):  # BFL reports failed tasks with a 422 or 503
-            is_report = parsing.is_final(strict_json.load_object(answer.body))
+            is_report = parsing.is_final(lenient_json.load_object(answer.body))
     if not is_report:
         raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
-    message = strict_json.load_object(answer.body, BflUnavailable)
+    message = lenient_json.load_object(answer.body, BflUnavailable)
     if message.get("id") not in (None, job.task_id):
         raise BflUnavailable("BFL answered for another task")
     if parsing.is_not_found(message):

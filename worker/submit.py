@@ -141,8 +141,8 @@ class Attempt:
     def _accept(self, answer: BflResponse) -> None:
         try:
             task = bfl_submissions.parse_accepted(answer.body, self._services.host_policy)
-        except errors.InvalidReport:
-            self.refuse(bfl_submissions.missing_task_failure(self._model), is_sent=True)
+        except errors.InvalidReport as error:
+            self._await_the_callback_of(answer, error)
             return
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
@@ -150,6 +150,15 @@ class Attempt:
         accept = partial(submission.accept, answer=task, timeouts=self._timeouts)
         self._services.store.change(self._claim.job.id, accept)
         self._circuits.close_circuits(self._claim.half_open)
+
+    def _await_the_callback_of(self, answer: BflResponse, error: errors.InvalidReport) -> None:
+        """BFL accepted it, and may bill it: an answer that cannot be read is silence (I13)."""
+        is_generation = bfl_submissions.is_generation(self._model)
+        if not is_generation and bfl_submissions.is_readable(answer.body):
+            self.refuse(bfl_submissions.missing_task_failure(self._model), is_sent=True)
+            return
+        reason = f"BFL accepted it, but its answer cannot be read: {error}"
+        self._commit_unconfirmed(submission.await_confirmation, reason)
 
     def _requeue_for_account(self, answer: BflResponse) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.

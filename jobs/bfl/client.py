@@ -11,7 +11,7 @@ from jobs.bfl import parsing
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.model_names import is_model
 from jobs.domain import errors
-from jobs.net import http_client, strict_json
+from jobs.net import content_coding, http_client, lenient_json
 from jobs.net.http_client import Body
 from jobs.net.urls import Origin, ParsedUrl
 
@@ -19,6 +19,7 @@ ANSWER_SECONDS = 10.0
 ANSWER_MAX_BYTES = 1_048_576
 RETRY_AFTER_MAX_SECONDS = 3600.0
 OPENAPI = "/openapi.json"
+_STARTS_OF_JSON = (b"{", b"[")  # no coding begins like that
 ANY_KEY = "any"  # a sandbox accepts any key that is not empty
 
 
@@ -83,7 +84,7 @@ class BflClient:
             raise errors.BflUnavailable(f"BFL answered {answer.status}")
         left = None
         with suppress(errors.InvalidReport):
-            body = strict_json.load_object(answer.body, errors.InvalidReport)
+            body = lenient_json.load_object(answer.body, errors.InvalidReport)
             left = parsing.number(body.get("credits"))
         if left is None:
             raise errors.BflUnavailable("BFL's answer has no credits")
@@ -134,8 +135,29 @@ class BflClient:
 
 
 def _read(response: requests.Response) -> BflResponse:
-    body = response.raw.read(ANSWER_MAX_BYTES, decode_content=False)
+    body = _decoded(response)
     retry_after = http_client.retry_after(response)
     if retry_after is not None:
         retry_after = min(retry_after, RETRY_AFTER_MAX_SECONDS)
     return BflResponse(response.status_code, retry_after, body)
+
+
+def _decoded(response: requests.Response) -> bytes:
+    """Read the body, and decode a coding that was not asked for if the body is in it."""
+    body: bytes = response.raw.read(ANSWER_MAX_BYTES, decode_content=False)
+    codings = content_coding.parse_header(response.headers.get("Content-Encoding"))
+    for coding in reversed(codings.decodable):
+        is_json = body[:1] in _STARTS_OF_JSON
+        if not is_json and content_coding.is_in(body, coding):
+            body = _unpacked(body, coding)
+    return body
+
+
+def _unpacked(body: bytes, coding: str) -> bytes:
+    """Unpack a body, up to ANSWER_MAX_BYTES; a wrong checksum is no reason not to read it."""
+    unpacked = bytearray()
+    for part in content_coding.unpack(body, coding):
+        unpacked += part.piece
+        if len(unpacked) > ANSWER_MAX_BYTES:
+            break
+    return bytes(unpacked[:ANSWER_MAX_BYTES])

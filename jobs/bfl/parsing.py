@@ -10,7 +10,7 @@ from jobs.bfl.result_files import ResultFiles, find_files, replace_file_urls, st
 from jobs.domain.bfl_report import ErrorCode, Failure, Moderation, Report, Stage
 from jobs.domain.errors import InvalidReport
 from jobs.domain.status import ReportKind, Source
-from jobs.net import strict_json
+from jobs.net import lenient_json
 
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _CLAIMED_ID = re.compile(rb'"(?:task_)?id"[ \t\r\n]*:[ \t\r\n]*"([A-Za-z0-9_-]{1,128})"')
@@ -58,8 +58,8 @@ CALLBACK: dict[str, Any] = {
 
 
 def parse_callback(body: bytes) -> Report:
-    """Parse a callback's body. Raises InvalidReport."""
-    message = strict_json.load_object(body, InvalidReport)
+    """Parse the body of a proven callback, which is BFL's own word. Raises InvalidReport."""
+    message = lenient_json.load_object(body, InvalidReport)
     return parse_report(message, task_id(message), Source.CALLBACK)
 
 

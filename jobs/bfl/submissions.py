@@ -12,7 +12,7 @@ from jobs.bfl.result_files import strip_signatures
 from jobs.domain.bfl_report import ErrorCode, Failure, SubmissionReceipt
 from jobs.domain.errors import BadRequest, InvalidReport, UrlRefused
 from jobs.domain.media_references import map_texts
-from jobs.net import strict_json
+from jobs.net import lenient_json
 
 URL_MAX_CHARS = 2083  # in BFL's OpenAPI
 DETAILS_MAX_CHARS = 8192
@@ -58,7 +58,7 @@ def parse_accepted(answer: bytes, host_policy: HostPolicy) -> SubmissionReceipt:
     BFL's OpenAPI allows a response without `polling_url`, and null in place of numbers. Without a
     URL, or with one that is not BFL's, the submit host can be polled.
     """
-    message = strict_json.load_object(answer, InvalidReport)
+    message = lenient_json.load_object(answer, InvalidReport)
     url = message.get("polling_url")
     polling_url = None
     if isinstance(url, str) and len(url) <= URL_MAX_CHARS:
@@ -74,6 +74,15 @@ def parse_accepted(answer: bytes, host_policy: HostPolicy) -> SubmissionReceipt:
             parsing.number(message.get("output_mp")),
         ),
     )
+
+
+def is_readable(answer: bytes) -> bool:
+    """Whether an answer is a JSON object, whatever it says."""
+    try:
+        lenient_json.load_object(answer)
+    except BadRequest:
+        return False
+    return True
 
 
 def missing_task_failure(path: str) -> Failure:
@@ -124,7 +133,7 @@ def parse_rejection(status: int, answer: bytes) -> Failure:
 
 def _object(answer: bytes) -> dict[str, Any]:
     try:
-        return strict_json.load_object(answer)
+        return lenient_json.load_object(answer)
     except BadRequest:
         return {}
 

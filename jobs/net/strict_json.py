@@ -13,7 +13,7 @@ VALUES_MAX = 100_000  # ten million take half a minute to parse and block every 
 LARGE_BYTES, NUMBER_MAX_CHARS = 2**20, 128
 NO_OBJECT = "The body is not a JSON object."
 
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def loads(body: bytes, error: type[FluxkeepError] = InvalidJson) -> Any:
@@ -25,18 +25,24 @@ def loads(body: bytes, error: type[FluxkeepError] = InvalidJson) -> Any:
         # json.loads would also accept UTF-16, UTF-32 and a byte order mark.
         text = body.decode("utf-8")
         value = (_STRICT if len(body) <= LARGE_BYTES else _STRICT_LARGE).decode(text)
-        if _SURROGATE.search(text):
+        if SURROGATE_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).encode()  # fails for a lone surrogate
-    except (ValueError, RecursionError) as problem:  # say where, without any of the text
-        why = "too many levels" if isinstance(problem, RecursionError) else str(problem)
-        if isinstance(problem, json.JSONDecodeError):
-            why = f"line {problem.lineno}, column {problem.colno}: {problem.msg}"
-        elif isinstance(problem, UnicodeError):
-            why = f"byte {getattr(problem, 'start', 0) + 1} is not UTF-8"
-        raise error(f"The body is not strict JSON: {why}.") from None
+    except (ValueError, RecursionError) as problem:
+        raise error(f"The body is not strict JSON: {explain(problem)}.") from None
     if opened > DEPTH_MAX and not is_shallow(value, DEPTH_MAX):
         raise error(f"The body is nested too deeply: {DEPTH_MAX} levels at most.")
     return value
+
+
+def explain(problem: ValueError | RecursionError) -> str:
+    """Say where a body cannot be parsed, without any of its text."""
+    if isinstance(problem, RecursionError):
+        return "too many levels"
+    if isinstance(problem, json.JSONDecodeError):
+        return f"line {problem.lineno}, column {problem.colno}: {problem.msg}"
+    if isinstance(problem, UnicodeError):
+        return f"byte {getattr(problem, 'start', 0) + 1} is not UTF-8"
+    return str(problem)
 
 
 def load_object(body: bytes, error: type[FluxkeepError] = InvalidJson) -> dict[str, Any]:

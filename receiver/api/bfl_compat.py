@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 from werkzeug.routing import PathConverter
 
 from jobs import views
@@ -15,6 +16,7 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
 from jobs.domain import errors
 from jobs.domain.job_record import ClientWebhook, Submission
+from jobs.net import lenient_json
 from jobs.net.http_client import HEADER_VALUE
 from receiver import input_body
 from receiver.api import submissions
@@ -148,4 +150,12 @@ def bfl_credits() -> ResponseReturnValue:
     if answer.is_key_refused:
         text = "BFL refuses the API key of this Fluxkeep"
         return compat.error(text, text), HTTPStatus.BAD_GATEWAY
-    return Response(answer.body, answer.status, mimetype="application/json")
+    return Response(_readable(answer.body), answer.status, mimetype="application/json")
+
+
+def _readable(body: bytes) -> bytes:
+    """BFL's answer as JSON that every client can read; unchanged if it is no JSON object."""
+    try:
+        return to_json(lenient_json.load_object(body))
+    except errors.BadRequest:
+        return body

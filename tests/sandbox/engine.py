@@ -17,6 +17,7 @@ from tests.sandbox.errors import Refused, refusal
 from tests.sandbox.input_files import image_size
 from tests.sandbox.links import Link, mint
 from tests.sandbox.observations import Callback
+from tests.sandbox.odd_json import odd_body
 from tests.sandbox.settings import Settings, SubmitFault
 from tests.sandbox.submission import Submission, read_submission
 from tests.sandbox.switches import Switches
@@ -163,7 +164,7 @@ class Engine:
             self._callbacks.send_after(delay, self._callback_request(task, event))
 
     def _callback_request(self, task: Task, event: dict[str, Any]) -> CallbackRequest:
-        body = json.dumps(event).encode()
+        body = odd_body(json.dumps(event).encode(), task.switches.callback_json)
         headers = {"Content-Type": "application/json", "User-Agent": "bfl-sandbox"}
         headers |= sign(body, task.webhook_secret, task.switches)
         return CallbackRequest(task.id, task.webhook_url or "", headers, body)

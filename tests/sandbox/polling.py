@@ -10,6 +10,7 @@ from tests.sandbox.delivery import redirection
 from tests.sandbox.engine import Engine
 from tests.sandbox.errors import refusal
 from tests.sandbox.observations import Request
+from tests.sandbox.odd_json import odd_answer
 from tests.sandbox.switches import nth_fault
 from tests.sandbox.task import Task
 from tests.sandbox.task_status import not_found, pending, status_body
@@ -61,7 +62,8 @@ def _answer(engine: Engine, task: Task, *, in_cluster: bool, hop: int) -> Answer
         return redirection(switches.poll_redirect or f"/v1/get_result?id={task.id}&hop={hop + 1}")
     failed = task.finished_at is not None and switches.outcome != "ready"
     status = switches.failed_status if failed else None
-    return Answer.json(status or 200, status_body(task, engine.urls(task)))
+    answer = Answer.json(status or 200, status_body(task, engine.urls(task)))
+    return odd_answer(answer, switches.poll_json)
 
 
 def _fault(name: str, task: Task) -> Answer:

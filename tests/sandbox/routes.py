@@ -10,6 +10,7 @@ from tests.sandbox.delivery import deliver
 from tests.sandbox.engine import Engine
 from tests.sandbox.errors import invalid, refusal
 from tests.sandbox.observations import Request
+from tests.sandbox.odd_json import odd_answer
 from tests.sandbox.polling import poll
 from tests.sandbox.submitting import submit
 
@@ -94,7 +95,8 @@ def _credits(engine: Engine) -> Answer:
     fault = engine.settings.submit_fault
     if fault in (401, 403):
         return refusal(fault)
-    return Answer.json(200, {"credits": 0.0 if fault == 402 else engine.settings.credits})
+    answer = Answer.json(200, {"credits": 0.0 if fault == 402 else engine.settings.credits})
+    return odd_answer(answer, engine.settings.credits_json)
 
 
 def _knows_key(engine: Engine, key: str) -> bool:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from tests.sandbox.odd_json import OddJson
+
 CHECKED = ConfigDict(extra="forbid", strict=True)
 SubmitFault = Literal[400, 401, 402, 403, 404, 422, 429, 500, 502, 503, "cut"]
 PollFault = Literal[403, 404, 429, 500, 503, "not_found", "html", "pending", "cut"]
@@ -26,6 +28,7 @@ class Settings:
     keys: Annotated[set[str], Field(strict=False)] = field(default_factory=set)
     submit_fault: SubmitFault | None = None
     poll_fault: PollFault | None = None
+    credits_json: OddJson | None = None  # how the answer about credits is written
     refused_draft: Literal["base64", "url"] | None = None  # form of a draft that is refused
     strict: bool = True  # bodies are checked by BFL's document
     any_model: bool = False  # models that the document does not list are taken, unchecked

@@ -9,6 +9,7 @@ from tests.sandbox.engine import Engine
 from tests.sandbox.errors import Refused, refusal
 from tests.sandbox.input_files import DRAFT
 from tests.sandbox.observations import Request
+from tests.sandbox.odd_json import odd_answer
 from tests.sandbox.polling import polling_url
 from tests.sandbox.task import Task
 
@@ -35,7 +36,8 @@ def submit(engine: Engine, request: Request) -> Answer:
         return replace(refusal(task.false_error), pause=task.switches.submit_hang)
     own_webhook = body.get("webhook_url") is not None
     answer = Answer.json(200, _opened(engine, task, own_webhook=own_webhook))
-    return replace(answer, pause=task.switches.submit_hang)
+    odd = odd_answer(answer, task.switches.submit_json)
+    return replace(odd, pause=task.switches.submit_hang)
 
 
 def _check_draft(engine: Engine, body: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic.dataclasses import dataclass
 
+from tests.sandbox.odd_json import OddJson
 from tests.sandbox.settings import CHECKED, SubmitFault
 
 Outcome = Literal[
@@ -37,6 +38,7 @@ class Switches:
     )
     strict: bool | None = None  # whether BFL's document is applied; None: as in the settings
     polling_url: bool = True  # False: omitted from answers to submissions with a webhook_url
+    submit_json: OddJson | None = None  # how the answer is written that accepts it
     retry_after: float | None = None  # sent with 429 and 503; 503 sends 1 by default
 
     # The outcome
@@ -62,6 +64,7 @@ class Switches:
     callback: Literal["once", "never"] | int = "once"
     callback_delay: float = 0.0
     progress_events: int = 0
+    callback_json: OddJson | None = None  # how the body is written, which is signed as it is
     cost_in_callback: bool = False
     priced: bool = True  # False: no answer says what it costs
 
@@ -76,6 +79,7 @@ class Switches:
     poll_hang: float = 0.0
     poll_redirect: str | None = None
     poll_redirect_hops: int = 0
+    poll_json: OddJson | None = None  # how the answers are written
     failed_status: Literal[400, 402, 422, 500, 502, 503] | None = None  # HTTP status of such a poll
     wrong_cluster: Literal["not_found", "404", "pending"] | None = None
 

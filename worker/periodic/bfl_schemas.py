@@ -11,7 +11,7 @@ from jobs.bfl import model_names
 from jobs.bfl.model_schemas import InvalidDocument, differences, read_endpoints
 from jobs.domain.errors import BflUnavailable
 from jobs.domain.timeline import rfc3339
-from jobs.net import strict_json
+from jobs.net import lenient_json
 from jobs.services import Services
 from jobs.store.live_model_schemas import Schemas
 from jobs.store.search_conditions import Search
@@ -41,7 +41,7 @@ def read_if_due(services: Services) -> float:
 
 def _read(services: Services, known: Schemas) -> Schemas:
     """Raises BflUnavailable, and InvalidDocument also if it lacks a model in use, or many."""
-    document = strict_json.load_object(services.bfl.openapi(), InvalidDocument)
+    document = lenient_json.load_object(services.bfl.openapi(), InvalidDocument)
     found, now, listing = read_endpoints(document), services.store.now(), services.listing
     lost = known.endpoints.keys() - found.keys()
     recent = {model: Search(model=model, since=now - IN_USE_SECONDS) for model in lost}

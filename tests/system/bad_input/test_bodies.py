@@ -61,8 +61,8 @@ UUID = "0b5a1c9e-7a70-4d0c-9a6f-0d3f0c1b2a3d"
 # One of each kind that tests/unit/test_hostile_reports.py lists in full.
 BROKEN: dict[str, bytes] = {
     "empty": b"",
-    "invalid UTF-8": b'{"id":"%b","status":"\xff"}' % UUID.encode(),
-    "a lone surrogate": b'{"id":"%b","status":"\\ud800"}' % UUID.encode(),
+    "cut off": b'{"id":"%b","status":"Err' % UUID.encode(),
+    "a list": b'[{"id":"%b","status":"Error"}]' % UUID.encode(),
     "no id": b'{"status":"Error"}',
     "a path for an id": b'{"id":"../../etc/passwd","status":"Error"}',
 }
@@ -78,6 +78,30 @@ def test_a_broken_report_is_counted_and_not_recorded(server: TargetServer, body:
         assert json.loads(answer.body)["status"] == 400
         assert server.counted() == counted + 1
         assert server.records() == kept
+
+
+# BFL's own word, oddly written: it is authentic, and can be understood.
+ODD: dict[str, bytes] = {
+    "invalid UTF-8": b'{"id":"ID","status":"Pending","note":"M\xfcnchen"}',
+    "a byte order mark": b'\xef\xbb\xbf{"id":"ID","status":"Pending"}',
+    "UTF-16": '{"id":"ID","status":"Pending"}'.encode("utf-16-le"),
+    "NaN": b'{"id":"ID","status":"Pending","progress":NaN,"cost":Infinity}',
+    "a status twice": b'{"status":"Error","id":"ID","status":"Pending"}',
+    "a lone surrogate": b'{"id":"ID","status":"Pending","note":"\\ud800"}',
+}
+
+
+@pytest.mark.parametrize("body", ODD.values(), ids=ODD)
+def test_an_authentic_report_in_odd_json_is_recorded(server: TargetServer, body: bytes) -> None:
+    for by_signature in (False, True):
+        job_id = new_id()
+        encoding = "utf-16-le" if b"\0" in body else "ascii"
+        own = body.replace("ID".encode(encoding), job_id.encode(encoding))
+        answer = server.call_back(own, signed(own) if by_signature else PROOF)
+        assert answer.status == 200, answer
+        assert server.client.job(job_id)["status"] == "submitted"
+        unproven = server.call_back(own, signed(own + b" "))
+        assert unproven.status == 401
 
 
 def test_an_answer_to_a_broken_report_does_not_repeat_it(server: TargetServer) -> None:

@@ -23,6 +23,13 @@ CASES: dict[str, dict[str, Any]] = {
         "outcome": "request_moderated",
         "callback_delay": 0.5,
     },
+    "unreadable": {"submit_json": "cut", "seconds": 0.5},
+    "unreadable and odd in all": {
+        "submit_json": "html",
+        "poll_json": "byte_order_mark",
+        "callback_json": "nan",
+        "seconds": 0.5,
+    },
     "false error": {**FALSE_ERROR, "seconds": 0.7},
     "false error, callback in time": {
         **FALSE_ERROR,
@@ -78,7 +85,13 @@ def test_after_an_error_without_a_callback_a_job_is_submitted_again(cases: Cases
 
 @pytest.mark.parametrize(
     ("case", "status"),
-    [("cut", "stored"), ("cut and moderated", "moderated"), ("false error", "stored")],
+    [
+        ("cut", "stored"),
+        ("unreadable", "stored"),
+        ("unreadable and odd in all", "stored"),
+        ("cut and moderated", "moderated"),
+        ("false error", "stored"),
+    ],
 )
 def test_a_callback_settles_an_unconfirmed_task(cases: Cases, case: str, status: str) -> None:
     job = cases.ended(case)

@@ -1,0 +1,159 @@
+"""Content codings of HTTP bodies (RFC 9110), as far as Python decodes them: gzip and deflate.
+
+Identity is asked for, so that a coding is a mistake of the other side, and often of its header
+alone: whoever uploads a blob chooses its `Content-Encoding`. So the bytes decide. A coding is
+decoded if the body is in it; other tokens (`aws-chunked`, `utf-8`, none at all) mean nothing.
+"""
+
+import re
+import zlib
+from collections.abc import Iterator
+from mmap import mmap
+from typing import NamedTuple
+
+CODINGS_MAX = 3  # in one header; more are not decoded
+MEMBERS_MAX = 1000  # of a gzip file, which may be several in a row
+WINDOW_BYTES = 256 * 1024  # the most that is unpacked at once
+
+Data = bytes | mmap
+
+GZIP = "gzip"
+DEFLATE = "deflate"
+_ALIASES = {"gzip": GZIP, "x-gzip": GZIP, "deflate": DEFLATE}
+_CANNOT_DECODE = frozenset({"br", "zstd", "compress", "x-compress", "dcb", "dcz"})
+_SEPARATORS = re.compile(r"[\s,;]+")
+
+_GZIP_MAGIC = b"\x1f\x8b\x08"
+_GZIP_HEADER_BYTES = 10
+_GZIP_TRAILER_BYTES = 8
+_HEADER_CHECKSUM, _EXTRA, _NAME, _COMMENT = 2, 4, 8, 16  # bits of a gzip header's flags
+_ZLIB_HEADER_BYTES = 2
+_ZLIB_METHOD = 8
+_ZLIB_CHECK_DIVISOR = 31
+_RAW = -zlib.MAX_WBITS
+
+
+class ContentCodings(NamedTuple):
+    """The codings that a header names, in the order in which they were applied."""
+
+    decodable: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()  # real codings that cannot be decoded here
+
+
+class Unpacked(NamedTuple):
+    """A piece of an unpacked body; `doubt` is not empty if its checksum or its end is wrong."""
+
+    piece: bytes
+    doubt: str = ""
+
+
+def parse_header(header: str | None) -> ContentCodings:
+    """Read `Content-Encoding`; tokens that are no codings are left out."""
+    tokens = _SEPARATORS.split((header or "").lower())
+    decodable = tuple(_ALIASES[token] for token in tokens if token in _ALIASES)
+    unknown = tuple(token for token in tokens if token in _CANNOT_DECODE)
+    return ContentCodings(decodable[:CODINGS_MAX], unknown)
+
+
+def is_in(data: Data, coding: str) -> bool:
+    """Whether a body begins as a coding does, so that it can be unpacked."""
+    if coding == GZIP:
+        return data[: len(_GZIP_MAGIC)] == _GZIP_MAGIC
+    return _has_zlib_header(data) or _is_raw_deflate(data)
+
+
+def unpack(data: Data, coding: str) -> Iterator[Unpacked]:
+    """Unpack a body in pieces of at most WINDOW_BYTES; the last one tells of doubts."""
+    if coding == GZIP:
+        yield from _unpack_gzip(data)
+        return
+    start = _ZLIB_HEADER_BYTES if _has_zlib_header(data) else 0
+    stream = _DeflateStream(data, start)
+    yield from map(Unpacked, stream.pieces())
+    if stream.doubt:
+        yield Unpacked(b"", stream.doubt)
+
+
+class _DeflateStream:
+    """A raw deflate stream inside a body. Unlike zlib's own it gives all bytes before an error."""
+
+    def __init__(self, data: Data, start: int) -> None:
+        self._data = data
+        self._read_to = start
+        self.checksum = 0
+        self.size_bytes = 0
+        self.end: int | None = None  # where the stream ends in the body
+        self.doubt = ""
+
+    def pieces(self) -> Iterator[bytes]:
+        inflater = zlib.decompressobj(_RAW)
+        packed = b""
+        while not inflater.eof:
+            if not packed:
+                packed = self._data[self._read_to : self._read_to + WINDOW_BYTES]
+                self._read_to += len(packed)
+            is_at_end = not packed
+            try:
+                piece = inflater.decompress(packed, WINDOW_BYTES)
+            except zlib.error:
+                self.doubt = "its compressed data are damaged"
+                return
+            packed = inflater.unconsumed_tail
+            if piece:
+                self.checksum = zlib.crc32(piece, self.checksum)
+                self.size_bytes += len(piece)
+                yield piece
+            elif is_at_end and not inflater.eof:
+                self.doubt = "its compressed data break off"
+                return
+        self.end = self._read_to - len(inflater.unused_data)
+
+
+def _unpack_gzip(data: Data) -> Iterator[Unpacked]:
+    """All members of a gzip body (RFC 1952); what follows them is no part of it."""
+    start = 0
+    for _ in range(MEMBERS_MAX):
+        stream = _DeflateStream(data, _end_of_gzip_header(data, start))
+        yield from map(Unpacked, stream.pieces())
+        if stream.end is None:
+            yield Unpacked(b"", stream.doubt)
+            return
+        trailer = data[stream.end : stream.end + _GZIP_TRAILER_BYTES]
+        size = stream.size_bytes % 2**32
+        expected = stream.checksum.to_bytes(4, "little") + size.to_bytes(4, "little")
+        if trailer != expected:
+            yield Unpacked(b"", "the checksum of its compressed data is wrong")
+            return
+        start = stream.end + _GZIP_TRAILER_BYTES
+        if data[start : start + len(_GZIP_MAGIC)] != _GZIP_MAGIC:
+            return
+    yield Unpacked(b"", f"its compressed data have more than {MEMBERS_MAX} parts")
+
+
+def _end_of_gzip_header(data: Data, start: int) -> int:
+    flags = int.from_bytes(data[start + 3 : start + 4], "big")
+    at = start + _GZIP_HEADER_BYTES
+    if flags & _EXTRA:
+        at += 2 + int.from_bytes(data[at : at + 2], "little")
+    for text_follows in (flags & _NAME, flags & _COMMENT):
+        if text_follows:
+            zero = data.find(b"\0", at)
+            at = zero + 1 if zero >= 0 else len(data)
+    if flags & _HEADER_CHECKSUM:
+        at += 2
+    return at
+
+
+def _has_zlib_header(data: Data) -> bool:
+    header = data[:_ZLIB_HEADER_BYTES]
+    if len(header) < _ZLIB_HEADER_BYTES or header[0] & 0x0F != _ZLIB_METHOD:
+        return False
+    return int.from_bytes(header, "big") % _ZLIB_CHECK_DIVISOR == 0
+
+
+def _is_raw_deflate(data: Data) -> bool:
+    """Whether the first window can be unpacked; some servers leave the zlib header out."""
+    try:
+        return bool(zlib.decompressobj(_RAW).decompress(data[:WINDOW_BYTES], WINDOW_BYTES))
+    except zlib.error:
+        return False

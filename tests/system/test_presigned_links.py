@@ -6,6 +6,8 @@ import pytest
 import requests
 
 from tests.harness import Stack, wait_for
+from tests.harness.chromium import Window
+from tests.harness.visitor import log_in
 from tests.sandbox import Task
 
 STORAGES = ("redirected bucket",)
@@ -81,6 +83,20 @@ def test_a_named_download_is_streamed_instead_of_redirected(stack: Stack, task: 
     answer = ask(f"{link(stack, task)}?download=1")
     assert (answer.status_code, answer.content) == (200, stack.sandbox.file(task.id))
     assert answer.headers["Content-Disposition"].startswith("attachment; ")
+
+
+@pytest.mark.browser
+def test_a_browser_loads_the_picture_of_a_page_from_the_bucket(
+    stack: Stack, task: Task, window: Window
+) -> None:
+    endpoint = str(stack.installation.settings["AWS_ENDPOINT_URL"])
+    loaded: list[str] = []
+    window.page.on("response", lambda answer: loaded.append(answer.url))
+    log_in(window, stack.installation.url, f"/jobs/{task.id}", "read")
+    pictures = "[...document.images].filter(image => image.naturalWidth > 0).length"
+    wait_for("the picture is shown", lambda: window.page.evaluate(pictures))
+    wait_for("it came from the bucket", lambda: [url for url in loaded if endpoint in url])
+    assert not window.complaints
 
 
 def test_forged_expired_and_deleted_links_are_not_redirected(stack: Stack, task: Task) -> None:

@@ -12,7 +12,7 @@ from tests.bench import archive, day
 # Each is the module of its name.
 TOGETHER = (
     *("accept", "burst", "slow-clients", "rescues", "polls", "dyno", "inputs", "redis-time"),
-    *("growth", "archive"),
+    *("growth", "archive", "streaming"),
 )
 BENCHMARKS = (*TOGETHER, "day")  # which takes as long as all others
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from dotenv import dotenv_values
 
 from deploy.procfile import ROOT
 from jobs.config import settings
+from jobs.config.quotas import BFL_TOTAL
 from jobs.config.settings import Settings
 from jobs.domain.bfl_report import ErrorCode
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 from receiver.dashboard.template_filters import TEXTS
+from receiver.feed.broker import SUBSCRIBERS_MAX
 from tests.harness import models_doc, settings_doc
 from tests.harness.documents import PAGES, blocks, page, prose
 from tests.harness.openapi.document import files as openapi_files
@@ -118,6 +121,14 @@ def test_what_is_generated_is_what_make_docs_writes() -> None:
     assert models_doc.PAGE.read_text() == models_doc.page()
     for path, text in openapi_files().items():
         assert path.read_text() == text, path.name
+
+
+def test_figures_of_the_pages_are_those_of_the_code() -> None:
+    assert f"each holds {SUBSCRIBERS_MAX:,} that wait or watch" in prose(page("docs/scaling.md"))
+    comparison = prose(page("docs/comparison.md"))
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"this is {version}," in comparison
+    assert f"keep to {BFL_TOTAL} tasks" in comparison
 
 
 def test_every_switch_that_is_named_exists() -> None:

@@ -16,9 +16,11 @@ from jobs.archive.database import Runner
 from jobs.bfl.client import BflClient
 from jobs.bfl.hosts import HostPolicy, api_origin
 from jobs.catalog import Catalog
+from jobs.config.environment import bfl_key_variable
 from jobs.config.quotas import QueueCapacity
 from jobs.config.settings import Settings
 from jobs.daily_costs import DailyCosts
+from jobs.domain.errors import BflKeyMissing
 from jobs.domain.job import Job
 from jobs.net.urls import Origin
 from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
@@ -43,7 +45,7 @@ from jobs.store.redis.script_pipeline import ScriptPipeline
 from jobs.store.redis.write_durability import Durability
 from jobs.store.refused_callbacks import RefusedCallbacks
 from jobs.store.sets import DueSets, EndedSessions, StrictModels, UsedLogins
-from jobs.store.submission_queue import SubmissionQueue
+from jobs.store.submission_queue import ConfiguredKeys, SubmissionQueue
 
 # A web process must answer 503 within 5 s; a background process waits for about a minute.
 WEB_TIMEOUT_SECONDS = 2.0
@@ -89,6 +91,10 @@ class Services:
             replace(settings.max_active, accounts=accounts),
             settings.worker_concurrency,
             settings.budgets,
+            ConfiguredKeys(
+                accounts=frozenset(settings.bfl_accounts),
+                api_keys=frozenset(key.name for key in settings.api_keys),
+            ),
         )
         self.due = DueSets(client)
         self.strict_models = StrictModels(client)
@@ -140,10 +146,33 @@ class Services:
         return self.settings.bfl_accounts.get(api_key or "")
 
     def bfl_for(self, job: Job) -> BflClient:
-        """The client with the key that a job was sent with, by us or by its caller."""
-        by_caller = self.bfl_key_of(job.request.key)
-        name = job.submission.bfl_key if job.is_submission else by_caller
-        return self.bfl_clients.get(name, self.bfl)
+        """The client with the key that a job was sent with, by us or by its caller.
+
+        Raises BflKeyMissing: no other account may pay for the job, or learn of its task.
+        """
+        name = job.submission.bfl_key
+        if name is None and not job.is_submission:
+            name = self.bfl_key_of(job.request.key)
+        if name in self.bfl_clients:
+            return self.bfl_clients[name]
+        if name not in self.settings.bfl_accounts:
+            raise BflKeyMissing(f"{bfl_key_variable(name or '')} is not set any more")
+        # Another API key has the same BFL key, under whose name the client is.
+        return self.bfl_clients[self.settings.bfl_accounts[name]]
+
+    def obstacle_to_sending(self, job: Job) -> str:
+        """Why a job must wait for a key that was removed from the settings; empty without one."""
+        try:
+            self.bfl_for(job)
+        except BflKeyMissing as error:
+            return f"{error}: no other account pays for this job"
+        if job.request.key is None or job.request.key in self.api_key_names:
+            return ""
+        return f"its API key, {job.request.key}, is not in API_KEYS any more"
+
+    @cached_property
+    def api_key_names(self) -> frozenset[str]:
+        return frozenset(key.name for key in self.settings.api_keys)
 
     def links_to(
         self,

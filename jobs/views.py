@@ -17,7 +17,7 @@ from jobs.domain.status import Source, Status
 from jobs.domain.timeline import EventCode, TimelineEvent, rfc3339
 from jobs.services import Services
 from jobs.store.indexes import at_account
-from jobs.store.submission_queue import ALL_MODELS, Circuit, SubmissionQueue
+from jobs.store.submission_queue import ALL_MODELS, Circuit
 
 Member = TypeVar("Member", bound=StrEnum)
 
@@ -162,7 +162,8 @@ def job_views(
             }
             for url, small, file in zip(urls, thumbnail_urls, job.media, strict=True)
         ]
-        views.append(base_view(job, media, (*refused, *_open_circuits(job, circuits))))
+        pauses = [*_open_circuits(job, circuits), *_missing_keys(services, job)]
+        views.append(base_view(job, media, (*refused, *pauses)))
     return views
 
 
@@ -182,10 +183,24 @@ def _open_circuits(job: Job, circuits: Sequence[Circuit]) -> list[TimelineEvent]
     ]
 
 
-def waiting_reasons(queue: SubmissionQueue, job: Job) -> list[str]:
+def _missing_keys(services: Services, job: Job) -> list[TimelineEvent]:
+    """An event for the key that was removed from the settings and that a queued job waits for."""
+    if not job.submission.is_queued or job.submission.is_held:  # that is on record
+        return []
+    obstacle = services.obstacle_to_sending(job)
+    if not obstacle:
+        return []
+    since = job.submission.queued_at or job.created_at
+    return [TimelineEvent(since, EventCode.SUBMISSION_PAUSED, {"reason": obstacle})]
+
+
+def waiting_reasons(services: Services, job: Job) -> list[str]:
     """Reasons why BFL does not work on a job yet; empty when nothing is wrong."""
     if job.submission.is_queued:
-        events = _open_circuits(job, queue.open_circuits())
+        obstacle = services.obstacle_to_sending(job)
+        if obstacle:
+            return [obstacle]
+        events = _open_circuits(job, services.submission_queue.open_circuits())
         reasons = [event.detail["reason"] for event in events]
         if job.submission.awaits_budget:
             reasons.insert(0, "the budget of its key has no room for it")

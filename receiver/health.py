@@ -6,6 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from receiver.checks import UNKNOWN, ReadinessResults
 from receiver.checks.archive import ARCHIVE, DATABASE
+from receiver.checks.bfl import SUBMISSIONS
 from receiver.checks.redis import MEMORY
 from receiver.checks.result import Grade
 from receiver.context import part
@@ -13,7 +14,7 @@ from receiver.metrics import MetricsText
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.responses import Readiness
 
-SHOWN_WARNINGS = (MEMORY, DATABASE, ARCHIVE)
+SHOWN_WARNINGS = (MEMORY, DATABASE, ARCHIVE, SUBMISSIONS)
 
 blueprint = Blueprint("health", __name__)
 
@@ -34,12 +35,13 @@ def is_ready() -> ResponseReturnValue:
     results = part(ReadinessResults).get()
     wrong = [result for result in results if not result.ok or result.why == UNKNOWN]
     ready = not wrong
-    checks = dict.fromkeys((result.name for result in results), "ok")
+    reasons: dict[str, list[str]] = {result.name: [] for result in results}
     for result in results:
         # Warnings about settings are not public: this endpoint needs no key.
         shown = result.name in SHOWN_WARNINGS and result.grade is Grade.WARNING
         if shown or result in wrong:
-            checks[result.name] = result.why
+            reasons[result.name].append(result.why)
+    checks = {name: "; ".join(texts) if texts else "ok" for name, texts in reasons.items()}
     return {"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503
 
 

@@ -96,6 +96,10 @@ class HeldClaim:
             nonlocal own
             if job is None or not job.submission.is_queued:
                 return job
+            # Its key may have been removed from the settings since it was queued.
+            if obstacle := services.obstacle_to_sending(job):
+                own = None
+                return submission.hold(job, now, obstacle)
             own = submission.admit(job, now, str(services.origin_of(job)), sent_by)
             return own
 

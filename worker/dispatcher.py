@@ -27,6 +27,7 @@ FIRST_TICK_SECONDS = 0.03
 THREADS_MAX = 100  # WORKER_CONCURRENCY, and those that wait for a silent connection
 ERROR_BACKOFF_SECONDS = 10.0
 RACES_MAX = 20
+SUBMISSIONS_TRIED_MAX = 200  # others were faster, or its key was removed and it must wait
 CANDIDATES = 4  # processes that race for one job take the next ones instead
 CANDIDATES_AFTER_SUSPECTS = 100
 
@@ -131,7 +132,7 @@ class JobDispatcher:
         if 1 <= self.size - 1 <= others:  # one thread of several is reserved for rescues
             return None
         submission_queue, takes_rq_job = self._services.submission_queue, not self._has_rq_job
-        for _ in range(RACES_MAX):  # then others are faster: to every job, or to the last slot
+        for _ in range(SUBMISSIONS_TRIED_MAX):
             if not (found := submission_queue.next()):
                 break
             if claim := HeldClaim.admit(self._services, found, takes_rq_job=takes_rq_job):

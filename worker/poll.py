@@ -74,11 +74,12 @@ def fetch_report(services: Services, job: Job, *, everywhere: bool = True) -> Re
     pending one is no sign of life.
     """
     best, unavailable, polls = None, None, 0
-    with services.bfl.create_session() as session:
+    bfl = services.bfl_for(job)
+    with bfl.create_session() as session:
         for url in polling_urls(services, job, everywhere=everywhere):
             polls += 1
             try:
-                report = _parse_answer(services.bfl_for(job).poll(session, url), job)
+                report = _parse_answer(bfl.poll(session, url), job)
             except BflUnavailable as error:
                 unavailable = error
                 continue

@@ -10,6 +10,8 @@ from functools import partial
 
 from jobs.domain import submission
 from jobs.domain.errors import FluxkeepError, StoreUnavailable
+from jobs.domain.job import Job
+from jobs.domain.status import Status
 from jobs.services import Services
 from worker import published_objects, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
@@ -113,12 +115,29 @@ def sweep(services: Services) -> float:
 
 def sweep_job(services: Services, job_id: str) -> None:
     """Apply the next step to one due job. Raises StoreUnavailable, UnreadableRecord."""
-    timeouts = services.settings.timeouts
-    change = services.store.change(job_id, partial(submission.recheck, timeouts=timeouts))
+
+    def recheck(job: Job, now: float) -> Job:
+        obstacle = ""
+        if job.status is Status.QUEUED and job.submission.sent_at is None:
+            job = _with_present_account(services, job)
+            obstacle = services.obstacle_to_sending(job)
+        return submission.recheck(job, now, services.settings.timeouts, obstacle)
+
+    change = services.store.change(job_id, recheck)
     if change.before is None:
         services.store.remove_due(job_id)
     elif change.written and change.after and change.after.status.terminal:
         log.warning("job %s: %s, its deadline has passed", job_id, change.after.status)
+
+
+def _with_present_account(services: Services, job: Job) -> Job:
+    """The same job, unless the BFL key that it shared has gone and its API key has one itself."""
+    accounts = services.settings.bfl_accounts
+    present = accounts.get(job.request.key or "")
+    named = job.submission.bfl_key
+    if named is None or named in accounts or present is None:
+        return job
+    return submission.assign_bfl_key(job, present)
 
 
 if __name__ == "__main__":

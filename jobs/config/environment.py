@@ -62,6 +62,11 @@ def read_file(path: str) -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def bfl_key_variable(name: str) -> str:
+    """The variable with the BFL key of an API key's jobs; of no name that of all others."""
+    return BFL_KEY_PREFIX + name.upper().replace("-", "_") if name else "BFL_API_KEY"
+
+
 def has_process_manager() -> bool:
     """Whether honcho or foreman started this process: they stop all when one exits."""
     return any(name in os.environ for name in _PROCESS_MANAGERS) and "DYNO" not in os.environ

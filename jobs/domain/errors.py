@@ -235,6 +235,10 @@ class BflKeyRefused(BflUnavailable):
     """BFL refuses the key in BFL_API_KEY."""
 
 
+class BflKeyMissing(BflUnavailable):
+    """The BFL key of this job is not configured any more; no other key may pay for it."""
+
+
 # Errors that stay: another attempt has the same end.
 
 

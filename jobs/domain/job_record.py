@@ -153,6 +153,7 @@ class Submission(Evolving):
     awaits_budget: bool = False  # it reserves when it takes a slot
     earlier: float | None = None  # credits that BFL may have billed for it before a replay
     bfl_key: str | None = None  # name of the API key whose BFL key sends it; None: BFL_API_KEY
+    is_held: bool = False  # the API key that brought it is not configured any more
 
 
 @dataclass(frozen=True, kw_only=True)

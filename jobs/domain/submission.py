@@ -69,13 +69,30 @@ def await_budget(job: Job, now: float, refusal: OverBudget) -> Job:
     return _give_up(waiting, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
 
 
+def hold(job: Job, now: float, why: str) -> Job:
+    """Have a queued job wait for a key that was removed from the settings."""
+    held = job.with_submission(is_held=True)
+    return held.with_event(now, EventCode.SUBMISSION_PAUSED, reason=why)
+
+
+def assign_bfl_key(job: Job, bfl_key: str) -> Job:
+    """Have a queued job paid by its own API key's BFL key: the one that paid for both is gone."""
+    return job.with_submission(bfl_key=bfl_key)
+
+
 def admit(job: Job, now: float, origin: str, sent_by: str | None = None) -> Job:
     """Move a job from the queue into a slot; the worker that does so sends it at once."""
     if not job.submission.is_queued:
         return job
     leased = job.leased(now, fencing_token=job.next_fencing_token(now))
     sent = leased.with_submission(
-        is_queued=False, slot=True, sent_at=now, sent_by=sent_by, origin=origin, awaits_budget=False
+        is_queued=False,
+        is_held=False,
+        slot=True,
+        sent_at=now,
+        sent_by=sent_by,
+        origin=origin,
+        awaits_budget=False,
     )
     return sent.with_event(now, EventCode.SUBMISSION_SENT, origin=origin)
 
@@ -178,10 +195,13 @@ def note_late_callback(job: Job, report: Report, now: float) -> Job:
     )
 
 
-def recheck(job: Job, now: float, timeouts: Timeouts) -> Job:
-    """Recheck a due job, whether BFL has it or not: the step of the sweep."""
+def recheck(job: Job, now: float, timeouts: Timeouts, obstacle: str = "") -> Job:
+    """Recheck a due job, whether BFL has it or not: the step of the sweep.
+
+    `obstacle` says why a queued job must not be sent now.
+    """
     if job.status is Status.QUEUED:
-        return _recheck_queued(job, now, timeouts)
+        return _recheck_queued(job, now, timeouts, obstacle)
     if job.submission.unconfirmed:
         if now < job.deadline:
             return job.with_polling(next_check_at=job.deadline).with_submission(slot=False)
@@ -190,7 +210,7 @@ def recheck(job: Job, now: float, timeouts: Timeouts) -> Job:
     return job.recheck(now)
 
 
-def _recheck_queued(job: Job, now: float, timeouts: Timeouts) -> Job:
+def _recheck_queued(job: Job, now: float, timeouts: Timeouts, obstacle: str) -> Job:
     if job.is_leased(now):
         return job.with_polling(next_check_at=job.claim.lease_until)
     if job.submission.sent_at is not None:  # I13: BFL may have it
@@ -200,6 +220,8 @@ def _recheck_queued(job: Job, now: float, timeouts: Timeouts) -> Job:
         why = "BFL did not take it within a week"
         if job.submission.awaits_budget:
             why = "the budget of its key had no room for it within a week"
+        if obstacle:
+            why = f"it waited for a week: {obstacle}"
         return _give_up(job, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
     if job.submission.is_queued:
         return job.with_polling(next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))

@@ -81,8 +81,13 @@ def _of_submission(job: Job) -> dict[str, float]:
 
 
 def queue_key(job: Job) -> str:
-    """The queue of its model; what waits for a budget shares one with what costs the same."""
+    """The queue of its model; what waits for a budget shares one with what costs the same.
+
+    What waits for an API key that was removed has one of its own, so that it blocks no others.
+    """
     name = keys.QUEUE_PREFIX + at_account(job.model or "", job.submission.bfl_key)
+    if job.submission.is_held and not job.submission.awaits_budget:
+        return f"{name}\t\t{job.request.key or ''}"
     if not job.submission.awaits_budget:
         return name
     reserve = job.submission.reserve

@@ -18,6 +18,20 @@ ALL_MODELS = "*"  # scope of a circuit that is open for all models
 HALF_OPEN_SECONDS = 60.0
 
 
+class ConfiguredKeys(NamedTuple):
+    """Names of the API keys in the settings, and of those with a BFL key of their own."""
+
+    accounts: frozenset[str]
+    api_keys: frozenset[str]
+
+
+class HeldJobs(NamedTuple):
+    """Numbers of the jobs that wait for a key that was removed, by the name of the API key."""
+
+    by_account: dict[str, int]
+    by_api_key: dict[str, int]
+
+
 class NextSubmission(NamedTuple):
     """The next job, its queue, and the scopes of the circuits that it probes."""
 
@@ -67,33 +81,65 @@ class SubmissionQueue:
         limits: ConcurrencyLimits,
         threads: int,
         budgets: NamedBudgets = NO_BUDGETS,
+        configured: ConfiguredKeys | None = None,
     ) -> None:
         self._redis = redis
         self._clock = clock
         self._limits = limits
         self._threads = threads  # of each worker
         self._budgets = budgets
+        self._configured = configured
         self._next_script = redis.register_script(scripts.read("next_submission"))
         self._close_idle_script = redis.register_script(scripts.read("close_idle_circuits"))
 
     def next(self, *, peek: bool = False) -> NextSubmission | None:
         """The oldest job that may be submitted now; `peek` starts no probe."""
-        names = [keys.QUEUES, keys.ACTIVE, keys.CIRCUITS, keys.IN_FLIGHT, WORKERS_KEY]
+        queue_keys = [keys.QUEUES, keys.ACTIVE, keys.CIRCUITS, keys.IN_FLIGHT, WORKERS_KEY]
         arguments: list[Any] = [self._limits.total, keys.QUEUE_PREFIX, "peek" if peek else "claim"]
         arguments += [HALF_OPEN_SECONDS, self._threads, keys.PRICES_PREFIX, keys.UNPRICED_PREFIX]
+        names = self._configured_names()
+        arguments += [len(names), *names]
         arguments += [len(self._limits.models)]
         arguments += [part for pair in self._limits.models.items() for part in pair]
         now = self._clock.now()
         for name, budgets in self._budgets.items():
             for one in budgets:
                 arguments += [name, budget_key(one.period, now, name), one.units]
-        clock, job_id, *more = self._next_script(keys=names, args=arguments)
+        clock, job_id, *more = self._next_script(keys=queue_keys, args=arguments)
         self._clock.synchronize(clock)
         if not job_id:
             return None
         queue, half_open = more
         scopes = tuple(scope.decode() for scope in half_open)
         return NextSubmission(job_id.decode(), queue.decode(), scopes)
+
+    def _configured_names(self) -> list[str]:
+        """As the script compares them; none where every name counts as configured."""
+        if self._configured is None:
+            return []
+        accounts = [f"account @{name}" for name in sorted(self._configured.accounts)]
+        api_keys = [f"key {name}" for name in sorted(self._configured.api_keys)]
+        return [*accounts, *api_keys]
+
+    def held(self) -> HeldJobs:
+        """Count the jobs that wait for a key that is not in the settings any more."""
+        by_account = Counter[str]()
+        by_api_key = Counter[str]()
+        if self._configured is None:
+            return HeldJobs(by_account, by_api_key)
+        queues = [queue.decode() for queue in self._redis.smembers(keys.QUEUES)]
+        with self._redis.round_trip() as pipe:
+            for queue in queues:
+                pipe.zcard(queue)
+            lengths = pipe.execute()
+        for queue, length in zip(queues, lengths, strict=True):
+            account = _scope(queue).partition("@")[2]
+            api_key = queue.split("\t")[2] if "\t" in queue else ""
+            if account and account not in self._configured.accounts:
+                by_account[account] += length
+            elif api_key and api_key not in self._configured.api_keys:
+                by_api_key[api_key] += length
+        return HeldJobs(by_account, by_api_key)
 
     def open_circuit(self, scope: str, reason: str, seconds: float) -> None:
         """Open the circuit of a model, or of all; after `seconds` one job probes it."""

@@ -121,7 +121,7 @@ def bfl_result() -> ResponseReturnValue:
         return _poll_response(compat.task_without_result(task_id))
     if job is None:
         return _poll_response(compat.unknown_task(task_id), HTTPStatus.NOT_FOUND)
-    waiting = views.waiting_reasons(services().submission_queue, job)
+    waiting = views.waiting_reasons(services(), job)
     return _poll_response(compat.task(job, services().links_to(job), waiting))
 
 

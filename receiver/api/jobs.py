@@ -86,6 +86,8 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
         _require_joinable(job, details, has_input=body.input is not None)
         if job.request.key is None and not job.is_submission:
             job = job.with_request(key=g.api_key.name)
+            # Also once that key is removed no other account learns of this task.
+            job = job.with_submission(bfl_key=services().bfl_key_of(g.api_key.name))
         after = job.with_details(now, details)
         if not is_stored or after.request.kept_input is not None:
             return after

@@ -1,11 +1,15 @@
 """Checks of BFL: key, credits, paused submissions, models."""
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import dropwhile
 
 from jobs.bfl import submissions as bfl_submissions
+from jobs.config.environment import bfl_key_variable
 from jobs.config.settings import Settings
+from jobs.domain.errors import BflKeyMissing
 from jobs.domain.status import Status
+from jobs.services import Services
 from jobs.store.search_conditions import Search
 from jobs.store.submission_queue import ALL_MODELS
 from receiver.bfl_account import ASKING
@@ -28,7 +32,14 @@ _ACCOUNT_PAUSED = (
     f"Check your account at {bfl_submissions.DASHBOARD}. "
     "Fluxkeep tries one job a minute and resumes by itself."
 )
-_KEY_IS_GONE = "Set its BFL_API_KEY_… until they have ended: BFL_API_KEY is used in its place."
+_SET_BFL_KEY = (
+    "Set it again in every process, and they go on; or delete the jobs. No other account pays for "
+    "them, and those that wait fail after a week."
+)
+_SET_API_KEY = (
+    "Put a key of that name into API_KEYS of every process, and they go on; or delete the jobs. "
+    "They fail after a week."
+)
 
 
 def check_account(context: Context) -> Iterator[Result]:
@@ -87,16 +98,24 @@ def _credits_per_day(context: Context, bfl_key: str | None) -> float:
 def check_submissions(context: Context) -> Iterator[Result]:
     """Fail when the account is paused while jobs wait; a paused model is no failure.
 
-    Warn of BFL keys that are gone: BFL_API_KEY pays for their jobs, and cannot poll them.
+    Fail also when jobs wait for a key that was removed; jobs at BFL that cannot be polled for want
+    of it are a warning: their callbacks may come.
     """
     queue = context.services.submission_queue
     usage = queue.slot_usage()
-    sent = context.services.listing.page(Search(statuses=SENT), SENT_READ_MAX, None).jobs
-    names = {one.model.partition("@")[2] for one in usage.models if one.waiting}
-    names |= {job.submission.bfl_key or "" for job in sent}
-    if gone := ", ".join(sorted(names - {"", *context.services.bfl_clients})):
-        why = f"jobs under way have a BFL key that is not configured any more: that of {gone}"
-        yield warning(SUBMISSIONS, why, _KEY_IS_GONE)
+    is_failed = False
+    held = queue.held()
+    for name, number in sorted(held.by_account.items()):
+        is_failed = True
+        why = f"{_count(number)} wait: {bfl_key_variable(name)} is not set any more"
+        yield failed(SUBMISSIONS, why, _SET_BFL_KEY)
+    for name, number in sorted(held.by_api_key.items()):
+        is_failed = True
+        why = f"{_count(number)} wait: their API key, {name}, is not in API_KEYS any more"
+        yield failed(SUBMISSIONS, why, _SET_API_KEY)
+    for name, number in sorted(_sent_with_missing_keys(context.services).items()):
+        why = f"{_count(number)} at BFL cannot be polled: {bfl_key_variable(name)} is not set"
+        yield warning(SUBMISSIONS, why, _SET_BFL_KEY)
     circuits = queue.open_circuits() if usage.waiting else ()
     for circuit in circuits:
         is_about_account = bfl_submissions.is_about_account(circuit.reason)
@@ -104,7 +123,23 @@ def check_submissions(context: Context) -> Iterator[Result]:
             why = f"submitting is paused: {circuit.reason}"
             yield failed(SUBMISSIONS, why, _ACCOUNT_PAUSED if is_about_account else _PAUSED)
             return
-    yield ok(SUBMISSIONS, "are not paused")
+    if not is_failed:
+        yield ok(SUBMISSIONS, "are not paused")
+
+
+def _sent_with_missing_keys(services: Services) -> Counter[str]:
+    """Numbers of the latest jobs at BFL whose BFL key was removed, by the name of its API key."""
+    numbers = Counter[str]()
+    for job in services.listing.page(Search(statuses=SENT), SENT_READ_MAX, None).jobs:
+        try:
+            services.bfl_for(job)
+        except BflKeyMissing:
+            numbers[job.submission.bfl_key or ""] += 1
+    return numbers
+
+
+def _count(jobs: int) -> str:
+    return "1 job" if jobs == 1 else f"{jobs:,} jobs"
 
 
 def check_schemas(context: Context) -> Iterator[Result]:

@@ -89,7 +89,7 @@ def _wait_until_ended(services: Services, job: Job) -> Job:
     while True:
         job = load_job(services, job.id)
         percent = f" {job.progress:.0%}" if job.progress is not None else ""
-        reasons = views.waiting_reasons(services.submission_queue, job)
+        reasons = views.waiting_reasons(services, job)
         text = ": ".join([f"{job.status}{percent}", *reasons])
         if text != shown:
             click.echo(f"{time.monotonic() - began_at:3.0f} s  {plain(text)}", err=True)

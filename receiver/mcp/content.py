@@ -98,7 +98,7 @@ def _message(services: Services, job: Job) -> str:
         return f"BFL's moderation refused the {job.moderation.stage} ({reasons}). {again}"
     if job.error and job.status.terminal:
         return f"It is {job.status} ({job.error.code}): {job.error.message}"
-    waits = [f" It waits: {why}." for why in views.waiting_reasons(services.submission_queue, job)]
+    waits = [f" It waits: {why}." for why in views.waiting_reasons(services, job)]
     return f"Not done yet.{''.join(waits)} {how_to_wait(job)}"
 
 

@@ -1,5 +1,6 @@
 -- Next job to submit: the oldest one whose model has a free slot and no open circuit, and whose
--- key's budget has room if it waits for that.
+-- key's budget has room if it waits for that. A job whose BFL key or API key was removed from the
+-- settings is passed over: no other account may pay for it, and no budget bounds it.
 -- When the time of an open circuit is over, the next job probes it (half-open), and the circuit
 -- stays open for all others until the outcome is known or the probe's time is over.
 --
@@ -10,6 +11,7 @@
 -- ARGV  slots in total, prefix of queues, "claim" or "peek" (starts no probe),
 --       seconds that a probe may take, threads of each worker,
 --       prefix of prices, prefix of jobs that find out a price,
+--       count, then what the settings have: "account @" or "key " and a name (none: do not look)
 --       count, then for each model with a limit: model, slots
 --       then for each budget: name of the API key, hash of the sums of its period, limit
 -- Returns {Redis time, job id or false, queue, scopes of the circuits to probe}
@@ -31,8 +33,20 @@ for i = 1, #circuits, 2 do
 end
 local function is_open(scope) return open_until[scope] and open_until[scope] > now end
 
-local slots, budgets_begin = {}, 9 + 2 * ARGV[8]
-for i = 9, budgets_begin - 1, 2 do slots[ARGV[i]] = tonumber(ARGV[i + 1]) end
+local names_count = tonumber(ARGV[8])
+local is_configured = {}
+for i = 9, 8 + names_count do is_configured[ARGV[i]] = true end
+local function has_keys(account, key)
+  if names_count == 0 then return true end
+  local has_account = account == '' or is_configured['account ' .. account]
+  local has_api_key = key == nil or key == '' or is_configured['key ' .. key]
+  return has_account and has_api_key
+end
+
+local models_begin = 10 + names_count
+local budgets_begin = models_begin + 2 * ARGV[models_begin - 1]
+local slots = {}
+for i = models_begin, budgets_begin - 1, 2 do slots[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local function is_full(model, account)
   local all = account == '' and KEYS[2] or KEYS[2] .. ':' .. account
   if redis.call('ZCARD', all) >= tonumber(ARGV[1]) then return true end
@@ -64,8 +78,9 @@ local job_id, found, oldest = false, false, math.huge
 for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   local model, account, price, key = parse_queue(string.sub(queue, #ARGV[2] + 1))
   local may_send = not is_open('*' .. account) and not is_open(model .. account)
-  may_send = may_send and not is_full(model, account)
-  if may_send and (not key or fits(price, key, model)) then
+  may_send = may_send and not is_full(model, account) and has_keys(account, key)
+  local awaits_budget = key and price ~= ''
+  if may_send and (not awaits_budget or fits(price, key, model)) then
     local head = redis.call('ZRANGE', queue, 0, 0, 'WITHSCORES')
     if not head[1] then
       redis.call('SREM', KEYS[1], queue)

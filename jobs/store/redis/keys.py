@@ -29,7 +29,8 @@ THUMBNAILS = "fluxkeep:thumbnails"
 
 # Sorted sets of job ids: submissions
 # Jobs that wait for a concurrency slot, by age; + model, and of those that wait for a budget the
-# reserve ("?" if no price is known) and the key name, between tabs
+# reserve ("?" if no price is known) and the key name, between tabs; the reserve is empty for those
+# that wait for an API key that was removed from the settings
 QUEUE_PREFIX = "fluxkeep:queue:"
 ACTIVE = "fluxkeep:active"  # jobs in a slot, by deadline; with ":" + model, those of one model
 IN_FLIGHT = "fluxkeep:in_flight"  # submissions that BFL has not answered yet, by their start

@@ -1,5 +1,6 @@
 -- parse_queue(name): the model and the account ("" or "@name") of a submission queue; of one whose
--- jobs wait for a budget also the price of each and the name of their API key.
+-- jobs wait for a budget or for their API key also the price of each ("" where they do not wait for
+-- a budget) and the name of that key.
 
 local function parse_queue(name)
   local scope, price, key = string.match(name, '^([^\t]*)\t([^\t]*)\t(.*)$')

@@ -85,7 +85,7 @@ def locked_data_directory() -> Iterator[int]:
 
 def prepare() -> DevSettings:
     """Load the given settings and generate missing ones. Raises CannotStart, InvalidSettings."""
-    given = environment.read_file(".env") | os.environ
+    given = environment.read_file(".env") | environment.stripped(os.environ)
     saved = environment.read_file(RUN_FILE)
     has_redis = not is_set(given, "REDIS_URL")
     redis = LocalRedis.at(VAR / "redis", saved.get("REDIS_URL", "")) if has_redis else None

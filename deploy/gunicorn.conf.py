@@ -55,14 +55,15 @@ worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa:
 
 timeout = 30  # seconds; BFL waits so long for the response to a callback
 graceful_timeout = 25  # platforms send SIGKILL 30 s after SIGTERM
-keepalive = 5  # also the limit for receiving the headers of a request
+# A router that believes a connection to be open sends a callback on it, which then is lost.
+keepalive = _settings.keep_alive
 
 # Far above what a callback needs; longer lines or headers are attacks.
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
 
-# A trusted proxy may set the scheme, but no header that changes the path.
+# A trusted proxy may set the scheme (gunicorn_parser.py), but no header that changes the path.
 forwarded_allow_ips = _settings.forwarded_allow_ips.setting
 forwarder_headers = ""
 header_map = "drop"

@@ -7,6 +7,7 @@ import errno
 import logging
 import socket
 import struct
+from contextlib import nullcontext
 from http import HTTPStatus
 from types import FrameType
 from typing import Any
@@ -17,7 +18,9 @@ from gunicorn.http import errors, wsgi
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
+from deploy.gunicorn_connections import Connections, TimeoutSocket
 from deploy.gunicorn_parser import BoundedParser
+from jobs.net.ip import unmapped
 
 STATUS: dict[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -25,41 +28,9 @@ STATUS: dict[type[Exception], HTTPStatus] = {
 }
 
 SINGLE_SEND_MAX_BYTES = 64 * 1024
-RECEIVED_MAX_BYTES = 64 * 1024  # at once
-YIELD_BYTES = 8 * 1024  # what gunicorn asks for: probably more is waiting
-SEND_TIMEOUT_SECONDS = 30.0  # without any progress; then the connection is reset
-UNSENT_MAX_BYTES = 128 * 1024  # in the kernel, for each connection
-_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 log = logging.getLogger(__name__)
-
-
-class TimeoutSocket:
-    """Client socket whose sends fail when the client reads nothing for SEND_TIMEOUT_SECONDS."""
-
-    def __init__(self, client: socket.socket) -> None:
-        client.settimeout(SEND_TIMEOUT_SECONDS)
-        if client.family != socket.AF_UNIX and _NOTSENT_LOWAT is not None:
-            # With megabytes in the kernel's buffer, a slow client would look like a dead one.
-            client.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_MAX_BYTES)
-        self._client = client
-
-    def recv(self, size: int) -> bytes:
-        """Receive a part, and let others run: gevent does not switch while data wait."""
-        data = self._client.recv(min(size, RECEIVED_MAX_BYTES))
-        if len(data) >= YIELD_BYTES:
-            gevent.sleep(0)
-        return data
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def sendall(self, data: bytes) -> None:
-        """Apply the timeout to each send; the socket's own `sendall` applies it to all bytes."""
-        unsent = memoryview(data)
-        while unsent:
-            unsent = unsent[self._client.send(unsent) :]
 
 
 class SingleSendResponse(wsgi.Response):
@@ -86,6 +57,11 @@ class Worker(GeventWorker):
     """gevent worker that neither logs nor echoes malformed requests: they may hold a secret."""
 
     sockets: list[Any]
+    connections: Connections
+
+    def init_process(self) -> None:
+        self.connections = Connections(self.cfg.worker_connections, self.cfg.keepalive)
+        super().init_process()
 
     def patch(self) -> None:
         """Bind the listeners to this process's event loop.
@@ -101,16 +77,25 @@ class Worker(GeventWorker):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Also close the application: long polls and event streams do not end by themselves."""
         super().handle_exit(sig, frame)
+        gevent.spawn(self.connections.stop)
         application: Any = getattr(self, "wsgi", None)
         for extension in getattr(application, "extensions", {}).values():
             if close := getattr(extension, "close", None):
                 # Not in the signal handler: the interrupted code may hold a lock.
                 gevent.spawn(close)
 
+    def timeout_ctx(self) -> Any:
+        """gunicorn's one limit for idle connections and slow heads: the parser has two."""
+        return nullcontext()
+
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
-        # Not by way of GeventWorker, which would remove the timeout.
-        timeout_client: Any = TimeoutSocket(client)
-        AsyncWorker.handle(self, listener, timeout_client, addr)
+        timeout_client: Any = TimeoutSocket(client, self.connections)
+        if isinstance(addr, tuple):
+            # A socket that listens on `::` calls IPv4 clients `::ffff:192.0.2.1`.
+            addr = (unmapped(addr[0]), *addr[1:])
+        with self.connections.place():
+            # Not by way of GeventWorker, which would remove the timeout.
+            AsyncWorker.handle(self, listener, timeout_client, addr)
 
     def handle_request(self, listener: Any, req: Any, sock: Any, addr: Any) -> Any:
         try:

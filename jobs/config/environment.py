@@ -26,6 +26,7 @@ PROVIDER_SECRETS = (
 )
 BFL_KEY_PREFIX = "BFL_API_KEY_"
 _FILE = "_FILE"
+_ENCODING = "utf-8-sig"  # some editors begin a file with a byte order mark
 _PROCESS_MANAGERS = ("HONCHO_PROCESS_NAME", "PS")  # honcho sets the one, foreman the other
 _EMPTY_IS_A_VALUE = ("RETAIN_MEDIA_DAYS", "RETAIN_JOBS_DAYS")
 
@@ -34,7 +35,8 @@ def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, 
     """Read the variables of an environment, by default this process's with its files.
 
     These are `var/run.env` and `.env`, or the one that ENV_FILE names. `NAME_FILE` stands for a
-    file that holds the value of `NAME`; an empty value is none.
+    file that holds the value of `NAME`; an empty value is none. Space and line breaks around a
+    value do not belong to it: files, web forms and shells add them.
 
     An empty RETAIN_… means forever: an empty line must not delete media.
     Raises InvalidSettings.
@@ -42,7 +44,7 @@ def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, 
     names = [*map(str.upper, fields), *PROVIDER_SECRETS]
     if environ is not None:
         return _resolved(environ, names)
-    other = os.environ.get(_OTHER_FILE)
+    other = os.environ.get(_OTHER_FILE, "").strip()
     values: dict[str, str] = {}
     for path in (other,) if other else _FILES:
         values |= _resolved(read_file(path), names)
@@ -54,12 +56,17 @@ def read_file(path: str) -> dict[str, str]:
     if not Path(path).exists():
         return {}
     try:  # loaded here: deployed processes have no such file
-        found = import_module("dotenv").dotenv_values(path)
+        found = import_module("dotenv").dotenv_values(path, encoding=_ENCODING)
     except UnicodeDecodeError:
         raise InvalidSettings(f"{path}: is not UTF-8") from None
     except OSError as error:
         raise InvalidSettings(f"{path}: {error.strerror}") from None
-    return {name: value for name, value in found.items() if value is not None}
+    return stripped({name: value for name, value in found.items() if value is not None})
+
+
+def stripped(environ: Mapping[str, str]) -> dict[str, str]:
+    """Each value without the space and line breaks around it, which no setting has."""
+    return {name: value.strip() for name, value in environ.items()}
 
 
 def bfl_key_variable(name: str) -> str:
@@ -73,12 +80,12 @@ def has_process_manager() -> bool:
 
 
 def _resolved(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    values = dict(environ)
+    values = stripped(environ)
     files = [name for name in environ if name.startswith(BFL_KEY_PREFIX) and name.endswith(_FILE)]
     for name in (*names, *(name.removesuffix(_FILE) for name in files)):
         if path := values.get(name + _FILE):
             try:
-                values[name] = Path(path).read_text().strip()
+                values[name] = Path(path).read_text(_ENCODING).strip()
             except (OSError, UnicodeDecodeError):
                 raise InvalidSettings(f"{name}{_FILE}: the file cannot be read") from None
     return {name: value for name, value in values.items() if value or name in _EMPTY_IS_A_VALUE}

@@ -97,6 +97,9 @@ class WebSettings(SettingGroup):
     """Port on which the web process listens."""
     web_concurrency: int = Field(2, ge=1, le=1000)
     """Web processes."""
+    keep_alive: int = Field(95, ge=1, le=3600)
+    """Seconds that an idle connection stays open. More than your router keeps its own, or it
+    sends a callback on a connection that has just ended ([deploy](deploy.md))."""
     forwarded_allow_ips: Annotated[
         values.TrustedProxies, values.parsed_by(values.TrustedProxies.parse)
     ] = values.TrustedProxies.parse("127.0.0.1,::1")

@@ -15,12 +15,14 @@ from jobs.config.redis_url import RedisUrl
 from jobs.domain.errors import UrlRefused
 from jobs.domain.status import TERMINAL
 from jobs.net.http_client import HEADER_VALUE
+from jobs.net.ip import unmapped
 from jobs.net.urls import PORT_MAX, ParsedUrl, is_host, is_host_pattern, parse
 from jobs.signing import is_notification_secret
 
 ANY = "*"
 NOTIFY_URLS_MAX = 8  # each has threads, and a notification in each record, of its own
 DIGEST_CHARS = 8
+_MAPPED_PREFIX_BITS = 96  # of IPv4 addresses that are mapped to IPv6
 BUDGET = "budget"  # a warning about a budget
 EVENTS: frozenset[str] = TERMINAL | {BUDGET}  # that one of NOTIFY_URL can get
 
@@ -77,21 +79,32 @@ class TrustedProxies:
         """Parse `*`, or a list of addresses and networks. Raises ValueError."""
         parts = split_list(text)
         try:
-            networks = tuple(ip_network(part) for part in parts if part != ANY)
+            networks = tuple(_network(part) for part in parts if part != ANY)
         except ValueError:
             raise ValueError("each is *, an IP address or a network like 10.0.0.0/8") from None
         return cls(networks, ANY in parts)
 
     def trust(self, peer: str) -> bool:
         try:
-            return self.any or any(ip_address(peer) in network for network in self.networks)
+            address = ip_address(unmapped(peer))
         except ValueError:
-            return False
+            return self.any
+        return self.any or any(address in network for network in self.networks)
 
     @property
     def setting(self) -> str:
         """The value in gunicorn's syntax."""
         return ",".join([*([ANY] if self.any else []), *map(str, self.networks)])
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    """Parse a network; of addresses that are mapped to IPv6, the IPv4 one. Raises ValueError."""
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED_PREFIX_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return IPv4Network((mapped, network.prefixlen - _MAPPED_PREFIX_BITS))
+    return network
 
 
 class NotifyUrl(NamedTuple):

@@ -71,3 +71,14 @@ def is_loopback_host(host: str) -> bool:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def unmapped(text: str) -> str:
+    """Write an IPv4 address that is mapped to IPv6 (`::ffff:192.0.2.1`) as itself."""
+    if not text.lower().startswith("::ffff:"):
+        return text
+    try:
+        mapped = ipaddress.IPv6Address(text).ipv4_mapped
+    except ValueError:
+        return text
+    return text if mapped is None else str(mapped)

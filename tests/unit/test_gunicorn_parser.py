@@ -7,8 +7,14 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.http.errors import InvalidChunkSize, LimitRequestHeaders, LimitRequestLine
 
-from deploy.gunicorn_parser import CHUNK_BYTES, CHUNKS_MAX, HEAD_MAX_BYTES, BoundedParser
-from tests.harness.wire import chunked
+from deploy.gunicorn_parser import (
+    CHUNK_BYTES,
+    CHUNKS_MAX,
+    HEAD_MAX_BYTES,
+    BoundedParser,
+    forwarded_scheme,
+)
+from tests.harness.wire import chunked, request
 
 PACKET_BYTES = 8192
 LINE = b"POST / HTTP/1.1\r\n"
@@ -114,3 +120,36 @@ def test_the_rest_of_a_body_is_discarded_in_large_pieces() -> None:
     body.read = count
     assert next(found).method == "POST"
     assert pieces < 200, "each piece moves all that has arrived"
+
+
+@pytest.mark.parametrize(
+    ("headers", "scheme"),
+    [
+        ([("X-Forwarded-Proto", "https"), ("X-Forwarded-Protocol", "https")], "https"),
+        ([("X-Forwarded-Proto", "https"), ("X-Forwarded-Ssl", "off")], "https"),
+        ([("X-Forwarded-Ssl", "on"), ("X-Forwarded-Proto", "http")], "http"),
+        ([("X-Forwarded-Proto", "https,http")], "https"),
+        ([("X-Forwarded-Proto", "http, https")], "http"),
+        ([("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "http")], "https"),
+        ([("x-forwarded-proto", " HTTPS\t")], "https"),
+        ([("X-Forwarded-Proto", "wss")], "https"),
+        ([("X-Forwarded-Proto", ",https")], "https"),
+        ([("X-Forwarded-Proto", ""), ("X-Forwarded-Protocol", "ssl")], "https"),
+        ([("X-Forwarded-Proto", "gopher"), ("X-Forwarded-Ssl", "ON")], "https"),
+        ([("X-Forwarded-Proto", "")], "http"),
+        ([("Forwarded", "proto=https"), ("X-Forwarded-Port", "443")], "http"),
+        ([("X_Forwarded_Proto", "https")], "http"),
+    ],
+)
+def test_one_header_of_a_trusted_proxy_decides_about_the_scheme(
+    headers: list[tuple[str, str]], scheme: str
+) -> None:
+    head = request(headers, method="GET", target="/")
+    trusted = BoundedParser(Config(), [head], ("127.0.0.1", 1))
+    assert next(trusted).scheme == scheme
+    stranger = BoundedParser(Config(), [head], ("192.0.2.1", 1))
+    assert next(stranger).scheme == "http"
+
+
+def test_no_header_of_a_proxy_is_no_scheme() -> None:
+    assert forwarded_scheme([("HOST", "keep.example"), ("X-FORWARDED-PORT", "443")]) is None

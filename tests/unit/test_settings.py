@@ -30,7 +30,7 @@ WRONG = {
         *("canary:6379", "http://canary:6379", "redis://:canary@localhost:canary/0"),
         *("redis://:canary@localhost:99999/0", "redis://:canary@localhost/notanumber"),
     ],
-    "BFL_API_KEY": ["canary\nx-other: a", "canary\u20ac", " canary"],
+    "BFL_API_KEY": ["canary\nx-other: a", "canary\u20ac", "can\tcanary"],
     "WEBHOOK_SECRET": ["good,canary\x00", "canary\u20ac"],
     "MAX_ACTIVE": ["24,flux-2-pro=3,7"],
     "WEB_CONCURRENCY": ["0"],

@@ -32,6 +32,57 @@ def test_each_name_may_be_a_file_instead(tmp_path: Path) -> None:
         assert got == getattr(load({**REQUIRED, name: value}), name.lower())
 
 
+AROUND = [" {}", "{} ", "{}\n", "{}\r\n", "\t{}\n\n", "{}\N{NO-BREAK SPACE}"]
+SPACED = {
+    **REQUIRED,
+    "REDIS_URL": "redis://elsewhere/1",
+    "PUBLIC_URL": "https://keep.example",
+    "MEDIA_URL": "s3://bucket/prefix",
+    "DATABASE_URL": "postgres://archive@db.example/archive",
+    "BFL_API_KEY": "a-key-of-bfl-0123456789",
+    "BFL_API_URL": "eu",
+    "PORT": "9",
+    "MAX_ACTIVE": "24",
+    "RATE_LIMIT": "9/second",
+    "LISTEN_HOST": "::",
+    "FORWARDED_ALLOW_IPS": "10.0.0.0/8",
+    "MEDIA_SERVE": "stream",
+    "KEEP_INPUTS": "no",
+    "LOG_LEVEL": "debug",
+    "SENTRY_DSN": "https://key@sentry.example/1",
+    "AWS_ACCESS_KEY_ID": "id-of-the-bucket",
+}
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_space_around_a_value_does_not_belong_to_it(tmp_path: Path, around: str) -> None:
+    spaced = {name: around.format(value) for name, value in SPACED.items()}
+    assert load(spaced) == load(SPACED)
+    files = {}
+    for name, value in spaced.items():
+        path = tmp_path / name
+        path.write_text(f"\N{ZERO WIDTH NO-BREAK SPACE}{value}")
+        files[f"{name}_FILE"] = around.format(path)
+    assert_like_unspaced(load(files))
+
+
+def assert_like_unspaced(loaded: Settings) -> None:
+    expected = load(SPACED)
+    assert loaded.media_options["AWS_ACCESS_KEY_ID"] == expected.media_options["AWS_ACCESS_KEY_ID"]
+    for name in Settings.model_fields:
+        if name != "media_options":  # it has the names of files, and of this machine
+            assert getattr(loaded, name) == getattr(expected, name), name
+
+
+def test_space_around_a_value_of_a_development_file_does_not_belong_to_it(
+    made_by_run: Path,
+) -> None:
+    assert made_by_run.exists()
+    lines = [f"{name}='  {value} \r\n'\r\n" for name, value in SPACED.items()]
+    Path(".env").write_text("\N{ZERO WIDTH NO-BREAK SPACE}" + "".join(lines), newline="")
+    assert_like_unspaced(load())
+
+
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
 def test_an_unreadable_file_names_its_variable(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "canary"

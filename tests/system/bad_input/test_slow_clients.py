@@ -40,7 +40,8 @@ STALLS: dict[str, bytes] = {
 @pytest.fixture(scope="module")
 def slow_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TargetServer]:
     """A web process of its own, as the Procfile starts it."""
-    with web_alone(tmp_path_factory.mktemp("slow")) as target:
+    # One that sends nothing is an idle one: it may stay for as long as a router keeps its own.
+    with web_alone(tmp_path_factory.mktemp("slow"), KEEP_ALIVE="5") as target:
         yield target
 
 

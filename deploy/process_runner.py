@@ -30,7 +30,7 @@ class Runner(Manager):
         on_pid: Callable[[str], None],
     ) -> None:
         """`on_start` is called once, when all have been forked; `on_pid` with each one's id."""
-        self._console = Console(on_pid)
+        self._console = Console(on_pid, self._say_why)
         super().__init__(self._console)
         self._redis, self._on_start = redis, on_start
         self._was_signalled = False
@@ -50,6 +50,12 @@ class Runner(Manager):
     def _record_signal(self, *_: object) -> None:
         self._was_signalled = True
 
+    def _say_why(self, first_end: str) -> None:
+        """Say at once why all processes are stopped: that may take as long as KILL_WAIT."""
+        if not self._was_signalled:
+            sys.stderr.write(f"Fluxkeep stops: {first_end}\n")
+            sys.stderr.flush()
+
     def _any_stopped(self) -> bool:
         """Whether honcho must stop all processes; it asks several times a second."""
         if self._redis and (code := self._redis.poll()) is not None:
@@ -66,9 +72,9 @@ class Runner(Manager):
 class Console(Printer):
     """Print the output of all processes; record which process ended first, and how."""
 
-    def __init__(self, on_pid: Callable[[str], None]) -> None:
+    def __init__(self, on_pid: Callable[[str], None], on_first_end: Callable[[str], None]) -> None:
         super().__init__(sys.stdout, colour="NO_COLOR" not in os.environ)
-        self._on_pid = on_pid
+        self._on_pid, self._on_first_end = on_pid, on_first_end
         self.first_end: str | None = None
         self._last_lines: dict[str, str] = {}
 
@@ -85,7 +91,7 @@ class Console(Printer):
         """Record the first process that ended; the others are stopped because of it."""
         if self.first_end is None:
             cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-            last = self._last_lines.get(name)
-            self.first_end = f"{name} ended with {cause}" + (
-                f"; its last line: {last}" * bool(last)
-            )
+            self.first_end = f"{name} ended with {cause}"
+            if last_line := self._last_lines.get(name):
+                self.first_end += f"; its last line: {last_line}"
+            self._on_first_end(self.first_end)

@@ -39,7 +39,7 @@ class JobDispatcher:
 
     def __init__(self, services: Services) -> None:
         self.claims = Claims()
-        self.shutdown = Shutdown(self.claims)
+        self.shutdown = Shutdown(self.claims, services.settings)
         self.may_poll: Callable[[], bool] = lambda: True
         self.on_tick: Callable[[], None] = lambda: None
         self.size = services.settings.worker_concurrency

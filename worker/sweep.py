@@ -20,7 +20,7 @@ from worker.notifications.dispatcher import NotificationDispatcher, dispatch_due
 from worker.periodic import batch_actions, bfl_schemas, input_cleanup, orphan_deletion
 from worker.periodic.archiving import Archiving
 from worker.periodic.retention import RetentionCleanup, RowRetention
-from worker.shutdown import exit_in_time
+from worker.shutdown import exit_early_without_redis, exit_in_time
 
 SWEEP_EVERY_SECONDS = 5.0
 INTERVAL_MIN_SECONDS = 0.5
@@ -43,7 +43,9 @@ def main() -> int:
             return
         is_stopping = True
         stop.set()
-        exit_in_time()  # a step may retry for a minute while Redis is down
+        exit_in_time()
+        # What its threads do can be interrupted at any time; only Redis records that it was done.
+        exit_early_without_redis(services.settings, lambda: False)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, begin_shutdown)

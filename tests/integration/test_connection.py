@@ -1,7 +1,7 @@
 """Connections to Redis: closed and made anew when the server is not the primary."""
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import WatchError
+from redis.exceptions import ResponseError, WatchError
 from redis.retry import Retry
 
 from jobs.config.settings import load
@@ -110,6 +110,46 @@ def test_an_outage_does_not_end_with_a_connection_that_may_do_nothing(
     begins, ends = (record.getMessage() for record in caplog.records)
     assert begins == "Redis is unavailable: AuthenticationError"
     assert ends.startswith("Redis is available again")
+
+
+def test_an_outage_ends_with_an_answer_and_with_nothing_less(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """redis-py calls a kept connection made, and a command sent, although nobody is there."""
+    with connected(redis_server.url, LoggedRetry(NoBackoff(), 1), 1.0) as client:
+        kept = [client.client() for _ in range(4)]
+        subscriber = client.pubsub()
+        subscriber.subscribe("channel")
+        assert all(each.ping() for each in kept)
+        redis_server.kill()
+        for _ in range(3):
+            for each in (*kept, client):
+                with pytest.raises(RedisConnectionError):
+                    each.get("key")
+            with suppress(RedisConnectionError):
+                subscriber.subscribe("channel")
+        redis_server.start()
+        assert client.get("key") is None
+        assert "Redis is available again" in caplog.messages[-1]
+        begins = [text for text in caplog.messages if text.startswith("Redis is unavailable")]
+        assert len(begins) == 1 and len(caplog.messages) == 2
+        with suppress(RedisConnectionError):
+            subscriber.close()
+        for each in kept:
+            each.close()
+
+
+def test_an_answer_that_refuses_a_command_ends_an_outage(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connected(redis_server.url, LoggedRetry(NoBackoff(), 0)) as client:
+        redis_server.kill()
+        with pytest.raises(RedisConnectionError):
+            client.get("key")
+        redis_server.start()
+        with pytest.raises(ResponseError):
+            client.eval("redis.call('SET', 'a', 1) return redis.call('LPOP', 'a')", 0)
+    assert "Redis is available again" in caplog.messages[-1]
 
 
 def test_the_pool_is_bounded_and_the_url_can_make_it_smaller(redis_server: RedisServer) -> None:

@@ -91,6 +91,11 @@ def test_one_signal_stops_all_the_next_run_has_its_jobs_keys_and_redis_and_ends_
         processes.send(run.pid("redis"), signal.SIGKILL)
         assert run.process.wait(120) == 1
         assert not _living(before)
+        reason, *_ = run.process.output().partition("Fluxkeep stops: redis ended with signal 9")[1:]
+        assert reason
+        afterwards = run.process.output().partition(reason)[2]
+        assert " stopped (rc=" in afterwards, "the reason is said before others are stopped"
+        assert "(rc=-9)" not in afterwards, "nothing has to be killed"
         last_line = run.process.output().splitlines()[-1]
         assert last_line.startswith("Fluxkeep has stopped: redis ended with signal 9")
 

@@ -20,6 +20,7 @@ from jobs.config.redis_url import RedisUrl, Sentinels
 from jobs.config.settings import Settings
 from jobs.domain.errors import InvalidSettings
 from jobs.store.redis.keys import BARRIER
+from jobs.store.redis.outages import outage
 
 CONNECTIONS_MAX = 10  # of one process: small hosted plans allow 20 to 40 in all
 CONNECT_SECONDS = 5.0
@@ -63,6 +64,7 @@ class _PrimaryConnection:
         self._failovers = failovers
         self._failovers_before = failovers.count
         self._find_primary = find_primary
+        self._is_greeting = False
         super().__init__(**options)
 
     def _connect(self) -> Any:
@@ -70,6 +72,14 @@ class _PrimaryConnection:
         if self._find_primary:
             self.host, self.port = self._find_primary()
         return super()._connect()  # type: ignore[misc]
+
+    def on_connect_check_health(self, *args: Any, **options: Any) -> None:
+        """Authenticate and choose the database; what comes after may still be refused."""
+        self._is_greeting = True
+        try:
+            super().on_connect_check_health(*args, **options)  # type: ignore[misc]
+        finally:
+            self._is_greeting = False
 
     def send_packed_command(self, *args: Any, **options: Any) -> None:
         """Raises NotPrimary on a connection from before a failover.
@@ -82,16 +92,24 @@ class _PrimaryConnection:
         super().send_packed_command(*args, **options)  # type: ignore[misc]
 
     def read_response(self, *args: Any, **options: Any) -> Any:
+        """An answer to a command ends an outage, even one that refuses this command."""
         try:
-            return super().read_response(*args, **options)  # type: ignore[misc]
+            response = super().read_response(*args, **options)  # type: ignore[misc]
         except ResponseError as error:
             found = _NOT_PRIMARY.search(f"{error.status_code} {error}")
             if not found:
+                self._end_outage()
                 raise
             self.disconnect()  # type: ignore[attr-defined]
             if found[0] in _DEMOTED and self._failovers_before == self._failovers.count:
                 self._failovers.count += 1
             raise NotPrimary(found[0]) from None
+        self._end_outage()
+        return response
+
+    def _end_outage(self) -> None:
+        if not self._is_greeting:
+            outage.end()
 
 
 _CLASSES = {
@@ -115,6 +133,17 @@ def connect(settings: Settings, retry: Retry, timeout_seconds: float) -> Redis:
     if not all(Path(options[name]).is_file() for name in _FILES if options.get(name)):
         raise InvalidSettings("REDIS_URL: names a file that cannot be found")
     return Redis.from_pool(pool)
+
+
+def is_answering(settings: Settings, within_seconds: float) -> bool:
+    """Whether Redis answers on a new connection."""
+    with connect(settings, Retry(NoBackoff(), 0), within_seconds) as redis:
+        try:
+            return bool(redis.ping())
+        except ResponseError:
+            return True
+        except RedisError:
+            return False
 
 
 def takes_writes(redis: Redis) -> bool | None:

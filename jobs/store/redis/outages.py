@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from socket import socket
 from typing import Any
 
 from redis.exceptions import RedisError, ResponseError
@@ -58,16 +57,17 @@ outage = _Outage()
 
 
 class LoggedRetry(Retry):
-    """redis-py's retry, which would try for a minute without a line in the log."""
+    """redis-py's retry, which would try for a minute without a line in the log.
+
+    What it returns ends no outage: redis-py calls a connection made, and a command sent, while
+    nobody answers. The connection notices answers (`connection.py`).
+    """
 
     def call_with_retry(
         self, do: Callable[[], Any], fail: Callable[..., Any], *args: Any, **options: Any
     ) -> Any:
-        def logged(error: Exception, *more: Any) -> Any:
+        def logged(error: Exception, *details: Any) -> Any:
             outage.begin(error)
-            return fail(error, *more)
+            return fail(error, *details)
 
-        answer = super().call_with_retry(do, logged, *args, **options)
-        if not isinstance(answer, socket):  # a new connection may still be refused every command
-            outage.end()
-        return answer
+        return super().call_with_retry(do, logged, *args, **options)

@@ -23,7 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from jobs.store.redis.client import StoreClient
-from jobs.store.redis.outages import outage, unavailable
+from jobs.store.redis.outages import unavailable
 from jobs.store.redis.write_durability import COMMANDS, Durability, NotDurable
 
 BATCH_MAX = 64
@@ -151,7 +151,6 @@ class ScriptPipeline:
         except BaseException:  # a late answer would be read as that of the next command
             connection.disconnect()
             raise
-        outage.end()
         if self._wait and not self._durability.is_reached(answers.pop()):
             log.warning("DURABILITY=%s was not reached in time", self._durability)
             raise NotDurable

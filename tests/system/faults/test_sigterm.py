@@ -6,7 +6,7 @@ import pytest
 
 from tests.harness import Process, Stack, all_jobs, wait_for
 from tests.sandbox import Task
-from worker.sweep import SWEEP_EVERY_SECONDS
+from worker.shutdown import EXIT_SECONDS
 
 EXIT_WITHIN_SECONDS = 30.0
 SIZE_BYTES = 400_000
@@ -76,13 +76,25 @@ def test_a_second_sigterm_loses_nothing(stack: Stack) -> None:
     finished_after_restart(stack, tasks)
 
 
-@pytest.mark.slow
-def test_a_sweep_that_retries_while_redis_is_down_exits_in_time(stack: Stack) -> None:
-    (sweep,) = stack.installation.sweep
-    stack.installation.redis.kill()
-    time.sleep(SWEEP_EVERY_SECONDS + 1)  # its next step is under way
-    sweep.terminate()
-    assert exits([sweep]) == [0]
+@pytest.mark.parametrize("has_hung", [False, True])
+def test_without_redis_what_has_nothing_in_hand_exits_at_once(
+    stack: Stack, *, has_hung: bool
+) -> None:
+    """Not after 25 s, when a command would have been tried again often enough."""
+    processes = [*stack.installation.worker, *stack.installation.sweep]
+    wait_for("their first heartbeats", lambda: len(stack.client.get("/readyz").json()) > 1)
+    if has_hung:
+        stack.installation.redis.pause()
+    else:
+        stack.installation.redis.kill()
+    for process in processes:
+        process.terminate()
+    try:
+        assert [process.wait(EXIT_SECONDS - 5) for process in processes] == [0, 0]
+    finally:
+        if has_hung:
+            stack.installation.redis.resume()
+    assert stack.installation.logs().count("stopped without Redis") >= 1
 
 
 def test_a_callback_without_a_receiver_during_a_restart_is_stored(stack: Stack) -> None:

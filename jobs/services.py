@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
+from typing import NamedTuple
 
 from pydantic import SecretStr
 from redis import Redis
@@ -12,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from jobs.archive.archive import Archive, open_archive
-from jobs.archive.database import Runner
+from jobs.archive.database import Caller, Runner
 from jobs.bfl.client import BflClient
 from jobs.bfl.hosts import HostPolicy, api_origin
 from jobs.catalog import Catalog
@@ -54,6 +55,17 @@ BACKGROUND_TIMEOUT_SECONDS = 20.0
 BACKGROUND_RETRIES = 40
 
 
+class DatabaseAccess(NamedTuple):
+    """How a web process uses a database.
+
+    `in_thread` lets other requests run while a file is read. `caller` names the API key of the
+    present request: no key takes all connections.
+    """
+
+    in_thread: Runner
+    caller: Caller
+
+
 class Services:
     """The settings, and the stores and clients built from them."""
 
@@ -64,7 +76,7 @@ class Services:
         limits: RequestLimits = BACKGROUND_LIMITS,
         level: Durability = Durability.MEMORY,
         pause: Callable[[], object] = lambda: None,
-        in_thread: Runner | None = None,
+        access: DatabaseAccess | None = None,
     ) -> None:
         pipeline = ScriptPipeline(redis, level, pause)
         client = pipeline.client
@@ -101,7 +113,7 @@ class Services:
         self.used_logins = UsedLogins(client)
         self.ended_sessions = EndedSessions(client)
         self.listing = JobListing(client)
-        self.archive = build_archive(settings, in_thread)
+        self.archive = build_archive(settings, access)
         self.archive_moves = ArchiveMoves(pipeline, self.store)
         self.catalog = Catalog(self.store, self.listing, self.archive_moves, self.archive)
         self.batches = Batches(client)
@@ -214,25 +226,27 @@ def build_bfl_clients(settings: Settings) -> dict[str | None, BflClient]:
     return {name: BflClient(key, policy, settings.bfl_origin) for name, key in keys.items()}
 
 
-def build_archive(settings: Settings, in_thread: Runner | None) -> Archive | None:
+def build_archive(settings: Settings, access: DatabaseAccess | None) -> Archive | None:
     """The archive of DATABASE_URL, if it is set. Its first call connects."""
     if settings.database_url is None:
         return None
-    connections = WEB_DATABASE_CONNECTIONS if in_thread else 1
     url = settings.database_url.get_secret_value()
-    return open_archive(url, connections, in_thread or (lambda call: call()))
+    if access is None:
+        return open_archive(url, 1, lambda call: call())
+    return open_archive(url, WEB_DATABASE_CONNECTIONS, access.in_thread, access.caller)
 
 
 def for_web(
-    settings: Settings, pause: Callable[[], object] = lambda: None, in_thread: Runner | None = None
+    settings: Settings,
+    pause: Callable[[], object] = lambda: None,
+    access: DatabaseAccess | None = None,
 ) -> Services:
     """Services that fail fast: BFL repeats a callback that was answered with 503.
 
-    `pause` lets other requests run before a round trip to Redis, `in_thread` lets them run while
-    a database in a file is read. Raises InvalidSettings.
+    `pause` lets other requests run before a round trip to Redis. Raises InvalidSettings.
     """
     redis, level = redis_for_web(settings), Durability(settings.durability)
-    services = Services(settings, redis, WEB_LIMITS, level, pause, in_thread)
+    services = Services(settings, redis, WEB_LIMITS, level, pause, access)
     _ = services.storage  # opened now and not at the first request
     return services
 

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from jobs import observability
 from jobs.config import settings
 from jobs.domain.errors import FluxkeepError
-from jobs.services import Services, for_web
+from jobs.services import DatabaseAccess, Services, for_web
 from receiver import context, dashboard, health, media, openapi, problem_details, state, webhook
 from receiver.api import (
     batch_actions,
@@ -26,6 +26,7 @@ from receiver.api import (
     repeats,
     submissions,
 )
+from receiver.auth import present_caller
 from receiver.blocking_calls import run_in_database_thread
 from receiver.mcp import endpoint as mcp
 
@@ -79,7 +80,8 @@ def _services_from_environment() -> Services:
     try:
         loaded = settings.load()
         observability.configure(loaded, "web")
-        return for_web(loaded, gevent.sleep, run_in_database_thread)
+        access = DatabaseAccess(run_in_database_thread, present_caller)
+        return for_web(loaded, gevent.sleep, access)
     except FluxkeepError as error:
         sys.stderr.write(f"Fluxkeep cannot start: {error}\n")
         sys.exit(BOOT_FAILED)

@@ -46,6 +46,12 @@ def current_key_name() -> str | None:
     return g.api_key.name if has_request_context() else None
 
 
+def present_caller() -> str | None:
+    """Name of the key or session, if any: also for a request without one, and outside of one."""
+    api_key: ApiKey | None = g.get("api_key") if has_request_context() else None
+    return api_key.name if api_key else None
+
+
 def request_key() -> str:
     """The key in `Authorization: Bearer` or `x-key`; when there are two, a wrong one wins."""
     # WSGI decodes header bytes as latin-1; the settings hold text.

@@ -1,5 +1,6 @@
 """The rows of the archive: put, read by id, listed, and deleted."""
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
 from itertools import accumulate, groupby
@@ -7,13 +8,26 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from jobs.archive import queries, rows
-from jobs.archive.database import BadRow, Database, Runner, Transaction
+from jobs.archive.database import (
+    BadRow,
+    Caller,
+    Database,
+    ForeignText,
+    QueryRefused,
+    Runner,
+    Transaction,
+    Work,
+    nobody,
+)
 from jobs.archive.rows import Row
 from jobs.domain.budgets import CREDITS_MAX
+from jobs.domain.errors import ArchiveUnavailable, InvalidField
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
+
+log = logging.getLogger(__name__)
 
 SQLITE = "sqlite:///"
 # Of one transaction, which has five seconds. SQLite takes 32,766 parameters.
@@ -48,6 +62,17 @@ class State(NamedTuple):
     schema: int
 
 
+class EntryCosts(NamedTuple):
+    """Costs of the jobs of a day, counted from 1970, with one value of a metadata entry."""
+
+    day: int
+    model: str | None
+    key: str | None
+    value: str | None
+    credits: float
+    jobs_without_price: int
+
+
 class Archive:
     """Raises ArchiveUnavailable."""
 
@@ -56,6 +81,15 @@ class Archive:
 
     def close(self) -> None:
         self._database.close()
+
+    def _read(self, work: Work[list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+        """Rows of a query. A text that the database cannot hold is in no row."""
+        try:
+            return self._database.transact(work)
+        except ForeignText:
+            return []
+        except QueryRefused as error:
+            raise ArchiveUnavailable(f"database: it refuses a query ({error})") from None
 
     # One job.
 
@@ -73,7 +107,7 @@ class Archive:
         """All that is known of these jobs."""
         columns = "id, version, status, archived_at, key"
         sql = f"SELECT {columns} FROM jobs WHERE id IN ({_marks(job_ids)})"
-        found = self._database.transact(lambda run: run(sql, job_ids)) if job_ids else []
+        found = self._read(lambda run: run(sql, job_ids)) if job_ids else []
         return {job_id: Version(*rest) for job_id, *rest in found}
 
     def ids(self, prefix: str) -> set[str]:
@@ -83,7 +117,7 @@ class Archive:
             "SELECT id FROM jobs WHERE id >= ? AND id < ? "
             "UNION SELECT id FROM jobs WHERE task_id >= ? AND task_id < ? LIMIT 10"
         )
-        found = self._database.transact(lambda run: run(sql, [*bounds, *bounds]))
+        found = self._read(lambda run: run(sql, [*bounds, *bounds]))
         return {job_id for (job_id,) in found}
 
     def owners(self, names: Sequence[str]) -> dict[str, str]:
@@ -91,31 +125,40 @@ class Archive:
         columns = ("task_id", "id")
         parts = [f"SELECT {one}, id FROM jobs WHERE {one} IN ({_marks(names)})" for one in columns]
         sql = " UNION ALL ".join(parts)
-        return dict(self._database.transact(lambda run: run(sql, [*names, *names])))
+        return dict(self._read(lambda run: run(sql, [*names, *names])))
 
     def _select(self, where: str, parameters: Sequence[Any]) -> list[Row]:
         sql = f"SELECT {rows.READ_COLUMNS} FROM jobs WHERE {where}"
-        return list(map(rows.read, self._database.transact(lambda run: run(sql, parameters))))
+        return list(map(rows.read, self._read(lambda run: run(sql, parameters))))
 
     # Lists.
 
     def page(self, search: Search, limit: int, before: Position | None) -> list[Row]:
         """Up to so many jobs that may match, newest first, older than a position."""
-        numbers = self._database.has_row_numbers
-        found = self._database.transact(
-            lambda run: queries.page(run, search, limit, before, has_numbers=numbers)
-        )
-        return list(map(rows.read, found))
+        has_numbers = self._database.has_row_numbers
+
+        def work(run: Transaction) -> list[tuple[Any, ...]]:
+            return queries.page(run, search, limit, before, has_numbers=has_numbers)
+
+        try:
+            found = self._database.transact(work)
+        except ForeignText:
+            return []
+        except QueryRefused:
+            # Its size is bounded before, so that only another release of the database says so.
+            message = "the database cannot answer this: ask for less"
+            raise InvalidField(_largest_parameter(search), message) from None
+        return [rows.read(row) for row in found]
 
     def counts(self) -> dict[Status, int]:
         """Jobs by status; reads an index of the whole table."""
         sql = "SELECT status, count(*) FROM jobs GROUP BY status"
-        return {Status(status): n for status, n in self._database.transact(lambda run: run(sql))}
+        return {Status(status): n for status, n in self._read(lambda run: run(sql))}
 
     def counts_of_keys(self) -> dict[tuple[Status, str | None], int]:
         """Jobs by status and name of the API key; reads the whole table."""
         sql = "SELECT status, key, count(*) FROM jobs GROUP BY status, key"
-        found = self._database.transact(lambda run: run(sql))
+        found = self._read(lambda run: run(sql))
         return {(Status(status), key): n for status, key, n in found}
 
     def due_for_deletion(
@@ -130,22 +173,47 @@ class Archive:
 
     # Costs.
 
-    def costs(self, since: float, until: float) -> list[tuple[Any, ...]]:
+    def costs(self, since: float, until: float, owner: str | None = None) -> list[tuple[Any, ...]]:
         """Model, key, credits and jobs without a price of the jobs created in this time."""
+        where, parameters = _created_in(since, until, owner)
         sql = (
             f"SELECT model, key, coalesce(sum({_CREDITS}), 0), sum({_WITHOUT_PRICE}) FROM jobs "
-            "WHERE created_at >= ? AND created_at < ? GROUP BY model, key"
+            f"WHERE {where} GROUP BY model, key"
         )
-        return self._database.transact(lambda run: run(sql, [since, until]))
+        return self._read(lambda run: run(sql, parameters))
 
-    def priced(self, since: Position, until: float, limit: int) -> list[tuple[Any, ...]]:
-        """Creation, id, model, key, credits, whether it has no price, and metadata of jobs."""
+    def count_created(self, since: float, until: float, owner: str | None, most: int) -> int:
+        """The number of jobs created in this time, of one API key or of all; `most` at most."""
+        where, parameters = _created_in(since, until, owner)
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {where} LIMIT ?) AS created"
+        rows_of_count = self._read(lambda run: run(sql, [*parameters, most]))
+        return int(rows_of_count[0][0]) if rows_of_count else 0
+
+    def costs_by(
+        self, name: str, since: float, until: float, owner: str | None, most: int
+    ) -> list[EntryCosts]:
+        """Costs by the value of a metadata entry; `most` at most. Raises QueryTooLong."""
+        entry = self._database.metadata_entry
+        where, parameters = _created_in(since, until, owner)
         sql = (
-            f"SELECT created_at, id, model, key, coalesce({_CREDITS}, 0), {_WITHOUT_PRICE}, "
-            "metadata FROM jobs WHERE (created_at, id) > (?, ?) AND created_at < ? "
-            "ORDER BY created_at, id LIMIT ?"
+            f"SELECT {entry.day} AS day, model, jobs.key AS key_name, entry.type, entry.atom, "
+            f"coalesce(sum({_CREDITS}), 0), sum({_WITHOUT_PRICE}) FROM jobs {entry.join} "
+            f"WHERE {where} GROUP BY 1, 2, 3, 4, 5 LIMIT ?"
         )
-        return self._database.transact(lambda run: run(sql, [*since, until, limit]))
+        name_of_rows = rows.clean(name)
+
+        def work(run: Transaction) -> list[tuple[Any, ...]]:
+            return run(sql, [name_of_rows, *parameters, most])
+
+        costs: dict[tuple[Any, ...], EntryCosts] = {}
+        sums = self._database.transact_in_time(work)
+        for day, model, key, kind, atom, price, without_price in sums:
+            # 1 and "1" are one value to a search, and two to a database.
+            place = (int(day), model, key, entry.read(kind, atom))
+            before = costs.get(place, EntryCosts(*place, 0.0, 0))
+            jobs_without_price = before.jobs_without_price + int(without_price)
+            costs[place] = EntryCosts(*place, before.credits + price, jobs_without_price)
+        return list(costs.values())
 
     # Writes.
 
@@ -209,8 +277,13 @@ class Archive:
         """Write a changed row if it still has the version that was read."""
         changed = ", ".join(f"{name} = ?" for name in rows.COLUMNS[1:])
         sql = f"UPDATE jobs SET {changed} WHERE id = ? AND version = ? RETURNING id"
-        parameters = [*rows.values(job, now)[1:], job.id, version]
-        return bool(self._database.transact(lambda run: run(sql, parameters), writes=True))
+        try:
+            parameters = [*rows.values(job, now)[1:], job.id, version]
+            written = self._database.transact(lambda run: run(sql, parameters), writes=True)
+        except BadRow as error:
+            log.error("job %s: the database refuses its row (%s)", job.id, error)  # noqa: TRY400
+            return False
+        return bool(written)
 
     def delete(self, entries: Sequence[tuple[str, int]], noted: float | None = None) -> int:
         """Delete rows whose version is not greater; the number. `noted` is for `State`."""
@@ -235,14 +308,23 @@ class Archive:
     # State.
 
     def state(self) -> State:
-        found = dict(self._database.transact(lambda run: run("SELECT name, value FROM state")))
-        schema = int(found["schema"])
-        return State(found.get(LAST_PASS, 0.0), found.get(NOTED, 0.0), schema)
+        values = dict(self._read(lambda run: run("SELECT name, value FROM state")))
+        schema = int(values.get("schema", 0))
+        return State(values.get(LAST_PASS, 0.0), values.get(NOTED, 0.0), schema)
+
+    def encoding(self) -> str:
+        """The encoding of its texts, as PostgreSQL writes it."""
+        return self._database.encoding()
+
+    @property
+    def write_problem(self) -> str:
+        """Why the last write of this process was refused; empty if it was not."""
+        return self._database.write_problem
 
     def size(self) -> int:
         """Bytes of the whole database."""
         sql = self._database.size_sql
-        return int(self._database.transact(lambda run: run(sql))[0][0])
+        return int(self._read(lambda run: run(sql))[0][0])
 
     def note_deletions(self, day: int, until: float) -> None:
         """Note up to which microsecond rows of deleted jobs are gone as a day begins."""
@@ -252,20 +334,39 @@ class Archive:
     def noted_deletions(self, day: int) -> float:
         """The note of a day or of the latest before it; 0 without one."""
         sql = "SELECT coalesce(max(until), 0) FROM deletion_notes WHERE day <= ?"
-        return float(self._database.transact(lambda run: run(sql, [day]))[0][0])
+        return float(self._read(lambda run: run(sql, [day]))[0][0])
 
 
-def open_archive(url: str, connections: int, in_thread: Runner) -> Archive:
-    """The archive of a DATABASE_URL; nothing is connected yet. `in_thread` is for SQLite."""
+def open_archive(url: str, connections: int, in_thread: Runner, caller: Caller = nobody) -> Archive:
+    """The archive of a DATABASE_URL; nothing is connected yet. `in_thread` is for SQLite.
+
+    `caller` tells whose request is answered: no caller takes all connections.
+    """
     if path := sqlite_path(url):
         sqlite = import_module("jobs.archive.sqlite")  # only the one in use is loaded
-        return Archive(sqlite.SqliteDatabase(path, connections, in_thread))
-    return Archive(import_module("jobs.archive.postgres").PostgresDatabase(url, connections))
+        return Archive(sqlite.SqliteDatabase(path, connections, in_thread, caller))
+    postgres = import_module("jobs.archive.postgres")
+    return Archive(postgres.PostgresDatabase(url, connections, caller))
 
 
 def sqlite_path(url: str) -> str:
     """The file of a DATABASE_URL; empty if it leads to a server."""
     return unquote(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else ""
+
+
+def _created_in(since: float, until: float, owner: str | None) -> tuple[str, list[Any]]:
+    """A condition and its parameters: jobs created in a time, of one API key or of all."""
+    if owner is None:
+        return "jobs.created_at >= ? AND jobs.created_at < ?", [since, until]
+    condition = "jobs.key = ? AND jobs.created_at >= ? AND jobs.created_at < ?"
+    return condition, [rows.clean(owner), since, until]
+
+
+def _largest_parameter(search: Search) -> str:
+    """The name of the query parameter that makes a search large."""
+    if search.words is not None:
+        return "q"
+    return "metadata" if search.metadata else "status"
 
 
 def _set_state(run: Transaction, name: str, value: float) -> None:

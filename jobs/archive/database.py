@@ -1,17 +1,22 @@
-"""A database: a few connections, one transaction for each call, and its outages."""
+"""A database: a few connections, one transaction for each call, and its outages.
+
+An outage is a connection that is lost or cannot be made. What the database refuses for one row, or
+one query, concerns that row or query alone.
+"""
 
 import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from queue import Empty, LifoQueue
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from jobs.archive import schema
+from jobs.archive.connection_pool import AllBusy, ConnectionPool, Place
 from jobs.domain.errors import ArchiveUnavailable
 
 QUERY_SECONDS = 5.0  # then a query is cut
 RETRY_SECONDS = 5.0  # after a failure nobody tries for so long
+WAIT_SECONDS = 2.0  # for a connection
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -21,8 +26,28 @@ class BadRow(Exception):
     """The database refuses what was to be written for its data: no outage."""
 
 
+class QueryRefused(Exception):
+    """The database refuses to answer a query for what it asks: no outage."""
+
+
+class ForeignText(QueryRefused):
+    """A query has characters that no text of this database can have: no row matches."""
+
+
+class WritesRefused(Exception):
+    """The database answers and takes no writes: its disk is full, or it may only be read."""
+
+
+class QueryTooLong(Exception):
+    """A query was cut after QUERY_SECONDS."""
+
+
 class ConnectionLost(Exception):
     """The connection is of no use any more. The text has no host, no user and no password."""
+
+
+class TooManyConnections(Exception):
+    """The server opens no further connection; those that are open go on."""
 
 
 class Transaction(Protocol):
@@ -33,6 +58,23 @@ class Transaction(Protocol):
 
 Work = Callable[[Transaction], T]
 Runner = Callable[[Callable[[], Any]], Any]  # runs a call that blocks
+Caller = Callable[[], str | None]  # the name of the API key for which a process is at work
+
+
+def nobody() -> None:
+    """The caller in a process that serves no requests."""
+
+
+class MetadataEntry(NamedTuple):
+    """SQL for one entry of the jobs' metadata, whose name is the first parameter.
+
+    `join` adds `entry.type` and `entry.atom`, of which `read` makes the value as search text.
+    `day` is the number of a job's day since 1970.
+    """
+
+    join: str
+    day: str
+    read: Callable[[Any, Any], str | None]
 
 
 class Database(ABC):
@@ -44,51 +86,86 @@ class Database(ABC):
     name: str
     has_row_numbers: bool
     size_sql: str
+    metadata_entry: MetadataEntry
 
-    def __init__(self, connections: int) -> None:
-        self._free: LifoQueue[Any] = LifoQueue()
-        for _ in range(connections):
-            self._free.put(None)
-        self._retry_at, self._problem, self._refuses_writes = 0.0, "", False
+    def __init__(self, connections: int, caller: Caller = nobody) -> None:
+        self._pool = ConnectionPool(connections, self._close)
+        self._caller = caller
+        self._retry_at = 0.0
+        self._outage = ""  # why the database does not answer; empty while it does
+        self._write_problem = ""  # why it takes no writes
 
     def transact(self, work: Work[T], *, writes: bool = False) -> T:
         """Run `work` in a transaction; again if the connection was lost while nobody used it.
 
-        Raises BadRow, and ArchiveUnavailable: nothing was written, or all of it if only the answer
-        to the commit was lost.
+        Raises BadRow where it writes and QueryRefused where it reads, and ArchiveUnavailable:
+        nothing was written, or all of it if only the answer to the commit was lost.
         """
+        try:
+            return self.transact_in_time(work, writes=writes)
+        except QueryTooLong:
+            raise ArchiveUnavailable("database: a query took too long") from None
+
+    def transact_in_time(self, work: Work[T], *, writes: bool = False) -> T:
+        """The same; raises QueryTooLong as well."""
         self._require_no_outage()
+        caller = self._caller()
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                place = self._pool.take(caller, deadline)
+            except AllBusy:
+                raise ArchiveUnavailable("database: all connections are busy") from None
+            try:
+                self._require_no_outage()  # which others have noticed meanwhile
+                return self._transact_at(place, work, writes=writes)
+            except TooManyConnections:
+                self._pool.pause_opening()
+            finally:
+                self._pool.give_back(place)
+
+    def _transact_at(self, place: Place, work: Work[T], *, writes: bool) -> T:
         try:
-            connection = self._free.get(timeout=QUERY_SECONDS)
-        except Empty:
-            raise ArchiveUnavailable("database: all connections are busy") from None
-        try:
-            self._require_no_outage()  # which others have noticed meanwhile
-            if connection is not None:
-                try:
-                    return self._run_checked(connection, work, writes=writes)
-                except ConnectionLost:
-                    self._close(connection)
-                    connection = None
-            connection = self._open()
-            answer = self._run_checked(connection, work, writes=writes)
+            answer = self._run_or_reconnect(place, work, writes=writes)
         except ConnectionLost as error:
-            if connection is not None:
-                self._close(connection)
-                connection = None
-            self._refuses_writes = writes
-            if not self._problem:
+            self._drop_connection(place)
+            if not self._outage:
                 log.warning("database: %s", error)
-            self._problem = f"database: {error}"
+            self._outage = f"database: {error}"
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            raise ArchiveUnavailable(self._problem) from None
+            raise ArchiveUnavailable(self._outage) from None
+        except WritesRefused as error:
+            if not self._write_problem:
+                log.warning("database: %s", error)
+            self._write_problem = f"database: {error}"
+            raise ArchiveUnavailable(self._write_problem) from None
+        self._note_answer(writes=writes)
+        return answer
+
+    def _note_answer(self, *, writes: bool) -> None:
+        """Log the end of an outage; after a full disk that is the first write, not a read."""
+        if writes:
+            had_problem = bool(self._outage or self._write_problem)
+            self._write_problem = ""
         else:
-            if self._problem and (writes or not self._refuses_writes):
-                log.info("the database answers again")
-                self._problem = ""
-            return answer
-        finally:
-            self._free.put(connection)
+            had_problem = bool(self._outage)
+        self._outage = ""
+        if had_problem and not self._write_problem:
+            log.info("the database answers again")
+
+    def _run_or_reconnect(self, place: Place, work: Work[T], *, writes: bool) -> T:
+        if place.connection is not None:
+            try:
+                return self._run_checked(place.connection, work, writes=writes)
+            except ConnectionLost:
+                self._drop_connection(place)
+        place.connection = self._open()
+        return self._run_checked(place.connection, work, writes=writes)
+
+    def _drop_connection(self, place: Place) -> None:
+        if place.connection is not None:
+            self._close(place.connection)
+            place.connection = None
 
     def _run_checked(self, connection: Any, work: Work[T], *, writes: bool) -> T:
         """An older release must not write to a newer schema."""
@@ -98,22 +175,28 @@ class Database(ABC):
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
-        for connection in [self._free.get() for _ in range(self._free.qsize())]:
-            if connection:
-                self._close(connection)
-            self._free.put(None)
+        self._pool.close_idle()
 
     def _require_no_outage(self) -> None:
         if time.monotonic() < self._retry_at:
-            raise ArchiveUnavailable(self._problem)
+            raise ArchiveUnavailable(self._outage)
+
+    @property
+    def write_problem(self) -> str:
+        """Why this process's last write was refused; empty if it was not."""
+        return self._write_problem
+
+    @abstractmethod
+    def encoding(self) -> str:
+        """The encoding of its texts, as PostgreSQL writes it. Raises ArchiveUnavailable."""
 
     @abstractmethod
     def _open(self) -> Any:
-        """Connect, and bring the tables up to date. Raises ConnectionLost."""
+        """Connect, and bring the tables up to date. Raises ConnectionLost, TooManyConnections."""
 
     @abstractmethod
     def _run(self, connection: Any, work: Work[T], *, writes: bool) -> T:
-        """Raises BadRow, ConnectionLost, and ArchiveUnavailable for a query that took too long."""
+        """Raises what `transact_in_time` raises, WritesRefused and ConnectionLost."""
 
     @abstractmethod
     def _close(self, connection: Any) -> None: ...

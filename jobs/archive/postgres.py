@@ -1,5 +1,6 @@
 """A PostgreSQL database, also behind PgBouncer in transaction mode: no state of a session."""
 
+import json
 import os
 import socket
 from collections.abc import Sequence
@@ -8,16 +9,19 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
-from jobs.archive import schema
-from jobs.archive.database import QUERY_SECONDS, BadRow, ConnectionLost, Database, Work
-from jobs.domain.errors import ArchiveUnavailable
+from jobs.archive import postgres_errors, schema
+from jobs.archive.database import QUERY_SECONDS, Caller, Database, MetadataEntry, Work, nobody
 from jobs.net.watchdog import Exchange
+from jobs.store.search_conditions import as_text
 
 CONNECT_SECONDS = 2
 SILENCE_MILLISECONDS = 5000
 EXCHANGE_SECONDS = QUERY_SECONDS + 1  # a server that hangs does not cut its queries itself
 MIGRATION_LOCK = 0x666C7578  # "flux": one process changes the tables
 _LIMITS = f"SET LOCAL statement_timeout = {int(QUERY_SECONDS * 1000)}"
+_ENCODING = (
+    "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
+)
 _TYPES = schema.POSTGRES_TYPES | {"row_number": ""}
 
 T = TypeVar("T")
@@ -29,22 +33,40 @@ class _Connection(NamedTuple):
     version: int  # of the tables
 
 
+def _entry_value(_kind: str, json_text: str | None) -> str | None:
+    """The search text of a value that `->` gives as JSON; None where there is no entry."""
+    return None if json_text is None else as_text(json.loads(json_text))
+
+
 class PostgresDatabase(Database):
     """Raises what `Database` raises. psycopg is loaded by the first connection."""
 
     name = "PostgreSQL"
     has_row_numbers = False
+    metadata_entry = MetadataEntry(
+        join=(
+            "CROSS JOIN LATERAL (SELECT '' AS type, (jobs.metadata::json -> ?::text)::text AS atom)"
+            " AS entry"
+        ),
+        day="floor(created_at / 86400)",
+        read=_entry_value,
+    )
     size_sql = "SELECT pg_database_size(current_database())"
 
-    def __init__(self, url: str, connections: int) -> None:
-        super().__init__(connections)
+    def __init__(self, url: str, connections: int, caller: Caller = nobody) -> None:
+        super().__init__(connections, caller)
         self._url = url
+
+    def encoding(self) -> str:
+        ((encoding,),) = self.transact(lambda run: run(_ENCODING))
+        return str(encoding)
 
     @cached_property
     def _psycopg(self) -> Any:
         return import_module("psycopg")
 
     def _open(self) -> _Connection:
+        opened: Any = None
         try:
             opened = self._psycopg.connect(
                 self._url,
@@ -52,16 +74,18 @@ class PostgresDatabase(Database):
                 tcp_user_timeout=SILENCE_MILLISECONDS,
                 prepare_threshold=None,
                 application_name="fluxkeep",
+                client_encoding="utf8",  # whatever the server's is
             )
             duplicate = socket.socket(fileno=os.dup(opened.fileno()))
             with Exchange(EXCHANGE_SECONDS) as exchange:
                 exchange.add(duplicate)
                 return _Connection(opened, duplicate, _migrate(opened))
-        except (self._psycopg.Error, OSError) as error:
-            raise ConnectionLost(_name(error)) from None
+        except (self._psycopg.Error, OSError, UnicodeError) as error:
+            if opened is not None:
+                opened.close()
+            raise postgres_errors.of_connecting(error) from None
 
     def _run(self, connection: _Connection, work: Work[T], *, writes: bool) -> T:
-        del writes  # one kind of transaction is for both
         postgres = connection.postgres
 
         def execute(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -76,9 +100,12 @@ class PostgresDatabase(Database):
                     postgres.execute(_LIMITS)  # on its way together with what comes next
                     answer = work(execute)
                 postgres.commit()
-        except self._psycopg.Error as error:
+        except (self._psycopg.Error, UnicodeError, OverflowError) as error:
             self._roll_back(postgres)
-            raise self._translated(error, postgres) from None
+            is_closed = bool(postgres.closed)
+            raise postgres_errors.of_transaction(
+                error, is_closed=is_closed, writes=writes
+            ) from None
         except BaseException:  # a killed greenlet, too, leaves no transaction open
             self._roll_back(postgres)
             raise
@@ -88,15 +115,6 @@ class PostgresDatabase(Database):
         with suppress(self._psycopg.Error):
             postgres.rollback()
 
-    def _translated(self, error: Exception, postgres: Any) -> Exception:
-        if isinstance(error, self._psycopg.errors.QueryCanceled):
-            return ArchiveUnavailable("database: a query took too long")
-        if not postgres.closed and isinstance(
-            error, self._psycopg.DataError | self._psycopg.IntegrityError
-        ):
-            return BadRow(_name(error))
-        return ConnectionLost(_name(error))
-
     def _close(self, connection: _Connection) -> None:
         connection.socket.close()
         connection.postgres.close()
@@ -105,6 +123,7 @@ class PostgresDatabase(Database):
 def _migrate(opened: Any) -> int:
     """Bring the tables up to date; the version that they have."""
     with opened.transaction():
+        opened.execute(_LIMITS)  # a role may have another limit
         if (version := _version(opened)) >= schema.VERSION:
             return version
         opened.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
@@ -125,8 +144,3 @@ def _version(opened: Any) -> int:
     if not opened.execute(sql).fetchone()[0]:
         return 0
     return int(opened.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()[0])
-
-
-def _name(error: Exception) -> str:
-    """Without the message, which may hold a host or a value."""
-    return type(error).__name__

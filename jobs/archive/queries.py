@@ -17,7 +17,9 @@ from jobs.store.search_conditions import Search
 # Jobs of the leading index that are compared before the index of words is asked: FTS5 gives the
 # newest first, GIN gives all.
 WALKED, WALKED_BEFORE_FTS5 = 3000, 1000
-INDEXED_MAX = 16  # words and phrases; of all others the record is asked
+# Of a query the database compares so much; the record is asked for the whole of it afterwards.
+INDEXED_MAX = 16  # words and phrases
+PHRASE_MAX_WORDS = 32  # SQLite refuses patterns of 50,000 bytes, and expressions of 1,000 levels
 _FIRST, _LAST = Position(0.0, ""), Position(1e12, "")
 _MICROSECOND = rows.ROW_NUMBERS
 _NUMBER_MAX = 2**63 - 1
@@ -54,7 +56,7 @@ def page(
     """Up to so many rows that may match, newest first, older than a position."""
     end = min(before or _LAST, Position(search.until or _LAST.created_at, ""))
     span, conditions = _Span(Position(search.since or 0.0, ""), end), _conditions(search)
-    phrases = search_words.phrases(search.words or "")[:INDEXED_MAX]
+    phrases = _compared(search_words.phrases(search.words or ""))
     dialect = (WALKED_BEFORE_FTS5, "+") if has_numbers else (WALKED, "")
     query = _Query(search, conditions, phrases, *dialect)
     if not phrases and len(conditions) < 2:
@@ -73,6 +75,12 @@ def page(
     return found + older(run, query, span, limit - len(found))
 
 
+def _compared(phrases: Sequence[str]) -> list[str]:
+    """The beginnings of some phrases: a text that has all phrases has these, too."""
+    beginnings = [" ".join(phrase.split()[:PHRASE_MAX_WORDS]) for phrase in phrases[:INDEXED_MAX]]
+    return list(dict.fromkeys(beginnings))
+
+
 def _conditions(search: Search) -> list[_Condition]:
     named = [("metadata", f"{name}={text}") for name, text in search.metadata]
     named += [("repeats", search.repeats)] if search.repeats is not None else []
@@ -82,7 +90,8 @@ def _conditions(search: Search) -> list[_Condition]:
     columns = (("model", search.model), ("key", search.key), ("key", search.owner))
     found += [_Condition("jobs", name, (rows.clean(text),)) for name, text in columns if text]
     if search.statuses:
-        found.append(_Condition("jobs", "status", tuple(map(str, search.statuses))))
+        statuses = tuple(dict.fromkeys(map(str, search.statuses)))
+        found.append(_Condition("jobs", "status", statuses))
     return found
 
 

@@ -1,6 +1,7 @@
 """An SQLite database in a file that web and sweep share. Its calls block: `in_thread` runs them."""
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -9,8 +10,21 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from jobs.archive import schema
-from jobs.archive.database import QUERY_SECONDS, BadRow, ConnectionLost, Database, Runner, Work
-from jobs.domain.errors import ArchiveUnavailable
+from jobs.archive.database import (
+    QUERY_SECONDS,
+    BadRow,
+    Caller,
+    ConnectionLost,
+    Database,
+    MetadataEntry,
+    QueryRefused,
+    QueryTooLong,
+    Runner,
+    Work,
+    WritesRefused,
+    nobody,
+)
+from jobs.store.search_conditions import as_text
 
 STEPS = 10_000  # of SQLite's machine, between two looks at the time
 
@@ -21,6 +35,19 @@ _SETTINGS = (
     "PRAGMA cache_size = -500",  # KiB for each connection: the kernel has the pages, too
     f"PRAGMA busy_timeout = {int(QUERY_SECONDS * 1000)}",
 )
+_TAKES_TOO_LONG = {sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_NO_WRITES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
+_NO_WRITES_OR_LOST = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+_OF_DATA = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_RANGE,
+}
+# The tables are not those that the connection has seen: another file is in their place.
+_OTHER_TABLES = re.compile("no such (table|column)")
 # Their rows begin with a number that follows the time, so that a search by words finds the newest
 # first.
 _TYPES = schema.SQLITE_TYPES | {"row_number": "number INTEGER PRIMARY KEY,"}
@@ -34,16 +61,33 @@ class _Connection(NamedTuple):
     version: int  # of the tables
 
 
+def _entry_value(kind: str | None, atom: Any) -> str | None:
+    """The search text of a value that `json_each` gives: booleans and null by their type."""
+    if kind in ("true", "false", "null"):
+        return kind
+    return None if atom is None else as_text(atom)
+
+
 class SqliteDatabase(Database):
     """Raises what `Database` raises."""
 
     name = "SQLite"
     has_row_numbers = True
+    metadata_entry = MetadataEntry(
+        join="LEFT JOIN json_each(jobs.metadata) AS entry ON entry.key = ?",
+        day="CAST(created_at / 86400 AS integer)",
+        read=_entry_value,
+    )
     size_sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
 
-    def __init__(self, path: str, connections: int, in_thread: Runner) -> None:
-        super().__init__(connections)
+    def __init__(
+        self, path: str, connections: int, in_thread: Runner, caller: Caller = nobody
+    ) -> None:
+        super().__init__(connections, caller)
         self._path, self._in_thread = Path(path).absolute(), in_thread
+
+    def encoding(self) -> str:
+        return "UTF8"  # of each file that SQLite makes, unless it is told otherwise
 
     def _open(self) -> _Connection:
         return self._in_thread(self._connect)  # type: ignore[no-any-return]
@@ -85,12 +129,12 @@ class SqliteDatabase(Database):
             sqlite.execute("COMMIT")
         except sqlite3.Error as error:
             _roll_back(sqlite)
-            raise _translated(error) from None
+            raise _of_transaction(error, writes=writes) from None
         except OSError as error:
             raise ConnectionLost(error.strerror or "OSError") from None
         except (OverflowError, UnicodeError) as error:
             _roll_back(sqlite)
-            raise BadRow(type(error).__name__) from None
+            raise _of_data(type(error).__name__, writes=writes) from None
         except BaseException:  # whatever `work` raises, no transaction stays open
             _roll_back(sqlite)
             raise
@@ -139,12 +183,26 @@ def _roll_back(sqlite: sqlite3.Connection) -> None:
         sqlite.execute("ROLLBACK")
 
 
-def _translated(error: sqlite3.Error) -> Exception:
-    if isinstance(error, sqlite3.DataError | sqlite3.IntegrityError | sqlite3.InterfaceError):
-        return BadRow(_name(error))
-    if error.sqlite_errorcode in (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY):
-        return ArchiveUnavailable("database: a query took too long")
-    return ConnectionLost(_name(error))
+def _of_transaction(error: sqlite3.Error, *, writes: bool) -> Exception:
+    """The meaning of an error in a transaction: for the connection, a row, a query, or writes."""
+    name = _name(error)
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # of Python, which refuses a parameter
+        return _of_data(name, writes=writes)
+    primary_code = code & 0xFF
+    if primary_code in _TAKES_TOO_LONG:
+        return QueryTooLong()
+    if primary_code in _NO_WRITES or (writes and primary_code in _NO_WRITES_OR_LOST):
+        return WritesRefused(name)
+    if primary_code == sqlite3.SQLITE_ERROR and _OTHER_TABLES.match(str(error)):
+        return ConnectionLost(name)
+    if primary_code in _OF_DATA:
+        return _of_data(name, writes=writes)
+    return ConnectionLost(name)
+
+
+def _of_data(name: str, *, writes: bool) -> Exception:
+    return BadRow(name) if writes else QueryRefused(name)
 
 
 def _name(error: sqlite3.Error) -> str:

@@ -22,10 +22,11 @@ from receiver.checks import (
     storage,
 )
 from receiver.checks.context import Context
-from receiver.checks.result import Result, warning
+from receiver.checks.result import Result, failed, warning
 from receiver.shared_value import SharedValue
 
 READINESS_MAX_AGE_SECONDS = 1.0
+_REPORT = "This is a defect of Fluxkeep: please report it with the log."
 UNKNOWN = "unknown while Redis does not answer"
 
 
@@ -86,3 +87,6 @@ def run(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result
             yield from map(settings.invalid, error.problems)
         except StoreUnavailable:
             yield unknown
+        except Exception as error:  # noqa: BLE001 - an answer about all others is worth more
+            # Its text is not shown: it may hold secrets.
+            yield failed(check.name, f"the check met an unexpected {type(error).__name__}", _REPORT)

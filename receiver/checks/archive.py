@@ -22,6 +22,7 @@ ROWS = "rows"
 LATE_SECONDS = 300.0
 READ_MAX = 20_000
 NAMED_MAX = 10
+ENCODING = "UTF8"
 MOUNTS = Path("/proc/self/mountinfo")
 # SQLite's locks and shared memory do not work there.
 REFUSED_FILESYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse")
@@ -30,6 +31,13 @@ _LOCAL = "Put it on a local disk of the one machine that runs web and sweep, or 
 _AWAY = "See to the database. Until it answers, ended jobs stay in Redis and archived ones get 503."
 _NEWER = "Deploy the newer release everywhere: this one reads its rows, and writes none."
 _LATE = "See the log of the sweep: the database may be away, full or read-only. Redis keeps them."
+_ENCODING = (
+    "Make a database WITH ENCODING 'UTF8' TEMPLATE template0 and point DATABASE_URL at it: "
+    "jobs of the last HOT_DAYS are written again by themselves, pg_dump moves the others."
+)
+_NO_WRITES = (
+    "Give it room, or let the role write. Redis keeps what ended; deletions and reads go on."
+)
 _NO_ROW = (
     "Redis keeps them. `repair` looks at unreadable records; the sweep's log names the others."
 )
@@ -59,10 +67,17 @@ def _database(archive: Archive, kind: str) -> Result:
         return failed(DATABASE, f"its file is on {kind}, where SQLite loses data", _LOCAL)
     try:
         version = archive.state().schema
+        encoding = archive.encoding()
     except ArchiveUnavailable as error:
         return warning(DATABASE, _reason(error), _AWAY)
     if version > schema.VERSION:
         return warning(DATABASE, "has tables of a newer release: no jobs are archived", _NEWER)
+    if encoding != ENCODING:
+        why = f"its encoding is {encoding}: jobs with other letters cannot be archived"
+        return warning(DATABASE, why, _ENCODING)
+    if archive.write_problem:
+        why = f"takes no writes ({archive.write_problem.removeprefix('database: ')})"
+        return warning(DATABASE, why, _NO_WRITES)
     return ok(DATABASE, f"{archive.database_name} answers, tables of version {version}")
 
 

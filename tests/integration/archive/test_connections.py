@@ -105,7 +105,7 @@ def test_processes_that_end_leave_the_log_of_a_file_to_others(tmp_path: Path) ->
         subprocess.run(program, check=True, timeout=60)
         assert sum(archive.counts().values()) == n + 1
     archive.close()
-    assert set(archive._database._free.queue) == {None}  # noqa: SLF001 - both are closed
+    assert not archive._database._pool._idle  # noqa: SLF001 - both are closed
 
 
 def test_a_full_disk_is_noted_once_until_there_is_room(

@@ -17,7 +17,13 @@ from worker import published_objects, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.notifications import budget_warnings, delivery
 from worker.notifications.dispatcher import NotificationDispatcher, dispatch_due
-from worker.periodic import batch_actions, bfl_schemas, input_cleanup, orphan_deletion
+from worker.periodic import (
+    batch_actions,
+    bfl_schemas,
+    input_cleanup,
+    late_objects,
+    orphan_deletion,
+)
 from worker.periodic.archiving import Archiving
 from worker.periodic.retention import RetentionCleanup, RowRetention
 from worker.shutdown import exit_early_without_redis, exit_in_time
@@ -57,6 +63,7 @@ def main() -> int:
 
     steps: dict[str, Step] = {
         "superseded": partial(published_objects.delete_left_objects, services),
+        "late objects": partial(late_objects.step, services),
         "budgets": partial(budget_warnings.check, services),
         "retention": RetentionCleanup(services).run_batch,
         "erasures": partial(orphan_deletion.step, services),

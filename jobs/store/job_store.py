@@ -8,7 +8,7 @@ from redis.commands.core import Script
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain import errors, notifications
 from jobs.domain.job import Job
-from jobs.store import change_stream, codec, commit, rq_queue
+from jobs.store import change_stream, codec, commit, late_objects, rq_queue
 from jobs.store.budgets import Budgets, is_reserved_anew
 from jobs.store.commit import After, Change, Commit, CommitOptions, CommitOutcome, Followers
 from jobs.store.indexes import is_unpriced
@@ -190,8 +190,14 @@ class JobStore:
 
         `also` are further commands for the script.
         """
-        input_note = commit.deleted_input(job, self.now())
-        return self._delete(job, [*commit.tombstones(job), *input_note, *also])
+        now = self.now()
+        commands = [
+            *commit.tombstones(job),
+            *commit.deleted_input(job, now),
+            *late_objects.note_of_deletion(job, now),
+            *also,
+        ]
+        return self._delete(job, commands)
 
     def delete_unchanged(self, job: Job, orphans: Iterable[str] = ()) -> bool:
         """Delete a job unless its record has changed; `orphans` are keys of objects that stay."""

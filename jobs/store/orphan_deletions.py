@@ -1,7 +1,7 @@
 """Deletions of jobs without a record: the sweep searches the storage for their objects."""
 
 from jobs.domain.errors import QueueFull
-from jobs.store import commit
+from jobs.store import commit, late_objects
 from jobs.store.job_store import JobStore
 from jobs.store.redis import keys
 from jobs.store.redis.scripts import Command
@@ -18,12 +18,14 @@ def begin(store: JobStore, under_way: DueSet, job_id: str) -> bool:
     """
     if len(under_way.first(ORPHAN_DELETIONS_MAX)) >= ORPHAN_DELETIONS_MAX:
         raise QueueFull(f"{ORPHAN_DELETIONS_MAX} deletions of jobs without a record are under way")
+    now = store.now()
     commands: list[Command] = [
         ("SET", keys.TOMBSTONE_PREFIX + job_id, "", "EX", commit.TOMBSTONE_SECONDS),
         ("ZADD", keys.ORPHAN_DELETIONS, "NX", FIRST_DAY, job_id),
+        *late_objects.notes_without_record(job_id, now),
     ]
     if store.followers.archive:  # a row that is imported meanwhile does not count
-        commands.append(("ZADD", keys.DELETIONS, int(store.now() * 1e6), job_id))
+        commands.append(("ZADD", keys.DELETIONS, int(now * 1e6), job_id))
     return store.run_if_unchanged(job_id, 0, commands)
 
 

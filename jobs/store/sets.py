@@ -54,6 +54,7 @@ class DueSets:
         self.ended_with_media = DueSet(keys.ENDED_MEDIA, redis)
         self.orphans = DueSet(keys.ORPHANS, redis)
         self.superseded = DueSet(keys.SUPERSEDED, redis)
+        self.late_objects = DueSet(keys.LATE_OBJECTS, redis)
         self.orphan_deletions = DueSet(keys.ORPHAN_DELETIONS, redis)
         self.input_notes = DueSet(keys.INPUT_NOTES, redis)
 

@@ -10,6 +10,7 @@ from jobs import batch_actions
 from jobs.domain import job as job_module
 from jobs.domain import submission
 from jobs.store.batch_actions import Action
+from jobs.store.late_objects import DeletedJob
 from tests.simulation import exploration
 from tests.simulation.batch_world import BatchWorld
 from tests.simulation.exploration import Protection
@@ -18,6 +19,7 @@ from tests.simulation.scheduler import Chooser
 from tests.simulation.world import Faults, World
 from worker import published_objects
 from worker.periodic import batch_actions as sweeps
+from worker.periodic import late_objects
 
 VERSION_CHECK = b"if version_of(current) ~= next_argument() then return {time, 0, current} end"
 CAPACITY_CHECK = (
@@ -47,6 +49,13 @@ SITUATIONS: dict[str, partial[Any]] = {  # each makes a world
     ),
     "a download longer than a lease": partial(World, Faults(download_seconds=40.0, duplicates=1)),
     "a deletion among callbacks": partial(World, Faults(kills=1, duplicates=3, deleted_at=2.5)),
+    "a deletion during a download": partial(
+        World,
+        Faults(kills_after_publishing=2, stalls=1, deleted_at=12.5, download_seconds=20.0),
+    ),
+    "a deletion and a storage that refuses": partial(
+        World, Faults(kills=1, storage_errors=2, deleted_at=12.5, download_seconds=5.0)
+    ),
     "wrong clocks": partial(World, Faults(clocks=3, storage_errors=2, lost_callbacks=True)),
     "submissions": partial(submissions, Faults(kills=2, stalls=1, bfl=3, duplicates=1)),
     "submissions without callbacks": partial(
@@ -103,6 +112,21 @@ PROTECTIONS = {
     ),
     "tombstones": Protection(
         "I12", SITUATIONS["a deletion among callbacks"], Flaws(lost_keys=b"fluxkeep:tombstone:")
+    ),
+    "the looks for late objects": Protection(
+        "I12",
+        SITUATIONS["a deletion during a download"],
+        patch=(late_objects, "_delete_late_objects", lambda _services, _jobs: None),
+    ),
+    "the note of a deletion": Protection(
+        "I12",
+        SITUATIONS["a deletion during a download"],
+        Flaws(lost_keys=b"fluxkeep:late_objects"),
+    ),
+    "later looks for late objects": Protection(
+        "I12",
+        partial(World, Faults(kills_after_publishing=1, deleted_at=12.5, download_seconds=80.0)),
+        patch=(DeletedJob, "next_look", lambda _deleted, _now: None),
     ),
     "the lease": Protection(
         "I7",

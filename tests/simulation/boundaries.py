@@ -39,6 +39,7 @@ class SteppedStorage:
             answer = found(*args, **options)
             if name == "publish":
                 self._world.published[job_id_of(args[1])] = self._world.scheduler.now
+                self._world.kill_after_publishing()
             return answer
 
         return stepped

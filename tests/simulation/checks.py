@@ -19,6 +19,13 @@ def check_objects(world: Any, job: Job) -> None:
         world.violate(f"I9: job {job.id} does not name {sorted(found - named)}")
 
 
+def check_nothing_is_left(world: Any, job_id: str) -> None:
+    """Of a deleted job."""
+    objects_left = [each.key for each in world.media.list_objects() if job_id in each.key]
+    if objects_left:
+        world.violate(f"I12: job {job_id} was deleted, and these objects are left: {objects_left}")
+
+
 def may_fail(world: Any, job: Job) -> bool:
     """Whether its URL may have died, or Fluxkeep may not know what BFL did.
 

@@ -18,6 +18,7 @@ from receiver.job_actions import delete_job, replay_job
 from tests.simulation.bfl import Task
 from worker import published_objects
 from worker.dispatcher import JobDispatcher
+from worker.periodic import late_objects
 from worker.sweep import sweep
 
 RETRY_SECONDS = 5.0
@@ -112,4 +113,5 @@ def sweeper(world: Any) -> None:
         with suppress(StoreUnavailable, StorageError):
             pause = sweep(services)
             published_objects.delete_left_objects(services)
+            late_objects.step(services)
         world.scheduler.sleep(max(pause, 1.0))

@@ -28,6 +28,7 @@ class Faults:
     """Faults of a run, and how often each occurs."""
 
     kills: int = 0
+    kills_after_publishing: int = 0
     stalls: int = 0
     clocks: int = 0  # of each kind: steps forward, steps back, suspends
     bfl: int = 0  # answers of BFL other than plain acceptance
@@ -44,8 +45,11 @@ class Faults:
 
 
 START = 1_790_000_000.0
+KILL_AFTER_PUBLISHING_WEIGHT = 4.0  # a worker publishes seldom
 HORIZON_SECONDS = 3 * 3600.0
 SETTLE_SECONDS = 190.0  # longer than stalled processes sleep and left objects stay
+# What comes back after a deletion is found when as much time again has passed.
+SETTLE_AFTER_DELETION_SECONDS = 700.0
 TAKEN_OVER_SECONDS = 240.0  # a lease, and a stall and a suspend of the sweep
 
 
@@ -86,6 +90,7 @@ class World:
         self.violations: list[str] = []
         self._snapshots: list[tuple[float, Any]] = []
         self._storage_errors = f.storage_errors
+        self._kills_after_publishing = f.kills_after_publishing
         self._unanswered: list[list[bytes]] = []
         self.failed_over = False
         self._holders: dict[str, tuple[int, str]] = {}
@@ -231,7 +236,8 @@ class World:
         if not self.terminal.keys() | self.deleted >= {*self.job_ids}:
             self._ended_at = self.scheduler.now
             return False
-        return self.scheduler.now > self._ended_at + SETTLE_SECONDS
+        settle_seconds = SETTLE_AFTER_DELETION_SECONDS if self.deleted else SETTLE_SECONDS
+        return self.scheduler.now > self._ended_at + settle_seconds
 
     def _start(self) -> None:
         if self.models:
@@ -274,6 +280,7 @@ class World:
             if job_id in self.deleted:
                 if job is not None:
                     self.violate(f"I12: job {job_id} was deleted and is on record again")
+                checks.check_nothing_is_left(self, job_id)
             elif job is None:
                 self.violate(f"I2: job {job_id} has no record in the end")
             elif not job.status.terminal:
@@ -292,3 +299,12 @@ class World:
         if self._storage_errors and name in ("publish", "write"):
             self._storage_errors -= 1
             raise StorageError("refused")
+
+    def kill_after_publishing(self) -> None:
+        """Sometimes kill the worker whose object is there by now."""
+        if not self._kills_after_publishing:
+            return
+        if self.chooser.choose(2, weight=KILL_AFTER_PUBLISHING_WEIGHT):
+            self._kills_after_publishing -= 1
+            self.scheduler.trace.append(f"{self.scheduler.now:.3f} it is killed: it has published")
+            self.scheduler.kill(self.scheduler.current)

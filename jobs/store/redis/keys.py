@@ -54,6 +54,8 @@ ENDED_MEDIA = "fluxkeep:ended:media"  # jobs with media
 ORPHANS = "fluxkeep:orphans"  # object keys whose job record is gone
 ORPHAN_DELETIONS = "fluxkeep:erasures"  # jobs deleted without a record, by the next day to search
 SUPERSEDED = "fluxkeep:superseded"  # jobs of which an earlier worker may have left objects
+# Sorted set of notes by the next look: deleted jobs of which objects may still be written
+LATE_OBJECTS = "fluxkeep:late_objects"
 
 # Sorted sets for the archive
 ARCHIVE_DUE = "fluxkeep:archive_due"  # ended jobs, by when the sweep looks at them next

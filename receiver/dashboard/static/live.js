@@ -15,6 +15,8 @@ const parser = new DOMParser();
 let stream = null;
 let timer = null;
 let refreshedAt = 0;
+let isRefreshing = false;
+let hasChanged = false; // since the refresh under way was asked for
 let since = document.body.dataset.since; // the stream of a new page begins there
 
 // `watched` is "all" or the id of a job.
@@ -51,26 +53,34 @@ export function watch(watched) {
 }
 
 export function refreshSoon() {
+  hasChanged = true;
+  if (isRefreshing) return; // another refresh follows that one
   const wait = Math.max(DEBOUNCE_MS, refreshedAt + REFRESH_INTERVAL_MS - Date.now());
   timer ??= setTimeout(() => refresh().catch(() => {}), wait);
 }
 
 async function refresh() {
   refreshedAt = Date.now();
+  timer = null;
+  isRefreshing = true;
+  hasChanged = false;
+  const address = location.href;
   let isCurrent = false;
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const response = await fetch(location.href, { headers: { Accept: "text/html" }, signal });
+    const response = await fetch(address, { headers: { Accept: "text/html" }, signal });
     if (response.redirected && new URL(response.url).pathname === "/login") return location.reload();
     if (response.status === 404) return location.reload();
     const page = parser.parseFromString(await response.text(), "text/html");
     // The health page describes an outage itself, with status 503.
     isCurrent = response.ok || (document.body.dataset.page && isSamePage(page));
-    if (isCurrent) update(page);
+    // A form that was submitted meanwhile has given the page another address and a new result.
+    if (isCurrent && address === location.href) update(page);
   } finally {
-    timer = null;
+    isRefreshing = false;
     showStale(!isCurrent);
     if (!isCurrent) setTimeout(refreshSoon, RETRY_MS);
+    else if (hasChanged) refreshSoon();
   }
 }
 

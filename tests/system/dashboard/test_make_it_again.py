@@ -2,12 +2,13 @@
 
 import base64
 import secrets
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 from requests import Response
 
-from tests.harness import Stack
+from tests.harness import Stack, wait_for_none
 from tests.harness.chromium import Window
 from tests.harness.visitor import Visitor, choose_model, log_in, problems_seen
 from tests.sandbox.formats import MP4, gradient
@@ -15,6 +16,7 @@ from tests.system.dashboard.form_page import PASTE
 
 IMAGE, OTHER = gradient(3), gradient(4)
 ROLES = ["sample", "draft_cache"]
+EVENT_MILLISECONDS = 1000  # fewer could only hide a defect
 
 
 def encoded(body: bytes) -> str:
@@ -92,6 +94,34 @@ def test_a_draft_is_enhanced_from_the_form_and_again(stack: Stack, window: Windo
     page.wait_for_selector("#result .preview video")
     enhanced = [task for task in stack.sandbox.tasks() if "draft_cache" in task.input]
     assert [set(task.input) for task in enhanced] == [{"mode", "draft_cache"}] * 2
+
+
+@pytest.mark.browser
+def test_a_refresh_under_way_does_not_hide_what_was_submitted_meanwhile(
+    stack: Stack, window: Window
+) -> None:
+    page = log_in(window, stack.installation.url, "/submit", "submit")
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold_the_first(route: Route) -> None:
+        if held or route.request.method != "GET":
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page.route("**/submit", hold_the_first)
+    with page.expect_request("**/submit"):
+        stack.stored(stack.generate())  # changes, for which the page renews itself
+    page.fill("#prompt", "faster than the page")
+    page.click("#submit")
+    page.wait_for_url("**/submit?*job=*")
+    job_id = parse_qs(urlsplit(page.url).query)["job"][0]
+    assert stack.client.wait_for(job_id)["status"] == "stored"
+    wait_for_none("its thumbnail is made", stack.awaiting_thumbnails)
+    page.wait_for_timeout(EVENT_MILLISECONDS)  # its last change has come, and none follows
+    ((route, answer),) = held
+    route.fulfill(response=answer)
+    page.wait_for_selector("#result .preview img")
 
 
 @pytest.mark.browser

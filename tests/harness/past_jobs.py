@@ -118,3 +118,9 @@ def events(job: Job | None) -> list[str]:
     """The lines of a timeline."""
     lines: tuple[TimelineEvent, ...] = job.timeline if job else ()
     return [line.event for line in lines]
+
+
+def details(job: Job | None, event: str) -> list[dict[str, Any]]:
+    """What a timeline says about each event of this name."""
+    lines: tuple[TimelineEvent, ...] = job.timeline if job else ()
+    return [dict(line.detail) for line in lines if line.event == event]

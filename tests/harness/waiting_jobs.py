@@ -5,11 +5,11 @@ import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from tests.harness import Client, Installation
 from tests.harness.closing import Closing
+from tests.harness.connections import held_connections
 from tests.harness.installation import KEYS
 from tests.harness.patience import wait_for
 from tests.harness.wire import Answer, Wire, request
@@ -60,6 +60,11 @@ class LongPollClients(Closing):
             wire = self._waiting[path] = Wire(self._port)
             wire.send(request(headers, method="GET", target=path))
 
+    def wait_until_held(self, timeout: float = 30.0) -> None:
+        """Returns once the server has read each request, and holds its connection."""
+        ports = {wire.local_port for wire in self._waiting.values()}
+        wait_for("all wait", lambda: held_connections(self._port, ports) == ports, timeout)
+
     def gather(self, timeout: float) -> None:
         """Returns once each is answered. Raises TimeoutError."""
         wait_for("each is answered", self._gathered, timeout)
@@ -107,12 +112,6 @@ class SteadyCallbacks:
             time.sleep(max(0.0, began + n * CALLERS / CALLS_PER_SECOND - time.monotonic()))
             self.seconds.append(fail(self._client, name))
             self.ended[name] = time.monotonic()
-
-
-def open_files(installation: Installation) -> int:
-    """Number of open files of gunicorn's worker."""
-    (serving,) = installation.web[0].children()
-    return sum(1 for _ in Path(f"/proc/{serving}/fd").iterdir())
 
 
 def redis_connections(installation: Installation) -> int:

@@ -44,6 +44,12 @@ class Watcher(Closing):
         if self.answer.ok and self.answer.status_code != requests.codes.no_content:
             wait_for("the stream begins", lambda: self.last_id or self.ended.is_set())
 
+    @property
+    def local_port(self) -> int:
+        """The port of our end of its connection, while it is open."""
+        port: int = self.answer.raw.connection.sock.getsockname()[1]
+        return port
+
     def wait_for(self, count: int, timeout: float = 20.0) -> list[Seen]:
         wait_for(f"{count} events", lambda: len(self.seen) >= count, timeout)
         return self.seen

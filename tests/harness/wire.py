@@ -71,6 +71,12 @@ class Wire(Closing):
         self._end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = b""
 
+    @property
+    def local_port(self) -> int:
+        """The port of our end."""
+        port: int = self._end.getsockname()[1]
+        return port
+
     def close(self) -> None:
         self._end.close()
 

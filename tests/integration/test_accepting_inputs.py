@@ -21,6 +21,7 @@ from receiver import input_body, input_storage
 from tests.harness.kept_inputs import notes, objects, with_input
 from tests.harness.local_worker import LocalWorker
 from tests.harness.parts import api_over, services_over
+from tests.harness.past_jobs import details
 from tests.harness.raw_server import RawServer
 from tests.harness.reports import load
 from tests.sandbox.formats import gradient
@@ -129,7 +130,7 @@ def test_a_storage_that_is_away_requeues_the_job(worker: LocalWorker, tmp_path: 
     worker.work()
     waiting = worker.job("a")
     assert waiting.submission.is_queued and worker.posts() == 0
-    assert "input cannot be read" in str(waiting.timeline[-1].detail)
+    assert "input cannot be read" in str(details(waiting, "submission.requeued"))
     aside.rename(media)
     worker.close_circuits()
     worker.work()

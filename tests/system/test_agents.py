@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 import requests
 
-from tests.harness import DEFAULTS, KEYS, Stack, wait_for
+from tests.harness import DEFAULTS, KEYS, Stack, wait_for, wait_for_none
 from tests.harness.agents import CLIENTS, Call, talk, tool
-from tests.harness.waiting_jobs import open_files
+from tests.harness.connections import held_connections
 from tests.harness.wire import Wire, request
 from tests.sandbox.formats import gradient
 
@@ -235,10 +235,11 @@ def test_a_client_that_goes_away_holds_no_place(stack: Stack, meta: dict[str, An
     ask = tool("wait_for_job", id=task.id, wait=50)
     ask["params"]["_meta"] = meta
     headers = [("x-key", KEYS["read"]), ("Accept", "text/event-stream"), ("Connection", "close")]
-    before = open_files(stack.installation)
-    with Wire(stack.installation.ports[0]) as wire:
+    server_port = stack.installation.ports[0]
+    with Wire(server_port) as wire:
+        ports = {wire.local_port}
         wire.send(request(headers, json.dumps(ask).encode(), target="/mcp"))
-        wait_for("it is waiting", lambda: open_files(stack.installation) > before)
+        wait_for("it is waiting", lambda: held_connections(server_port, ports))
     left_at = time.monotonic()
-    wait_for("it is gone", lambda: open_files(stack.installation) <= before)
-    assert time.monotonic() - left_at < 20  # of the 50 s that it would have waited
+    wait_for_none("it is gone", lambda: held_connections(server_port, ports))
+    assert time.monotonic() - left_at < 40  # of the 50 s that it would have waited

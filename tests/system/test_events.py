@@ -10,8 +10,9 @@ import requests
 
 from jobs.store.change_stream import BATCH_MAX, EVENTS_MAX
 from jobs.store.redis.keys import EVENTS
-from tests.harness import KEYS, Client, Installation, RedisServer, TcpProxy, wait_for
-from tests.harness.waiting_jobs import emptied, fail, open_files, put_jobs
+from tests.harness import KEYS, Client, Installation, RedisServer, TcpProxy, wait_for, wait_for_none
+from tests.harness.connections import held_connections
+from tests.harness.waiting_jobs import emptied, fail, put_jobs
 from tests.harness.watcher import Seen, Watcher
 
 READ = KEYS["read"]
@@ -64,7 +65,7 @@ def test_every_change_is_an_event(client: Client, installation: Installation) ->
     assert [event.data["status"] for event in seen] == ["submitted", "submitted", "failed"]
     assert {event.name for event in seen} == {"job"}
     assert [event.data["change"] for event in seen] == ["status", "details", "status"]
-    assert seen[-1].data == {**client.job("job"), "change": "status"}
+    assert seen[2].data == {**client.job("job"), "change": "status"}
 
 
 def test_a_stream_begins_with_the_current_job_and_ends_with_it(
@@ -217,15 +218,13 @@ def test_a_stopped_web_process_ends_its_streams(client: Client, installation: In
 
 
 def test_a_client_that_leaves_costs_nothing(client: Client, installation: Installation) -> None:
-    with all_events(installation):
-        client.put_job("job")
-    time.sleep(1.5)
-    before = open_files(installation)
+    client.put_job("job")
     watchers = [all_events(installation) for _ in range(20)]
-    wait_for("all are there", lambda: open_files(installation) >= before + 20)
+    server_port, ports = installation.ports[0], {watcher.local_port for watcher in watchers}
+    assert held_connections(server_port, ports) == ports
     for watcher in watchers:
         watcher.close()
-    wait_for("all are gone", lambda: open_files(installation) <= before + 2)
+    wait_for_none("all are gone", lambda: held_connections(server_port, ports))
 
 
 def test_a_redis_that_goes_and_comes_costs_no_event(

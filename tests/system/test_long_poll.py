@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import Any
 
@@ -14,7 +13,6 @@ from tests.harness import (
     Installation,
     RedisServer,
     TcpProxy,
-    wait_for,
     waiting_jobs,
 )
 
@@ -99,11 +97,7 @@ def test_hundreds_wait_and_callbacks_do_not(client: Client, installation: Instal
     paths = {name: f"/api/jobs/{name}?wait=60" for name in names}
     with waiting_jobs.LongPollClients(installation) as clients:
         clients.ask(paths.values())
-        wait_for(
-            "all are waiting",
-            lambda: waiting_jobs.open_files(installation) > waiting_jobs.CLIENTS,
-            30,
-        )
+        clients.wait_until_held()
         time.sleep(waiting_jobs.SETTLED_SECONDS)
         calling = waiting_jobs.SteadyCallbacks(client, names)
         clients.gather(60)
@@ -121,13 +115,10 @@ def test_hundreds_wait_and_callbacks_do_not(client: Client, installation: Instal
 def test_a_stopped_web_process_answers_its_polls(
     client: Client, installation: Installation
 ) -> None:
-    installation.kill("web")  # no connection of an earlier test is counted
-    waiting_jobs.emptied(installation)
     names = waiting_jobs.put_jobs(client, 40)
-    before = waiting_jobs.open_files(installation)
     with waiting_jobs.LongPollClients(installation) as clients:
         clients.ask(f"/api/jobs/{name}?wait=60" for name in names)
-        wait_for("all are there", lambda: waiting_jobs.open_files(installation) >= before + 40)
+        clients.wait_until_held()
         time.sleep(1)
         began = time.monotonic()
         installation.stop("web")
@@ -146,17 +137,18 @@ def test_a_wait_sees_an_end_that_came_while_the_wire_to_redis_was_cut(
     own.start("web")
     near, far = own.client(url=own.urls[0]), own.client(url=own.urls[1])
     near.put_job("outage")
-    with ThreadPoolExecutor(1) as pool:
-        before = waiting_jobs.open_files(own)
-        answer = pool.submit(timed, own.client(url=own.urls[0]), "outage", 30)
-        wait_for("it is there", lambda: waiting_jobs.open_files(own) > before)
+    with waiting_jobs.LongPollClients(own) as clients:
+        asked_at = time.monotonic()
+        clients.ask(["/api/jobs/outage?wait=30"])
+        clients.wait_until_held()
         time.sleep(1.5)
         wire.refuse()
         waiting_jobs.fail(far, "outage")
         time.sleep(1)
         wire.pass_on()
-        seconds, response = answer.result(40)
-    assert response.json()["status"] == "failed" and seconds < SOON_SECONDS
+        clients.gather(40)
+    (job,), (answered_at,) = clients.jobs(), clients.answered_at.values()
+    assert job["status"] == "failed" and answered_at - asked_at < SOON_SECONDS
 
 
 @pytest.mark.parametrize("fault", ["refuse", "hang"])
@@ -168,7 +160,7 @@ def test_without_redis_a_wait_ends_in_time_with_503(
     own.client().put_job(fault)
     with waiting_jobs.LongPollClients(own) as clients:
         clients.ask(f"/api/jobs/{fault}?wait=8.{n:03}" for n in range(100))
-        wait_for("all are waiting", lambda: waiting_jobs.open_files(own) > 100)
+        clients.wait_until_held()
         time.sleep(1)
         began = time.monotonic()
         getattr(wire, fault)()

@@ -132,7 +132,7 @@ def test_a_missing_file_is_recorded_on_its_job(archive: Archive, shell: CommandL
     remove_object(archive, job)
     shell.run("repair")
     after = archive.job(job)
-    assert after and after.status == "stored" and events(after)[-1] == "media.missing"
+    assert after and after.status == "stored" and events(after).count("media.missing") == 1
     assert after.present_media == job.media[1:] and after.media[0].sha256 == job.media[0].sha256
     assert len(archive.objects()) == 2
 

@@ -38,7 +38,7 @@ def test_media_go_when_their_time_is_over_and_the_job_says_so(opened: Open) -> N
     clear(archive)
     job = archive.job(old)
     assert job and job.status == "stored" and job.present_media == () and len(job.media) == 2
-    assert events(job)[-1] == "media.deleted" and all(file.deleted_at for file in job.media)
+    assert events(job).count("media.deleted") == 1 and all(file.deleted_at for file in job.media)
     assert archive.job(young) == young
     (kept,) = young.media
     assert archive.objects() == sorted((kept.key, *companion_keys(kept.key)[:1]))

@@ -14,6 +14,7 @@ from jobs.services import Services
 from jobs.store.redis.keys import QUEUE_PREFIX, RECORD_PREFIX
 from tests.harness import RedisServer, TcpProxy
 from tests.harness.local_worker import KEY, LocalWorker
+from tests.harness.past_jobs import details
 from tests.harness.required_settings import SECRETS
 from tests.harness.tcp_proxy import Tripwire
 from tests.sandbox import Sandbox
@@ -67,7 +68,8 @@ def test_without_a_key_nothing_is_sent_to_bfl(services: Services, sandbox: Sandb
     worker.post("a")
     worker.work()
     job = worker.job("a")
-    assert job.submission.is_queued and "BFL_API_KEY" in str(job.timeline[-1].detail)
+    assert job.submission.is_queued
+    assert "BFL_API_KEY" in str(details(job, "submission.requeued"))
 
 
 def test_a_late_worker_does_not_remove_a_requeued_job(worker: LocalWorker) -> None:

@@ -17,6 +17,7 @@ from jobs.services import Services
 from jobs.store.submission_queue import ALL_MODELS
 from tests.harness import RedisServer, wait_for
 from tests.harness.local_worker import LocalWorker, submission_body
+from tests.harness.past_jobs import details
 from worker.submit import BACKOFF_MIN_SECONDS
 from worker.sweep import sweep, sweep_job
 
@@ -108,7 +109,7 @@ def test_a_request_that_never_left_is_requeued_last(worker: LocalWorker) -> None
     worker.work()
     job = worker.job("a")
     assert job.submission.is_queued and not job.submission.unconfirmed and worker.posts() == 0
-    assert "before anything was sent" in str(job.timeline[-1].detail)
+    assert "before anything was sent" in str(details(job, "submission.requeued"))
     assert "large" in worker.circuits()
     worker.close_circuits()
     assert worker.next() == "b"
@@ -120,7 +121,7 @@ def test_without_a_webhook_the_grace_ends_a_submission(
     worker.services.settings = services.settings  # without PUBLIC_URL
     worker.post("a", given=submission_body(submit_cut=True))
     worker.work()
-    assert "not given a webhook" in str(worker.job("a").timeline[-1].detail)
+    assert "not given a webhook" in str(details(worker.job("a"), "submission.unconfirmed"))
     later(worker, "a", worker.timeouts.grace(None) + 1)
     failure = worker.job("a").error
     assert failure and failure.code == "submission_unconfirmed"

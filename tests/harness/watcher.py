@@ -47,7 +47,8 @@ class Watcher(Closing):
     @property
     def local_port(self) -> int:
         """The port of our end of its connection, while it is open."""
-        port: int = self.answer.raw.connection.sock.getsockname()[1]
+        connection: Any = self.answer.raw.connection
+        port: int = connection.sock.getsockname()[1]
         return port
 
     def wait_for(self, count: int, timeout: float = 20.0) -> list[Seen]:

@@ -88,7 +88,7 @@ def delete_job(services: Services, job: Job) -> None:
 
 
 def begin_batch(services: Services, action: Action, search: Search, count: int | None) -> Batch:
-    """Have the sweep delete or rescue all jobs of a search that the request may see.
+    """Have the sweep delete or replay all jobs of a search that the request may see.
 
     The first call, without a count, raises CountRequired, which has the count and the `until` for
     the second one. Raises BadRequest without a filter, CountChanged, TooManyJobs, QueueFull.

@@ -1,4 +1,4 @@
-"""Batches: deletions and rescues of many jobs, which the sweep works off page by page.
+"""Batches: deletions and replays of many jobs, which the sweep works off page by page.
 
 A batch is under way for as long as it has a position. A page is committed by compare-and-set on the
 position (I4), and a job counts with the very write that changes it (I35), so that any step may be
@@ -32,11 +32,16 @@ class Action(StrEnum):
     """Action on each job of a batch."""
 
     DELETE = "delete"
-    RESCUE = "rescue"
+    REPLAY = "replay"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Action | None":
+        """Batches of before 0.2 call a replay a rescue."""
+        return cls.REPLAY if value == "rescue" else None
 
 
 class FailedJob(NamedTuple):
-    """A job that could not be deleted or rescued, and why."""
+    """A job that could not be deleted or replayed, and why."""
 
     id: str
     reason: str

@@ -1,5 +1,6 @@
-"""Batches: delete or rescue all jobs that match, in two steps, and see how far they are."""
+"""Batches: delete or replay all jobs that match, in two steps, and see how far they are."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from flask import Blueprint
@@ -21,14 +22,14 @@ blueprint = Blueprint("batches", __name__, url_prefix="/api")
 
 
 class FailedJobView(TypedDict):
-    """A job that could not be deleted or rescued."""
+    """A job that could not be deleted or replayed."""
 
     id: str
     reason: str
 
 
 class BatchView(TypedDict):
-    """A batch of jobs that are deleted or rescued, and how far it is."""
+    """A batch of jobs that are deleted or replayed, and how far it is."""
 
     id: str
     action: Action
@@ -68,6 +69,7 @@ _SPEC = EndpointSpec(
     },
     errors=(errors.BadRequest, errors.TooManyJobs, errors.QueueFull),
 )
+_FORMER_SPEC = replace(_SPEC, successor="batches.replay_jobs")
 
 
 @blueprint.delete("/jobs")
@@ -81,15 +83,22 @@ def delete_jobs() -> ResponseReturnValue:
     return _begin(Action.DELETE)
 
 
-@blueprint.post("/rescues")
+@blueprint.post("/replays")
 @_SPEC
-def rescue_jobs() -> ResponseReturnValue:
-    """Rescue all jobs that match and have failed, expired or are lost. In two steps.
+def replay_jobs() -> ResponseReturnValue:
+    """Replay all jobs that match and have failed, expired or are lost. In two steps.
 
     Asked without `count`, it answers 428 with their number. `count` and `until`, both sent back,
     have BFL asked again for just these. At least one filter besides `until` must be given.
     """
-    return _begin(Action.RESCUE)
+    return _begin(Action.REPLAY)
+
+
+@blueprint.post("/rescues")
+@_FORMER_SPEC
+def rescue_jobs() -> ResponseReturnValue:
+    """Former name of `POST /api/replays`. It does the same."""
+    return _begin(Action.REPLAY)
 
 
 def _begin(action: Action) -> ResponseReturnValue:

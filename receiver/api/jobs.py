@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,11 +19,11 @@ from jobs.domain.timeline import EventCode
 from jobs.storage.layout import day_of
 from jobs.store.commit import Change, CommitOptions
 from jobs.views import JobView
-from receiver import input_body, input_storage, ownership, request_body
+from receiver import input_body, input_storage, job_actions, ownership, request_body
 from receiver.api.long_poll import watch
 from receiver.context import part, services
 from receiver.feed.broker import Broker
-from receiver.job_actions import delete_or_erase, load_job, replay_job, update_sidecar
+from receiver.job_actions import delete_or_erase, load_job, update_sidecar
 from receiver.schemas.bodies import Announcement, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec
 from receiver.schemas.formats import NO_ID, format_cursor
@@ -152,13 +153,23 @@ def list_jobs() -> JobPage:
     }
 
 
-@blueprint.post("/<job_id>/rescues")
-@EndpointSpec(
+_REPLAY_SPEC = EndpointSpec(
     scope="admin", responses={202: JobView}, errors=(errors.UnknownJob, errors.WrongStatus)
 )
-def rescue_job(job_id: str) -> ResponseReturnValue:
+
+
+@blueprint.post("/<job_id>/replays")
+@_REPLAY_SPEC
+def replay_job(job_id: str) -> ResponseReturnValue:
     """Replay a job. BFL is asked again; only for `failed`, `expired` and `lost` jobs."""
-    return views.job_view(services(), replay_job(services(), job_id)), 202
+    return views.job_view(services(), job_actions.replay_job(services(), job_id)), 202
+
+
+@blueprint.post("/<job_id>/rescues")
+@replace(_REPLAY_SPEC, successor="api.replay_job")
+def rescue_job(job_id: str) -> ResponseReturnValue:
+    """Former name of `POST /api/jobs/{job_id}/replays`. It does the same."""
+    return views.job_view(services(), job_actions.replay_job(services(), job_id)), 202
 
 
 @blueprint.delete("/<job_id>")

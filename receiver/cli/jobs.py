@@ -24,7 +24,7 @@ LIST_DEFAULT = 20
 DELETED = {True: "deleted", False: "has no record; the storage is searched for its objects"}
 QUESTIONS = {
     Action.DELETE: "Delete {} with all media and inputs, for ever?",
-    Action.RESCUE: "Ask BFL again for {}?",
+    Action.REPLAY: "Ask BFL again for {}?",
 }
 COLUMN_WIDTHS = {"id": 36, "status": 9, "model": 20, "created_at": 24, "prompt": 50}
 FILTERS = ("q", "model", "source", "since", "until", "repeats", "seed", "sha256", "key")
@@ -99,9 +99,9 @@ def _several(command: Callable[..., None]) -> Callable[..., None]:
     return click.argument("job_ids", metavar="[ID...]", nargs=-1)(command)
 
 
-@jobs.command("rescue", cls=Command, epilog=example("jobs rescue --status expired --key app"))
+@jobs.command("replay", cls=Command, epilog=example("jobs replay --status expired --key app"))
 @_several
-def rescue(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
+def replay(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
     """Ask BFL again for jobs that failed, expired or were lost, and store their media.
 
     Give ids, or filters for all jobs that match: the sweep works them off.
@@ -110,7 +110,16 @@ def rescue(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
     _act_on_named(
         built, job_ids, filters, lambda job_id: job_actions.replay_job(built, job_id).status
     )
-    _act_on_all(built, Action.RESCUE, _search(filters), yes=yes)
+    _act_on_all(built, Action.REPLAY, _search(filters), yes=yes)
+
+
+@jobs.command("rescue", cls=Command, epilog=example("jobs replay --status expired --key app"))
+@_several
+@click.pass_context
+def rescue(context: click.Context, /, **arguments: Any) -> None:
+    """Former name of `jobs replay`. It does the same."""
+    click.echo("`jobs rescue` is called `jobs replay` now.", err=True)
+    context.invoke(replay, **arguments)
 
 
 @jobs.command("delete", cls=Command, epilog=example("jobs delete --metadata user=7"))

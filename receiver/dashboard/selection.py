@@ -1,4 +1,4 @@
-"""`POST /selection`: star, download, rescue or delete the jobs that were chosen in the gallery.
+"""`POST /selection`: star, download, replay or delete the jobs that were chosen in the gallery.
 
 They are those of the form or, with `all`, each that matches the filters of the address. What cannot
 be undone is confirmed on a page that says the number. No script is needed.
@@ -30,15 +30,15 @@ from receiver.dashboard.session import local_path, requires_scope
 SCOPES: Mapping[str, Scope] = {
     "download": "read",
     **dict.fromkeys(("star", "unstar"), "submit"),
-    **dict.fromkeys(("rescue", "delete", "stop"), "admin"),
+    **dict.fromkeys(("replay", "delete", "stop"), "admin"),
 }
 DONE = {
     "star": "starred",
     "unstar": "no longer starred",
-    "rescue": "replayed",
+    "replay": "replayed",
     "delete": "deleted",
 }
-NONE = {"rescue": "None of these jobs can be replayed: they have not failed, expired or been lost."}
+NONE = {"replay": "None of these jobs can be replayed: they have not failed, expired or been lost."}
 MATCHING_MAX = 1000  # at once, while the request waits
 ACT_SECONDS = 20.0  # routers close a connection that is silent for longer
 
@@ -136,7 +136,7 @@ def _act_on_each(action: str, ids: Collection[str]) -> None:
             job = job_actions.load_job(services(), job_id)
             if action == "delete":
                 job_actions.delete_job(services(), job)
-            elif action == "rescue":
+            elif action == "replay":
                 job_actions.replay_job(services(), job.id)
             else:
                 starred = True if action == "star" else None

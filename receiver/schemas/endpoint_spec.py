@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
+from flask import Response, after_this_request, request, url_for
 from pydantic import BaseModel
 
 from jobs.config.api_keys import Scope
@@ -18,6 +19,7 @@ from receiver.schemas.query import Query
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 STREAM = "text/event-stream"
+RENAMED_AT = "@1795564800"  # 2026-11-25
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,13 +60,23 @@ class EndpointSpec:
     errors: tuple[type[FluxkeepError], ...] = ()
     security: tuple[str, ...] = ()
     uses_redis: bool = True
+    successor: str = ""  # where the same is now called by its better name
 
     def __call__(self, view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             if self.scope:
                 require_scope(self.scope)
+            if self.successor:
+                after_this_request(self._announce_successor)
             return view(*args, **kwargs)
 
         vars(guarded)["endpoint_spec"] = self
         return guarded
+
+    def _announce_successor(self, response: Response) -> Response:
+        """By RFC 8288 and RFC 9745."""
+        path = url_for(self.successor, **(request.view_args or {}))
+        response.headers["Link"] = f'<{path}>; rel="successor-version"'
+        response.headers["Deprecation"] = RENAMED_AT
+        return response

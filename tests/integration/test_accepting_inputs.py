@@ -116,7 +116,7 @@ def test_a_replay_needs_the_input(worker: LocalWorker, api: FlaskClient) -> None
     for job_id in ("known", "gone"):
         worker.post(job_id)
         worker.store.change(job_id, end)
-    answers = [api.post(f"/api/jobs/{name}/rescues") for name in ("known", "gone")]
+    answers = [api.post(f"/api/jobs/{name}/replays") for name in ("known", "gone")]
     assert [answer.status_code for answer in answers] == [202, 409]
 
 

@@ -140,7 +140,7 @@ def edit_job(world: Any, job_id: str) -> None:
 
 
 def replayer(world: Any) -> None:
-    """POST /api/jobs/<id>/rescues, which a stored job refuses."""
+    """POST /api/jobs/<id>/replays, which a stored job refuses."""
     services = world.services()
     while True:
         world.pause()

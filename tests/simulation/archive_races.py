@@ -31,7 +31,7 @@ def _looked_at(world: Any) -> str:
 
 
 def racing_replayer(world: Any) -> None:
-    """POST /api/jobs/<id>/rescues while another client changes or deletes this job."""
+    """POST /api/jobs/<id>/replays while another client changes or deletes this job."""
     services = world.services()
     while True:
         world.scheduler.wait(lambda: world.changing)

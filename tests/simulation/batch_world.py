@@ -30,7 +30,7 @@ SWEEPS = 2
 class BatchWorld(World):
     """One run. A job that was rescued fails again at once, and so matches again."""
 
-    action: Action = Action.RESCUE
+    action: Action = Action.REPLAY
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -109,7 +109,7 @@ def fail(job: Job, now: float) -> Job:
 
 
 def begin(world: Any, action: Action) -> None:
-    """POST /api/rescues or DELETE /api/jobs in two steps; then another job fails."""
+    """POST /api/replays or DELETE /api/jobs in two steps; then another job fails."""
     built, search = world.services(), Search(statuses=(Status.FAILED,))
     count, until = None, None
     while world.batch is None:

@@ -69,7 +69,7 @@ def operator(world: Any) -> None:
 
 
 def replayer(world: Any) -> None:
-    """POST /api/jobs/<id>/rescues for each job that was not stored, once."""
+    """POST /api/jobs/<id>/replays for each job that was not stored, once."""
     services = world.services()
     while True:
         world.scheduler.sleep(60.0)

@@ -15,7 +15,7 @@ from tests.harness.command_line import FOX, CommandLine, CommandResult, quick
 from tests.harness.images import png
 
 GROUPS = ("submit", "jobs", "archive", "credits", "doctor", "repair")
-COMMANDS = (*GROUPS, "jobs list", "jobs show", "jobs rescue", "archive export", "archive import")
+COMMANDS = (*GROUPS, "jobs list", "jobs show", "jobs replay", "archive export", "archive import")
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_a_unique_beginning_of_an_id_is_enough(stack: Stack, shell: CommandLine)
     assert shell.run("jobs", "delete", "alike").out == "alike-2  deleted\n"
 
 
-@pytest.mark.parametrize("command", ["show", "rescue"])
+@pytest.mark.parametrize("command", ["show", "replay"])
 @pytest.mark.parametrize("job_id", ["nobody", "../odd id", "x" * 200])
 def test_an_unknown_job_is_an_error(shell: CommandLine, command: str, job_id: str) -> None:
     result = shell.run("jobs", command, job_id)
@@ -205,16 +205,16 @@ def test_a_login_link_works_once(stack: Stack, shell: CommandLine) -> None:
     assert shell.run("login", "--name", "nobody").code == 2
 
 
-def test_a_rescue_brings_back_what_can_be_brought_back(stack: Stack, shell: CommandLine) -> None:
+def test_a_replay_brings_back_what_can_be_brought_back(stack: Stack, shell: CommandLine) -> None:
     good = stack.stored(stack.generate())["id"]
     job_id = shell.submitted(submit_status=422, submit_times=1)
     assert stack.client.wait_for(job_id)["status"] == "failed"
-    result = shell.run("jobs", "rescue", good, job_id)
+    result = shell.run("jobs", "replay", good, job_id)
     assert result.code == 1
     assert result.out == f"{job_id}  queued\n"
     assert result.err.startswith(f"{good}  Only a job that failed")
     assert stack.client.wait_for(job_id, "stored")["media"]
-    assert shell.run("jobs", "rescue").code == 2
+    assert shell.run("jobs", "replay").code == 2
 
 
 def test_credits_are_shown(stack: Stack, shell: CommandLine) -> None:

@@ -45,7 +45,7 @@ def link(stack: Stack) -> str:
 
 
 def wrong_status(stack: Stack) -> Response:
-    return post(stack, f"/api/jobs/{stack.announced().id}/rescues")
+    return post(stack, f"/api/jobs/{stack.announced().id}/replays")
 
 
 def input_not_kept(stack: Stack) -> Response:
@@ -140,7 +140,7 @@ PROVOKED: dict[str, tuple[Provoke, str]] = {
     "invalid_link": (call("GET", "/media/forged"), "not signed here"),
     "unknown_batch": (call("GET", "/api/batches/nobody"), "No batch has"),
     "count_required": (
-        call("POST", "/api/rescues?metadata.user=nobody"),
+        call("POST", "/api/replays?metadata.user=nobody"),
         "with `count` and `until`",
     ),
     "count_changed": (

@@ -14,7 +14,7 @@ afterwards = Stack.settled
 
 
 def replay(stack: Stack, task: Task) -> requests.Response:
-    return stack.client.request("POST", f"/api/jobs/{task.id}/rescues")
+    return stack.client.request("POST", f"/api/jobs/{task.id}/replays")
 
 
 def delete(stack: Stack, task: Task) -> requests.Response:
@@ -107,7 +107,25 @@ def test_a_job_deleted_during_its_download_leaves_nothing(stack: Stack) -> None:
     stack.settled()
 
 
-def test_all_jobs_of_a_filter_are_deleted_or_rescued_once_the_question_is_answered(
+def test_the_former_name_of_a_replay_does_the_same_and_says_so(
+    stack: Stack, shell: CommandLine
+) -> None:
+    job_id = shell.submitted("--metadata", "user=former", submit_status=422, submit_times=1)
+    stack.client.wait_for(job_id, "failed")
+    counted = stack.client.request("POST", "/api/rescues?metadata.user=former")
+    assert (counted.status_code, counted.json()["count"]) == (428, 1)
+    assert counted.headers["Link"] == '</api/replays>; rel="successor-version"'
+    replayed = stack.client.request("POST", f"/api/jobs/{job_id}/rescues")
+    assert replayed.status_code == 202
+    assert f"</api/jobs/{job_id}/replays>" in replayed.headers["Link"]
+    assert "Deprecation" in replayed.headers
+    stack.client.wait_for(job_id, "stored")
+    by_command = shell.run("jobs", "rescue", job_id)
+    assert "`jobs rescue` is called `jobs replay` now." in by_command.err
+    assert "Only a job that failed" in by_command.err
+
+
+def test_all_jobs_of_a_filter_are_deleted_or_replayed_once_the_question_is_answered(
     stack: Stack, shell: CommandLine
 ) -> None:
     ids = [shell.submitted("--metadata", "user=many") for _ in range(2)]
@@ -124,7 +142,7 @@ def test_all_jobs_of_a_filter_are_deleted_or_rescued_once_the_question_is_answer
         assert "at least one filter" in shell.run(*wrong, "--yes").err
     failed = shell.submitted("--metadata", "user=failed", submit_status=422, submit_times=1)
     stack.client.wait_for(failed, "failed")
-    done = shell.run("jobs", "rescue", "--metadata", "user=failed", "--yes")
-    assert (done.code, done.out.splitlines()[-1]) == (0, "rescue: 1 of 1")
+    done = shell.run("jobs", "replay", "--metadata", "user=failed", "--yes")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "replay: 1 of 1")
     stack.client.wait_for(failed, "stored")
-    assert shell.run("jobs", "rescue", failed, "--key", "x").code == 2
+    assert shell.run("jobs", "replay", failed, "--key", "x").code == 2

@@ -92,7 +92,7 @@ def _act_on(
     job = services.catalog.recall(listed.id)
     if job is None or job.id != listed.id or not batch_actions.includes(batch, job):
         return
-    if batch.action is Action.RESCUE:
+    if batch.action is Action.REPLAY:
         when = partial(batch_actions.includes, batch)
         delete_and_replay.replay(services, job, count_done(batch.id), when)
         return

@@ -44,6 +44,8 @@ def build(rule: str, view: Callable[..., Any], tag: str, schemas: Schemas) -> Sc
         "security": _security(spec),
         "responses": _responses(spec, schemas, refusals),
     }
+    if spec.successor:
+        operation["deprecated"] = True
     if found:
         operation["parameters"] = found
     if spec.body:

@@ -156,16 +156,16 @@ def test_jobs_since_the_question_are_none_of_the_batch(archived: Archived) -> No
     services = archived.services
     put(archived, [lost(n) for n in range(4)])
     with pytest.raises(errors.CountRequired) as asked:
-        batch_actions.begin(services, Action.RESCUE, OF_USER, None, None)
+        batch_actions.begin(services, Action.REPLAY, OF_USER, None, None)
     new = replace(lost(9), created_at=asked.value.until, ended_at=asked.value.until)
     archived.put(new)
     while services.store.now() < asked.value.until + 0.002:
         pass
     with pytest.raises(errors.CountChanged) as changed:
-        batch_actions.begin(services, Action.RESCUE, OF_USER, asked.value.count, None)
+        batch_actions.begin(services, Action.REPLAY, OF_USER, asked.value.count, None)
     assert (asked.value.count, changed.value.count) == (4, 5)
     fixed = replace(OF_USER, until=asked.value.until)
-    batch = batch_actions.begin(services, Action.RESCUE, fixed, 4, None)
+    batch = batch_actions.begin(services, Action.REPLAY, fixed, 4, None)
     late = replace(lost(5), ended_at=services.store.now() + 1)  # it was under way at the question
     archived.put(late)
     assert work(services, batch).done == 4

@@ -98,7 +98,7 @@ def test_no_door_passes_a_budget(priced: LocalWorker, api: Any) -> None:
         "/v1": bfl,
         "form": api.post("/submit", data=form),
         "repeat": api.post(f"/api/jobs/{failing}/repeats", headers=APP),
-        "replay": api.post(f"/api/jobs/{failing}/rescues"),
+        "replay": api.post(f"/api/jobs/{failing}/replays"),
         "another key": api.post("/api/jobs", json=BODY, headers=APP | {"Idempotency-Key": "twice"}),
     }
     assert {name: answer.status_code for name, answer in doors.items()} == dict.fromkeys(doors, 402)
@@ -140,7 +140,7 @@ def test_a_lost_submission_counts_beside_its_replay(priced: LocalWorker, api: An
             job_id, lambda job, now: submission.recheck(job.evolve(deadline=now), now, timeouts)
         )
         assert priced.job(job_id).status == "lost" and hour(api) == [3 * n, 0, 9.5 - 3 * n]
-        assert api.post(f"/api/jobs/{job_id}/rescues").status_code == 202
+        assert api.post(f"/api/jobs/{job_id}/replays").status_code == 202
         assert hour(api) == [3 * n, 3, 6.5 - 3 * n]
 
 

@@ -78,7 +78,7 @@ def test_while_the_database_is_away_only_evicted_jobs_wait(
             client.get("/api/jobs/unknown"),
             client.put_job(known, metadata={"a": 1}),
             client.request("DELETE", f"/api/jobs/{known}"),
-            client.request("POST", f"/api/jobs/{failed}/rescues"),
+            client.request("POST", f"/api/jobs/{failed}/replays"),
             client.request("POST", f"/api/jobs/{known}/repeats", json={}),
             stack.post(jobs["body"], key=KEY),
         ]

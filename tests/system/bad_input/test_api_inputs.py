@@ -65,7 +65,7 @@ def test_without_a_key_nothing_is_shown_or_done(
         for method in ("GET", "PUT", "DELETE")
     ]
     asked += [ask(server, "/api/jobs", *headers), ask(server, f"/api/jobs/{new_id()}", *headers)]
-    asked += [ask(server, f"/api/jobs/{job_id}/rescues", *headers, method="POST")]
+    asked += [ask(server, f"/api/jobs/{job_id}/replays", *headers, method="POST")]
     (body,) = {problem(answer, 401) for answer in asked}
     wrong = problem(ask(server, "/api/jobs", ("x-key", "wrong"), headers[-1]), 401)
     assert body in (problem(ask(server, "/api/jobs"), 401), wrong)
@@ -88,7 +88,7 @@ def test_an_id_that_cannot_be_is_unknown(server: TargetServer, job_id: str) -> N
     before = server.records()
     problem(ask(server, f"/api/jobs/{job_id}", ADMIN), 404)
     problem(ask(server, f"/api/jobs/{job_id}", ADMIN, method="DELETE"), 404)
-    problem(ask(server, f"/api/jobs/{job_id}/rescues", ADMIN, method="POST"), 404)
+    problem(ask(server, f"/api/jobs/{job_id}/replays", ADMIN, method="POST"), 404)
     refused = put(server, job_id, b"{}")
     # An id with a slash is another path, which nobody knows.
     assert refused.status == 404 or "id" in problem(refused, 400)

@@ -54,7 +54,7 @@ NAMES = st.one_of(
 HEADERS = st.lists(st.tuples(NAMES, VALUES), max_size=5)
 TARGETS = st.one_of(
     st.sampled_from(
-        ["/webhooks/bfl", "/webhooks/bfl/x.y", "/api/jobs", "/api/jobs/x", "/api/jobs/x/rescues",
+        ["/webhooks/bfl", "/webhooks/bfl/x.y", "/api/jobs", "/api/jobs/x", "/api/jobs/x/replays",
          "/media/x.y", "/healthz", "/metrics", "/", "*", "/openapi.json", "/v1/flux-2-pro"]
     ),
     st.text(max_size=20).map(lambda text: "/" + text),

@@ -85,7 +85,7 @@ def test_a_batch_can_be_stopped_and_what_became_of_it_is_told(make_app: MakeApp)
         assert visitor.post("/selection", **fields).status_code == status
     stopped = batches.get(batch.id)
     assert stopped and stopped.is_stopped and stopped.ended_at
-    failed = batches.add(Action.RESCUE, Search(owner="7"), 1, None, 2.0)
+    failed = batches.add(Action.REPLAY, Search(owner="7"), 1, None, 2.0)
     batches.advance(failed, None, [FailedJob("a-job", "its input is gone")], stopped.ended_at)
     wait_for("it has ended", lambda: "Deleting" not in visitor.get("/health").text)
     text = readable(visitor.get("/health").text)

@@ -152,19 +152,19 @@ def test_a_selection_works_without_a_script_for_those_who_may(stack: Stack) -> N
     assert "Delete 1 job?" in question.text and stack.client.find(stored)
     for every in ("/selection?status=stored", "/selection?q=nosuchword"):
         assert "None of these jobs can be replayed" in _said(
-            visitor, every, action="rescue", all="yes", **send
+            visitor, every, action="replay", all="yes", **send
         )
-    assert "None of these jobs can be replayed" in _said(visitor, action="rescue", **send)
+    assert "None of these jobs can be replayed" in _said(visitor, action="replay", **send)
     assert "None of these jobs is left." in _said(visitor, action="delete", **send | {"job": "no"})
-    assert "only a job that failed" in _said(visitor, action="rescue", confirmed="yes", **send)
-    said = _said(visitor, action="rescue", confirmed="yes", **send | {"job": failed})
+    assert "only a job that failed" in _said(visitor, action="replay", confirmed="yes", **send)
+    said = _said(visitor, action="replay", confirmed="yes", **send | {"job": failed})
     assert "1 job is replayed." in said
     assert "1 job is deleted." in _said(visitor, action="delete", confirmed="yes", **send)
     assert stack.client.find(stored) is None
     assert visitor.post("/selection", action="erase", **send).status_code == 400
     many: Any = [f"job-{n}" for n in range(1001)]
     assert visitor.post("/selection", action="delete", **send | {"job": many}).status_code == 400
-    for scope, action in (("read", "star"), ("submit", "delete"), ("submit", "rescue")):
+    for scope, action in (("read", "star"), ("submit", "delete"), ("submit", "replay")):
         other = Visitor(stack.installation.url, scope)
         answer = other.post("/selection", action=action, page="/", confirmed="yes", job=failed)
         assert answer.status_code == 403

@@ -43,7 +43,7 @@ def test_without_redis_every_answer_is_503_with_retry_after(stack: Stack) -> Non
         client.put_job("a"),
         client.get("/api/jobs"),
         client.get("/api/jobs/a"),
-        client.request("POST", "/api/jobs/a/rescues"),
+        client.request("POST", "/api/jobs/a/replays"),
         client.request("DELETE", "/api/jobs/a"),
     ]
     assert [answer.status_code for answer in answers] == [503] * len(answers)

@@ -121,7 +121,7 @@ def repeated(given: Given) -> str:
 
 def replayed(given: Given) -> str:
     job_id = given.post("failed", outcome="error")
-    assert given.env.client.request("POST", f"/api/jobs/{job_id}/rescues").status_code == 202
+    assert given.env.client.request("POST", f"/api/jobs/{job_id}/replays").status_code == 202
     given.env.client.wait_for(job_id, "failed")
     return job_id
 

@@ -110,7 +110,7 @@ def test_a_job_deleted_during_its_download_leaves_nothing(stack: Stack) -> None:
 def test_the_former_name_of_a_replay_does_the_same_and_says_so(
     stack: Stack, shell: CommandLine
 ) -> None:
-    job_id = shell.submitted("--metadata", "user=former", submit_status=422, submit_times=1)
+    job_id = shell.submitted("--metadata", "user=former", submit_status=400, submit_times=1)
     stack.client.wait_for(job_id, "failed")
     counted = stack.client.request("POST", "/api/rescues?metadata.user=former")
     assert (counted.status_code, counted.json()["count"]) == (428, 1)

@@ -224,7 +224,7 @@ def test_on_a_full_disk_deletions_replays_and_readers_go_on(
     deleted = batches.put(archived, [batches.stored(n) for n in range(10)])
     replayed = batches.put(archived, [batches.lost(n, "8") for n in range(20, 26)])
     delete = batches.begin(archived.services, Action.DELETE)
-    rescue = batches.begin(archived.services, Action.RESCUE, Search(metadata=(("user", "8"),)))
+    rescue = batches.begin(archived.services, Action.REPLAY, Search(metadata=(("user", "8"),)))
     with full_disk(archived.archive, database_url, monkeypatch):
         archived.put(*(a_job(n, metadata={"n": "x" * 900}) for n in range(100, 400)))
         for _ in range(20):

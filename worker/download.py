@@ -1,11 +1,20 @@
-"""Download from an allowed host into a staged file; verify length, MD5, type and completeness."""
+"""Download from an allowed host into a staged file; verify framing, MD5, type and completeness.
 
-import base64
+Framing (a met `Content-Length`, a finished chunk list) says whether the transfer was whole. All
+else (`Content-MD5`, `Content-Encoding`, the last bytes of the format) is what an uploader said
+about the file. If that contradicts the bytes of a whole transfer, the download has a doubt: its
+caller fetches the file once more, and the same bytes twice are the file.
+"""
+
+import binascii
 import hashlib
 import io
+import shutil
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from functools import cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from jobs.domain.bfl_report import Role
 from jobs.domain.errors import MediaTooLarge, NotMedia, TransferFailed, UrlExpired, UrlRefused
-from jobs.net import http_client
+from jobs.net import content_coding, http_client
 from jobs.net.urls import Origin, ParsedUrl
 from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import HEAD_BYTES, OPAQUE, sniffed_type
@@ -26,14 +35,20 @@ PACE_WINDOW_SECONDS = 20.0
 PACE_BYTES_PER_SECOND = 2048  # below this a new connection is likely to be faster
 LENGTH_MAX_DIGITS = 19
 DEAD_STATUSES = frozenset({401, 403, 404, 410})  # BFL's docs: treat all as expired
+MD5_BYTES = 16
+_MD5_IN_HEX = 2 * MD5_BYTES
 
 
 class Download(NamedTuple):
-    """A verified file: its type by magic bytes, its size and SHA-256."""
+    """A file: its type by magic bytes, its size and SHA-256, and what speaks against its bytes.
+
+    The transfer of a file with a doubt was whole nevertheless.
+    """
 
     content_type: str
     bytes: int
     sha256: str
+    doubt: str = ""
 
 
 class Limits(NamedTuple):
@@ -83,7 +98,8 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
                         progress()
     except UrlRefused as error:
         raise TransferFailed(str(error)) from None
-    return body.verify(file)
+    with translate_errors():
+        return body.verify(file, progress)
 
 
 class _HashedFile(io.FileIO):
@@ -92,11 +108,13 @@ class _HashedFile(io.FileIO):
     def __init__(self, path: Path) -> None:
         super().__init__(path, "wb")
         self.path = path
+        self.size_bytes = 0
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.sha256 = hashlib.sha256()
 
     def write(self, data: Any, /) -> int:
         count = super().write(data)
+        self.size_bytes += count
         self.md5.update(data[:count])
         self.sha256.update(data[:count])
         return count
@@ -109,67 +127,183 @@ class _Body:
         self._raw = response.raw
         self._role = role
         self._max = max_bytes
-        header = response.headers.get("Content-Length") or ""
-        is_number = header.isascii() and header.isdigit() and len(header) < LENGTH_MAX_DIGITS
-        self._length = int(header) if is_number else None
-        self._expected_md5 = response.headers.get("Content-MD5")
+        self._length = _content_length(response)
+        self._codings = content_coding.parse_header(response.headers.get("Content-Encoding"))
+        self._expected_md5 = _md5_of_header(response.headers.get("Content-MD5"))
         self._received = 0
         self._head = b""
-        self._kind = ""
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise TransferFailed("the body is encoded although that was not asked for")
-        if self._length is not None and self._length > max_bytes:
+        # More bytes on the connection than the length says: the length may have cut the file.
+        self._has_surplus = False
+        if not self._raw.chunked and self._length is not None and self._length > max_bytes:
             raise MediaTooLarge
 
     def chunks(self) -> Iterator[bytes]:
-        since, count = time.monotonic(), 0  # of a window in which the rate is measured
+        window_began_at = time.monotonic()
+        received_before_window = 0
+        is_head_checked = False
         while True:
-            try:
-                chunk: bytes = self._raw.read1(CHUNK_BYTES, decode_content=False)
-            except (HTTPError, OSError) as error:
-                # Caught here, so that an OSError elsewhere can only come from the disk.
-                raise TransferFailed(f"the connection broke: {type(error).__name__}") from None
+            chunk = self._read()
             if not chunk:
                 return
-            if not self._kind:
+            if not is_head_checked:
                 self._head += chunk[:HEAD_BYTES]
                 if len(self._head) >= HEAD_BYTES:
-                    self._kind = _media_type(self._head, self._role)
+                    self._require_media_or_coding(self._head)
+                    is_head_checked = True
             self._received += len(chunk)
             if self._received > self._max:
                 raise MediaTooLarge
-            elapsed = time.monotonic() - since
+            elapsed = time.monotonic() - window_began_at
             if elapsed >= PACE_WINDOW_SECONDS:
-                if self._received - count < PACE_BYTES_PER_SECOND * elapsed:
+                received_in_window = self._received - received_before_window
+                if received_in_window < PACE_BYTES_PER_SECOND * elapsed:
                     raise TransferFailed("the delivery host sends too slowly")
-                since, count = time.monotonic(), self._received
+                window_began_at = time.monotonic()
+                received_before_window = self._received
             yield chunk
 
-    def verify(self, file: "_HashedFile") -> Download:
-        """Check length, then MD5, or else the format. Raises TransferFailed, NotMedia."""
-        if self._length is not None and self._received != self._length:
+    def _read(self) -> bytes:
+        count = CHUNK_BYTES
+        try:
+            if self._length is not None and not self._raw.chunked:
+                missing = self._length - self._received
+                if missing == 1:
+                    self._look_for_surplus()
+                # The last byte comes alone: behind it the surplus shows.
+                count = max(min(CHUNK_BYTES, missing - 1), 1)
+            chunk: bytes = self._raw.read1(count, decode_content=False)
+        except (HTTPError, OSError) as error:
+            # Caught here, so that an OSError elsewhere can only come from the disk.
+            raise TransferFailed(f"the connection broke: {type(error).__name__}") from None
+        return chunk
+
+    def _look_for_surplus(self) -> None:
+        """Look into the connection's buffer before http.client drops it with the last byte."""
+        response: Any = self._raw._fp  # noqa: SLF001 - neither library tells of a surplus
+        self._has_surplus = len(response.fp.peek(1)) > 1
+
+    def _require_media_or_coding(self, head: bytes) -> None:
+        """Refuse a wrong body at its first bytes. Raises NotMedia, TransferFailed."""
+        if self._is_plain(head):
+            return
+        if content_coding.is_in(head, content_coding.GZIP) or self._codings.decodable:
+            return
+        if self._codings.unknown:
+            names = ", ".join(self._codings.unknown)
+            raise TransferFailed(f"the body is encoded in {names} although that was not asked for")
+        raise NotMedia
+
+    def _is_plain(self, head: bytes) -> bool:
+        """Whether the bytes need no decoding: they are media, or may be anything."""
+        if sniffed_type(head) is not None:
+            return True
+        return self._role is not Role.SAMPLE and not self._codings.decodable
+
+    def verify(self, file: _HashedFile, progress: Callable[[], None]) -> Download:
+        """Check framing, coding, MD5 and format. Raises TransferFailed, MediaRefused."""
+        is_chunked = bool(self._raw.chunked)
+        if not is_chunked and self._length is not None and self._received != self._length:
             raise TransferFailed(f"{self._received} of {self._length} bytes arrived")
-        if not self._kind and self._length is None:  # no media file is this short
+        if self._length is None and self._received < sniff.SHORTEST_BYTES:
             raise TransferFailed("the body breaks off in its first bytes")
-        kind = self._kind or _media_type(self._head, self._role)
-        # Without a known format only HTTP framing or an MD5 proves that the body is complete.
-        is_framed = self._length is not None or self._raw.chunked or self._expected_md5
-        if kind == OPAQUE and (self._received == 0 or not is_framed):
-            raise TransferFailed("it cannot be proven that the file is complete")
-        if self._expected_md5 is not None:
-            digest = base64.b64encode(file.md5.digest()).decode()
-            if digest != self._expected_md5.strip():
-                raise TransferFailed("the bytes do not match their Content-MD5")
-        elif kind != OPAQUE and not sniff.is_complete(file.path, kind):
-            raise TransferFailed("the file breaks off")
-        return Download(kind, self._received, file.sha256.hexdigest())
+        doubts = list[str]()
+        if is_chunked and self._length is not None and self._received != self._length:
+            doubts.append(f"{self._received} bytes arrived, and Content-Length says {self._length}")
+        received_md5 = file.md5.digest()
+        file = self._decoded(file, doubts, progress)
+        if doubts and self._role is Role.SAMPLE and sniffed_type(_head_of(file.path)) is None:
+            raise TransferFailed("; ".join(doubts))
+        content_type = _media_type(_head_of(file.path), self._role)
+        has_proof = self._expected_md5 in (received_md5, file.md5.digest())
+        if self._expected_md5 is not None and not has_proof:
+            doubts.append("the bytes do not match their Content-MD5")
+        is_framed = is_chunked or (self._length is not None and not self._has_surplus)
+        is_whole = has_proof or is_framed
+        if content_type != OPAQUE and not has_proof:
+            is_complete = sniff.is_complete(file.path, content_type)
+            is_whole = is_whole or is_complete
+            if not is_complete:
+                doubts.append("the file breaks off, or other bytes follow it")
+        if content_type == OPAQUE and self._codings.unknown:
+            doubts.append(f"it may be encoded in {', '.join(self._codings.unknown)}")
+        doubt = "; ".join(doubts)
+        if not is_whole or file.size_bytes == 0:
+            raise TransferFailed(doubt or "it cannot be proven that the file is complete")
+        return Download(content_type, file.size_bytes, file.sha256.hexdigest(), doubt)
+
+    def _decoded(
+        self, file: _HashedFile, doubts: list[str], progress: Callable[[], None]
+    ) -> _HashedFile:
+        """Decode each coding that the body is in. Raises MediaTooLarge."""
+        codings = list(self._codings.decodable)
+        if not codings and self._role is Role.SAMPLE:
+            codings = [content_coding.GZIP]  # it is no medium, so that a header is not needed
+        for coding in reversed(codings):
+            head = _head_of(file.path)
+            if sniffed_type(head) is None and _is_coded(file.path, coding):
+                file = self._unpacked(file.path, coding, doubts, progress)
+        return file
+
+    def _unpacked(
+        self, path: Path, coding: str, doubts: list[str], progress: Callable[[], None]
+    ) -> _HashedFile:
+        """Unpack a staged file in its place, which keeps its lock."""
+        packed = path.with_name(f"{path.name}.packed")
+        try:
+            shutil.copyfile(path, packed)
+            file = _HashedFile(path)
+            with (
+                io.BufferedWriter(file, WRITE_BYTES) as buffered,
+                packed.open("rb") as source,
+                mmap(source.fileno(), 0, access=ACCESS_READ) as mapped,
+            ):
+                unpacked_bytes = 0
+                for part in content_coding.unpack(mapped, coding):
+                    unpacked_bytes += len(part.piece)
+                    if unpacked_bytes > self._max:
+                        raise MediaTooLarge
+                    if part.doubt:
+                        doubts.append(part.doubt)
+                    buffered.write(part.piece)
+                    progress()
+        finally:
+            packed.unlink(missing_ok=True)
+        return file
+
+
+def _content_length(response: requests.Response) -> int | None:
+    header = response.headers.get("Content-Length") or ""
+    is_number = header.isascii() and header.isdigit() and len(header) < LENGTH_MAX_DIGITS
+    return int(header) if is_number else None
+
+
+def _md5_of_header(header: str | None) -> bytes | None:
+    """The MD5 of a header, in Base64 (RFC 1864) or in hex; None for what is no MD5."""
+    text = (header or "").strip().strip('"')
+    try:
+        digest = bytes.fromhex(text) if len(text) == _MD5_IN_HEX else b64decode(text, validate=True)
+    except (ValueError, binascii.Error):
+        return None
+    return digest if len(digest) == MD5_BYTES else None
+
+
+def _head_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def _is_coded(path: Path, coding: str) -> bool:
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
+        return content_coding.is_in(mapped, coding)
 
 
 def _media_type(head: bytes, role: Role) -> str:
     """Media type by magic bytes; opaque for a draft bundle. Raises NotMedia for a sample."""
     if role is Role.DRAFT_CACHE:
         return OPAQUE
-    known = sniffed_type(head) or (OPAQUE if role is Role.OTHER else None)
-    if known is None:
+    content_type = sniffed_type(head) or (OPAQUE if role is Role.OTHER else None)
+    if content_type is None:
         raise NotMedia
-    return known
+    return content_type

@@ -29,11 +29,15 @@ log = logging.getLogger(__name__)
 
 
 class Published(NamedTuple):
-    """A file in the storage; if this claim published it, also when, and its sidecar."""
+    """A file in the storage; if this claim published it, also when, its sidecar and a doubt.
+
+    A doubt says what contradicts the bytes, which came twice alike.
+    """
 
     file: MediaFile
     at: float = 0.0
     sidecar: bytes = b""
+    doubt: str = ""
 
 
 def rescue_file(
@@ -44,15 +48,16 @@ def rescue_file(
     `others` are the files that are published already.
     Raises TransferFailed, MediaRefused, UrlExpired, StorageError, ClaimLost.
     """
+    doubted = set[str]()
     for attempt in range(QUICK_ATTEMPTS - 1):
         try:
-            return _download_and_publish(services, claim, n, others)
+            return _download_and_publish(services, claim, n, others, doubted)
         except (TransferFailed, NotMedia) as error:
             log.info("job %s: %s", claim.job.id, error)
             if _seconds_left(services, claim.job) <= 0:
                 raise
         time.sleep(backoff_seconds(attempt, *QUICK_BACKOFF_SECONDS))
-    return _download_and_publish(services, claim, n, others)
+    return _download_and_publish(services, claim, n, others, doubted)
 
 
 def _seconds_left(services: Services, job: Job) -> float:
@@ -62,9 +67,17 @@ def _seconds_left(services: Services, job: Job) -> float:
 
 
 def _download_and_publish(
-    services: Services, claim: HeldClaim, n: int, others: Mapping[int, Published]
+    services: Services,
+    claim: HeldClaim,
+    n: int,
+    others: Mapping[int, Published],
+    doubted: set[str],
 ) -> Published:
-    """Publish a verified file at once, whether or not Redis answers."""
+    """Publish a verified file at once, whether or not Redis answers.
+
+    `doubted` has the SHA-256 of each earlier download with a doubt. The same bytes twice in sound
+    framing are the file: a proof that contradicts them is wrong itself.
+    """
     job, policy = claim.job, services.host_policy
     address = policy.validate_delivery_url(job.delivery.urls[n])
     seconds = _seconds_left(services, job)
@@ -81,6 +94,9 @@ def _download_and_publish(
             allow=policy.validate_delivery_url,
             progress=claim.report_progress,
         )
+        if downloaded.doubt and downloaded.sha256 not in doubted:
+            doubted.add(downloaded.sha256)
+            raise TransferFailed(downloaded.doubt)
         token, content_type = job.claim.fencing_token, downloaded.content_type
         file = MediaFile(
             key=object_key(job.id, job.created_at, n, token, content_type),
@@ -99,4 +115,4 @@ def _download_and_publish(
         with claim.silence(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND):
             # The sidecar goes first (I10), so that any object can be recovered.
             services.storage.publish(path, file.key, views.file_name(job, n, file.key), sidecar)
-    return Published(file, now, sidecar)
+    return Published(file, now, sidecar, downloaded.doubt)

@@ -24,6 +24,10 @@ from worker.file_rescue import STORAGE_SECONDS, Published, rescue_file
 
 BACKOFF_MIN_SECONDS = 2.0
 BACKOFF_MAX_SECONDS = 30.0
+# A URL that is refused before its time: a replica may lag, or a cache hold an old answer.
+REFUSED_ATTEMPTS_BETWEEN_ASKING_BFL = 5
+FIRST_ATTEMPT_THAT_ASKS_BFL = 2
+OTHER_FILE_ATTEMPTS = 3  # then a refused file that BFL gives no fresh URL of is left out
 
 FileError = errors.TransferFailed | errors.MediaRefused | errors.UrlExpired
 Step = Callable[[Job, float], Job]
@@ -69,7 +73,7 @@ def _rescue_or_explain(services: Services, claim: HeldClaim) -> None:
     try:
         files = rescue_files(services, claim)
     except errors.UrlExpired as error:
-        _refresh_urls(services, claim, str(error))
+        _retry_refused_url(services, claim, str(error))
     except (errors.UnknownHost, errors.TransferFailed) as error:
         if not _back_off(claim, str(error), until=claim.job.delivery.expire_at or 0.0):
             _refresh_urls(services, claim, str(error))
@@ -97,11 +101,7 @@ def rescue_files(services: Services, claim: HeldClaim) -> RescuedFiles:
             try:
                 published[n] = rescue_file(services, claim, n, published)
             except (errors.TransferFailed, errors.MediaRefused, errors.UrlExpired) as error:
-                # A fresh URL is requested for samples and bundles only.
-                is_dead = isinstance(error, errors.UrlExpired | errors.UnknownHost)
-                is_refused = isinstance(error, errors.MediaRefused)
-                is_final = job.delivery.roles[n] is Role.OTHER if is_dead else is_refused
-                if is_final:
+                if _is_final(services, job, n, error):
                     refused[n] = error
                 else:
                     passing.append(error)
@@ -110,6 +110,22 @@ def rescue_files(services: Services, claim: HeldClaim) -> RescuedFiles:
     if refused and not _is_worth_storing(job, published):
         raise next(iter(refused.values()))
     return RescuedFiles(published, {n: error.code for n, error in refused.items()})
+
+
+def _is_final(services: Services, job: Job, n: int, error: FileError) -> bool:
+    """Whether the n-th file will never come."""
+    is_other = job.delivery.roles[n] is Role.OTHER  # a fresh URL of such a file is not requested
+    if isinstance(error, errors.UrlExpired):
+        may_pass = _is_alive(services, job) and job.polling.attempts < OTHER_FILE_ATTEMPTS
+        return is_other and not may_pass
+    if isinstance(error, errors.UnknownHost):
+        return is_other
+    return isinstance(error, errors.MediaRefused)
+
+
+def _is_alive(services: Services, job: Job) -> bool:
+    """Whether the URLs of a job have not reached their own expiry."""
+    return services.store.now() < (job.delivery.expire_at or 0.0)
 
 
 def _find_published(services: Services, claim: HeldClaim) -> dict[int, Published]:
@@ -147,25 +163,55 @@ def _stored(job: Job, at: float, files: RescuedFiles) -> Job:
     for n, code in files.left_out.items():
         skipped = EventCode.RESCUE_FILE_SKIPPED
         job = job.with_event(at, skipped, file=n, role=job.delivery.roles[n], reason=code)
+    for n in sorted(files.published):
+        if doubt := files.published[n].doubt:
+            role = job.delivery.roles[n]
+            job = job.with_event(at, EventCode.RESCUE_FILE_DOUBTED, file=n, role=role, reason=doubt)
     media = tuple(files.published[n].file for n in sorted(files.published))
     return job.stored(at, media, tuple(files.left_out))
 
 
+def _retry_refused_url(services: Services, claim: HeldClaim, reason: str) -> None:
+    """Retry a refused URL until its own expiry, and ask BFL for a fresh one now and then.
+
+    BFL is asked early, too: it may have signed the URL anew, and forgets the task later.
+    """
+    job = claim.job
+    attempts_since_first = job.polling.attempts - FIRST_ATTEMPT_THAT_ASKS_BFL
+    is_time_to_ask = attempts_since_first % REFUSED_ATTEMPTS_BETWEEN_ASKING_BFL == 0
+    if _is_alive(services, job) and attempts_since_first >= 0 and is_time_to_ask:
+        with suppress(errors.BflUnavailable):
+            if _has_fresh_urls(services, claim):
+                return
+    if not _back_off(claim, reason, until=job.delivery.expire_at or 0.0):
+        _refresh_urls(services, claim, reason)
+
+
 def _refresh_urls(services: Services, claim: HeldClaim, reason: str) -> None:
-    """Ask BFL once for fresh URLs; without them the job expires."""
-    job, report = claim.job, None
+    """Ask BFL once for fresh URLs after the expiry; without them the job expires."""
     try:
-        if not job.delivery.refreshed:
-            with claim.silence(poll.ALL_HOSTS_SECONDS):
-                report = poll.fetch_report(services, job)
+        if _has_fresh_urls(services, claim):
+            return
     except errors.BflUnavailable as error:
         _back_off(claim, f"{reason}; {error}", error.retry_after or 0.0)
         return
-    if report and report.kind is ReportKind.READY and report.urls != job.delivery.urls:
-        after = ingest.apply_report(services.store, report, services.settings.timeouts, job.id)
-        if after.delivery.urls != job.delivery.urls:
-            return
     _give_up(services, claim, partial(Job.expired, why=f"{reason}, and BFL gave no fresh URL"))
+
+
+def _has_fresh_urls(services: Services, claim: HeldClaim) -> bool:
+    """Ask BFL for the task's URLs, once fresh ones came no more. Raises BflUnavailable.
+
+    Fresh URLs are on record afterwards, and the job waits for a worker.
+    """
+    job = claim.job
+    if job.delivery.refreshed:
+        return False
+    with claim.silence(poll.ALL_HOSTS_SECONDS):
+        report = poll.fetch_report(services, job)
+    if report is None or report.kind is not ReportKind.READY or report.urls == job.delivery.urls:
+        return False
+    after = ingest.apply_report(services.store, report, services.settings.timeouts, job.id)
+    return after.delivery.urls != job.delivery.urls
 
 
 def _look_once_more(services: Services, claim: HeldClaim) -> None:

@@ -21,6 +21,8 @@ from worker.formats import sniff
 
 JOB_SECONDS = 30.0  # files that are left then have no thumbnail
 WALL_SECONDS = 30.0  # for one image; the child limits its CPU time to 10 s
+# What the child decodes: other images have no thumbnail.
+DECODED_TYPES = frozenset({"image/jpeg", "image/png", "image/webp"})
 ORIGINAL_MAX_BYTES = 128 * 2**20  # a bucket's objects have to be fetched again
 # By a platform that stops every process, or by the OOM killer; not by limits of the child.
 KILLED_FROM_OUTSIDE = (-signal.SIGTERM, -signal.SIGKILL)
@@ -112,11 +114,11 @@ def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> 
 
 
 def make(path: Path, content_type: str) -> Thumbnail | None:
-    """Make a thumbnail; None for a video, or (logged) for an image that cannot be decoded in time.
+    """Make a thumbnail; None for other formats, or (logged) where decoding fails or takes too long.
 
     Raises OSError when the original cannot be opened or the child was killed from outside.
     """
-    if not content_type.startswith("image/"):
+    if content_type not in DECODED_TYPES:
         return None
     command = [sys.executable, "-m", "worker.thumbnail_child", content_type]
     try:

@@ -42,6 +42,7 @@ class EventCode(StrEnum):
     RESCUE_REFUSED = "rescue.refused"
     RESCUE_RECOVERED = "rescue.recovered"
     RESCUE_FILE_SKIPPED = "rescue.file_skipped"
+    RESCUE_FILE_DOUBTED = "rescue.file_doubted"
     RESULT_TRUNCATED = "result.truncated"
     WORKER_FAILED = "worker.failed"
     MEDIA_DELETED = "media.deleted"

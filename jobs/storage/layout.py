@@ -8,16 +8,25 @@ import re
 from datetime import UTC, datetime
 from enum import StrEnum
 
-HEAD_BYTES = 16  # tell the media type
+HEAD_BYTES = 64  # tell the media type
 OPAQUE = "application/octet-stream"  # stored whole without parsing, never shown inline
 THUMBNAIL_TYPE = "image/webp"
 EXTENSIONS = {
     "image/jpeg": "jpg",
     "image/png": "png",
     "image/webp": "webp",
+    "image/avif": "avif",
+    "image/heic": "heic",
+    "image/heif": "heif",  # with a coding that its brands do not tell
     "video/mp4": "mp4",
     OPAQUE: "bin",
 }
+# Brands of `ftyp` (ISO/IEC 23008-12 and AVIF): an image and a video begin with the same box.
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_HEIF_BRANDS = frozenset({b"mif1", b"mif2", b"msf1", b"miaf", b"1pic"})
+_BRAND_BYTES = 4
+_FIRST_COMPATIBLE_BRAND_AT = 16
 _KEY = re.compile(
     r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[A-Za-z0-9_-]{1,128}-[0-9]{1,3}-[0-9]{1,20}"
     rf"\.({'|'.join(EXTENSIONS.values())}|json|thumb\.webp)"
@@ -76,8 +85,28 @@ def sniffed_type(head: bytes) -> str | None:
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "image/webp"
     if head[4:8] == b"ftyp":
-        return "video/mp4"
+        return _type_of_brands(head)
     return None
+
+
+def _type_of_brands(head: bytes) -> str:
+    """The type of a file that begins with `ftyp`: the major brand decides, then the others."""
+    major_brand = head[8:12]
+    if major_brand in _AVIF_BRANDS:
+        return "image/avif"
+    if major_brand in _HEIC_BRANDS:
+        return "image/heic"
+    if major_brand not in _HEIF_BRANDS:
+        return "video/mp4"
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    compatible_brands = {
+        head[at : at + _BRAND_BYTES] for at in range(_FIRST_COMPATIBLE_BRAND_AT, end, _BRAND_BYTES)
+    }
+    if compatible_brands & _AVIF_BRANDS:
+        return "image/avif"
+    if compatible_brands & _HEIC_BRANDS:
+        return "image/heic"
+    return "image/heif"
 
 
 def job_id_of(key: str) -> str:

@@ -18,6 +18,7 @@ from receiver.dashboard import session
 # Media links stay the same within a step, so that browsers can cache what they lead to.
 LINK_STEP_SECONDS = 3600.0
 UNSCALED_MAX_BYTES = 8 * 2**20
+_NOT_SHOWN = frozenset({"image/heic", "image/heif"})
 
 STATUS_TEXTS = {
     Status.QUEUED: "Waiting to be submitted",
@@ -45,7 +46,9 @@ class MediaItem(NamedTuple):
 
     @property
     def is_image(self) -> bool:
-        return str(self.json["content_type"]).startswith("image/")
+        """Whether it is an image that browsers show; most show no HEIC."""
+        content_type = str(self.json["content_type"])
+        return content_type.startswith("image/") and content_type not in _NOT_SHOWN
 
     @property
     def is_video(self) -> bool:

@@ -58,6 +58,7 @@ TEXTS = {
     EventCode.RESCUE_REFUSED: "Media refused",
     EventCode.RESCUE_RECOVERED: "Media recovered from the storage",
     EventCode.RESCUE_FILE_SKIPPED: "File skipped",
+    EventCode.RESCUE_FILE_DOUBTED: "File kept, though a proof of it is wrong",
     EventCode.RESULT_TRUNCATED: "Too many files, some skipped",
     EventCode.WORKER_FAILED: "Unexpected error of a worker",
     EventCode.MEDIA_DELETED: "Media deleted",

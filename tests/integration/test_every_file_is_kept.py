@@ -65,7 +65,7 @@ def test_a_sample_that_is_no_media_or_dead_does_not_cost_the_others(worker: Loca
     worker.work()
     _assert_stored_without(worker, task, 0, "not_media")
     dead = f"{worker.sandbox.url}/results/gone/sample.png"
-    task = _with_url(worker, 0, dead, refreshed=True)
+    task = _with_url(worker, 0, dead, refreshed=True, expire_at=worker.store.now())
     worker.work()
     _assert_stored_without(worker, task, 0, "unavailable")
 

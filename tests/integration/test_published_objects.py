@@ -166,8 +166,9 @@ def test_what_was_stored_before_redis_was_lost_survives_a_dead_url(worker: Local
     before = worker.job(task)
     worker.services.redis.flushall()
     call_back(worker.store, task.id, url=f"{worker.sandbox.url}/gone/sample.jpeg")
-    refreshed = worker.job(task).delivery.evolve(refreshed=True)  # it is gone at BFL too
-    worker.store.change(task.id, lambda job, _now: job.evolve(delivery=refreshed))
+    gone = {"refreshed": True, "expire_at": worker.store.now()}  # at BFL too
+    dead = worker.job(task).delivery.evolve(**gone)
+    worker.store.change(task.id, lambda job, _now: job.evolve(delivery=dead))
     assert worker.work()
     assert_stored(worker, task)
     after = worker.job(task)

@@ -30,7 +30,9 @@ RETRY_AFTER_SECONDS = 300.0
 def test_files_of_a_job_that_expires_do_not_stay(worker: LocalWorker) -> None:
     task = worker.ready()
     urls = (*worker.job(task).delivery.urls, f"{worker.sandbox.url}/results/nowhere/a.jpeg")
-    delivery = {"urls": urls, "roles": (Role.OTHER, Role.SAMPLE)}
+    now = worker.store.now()
+    delivery: dict[str, Any] = {"urls": urls, "roles": (Role.OTHER, Role.SAMPLE)}
+    delivery |= {"expire_at": now, "refreshed": True}
     worker.store.change(
         task.id, lambda job, _now: job.evolve(delivery=job.delivery.evolve(**delivery))
     )

@@ -79,18 +79,20 @@ def _decide(engine: Engine, request: Request) -> Answer:
     if task is None:
         return expired()
     switches = task.switches
-    fault = nth_fault(switches, FAULTS, engine.store.next_try(task.id))
-    answer = _serve(task, link, request, fault)
+    attempt = engine.store.next_try(task.id)
+    fault = nth_fault(switches, FAULTS, attempt)
+    answer = _serve(task, link, request, fault, attempt)
     return replace(
         answer, pause=switches.hang, head_pace=switches.drip_headers, body_pace=switches.drip
     )
 
 
-def _serve(task: Task, link: Link, request: Request, fault: str | None) -> Answer:
+def _serve(task: Task, link: Link, request: Request, fault: str | None, attempt: int) -> Answer:
     switches = task.switches
     if fault == "delivery_500":
         return refusal(500)
-    if switches.delivery_status is not None:
+    times = switches.delivery_status_times
+    if switches.delivery_status is not None and (times is None or attempt < times):
         return Answer.text(switches.delivery_status, b"as the task wants it", "text/plain")
     if switches.redirect is not None:
         return redirection(switches.redirect)
@@ -130,7 +132,7 @@ def _headers(task: Task, media: Media, span: Span, fault: str | None) -> dict[st
         headers["Content-Encoding"] = "gzip"
     elif not switches.no_length:
         headers["Content-Length"] = str(length)
-    return headers
+    return headers | switches.delivery_headers
 
 
 def _body(switches: Switches, media: Media, span: Span, fault: str | None) -> Iterable[bytes]:

@@ -89,6 +89,7 @@ class Switches:
     short_body: int = 0
     wrong_md5: int = 0
     delivery_status: int | None = None
+    delivery_status_times: int | None = None  # only the first n, as by a replica that lags
     redirect: str | None = None
     redirect_hops: int = 0  # redirects within this host before the media
     hang: float = 0.0
@@ -98,6 +99,7 @@ class Switches:
     no_md5: bool = False
     too_large: bool = False  # declares one tebibyte and never stops sending
     gzip: bool = False
+    delivery_headers: dict[str, str] = field(default_factory=dict)  # in place of the usual ones
     content_type: str | None = None
     body: str | None = None  # delivered instead of media
     body_base64: str | None = None  # the same for binary bodies

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from jobs.storage import layout
 from tests.harness.images import IMAGES, box, corners, encoded, png
 from tests.sandbox.formats import FORMATS, MP4
 from worker.formats import mp4, sniff
@@ -225,3 +227,15 @@ def test_a_damaged_or_truncated_file_raises_nothing(
         warnings.simplefilter("ignore")  # Pillow warns of damage
         known(directory, bytes(body), kind)
     sniff.is_complete(directory / "file", kind)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (1, 1), (2000, 1000)])
+def test_an_avif_is_known_by_its_brand_and_its_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "image.avif"
+    Image.new("RGB", size, "teal").save(path, "AVIF")
+    body = path.read_bytes()
+    assert layout.sniffed_type(body[: layout.HEAD_BYTES]) == "image/avif"
+    assert known(tmp_path, body, "image/avif") == Dimensions(*size)
+    assert sniff.is_complete(path, "image/avif")
+    path.write_bytes(body[:-1])
+    assert not sniff.is_complete(path, "image/avif")

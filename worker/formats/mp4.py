@@ -55,6 +55,28 @@ def size(data: Data) -> tuple[int, int] | None:
     return None
 
 
+def largest_image(data: Data) -> tuple[int, int] | None:
+    """Width and height of the largest image of a HEIF file, such as AVIF: the others are tiles."""
+    meta = _find(data, None, b"meta")
+    if meta is None:
+        return None
+    # `meta` begins with a version, as no other box that has boxes does.
+    content = Box(b"meta", meta.start + 4, meta.end)
+    properties = _find(data, content, b"iprp", b"ipco")
+    if properties is None:
+        return None
+    sizes = [
+        (_number(data, extent, 4, 4), _number(data, extent, 8, 4))
+        for extent in _children(data, properties, b"ispe")
+    ]
+    return max(sizes, key=_area, default=None)
+
+
+def _area(size: tuple[int, int]) -> int:
+    width, height = size
+    return width * height
+
+
 def seconds(data: Data) -> float | None:
     """Duration by the movie header; None for a fragmented video whose header does not say."""
     header = _find(data, None, b"moov", b"mvhd")

@@ -11,14 +11,16 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import NamedTuple
 
-from jobs.storage.layout import HEAD_BYTES, OPAQUE
+from jobs.storage.layout import OPAQUE
 from worker.formats import mp4
 
 WINDOW_BYTES = 64 * 1024
+SHORTEST_BYTES = 16  # no media file is this short
 # A hundred times what real files have: bounds the time that a hostile file can take.
 MARKERS_MAX = CHUNKS_MAX = BOXES_MAX = 200_000
 # A JPEG has about ten segments before its size; an ICC profile or C2PA data have dozens.
 SEGMENTS_MAX = 1000
+HEIF_TYPES = ("image/avif", "image/heic", "image/heif")
 
 Data = bytes | mmap
 _END_OF_IMAGE = 0xD9
@@ -43,7 +45,7 @@ UNKNOWN = Dimensions()
 
 def is_complete(path: Path, kind: str) -> bool:
     """Check that a file ends as its format does: the only check for a body without a length."""
-    if path.stat().st_size < HEAD_BYTES:
+    if path.stat().st_size < SHORTEST_BYTES:
         return False
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         return _COMPLETE[kind](data)
@@ -106,6 +108,16 @@ def _mp4_is_complete(data: mmap) -> bool:
     return end == len(data) and b"mdat" in seen and not seen.isdisjoint({b"moov", b"moof"})
 
 
+def _heif_is_complete(data: mmap) -> bool:
+    """A chain of boxes up to the end of the file, with the items' description."""
+    end = 0
+    kinds = set[bytes]()
+    for box in islice(mp4.boxes(data, 0, len(data)), BOXES_MAX):
+        end = box.end
+        kinds.add(box.kind)
+    return end == len(data) and not kinds.isdisjoint({b"meta", b"moov"})
+
+
 def _jpeg_size(data: Data) -> tuple[int, int] | None:
     """Walk the markers up to the frame: a thumbnail in the EXIF data has frames too."""
     at = 2
@@ -148,6 +160,7 @@ _COMPLETE: dict[str, Callable[[mmap], bool]] = {
     "image/jpeg": _jpeg_is_complete,
     "image/png": _png_is_complete,
     "image/webp": lambda data: _little(data[4:8]) + 8 <= len(data),
+    **dict.fromkeys(HEIF_TYPES, _heif_is_complete),
     "video/mp4": _mp4_is_complete,
 }
 _SIZES: dict[str, Callable[[Data], tuple[int, int] | None]] = {
@@ -156,4 +169,5 @@ _SIZES: dict[str, Callable[[Data], tuple[int, int] | None]] = {
         (_big(data, 16, 4), _big(data, 20, 4)) if data[12:16] == b"IHDR" else None
     ),
     "image/webp": _webp_size,
+    **dict.fromkeys(HEIF_TYPES, mp4.largest_image),
 }

@@ -105,7 +105,7 @@ def prepare() -> DevSettings:
             f"port {loaded.port} cannot be used; name another, or leave PORT out: "
             "then the next free one is taken"
         )
-    sandbox = loaded.bfl_sandbox_url if has_sandbox else None
+    sandbox = loaded.bfl_sandbox_url[0] if has_sandbox else None
     dev = DevSettings(loaded, redis, sandbox, has_generated_keys="API_KEYS" in missing)
     # Variables of README's examples. A key that was given is not copied to the file.
     generated |= {"FLUXKEEP_URL": loaded.base_url, "BFL_URL": str(sandbox or loaded.bfl_origin)}

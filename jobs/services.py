@@ -38,6 +38,7 @@ from jobs.store.listing import JobListing
 from jobs.store.live_model_schemas import LiveSchemas
 from jobs.store.metrics import Metrics
 from jobs.store.rate_limiter import RateLimiter
+from jobs.store.recent_origins import AnnouncedHosts, NamedHosts
 from jobs.store.redis import write_durability
 from jobs.store.redis.clock import Clock
 from jobs.store.redis.connection import connect
@@ -47,6 +48,7 @@ from jobs.store.redis.write_durability import Durability
 from jobs.store.refused_callbacks import RefusedCallbacks
 from jobs.store.sets import DueSets, EndedSessions, StrictModels, UsedLogins
 from jobs.store.submission_queue import ConfiguredKeys, SubmissionQueue
+from jobs.task_hosts import TaskHosts
 
 # A web process must answer 503 within 5 s; a background process waits for about a minute.
 WEB_TIMEOUT_SECONDS = 2.0
@@ -128,6 +130,12 @@ class Services:
         self._limits = limits
         self.host_policy = build_host_policy(settings)
         self.bfl_clients = build_bfl_clients(settings)
+        self.task_hosts = TaskHosts(
+            self.host_policy,
+            NamedHosts(client, clock),
+            AnnouncedHosts(client, clock),
+            settings.bfl_origin,
+        )
         self.callback_verifier = CallbackVerifier(settings.webhook_secret)
         self.tokens = CallbackTokens(settings.secret_key)
         self.links = LinkSigner(settings.secret_key)
@@ -149,7 +157,7 @@ class Services:
 
     def origin_of(self, job: Job) -> Origin:
         """The BFL host of the region that a job names; a sandbox replaces all of them."""
-        if job.request.region is None or self.bfl.origin == self.host_policy.sandbox:
+        if job.request.region is None or self.bfl.origin in self.host_policy.sandboxes:
             return self.bfl.origin
         return api_origin(job.request.region)
 

@@ -59,9 +59,9 @@ class Limits(NamedTuple):
 
 
 @cache
-def session(sandbox: Origin | None) -> requests.Session:
+def session(sandboxes: tuple[Origin, ...]) -> requests.Session:
     """One session for the process, so that downloads reuse connections."""
-    return http_client.create_session(sandbox)
+    return http_client.create_session(*sandboxes)
 
 
 def download(  # noqa: PLR0913 - the limits and hooks of a transfer

@@ -86,7 +86,7 @@ def _download_and_publish(
     claim.report_progress()
     with services.storage.staging(job.id) as path:
         downloaded = download.download(
-            download.session(policy.sandbox),
+            download.session(policy.sandboxes),
             address,
             path,
             download.Limits(seconds, services.settings.max_media_bytes),

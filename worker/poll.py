@@ -1,12 +1,13 @@
 """Poll BFL for a task whose callback did not come."""
 
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from http import HTTPStatus
+from typing import NamedTuple
 
 from jobs import ingest
 from jobs.bfl import parsing
-from jobs.bfl.client import BflResponse
+from jobs.bfl.client import ANSWER_SECONDS, BflResponse
 from jobs.bfl.submissions import explain_account_refusal
 from jobs.domain.bfl_report import Report
 from jobs.domain.errors import BadRequest, BflUnavailable, StoreUnavailable
@@ -22,84 +23,170 @@ from worker.claim import HeldClaim
 
 BACKOFF_MIN_SECONDS = 5.0
 BACKOFF_MAX_SECONDS = 60.0
-ALL_HOSTS_SECONDS = 90.0  # one after the other
+ALL_HOSTS_SECONDS = 90.0  # the best guess, then the others at the same time
+LAST_ROUND_ANSWER_SECONDS = 4.0  # twice that passes before the deadline does
+# Hosts that gave no answer when all were asked are asked in so many rounds more.
+UNANSWERED_ROUNDS = 5
 
 _DECISIVE = frozenset({ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED})
 
 
+class HostAnswer(NamedTuple):
+    """What one host says about a task: its report, an error, or neither if it does not know it."""
+
+    url: str
+    report: Report | None = None
+    error: BflUnavailable | None = None
+
+    @property
+    def is_decisive(self) -> bool:
+        return self.report is not None and self.report.kind in _DECISIVE
+
+
 def poll_job(services: Services, claim: HeldClaim) -> None:
     """Poll BFL once and record the report; back off unless the report is final."""
-    job = claim.job
-    everywhere = is_first_or_last(job, services.store.now())
     try:
         with claim.silence(ALL_HOSTS_SECONDS):
-            report = fetch_report(services, job, everywhere=everywhere)
-    except BflUnavailable as error:
-        _back_off(claim, str(error), retry_after=error.retry_after)
+            answers = ask_hosts(services, claim.job)
+    except BflUnavailable as error:  # no key of this account
+        _back_off(claim, str(error), claim.job.polling.unanswered)
         return
-    if report is None:
-        _back_off(claim, "BFL does not know this task yet")
+    unanswered = tuple(answer.url for answer in answers if answer.error)
+    best = _best_of(services, answers)
+    if best is None:
+        first = answers[0]  # the host that is most likely to know the task
+        if first.error:
+            _back_off(claim, str(first.error), unanswered, retry_after=first.error.retry_after)
+        else:
+            _back_off(claim, "BFL does not know this task yet", unanswered)
         return
+    _adopt_host(services, claim, best.url)
     timeouts = services.settings.timeouts
-    after = ingest.apply_report(services.store, report, timeouts, job.id)
+    after = ingest.apply_report(services.store, best.report, timeouts, claim.job.id)
     if after.status is Status.SUBMITTED:
-        restarts_grace = report.is_alive and job.polling.awaits_callback
-        _back_off(
-            claim, report.status_text, grace=timeouts.grace(job.model) if restarts_grace else 0.0
-        )
-
-
-def is_first_or_last(job: Job, now: float) -> bool:
-    """Whether to poll all hosts: four more requests each time would be too many."""
-    return job.polling.attempts == 0 or now >= job.deadline - FINAL_POLL_SECONDS
+        restarts_grace = best.report.is_alive and claim.job.polling.awaits_callback
+        grace = timeouts.grace(claim.job.model) if restarts_grace else 0.0
+        _back_off(claim, best.report.status_text, unanswered, grace=grace)
 
 
 def _back_off(
-    claim: HeldClaim, reason: str, *, retry_after: float | None = None, grace: float = 0.0
+    claim: HeldClaim,
+    reason: str,
+    unanswered: tuple[str, ...],
+    *,
+    retry_after: float | None = None,
+    grace: float = 0.0,
 ) -> None:
     def back_off(job: Job, now: float) -> Job:
         seconds = backoff_seconds(job.polling.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
         with_event = job.with_event(now, EventCode.POLL_RETRIED, answer=reason) if reason else job
         seconds = max(seconds, grace, retry_after or 0.0)
-        return with_event.back_off(now, seconds, firm=retry_after is not None)
+        noted = with_event.with_polling(unanswered=unanswered)
+        return noted.back_off(now, seconds, firm=retry_after is not None)
 
     claim.commit(back_off)
 
 
-def fetch_report(services: Services, job: Job, *, everywhere: bool = True) -> Report | None:
-    """Fetch BFL's report on a task; None when no host knows the task. Raises BflUnavailable.
+def _adopt_host(services: Services, claim: HeldClaim, url: str) -> None:
+    """Make the host that knows the task the job's own: from now on it alone is polled."""
+    services.task_hosts.learn(url)
+    if url != claim.job.polling.polling_url:
+        claim.commit(lambda job, _now: job.with_host(url))
 
-    Without the task's own polling URL several hosts are polled. Another host than the task's own
-    may deny the task or call it pending for ever. So only a final report ends the round, and a
-    pending one is no sign of life.
+
+def fetch_report(services: Services, job: Job) -> Report | None:
+    """Fetch BFL's report on a task; None when no host knows the task.
+
+    Raises BflUnavailable when the host that is most likely to know the task gave no answer.
     """
-    best, unavailable, polls = None, None, 0
-    bfl = services.bfl_for(job)
-    with bfl.create_session() as session:
-        for url in polling_urls(services, job, everywhere=everywhere):
-            polls += 1
-            try:
-                report = _parse_answer(bfl.poll(session, url), job)
-            except BflUnavailable as error:
-                unavailable = error
-                continue
-            best = report or best
-            if report and report.kind in _DECISIVE:
-                break
+    answers = ask_hosts(services, job, is_everywhere=True)
+    best = _best_of(services, answers)
+    if best:
+        return best.report
+    if answers[0].error:
+        raise answers[0].error
+    return None
+
+
+def ask_hosts(
+    services: Services, job: Job, *, is_everywhere: bool | None = None
+) -> list[HostAnswer]:
+    """Ask the host that is most likely to know a task, and in some rounds all others too.
+
+    The answer of the likeliest host comes first. BFL's clusters do not know each other's tasks,
+    and another host than the task's own may call it pending for ever: so only a final report
+    spares the others the question. Raises BflKeyMissing.
+    """
+    is_last = is_last_round(job, services.store.now())
+    seconds = LAST_ROUND_ANSWER_SECONDS if is_last else ANSWER_SECONDS
+    best_guess = services.task_hosts.best_guess(job)
+    answers = _ask(services, job, [best_guess], seconds)
+    if not answers[0].is_decisive:
+        if is_everywhere is None:
+            is_everywhere = is_last or job.polling.attempts == 0
+        others = _others(services, job, best_guess, is_everywhere=is_everywhere, is_last=is_last)
+        answers += _ask(services, job, others, seconds)
     with suppress(StoreUnavailable):
-        services.store.increment({Counter.POLLS: polls})
-    if best is None and unavailable:
-        raise unavailable
-    return best if best is None or job.polling.polling_url else replace(best, is_alive=False)
+        services.store.increment({Counter.POLLS: len(answers)})
+    return answers
 
 
-def polling_urls(services: Services, job: Job, *, everywhere: bool) -> tuple[str, ...]:
-    """The task's own polling URL; without one, the host it was submitted to, then the others."""
-    if job.polling.polling_url:
-        return (job.polling.polling_url,)
-    origin = job.submission.origin or str(services.bfl.origin)
-    urls = parsing.polling_urls(origin, job.task_id or job.id, services.host_policy.region)
-    return urls if everywhere else urls[:1]
+def is_last_round(job: Job, now: float) -> bool:
+    return now >= job.deadline - FINAL_POLL_SECONDS
+
+
+def _others(
+    services: Services, job: Job, best_guess: str, *, is_everywhere: bool, is_last: bool
+) -> list[str]:
+    """The polling URLs to ask besides the best guess.
+
+    A polling URL that BFL named is asked alone. One that was found by asking is no proof: before
+    the job is given up all hosts are asked again.
+    """
+    polling = job.polling
+    if polling.polling_url and not polling.is_host_found:
+        return []
+    if is_last or (is_everywhere and polling.polling_url is None):
+        urls = services.task_hosts.everywhere(job)
+    elif polling.attempts <= UNANSWERED_ROUNDS:
+        urls = polling.unanswered
+    else:
+        urls = ()
+    return [url for url in urls if url != best_guess]
+
+
+def _ask(services: Services, job: Job, urls: Sequence[str], seconds: float) -> list[HostAnswer]:
+    answers = services.bfl_for(job).poll_all(urls, seconds)
+    return [_read(url, answer, job) for url, answer in zip(urls, answers, strict=True)]
+
+
+def _read(url: str, answer: BflResponse | BflUnavailable, job: Job) -> HostAnswer:
+    if isinstance(answer, BflUnavailable):
+        return HostAnswer(url, error=answer)
+    try:
+        return HostAnswer(url, _parse_answer(answer, job))
+    except BflUnavailable as error:
+        return HostAnswer(url, error=error)
+
+
+class KnownTask(NamedTuple):
+    """A report, and the polling URL at which it was given."""
+
+    url: str
+    report: Report
+
+
+def _best_of(services: Services, answers: Sequence[HostAnswer]) -> KnownTask | None:
+    """The report that counts: a final one, else that of a cluster, else that of any host.
+
+    If several hosts say that the task is pending, a cluster is right more often than the hosts
+    that stand before all clusters.
+    """
+    known = [KnownTask(one.url, one.report) for one in answers if one.report]
+    final = [one for one in known if one.report.kind in _DECISIVE]
+    of_clusters = [one for one in known if services.host_policy.is_cluster(one.url)]
+    by_preference = [*final, *of_clusters, *known]
+    return by_preference[0] if by_preference else None
 
 
 def _parse_answer(answer: BflResponse, job: Job) -> Report | None:

@@ -47,6 +47,7 @@ def rescue(services: Services, claim: HeldClaim) -> None:
 
     Raises ClaimLost, StoreUnavailable, and UnknownJob for a deleted one.
     """
+    services.task_hosts.learn_from_delivery(claim.job.delivery.urls)
     try:
         rescue_and_commit(services, claim)
     except (ClaimLost, errors.UnknownJob):

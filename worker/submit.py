@@ -146,6 +146,7 @@ class Attempt:
             return
         # If Redis is lost now, this line is the only trace of a paid task.
         log.info("job %s: BFL accepted it as task %s", self._claim.job.id, task.task_id)
+        self._services.task_hosts.learn(task.polling_url)
         # Without the fencing token: the task exists even if the claim is lost.
         accept = partial(submission.accept, answer=task, timeouts=self._timeouts)
         self._services.store.change(self._claim.job.id, accept)

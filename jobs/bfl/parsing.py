@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.bfl.hosts import API_HOSTS, region_of
 from jobs.bfl.result_files import ResultFiles, find_files, replace_file_urls, strip_signatures
 from jobs.domain.bfl_report import ErrorCode, Failure, Moderation, Report, Stage
 from jobs.domain.errors import InvalidReport
@@ -121,14 +120,6 @@ def is_final(message: Mapping[str, Any]) -> bool:
 def is_not_found(message: Mapping[str, Any]) -> bool:
     """Whether a polling response says that this host does not know the task."""
     return _status(message.get("status")).lower() == _NOT_FOUND
-
-
-def polling_urls(origin: str, task_id: str, region: str | None = None) -> tuple[str, ...]:
-    """Polling URLs when BFL named none: the submit host's, then all others of the `region`."""
-    hosts = (host for host in API_HOSTS.values() if region in (None, region_of(host)))
-    origins = [f"https://{host}" for host in hosts]
-    unique = dict.fromkeys([origin, *origins]) if origin.startswith("https://") else [origin]
-    return tuple(f"{each}/v1/get_result?id={task_id}" for each in unique)
 
 
 def error_message(body: Any) -> str:

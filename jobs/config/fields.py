@@ -28,8 +28,12 @@ class SettingGroup(BaseModel):
 class BflSettings(SettingGroup):
     """BFL."""
 
-    bfl_sandbox_url: Annotated[Origin | None, values.parsed_by(parse_loopback_origin)] = None
-    """Loopback http origin of a sandbox that stands in for BFL."""
+    bfl_sandbox_url: Annotated[
+        tuple[Annotated[Origin, values.parsed_by(parse_loopback_origin)], ...],
+        values.parsed_by(values.split_list),
+    ] = ()
+    """List of the loopback http origins of a sandbox that stands in for BFL: its global host, then
+    clusters that know their own tasks alone."""
     bfl_api_key: Annotated[SecretStr | None, values.SENT_AS_HEADER] = None
     """BFL's API key, from dashboard.bfl.ai. Without it nothing can be submitted or polled, and
     a job without a callback is lost."""

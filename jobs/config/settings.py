@@ -37,7 +37,7 @@ class Settings(
         """Refuse secrets that can be guessed, except with a sandbox for BFL."""
         secrets = [one.key if isinstance(one, ApiKey) else one for one in given]
         shortest = min(len(secret.get_secret_value()) for secret in secrets)
-        if shortest < SECRET_MIN_CHARS and info.data.get("bfl_sandbox_url") is None:
+        if shortest < SECRET_MIN_CHARS and not info.data.get("bfl_sandbox_url"):
             raise ValueError(
                 f"must have at least {SECRET_MIN_CHARS} characters; make one with "
                 "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
@@ -79,7 +79,7 @@ class Settings(
     @classmethod
     def _bfl_host(cls, url: str, info: ValidationInfo) -> str:
         if url:
-            api_origin(url, info.data.get("bfl_sandbox_url"))
+            api_origin(url, info.data.get("bfl_sandbox_url", ()))
         return url
 
     @field_validator("notify_url", "notify_hosts")
@@ -144,12 +144,12 @@ class Settings(
     def bfl_origin(self) -> Origin:
         """BFL's API: the sandbox replaces it unless BFL_API_URL names a host."""
         if not self.bfl_api_url and self.bfl_sandbox_url:
-            return self.bfl_sandbox_url
+            return self.bfl_sandbox_url[0]
         return api_origin(self.bfl_api_url or "global", self.bfl_sandbox_url)
 
     @property
     def has_sandbox(self) -> bool:
-        return self.bfl_origin == self.bfl_sandbox_url
+        return self.bfl_origin in self.bfl_sandbox_url
 
     @property
     def region(self) -> str | None:

@@ -84,11 +84,17 @@ class Job(JobRecord):
         """Add what its caller says: `model`, `metadata`, `polling_url`, `notify_url`."""
         public, parts = dict(details), dict[str, Any]()
         if "polling_url" in public:
-            parts["polling"] = self.polling.evolve(polling_url=public.pop("polling_url"))
+            named = public.pop("polling_url")
+            is_host_found = self.polling.is_host_found and named == self.polling.polling_url
+            parts["polling"] = self.polling.evolve(polling_url=named, is_host_found=is_host_found)
         if "notify_url" in public:
             parts["notifications"] = self.notifications.evolve(notify_url=public.pop("notify_url"))
         after = self.evolve(**public, **parts)
         return self if after == self else after.evolve(updated_at=now)
+
+    def with_host(self, polling_url: str) -> Self:
+        """Adopt the host that knows the task, of which BFL had named no polling URL."""
+        return self.with_polling(polling_url=polling_url, is_host_found=True)
 
     def submitted(self, now: float, timeouts: Timeouts, **polling: Any) -> Self:
         """BFL has the task: the time without a sign of life begins now."""
@@ -178,6 +184,7 @@ class Job(JobRecord):
             ended_at=now,
             polling=Polling(
                 polling_url=self.polling.polling_url if status in REPLAYABLE else None,
+                is_host_found=self.polling.is_host_found and status in REPLAYABLE,
                 awaits_callback=self.polling.awaits_callback,
             ),
             claim=Claim(

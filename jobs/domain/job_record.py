@@ -106,6 +106,9 @@ class Polling(Evolving):
     awaits_callback: bool = True  # False: BFL has no webhook for this job
     alive_at: float | None = None  # the last sign of life from BFL
     ends_by: float | None = None  # no sign of life moves the deadline beyond this
+    is_host_found: bool = False  # BFL named no polling URL: it is that of a host which answered
+    # Polling URLs of hosts that gave no answer when all were asked, to be asked again soon.
+    unanswered: tuple[str, ...] = ()
     attempts: int = 0  # polls or rescues in a row without a result
     is_replay: bool = False  # an operator asked for it
 

@@ -54,7 +54,9 @@ def _with_task(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
         return job.with_request(announced_by=None) if job.request.announced_by else job
     if job.task_id is not None:
         known = job.evolve(task_id=task_id)
-        return known.with_polling(polling_url=None).with_request(announced_by=None)
+        return known.with_polling(polling_url=None, is_host_found=False).with_request(
+            announced_by=None
+        )
     next_check_at = job.claim.lease_until or now + timeouts.grace(job.model)
     submitted = job.submitted(now, timeouts, next_check_at=next_check_at)
     return submitted.evolve(task_id=task_id)

@@ -127,13 +127,13 @@ class _Adapter(HTTPAdapter):
 
 
 def create_session(
-    origin: Origin | None, scope: AddressScope = AddressScope.LOOPBACK
+    *origins: Origin, scope: AddressScope = AddressScope.LOOPBACK
 ) -> requests.Session:
-    """Create a session for public https, and for an origin, such as a sandbox's, in its scope."""
+    """Create a session for public https, and for origins, such as a sandbox's, in their scope."""
     session = requests.Session()
     session.adapters.clear()
     session.mount("https://", _Adapter(AddressScope.PUBLIC))
-    if origin:
+    for origin in origins:
         session.mount(f"{origin}/", _Adapter(scope))
     session.headers.clear()
     session.headers.update({"User-Agent": "Fluxkeep", "Accept-Encoding": "identity"})

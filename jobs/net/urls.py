@@ -22,7 +22,8 @@ _PUBLIC_NAME = re.compile(rf"({_LABEL}\.)+([a-z]{{2,63}}|xn--[a-z0-9-]{{2,59}})"
 _PRIVATE_TOP = frozenset({"localhost", "local", "localdomain", "internal", "invalid", "onion"})
 ANY_LABEL = "*"
 _HOST_PATTERN = re.compile(rf"(({_LABEL}|\*)\.)*{_LABEL}\.{_LABEL}")
-_PORTS = {"https": 443, "http": 80}
+HTTPS_PORT = 443
+_PORTS = {"https": HTTPS_PORT, "http": 80}
 
 
 class Origin(NamedTuple):
@@ -39,7 +40,7 @@ class Origin(NamedTuple):
     @property
     def is_https(self) -> bool:
         """Whether it is https on the standard port."""
-        return (self.scheme, self.port) == ("https", 443)
+        return (self.scheme, self.port) == ("https", HTTPS_PORT)
 
     @property
     def is_loopback(self) -> bool:

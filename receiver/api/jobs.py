@@ -54,6 +54,7 @@ def announce_job(job_id: str) -> ResponseReturnValue:
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
             raise request_body.too_large(input_body.FURTHER_MAX_BYTES)
         change = _record(job_id, body)
+    services().task_hosts.learn_from_caller(body.polling_url)
     log.info("job %s: announced, %s", change.after.id, change.after.status)
     if change.after.status is Status.STORED:
         update_sidecar(services(), change.after.id)

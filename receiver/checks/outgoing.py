@@ -6,14 +6,13 @@ from typing import NamedTuple
 from jobs.bfl.hosts import AZURE_ACCOUNTS, HostPolicy, region_of
 from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.net import http_client
-from jobs.net.urls import ANY_LABEL, AddressScope, Origin, ParsedUrl
+from jobs.net.urls import ANY_LABEL, HTTPS_PORT, AddressScope, Origin, ParsedUrl
 from jobs.services import build_host_policy
 from receiver.checks.context import Context
 from receiver.checks.result import Result, ok, warning
 
 NAME = "outgoing"
 REACH_SECONDS = 5.0
-HTTPS_PORT = 443
 
 
 class Destination(NamedTuple):
@@ -34,11 +33,12 @@ def check(context: Context) -> Iterator[Result]:
             yield warning(NAME, f"{kind}: {why}", "Allow the sweep to connect to its host.")
         else:
             yield ok(NAME, f"{kind}: reached")
-    if origin == policy.sandbox:
-        yield _try("sandbox", (str(origin),), origin, AddressScope.LOOPBACK)
+    if origin in policy.sandboxes:
+        for sandbox in policy.sandboxes:
+            yield _try("sandbox", (str(sandbox),), sandbox, AddressScope.LOOPBACK)
         return
     found = list(destinations(policy, origin))
-    if not context.settings.has_bfl_key and policy.sandbox is None:
+    if not context.settings.has_bfl_key and not policy.sandboxes:
         hosts = ", ".join(host for one in found for host in one.patterns)
         yield warning(NAME, "not tried without BFL_API_KEY", f"Allow port 443 to {hosts}.")
         return
@@ -76,7 +76,7 @@ def unreachable_reason(origin: Origin, scope: AddressScope) -> str | None:
     """Connect to a host without a key; None for any HTTP response, else the error."""
     try:
         with (
-            http_client.create_session(origin, scope) as session,
+            http_client.create_session(origin, scope=scope) as session,
             http_client.send_request(session, ParsedUrl(origin, "/"), seconds=REACH_SECONDS),
         ):
             return None

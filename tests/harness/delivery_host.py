@@ -51,7 +51,7 @@ class DeliveryHost:
     def fetch(self, seconds: float = 5.0) -> Download:
         address, allow = (
             self.server.address("/a?sig=b"),
-            HostPolicy(sandbox=self.server.origin).validate_delivery_url,
+            HostPolicy(sandboxes=(self.server.origin,)).validate_delivery_url,
         )
         most = self.max_bytes
         return download(self.session, address, self.path, Limits(seconds, most), allow=allow)

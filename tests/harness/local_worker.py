@@ -42,7 +42,7 @@ class LocalWorker:
 
     @classmethod
     def over(cls, redis: Redis, sandbox: Sandbox, directory: Path, **extra: str) -> Self:
-        own = {"BFL_SANDBOX_URL": sandbox.url, "MEDIA_URL": (directory / "media").as_uri()}
+        own = {"BFL_SANDBOX_URL": sandbox.setting, "MEDIA_URL": (directory / "media").as_uri()}
         return cls(services_over(redis, **({"BFL_API_KEY": KEY} | own | extra)), sandbox)
 
     @property

@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -243,22 +243,31 @@ def without_links(job: dict[str, Any]) -> str:
 
 
 @contextmanager
+def stack_over(
+    sandbox: Sandbox, directory: Path, bucket: TestBucket | None, settings: Mapping[str, str]
+) -> Iterator[Stack]:
+    """BFL and Redis are there, nothing of Fluxkeep runs yet."""
+    with (
+        RedisServer(directory / "redis") as redis,
+        sandbox,
+        Installation(directory, redis, sandbox.setting) as installation,
+    ):
+        if bucket:
+            installation.keep_in(bucket)
+        installation.settings |= settings
+        yield Stack(sandbox, installation)
+
+
+@contextmanager
 def stopped_stack(
     directory: Path,
     sandbox_settings: SandboxSettings | None = None,
     bucket: TestBucket | None = None,
     **settings: str,
 ) -> Iterator[Stack]:
-    """BFL and Redis are there, nothing of Fluxkeep runs yet."""
-    with (
-        RedisServer(directory / "redis") as redis,
-        Sandbox(sandbox_settings) as sandbox,
-        Installation(directory, redis, sandbox.url) as installation,
-    ):
-        if bucket:
-            installation.keep_in(bucket)
-        installation.settings |= settings
-        yield Stack(sandbox, installation)
+    """BFL is one host that knows all tasks; nothing of Fluxkeep runs yet."""
+    with stack_over(Sandbox(sandbox_settings), directory, bucket, settings) as stack:
+        yield stack
 
 
 @contextmanager
@@ -270,6 +279,18 @@ def running_stack(
 ) -> Iterator[Stack]:
     """Everything runs and is ready."""
     with stopped_stack(directory, sandbox_settings, bucket, **settings) as stack:
-        stack.installation.start()
-        stack.installation.wait_until_ready(path="/readyz")
+        start(stack)
         yield stack
+
+
+@contextmanager
+def stack_with_clusters(directory: Path, clusters: int, **settings: str) -> Iterator[Stack]:
+    """Everything runs; BFL's global host knows no task of its clusters."""
+    with stack_over(Sandbox(clusters=clusters), directory, None, settings) as stack:
+        start(stack)
+        yield stack
+
+
+def start(stack: Stack) -> None:
+    stack.installation.start()
+    stack.installation.wait_until_ready(path="/readyz")

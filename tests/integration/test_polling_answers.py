@@ -1,6 +1,5 @@
 """One poll: which hosts are asked, what is an answer, and what is a sign of life."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +9,6 @@ from jobs.domain.status import Status
 from tests.harness.local_worker import LocalWorker
 from tests.harness.past_jobs import details
 from tests.sandbox import Task
-from worker import poll
 
 
 def awaited(worker: LocalWorker, task: Task, *, own_host: bool = True, **polling: Any) -> None:
@@ -68,16 +66,15 @@ def a_long_task(worker: LocalWorker) -> Task:
 
 
 @pytest.mark.parametrize("own_host", [True, False])
-def test_only_pending_on_its_own_host_keeps_a_job_alive(
+def test_pending_on_the_host_that_knows_the_task_keeps_a_job_alive(
     worker: LocalWorker, a_long_task: Task, own_host: bool
 ) -> None:
     awaited(worker, a_long_task, own_host=own_host)
     before = worker.job(a_long_task)
     job = asked(worker, a_long_task)
-    assert (job.polling.alive_at is not None, job.deadline > before.deadline) == (
-        own_host,
-        own_host,
-    )
+    assert job.polling.alive_at is not None and job.deadline > before.deadline
+    assert job.polling.polling_url == f"{worker.sandbox.url}/v1/get_result?id={a_long_task.id}"
+    assert job.polling.is_host_found is not own_host
 
 
 @pytest.mark.parametrize(("awaits_callback", "least", "most"), [(True, 1500, 1e9), (False, 0, 15)])
@@ -92,20 +89,3 @@ def test_a_poll_that_says_pending_begins_the_grace_anew_unless_no_callback_can_c
     job, now = asked(worker, a_long_task), worker.store.now()
     assert job.polling.next_check_at is not None
     assert least < job.polling.next_check_at - now < most
-
-
-@pytest.mark.parametrize(
-    ("attempts", "remaining", "count"), [(0, 3000, 5), (1, 3000, 1), (4, 5, 5)]
-)
-def test_hosts_beyond_the_first_are_asked_the_first_and_the_last_time(
-    worker: LocalWorker, attempts: int, remaining: float, count: int
-) -> None:
-    task = worker.finished()
-    awaited(worker, task, own_host=False, origin="https://api.bfl.ai")
-    claim = worker.claim(task)
-    now = worker.store.now()
-    job = replace(
-        claim.job, deadline=now + remaining, polling=replace(claim.job.polling, attempts=attempts)
-    )
-    everywhere = poll.is_first_or_last(job, now)
-    assert len(poll.polling_urls(worker.services, job, everywhere=everywhere)) == count

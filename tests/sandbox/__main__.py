@@ -15,6 +15,12 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 picks a free port")
     parser.add_argument(
+        "--clusters",
+        type=int,
+        default=0,
+        help="hosts that know their own tasks alone, at the next ports",
+    )
+    parser.add_argument(
         "--key",
         nargs="+",
         action="extend",
@@ -38,9 +44,9 @@ def main() -> None:
         # Not an argument: every user of this machine can read a command line.
         webhook_secret=os.environ.get("WEBHOOK_SECRET"),
     )
-    with Sandbox(settings, host=given.host, port=given.port) as sandbox:
+    with Sandbox(settings, host=given.host, port=given.port, clusters=given.clusters) as sandbox:
         print(
-            f"BFL sandbox at {sandbox.url} - start Fluxkeep with BFL_SANDBOX_URL={sandbox.url}",
+            f"BFL sandbox at {sandbox.url} - start Fluxkeep with BFL_SANDBOX_URL={sandbox.setting}",
             flush=True,
         )
         signal.sigwait(stop)

@@ -41,8 +41,10 @@ def deliver(engine: Engine, request: Request) -> Answer:
     if link is None:
         return Answer.text(404, b"The specified blob does not exist.", "text/plain")
     task = engine.store.find(link.task_id)
+    if task and task.host != request.host:  # a cluster delivers its own files alone
+        return Answer.text(404, b"The specified blob does not exist.", "text/plain")
     if task and hop < task.switches.redirect_hops:
-        return redirection(f"{engine.origin}/hop{hop + 1}{target}")
+        return redirection(f"{engine.origin_of(task)}/hop{hop + 1}{target}")
     return _observed(engine, link.task_id, _decide(engine, request))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from threading import Timer
 from typing import Any
 from uuid import uuid4
@@ -54,7 +55,9 @@ class Engine:
         self.store = TaskStore(settings)
         self._timers = WeakSet[Timer]()
         self._callbacks = CallbackSender(settings, self.store, self._after)
-        self.origin = ""  # known once the server listens
+        # Of the global host and of the clusters, once their servers listen.
+        self.origins: list[str] = []
+        self._next_cluster = count(1)
         self.document = Document.shipped()
         self.published = self.document.public()  # at /openapi.json
         self.default_switches = Switches()  # of submissions that bring none
@@ -76,8 +79,11 @@ class Engine:
             self.document, model, body, strict=strict, any_model=any_model or not is_checked
         )
 
-    def open(self, submission: Submission) -> Task:
-        """Create and start a task. Raises Refused."""
+    def open(self, submission: Submission, received_by: int = 0) -> Task:
+        """Create and start a task. Raises Refused.
+
+        A cluster keeps what it received; the global host gives the tasks to the clusters in turn.
+        """
         if submission.switches == Switches():
             submission = replace(submission, switches=self.default_switches)
         switches = submission.switches
@@ -89,16 +95,32 @@ class Engine:
         if isinstance(fault, int):
             raise Refused(refusal(fault, switches.retry_after, switches.submit_detail))
         false_error = switches.submit_false_error if is_early else None
-        task = replace(self._task(submission, cut=fault == "cut"), false_error=false_error)
+        task = replace(
+            self._task(submission, cut=fault == "cut"),
+            false_error=false_error,
+            host=received_by or self._cluster_for(switches),
+        )
         self.store.open(task)
         opened = task.copy()
-        count = opened.switches.progress_events
-        for n in range(count):
-            event = progress_payload(opened, n, count)
-            self._call_back(opened, event, opened.seconds * (n + 1) / (count + 1))
+        events = opened.switches.progress_events
+        for n in range(events):
+            event = progress_payload(opened, n, events)
+            self._call_back(opened, event, opened.seconds * (n + 1) / (events + 1))
         if switches.outcome != "pending_forever":
             self._after(task.seconds, partial(self._finish, task.id))
         return opened
+
+    def _cluster_for(self, switches: Switches) -> int:
+        """The number of the cluster that gets a task; zero without clusters."""
+        clusters = len(self.origins) - 1
+        if clusters < 1:
+            return 0
+        if switches.cluster is not None:
+            return switches.cluster
+        return (next(self._next_cluster) - 1) % clusters + 1
+
+    def origin_of(self, task: Task) -> str:
+        return self.origins[task.host]
 
     def publish(self, body: bytes) -> None:
         """Answer with this as the document; check bodies by it if it is one."""
@@ -140,7 +162,8 @@ class Engine:
         return [self._url(task, n) for n in range(task.media_count)]
 
     def _url(self, task: Task, n: int) -> str:
-        return self.origin + self.store.link(task.id, n, partial(self._renewed, task, n)).target
+        link = self.store.link(task.id, n, partial(self._renewed, task, n))
+        return self.origin_of(task) + link.target
 
     def _renewed(self, task: Task, n: int, link: Link | None) -> Link:
         usual, switches = self._life(task), task.switches

@@ -33,6 +33,7 @@ class Request:
     target: str  # path and query, byte for byte
     headers: dict[str, str]  # names in lower case
     body: bytes = b""
+    host: int = 0  # that received it: the global one, or the n-th cluster
 
     @property
     def path(self) -> str:

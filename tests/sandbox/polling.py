@@ -15,8 +15,8 @@ from tests.sandbox.switches import nth_fault
 from tests.sandbox.task import Task
 from tests.sandbox.task_status import not_found, pending, status_body
 
-CLUSTER = "eu2"  # stands for the regional host of a real polling URL
 RATE_LIMIT = 1200  # polls a minute
+HANG_SECONDS = 300.0
 FAULTS = (
     *("poll_404", "poll_status_not_found", "poll_429", "poll_503", "poll_500"),
     *("poll_html", "poll_cut"),
@@ -32,30 +32,25 @@ def poll(engine: Engine, request: Request) -> Answer:
     task = engine.store.find(query["id"][0])
     if task is None:
         return _limited(Answer.json(404, not_found(query["id"][0])), 0)
+    if fault := engine.settings.poll_faults_by_host.get(request.host):
+        return _fault(str(fault), task)
+    if task.host != request.host:
+        return _limited(_fault(task.switches.wrong_cluster, task), task.polls)
     task = engine.store.change(task.id, _count)
-    answer = _answer(
-        engine,
-        task,
-        in_cluster=query.get("cluster") == [CLUSTER],
-        hop=int(query.get("hop", ["0"])[0]),
-    )
+    answer = _answer(engine, task, hop=int(query.get("hop", ["0"])[0]))
     return replace(_limited(answer, task.polls), pause=task.switches.poll_hang)
 
 
 def polling_url(engine: Engine, task: Task) -> str:
-    # The sandbox has one origin: the query names the cluster.
-    cluster = f"&cluster={CLUSTER}" if task.switches.wrong_cluster else ""
-    return f"{engine.origin}/v1/get_result?id={task.id}{cluster}"
+    return f"{engine.origin_of(task)}/v1/get_result?id={task.id}"
 
 
 def _count(task: Task) -> None:
     task.polls += 1
 
 
-def _answer(engine: Engine, task: Task, *, in_cluster: bool, hop: int) -> Answer:
+def _answer(engine: Engine, task: Task, *, hop: int) -> Answer:
     switches = task.switches
-    if switches.wrong_cluster and not in_cluster:
-        return _fault(switches.wrong_cluster, task)
     if fault := nth_fault(switches, FAULTS, task.polls - 1) or engine.settings.poll_fault:
         return _fault(str(fault).removeprefix("poll_"), task)
     if switches.poll_redirect is not None or hop < switches.poll_redirect_hops:
@@ -78,6 +73,8 @@ def _fault(name: str, task: Task) -> Answer:
     if name == "html":
         # With 200, as bot protection in front of an API does.
         return Answer.text(200, HTML, "text/html; charset=utf-8")
+    if name == "hang":
+        return replace(Answer.silence(), pause=HANG_SECONDS)
     return Answer.silence() if name == "cut" else refusal(int(name), task.switches.retry_after)
 
 

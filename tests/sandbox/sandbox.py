@@ -18,24 +18,45 @@ POLL_SECONDS = 0.02
 
 
 class Sandbox:
-    """A local BFL: `with Sandbox() as sandbox:` runs it on a free port of 127.0.0.1."""
+    """A local BFL: `with Sandbox() as sandbox:` runs it on a free port of 127.0.0.1.
+
+    Without `clusters` one host knows all tasks. With them it knows none: each task lives on one
+    cluster, with an origin of its own, and the other hosts answer 404 for it.
+    """
 
     def __init__(
-        self, settings: Settings | None = None, *, host: str = "127.0.0.1", port: int = 0
+        self,
+        settings: Settings | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clusters: int = 0,
     ) -> None:
         self.settings = settings or Settings()
         self._engine = Engine(self.settings)
-        self._server = Server(host, port, self._engine)
+        # The ports of the clusters follow that of the global host, unless it is any free one.
+        self._servers = [
+            Server(host, port + number if port else 0, self._engine, number)
+            for number in range(clusters + 1)
+        ]
         name = "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 - compared, not bound
-        self.url = f"http://{name}:{self._server.port}"
+        self.urls = [f"http://{name}:{server.port}" for server in self._servers]
+        self.url = self.urls[0]
+
+    @property
+    def setting(self) -> str:
+        """The value of BFL_SANDBOX_URL."""
+        return ",".join(self.urls)
 
     def start(self) -> Self:
-        self._engine.origin = self.url
-        self._server.start()
+        self._engine.origins = self.urls
+        for server in self._servers:
+            server.start()
         return self
 
     def stop(self) -> None:
-        self._server.stop()
+        for server in self._servers:
+            server.stop()
         self._engine.stop()
 
     def __enter__(self) -> Self:

@@ -40,6 +40,7 @@ class Handler(BaseHTTPRequestHandler):
             self.path,
             {name.lower(): value for name, value in self.headers.items()},
             self._body(),
+            self.server.number,
         )
         answer = routes.answer(self.server.engine, request)
         try:
@@ -69,9 +70,10 @@ class Server(ThreadingMixIn, TCPServer):
     allow_reuse_address = True
     request_queue_size = LISTEN_BACKLOG
 
-    def __init__(self, host: str, port: int, engine: Engine) -> None:
+    def __init__(self, host: str, port: int, engine: Engine, number: int = 0) -> None:
         super().__init__((host, port), Handler)
         self.engine = engine
+        self.number = number  # zero is the global host, the others are clusters
         self._stopping = Event()
         self._lock = Lock()
         self._open: dict[Thread, socket.socket] = {}

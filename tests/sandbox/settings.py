@@ -10,7 +10,7 @@ from tests.sandbox.odd_json import OddJson
 
 CHECKED = ConfigDict(extra="forbid", strict=True)
 SubmitFault = Literal[400, 401, 402, 403, 404, 422, 429, 500, 502, 503, "cut"]
-PollFault = Literal[403, 404, 429, 500, 503, "not_found", "html", "pending", "cut"]
+PollFault = Literal[401, 403, 404, 429, 500, 503, "not_found", "html", "pending", "cut", "hang"]
 
 
 def _bfl_limits() -> dict[str, int]:
@@ -29,6 +29,10 @@ class Settings:
     submit_fault: SubmitFault | None = None
     poll_fault: PollFault | None = None
     credits_json: OddJson | None = None  # how the answer about credits is written
+    # The same for one host: 0 is the global one, 1 the first cluster.
+    poll_faults_by_host: Annotated[dict[int, PollFault], Field(strict=False)] = field(
+        default_factory=dict
+    )
     refused_draft: Literal["base64", "url"] | None = None  # form of a draft that is refused
     strict: bool = True  # bodies are checked by BFL's document
     any_model: bool = False  # models that the document does not list are taken, unchecked

@@ -27,7 +27,7 @@ def submit(engine: Engine, request: Request) -> Answer:
             return Answer.json(200, {"message": "Finetune accepted", "finetune_id": "f-1"})
         submission = engine.read(model, body)
         _check_draft(engine, body)
-        task = engine.open(submission)
+        task = engine.open(submission, request.host)
     except Refused as refused:
         return refused.answer
     if task.cut:

@@ -37,7 +37,8 @@ class Switches:
         None  # the task is created, the answer is this error
     )
     strict: bool | None = None  # whether BFL's document is applied; None: as in the settings
-    polling_url: bool = True  # False: omitted from answers to submissions with a webhook_url
+    polling_url: bool = False  # True: named in answers to submissions with a webhook_url too
+    cluster: int | None = None  # that gets the task; None: each gets one in turn
     submit_json: OddJson | None = None  # how the answer is written that accepts it
     retry_after: float | None = None  # sent with 429 and 503; 503 sends 1 by default
 
@@ -81,7 +82,8 @@ class Switches:
     poll_redirect_hops: int = 0
     poll_json: OddJson | None = None  # how the answers are written
     failed_status: Literal[400, 402, 422, 500, 502, 503] | None = None  # HTTP status of such a poll
-    wrong_cluster: Literal["not_found", "404", "pending"] | None = None
+    # What hosts that do not have the task answer, 404 as recorded unless told otherwise.
+    wrong_cluster: Literal["not_found", "404", "pending"] = "404"
 
     # Delivering: failing deliveries come in this order
     delivery_500: int = 0

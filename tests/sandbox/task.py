@@ -26,6 +26,7 @@ class Task:
     cut: bool = False  # the answer to its submission is never sent
     false_error: int | None = None  # the error with which its submission is answered
     finished_at: float | None = None
+    host: int = 0  # that has it: the global one, or the n-th cluster
     polls: int = 0
     callbacks: list[Callback] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
@@ -72,6 +73,7 @@ class Task:
             "created_at": self.created_at,
             "finished_at": self.finished_at,
             "active": self.active,
+            "host": self.host,
             "polls": self.polls,
             "callbacks": self.callbacks,
             "deliveries": self.deliveries,

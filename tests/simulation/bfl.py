@@ -2,13 +2,14 @@
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobs.bfl.client import BflClient, BflResponse
-from jobs.domain.errors import ConnectionFailed, TransferFailed, UrlExpired
+from jobs.domain.errors import BflUnavailable, ConnectionFailed, TransferFailed, UrlExpired
 from jobs.net.http_client import Body
 from jobs.net.urls import ParsedUrl
 from jobs.services import build_host_policy
@@ -177,8 +178,14 @@ class SimulatedBflClient(BflClient):
         super().__init__(given.bfl_api_key, build_host_policy(given), given.bfl_origin)
         self._bfl = bfl
 
-    def poll(self, _session: Any, url: str) -> BflResponse:
+    def poll(self, url: str, _seconds: float = 0.0) -> BflResponse:
         return self._bfl.poll(url)
+
+    def poll_all(
+        self, urls: Sequence[str], _seconds: float = 0.0
+    ) -> list[BflResponse | BflUnavailable]:
+        """One after the other: the order of events is the scheduler's."""
+        return [self._bfl.poll(url) for url in urls]
 
     def _call(
         self, address: ParsedUrl, body: Body | None = None, _seconds: float = 0.0

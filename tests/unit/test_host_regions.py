@@ -7,10 +7,9 @@ import pytest
 
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy, region_of
-from jobs.bfl.parsing import polling_urls
 from jobs.config.settings import load
 from jobs.domain.errors import UrlRefused
-from jobs.net.urls import ParsedUrl
+from jobs.net.urls import Origin, ParsedUrl, parse_origin
 from tests.harness.required_settings import SECRETS
 
 ORIGINS = {
@@ -94,26 +93,72 @@ def test_a_polling_url_that_leads_out_of_the_region_is_not_kept(host: str, kept:
     assert (found.task_id, found.cost) == ("a", 1.0)
 
 
-def hosts(*urls: str) -> list[str]:
-    return [url.removeprefix("https://").partition(".bfl.ai")[0] for url in urls]
+NAMED = ["api", "api.eu", "api.us", "api.eu1", "api.us1"]
+RECORDED = ["api.eu2", "api.eu4", "api.us2", "api.us3", "api.us4", "api.us7", "api.isr"]
+IN_EU = ["api.eu", "api.eu1", "api.eu2", "api.eu4"]
+IN_US = ["api.us", "api.us1", "api.us2", "api.us3", "api.us4", "api.us7"]
+
+
+def asked_hosts(policy: HostPolicy, origin: str, *learned: str) -> list[str]:
+    found = policy.hosts_of_tasks(parse_origin(origin), map(parse_origin, learned))
+    return [host.host.removesuffix(".bfl.ai") for host in found]
 
 
 @pytest.mark.parametrize(
-    ("origin", "region", "found"),
+    ("host", "region", "found"),
     [
-        ("https://api.bfl.ai", None, ["api", "api.eu", "api.us", "api.eu1", "api.us1"]),
-        ("https://api.us1.bfl.ai", None, ["api.us1", "api", "api.eu", "api.us", "api.eu1"]),
-        ("https://api.eu.bfl.ai", "eu", ["api.eu", "api.eu1"]),
-        ("https://api.us1.bfl.ai", "us", ["api.us1", "api.us"]),
-        ("https://api.us7.bfl.ai", "us", ["api.us7", "api.us", "api.us1"]),
-        (
-            "https://gateway.bfl.ai",
-            None,
-            ["gateway", "api", "api.eu", "api.us", "api.eu1", "api.us1"],
-        ),
+        ("api", None, [*NAMED, *RECORDED]),
+        ("api.us1", None, ["api.us1", "api", "api.eu", "api.us", "api.eu1", *RECORDED]),
+        ("gateway", None, ["gateway", *NAMED, *RECORDED]),
+        ("api.eu", "eu", IN_EU),
+        ("api.us1", "us", ["api.us1", *(host for host in IN_US if host != "api.us1")]),
+        ("api.us7", "us", ["api.us7", *(host for host in IN_US if host != "api.us7")]),
     ],
 )
-def test_its_own_host_is_first(origin: str, region: str | None, found: list[str]) -> None:
-    assert hosts(*polling_urls(origin, "a", region)) == found
-    sandbox = "http://127.0.0.1:9"  # which has no regions
-    assert polling_urls(sandbox, "a") == (f"{sandbox}/v1/get_result?id=a",)
+def test_a_task_is_asked_for_where_it_was_submitted_and_then_elsewhere_in_the_region(
+    host: str, region: str | None, found: list[str]
+) -> None:
+    assert asked_hosts(HostPolicy(region=region), f"https://{host}.bfl.ai") == found
+
+
+def test_learned_hosts_are_asked_after_the_regional_ones_and_inside_the_region_alone() -> None:
+    learned = ("https://api.us9.bfl.ai", "https://api.eu8.bfl.ai", "https://api.us7.bfl.ai")
+    rest = [host for host in RECORDED if host != "api.us7"]
+    assert asked_hosts(GLOBAL, "https://api.bfl.ai", *learned) == [
+        *(*NAMED, "api.us9", "api.eu8", "api.us7"),
+        *rest,
+    ]
+    assert asked_hosts(EU, "https://api.eu.bfl.ai", *learned) == [
+        *("api.eu", "api.eu1", "api.eu8", "api.eu2", "api.eu4")
+    ]
+
+
+def test_a_task_of_a_sandbox_is_asked_for_in_the_sandbox_alone() -> None:
+    one, two, three = (Origin("http", "127.0.0.1", port) for port in (1, 2, 3))
+    policy = HostPolicy(sandboxes=(one, two, three))
+    real = parse_origin("https://api.us9.bfl.ai")
+    assert policy.hosts_of_tasks(one, [real, three]) == (one, three, two)
+    assert one not in policy.hosts_of_tasks(real, [one])
+
+
+@pytest.mark.parametrize(
+    ("delivery", "host"),
+    [
+        ("delivery.us7.bfl.ai", "api.us7.bfl.ai"),
+        ("delivery-eu1.bfl.ai", "api.eu1.bfl.ai"),
+        ("delivery.isr.bfl.ai", "api.isr.bfl.ai"),
+        ("delivery.eu.west.1.bfl.ai", "api.eu.west.1.bfl.ai"),
+        ("delivery.eu2.bfl.ml", "api.eu2.bfl.ai"),
+        (f"bfldeliveryprodeu4.{AZURE}", "api.eu4.bfl.ai"),
+        ("delivery.bfl.ai", None),
+        (f"bfldeliverysc.{AZURE}", None),
+        ("delivery.us7.bfl.ai.example.com", None),
+        ("cdn.example.com", None),
+    ],
+)
+def test_a_delivery_host_tells_the_api_host_of_its_cluster(delivery: str, host: str | None) -> None:
+    found = GLOBAL.host_of_delivery(sample(delivery))
+    assert (found.host if found else None) == host
+    in_eu = EU.host_of_delivery(sample(delivery))
+    assert in_eu is None or region_of(in_eu.host) == "eu"
+    assert GLOBAL.host_of_delivery(sample(delivery).replace("https:", "http:")) is None

@@ -7,7 +7,9 @@ from jobs.domain.errors import UrlRefused
 from jobs.net.urls import Origin
 
 BFL = HostPolicy()
-SANDBOX = HostPolicy(sandbox=Origin("http", "127.0.0.1", 9009), delivery_hosts=("cdn.example.com",))
+SANDBOX = HostPolicy(
+    sandboxes=(Origin("http", "127.0.0.1", 9009),), delivery_hosts=("cdn.example.com",)
+)
 PATH = "/results/8e/3470338ce49379/ab/sample.jpeg"
 POLL = "/v1/get_result?id=abc"
 GOOD = "delivery.bfl.ai"
@@ -55,7 +57,7 @@ def test_another_host_is_refused(host: str) -> None:
         with pytest.raises(UrlRefused):
             ask(f"https://{host}{path}")
     with pytest.raises(ValueError, match=r"must be|plain form"):
-        api_origin(f"https://{host}", None)
+        api_origin(f"https://{host}")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from jobs.net import urls
 
 BFL = HostPolicy()
 SANDBOX = HostPolicy(
-    sandbox=urls.Origin("http", "127.0.0.1", 9009), delivery_hosts=("cdn.example.com",)
+    sandboxes=(urls.Origin("http", "127.0.0.1", 9009),), delivery_hosts=("cdn.example.com",)
 )
 PATH = "/results/8e/3470338ce49379/ab/sample.jpeg"
 QUERY = "?se=2026-08-15T19%3A22%3A20Z&sp=r&sv=2026-02-06&sr=b&rsct=image/jpeg&sig=a/b%2Bc%3D"
@@ -48,12 +48,14 @@ def test_a_delivery_host_of_bfl_is_followed_byte_for_byte(host: str) -> None:
 )
 def test_an_api_host_of_bfl_is_asked(host: str) -> None:
     assert str(BFL.validate_polling_url(f"https://{host}{POLL}")) == f"https://{host}{POLL}"
-    assert api_origin(f"https://{host}/v1/", None).host == host
+    assert api_origin(f"https://{host}/v1/").host == host
 
 
 def test_the_sandbox_and_hosts_of_the_operators_are_followed_on_their_own_origins() -> None:
-    assert SANDBOX.validate_delivery_url("http://127.0.0.1:9009/a").origin == SANDBOX.sandbox
-    assert SANDBOX.validate_polling_url(f"http://127.0.0.1:9009{POLL}").origin == SANDBOX.sandbox
+    assert SANDBOX.validate_delivery_url("http://127.0.0.1:9009/a").origin == SANDBOX.sandboxes[0]
+    assert (
+        SANDBOX.validate_polling_url(f"http://127.0.0.1:9009{POLL}").origin == SANDBOX.sandboxes[0]
+    )
     found = SANDBOX.validate_delivery_url("https://cdn.example.com/a")
     assert found.origin.host == "cdn.example.com"
     for origin in ("http://cdn.example.com", "https://cdn.example.com:8443", "https://example.com"):

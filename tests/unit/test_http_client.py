@@ -58,7 +58,7 @@ def refusal(session: requests.Session, origin: Origin) -> Exception:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]"])
 def test_a_name_of_a_private_address_is_not_connected_to(server: RawServer, host: str) -> None:
-    with http_client.create_session(None) as strict:
+    with http_client.create_session() as strict:
         error = refusal(strict, Origin("https", host, server.port))
         for nobody in ("nobody.invalid", "a" * 64 + ".invalid"):
             assert isinstance(refusal(strict, Origin("https", nobody, 443)), TransferFailed)
@@ -85,7 +85,7 @@ def test_one_bad_address_is_enough(monkeypatch: pytest.MonkeyPatch, addresses: l
     tried: list[Any] = []
     monkeypatch.setattr(socket, "getaddrinfo", FakeResolver("delivery.bfl.ai", addresses))
     monkeypatch.setattr(socket, "create_connection", lambda where, *_: tried.append(where))
-    with http_client.create_session(None) as strict:
+    with http_client.create_session() as strict:
         error = refusal(strict, Origin("https", "delivery.bfl.ai", 443))
     assert isinstance(error, UrlRefused) and tried == []
 
@@ -94,7 +94,7 @@ def test_plain_http_reaches_only_the_sandbox_and_its_name_only_this_machine(
     server: RawServer, session: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert server.get(session) == b"ok"
-    with http_client.create_session(None) as strict, pytest.raises(TransferFailed):
+    with http_client.create_session() as strict, pytest.raises(TransferFailed):
         server.get(strict)
     assert len(server.heads) == 1
     monkeypatch.setattr(socket, "getaddrinfo", FakeResolver("localhost", [PUBLIC]))

@@ -13,7 +13,7 @@ from tests.harness.raw_server import RawServer
 
 ANYBODY = HostPolicy(notify_hosts=("*",))
 NAMED = HostPolicy(notify_hosts=("app.internal", "10.1.2.3", "[::1]"))
-BESIDE_A_SANDBOX = HostPolicy(sandbox=Origin("http", "127.0.0.1", 9009), notify_hosts=("*",))
+BESIDE_A_SANDBOX = HostPolicy(sandboxes=(Origin("http", "127.0.0.1", 9009),), notify_hosts=("*",))
 METADATA = [
     *("169.254.169.254", "fe80::1", "168.63.129.16", "0.0.0.0", "224.0.0.1"),  # noqa: S104
     *("100.100.100.200", "fd00:ec2::254", "fd20:ce::254", "fd00:42::42", "192.0.0.192"),
@@ -107,7 +107,7 @@ def test_a_chat_service_needs_no_secret_and_a_removed_url_is_not_called() -> Non
 
 def reached(recipient: NotificationEndpoint) -> int:
     with (
-        http_client.create_session(recipient.url.origin, recipient.scope) as session,
+        http_client.create_session(recipient.url.origin, scope=recipient.scope) as session,
         http_client.send_request(session, recipient.url, seconds=2, body=b"{}") as response,
     ):
         return int(response.status_code)
@@ -166,7 +166,7 @@ def test_trust_in_one_origin_is_no_trust_in_its_other_ports(server: RawServer) -
     other = ParsedUrl(Origin("http", "127.0.0.1", 1), "/")
     recipient = NotificationEndpoint(other, AddressScope.PUBLIC_OR_PRIVATE)
     with (
-        http_client.create_session(recipient.url.origin, recipient.scope) as session,
+        http_client.create_session(recipient.url.origin, scope=recipient.scope) as session,
         pytest.raises(TransferFailed),
         http_client.send_request(session, at(server, "127.0.0.1"), seconds=2),
     ):

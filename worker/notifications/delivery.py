@@ -100,7 +100,7 @@ def post(endpoint: NotificationEndpoint, headers: dict[str, str], body: bytes) -
     """
     try:
         with (
-            http_client.create_session(endpoint.url.origin, endpoint.scope) as session,
+            http_client.create_session(endpoint.url.origin, scope=endpoint.scope) as session,
             http_client.send_request(
                 session, endpoint.url, seconds=ANSWER_SECONDS, headers=headers, body=body
             ) as response,

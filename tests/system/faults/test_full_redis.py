@@ -22,7 +22,7 @@ DONE_WITHIN_SECONDS = 60.0
 @pytest.fixture
 def way_to_bfl(env: Stack) -> Iterator[TcpProxy]:
     with TcpProxy(int(env.sandbox.url.rpartition(":")[2])) as proxy:
-        env.sandbox._engine.origin = proxy.url  # noqa: SLF001 - its URLs lead through the proxy
+        env.sandbox._engine.origins = [proxy.url]  # noqa: SLF001 - its URLs lead through the proxy
         env.installation.settings["BFL_SANDBOX_URL"] = proxy.url
         yield proxy
 

@@ -23,9 +23,9 @@ def test_a_submission_is_answered_as_bfl_answers_it(sandbox: Sandbox, app: Hook)
     assert (reply["cost"], reply["input_mp"], reply["output_mp"]) == (3.0, 0.0, 1.05)
     assert not any(name.lower().startswith("x-ratelimit") for name in answer.headers)
     hook = {"webhook_url": app.url}
-    assert "polling_url" in submitted(sandbox, **hook).json()
-    reply = submitted(sandbox, **hook, sandbox={"polling_url": False}).json()
+    reply = submitted(sandbox, **hook).json()
     assert reply["webhook_url"] == app.url and "polling_url" not in reply
+    assert "polling_url" in submitted(sandbox, **hook, sandbox={"polling_url": True}).json()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_callback_is_fired_with_another_authentication(sandbox: Sandbox, app: 
     assert app.calls[0].headers["X-Webhook-Secret"] == "not-the-secret"
     assert sandbox.call_back(task.id).headers["X-Webhook-Secret"] == "s"
     sandbox.settings.webhook_url, sandbox.settings.webhook_secret = app.url, "shared"
-    assert "polling_url" in submitted(sandbox, sandbox={"polling_url": False}).json()
+    assert "polling_url" in submitted(sandbox).json()
     assert app.called(3).headers["X-Webhook-Secret"] == "shared", "that of the settings"
 
 

@@ -1,5 +1,6 @@
 """Apply a report to its job: callbacks, polls and replays all end here."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from jobs.domain import submission
@@ -9,16 +10,21 @@ from jobs.domain.job import Job
 from jobs.domain.polling_policy import Timeouts
 from jobs.domain.status import Source
 from jobs.domain.transitions import transition
-from jobs.store.commit import CommitOptions
+from jobs.store.commit import NO_COUNTS, CommitOptions
 from jobs.store.job_store import JobStore
 from jobs.store.metrics import report_counter
 
 
 def apply_report(
-    store: JobStore, report: Report, timeouts: Timeouts, job_id: str | None = None
+    store: JobStore,
+    report: Report,
+    timeouts: Timeouts,
+    job_id: str | None = None,
+    counts: Mapping[str, int] = NO_COUNTS,
 ) -> Job:
     """Record a report and return its job; a report that is out of date changes nothing (I1, I17).
 
+    `counts` are further increments of counters.
     A callback to the general address has no `job_id`: its job has the id of the task. It creates a
     job for an unknown task, because it proves that the task exists.
     Raises UnknownJob when the job was deleted, Evicted when only the archive has it, ReportRefused
@@ -26,12 +32,13 @@ def apply_report(
     """
     is_general = report.source is Source.CALLBACK and job_id is None
     step = partial(_apply, store=store, report=report, timeouts=timeouts, job_id=job_id)
-    counts = {report_counter(report.source, report.kind): 1}
     try:
         change = store.update(
             job_id or report.task_id,
             step,
-            CommitOptions(counts, unless_deleted=True),
+            CommitOptions(
+                {report_counter(report.source, report.kind): 1, **counts}, unless_deleted=True
+            ),
             new=is_general,
         )
     except UnknownJob:
@@ -39,10 +46,10 @@ def apply_report(
             _require_no_submission(store.load(report.task_id))
         raise
     except Evicted:
-        store.increment({report_counter(report.source, None): 1})
+        store.increment({report_counter(report.source, None): 1, **counts})
         raise
     if not change.written:
-        store.increment({report_counter(report.source, None): 1})
+        store.increment({report_counter(report.source, None): 1, **counts})
     return change.after
 
 

@@ -9,6 +9,7 @@ import secrets
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
@@ -32,6 +33,14 @@ FORGED_BODY = b"something else"  # what a check signs in place of its body, to b
 def callback_digest(secret: bytes, body: bytes) -> bytes:
     """The hex digest of `X-BFL-Signature: sha256=<hex HMAC-SHA256(secret, raw body)>`."""
     return hmac.digest(secret, body, "sha256").hex().encode()
+
+
+class Scheme(StrEnum):
+    """How BFL proved who it is in a callback."""
+
+    SECRET = "secret"  # noqa: S105 - X-Webhook-Secret
+    SIGNATURE = "signature"  # X-BFL-Signature
+    BOTH = "both"  # the secret, and a signature besides, which was not needed
 
 
 class CallbackVerifier:

@@ -5,7 +5,6 @@ each other's tasks. So each API host that BFL names is kept: by a polling URL, o
 host beside it (`delivery.us7.bfl.ai` means `api.us7.bfl.ai`).
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
@@ -15,9 +14,6 @@ from jobs.domain.job import Job
 from jobs.net import urls
 from jobs.net.urls import Origin
 from jobs.store.recent_origins import RecentOrigins
-
-NOTED_EVERY_SECONDS = 60.0  # at most, by each process
-NOTES_MAX = 100  # in the memory of a process; callers may name any number of hosts
 
 
 class TaskHosts:
@@ -30,7 +26,6 @@ class TaskHosts:
         self._named = named
         self._announced = announced
         self._usual = usual
-        self._noted_at: dict[tuple[RecentOrigins, Origin], float] = {}
 
     # Learning. A host that cannot be noted is noted the next time.
 
@@ -56,16 +51,9 @@ class TaskHosts:
             return None
 
     def _note(self, origins: RecentOrigins, host: Origin | None) -> None:
-        if host is None:
-            return
-        now = time.monotonic()
-        if now - self._noted_at.get((origins, host), -NOTED_EVERY_SECONDS) < NOTED_EVERY_SECONDS:
-            return
-        with suppress(StoreUnavailable):
-            origins.add(str(host))
-            if len(self._noted_at) >= NOTES_MAX:
-                self._noted_at.clear()
-            self._noted_at[origins, host] = now
+        if host is not None:
+            with suppress(StoreUnavailable):
+                origins.add(str(host))
 
     # Asking.
 

@@ -10,6 +10,7 @@ from jobs.archive.archive import Archive
 from jobs.domain.errors import ArchiveUnavailable, StoreUnavailable
 from jobs.domain.status import TERMINAL, ReportKind, Source
 from jobs.services import Services
+from jobs.signing import Scheme
 from jobs.store import metrics
 from jobs.store.listing import longest_wait
 from receiver.bfl_account import Account
@@ -86,6 +87,11 @@ def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     }
     yield _counters("callbacks", "Callbacks by outcome.", ("outcome",), outcomes)
     yield _counters("callbacks_refused", "Refused callbacks by reason.", ("why",), refused)
+    schemes: Samples = {
+        (scheme,): counts.get(metrics.scheme_counter(scheme), 0) for scheme in Scheme
+    }
+    text = "Authentic callbacks by the scheme that BFL used."
+    yield _counters("callbacks_authentic", text, ("scheme",), schemes)
     yield _counters("reports", "Reports of BFL by source and kind.", ("source", "kind"), reports)
     polls: Samples = {(): counts.get(metrics.Counter.POLLS, 0)}
     yield _counters("polls", "Polls of tasks whose callback did not come.", (), polls)

@@ -1,10 +1,11 @@
 """BFL's webhook: verify a callback, apply its report, answer."""
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, request
 from pydantic_core import to_json
@@ -14,8 +15,8 @@ from jobs.bfl import parsing
 from jobs.domain import errors
 from jobs.domain.bfl_report import Report
 from jobs.services import Services
-from jobs.signing import FORGED_BODY, CallbackVerifier, is_signature
-from jobs.store.metrics import Counter
+from jobs.signing import FORGED_BODY, CallbackVerifier, Scheme, is_signature
+from jobs.store.metrics import Counter, scheme_counter
 from receiver import request_body
 from receiver.context import services
 from receiver.request_body import declared_length, too_large
@@ -32,6 +33,10 @@ LARGE_BODY_WAIT_SECONDS = 5.0
 _HEADERS = tuple(
     "HTTP_" + name.upper().replace("-", "_") for name in parsing.AUTHENTICATION_HEADERS
 )
+# In names of headers in which a scheme that we do not know may have its proof.
+PROOF_WORDS = ("SIGN", "SECRET", "HMAC", "DIGEST", "TOKEN", "AUTH")
+PROOF_NAMES_MAX = 5
+_HEADER_NAME = re.compile(r"[a-z0-9-]{1,64}")
 _REFUSE_ALL = CallbackVerifier(())
 _SPEC = EndpointSpec(
     body=parsing.CALLBACK,
@@ -74,22 +79,30 @@ def accept_callback(
             verifier = services.tokens.verifier(job_id)
         except errors.InvalidLink:
             verifier = _REFUSE_ALL
-    body = _verify(services, environ, verifier, job_id)  # I15: only a verified body is parsed
+    verified = _verify(services, environ, verifier, job_id)
     try:
-        report = parsing.parse_callback(body)
+        report = parsing.parse_callback(verified.body)  # I15: only a verified body is parsed
     except errors.InvalidReport:
         _count(services, Counter.CALLBACK_MALFORMED)
         raise
-    return _apply(services, report, job_id)
+    return _apply(services, report, job_id, verified.scheme)
+
+
+class VerifiedBody(NamedTuple):
+    """The body of an authentic callback, and the scheme that authenticated it."""
+
+    body: bytes
+    scheme: Scheme
 
 
 def _verify(
     services: Services, environ: Mapping[str, Any], verifier: CallbackVerifier, job_id: str | None
-) -> bytes:
+) -> VerifiedBody:
     """Return the verified body. A valid secret header is checked before the body is read."""
     secret, signature = (environ.get(name) for name in _HEADERS)
     if verifier.knows_secret(secret):
-        return _read(services, environ, BODY_MAX_BYTES)
+        scheme = Scheme.BOTH if signature else Scheme.SECRET
+        return VerifiedBody(_read(services, environ, BODY_MAX_BYTES), scheme)
     body = b""
     if is_signature(signature):
         body = _read_signed(services, environ)
@@ -100,11 +113,29 @@ def _verify(
             body = _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
     if refusal := verifier.refusal(secret, signature, body):
         claimed = parsing.claimed_task_id(body[:UNVERIFIED_BODY_MAX_BYTES])
+        if proofs := unknown_proofs(environ):
+            refusal += f"; it had the headers {', '.join(proofs)}"
         _record_refusal(services, job_id or claimed, refusal)
         is_check = verifier.refusal(None, signature, FORGED_BODY) is None
         log.info("callback refused: %s%s", refusal, ", a test by doctor" if is_check else "")
         raise errors.WrongSecret
-    return body
+    return VerifiedBody(body, Scheme.SIGNATURE)
+
+
+def unknown_proofs(environ: Mapping[str, Any]) -> list[str]:
+    """Names of headers that look like a signature or a secret, and are not those that we know.
+
+    BFL's documents describe two schemes. Should it use a third one, its header is named where the
+    refusal is shown; its value never is.
+    """
+    proofs = []
+    for variable in environ:
+        is_header = variable.startswith("HTTP_") and variable not in _HEADERS
+        if is_header and any(word in variable for word in PROOF_WORDS):
+            name = variable.removeprefix("HTTP_").lower().replace("_", "-")
+            if _HEADER_NAME.fullmatch(name):
+                proofs.append(name)
+    return sorted(proofs)[:PROOF_NAMES_MAX]
 
 
 def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
@@ -128,9 +159,13 @@ def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> byt
         raise
 
 
-def _apply(services: Services, report: Report, job_id: str | None) -> CallbackAccepted:
+def _apply(
+    services: Services, report: Report, job_id: str | None, scheme: Scheme
+) -> CallbackAccepted:
+    counts = {scheme_counter(scheme): 1}
+    timeouts = services.settings.timeouts
     try:
-        job = ingest.apply_report(services.store, report, services.settings.timeouts, job_id)
+        job = ingest.apply_report(services.store, report, timeouts, job_id, counts)
     except errors.UnknownJob:
         return {"id": job_id or report.task_id, "status": "deleted"}
     except errors.Evicted as error:

@@ -70,6 +70,11 @@ def report_counter(source: Source, kind: ReportKind | None) -> str:
     return f"{source}_{kind or OLD_REPORT}"
 
 
+def scheme_counter(scheme: str) -> str:
+    """The counter of authentic callbacks by the scheme that authenticated them."""
+    return f"callback_scheme_{scheme}"
+
+
 def ended_counter(status: Status, source: Source | None) -> str:
     """The counter of jobs that ended with this status, by the source of the final report."""
     return f"ended_{status}_{source or NO_SOURCE}"

@@ -6,6 +6,8 @@ from jobs.store.redis import keys
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.clock import Clock
 
+NOTED_EVERY_SECONDS = 60.0  # at most, by each process
+NOTES_MAX = 100  # in the memory of a process; callers may name any number of origins
 NAMED_HOSTS_MAX = 24  # BFL has had about ten clusters
 # Hosts that only callers named must not push out those that BFL named: they have a set apart.
 ANNOUNCED_HOSTS_MAX = 8
@@ -19,13 +21,23 @@ class RecentOrigins:
         self._most = most
         self._redis = redis
         self._clock = clock
+        self._noted_at: dict[str, float] = {}
 
     def add(self, origin: str) -> None:
-        """Note that an origin was seen now. Its size is bounded, so that a full Redis takes it."""
+        """Note that an origin was seen now, unless this process did so a moment ago.
+
+        The set is bounded, so that a full Redis takes it.
+        """
+        now = self._clock.now()
+        if now - self._noted_at.get(origin, 0.0) < NOTED_EVERY_SECONDS:
+            return
         self._redis.write_essential(
-            ("ZADD", self._key, self._clock.now(), origin),
+            ("ZADD", self._key, now, origin),
             ("ZREMRANGEBYRANK", self._key, 0, -self._most - 1),
         )
+        if len(self._noted_at) >= NOTES_MAX:
+            self._noted_at.clear()
+        self._noted_at[origin] = now
 
     def latest(self) -> tuple[str, ...]:
         """The origins, the one that was seen last first."""

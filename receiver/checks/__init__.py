@@ -13,6 +13,7 @@ from receiver.bfl_account import Account
 from receiver.checks import (
     archive,
     bfl,
+    callbacks,
     media_links,
     outgoing,
     processes,
@@ -56,6 +57,7 @@ CHECKS = (
     Check("credits", bfl.check_credits, needs_redis=True),
     Check("models", bfl.check_schemas, needs_redis=True),
     Check(archive.ROWS, archive.check_rows, on_demand=True),
+    Check(callbacks.NAME, callbacks.check, needs_redis=True, on_demand=True),
     Check("bfl", bfl.check_account, on_demand=True),
     Check("outgoing", outgoing.check, on_demand=True),
     Check("public_url", public_url.check, on_demand=True),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import worker.claim
-from jobs import batch_actions
+from jobs import batch_actions, task_hosts
 from jobs.domain import job as job_module
 from jobs.domain import submission
 from jobs.store.batch_actions import Action
@@ -74,6 +74,10 @@ SITUATIONS: dict[str, partial[Any]] = {  # each makes a world
     "a batch and lost replies": partial(BatchWorld, Faults(kills=1, lost_replies=6)),
     "a batch and a minute without Redis": partial(
         BatchWorld, Faults(kills=1, outage=(10.5, 70.0)), action=Action.DELETE
+    ),
+    # Fluxkeep learns of the cluster from the files of the first task.
+    "lost callbacks on a cluster that nobody has named": partial(
+        submissions, Faults(lost_callbacks=True, first_callbacks=1, clusters=("us9",))
     ),
     "submissions and a deletion": partial(submissions, Faults(kills=1, bfl=2, deleted_at=12.5)),
 }
@@ -178,6 +182,11 @@ PROTECTIONS = {
     ),
     "the count in the script that changes a job": Protection(
         "I35", SITUATIONS["a batch and lost replies"], patch=(sweeps, "count_done", lambda _id: [])
+    ),
+    "the learned hosts": Protection(
+        "I21",
+        SITUATIONS["lost callbacks on a cluster that nobody has named"],
+        patch=(task_hosts.TaskHosts, "learned", lambda _hosts: []),
     ),
     "the clock check": Protection(
         "I21", SITUATIONS["wrong clocks"], Flaws(lua=(CLOCK_CHECK, b"if next_number() < 0 then"))

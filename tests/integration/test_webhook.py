@@ -17,6 +17,9 @@ from jobs.store.metrics import Counter
 from jobs.store.redis.keys import REFUSED_CALLBACKS_PREFIX
 from jobs.store.refused_callbacks import CALLBACKS_MAX, RETENTION_SECONDS
 from receiver import webhook
+from receiver.checks import callbacks
+from receiver.checks.context import Context
+from tests.harness.parts import api_over, services_over
 from tests.harness.reports import call_back
 
 SECRET = "webhook-secret-of-tests"
@@ -105,3 +108,59 @@ def test_of_many_refusals_the_latest_are_kept_for_a_while(services: Services, re
     ]
     assert services.metrics.totals().counts["callback_refused"] == 3 * CALLBACKS_MAX
     assert 0 < int(redis.ttl(f"{REFUSED_CALLBACKS_PREFIX}known")) <= RETENTION_SECONDS
+
+
+def signed_headers(body: bytes) -> dict[str, str]:
+    return {"X-BFL-Signature": f"sha256={callback_digest(SECRET.encode(), body).decode()}"}
+
+
+@pytest.fixture(params=["yes", "no"], ids=["accelerator", "Flask"])
+def way_in(request: pytest.FixtureRequest, redis: Redis) -> Services:
+    return services_over(redis, CALLBACK_ACCELERATOR=request.param)
+
+
+def test_accepted_callbacks_are_counted_by_the_header_that_proved_them(way_in: Services) -> None:
+    body, by_secret = json.dumps(PENDING).encode(), {"X-Webhook-Secret": SECRET}
+    both = by_secret | signed_headers(body)
+    web = api_over(way_in)
+    for headers in (by_secret, by_secret, signed_headers(body), both, {"X-Webhook-Secret": "no"}):
+        web.post("/webhooks/bfl", data=body, headers=headers)
+    exposed = web.get("/metrics").text
+    for scheme, number in (("secret", 2), ("signature", 1), ("both", 1)):
+        name = f'fluxkeep_callbacks_authentic_total{{scheme="{scheme}"}}'
+        assert f"{name} {number}.0" in exposed
+    (result,) = callbacks.check(Context(way_in.settings, way_in))
+    assert result.why == (
+        "accepted so far: 2 by X-Webhook-Secret, 1 by X-BFL-Signature, "
+        "1 by X-Webhook-Secret beside X-BFL-Signature"
+    )
+
+
+def test_a_refusal_names_headers_that_may_be_a_third_scheme_and_shows_none(
+    way_in: Services,
+) -> None:
+    call_back(way_in.store, "task")
+    headers = {
+        "Webhook-Signature": "v1,canary",
+        "X-Signature-Ed25519": "canary",
+        "Authorization": "Bearer canary",
+        "X-Webhook-Secret": "canary",
+        "X-Request-Id": "canary",
+        "X-Token-" + "a" * 80: "canary",
+    }
+    web = api_over(way_in)
+    answer = web.post("/webhooks/bfl", json={"id": "task", "status": "Ready"}, headers=headers)
+    assert answer.status_code == 401
+    ((event,),) = way_in.refused_callbacks.latest(["task"])
+    assert event.detail["reason"] == (
+        "wrong secret; it had the headers authorization, webhook-signature, x-signature-ed25519"
+    )
+    assert "canary" not in web.get("/api/jobs/task").text
+
+
+def test_the_names_in_a_refusal_are_bounded(way_in: Services) -> None:
+    call_back(way_in.store, "task")
+    many = {f"X-Secret-{n:02}": "a" for n in range(40)}
+    api_over(way_in).post("/webhooks/bfl", json={"id": "task", "status": "Ready"}, headers=many)
+    ((event,),) = way_in.refused_callbacks.latest(["task"])
+    assert event.detail["reason"].count("x-secret-") == webhook.PROOF_NAMES_MAX

@@ -20,6 +20,7 @@ URL_SECONDS = 600.0
 GENERATION_SECONDS = 10.0
 SECRET = "webhook-secret-of-tests"
 VIDEO = b"a video, of which nobody draws a thumbnail"
+SHIPPED_CLUSTER = "us7"  # one of those that Fluxkeep asks without having learned of it
 FAULT_WEIGHT = 5.0  # of BFL's faults, which have few occasions
 
 
@@ -63,7 +64,13 @@ class Task:
     token: str | None = None
     secret: str = SECRET
     model: str = ""
+    cluster: str = SHIPPED_CLUSTER
     is_counted: bool = True  # by MAX_ACTIVE; a task behind an error answer is not
+
+    @property
+    def api_host(self) -> str:
+        """The one host that knows the task."""
+        return f"api.{self.cluster}.bfl.ai"
 
 
 @dataclass
@@ -105,12 +112,18 @@ class Bfl:
             return BflResponse(answer.status or 0, None, answer.body)
         assert task
         self.accepted.add(job_id)
-        url = f"https://api.bfl.ai/v1/get_result?id={task.id}"
-        return BflResponse(200, None, json.dumps({"id": task.id, "polling_url": url}).encode())
+        accepted = {"id": task.id}
+        if "webhook_url" not in sent:  # beside a webhook BFL names no polling URL
+            accepted["polling_url"] = f"https://{task.api_host}/v1/get_result?id={task.id}"
+        return BflResponse(200, None, json.dumps(accepted).encode())
 
     def _make_task(self, job_id: str, model: str, sent: dict[str, Any], answer: Answer) -> Task:
         now = self.world.scheduler.now
-        task = Task(f"task-{len(self.tasks) + 1}", job_id, now + GENERATION_SECONDS, model=model)
+        number = len(self.tasks) + 1
+        clusters = self.world.faults.clusters
+        cluster = clusters[number % len(clusters)]
+        ready_at = now + GENERATION_SECONDS
+        task = Task(f"task-{number}", job_id, ready_at, model=model, cluster=cluster)
         task.is_counted = answer.status in (200, None)
         self.tasks[task.id] = task
         self._check_active(task)
@@ -146,13 +159,19 @@ class Bfl:
     def _message(self, task: Task) -> bytes:
         at = datetime.fromtimestamp(task.ready_at + URL_SECONDS, UTC)
         stated = at.strftime("%Y-%m-%dT%H%%3A%M%%3A%SZ")
-        url = f"https://delivery.eu1.bfl.ai/{task.id}/sample.mp4?se={stated}&sig=s"
+        url = f"https://delivery.{task.cluster}.bfl.ai/{task.id}/sample.mp4?se={stated}&sig=s"
         return json.dumps({"id": task.id, "status": "Ready", "result": {"sample": url}}).encode()
 
-    def poll(self, url: str) -> BflResponse:
-        """Answer a poll."""
-        self.world.scheduler.step("GET get_result")
+    def poll(self, urls: Sequence[str]) -> list[BflResponse | BflUnavailable]:
+        """Answer polls at one or more hosts at the same time."""
+        if urls:
+            self.world.scheduler.step("GET get_result")
+        return [self._status(url) for url in urls]
+
+    def _status(self, url: str) -> BflResponse:
         task = self.tasks[url.rpartition("=")[2]]
+        if not url.startswith(f"https://{task.api_host}/"):
+            return BflResponse(404, None, b'{"status": "Task not found"}')
         if self.world.scheduler.now < task.ready_at:
             return BflResponse(200, None, json.dumps({"id": task.id, "status": "Pending"}).encode())
         return BflResponse(200, None, self._message(task))
@@ -178,14 +197,10 @@ class SimulatedBflClient(BflClient):
         super().__init__(given.bfl_api_key, build_host_policy(given), given.bfl_origin)
         self._bfl = bfl
 
-    def poll(self, url: str, _seconds: float = 0.0) -> BflResponse:
-        return self._bfl.poll(url)
-
     def poll_all(
         self, urls: Sequence[str], _seconds: float = 0.0
     ) -> list[BflResponse | BflUnavailable]:
-        """One after the other: the order of events is the scheduler's."""
-        return [self._bfl.poll(url) for url in urls]
+        return self._bfl.poll(urls)
 
     def _call(
         self, address: ParsedUrl, body: Body | None = None, _seconds: float = 0.0

@@ -17,7 +17,7 @@ from jobs.services import Services
 from jobs.store.redis.keys import ACTIVE, IN_FLIGHT, QUEUE_PREFIX
 from tests.harness.submission_queue import Queues, queues_of_records
 from tests.simulation import boundaries, checks, processes
-from tests.simulation.bfl import Bfl, SimulatedBflClient, Task
+from tests.simulation.bfl import SHIPPED_CLUSTER, Bfl, SimulatedBflClient, Task
 from tests.simulation.connection import client
 from tests.simulation.redis_model import Flaws, RedisModel
 from tests.simulation.scheduler import CLOCK_FAULTS, Chooser, Process, Scheduler
@@ -39,6 +39,8 @@ class Faults:
     storage_errors: int = 0
     download_seconds: float = 0.0  # without a renewal: longer than a lease is a stalled worker
     lost_callbacks: bool = False
+    first_callbacks: int = 0  # so many of the first tasks' callbacks come although others are lost
+    clusters: tuple[str, ...] = (SHIPPED_CLUSTER, "eu2")  # of BFL; each has every n-th task
     duplicates: int = 0
     deleted_at: float | None = None  # an operator deletes the jobs
     replays: bool = False  # an operator replays each job that was not stored, once
@@ -261,7 +263,9 @@ class World:
 
     def call_back(self, task: Task) -> None:
         """Start BFL's callbacks about a task, the first a second after it is ready."""
-        copies = 0 if self.faults.lost_callbacks else 1 + self.faults.duplicates
+        is_early = len(self.bfl.tasks) <= self.faults.first_callbacks
+        is_lost = self.faults.lost_callbacks and not is_early
+        copies = 0 if is_lost else 1 + self.faults.duplicates
         for n in range(copies):
             at = task.ready_at - START + 1.0 + n
             self._add(f"web {task.id} {n}", processes.caller, task, at=at)

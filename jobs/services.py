@@ -29,6 +29,7 @@ from jobs.storage import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits, open_stor
 from jobs.storage.base import MediaStorage
 from jobs.store.archive_moves import ArchiveMoves
 from jobs.store.batch_actions import Batches
+from jobs.store.callback_trials import CallbackTrials
 from jobs.store.change_stream import Events
 from jobs.store.commit import Followers
 from jobs.store.consistency import Consistency
@@ -124,6 +125,7 @@ class Services:
         self.costs = Costs(client, clock)
         self.schemas = LiveSchemas(client, is_live=settings.bfl_openapi)
         self.refused_callbacks = RefusedCallbacks(pipeline)
+        self.callback_trials = CallbackTrials(client)
         self.rate_limiter = RateLimiter(pipeline)
         self.consistency = Consistency(client, self.store)
         self.daily_costs = DailyCosts(self.costs, self.archive, self.consistency)

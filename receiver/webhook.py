@@ -16,8 +16,9 @@ from jobs.domain import errors
 from jobs.domain.bfl_report import Report
 from jobs.services import Services
 from jobs.signing import FORGED_BODY, CallbackVerifier, Scheme, is_signature
+from jobs.store.callback_trials import is_trial
 from jobs.store.metrics import Counter, scheme_counter
-from receiver import request_body
+from receiver import callback_observation, request_body
 from receiver.context import services
 from receiver.request_body import declared_length, too_large
 from receiver.schemas.endpoint_spec import JSON, EndpointSpec
@@ -80,6 +81,9 @@ def accept_callback(
         except errors.InvalidLink:
             verifier = _REFUSE_ALL
     verified = _verify(services, environ, verifier, job_id)
+    if is_trial(job_id):
+        proofs = unknown_proofs(environ)
+        callback_observation.observe(services, job_id, proofs, verified.scheme, verified.body)
     try:
         report = parsing.parse_callback(verified.body)  # I15: only a verified body is parsed
     except errors.InvalidReport:
@@ -113,7 +117,10 @@ def _verify(
             body = _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
     if refusal := verifier.refusal(secret, signature, body):
         claimed = parsing.claimed_task_id(body[:UNVERIFIED_BODY_MAX_BYTES])
-        if proofs := unknown_proofs(environ):
+        proofs = unknown_proofs(environ)
+        if is_trial(job_id):
+            callback_observation.observe(services, job_id, proofs, None, b"")
+        if proofs:
             refusal += f"; it had the headers {', '.join(proofs)}"
         _record_refusal(services, job_id or claimed, refusal)
         is_check = verifier.refusal(None, signature, FORGED_BODY) is None

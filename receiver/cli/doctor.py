@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import click
 
 from jobs.config import environment, settings
-from jobs.domain.errors import InvalidSettings
+from jobs.domain.errors import BflUnavailable, InvalidSettings
 from receiver import checks
 from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result
 from receiver.checks.settings import invalid
-from receiver.cli.base import Command, example, plain
+from receiver.cli import try_bfl
+from receiver.cli.base import Command, example, plain, services
 
 GRADE_WIDTH = 9
 NAME_WIDTH = 15
@@ -24,19 +25,50 @@ COLOURS = {Grade.OK: "green", Grade.WARNING: "yellow", Grade.FAILED: "red"}
 
 @click.command(cls=Command, epilog=example("doctor"))
 @click.option("--release", is_flag=True, help="Only the checks that matter before a start.")
-def doctor(*, release: bool) -> None:
+@click.option(
+    "--try-bfl",
+    "is_trial",
+    is_flag=True,
+    help="Submit one image, and tell how BFL answers and calls back. It is paid.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before --try-bfl submits.")
+def doctor(*, release: bool, is_trial: bool, yes: bool) -> None:
     """Check settings, Redis, storage, BFL, callbacks, worker and sweep.
 
     Each line starts with ok, warning or FAILED and ends with the remedy. The exit status is 1 when
     a check failed. Nothing is changed and no secret is shown.
+
+    With --try-bfl one image is submitted to BFL instead, for about 1.4 credits. It tells whether
+    BFL names a polling URL, which host knows the task, which header authenticates the callback,
+    and what the callback has in it.
     """
-    grades: Counter[Grade] = Counter()
+    if is_trial:
+        _report(_trial(is_confirmed=yes))
+        return
     results: Iterator[Result]
     try:
         context = Context(settings.load())
         results = checks.run(context, checks.BEFORE_START if release else checks.CHECKS)
     except InvalidSettings as error:
         results = map(invalid, error.problems)
+    _report(results, waits=release)
+
+
+def _trial(*, is_confirmed: bool) -> Iterator[Result]:
+    """Raises FluxkeepError when nothing could be submitted."""
+    built = services()
+    if not built.bfl.has_key:
+        raise BflUnavailable("BFL_API_KEY is not set, so nothing can be submitted")
+    if not built.settings.bfl_reaches_us:
+        raise BflUnavailable("PUBLIC_URL is not set, so BFL cannot call back")
+    if not is_confirmed:
+        click.confirm(try_bfl.question(built), abort=True)
+    return try_bfl.try_bfl(built)
+
+
+def _report(results: Iterator[Result], *, waits: bool = False) -> None:
+    """Print the results, and end with 1 if one is a failure."""
+    grades: Counter[Grade] = Counter()
     for result in results:
         grade = click.style(result.grade.ljust(GRADE_WIDTH), COLOURS[result.grade])
         click.echo(f"{grade}{result.name} ".ljust(NAME_WIDTH + len(grade)) + plain(result.why))
@@ -44,7 +76,7 @@ def doctor(*, release: bool) -> None:
             click.echo(click.wrap_text(result.remedy, LINE_MAX_CHARS, MARGIN, MARGIN))
         grades[result.grade] += 1
     click.echo(f"\n{grades[Grade.FAILED]} failed, {grades[Grade.WARNING]} with a warning")
-    if release and not grades[Grade.FAILED] and environment.has_process_manager():
+    if waits and not grades[Grade.FAILED] and environment.has_process_manager():
         # honcho and foreman stop every process when one of them ends.
         click.echo("The checks passed. Waiting for a stop signal: the other processes run on.")
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)

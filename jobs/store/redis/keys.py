@@ -67,6 +67,9 @@ COLD = "fluxkeep:cold"
 # Sorted set by the time at which to look: job id and keys of objects of its input, with spaces
 INPUT_NOTES = "fluxkeep:input_notes"  # no record may name them, or their job may be done with them
 
+# List of what the callbacks of `doctor --try-bfl` looked like; + id of its job
+CALLBACK_TRIAL_PREFIX = "fluxkeep:callback_trial:"
+
 # Sorted sets of origins by the time at which each was last seen
 TASK_HOSTS = "fluxkeep:bfl_hosts"  # API hosts that BFL has named
 ANNOUNCED_TASK_HOSTS = "fluxkeep:bfl_hosts:announced"  # those that callers have named

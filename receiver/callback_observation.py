@@ -1,0 +1,50 @@
+"""What a callback looked like: names of its headers and fields, for `doctor --try-bfl`."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from jobs.bfl import parsing
+from jobs.domain.errors import InvalidReport, StoreUnavailable
+from jobs.net import strict_json
+from jobs.services import Services
+from jobs.signing import Scheme
+
+NAMES_MAX = 30
+NAME_MAX_CHARS = 64
+
+
+def observe(
+    services: Services, job_id: str, proofs: Iterable[str], scheme: Scheme | None, body: bytes
+) -> None:
+    """Store what a callback looked like. Without a scheme it was refused, and is not parsed.
+
+    `proofs` are the names of the headers that look like a signature or a secret.
+    """
+    observed: dict[str, Any] = {"headers": list(proofs), "scheme": scheme}
+    if scheme is not None:
+        observed |= _fields(body)
+    with suppress(StoreUnavailable):
+        services.callback_trials.record(job_id, observed)
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    """The names of the fields of an authentic body, and its status."""
+    try:
+        message = strict_json.load_object(body, InvalidReport)
+        report = parsing.parse_callback(body)
+    except InvalidReport as error:
+        return {"problem": str(error)}
+    result = message.get("result")
+    return {
+        "status": report.status_text,
+        "is_final": parsing.is_final(message),
+        "fields": _names(message),
+        "fields_of_result": _names(result) if isinstance(result, dict) else [],
+        "names_cost": report.cost is not None,
+        "hosts": sorted({url.split("/")[2] for url in report.urls}),
+    }
+
+
+def _names(fields: Mapping[str, Any]) -> list[str]:
+    return [name[:NAME_MAX_CHARS] for name in fields][:NAMES_MAX]

@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.bfl import parsing
 from jobs.domain.errors import InvalidReport, StoreUnavailable
-from jobs.net import strict_json
+from jobs.net import lenient_json
 from jobs.services import Services
 from jobs.signing import Scheme
 
@@ -31,7 +31,7 @@ def observe(
 def _fields(body: bytes) -> dict[str, Any]:
     """The names of the fields of an authentic body, and its status."""
     try:
-        message = strict_json.load_object(body, InvalidReport)
+        message = lenient_json.load_object(body, InvalidReport)
         report = parsing.parse_callback(body)
     except InvalidReport as error:
         return {"problem": str(error)}

@@ -17,7 +17,7 @@ from jobs.bfl.submissions import WEBHOOK_FIELDS
 from jobs.domain import errors
 from jobs.domain.bfl_report import SubmissionReceipt
 from jobs.domain.job import Job
-from jobs.net import strict_json
+from jobs.net import lenient_json
 from jobs.net.urls import parse
 from jobs.services import Services
 from jobs.signing import Scheme
@@ -84,7 +84,7 @@ def _record(services: Services, job_id: str, receipt: SubmissionReceipt) -> Job:
 
 
 def _polling_url(answer: BflResponse, receipt: SubmissionReceipt) -> Result:
-    fields = ", ".join(strict_json.load_object(answer.body))
+    fields = ", ".join(lenient_json.load_object(answer.body))
     if receipt.polling_url:
         host = parse(receipt.polling_url).origin
         return ok("polling_url", f"BFL names one, at {host}; its answer has {fields}")
@@ -124,7 +124,7 @@ def _hosts_that_know(services: Services, job: Job) -> Result:
 
 def _is_unknown(answer: BflResponse) -> bool:
     try:
-        return parsing.is_not_found(strict_json.load_object(answer.body))
+        return parsing.is_not_found(lenient_json.load_object(answer.body))
     except errors.BadRequest:
         return False
 

@@ -14,6 +14,7 @@ PURPOSES = {
     "flux-2-max": "for the best quality",
     "flux-2-flex": "for typography, and control over steps and guidance",
     "flux-2-klein": "for volume and live previews",
+    "flux-3-image-klein": "fast FLUX 3 with seed, exact size and steps",
     "flux-3-image": "the newest image model, up to 10 references and 4k",
     "flux-3-video": "videos of 5 to 20 s with sound",
     "flux-tools/video-edit": "changes a video of up to 15 s",

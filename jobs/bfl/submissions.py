@@ -25,6 +25,7 @@ ACCOUNT_REASONS: dict[int, str] = {
     HTTPStatus.FORBIDDEN: "BFL refuses the API key",
 }
 DASHBOARD = "https://dashboard.bfl.ai"
+GET_STARTED = f"{DASHBOARD}/get-started"  # where somebody without a key gets one
 # A key belongs to a project with limits and permissions of its own.
 PROJECT_REASON = (
     f"your BFL project's spending limit, or the key's permission, refuses it (see {DASHBOARD})"

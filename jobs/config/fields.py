@@ -35,7 +35,7 @@ class BflSettings(SettingGroup):
     """List of the loopback http origins of a sandbox that stands in for BFL: its global host, then
     clusters that know their own tasks alone."""
     bfl_api_key: Annotated[SecretStr | None, values.SENT_AS_HEADER] = None
-    """BFL's API key, from dashboard.bfl.ai. Without it nothing can be submitted or polled, and
+    """BFL's API key, from https://dashboard.bfl.ai/get-started. Without it nothing can be submitted or polled, and
     a job without a callback is lost."""
     bfl_api_url: str = ""
     """`global`, `eu`, `us`, or the URL of a BFL API host; `global` if not set. With a region
@@ -53,7 +53,7 @@ class BflSettings(SettingGroup):
     429."""
     callback_grace: values.Seconds | None = None
     """Seconds since the last sign of life before BFL is polled. If not set, by the model: 10
-    (klein) to 1800 (video), mostly 60."""
+    (klein) to 540 (video), mostly 60."""
     give_up_after: values.Seconds = 3600.0
     """Seconds without a sign of life from BFL until a job is `lost`."""
     give_up_at_most: values.Seconds = GIVE_UP_AT_MOST_SECONDS

@@ -6,6 +6,11 @@ FINAL_POLL_SECONDS = 10.0  # the last poll is this long before the deadline
 GIVE_UP_AT_MOST_SECONDS = 86_400.0
 GRACE_FACTOR = 6  # long enough that a job with a callback is rarely polled
 GRACE_MIN_SECONDS = 10.0
+# Half the life of an image's URL: if the callback is lost, the other half is left for a rescue.
+GRACE_MAX_SECONDS = 300.0
+# Models whose URLs live for an hour or longer, by BFL's docs: they may be given more time.
+LONG_LIVED = frozenset({"flux-3-image"})
+LONG_LIVED_PREFIXES = ("flux-3-video", "flux-tools/video")
 TYPICAL_SECONDS = 10.0  # of a model that is not listed
 
 # By prefix, most specific first; from BFL's docs and recorded traffic.
@@ -13,9 +18,10 @@ _TYPICAL_SECONDS = {
     "flux-2-klein": 1.0,
     "flux-2-max": 20.0,
     "flux-dev": 2.5,
-    "flux-3-image": 60.0,
-    "flux-3-video": 300.0,
-    "flux-tools/video": 300.0,
+    "flux-3-image-klein": 5.0,
+    "flux-3-image": 90.0,
+    "flux-3-video": 90.0,
+    "flux-tools/video": 60.0,
 }
 
 
@@ -54,8 +60,14 @@ def typical_seconds(model: str | None) -> float:
 
 
 def callback_grace(model: str | None) -> float:
-    """Return the seconds to wait for a callback before the first poll."""
-    return max(typical_seconds(model) * GRACE_FACTOR, GRACE_MIN_SECONDS)
+    """Return the seconds to wait for a callback before the first poll.
+
+    However long a model seems to take, an image whose callback is lost is still there at the poll.
+    """
+    grace = max(typical_seconds(model) * GRACE_FACTOR, GRACE_MIN_SECONDS)
+    if model is not None and (model in LONG_LIVED or model.startswith(LONG_LIVED_PREFIXES)):
+        return grace
+    return min(grace, GRACE_MAX_SECONDS)
 
 
 def poll_time(now: float, pause: float, deadline: float) -> float:

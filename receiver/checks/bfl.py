@@ -46,7 +46,7 @@ def check_account(context: Context) -> Iterator[Result]:
     """Ask BFL for the credits that are left."""
     if not _has_account(context.settings):
         why = "BFL_API_KEY is not set: nothing can be submitted or polled"
-        yield warning(ACCOUNT, why, "Set it to a key from BFL's dashboard.")
+        yield warning(ACCOUNT, why, f"Set it to a key from {bfl_submissions.GET_STARTED}.")
         return
     name = "the sandbox" if context.settings.has_sandbox else str(context.settings.bfl_origin)
     for key, balance in context.balances.items():
@@ -164,5 +164,5 @@ def _has_account(settings: Settings) -> bool:
 
 def _remedy(error: str) -> str:
     if "refuses" in error:
-        return "Put a key from BFL's dashboard into BFL_API_KEY of every process."
+        return f"Put a key from {bfl_submissions.GET_STARTED} into BFL_API_KEY of every process."
     return "Check that this machine can connect to BFL_API_URL and that BFL has no outage."

@@ -77,7 +77,7 @@ def test_pending_on_the_host_that_knows_the_task_keeps_a_job_alive(
     assert job.polling.is_host_found is not own_host
 
 
-@pytest.mark.parametrize(("awaits_callback", "least", "most"), [(True, 1500, 1e9), (False, 0, 15)])
+@pytest.mark.parametrize(("awaits_callback", "least", "most"), [(True, 500, 1e9), (False, 0, 15)])
 def test_a_poll_that_says_pending_begins_the_grace_anew_unless_no_callback_can_come(
     worker: LocalWorker,
     a_long_task: Task,

@@ -38,6 +38,8 @@ BY_MODEL = {
     "flux-pro-1.1-ultra": 6.0,
     "flux-pro-1.1": 4.0,
     "flux-dev": 2.5,
+    "flux-3-image-klein": 0.9,
+    "flux-3-image": 4.8,
     "flux-3-video": 50.0,
 }
 USUAL = 5.0

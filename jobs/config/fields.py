@@ -35,8 +35,8 @@ class BflSettings(SettingGroup):
     """List of the loopback http origins of a sandbox that stands in for BFL: its global host, then
     clusters that know their own tasks alone."""
     bfl_api_key: Annotated[SecretStr | None, values.SENT_AS_HEADER] = None
-    """BFL's API key, from https://dashboard.bfl.ai/get-started. Without it nothing can be submitted or polled, and
-    a job without a callback is lost."""
+    """BFL's API key, from https://dashboard.bfl.ai/get-started. Without it nothing can be
+    submitted or polled, and a job without a callback is lost."""
     bfl_api_url: str = ""
     """`global`, `eu`, `us`, or the URL of a BFL API host; `global` if not set. With a region
     nothing of a job goes to a host outside of it."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from importlib import import_module
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple
@@ -33,6 +34,8 @@ SQLITE = "sqlite:///"
 # Of one transaction, which has five seconds. SQLite takes 32,766 parameters.
 FACETS_MAX = 5000
 LAST_CHARACTER = "\x7f"  # behind all that ids are made of
+
+_NO_NAME = "\x7f no entry has this name \x7f"
 
 LAST_PASS, NOTED = "last_pass", "deletions_until"
 
@@ -78,6 +81,7 @@ class Archive:
 
     def __init__(self, database: Database) -> None:
         self._database, self.database_name = database, database.name
+        self._may_have_traces = True
 
     def close(self) -> None:
         self._database.close()
@@ -200,13 +204,15 @@ class Archive:
             f"coalesce(sum({_CREDITS}), 0), sum({_WITHOUT_PRICE}) FROM jobs {entry.join} "
             f"WHERE {where} GROUP BY 1, 2, 3, 4, 5 LIMIT ?"
         )
-        name_of_rows = rows.clean(name)
 
-        def work(run: Transaction) -> list[tuple[Any, ...]]:
+        def work(run: Transaction, name_of_rows: str | None) -> list[tuple[Any, ...]]:
             return run(sql, [name_of_rows, *parameters, most])
 
+        try:
+            sums = self._database.transact_in_time(partial(work, name_of_rows=rows.clean(name)))
+        except ForeignText:  # then it is the name of no entry in any row
+            sums = self._database.transact_in_time(partial(work, name_of_rows=_NO_NAME))
         costs: dict[tuple[Any, ...], EntryCosts] = {}
-        sums = self._database.transact_in_time(work)
         for day, model, key, kind, atom, price, without_price in sums:
             # 1 and "1" are one value to a search, and two to a database.
             place = (int(day), model, key, entry.read(kind, atom))
@@ -283,6 +289,8 @@ class Archive:
         except BadRow as error:
             log.error("job %s: the database refuses its row (%s)", job.id, error)  # noqa: TRY400
             return False
+        if written:
+            self._may_have_traces = True
         return bool(written)
 
     def delete(self, entries: Sequence[tuple[str, int]], noted: float | None = None) -> int:
@@ -303,7 +311,18 @@ class Archive:
                 _set_state(run, NOTED, noted)
             return deleted
 
-        return self._database.transact(work, writes=True)
+        deleted_rows = self._database.transact(work, writes=True)
+        if deleted_rows:
+            self._may_have_traces = True
+        return deleted_rows
+
+    def erase_traces(self) -> None:
+        """Erase what files beside the rows still have of those that were deleted or replaced.
+
+        The first call of a process does so in any case: the one before may have been killed.
+        """
+        if self._may_have_traces and self._database.erase_log():
+            self._may_have_traces = False
 
     # State.
 

@@ -108,14 +108,9 @@ class Database(ABC):
 
     def transact_in_time(self, work: Work[T], *, writes: bool = False) -> T:
         """The same; raises QueryTooLong as well."""
-        self._require_no_outage()
-        caller = self._caller()
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
-            try:
-                place = self._pool.take(caller, deadline)
-            except AllBusy:
-                raise ArchiveUnavailable("database: all connections are busy") from None
+            place = self._take_place(deadline)
             try:
                 self._require_no_outage()  # which others have noticed meanwhile
                 return self._transact_at(place, work, writes=writes)
@@ -123,6 +118,14 @@ class Database(ABC):
                 self._pool.pause_opening()
             finally:
                 self._pool.give_back(place)
+
+    def _take_place(self, deadline: float) -> Place:
+        """Raises ArchiveUnavailable, also while the database is known to be away."""
+        self._require_no_outage()
+        try:
+            return self._pool.take(self._caller(), deadline)
+        except AllBusy:
+            raise ArchiveUnavailable("database: all connections are busy") from None
 
     def _transact_at(self, place: Place, work: Work[T], *, writes: bool) -> T:
         try:
@@ -172,6 +175,13 @@ class Database(ABC):
         if writes and connection.version > schema.VERSION:
             raise ArchiveUnavailable("database: its tables are of a newer release")
         return self._run(connection, work, writes=writes)
+
+    def erase_log(self) -> bool:
+        """Remove what logs of a file still have of deleted rows; False while somebody reads them.
+
+        A server does so by itself.
+        """
+        return True
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

@@ -66,7 +66,6 @@ class PostgresDatabase(Database):
         return import_module("psycopg")
 
     def _open(self) -> _Connection:
-        opened: Any = None
         try:
             opened = self._psycopg.connect(
                 self._url,
@@ -76,14 +75,21 @@ class PostgresDatabase(Database):
                 application_name="fluxkeep",
                 client_encoding="utf8",  # whatever the server's is
             )
+        except (self._psycopg.Error, OSError, UnicodeError) as error:
+            raise postgres_errors.of_connecting(error) from None
+        duplicate: socket.socket | None = None
+        try:
             duplicate = socket.socket(fileno=os.dup(opened.fileno()))
             with Exchange(EXCHANGE_SECONDS) as exchange:
                 exchange.add(duplicate)
                 return _Connection(opened, duplicate, _migrate(opened))
-        except (self._psycopg.Error, OSError, UnicodeError) as error:
-            if opened is not None:
-                opened.close()
-            raise postgres_errors.of_connecting(error) from None
+        except BaseException as error:  # whatever it is, nothing stays open
+            if duplicate is not None:
+                duplicate.close()
+            opened.close()
+            if isinstance(error, self._psycopg.Error | OSError):
+                raise postgres_errors.of_connecting(error) from None
+            raise
 
     def _run(self, connection: _Connection, work: Work[T], *, writes: bool) -> T:
         postgres = connection.postgres

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from jobs.archive import schema
 from jobs.archive.database import (
     QUERY_SECONDS,
+    WAIT_SECONDS,
     BadRow,
     Caller,
     ConnectionLost,
@@ -24,6 +25,7 @@ from jobs.archive.database import (
     WritesRefused,
     nobody,
 )
+from jobs.domain.errors import ArchiveUnavailable
 from jobs.store.search_conditions import as_text
 
 STEPS = 10_000  # of SQLite's machine, between two looks at the time
@@ -88,6 +90,22 @@ class SqliteDatabase(Database):
 
     def encoding(self) -> str:
         return "UTF8"  # of each file that SQLite makes, unless it is told otherwise
+
+    def erase_log(self) -> bool:
+        """Move the log into the file, where deleted rows are overwritten, and truncate it."""
+        try:
+            place = self._take_place(time.monotonic() + WAIT_SECONDS)
+        except ArchiveUnavailable:
+            return False
+        try:
+            if place.connection is None:
+                place.connection = self._open()
+            return bool(self._in_thread(lambda: _truncate_log(place.connection.sqlite)))
+        except (ConnectionLost, sqlite3.Error):
+            self._drop_connection(place)
+            return False
+        finally:
+            self._pool.give_back(place)
 
     def _open(self) -> _Connection:
         return self._in_thread(self._connect)  # type: ignore[no-any-return]
@@ -164,6 +182,12 @@ def _migrate(opened: sqlite3.Connection) -> int:
         _roll_back(opened)
         raise
     return schema.VERSION
+
+
+def _truncate_log(opened: sqlite3.Connection) -> bool:
+    opened.set_progress_handler(None, 0)
+    is_busy, _, _ = opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
 
 
 def _version(opened: sqlite3.Connection) -> int:

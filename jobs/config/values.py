@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from jobs.bfl.hosts import ANY_HOST
+from jobs.config import database_url
 from jobs.config.redis_url import RedisUrl
 from jobs.domain.errors import UrlRefused
 from jobs.domain.status import TERMINAL
@@ -27,7 +28,6 @@ BUDGET = "budget"  # a warning about a budget
 EVENTS: frozenset[str] = TERMINAL | {BUDGET}  # that one of NOTIFY_URL can get
 
 _DSN = re.compile(r"https?://[^@/\s]+@[^@/:\s]+(?::([0-9]{1,5}))?(?:/[^\s?#]*)?/[0-9]+")
-_DATABASE = re.compile(r"sqlite:///[^?#]+|postgres(ql)?://\S+")
 _STORAGE = re.compile(r"(file:///|memory://$|(s3|gs|az)://[^/?#@]+(/|$))")
 _CORS_ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
@@ -164,9 +164,7 @@ PUBLIC_URL = require(
     lambda url: _is_url(url.lower()) and "?" not in url,
     "must be an http or https URL without user, query or fragment",
 )
-DATABASE_URL = require(
-    _DATABASE.fullmatch, "must be sqlite:/// and a path, or begin with postgres:// or postgresql://"
-)
+DATABASE_URL = require(database_url.require_valid, "")  # which raises an error of its own
 STORAGE_URL = require(
     _STORAGE.match, "must be file:///…, s3://, gs:// or az:// with a bucket, or memory://"
 )

@@ -48,6 +48,7 @@ class Archiving:
         """Look at the jobs that are due; return the seconds until the next pass."""
         now, state = self._services.store.now(), self._archive.state()
         self._follow_deletions(now, state)
+        self._archive.erase_traces()
         self._follow_losses(now, state)
         try:  # some of the jobs that ended before there was a database
             self._archive_moves.schedule(next(self._unseen, []), now, only_new=True)

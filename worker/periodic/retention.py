@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from jobs import sidecars
 from jobs.archive.archive import Archive
-from jobs.domain.errors import StorageError, UnreadableRecord
+from jobs.domain.errors import ArchiveUnavailable, StorageError, UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.retention import Cutoffs, input_deleted, media_deleted
 from jobs.services import Services
@@ -126,8 +126,16 @@ class RowRetention:
     def run_batch(self) -> float:
         """Process some rows of each kind; return the seconds until the next batch."""
         cutoffs: Cutoffs = self._services.settings.cutoffs(self._services.store.now())
-        found = self._clean(cutoffs.media, self._delete_media, with_objects=True)
-        found += self._clean(cutoffs.jobs, self._delete_row, with_objects=False)
+        refused: ArchiveUnavailable | None = None
+        found = 0
+        try:
+            found = self._clean(cutoffs.media, self._delete_media, with_objects=True)
+        except ArchiveUnavailable as error:  # a full disk refuses rows that change
+            refused = error
+        found += self._clean(cutoffs.jobs, self._delete_row, with_objects=False)  # which makes room
+        if refused:
+            raise refused
+        self._archive.erase_traces()
         return BATCH_INTERVAL_SECONDS if found else ROWS_POLL_SECONDS
 
     def _clean(self, cutoff: float, delete: Callable[[Job], None], *, with_objects: bool) -> int:

@@ -12,9 +12,9 @@ from jobs.archive.archive import Archive
 from jobs.archive.rows import Row
 from jobs.domain.errors import ArchiveUnavailable, Evicted, UnreadableRecord
 from jobs.domain.job import Job
-from jobs.domain.status import TERMINAL
+from jobs.domain.status import TERMINAL, Status
 from jobs.store import codec
-from jobs.store.archive_moves import ArchiveMoves
+from jobs.store.archive_moves import ArchiveMoves, Cold
 from jobs.store.commit import ARCHIVE_SECONDS, NO_OPTIONS, Change, CommitOptions
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing, Page, Position
@@ -36,11 +36,14 @@ class Catalog:
         listing: JobListing,
         archive_moves: ArchiveMoves,
         archive: Archive | None,
+        archive_of_callbacks: Archive | None = None,
     ) -> None:
+        """`archive_of_callbacks` has a connection of its own, for which no reader waits."""
         self._store = store
         self._listing = listing
         self._archive_moves = archive_moves
         self._archive = archive
+        self._archive_of_callbacks = archive_of_callbacks or archive
 
     def load(self, job_id: str, *, exactly: bool = False) -> Job | None:
         """Load a job by its id or (unless `exactly`) its task id; None if there is none.
@@ -89,6 +92,23 @@ class Catalog:
                 found[job.id] = job
         return found
 
+    def find_archived(self, names: tuple[str, ...]) -> Status | None:
+        """The status of a job that only the archive has, by its own id or BFL's; None without one.
+
+        For a callback that would make the job anew, as Redis has lost its tombstone or dropped it
+        in time. The tombstone is set again.
+        """
+        if self._archive_of_callbacks is None:
+            return None
+        outcomes = self._archive_of_callbacks.outcomes(names)
+        known = self._archive_moves.known_jobs([outcome.job_id for outcome in outcomes])
+        for outcome in outcomes:
+            in_redis = known[outcome.job_id]
+            if in_redis.record is None and not in_redis.hides(outcome.version):
+                self._archive_moves.remember(outcome.job_id, outcome.task_id, outcome.status)
+                return outcome.status
+        return None
+
     def page(self, search: Search, limit: int, before: Position | None) -> Page:
         """Up to `limit` jobs that fit, newest first, older than the position `before`.
 
@@ -118,8 +138,11 @@ class Catalog:
         hot = self._listing.page(search, limit, before)
         cold = self._archive_moves.cold()  # read last: what was evicted meanwhile is in both
         newest = cold.newest if cold else math.inf
-        if newest == 0 or (hot.last and hot.last.created_at > newest):
-            return hot
+        is_newer_than_rows = hot.last is not None and hot.last.created_at > newest
+        if newest == 0 or is_newer_than_rows:
+            if _is_current(archive, cold):
+                return hot
+            newest = math.inf  # Redis came back older: it does not know the newest of the rows
         try:
             rows = archive.page(search, limit + 1, before)
         except ArchiveUnavailable:
@@ -145,7 +168,7 @@ class Catalog:
         older = (job for job in loaded if before is None or _position(job) < before)
         hot = Page([job for job in older if search.matches(job)], None)
         try:
-            if abs(cold.last_pass - archive.state().last_pass) > ARCHIVE_SECONDS:
+            if not _knows_last_pass(archive, cold):
                 return None
             rows = archive.page(search, limit + 1, before)
         except ArchiveUnavailable:
@@ -217,6 +240,22 @@ class Catalog:
             return write()
         except Evicted:
             raise ArchiveUnavailable("the archive, which has this job, does not give it") from None
+
+
+def _is_current(archive: Archive, cold: Cold | None) -> bool:
+    """Whether Redis knows of the latest rows, as far as can be told: the database may be away."""
+    try:
+        return cold is not None and _knows_last_pass(archive, cold)
+    except ArchiveUnavailable:
+        return True
+
+
+def _knows_last_pass(archive: Archive, cold: Cold) -> bool:
+    """Whether Redis has the time of the last rows, by which the sweep notices a loss, too.
+
+    Raises ArchiveUnavailable.
+    """
+    return abs(cold.last_pass - archive.state().last_pass) <= ARCHIVE_SECONDS
 
 
 def _require_complete(row: Row | None) -> None:

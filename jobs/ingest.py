@@ -1,18 +1,27 @@
 """Apply a report to its job: callbacks, polls and replays all end here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from jobs.domain import submission
-from jobs.domain.bfl_report import Report
-from jobs.domain.errors import Evicted, ReportRefused, UnknownJob
+from jobs.domain.bfl_report import URL_LIFE_MAX_SECONDS, Report
+from jobs.domain.errors import (
+    ArchiveUnavailable,
+    Evicted,
+    ReportRefused,
+    UnknownJob,
+    UnknownToRedis,
+)
 from jobs.domain.job import Job
 from jobs.domain.polling_policy import Timeouts
-from jobs.domain.status import Source
+from jobs.domain.status import ReportKind, Source, Status
 from jobs.domain.transitions import transition
 from jobs.store.commit import NO_COUNTS, CommitOptions
 from jobs.store.job_store import JobStore
 from jobs.store.metrics import report_counter
+
+# The status of the job with one of these ids that only the archive has; None without a row.
+FindArchived = Callable[[tuple[str, ...]], Status | None]
 
 
 def apply_report(
@@ -21,26 +30,29 @@ def apply_report(
     timeouts: Timeouts,
     job_id: str | None = None,
     counts: Mapping[str, int] = NO_COUNTS,
+    find_archived: FindArchived | None = None,
 ) -> Job:
     """Record a report and return its job; a report that is out of date changes nothing (I1, I17).
 
     `counts` are further increments of counters.
     A callback to the general address has no `job_id`: its job has the id of the task. It creates a
-    job for an unknown task, because it proves that the task exists.
+    job for an unknown task, because it proves that the task exists. Where there is an archive,
+    `find_archived` is asked before: a row is there longer than its tombstone (I29).
     Raises UnknownJob when the job was deleted, Evicted when only the archive has it, ReportRefused
-    when the report is about a task of another job, StoreUnavailable when nothing was recorded.
+    when the report is about a task of another job, StoreUnavailable when nothing was recorded, and
+    ArchiveUnavailable when only the archive could tell whether the report is a late one.
     """
     is_general = report.source is Source.CALLBACK and job_id is None
     step = partial(_apply, store=store, report=report, timeouts=timeouts, job_id=job_id)
+    reported = {report_counter(report.source, report.kind): 1, **counts}
+    options = CommitOptions(reported, unless_deleted=True, only_known=find_archived is not None)
+    name = job_id or report.task_id
     try:
-        change = store.update(
-            job_id or report.task_id,
-            step,
-            CommitOptions(
-                {report_counter(report.source, report.kind): 1, **counts}, unless_deleted=True
-            ),
-            new=is_general,
-        )
+        try:
+            change = store.update(name, step, options, new=is_general)
+        except UnknownToRedis:
+            _require_no_row(store, report, find_archived, (name, report.task_id))
+            change = store.update(name, step, options._replace(only_known=False), new=True)
     except UnknownJob:
         if is_general:
             _require_no_submission(store.load(report.task_id))
@@ -51,6 +63,34 @@ def apply_report(
     if not change.written:
         store.increment({report_counter(report.source, None): 1, **counts})
     return change.after
+
+
+def _require_no_row(
+    store: JobStore, report: Report, find_archived: FindArchived | None, names: tuple[str, ...]
+) -> None:
+    """Raises Evicted where a row has the job, and ArchiveUnavailable.
+
+    While the database is away a URL that may live is rescued all the same: it cannot wait. If
+    there is a row after all, the record goes when the sweep compares the two.
+    """
+    if find_archived is None:
+        return
+    try:
+        status = find_archived(tuple(dict.fromkeys(names)))
+    except ArchiveUnavailable:
+        if _may_be_fetched(report, store.now()):
+            return
+        raise
+    if status is not None:
+        raise Evicted(status.value)
+
+
+def _may_be_fetched(report: Report, now: float) -> bool:
+    """Whether a URL of a report may live: it states no expiry, or one in the near future."""
+    if report.kind is not ReportKind.READY or not report.urls:
+        return False
+    stated = report.stated_expiry
+    return stated is None or now < stated < now + URL_LIFE_MAX_SECONDS
 
 
 def _apply(

@@ -34,6 +34,7 @@ from jobs.store.change_stream import Events
 from jobs.store.commit import Followers
 from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
+from jobs.store.held_callbacks import HeldCallbacks
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
 from jobs.store.live_model_schemas import LiveSchemas
@@ -54,6 +55,7 @@ from jobs.task_hosts import TaskHosts
 # A web process must answer 503 within 5 s; a background process waits for about a minute.
 WEB_TIMEOUT_SECONDS = 2.0
 WEB_DATABASE_CONNECTIONS = 3
+CALLBACK_QUERY_SECONDS = 1.0  # BFL waits; the sweep applies what could not be compared in time
 BACKGROUND_TIMEOUT_SECONDS = 20.0
 BACKGROUND_RETRIES = 40
 
@@ -118,7 +120,14 @@ class Services:
         self.listing = JobListing(client)
         self.archive = build_archive(settings, access)
         self.archive_moves = ArchiveMoves(pipeline, self.store)
-        self.catalog = Catalog(self.store, self.listing, self.archive_moves, self.archive)
+        self.catalog = Catalog(
+            self.store,
+            self.listing,
+            self.archive_moves,
+            self.archive,
+            build_archive_of_callbacks(settings, access),
+        )
+        self.held_callbacks = HeldCallbacks(client, self.store)
         self.batches = Batches(client)
         self.events = Events(client)
         self.metrics = Metrics(client, clock, has_archive=self.archive is not None)
@@ -244,6 +253,17 @@ def build_archive(settings: Settings, access: DatabaseAccess | None) -> Archive 
     if access is None:
         return open_archive(url, 1, lambda call: call())
     return open_archive(url, WEB_DATABASE_CONNECTIONS, access.in_thread, access.caller)
+
+
+def build_archive_of_callbacks(settings: Settings, access: DatabaseAccess | None) -> Archive | None:
+    """For the callbacks of a web process: a connection that no reader takes, and short queries.
+
+    None without a database, and where there are no callbacks.
+    """
+    if settings.database_url is None or access is None:
+        return None
+    url = settings.database_url.get_secret_value()
+    return open_archive(url, 1, access.in_thread, query_seconds=CALLBACK_QUERY_SECONDS)
 
 
 def for_web(

@@ -17,6 +17,7 @@ from jobs.domain.bfl_report import Report
 from jobs.services import Services
 from jobs.signing import FORGED_BODY, CallbackVerifier, Scheme, is_signature
 from jobs.store.callback_trials import is_trial
+from jobs.store.held_callbacks import HeldCallback
 from jobs.store.metrics import Counter, scheme_counter
 from receiver import callback_observation, request_body
 from receiver.context import services
@@ -28,6 +29,7 @@ PATH = "/webhooks/bfl"
 _TOKEN_PREFIX = f"{PATH}/"
 BODY_MAX_BYTES = 2**20  # BFL echoes the prompt, which may be long
 UNVERIFIED_BODY_MAX_BYTES = 64 * 1024  # read for its job id: the timeline shows refusals
+HELD = "held"  # the status of a job that only the archive could tell, while it is away
 LARGE_BODIES_MAX = 16  # at once, larger than that and not verified yet
 LARGE_BODY_WAIT_SECONDS = 5.0
 
@@ -89,7 +91,7 @@ def accept_callback(
     except errors.InvalidReport:
         _count(services, Counter.CALLBACK_MALFORMED)
         raise
-    return _apply(services, report, job_id, verified.scheme)
+    return _apply(services, report, job_id, verified)
 
 
 class VerifiedBody(NamedTuple):
@@ -167,12 +169,17 @@ def _read(services: Services, environ: Mapping[str, Any], max_bytes: int) -> byt
 
 
 def _apply(
-    services: Services, report: Report, job_id: str | None, scheme: Scheme
+    services: Services, report: Report, job_id: str | None, verified: VerifiedBody
 ) -> CallbackAccepted:
-    counts = {scheme_counter(scheme): 1}
+    counts = {scheme_counter(verified.scheme): 1}
     timeouts = services.settings.timeouts
+    find_archived = services.catalog.find_archived if services.archive else None
     try:
-        job = ingest.apply_report(services.store, report, timeouts, job_id, counts)
+        job = ingest.apply_report(services.store, report, timeouts, job_id, counts, find_archived)
+    except errors.ArchiveUnavailable:
+        # Not 503: BFL gives up after half a minute, and the database may be away for longer.
+        services.held_callbacks.hold(HeldCallback(job_id, verified.body))
+        return {"id": job_id or report.task_id, "status": HELD}
     except errors.UnknownJob:
         return {"id": job_id or report.task_id, "status": "deleted"}
     except errors.Evicted as error:

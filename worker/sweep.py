@@ -20,6 +20,7 @@ from worker.notifications.dispatcher import NotificationDispatcher, dispatch_due
 from worker.periodic import (
     batch_actions,
     bfl_schemas,
+    held_callbacks,
     input_cleanup,
     late_objects,
     orphan_deletion,
@@ -73,6 +74,7 @@ def main() -> int:
     }
     if services.archive:
         steps["archive"] = Archiving(services, services.archive).run_pass
+        steps["callbacks"] = partial(held_callbacks.apply_held, services)
         steps["rows"] = RowRetention(services, services.archive).run_batch
     threads = [threading.Thread(target=dispatch, name="notifications", daemon=True)]
     for name, step in steps.items():

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from jobs.archive import queries, rows
 from jobs.archive.database import (
+    QUERY_SECONDS,
     BadRow,
     Caller,
     Database,
@@ -23,7 +24,7 @@ from jobs.archive.database import (
 from jobs.archive.rows import Row
 from jobs.domain.budgets import CREDITS_MAX
 from jobs.domain.errors import ArchiveUnavailable, InvalidField
-from jobs.domain.job import Job
+from jobs.domain.job import INCARNATION_SECONDS, Job
 from jobs.domain.status import Status
 from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
@@ -55,6 +56,16 @@ class Version(NamedTuple):
     status: str
     archived_at: float
     key: str | None
+    created_at: float
+
+
+class Outcome(NamedTuple):
+    """Part of a row that tells whether a callback comes late."""
+
+    job_id: str
+    task_id: str | None
+    status: Status
+    version: int
 
 
 class State(NamedTuple):
@@ -109,10 +120,24 @@ class Archive:
 
     def versions(self, job_ids: Sequence[str]) -> dict[str, Version]:
         """All that is known of these jobs."""
-        columns = "id, version, status, archived_at, key"
+        columns = "id, version, status, archived_at, key, created_at"
         sql = f"SELECT {columns} FROM jobs WHERE id IN ({_marks(job_ids)})"
         found = self._read(lambda run: run(sql, job_ids)) if job_ids else []
         return {job_id: Version(*rest) for job_id, *rest in found}
+
+    def outcomes(self, names: Sequence[str]) -> list[Outcome]:
+        """The jobs that have one of these ids, as their own or as BFL's."""
+        columns = "id, task_id, status, version"
+        marks = _marks(names)
+        sql = (
+            f"SELECT {columns} FROM jobs WHERE id IN ({marks}) "
+            f"UNION SELECT {columns} FROM jobs WHERE task_id IN ({marks})"
+        )
+        found = self._read(lambda run: run(sql, [*names, *names]))
+        return [
+            Outcome(job_id, task_id, Status(status), version)
+            for job_id, task_id, status, version in found
+        ]
 
     def ids(self, prefix: str) -> set[str]:
         """Jobs whose id or task id begins so."""
@@ -226,7 +251,8 @@ class Archive:
     def put(self, jobs: Iterable[Job], now: float, mark: float | None = None) -> list[str]:
         """Write rows; the ids of those that the database refuses.
 
-        A row stays if its version is not older, or it is `stored` and the new one is not (I26).
+        A row stays if its version is not older, or it is `stored` and the new one is not (I26), or
+        it is of an older incarnation: the row decides what a late callback made anew (I29).
         `mark` notes the time of this pass.
         """
         ordered = sorted(jobs, key=lambda job: job.id)
@@ -258,7 +284,8 @@ class Archive:
         sql = (
             f"INSERT INTO jobs ({', '.join(names)}) VALUES {_tuples([names] * len(found))} "
             f"ON CONFLICT (id) DO UPDATE SET {changed} WHERE excluded.version > jobs.version "
-            "AND (jobs.status <> 'stored' OR excluded.status = 'stored') RETURNING id"
+            "AND (jobs.status <> 'stored' OR excluded.status = 'stored') "
+            f"AND excluded.created_at < jobs.created_at + {INCARNATION_SECONDS} RETURNING id"
         )
 
         def work(run: Transaction) -> None:
@@ -356,16 +383,23 @@ class Archive:
         return float(self._read(lambda run: run(sql, [day]))[0][0])
 
 
-def open_archive(url: str, connections: int, in_thread: Runner, caller: Caller = nobody) -> Archive:
+def open_archive(
+    url: str,
+    connections: int,
+    in_thread: Runner,
+    caller: Caller = nobody,
+    query_seconds: float = QUERY_SECONDS,
+) -> Archive:
     """The archive of a DATABASE_URL; nothing is connected yet. `in_thread` is for SQLite.
 
     `caller` tells whose request is answered: no caller takes all connections.
     """
     if path := sqlite_path(url):
         sqlite = import_module("jobs.archive.sqlite")  # only the one in use is loaded
-        return Archive(sqlite.SqliteDatabase(path, connections, in_thread, caller))
+        database = sqlite.SqliteDatabase(path, connections, in_thread, caller, query_seconds)
+        return Archive(database)
     postgres = import_module("jobs.archive.postgres")
-    return Archive(postgres.PostgresDatabase(url, connections, caller))
+    return Archive(postgres.PostgresDatabase(url, connections, caller, query_seconds))
 
 
 def sqlite_path(url: str) -> str:

@@ -88,7 +88,10 @@ class Database(ABC):
     size_sql: str
     metadata_entry: MetadataEntry
 
-    def __init__(self, connections: int, caller: Caller = nobody) -> None:
+    def __init__(
+        self, connections: int, caller: Caller = nobody, query_seconds: float = QUERY_SECONDS
+    ) -> None:
+        self._query_seconds = query_seconds
         self._pool = ConnectionPool(connections, self._close)
         self._caller = caller
         self._retry_at = 0.0
@@ -108,7 +111,7 @@ class Database(ABC):
 
     def transact_in_time(self, work: Work[T], *, writes: bool = False) -> T:
         """The same; raises QueryTooLong as well."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + min(WAIT_SECONDS, self._query_seconds)
         while True:
             place = self._take_place(deadline)
             try:

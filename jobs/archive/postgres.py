@@ -16,9 +16,8 @@ from jobs.store.search_conditions import as_text
 
 CONNECT_SECONDS = 2
 SILENCE_MILLISECONDS = 5000
-EXCHANGE_SECONDS = QUERY_SECONDS + 1  # a server that hangs does not cut its queries itself
+EXCHANGE_EXTRA_SECONDS = 1.0  # a server that hangs does not cut its queries itself
 MIGRATION_LOCK = 0x666C7578  # "flux": one process changes the tables
-_LIMITS = f"SET LOCAL statement_timeout = {int(QUERY_SECONDS * 1000)}"
 _ENCODING = (
     "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
 )
@@ -53,9 +52,17 @@ class PostgresDatabase(Database):
     )
     size_sql = "SELECT pg_database_size(current_database())"
 
-    def __init__(self, url: str, connections: int, caller: Caller = nobody) -> None:
-        super().__init__(connections, caller)
+    def __init__(
+        self,
+        url: str,
+        connections: int,
+        caller: Caller = nobody,
+        query_seconds: float = QUERY_SECONDS,
+    ) -> None:
+        super().__init__(connections, caller, query_seconds)
         self._url = url
+        self._exchange_seconds = query_seconds + EXCHANGE_EXTRA_SECONDS
+        self._limits = _limit(query_seconds)
 
     def encoding(self) -> str:
         ((encoding,),) = self.transact(lambda run: run(_ENCODING))
@@ -80,7 +87,7 @@ class PostgresDatabase(Database):
         duplicate: socket.socket | None = None
         try:
             duplicate = socket.socket(fileno=os.dup(opened.fileno()))
-            with Exchange(EXCHANGE_SECONDS) as exchange:
+            with Exchange(self._exchange_seconds) as exchange:
                 exchange.add(duplicate)
                 return _Connection(opened, duplicate, _migrate(opened))
         except BaseException as error:  # whatever it is, nothing stays open
@@ -100,10 +107,10 @@ class PostgresDatabase(Database):
             return cursor.fetchall() if has_rows else []  # a write does not wait for its answer
 
         try:
-            with Exchange(EXCHANGE_SECONDS) as exchange:
+            with Exchange(self._exchange_seconds) as exchange:
                 exchange.add(connection.socket)
                 with postgres.pipeline():
-                    postgres.execute(_LIMITS)  # on its way together with what comes next
+                    postgres.execute(self._limits)  # on its way together with what comes next
                     answer = work(execute)
                 postgres.commit()
         except (self._psycopg.Error, UnicodeError, OverflowError) as error:
@@ -126,10 +133,15 @@ class PostgresDatabase(Database):
         connection.postgres.close()
 
 
+def _limit(seconds: float) -> str:
+    return f"SET LOCAL statement_timeout = {int(seconds * 1000)}"
+
+
 def _migrate(opened: Any) -> int:
     """Bring the tables up to date; the version that they have."""
     with opened.transaction():
-        opened.execute(_LIMITS)  # a role may have another limit
+        # A role may have another limit.
+        opened.execute(_limit(QUERY_SECONDS))
         if (version := _version(opened)) >= schema.VERSION:
             return version
         opened.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])

@@ -83,9 +83,14 @@ class SqliteDatabase(Database):
     size_sql = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
 
     def __init__(
-        self, path: str, connections: int, in_thread: Runner, caller: Caller = nobody
+        self,
+        path: str,
+        connections: int,
+        in_thread: Runner,
+        caller: Caller = nobody,
+        query_seconds: float = QUERY_SECONDS,
     ) -> None:
-        super().__init__(connections, caller)
+        super().__init__(connections, caller, query_seconds)
         self._path, self._in_thread = Path(path).absolute(), in_thread
 
     def encoding(self) -> str:
@@ -134,7 +139,7 @@ class SqliteDatabase(Database):
         return self._in_thread(lambda: self._run_here(connection, work, writes))  # type: ignore[no-any-return]
 
     def _run_here(self, connection: _Connection, work: Work[T], writes: bool) -> T:
-        sqlite, ends_at = connection.sqlite, time.monotonic() + QUERY_SECONDS
+        sqlite, ends_at = connection.sqlite, time.monotonic() + self._query_seconds
         sqlite.set_progress_handler(lambda: time.monotonic() > ends_at, STEPS)
 
         def execute(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -292,6 +292,10 @@ class Evicted(FluxkeepError):
         self.status = status
 
 
+class UnknownToRedis(FluxkeepError):
+    """Redis has neither a record nor a tombstone of the job; the archive may have its row."""
+
+
 class ReportRefused(FluxkeepError):
     """The report is not about this job."""
 

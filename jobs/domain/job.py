@@ -15,6 +15,8 @@ LEASE_SECONDS = 30.0
 CRASHES_MAX = 3  # then the job itself is to blame
 RECHECK_SECONDS = 60.0  # restores the RQ job of a waiting job, should it have been lost
 LAST_LOOK_SECONDS = 600.0  # after the deadline, for a worker that looks into the storage
+# Two records of one id whose creation differs by more are two jobs. A sidecar rounds the time.
+INCARNATION_SECONDS = 1.0
 NOT_FETCHED = "the media could not be fetched in time"
 
 

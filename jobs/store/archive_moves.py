@@ -82,13 +82,17 @@ class ArchiveMoves:
 
         What is kept for a time beside the record stays, and the job counts as archived.
         """
-        commands: list[Command] = [
-            *commit.removal(job),
-            *commit.tombstones(job, job.status.value),
-            *(("ZADD", keys.COLD, "INCR", 1, name) for name in _numbers(job)),
-            ("ZADD", keys.COLD, "GT", job.created_at, NEWEST),
-            ("HINCRBY", keys.COUNTERS, Counter.EVICTED, 1),
-        ]
+        return self._store.run_if_unchanged(job.id, job.version, _eviction(job, job))
+
+    def give_way(self, job: Job, archived: Job, left: Sequence[str]) -> bool:
+        """Delete a record that is not of the job that its row has, or is older than the row.
+
+        `left` are keys of objects that the row does not name: they are deleted in an hour.
+        """
+        commands = _eviction(job, archived)
+        if left:
+            at = self._store.now() + commit.UNRECORDED_SECONDS
+            commands.append(("ZADD", keys.INPUT_NOTES, at, " ".join((job.id, *left))))
         return self._store.run_if_unchanged(job.id, job.version, commands)
 
     def recall(self, job: Job) -> bool:
@@ -109,6 +113,25 @@ class ArchiveMoves:
         names = [keys.RECORD_PREFIX + job.id, keys.TOMBSTONE_PREFIX + job.id, keys.DELETIONS]
         arguments = [job.id, job.version, *scripts.flat(commands)]
         return bool(self._recall_script(keys=names, args=arguments))
+
+    def remember(self, job_id: str, task_id: str | None, status: Status) -> None:
+        """Set the tombstone of a job again that only the archive has: Redis lost it, or it ended.
+
+        Not where there is a record, or another tombstone: the job may have been deleted.
+        """
+        names = dict.fromkeys((job_id, task_id or job_id))
+        commands: list[Command] = [
+            (
+                "SET",
+                keys.TOMBSTONE_PREFIX + name,
+                status.value,
+                "NX",
+                "EX",
+                commit.TOMBSTONE_SECONDS,
+            )
+            for name in names
+        ]
+        self._store.run_if_unchanged(job_id, 0, commands)
 
     def leave(self, job: Job) -> None:
         """Note that the archive has an evicted job no more: its retention is over."""
@@ -165,6 +188,13 @@ class ArchiveMoves:
             while cursor != 0:  # which comes with the last page
                 cursor, rows = self._redis.zscan(key, cursor or 0, count=SCANNED)
                 yield [member.decode() for member, _ in rows]
+
+    def scan_under_way(self) -> Iterator[list[str]]:
+        """Every job that has not ended, page by page; some may come twice."""
+        cursor: int | None = None
+        while cursor != 0:  # which comes with the last page
+            cursor, rows = self._redis.zscan(keys.DUE, cursor or 0, count=SCANNED)
+            yield [member.decode() for member, _ in rows]
 
     def schedule(self, job_ids: Iterable[str], at: float, *, only_new: bool) -> None:
         """Have the sweep look at jobs by then; `only_new`: unless it is to do so at any time."""
@@ -228,6 +258,17 @@ class ArchiveMoves:
             *(("ZADD", keys.COLD, number, name) for name, number in entries.items()),
             ("ZADD", keys.COLD, "GT", newest, NEWEST),
         )
+
+
+def _eviction(job: Job, archived: Job) -> list[Command]:
+    """The commands that leave a job to the archive, which has it as `archived`."""
+    return [
+        *commit.removal(job),
+        *commit.tombstones(archived, archived.status.value),
+        *(("ZADD", keys.COLD, "INCR", 1, name) for name in _numbers(archived)),
+        ("ZADD", keys.COLD, "GT", archived.created_at, NEWEST),
+        ("HINCRBY", keys.COUNTERS, Counter.EVICTED, 1),
+    ]
 
 
 def _numbers(job: Job) -> list[str]:

@@ -43,6 +43,7 @@ class CommitOutcome(IntEnum):
     DELETED = 4
     EVICTED = 5
     OVER_BUDGET = 6
+    UNKNOWN = 7
 
 
 class Followers(NamedTuple):
@@ -72,12 +73,14 @@ class CommitOptions(NamedTuple):
 
     `counts` are increments of counters, `input_note` is removed because the record names its
     objects, `unless_deleted` forbids to make a deleted job anew, `takes_rq_job` removes one RQ job.
+    `only_known` forbids to make a job at all: the archive is to be asked before.
     A new job is refused while there is a record of one of its `rivals`. `commands` run last.
     """
 
     counts: Mapping[str, int] = NO_COUNTS
     input_note: str | None = None
     unless_deleted: bool = False
+    only_known: bool = False
     takes_rq_job: bool = False
     rivals: tuple[str, ...] = ()
     commands: tuple[Command, ...] = ()
@@ -123,6 +126,7 @@ class Commit:
             self.after.id,
             0 if self.before else len(_ids(self.after)),
             int(self.options.unless_deleted),
+            int(self.options.only_known),
             now,
             *request_limits,
             *budgets.limits(self.before, self.after, now),

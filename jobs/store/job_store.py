@@ -24,6 +24,7 @@ _ERRORS = {
     CommitOutcome.NO_FREE_SLOT: errors.NoFreeSlot,
     CommitOutcome.QUEUE_FULL: errors.QueueFull,
     CommitOutcome.DELETED: errors.UnknownJob,
+    CommitOutcome.UNKNOWN: errors.UnknownToRedis,
 }
 Step = Callable[[Job | None, float], After]
 
@@ -106,8 +107,8 @@ class JobStore:
 
         A step that returns its own argument writes nothing. With `new` the first try assumes
         that there is no record, which saves a read. Raises NoFreeSlot, OverBudget, QueueFull for
-        a new submission when too many wait or Redis is too full, UnknownJob when the options
-        forbid to make the job, and Evicted when only the archive has it.
+        a new submission when too many wait or Redis is too full, UnknownJob and UnknownToRedis
+        when the options forbid to make the job, and Evicted when only the archive has it.
         """
         return self.update_from(None if new else self.load(job_id), step, options)
 

@@ -41,7 +41,13 @@ class CallbackAccepted(TypedDict):
     """The job after a callback whose report is on record."""
 
     id: str
-    status: Annotated[str, Field(description="of the job, or `deleted`")]
+    status: Annotated[
+        str,
+        Field(
+            description="of the job, or `deleted`; `held` while the database, which may have the "
+            "job, is away"
+        ),
+    ]
 
 
 class Readiness(TypedDict):

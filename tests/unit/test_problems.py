@@ -21,6 +21,7 @@ from receiver.problem_types import PROBLEM_TYPES
 CAUGHT = {
     errors.InvalidSettings,
     errors.Evicted,
+    errors.UnknownToRedis,
     errors.UrlRefused,
     errors.UnknownHost,
     errors.ReportRefused,

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 from jobs.archive.archive import Archive, State, Version
 from jobs.domain.errors import StoreUnavailable
-from jobs.domain.job import Job
+from jobs.domain.job import INCARNATION_SECONDS, Job
 from jobs.domain.retention import DAY_SECONDS
 from jobs.domain.status import TERMINAL, Status
 from jobs.domain.submission import UNCONFIRMED_CODES
 from jobs.services import Services
+from jobs.storage.layout import companion_keys
 from jobs.store import codec
 from jobs.store.archive_moves import NextLook
 from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
@@ -95,9 +96,26 @@ class Archiving:
             for row in self._archive.versions(job_ids).values():
                 counts.subtract(counted(Status(row.status), row.key))
             self._archive_moves.schedule(job_ids, now, only_new=False)
+        self._drop_outranked_under_way()
         restored = self._services.daily_costs.restore(now)
         log.info("restored %d sums of costs and budgets", restored)
         self._archive_moves.recount(counts, self._newest_cold(), state.last_pass)
+
+    def _drop_outranked_under_way(self) -> None:
+        """Delete records of jobs under way whose rows are newer: Redis came back older.
+
+        A late report must not end such a job once more (I5). A replay is newer than its row.
+        """
+        for job_ids in self._archive_moves.scan_under_way():
+            rows = self._archive.versions(job_ids)
+            known = self._archive_moves.known_jobs([*rows])
+            outranked = []
+            for job_id, row in rows.items():
+                record = known[job_id].record
+                job = codec.decode_if_readable(record) if record else None
+                if job and job.version < row.version and not known[job_id].hides(row.version):
+                    outranked.append(job)
+            self._give_way(outranked)
 
     def _newest_cold(self) -> float:
         """The creation time of the newest job that only the archive has; 0 without one."""
@@ -115,7 +133,7 @@ class Archiving:
 
     def _archive_jobs(self, due: dict[str, float], now: float) -> None:
         known, rows = self._archive_moves.known_jobs([*due]), self._archive.versions([*due])
-        new, next_looks = list[Job](), dict[str, NextLook]()
+        new, outranked, next_looks = list[Job](), list[Job](), dict[str, NextLook]()
         for job_id in due:
             row = rows.get(job_id)
             if row and known[job_id].hides(row.version):
@@ -128,12 +146,27 @@ class Archiving:
                 next_looks[job_id] = NextLook(None)
             elif row is None or _is_newer(job, row):
                 new.append(job)
+            elif _is_outranked(job, row):
+                outranked.append(job)
             elif (at := self._evict_at(job, row, now)) > now:
                 next_looks[job_id] = NextLook(at)
             else:
                 self._archive_moves.evict(job)
+        self._give_way(outranked)
         next_looks |= self._put(new, now)
         self._archive_moves.reschedule((name, due[name], at) for name, at in next_looks.items())
+
+    def _give_way(self, jobs: list[Job]) -> None:
+        """Delete records whose rows decide, and have the objects deleted that only they name."""
+        rows = {row.job.id: row for row in self._archive.get_many([job.id for job in jobs])}
+        for job in jobs:
+            row = rows.get(job.id)
+            if row is None:  # deleted in this moment: the next look decides
+                continue
+            keys = set(job.object_keys) - set(row.job.object_keys)
+            left = [name for key in sorted(keys) for name in (key, *companion_keys(key))]
+            if self._archive_moves.give_way(job, row.job, left if row.is_complete else ()):
+                log.warning("job %s: its record gives way to its row", job.id)
 
     def _put(self, jobs: list[Job], now: float) -> Iterator[tuple[str, NextLook]]:
         if not jobs:
@@ -141,7 +174,7 @@ class Archiving:
         refused = set(self._archive.put(jobs, now, now))
         self._archive_moves.end_pass(now)
         for job in jobs:
-            row = Version(job.version, job.status.value, now, job.request.key)
+            row = Version(job.version, job.status.value, now, job.request.key, job.created_at)
             if job.id in refused:
                 log.error("job %s: the database refuses its row; Redis keeps it", job.id)
                 yield job.id, _refused(now)
@@ -150,8 +183,6 @@ class Archiving:
 
     def _evict_at(self, job: Job, row: Version, now: float) -> float:
         """When the record may leave Redis: I24, a restored backup may lack a late row."""
-        if row.status == Status.STORED and job.status is not Status.STORED:
-            return now  # Redis came back older
         waits = job.notifications.pending or job.thumbnails.due_at is not None
         if waits or job.id in self._services.due.superseded:
             return now + NOT_READY_SECONDS
@@ -172,6 +203,24 @@ def _refused(now: float) -> NextLook:
 
 
 def _is_newer(job: Job, row: Version) -> bool:
-    """Whether a record says more than a row: what was stored once stays so (I26)."""
-    is_lesser = row.status == Status.STORED and job.status is not Status.STORED
-    return job.version > row.version and not is_lesser
+    """Whether a record says more than a row: the statement that writes rows asks the same."""
+    return job.version > row.version and not (_is_lesser(job, row) or _is_made_anew(job, row))
+
+
+def _is_outranked(job: Job, row: Version) -> bool:
+    """Whether a record goes at once, because its row is of the job as it is."""
+    is_other_job = abs(job.created_at - row.created_at) >= INCARNATION_SECONDS
+    return _is_lesser(job, row) or is_other_job
+
+
+def _is_lesser(job: Job, row: Version) -> bool:
+    """What was stored once stays so (I26): Redis came back older."""
+    return row.status == Status.STORED and job.status is not Status.STORED
+
+
+def _is_made_anew(job: Job, row: Version) -> bool:
+    """Whether a record is of a later job than its row, which was not deleted (I29).
+
+    A callback made it while the database was away, or an announcement.
+    """
+    return job.created_at >= row.created_at + INCARNATION_SECONDS

@@ -9,6 +9,7 @@
 --          the record of a job that is this one under another id
 -- ARGV  expected version ("0": no record), new record, job id,
 --       number of tombstones, 1 if a deleted job must not be made anew,
+--       1 if no job must be made, because the archive was not asked,
 --       writer's time, tolerated difference from Redis time in seconds,
 --       most waiting submissions (-1: this commit adds none), share of Redis's memory for them,
 --       credits to reserve, count, then budgets: hash of the sums of its period, limit
@@ -22,7 +23,8 @@
 --       RQ job id, RFC 3339 time (only when a worker is needed or a slot was given back)
 -- Returns {Redis time, outcome, current record or false}; outcome is
 --       0 conflict or clock difference, 1 written, 2 no free slot, 3 queue full, 4 deleted,
---       5 only the archive has the job: its status instead of the record, 6 over budget
+--       5 only the archive has the job: its status instead of the record, 6 over budget,
+--       7 Redis knows nothing of the job, and the archive was not asked
 -- Needs shared/version.lua, shared/commands.lua, shared/rq.lua, shared/queue.lua, shared/budgets.lua
 
 local time = redis.call('TIME')
@@ -33,13 +35,17 @@ local current = found[1]
 if version_of(current) ~= next_argument() then return {time, 0, current} end
 local record, job_id = next_argument(), next_argument()
 local tombstones, stays_deleted = next_number(), next_argument() == '1'
+local only_known = next_argument() == '1'
 for i = 2, #found do  -- I12: a deleted job stays deleted; I29: an archived one is not made again
   local is_tombstone = i <= tombstones + 1
   if found[i] and is_tombstone and found[i] ~= '' then return {time, 5, found[i]} end
   if found[i] and (stays_deleted or not is_tombstone) then return {time, 4, current} end
 end
--- The row of a deleted job does not count: a job made anew must have a later version.
+-- The row of a deleted job does not count: a job made anew must have a later version. An entry may
+-- be there longer than the tombstone.
 local deleted = not current and redis.call('ZSCORE', KEYS[4], job_id)
+if deleted and stays_deleted then return {time, 4, current} end
+if not current and only_known then return {time, 7, current} end  -- I29: a row may have the job
 if deleted and tonumber(deleted) >= tonumber(version_of(record)) then return {time, 0, false} end
 
 -- After a suspend the writer's clock is wrong, and its deadlines would already be over. A writer

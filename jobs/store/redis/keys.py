@@ -67,6 +67,9 @@ COLD = "fluxkeep:cold"
 # Sorted set by the time at which to look: job id and keys of objects of its input, with spaces
 INPUT_NOTES = "fluxkeep:input_notes"  # no record may name them, or their job may be done with them
 
+# Sorted set of bodies by their arrival, each led by the job of its token and a space
+HELD_CALLBACKS = "fluxkeep:held_callbacks"  # the archive must say first whether they come late
+
 # List of what the callbacks of `doctor --try-bfl` looked like; + id of its job
 CALLBACK_TRIAL_PREFIX = "fluxkeep:callback_trial:"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs import catalog
+from jobs import catalog, ingest
 from jobs.catalog import Catalog
 from jobs.domain.job import Job
 from jobs.store import archive_moves, commit
@@ -59,14 +59,38 @@ SITUATIONS = {
     "a lost database": situation(database_lost=True),
     "an older Redis": situation(redis_days=1.0),
     "a much older Redis": situation(redis_days=4.0),
+    "a much older Redis and jobs of each day": situation(
+        clients=("walker", "editor", "late_caller"), jobs=7, seconds_apart=DAY, redis_days=4.0
+    ),
     "a Redis from before the end": partial(ArchiveWorld, PLAIN, archive_faults=UNSTORED),
     "a lost Redis": situation(redis_lost=True),
+    "a lost Redis and callbacks of weeks ago": situation(
+        Faults(kills=2), redis_lost=True, clients=("late_caller", "reader", "editor")
+    ),
+    "callbacks after the time of tombstones": situation(
+        clients=("late_caller", "reader"), days=24.0
+    ),
+    "callbacks after the time of tombstones, and outages of the database": situation(
+        clients=("late_caller", "reader"), days=24.0, outages=6
+    ),
+    "a lost Redis and outages of the database": situation(redis_lost=True, outages=6),
+    "an older Redis and outages of the database": situation(redis_days=1.0, outages=6),
 }
+# Seeds that found something once, before or after the order of choices changed.
+FOUND = [
+    ("a much older Redis", seed) for seed in (77000024, 77000038, 77000071, 77000093, 1795614497)
+]
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_random_schedules_keep_every_invariant_of_the_archive(name: str) -> None:
     found = exploration.first_violation(exploration.seeded(SITUATIONS[name], SEEDS))
+    assert not found, exploration.report(SITUATIONS[name], found)
+
+
+@pytest.mark.parametrize(("name", "seed"), FOUND)
+def test_schedules_that_found_something_keep_every_invariant(name: str, seed: int) -> None:
+    found = exploration.first_violation(exploration.seeded(SITUATIONS[name], range(seed, seed + 1)))
     assert not found, exploration.report(SITUATIONS[name], found)
 
 
@@ -94,13 +118,42 @@ PROTECTIONS = {
     "the comparison of record and row": Protection(
         ("I28",), situation(), patch=(archiving, "_is_newer", lambda _job, _row: False)
     ),
+    "the time of the last pass": Protection(
+        ("I31",),
+        SITUATIONS["a much older Redis and jobs of each day"],
+        patch=(catalog, "_is_current", lambda *_: True),
+    ),
+    "the row decides": Protection(
+        ("I29", "I5"),
+        SITUATIONS["a lost Redis and callbacks of weeks ago"],
+        patch=(ingest, "_require_no_row", lambda *_: None),
+    ),
+    "the row decides after eight days": Protection(
+        ("I29", "I5"),
+        SITUATIONS["callbacks after the time of tombstones"],
+        patch=(ingest, "_require_no_row", lambda *_: None),
+    ),
+    "callbacks that wait for the archive": Protection(
+        ("I29", "I5"),
+        SITUATIONS["callbacks after the time of tombstones, and outages of the database"],
+        patch=(ingest, "_may_be_fetched", lambda *_: True),
+    ),
+    "the older job of two": Protection(
+        ("I29",),
+        SITUATIONS["a lost Redis and outages of the database"],
+        sql=(" AND excluded.created_at < jobs.created_at + 1.0", ""),
+        patch=(archiving, "_is_made_anew", lambda *_: False),
+    ),
     "the tombstone of an evicted job": Protection(
         ("I29", "I5"),
-        situation(),
+        SITUATIONS["outages of the database"],
         patch=(commit, "tombstones", lambda job, s="": [] if s else real_tombstones(job)),
     ),
     "the entries of deletions": Protection(
-        ("I27", "I24"), situation(), Flaws(lost_keys=b"fluxkeep:deletions")
+        # I29: a job that is announced while it is deleted finds its old row.
+        ("I27", "I24", "I29"),
+        situation(),
+        Flaws(lost_keys=b"fluxkeep:deletions"),
     ),
     "the look at deletions": Protection(
         ("I27",), situation(), patch=(archive_moves.Known, "hides", lambda *_: False)

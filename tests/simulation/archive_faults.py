@@ -102,6 +102,7 @@ def _restore_redis(world: Any, snapshot: Any) -> None:
     world.begin_restore()
     world.is_redis_older = True
     world.restore_redis(snapshot)
-    world.deleted -= world.jobs_anywhere().keys()
+    remembered = {name for name in world.deleted if world.is_deletion_remembered(name)}
+    world.deleted = remembered - world.jobs_anywhere().keys()
     world.accept_losses()
     world.scheduler.step("Redis comes back older")

@@ -1,5 +1,6 @@
 """The virtual processes of an installation with an archive: its sweeps and its clients."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -19,21 +20,25 @@ from receiver.api import jobs as api
 from receiver.context import NAME, Parts
 from receiver.job_actions import delete_or_erase, replay_job
 from receiver.schemas.bodies import Announcement
-from tests.simulation.bfl import Task
+from tests.simulation.bfl import URL_SECONDS, Task
 from tests.simulation.boundaries import decode
 from worker import published_objects
 from worker.periodic.archiving import Archiving
+from worker.periodic.held_callbacks import apply_held
 from worker.sweep import sweep
 
-CLIENTS = ("editor", "reader", "walker", "replayer", "deleter")
+CLIENTS = ("editor", "reader", "walker", "replayer", "deleter", "late_caller")
 AWAY_SECONDS = 600.0
 HOUR = 3600.0
+DAY = 24 * HOUR
 IDLE_SECONDS = 6 * HOUR
 LATE_CALLBACKS = (0.0, 30.0, 20 * HOUR, 50 * HOUR, 100 * HOUR, 160 * HOUR)
 PAUSES = (20 * HOUR, 60.0, 5 * HOUR, 27 * HOUR, 49 * HOUR, 73 * HOUR)
+LATE_STATUSES = ("Ready", "Error", "Pending")
 PAGE = 1
 TRIES = 20
 _DUE, _SUPERSEDED = b"fluxkeep:due", b"fluxkeep:superseded"
+_HELD = b"fluxkeep:held_callbacks"
 
 
 # The sweeps.
@@ -68,6 +73,16 @@ def sweeper(world: Any) -> None:
         world.scheduler.sleep(pause)
 
 
+def applier(world: Any) -> None:
+    """The sweep's thread for callbacks that wait for the archive."""
+    services = world.services()
+    while True:
+        world.scheduler.wait(lambda: _HELD in world.redis.data)
+        with suppress(RedisError, errors.StoreUnavailable):
+            apply_held(services)
+        world.scheduler.sleep(AWAY_SECONDS if _HELD in world.redis.data else 2.0)
+
+
 def _until_due(world: Any, key: bytes, least: float, most: float) -> float:
     now = world.scheduler.local_now  # by which the process finds what is due
     first = min(world.redis.data.get(key, {}).values(), default=now + most)
@@ -84,16 +99,35 @@ def caller(world: Any, task: Task, n: int) -> None:
     for _ in range(TRIES):
         with suppress(errors.StoreUnavailable):
             before = world.epochs[task.job_id]
-            if world.is_redis_older:  # accepted: Redis may have lost the tombstone
-                return
             report = world.bfl.callback(task)
             told = webhook.accept_callback(world.services(), report, task.token)["status"]
             # A deletion beside an announcement may have been the last of the two.
-            is_known = task.job_id not in world.deleted and told != "deleted"
+            is_known = task.job_id not in world.deleted and told not in ("deleted", webhook.HELD)
             if is_known and world.epochs[task.job_id] == before:
                 world.answer(task.job_id)
             return
         world.scheduler.sleep(30.0)
+
+
+def late_caller(world: Any) -> None:
+    """Authentic callbacks of weeks ago, whose URLs are dead: nothing may change by them.
+
+    A deletion is remembered for eight days; callbacks about deleted jobs come by `caller`.
+    """
+    while True:
+        world.pause()
+        if world.scheduler.now > world.ends_at - DAY:  # a job that is made now may not end
+            return
+        task = world.bfl.tasks[world.choose_job()]
+        status = LATE_STATUSES[world.choose(len(LATE_STATUSES))]
+        body = b"" if status == "Ready" else json.dumps({"id": task.id, "status": status}).encode()
+        is_late = world.scheduler.now > task.ready_at + URL_SECONDS
+        if is_late and task.job_id not in world.deleted and task.job_id != world.changing:
+            until_done(world, partial(_call_back, world, task, body))
+
+
+def _call_back(world: Any, task: Task, body: bytes) -> None:
+    webhook.accept_callback(world.services(), world.bfl.callback(task, body), task.token)
 
 
 def announcer(world: Any, job_id: str) -> None:

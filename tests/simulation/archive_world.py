@@ -13,7 +13,14 @@ from jobs.config.settings import Settings
 from jobs.daily_costs import DailyCosts
 from jobs.domain.job import Job
 from jobs.services import Services
-from jobs.store.redis.keys import COUNTERS, DELETIONS, EVENTS, NOTIFICATIONS, RECORD_PREFIX
+from jobs.store.redis.keys import (
+    COUNTERS,
+    DELETIONS,
+    EVENTS,
+    NOTIFICATIONS,
+    RECORD_PREFIX,
+    TOMBSTONE_PREFIX,
+)
 from tests.simulation import archive_faults, archive_processes, archive_races, checks, processes
 from tests.simulation.archive_database import ArchiveModel, SimulatedDatabase
 from tests.simulation.archive_faults import ArchiveFaults
@@ -48,6 +55,10 @@ class ArchiveWorld(World):
         self.is_redis_older = False
         self._lost: set[str] = set()
         self.created_at: dict[str, float] = {}
+        # The creation of each job that had an id: deleted ones are announced anew.
+        self.made_anew: set[str] = set()  # announced while the database was away
+        self.row_epochs: dict[str, tuple[int, float]] = {}
+        self.incarnations: dict[str, set[float]] = {name: set() for name in self.job_ids}
         self.stored: set[str] = set()
         self._deleting, self._announcing = Counter[str](), Counter[str]()
         self._away: list[tuple[float, float]] = []
@@ -80,7 +91,7 @@ class ArchiveWorld(World):
         """Before and after each transaction: the database may be away, or its answer be lost."""
         self.scheduler.step(f"database: {label}")
         self._observe()
-        if any(begin <= self.scheduler.now < end for begin, end in self._away):
+        if self._is_away():
             raise ConnectionLost("away")
         if self._errors and self.chooser.choose(2):
             self._errors -= 1
@@ -95,11 +106,19 @@ class ArchiveWorld(World):
         """The database is away from now on."""
         self._away.append((self.scheduler.now, self.scheduler.now + seconds))
 
+    def _is_away(self) -> bool:
+        return any(begin <= self.scheduler.now < end for begin, end in self._away)
+
+    def announces_blindly(self, job_id: str) -> bool:
+        """Whether a client announces the job while nobody can look for its row."""
+        return self._announcing[job_id] > 0 and self._is_away()
+
     def begin_restore(self) -> None:
         """Redis or the database comes back older: what it had is checked from now on."""
         self.restores += 1
         self._observed = (-1, -1)
         self.stored.clear()
+        self.row_epochs.clear()
 
     def accept_losses(self) -> None:
         """Nothing else has what is gone now."""
@@ -148,6 +167,11 @@ class ArchiveWorld(World):
         here = {job.status for job in self.jobs() if job.id == job_id}
         return bool(here) and row is not None and row.status == "stored" and "stored" not in here
 
+    def is_deletion_remembered(self, job_id: str) -> bool:
+        """Whether Redis has a tombstone of a deleted job, or its entry in `deletions`."""
+        tombstone = self.redis.data.get(f"{TOMBSTONE_PREFIX}{job_id}".encode())
+        return tombstone == b"" or job_id.encode() in self.redis.data.get(DELETIONS.encode(), {})
+
     def record(self, job_id: str) -> bytes | None:
         found: bytes | None = self.redis.data.get(RECORD + job_id.encode())
         return found
@@ -166,18 +190,23 @@ class ArchiveWorld(World):
             for name, row in self.archive.rows().items():
                 if row.status == "stored":
                     self.terminal.pop(name, None)
-        super()._observe()
         found = self.jobs_anywhere()
+        for name, job in found.items():
+            checks.check_identity(self, name, job)
+        super()._observe()
+        self._check_jobs(found)
+        checks.check_due(self)
+        if self._objects_at != self._objects_deleted:
+            self._objects_at = self._objects_deleted
+            checks.check_objects_of(self, found)
+
+    def _check_jobs(self, found: dict[str, Job]) -> None:
         for name in self.readable - found.keys():
             self.violate(f"I24: job {name} was readable and is nowhere")
         for name in self.deleted & found.keys():
             self.violate(f"I27: job {name} was deleted and is there again")
         for name, job in found.items():
-            checks.check_identity(self, name, job)
-        checks.check_due(self)
-        if self._objects_at != self._objects_deleted:
-            self._objects_at = self._objects_deleted
-            checks.check_objects_of(self, found)
+            checks.check_edits(self, name, job)
 
     def _check_writer(self, job: Job) -> None:
         """A job that is recalled looks as if it had ended now where its past is not known."""
@@ -277,6 +306,7 @@ class ArchiveWorld(World):
         for n in range(self.workers):
             self._add(f"worker {n}", processes.worker, restart=2.0)
         self._add("sweep", archive_processes.sweeper, restart=2.0)
+        self._add("held", archive_processes.applier, restart=2.0)
         for n in range(self.archive_faults.sweeps):
             self._add(f"archiving {n}", archive_processes.archiver, at=begins_at, restart=2.0)
         for name in archive_faults.of(self.archive_faults):

@@ -147,9 +147,9 @@ class Bfl:
 
     # Tasks.
 
-    def callback(self, task: Task) -> dict[str, Any]:
-        """The WSGI environment of a callback about a task."""
-        body = self._message(task)
+    def callback(self, task: Task, body: bytes = b"") -> dict[str, Any]:
+        """The WSGI environment of a callback about a task; of its last one without a body."""
+        body = body or self._message(task)
         return {
             "wsgi.input": io.BytesIO(body),
             "CONTENT_LENGTH": str(len(body)),

@@ -45,9 +45,23 @@ def may_fail(world: Any, job: Job) -> bool:
 
 def check_identity(world: Any, name: str, job: Job) -> None:
     created_at = world.created_at.setdefault(name, job.created_at)
-    if created_at != job.created_at and not world.is_redis_older:
-        world.violate(f"I29: {name} is the id of two jobs")
+    incarnations = world.incarnations[name]
+    if created_at == job.created_at:
+        incarnations.add(created_at)
+    else:
+        if world.announces_blindly(name):  # accepted: its record goes when its row is compared
+            incarnations.add(job.created_at)
+            world.made_anew.add(name)
+        # An older Redis brings a job back that was deleted; its row is of the one made anew.
+        may_change = world.is_redis_older or name in world.made_anew
+        if not (may_change and job.created_at in incarnations):
+            world.violate(f"I29: {name} is the id of two jobs")
         world.created_at[name] = job.created_at
+        world.terminal.pop(name, None)
+        world.edits.pop(name, None)
+
+
+def check_edits(world: Any, name: str, job: Job) -> None:
     if job.metadata.get("edit", 0) < world.edits.get(name, 0):
         world.violate(f"I28: edit {world.edits[name]} of job {name} is lost: {job.metadata}")
 
@@ -73,6 +87,11 @@ def check_objects_of(world: Any, found: dict[str, Job]) -> None:
 def check_rows(world: Any) -> None:
     """After each write of the database."""
     rows = world.archive.rows()
+    for name, row in rows.items():
+        before = world.row_epochs.get(name)
+        world.row_epochs[name] = world.epochs[name], row.job.created_at
+        if before and before[0] == world.epochs[name] and before[1] < row.job.created_at:
+            world.violate(f"I29: the row of {name} is of another job now")
     for name in world.stored & rows.keys():
         if rows[name].status != "stored":
             world.violate(f"I26: the stored row of {name} says {rows[name].status} now")

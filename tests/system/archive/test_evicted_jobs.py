@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from jobs.archive.archive import open_archive
-from tests.harness import Stack
+from tests.harness import Stack, wait_for
 from tests.harness.stack import QUICK_SECONDS
 from tests.system.archive.conftest import ArchivingStack
 
@@ -153,3 +153,40 @@ def test_a_draft_of_an_evicted_job_is_enhanced(archiving: ArchivingStack) -> Non
         assert stack.post(body).json()["code"] == "archive_unavailable"
     enhanced = stack.ended(stack.post(body).json())
     assert enhanced["status"] == "stored", enhanced
+
+
+def deliveries(stack: Stack) -> list[str]:
+    """The files that were asked for at BFL's delivery host."""
+    return [one.path for one in stack.sandbox.requests if one.path.startswith("/results/")]
+
+
+def test_after_redis_was_lost_an_old_callback_changes_nothing(archiving: ArchivingStack) -> None:
+    """To the general address and to a submission's own; also while the database is away."""
+    stack, client = archiving.stack, archiving.stack.client
+    task = stack.generate()
+    stack.stored(task)
+    posted = stack.stored_job(stack.posted())
+    tasks = (task.id, posted["task_id"])
+    archiving.evict()
+    before = {path: _unsigned(client.get(path)) for path in (f"/api/jobs/{name}" for name in tasks)}
+    downloads = len(deliveries(stack))
+    with stack.installation.redis.client() as redis:
+        for outcome in ("error", "ready", "content_moderated"):
+            for name in tasks:
+                redis.flushall()
+                assert stack.sandbox.call_back(name, outcome=outcome).outcome == requests.codes.ok
+                pending = client.callback({"id": name, "status": "Pending"})
+                assert pending.ok and pending.json()["status"] == "stored"
+            assert not list(redis.scan_iter("fluxkeep:job:*"))
+        with archiving.database_away():
+            redis.flushall()
+            for name in tasks:
+                assert stack.sandbox.call_back(name, outcome="error").outcome == requests.codes.ok
+            assert (
+                client.callback({"id": "of-nobody", "status": "Error"}).json()["status"] == "held"
+            )
+        assert client.wait_for("of-nobody")["status"] == "failed"
+        wait_for("none is held", lambda: not redis.exists("fluxkeep:held_callbacks"))
+        assert [*redis.scan_iter("fluxkeep:job:*")] == [b"fluxkeep:job:of-nobody"]
+    assert {path: _unsigned(client.get(path)) for path in before} == before
+    assert len(deliveries(stack)) == downloads

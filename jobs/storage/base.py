@@ -68,6 +68,13 @@ class MediaStorage(ABC):
     ) -> Iterator[ListedObject]:
         """List the objects and companions of jobs of one day: a directory is read once for all."""
 
+    def prove_listing(self) -> bool:
+        """Whether listings are in order, after it was tried. A directory is always read whole.
+
+        Raises StorageError if the storage does not list what it has.
+        """
+        return True
+
     @abstractmethod
     def delete(self, key: str) -> None:
         """Delete one object; a missing one is not an error."""

@@ -2,12 +2,15 @@
 
 import logging
 import multiprocessing
-from collections.abc import Collection, Iterator, Mapping
+import secrets
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import obstore
 from obstore.exceptions import BaseError, GenericError
@@ -25,9 +28,19 @@ SMALL_BYTES = 2**20  # arrives soon, also over a slow uplink
 CHUNK_BYTES = 256 * 1024
 PAGE_SIZE = 1000
 PROBE_BYTES = 8
+WHOLE_DAY_KEYS = 2 * PAGE_SIZE  # days with fewer objects are read whole
+ORDER_NAMES = "dbgacfe"  # of the objects that prove the order of listings, as they are written
+ORDER_PROOF_SECONDS = 3600.0
 _NOT_PARTIAL = "non-partial response when range requested"  # rclone answers 200 instead of 206
 
 log = logging.getLogger(__name__)
+
+
+class Order(NamedTuple):
+    """Whether a bucket lists in order, as it proved at a time on this process's clock."""
+
+    proven_at: float
+    is_proven: bool
 
 
 class BucketStorage(MediaStorage):
@@ -38,6 +51,7 @@ class BucketStorage(MediaStorage):
         self._objects = provider.open()
         self._streams = provider.open(streaming=True)
         self._uploads = provider.open(uploading=True)
+        self._order: Order | None = None
 
     @property
     def staging_directory(self) -> StagingDirectory:
@@ -100,22 +114,107 @@ class BucketStorage(MediaStorage):
                 yield found
 
     def _list(self, *directory: str, **options: Any) -> Iterator[ListedObject]:
+        for page in self._pages(*directory, **options):
+            yield from page
+
+    def _pages(self, *directory: str, **options: Any) -> Iterator[list[ListedObject]]:
+        """Some servers quote keys although nobody asked for that; ours need no quotes."""
+        prefix = f"{self._provider.prefix}/"
         with translate_errors():
             for page in obstore.list(self._objects, *directory, chunk_size=PAGE_SIZE, **options):
+                objects = list[ListedObject]()
                 for meta in page:
-                    yield ListedObject(meta["path"], meta["size"])
+                    key = meta["path"]
+                    if "%" in key:
+                        key = unquote(key).removeprefix(prefix)
+                    objects.append(ListedObject(key, meta["size"]))
+                yield objects
 
     def list_objects_of(
         self, job_ids: Collection[str], created_at: float
     ) -> Iterator[ListedObject]:
-        """List from each job's prefix on, usually in one request: listings are sorted."""
+        """List the whole day; of a large one only the jobs, if the bucket lists in order.
+
+        Not every server of S3's protocol does, or knows `start-after`.
+        """
+        names = frozenset(job_ids)
+        objects = dict[str, ListedObject]()  # some servers list a key twice
+        for count, listed in enumerate(self._list(layout.day_of(created_at))):
+            if count == WHOLE_DAY_KEYS:
+                of_jobs = self._list_in_order(names, created_at)
+                if of_jobs is not None:
+                    yield from of_jobs
+                    return
+            if layout.kind_of(listed.key) and layout.job_id_of(listed.key) in names:
+                objects[listed.key] = listed
+        yield from objects.values()
+
+    def _list_in_order(
+        self, job_ids: Iterable[str], created_at: float
+    ) -> list[ListedObject] | None:
+        """List from each job's prefix on, in a request for each; None without an order."""
+        if not self.lists_in_order():
+            return None
+        objects = list[ListedObject]()
         for job_id in job_ids:
             prefix = layout.job_key_prefix(job_id, created_at)
-            for found in self._list(prefix.rpartition("/")[0], offset=prefix):
-                if not found.key.startswith(prefix):
-                    break
-                if layout.kind_of(found.key) and layout.job_id_of(found.key) == job_id:
-                    yield found
+            listed_from_prefix = self._list_from(prefix)
+            if listed_from_prefix is None:
+                log.warning("storage: the bucket does not list in order; whole days are read")
+                self._order = Order(time.monotonic(), is_proven=False)
+                return None
+            for listed in listed_from_prefix:
+                if layout.kind_of(listed.key) and layout.job_id_of(listed.key) == job_id:
+                    objects.append(listed)
+        return objects
+
+    def _list_from(self, prefix: str) -> list[ListedObject] | None:
+        """The objects whose keys begin like this; None if the answer is not in order."""
+        objects = list[ListedObject]()
+        previous = prefix
+        directory = prefix.rpartition("/")[0]
+        for page in self._pages(directory, offset=prefix):
+            for listed in page:
+                if listed.key <= previous:
+                    return None
+                previous = listed.key
+            for listed in page:
+                if not listed.key.startswith(prefix):
+                    return objects
+                objects.append(listed)
+        return objects
+
+    def lists_in_order(self) -> bool:
+        """Whether the bucket has proven so a while ago, or does now."""
+        now = time.monotonic()
+        if self._order is None or now - self._order.proven_at > ORDER_PROOF_SECONDS:
+            try:
+                is_proven = self.prove_listing()
+            except StorageError:
+                is_proven = False
+            self._order = Order(now, is_proven)
+        return self._order.is_proven
+
+    def prove_listing(self) -> bool:
+        """List a few new objects; return whether that is in order, also behind one of them.
+
+        Raises StorageError, also if one of them is not listed.
+        """
+        directory = f".probe-{secrets.token_hex(8)}"
+        keys = [f"{directory}/.{name}" for name in ORDER_NAMES]
+        in_order = sorted(keys)
+        middle = len(keys) // 2
+        try:
+            for key in keys:
+                self.write(key, b"{}")
+            listed = [each.key for each in self._list(directory)]
+            listed_behind = [each.key for each in self._list(directory, offset=in_order[middle])]
+        finally:
+            for key in keys:
+                self.delete(key)
+        if set(listed) != set(keys):
+            raise StorageError("the bucket does not list all objects that it has")
+        return listed == in_order and listed_behind == in_order[middle + 1 :]
 
     def presign(self, method: Verb, key: str, seconds: int) -> str | None:
         if self._provider.scheme == "memory":

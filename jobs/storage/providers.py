@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import BaseError
 from obstore.store import MemoryStore, from_url
@@ -51,6 +51,7 @@ class Provider:
 
     def __init__(self, url: str, variables: Mapping[str, str], limits: RequestLimits) -> None:
         self.scheme = urlsplit(url).scheme
+        self.prefix = unquote(urlsplit(url).path).strip("/")
         self._url, self._limits = url, limits
         self._config = {
             option: next(variables[name] for name in names if name in variables)

@@ -56,6 +56,7 @@ CHECKS = (
     Check("submissions", bfl.check_submissions, needs_redis=True),
     Check("credits", bfl.check_credits, needs_redis=True),
     Check("models", bfl.check_schemas, needs_redis=True),
+    Check(storage.LISTING, storage.check_listing, on_demand=True),
     Check(archive.ROWS, archive.check_rows, on_demand=True),
     Check(callbacks.NAME, callbacks.check, needs_redis=True, on_demand=True),
     Check("bfl", bfl.check_account, on_demand=True),

@@ -1,11 +1,14 @@
 """`GET /api/jobs.zip`: the files of many jobs, streamed from the storage as one ZIP file."""
 
 import errno
+import hashlib
 import logging
 import threading
 import time
+import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from functools import partial
 
 from flask import Blueprint, Response, g
 from flask.typing import ResponseReturnValue
@@ -27,16 +30,74 @@ from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.query import FilterQuery
 
 FILES_MAX = 10_000
-STREAMS_MAX = 2  # in each process: other requests need the threads of the storage, too
+STREAMS_MAX = 8  # in each process: other requests need the threads of the storage, too
+STREAMS_OF_KEY_MAX = 2  # of these
 FIND_SECONDS = 20.0  # routers close a connection that is silent for longer
 PAGE = 50
-SLOWEST_BYTES_PER_SECOND = 16 * 1024  # on average, after GRACE_SECONDS
-GRACE_SECONDS = 60.0
+PIECE_BYTES = 32 * 1024  # that a client is sent between two looks at the clock
+SLOWEST_BYTES_PER_SECOND = 16 * 1024  # in each WINDOW_SECONDS
+WINDOW_SECONDS = 60.0
+# Neither changes a byte: a reader of a stream finds the end of what is deflated, and level 0 does
+# not compress. Of a stored entry its size and its CRC would have to be known before its bytes.
+DEFLATED, UNCOMPRESSED = zipfile.ZIP_DEFLATED, 0
 ZIP = "application/zip"
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("downloads", __name__)
-_places = threading.BoundedSemaphore(STREAMS_MAX)
+
+
+class Places:
+    """Places for downloads in one process, of which one API key takes a part."""
+
+    def __init__(self) -> None:
+        self._taken = Counter[str]()
+        self._lock = threading.Lock()
+
+    def take(self, key_name: str) -> None:
+        """Raises TooManyWaiting."""
+        with self._lock:
+            is_full = self._taken.total() >= STREAMS_MAX
+            if is_full or self._taken[key_name] >= STREAMS_OF_KEY_MAX:
+                raise TooManyWaiting
+            self._taken[key_name] += 1
+
+    def give_back(self, key_name: str) -> None:
+        with self._lock:
+            self._taken[key_name] -= 1
+
+
+_places = Places()
+
+
+class CheckedFile:
+    """The bytes of a stored file, counted and hashed as they are read."""
+
+    def __init__(self, file: MediaFile, chunks: Iterator[bytes]) -> None:
+        self._file = file
+        self._chunks = chunks
+        self._digest = hashlib.sha256()
+        self._bytes = 0
+        self._first = run_in_thread(self._read)
+
+    def _read(self) -> bytes:
+        """Read the next chunk, no byte beyond the recorded size."""
+        chunk = bytes(next(self._chunks, b""))
+        self._bytes += len(chunk)
+        self._digest.update(chunk)
+        excess_bytes = max(self._bytes - self._file.bytes, 0)
+        return chunk[: len(chunk) - excess_bytes]
+
+    def __iter__(self) -> Iterator[bytes]:
+        chunk = self._first
+        while chunk:
+            yield chunk
+            chunk = run_in_thread(self._read)
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether all that was read is what was recorded."""
+        has_size = self._bytes == self._file.bytes
+        return has_size and self._digest.hexdigest() == self._file.sha256
 
 
 @blueprint.get("/api/jobs.zip")
@@ -47,11 +108,11 @@ _places = threading.BoundedSemaphore(STREAMS_MAX)
     errors=(errors.TooManyJobs, errors.TooManyWaiting),
 )
 def get_zip() -> ResponseReturnValue:
-    """Download the files of all jobs that match. As one ZIP file, stored and not compressed.
+    """Download the files of all jobs that match. As one ZIP file, without compression.
 
     `<job id>-<n>.<extension>` is the n-th file of `media`, counted from 0, and `<job id>-<n>.json`
-    describes its job. `MISSING.txt` names files that the storage has no more, or says that no file
-    matches. Each web process sends two at once.
+    describes its job. `MISSING.txt` names files that the storage has no more or that are damaged,
+    or says that no file matches. Each web process sends two at once to a key.
     """
     return zip_response(services(), matching(services(), FilterQuery.read().search()))
 
@@ -71,16 +132,16 @@ def matching(services: Services, search: Search) -> Iterator[list[Job]]:
 def zip_response(services: Services, pages: Iterable[list[Job]]) -> Response:
     """A ZIP file of jobs that the request may see. Raises TooManyJobs, TooManyWaiting."""
     may_submit = g.api_key.has_scope("submit")
-    if not _places.acquire(blocking=False):
-        raise TooManyWaiting
+    key_name = g.api_key.name
+    _places.take(key_name)
     try:
         names = _names(pages)
     except BaseException:  # a killed greenlet, too, gives back what it holds
-        _places.release()
+        _places.give_back(key_name)
         raise
-    content = _in_time(_content(services, names, ownership.owner(), with_input=may_submit))
+    content = in_time(_content(services, names, ownership.owner(), with_input=may_submit))
     response = Response(content, mimetype=ZIP)
-    response.call_on_close(_places.release)
+    response.call_on_close(partial(_places.give_back, key_name))
     day = time.strftime("%Y-%m-%d", time.gmtime())
     response.headers["Content-Disposition"] = f'attachment; filename="fluxkeep-{day}.zip"'
     response.headers["Cache-Control"] = "private, no-store"
@@ -107,7 +168,8 @@ def _content(
     services: Services, names: dict[str, list[str]], owner: str | None, *, with_input: bool
 ) -> Iterator[bytes]:
     """The bytes of the ZIP file; holds a chunk, and the records of a few jobs."""
-    bundle, missing, ids = ZipStream(), list[str](), list(names)
+    bundle = ZipStream(compress_type=DEFLATED, compress_level=UNCOMPRESSED)
+    missing, ids = list[str](), list(names)
     try:
         for first in range(0, len(ids), PAGE):
             jobs = services.catalog.load_many(ids[first : first + PAGE])
@@ -115,13 +177,16 @@ def _content(
                 job = jobs.get(job_id)
                 given = job.media if job and owner in (None, job.request.key) else ()
                 for n, name in enumerate(names[job_id]):
-                    chunks = _open(services.storage, given[n]) if n < len(given) else None
-                    if job is None or chunks is None:
+                    checked = _open(services.storage, given[n]) if n < len(given) else None
+                    if job is None or checked is None:
                         missing.append(name)
                         continue
-                    bundle.add(chunks, name, size=given[n].bytes)
+                    bundle.add(checked, name, size=given[n].bytes)
                     bundle.add(_description(job, with_input=with_input), f"{job_id}-{n}.json")
                     yield from bundle.all_files()
+                    if not checked.is_intact:
+                        log.warning("job %s: %s is damaged", job_id, given[n].key)
+                        missing.append(f"{name}: damaged, these are not the bytes that were stored")
         if missing or not any(names.values()):  # many programs take an empty file for a broken one
             text = "".join(f"{name}\n" for name in missing) or "No file matches.\n"
             bundle.add(text, "MISSING.txt")
@@ -132,17 +197,11 @@ def _content(
         raise ConnectionResetError(errno.ECONNRESET, "storage failed") from None
 
 
-def _open(storage: MediaStorage, file: MediaFile) -> Iterator[bytes] | None:
-    """The chunks of a file, of which the first is read; None if it is gone. Raises StorageError."""
+def _open(storage: MediaStorage, file: MediaFile) -> CheckedFile | None:
+    """A file, of which the first chunk is read; None if it is gone. Raises StorageError."""
     if file.deleted_at is not None or run_in_thread(storage.size, file.key) is None:
         return None
-    chunks = storage.read(file.key)
-    return chain([run_in_thread(next, chunks, b"")], _rest(chunks))
-
-
-def _rest(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    while chunk := run_in_thread(next, chunks, b""):
-        yield bytes(chunk)
+    return CheckedFile(file, storage.read(file.key))
 
 
 def _description(job: Job, *, with_input: bool) -> bytes:
@@ -153,11 +212,22 @@ def _description(job: Job, *, with_input: bool) -> bytes:
     return to_json(described, indent=2) + b"\n"
 
 
-def _in_time(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """End a download that is so slow that it would keep its place for days."""
-    started, sent = time.monotonic(), 0
+def in_time(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """End a download that makes hardly any progress, however much it has received before.
+
+    A chunk is sent in pieces: all of it could take a slow client an hour.
+    """
+    window_began_at = time.monotonic()
+    bytes_in_window = 0
     for chunk in chunks:
-        yield chunk
-        sent += len(chunk)
-        if time.monotonic() - started > GRACE_SECONDS + sent / SLOWEST_BYTES_PER_SECOND:
-            raise BrokenPipeError(errno.EPIPE, "the client reads too slowly")
+        for start in range(0, len(chunk), PIECE_BYTES):
+            piece = chunk[start : start + PIECE_BYTES]
+            yield piece
+            bytes_in_window += len(piece)
+            seconds = time.monotonic() - window_began_at
+            if seconds < WINDOW_SECONDS:
+                continue
+            if bytes_in_window < SLOWEST_BYTES_PER_SECOND * seconds:
+                raise BrokenPipeError(errno.EPIPE, "the client reads too slowly")
+            window_began_at = time.monotonic()
+            bytes_in_window = 0

@@ -8,7 +8,7 @@ from tests.harness.required_settings import SECRETS
 
 REDIS = ["redis", "redis_disk", "redis_eviction"]
 BEFORE_START = ["settings", *REDIS, "durability", "storage"]
-REMOTE = ["bfl", "outgoing", "public_url"]
+REMOTE = ["listing", "bfl", "outgoing", "public_url"]
 PROBES = [*BEFORE_START, "redis_memory", "worker", "sweep", "batches", "rescues", "submissions"]
 PROBES += ["credits", "models"]
 ALL = [*PROBES, "callbacks", *REMOTE]

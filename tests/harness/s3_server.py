@@ -121,6 +121,9 @@ class TestBucket:
     def read(self, key: str) -> bytes:
         return bytes(obstore.get(self.store, key).bytes())
 
+    def replace(self, key: str, body: bytes) -> None:
+        obstore.put(self.store, key, body)
+
     def remove(self, key: str) -> None:
         obstore.delete(self.store, key)
 

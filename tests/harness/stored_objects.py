@@ -36,6 +36,9 @@ class StoredInDirectory:
     def read(self, key: str) -> bytes:
         return (self.root / key).read_bytes()
 
+    def replace(self, key: str, body: bytes) -> None:
+        (self.root / key).write_bytes(body)
+
     def remove(self, key: str) -> None:
         (self.root / key).unlink()
 
@@ -72,6 +75,9 @@ class StoredInBucket:
 
     def read(self, key: str) -> bytes:
         return self.bucket.read(key)
+
+    def replace(self, key: str, body: bytes) -> None:
+        self.bucket.replace(key, body)
 
     def remove(self, key: str) -> None:
         self.bucket.remove(key)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from jobs.domain import submission
-from jobs.domain.errors import FluxkeepError, StoreUnavailable
+from jobs.domain.errors import FluxkeepError, NoFreeSlot, OverBudget, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
@@ -134,7 +134,12 @@ def sweep_job(services: Services, job_id: str) -> None:
             obstacle = services.obstacle_to_sending(job)
         return submission.recheck(job, now, services.settings.timeouts, obstacle)
 
-    change = services.store.change(job_id, recheck)
+    try:
+        change = services.store.change(job_id, recheck)
+    except (OverBudget, NoFreeSlot) as error:  # a job that BFL may have is not sent again
+        refusal = error if isinstance(error, OverBudget) else OverBudget()
+        postpone = partial(submission.postpone_retry, refusal=refusal)
+        change = services.store.change(job_id, postpone)
     if change.before is None:
         services.store.remove_due(job_id)
     elif change.written and change.after and change.after.status.terminal:

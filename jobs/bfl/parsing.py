@@ -1,12 +1,15 @@
 """Liberal parser for callbacks, in all versions, and polls. An unknown status is progress."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from jobs.bfl.result_files import ResultFiles, find_files, replace_file_urls, strip_signatures
 from jobs.domain.bfl_report import ErrorCode, Failure, Moderation, Report, Stage
+from jobs.domain.budgets import CREDITS_MAX
 from jobs.domain.errors import InvalidReport
 from jobs.domain.status import ReportKind, Source
 from jobs.net import lenient_json
@@ -17,6 +20,7 @@ _CLAIMED_ID = re.compile(rb'"(?:task_)?id"[ \t\r\n]*:[ \t\r\n]*"([A-Za-z0-9_-]{1
 AUTHENTICATION_HEADERS = ("X-Webhook-Secret", "X-BFL-Signature")
 MESSAGE_MAX_CHARS = 500
 STATUS_MAX_CHARS = 64
+COST_MAX_CHARS = 40
 REASONS_MAX = 20
 
 _STATUSES = {
@@ -93,6 +97,7 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
     progress = number(message.get("progress"))
     if progress is not None:  # above 1 BFL means a percentage
         progress = min(max(progress / 100 if progress > 1 else progress, 0.0), 1.0)
+    cost = named_cost(message.get("cost"), result.get("cost"))
     stage: Stage = "request" if word.startswith("request") else "content"
     moderation = Moderation(stage, _reasons(message.get("details")))
     return Report(
@@ -106,7 +111,8 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
         stated_expiry=files.expires_at,
         is_alive=kind is ReportKind.PROGRESS and is_at_work,
         progress=progress,
-        cost=number(message.get("cost", result.get("cost"))),
+        cost=cost.credits,
+        unusable_cost=cost.unusable,
         result=replace_file_urls(result, found, files),
         error=_failure(message, status) if kind is ReportKind.FAILED else None,
         moderation=moderation if kind is ReportKind.MODERATED else None,
@@ -148,6 +154,41 @@ def _text(value: Any) -> str:
 
 def _status(value: Any) -> str:
     return strip_signatures(value)[:STATUS_MAX_CHARS] if isinstance(value, str) else ""
+
+
+class NamedCost(NamedTuple):
+    """A price in credits, or the text of what BFL named in its place."""
+
+    credits: float | None = None
+    unusable: str | None = None
+
+
+def named_cost(*values: Any) -> NamedCost:
+    """The first usable price of these values.
+
+    A price is finite and not negative, and no more than a job can cost. BFL's word for another one
+    must not change the books: a negative price would refill a budget.
+    """
+    unusable = None
+    for value in values:
+        if value is None:
+            continue
+        credits_named = _credits(value)
+        if credits_named is not None:
+            return NamedCost(credits_named)
+        unusable = unusable or strip_signatures(str(value))[:COST_MAX_CHARS]
+    return NamedCost(None, unusable)
+
+
+def _credits(value: Any) -> float | None:
+    """A price as a number or as the text of one."""
+    price = number(value)
+    if isinstance(value, str) and len(value) <= COST_MAX_CHARS:
+        with suppress(ValueError):
+            price = float(value)
+    if price is None or not math.isfinite(price):
+        return None
+    return price if 0 <= price <= CREDITS_MAX else None
 
 
 def number(value: Any) -> float | None:

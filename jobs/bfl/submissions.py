@@ -66,10 +66,15 @@ def parse_accepted(answer: bytes, host_policy: HostPolicy) -> SubmissionReceipt:
         with suppress(UrlRefused):
             host_policy.validate_polling_url(url)
             polling_url = url
+    result = message.get("result")
+    cost = parsing.named_cost(
+        message.get("cost"), result.get("cost") if isinstance(result, dict) else None
+    )
     return SubmissionReceipt(
         task_id=parsing.task_id(message),
         polling_url=polling_url,
-        cost=parsing.number(message.get("cost")),
+        cost=cost.credits,
+        unusable_cost=cost.unusable,
         megapixels=(
             parsing.number(message.get("input_mp")),
             parsing.number(message.get("output_mp")),

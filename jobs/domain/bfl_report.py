@@ -43,6 +43,10 @@ class ErrorCode(StrEnum):
     POISON = "poison"
 
 
+# Failures after which BFL may have a task all the same.
+UNCONFIRMED_CODES = (ErrorCode.BFL_UNAVAILABLE, ErrorCode.SUBMISSION_UNCONFIRMED)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Failure of a job: a short code, and a message of BFL or of Fluxkeep.
@@ -76,7 +80,7 @@ class Report:
     each with its role; `left_out` counts the URLs beyond a job's maximum. `stated_expiry` is the
     unix time at which the first URL expires, None if the URLs do not state it. `is_alive` means
     that BFL credibly reports work on the task. `result` has references in place of the URLs
-    (`jobs/domain/media_references.py`).
+    (`jobs/domain/media_references.py`). `unusable_cost` is what BFL named where a price belongs.
     """
 
     task_id: str
@@ -90,6 +94,7 @@ class Report:
     is_alive: bool = False
     progress: float | None = None
     cost: float | None = None
+    unusable_cost: str | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
     error: Failure | None = None
     moderation: Moderation | None = None
@@ -107,4 +112,5 @@ class SubmissionReceipt:
     task_id: str
     polling_url: str | None = None
     cost: float | None = None
+    unusable_cost: str | None = None
     megapixels: tuple[float | None, float | None] = (None, None)

@@ -168,7 +168,7 @@ class OverBudget(FluxkeepError):
 
 
 class PriceUnknown(OverBudget):
-    """No price of this model is known yet, so that a key with a budget submits one job at a time.
+    """No price of this model is known yet for such a job: keys with a budget submit one at a time.
 
     Submit it again in some seconds, when BFL has named the price of the first.
     """

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from jobs.domain.bfl_report import Failure, Moderation, Role
+from jobs.domain.bfl_report import UNCONFIRMED_CODES, Failure, Moderation, Role
 from jobs.domain.status import Source, Status
 from jobs.domain.timeline import TimelineEvent
 
@@ -153,8 +153,11 @@ class Submission(Evolving):
     request_digest: str | None = None  # of the request with the idempotency key
     reserve: float | None = None  # credits of its key's budget; None if no price is known
     reserved_at: float | None = None  # only where its key has a budget
+    is_guess: bool = False  # the reserve is one: no price of such an input is known
     awaits_budget: bool = False  # it reserves when it takes a slot
     earlier: float | None = None  # credits that BFL may have billed for it before a replay
+    unanswered: int = 0  # earlier sends since then that BFL may have made a task of, and billed
+    duplicates: tuple[str, ...] = ()  # further tasks that BFL made of it, which are billed too
     bfl_key: str | None = None  # name of the API key whose BFL key sends it; None: BFL_API_KEY
     is_held: bool = False  # the API key that brought it is not configured any more
 
@@ -238,6 +241,35 @@ class JobRecord(Evolving):
     def is_without_price(self) -> bool:
         """Whether BFL made media and never said what they cost."""
         return self.cost is None and (self.status is Status.STORED or self.is_made_and_not_kept)
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether the job failed although BFL may have made a task of it whose id is unknown."""
+        is_failed = self.status is Status.FAILED and self.error is not None
+        return is_failed and self.error is not None and self.error.code in UNCONFIRMED_CODES
+
+    @property
+    def price(self) -> float:
+        """What one task of the job costs: as BFL named it, else what was reserved for it."""
+        if self.cost:
+            return self.cost
+        return self.submission.reserve or 0.0
+
+    @property
+    def duplicate_count(self) -> int:
+        """The further tasks that BFL is known to have made; a report may come before its answer."""
+        return sum(1 for task_id in self.submission.duplicates if task_id != self.task_id)
+
+    @property
+    def cost_of_duplicates(self) -> float:
+        """Credits of the further tasks that BFL is known to have made."""
+        return self.duplicate_count * self.price
+
+    @property
+    def cost_of_unanswered(self) -> float:
+        """Credits of earlier sends that BFL may have billed: no report of them has come yet."""
+        unknown = self.submission.unanswered - self.duplicate_count
+        return max(unknown, 0) * self.price
 
     def next_version(self, now: float) -> int:
         """I4: by the Redis clock, so that no record that Redis has lost had the same version."""

@@ -7,12 +7,18 @@ one knows that BFL may have the task. Such a job is not sent again without an op
 from collections.abc import Mapping
 from typing import Any
 
-from jobs.domain.bfl_report import ErrorCode, Failure, Report, SubmissionReceipt
+from jobs.domain.bfl_report import (
+    UNCONFIRMED_CODES,
+    ErrorCode,
+    Failure,
+    Report,
+    SubmissionReceipt,
+)
 from jobs.domain.errors import OverBudget
 from jobs.domain.job import Job
 from jobs.domain.job_record import Notifications, Polling, Request, Submission
 from jobs.domain.polling_policy import Timeouts
-from jobs.domain.status import REPLAYABLE, Source, Status
+from jobs.domain.status import REPLAYABLE, ReportKind, Source, Status
 from jobs.domain.timeline import EventCode, rfc3339
 
 # A circuit can stay open for days (no credits); what waits is submitted afterwards.
@@ -24,9 +30,8 @@ FIRST_POLL_SECONDS = 2.0  # of a task that BFL will not call back about
 # An unanswered submission occupies its slot for as long as a generation may take. With the
 # job's deadline instead, a few time-outs would occupy every slot for an hour.
 UNANSWERED_SLOT_SECONDS = 600.0
+DUPLICATES_MAX = 20
 NO_CALLBACK = "BFL was not given a webhook for this job"
-# Failures after which BFL may have a task all the same.
-UNCONFIRMED_CODES = (ErrorCode.BFL_UNAVAILABLE, ErrorCode.SUBMISSION_UNCONFIRMED)
 
 
 def create(
@@ -114,7 +119,9 @@ def _wait(job: Job, now: float, *, last: bool) -> Job:
 def accept(job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts) -> Job:
     """Record BFL's answer to the submission: it has the task."""
     if job.task_id not in (None, answer.task_id):  # a duplicate was ready first
-        answered = job.with_submission(sent_at=None)
+        price = job.cost if job.cost is not None else answer.cost
+        answered = with_duplicate(job.evolve(cost=price), answer.task_id)
+        answered = answered.with_submission(sent_at=None)
         return answered.with_event(now, EventCode.SUBMISSION_DUPLICATED, task_id=answer.task_id)
     known = job.evolve(
         task_id=answer.task_id,
@@ -127,9 +134,11 @@ def accept(job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts) 
     awaits = timeouts.has_webhook
     next_check_at = now + (timeouts.grace(job.model) if awaits else FIRST_POLL_SECONDS)
     submitted = known.submitted(now, timeouts, awaits_callback=awaits, next_check_at=next_check_at)
-    return submitted.with_claim(lease_until=None).with_event(
-        now, EventCode.SUBMISSION_ACCEPTED, task_id=answer.task_id
-    )
+    detail = {"task_id": answer.task_id}
+    if answer.unusable_cost is not None:
+        detail["unusable_cost"] = answer.unusable_cost
+    accepted = submitted.with_claim(lease_until=None)
+    return accepted.with_event(now, EventCode.SUBMISSION_ACCEPTED, **detail)
 
 
 def refuse(job: Job, now: float, failure: Failure) -> Job:
@@ -188,11 +197,26 @@ def _release(job: Job) -> Job:
 
 def note_late_callback(job: Job, report: Report, now: float) -> Job:
     """Record the task of a callback for an ended job: a replay polls it instead of paying again."""
-    if not job.is_submission or job.task_id is not None or report.source is not Source.CALLBACK:
+    if not job.is_submission or report.source is not Source.CALLBACK:
         return job
-    return job.evolve(task_id=report.task_id).with_event(
+    if job.task_id is not None:
+        return note_duplicate(job, report, now)
+    price = job.cost if job.cost is not None else report.cost
+    return job.evolve(task_id=report.task_id, cost=price).with_event(
         now, EventCode.CALLBACK_LATE, task_id=report.task_id, status=report.status_text
     )
+
+
+def note_duplicate(job: Job, report: Report, now: float) -> Job:
+    """Book a further task of the job that BFL reports as made; it changes nothing else."""
+    is_refused = report.moderation is not None and report.moderation.stage == "request"
+    is_made = report.kind in (ReportKind.READY, ReportKind.UNCLEAR, ReportKind.MODERATED)
+    if not is_made or is_refused:
+        return job
+    noted = with_duplicate(job, report.task_id)
+    if noted is job:
+        return job
+    return noted.with_event(now, EventCode.SUBMISSION_DUPLICATED, task_id=report.task_id)
 
 
 def recheck(job: Job, now: float, timeouts: Timeouts, obstacle: str = "") -> Job:
@@ -222,12 +246,35 @@ def _recheck_queued(job: Job, now: float, timeouts: Timeouts, obstacle: str) -> 
             why = "the budget of its key had no room for it within a week"
         if obstacle:
             why = f"it waited for a week: {obstacle}"
+        if job.submission.unconfirmed and not job.submission.is_queued:
+            why = "BFL answered with an error a week ago, and it could not be sent again since"
+            return _give_up(job, now, Status.FAILED, ErrorCode.BFL_UNAVAILABLE, why)
         return _give_up(job, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
     if job.submission.is_queued:
         return job.with_polling(next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
     why = "BFL answered with an error and did not call; if it has the task, this one is paid too"
     # Last: if the errors are about this job alone, it would be each probe of the model's circuit.
-    return _wait(job, now, last=True).with_event(now, EventCode.SUBMISSION_RETRIED, reason=why)
+    waiting = _wait(job, now, last=True)
+    # The budget pays for both: the store reserves for the second send, and the first still counts.
+    waiting = waiting.with_submission(unanswered=job.submission.unanswered + 1, reserved_at=None)
+    return waiting.with_event(now, EventCode.SUBMISSION_RETRIED, reason=why)
+
+
+def postpone_retry(job: Job, now: float, refusal: OverBudget) -> Job:
+    """Send a job again later: its key's budget has no room for a second task."""
+    detail = {"budget": refusal.budget, "resets_at": rfc3339(refusal.resets_at)}
+    next_check_at = min(now + QUEUE_CHECK_SECONDS, job.deadline)
+    postponed = job.with_polling(next_check_at=next_check_at)
+    return postponed.with_event(now, EventCode.SUBMISSION_OVER_BUDGET, **detail)
+
+
+def with_duplicate(job: Job, task_id: str | None) -> Job:
+    """Note a further task that BFL made of the job: it is billed as well."""
+    duplicates = job.submission.duplicates
+    is_new = task_id is not None and task_id != job.task_id and task_id not in duplicates
+    if not job.is_submission or not is_new or len(duplicates) >= DUPLICATES_MAX:
+        return job
+    return job.with_submission(duplicates=(*duplicates, task_id))
 
 
 def _give_up(job: Job, now: float, status: Status, code: ErrorCode, why: str) -> Job:
@@ -243,7 +290,9 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
         replayed = known.submitted(now, timeouts, is_replay=True)
         return replayed.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
     # Each time that it was sent, BFL may have made and billed a task.
-    last = (job.submission.reserve or 0.0) if job.is_without_price else 0.0
+    last = job.cost_of_unanswered + job.cost_of_duplicates
+    if job.is_without_price or job.may_be_billed:
+        last += job.submission.reserve or 0.0
     queued = job.evolve(
         status=Status.QUEUED,
         error=None,
@@ -256,6 +305,8 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
             attempts=0,
             reserved_at=None,  # the store reserves anew
             earlier=((job.submission.earlier or 0.0) + last) or None,
+            unanswered=0,
+            duplicates=(),
             unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,
         ),
     )

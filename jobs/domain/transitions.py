@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from jobs.domain import submission
 from jobs.domain.bfl_report import Report
 from jobs.domain.job import Job
 from jobs.domain.job_record import Delivery
@@ -14,7 +15,7 @@ def transition(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
     """The job after a report; the same object when the report changes nothing (I5, I17)."""
     status = TRANSITIONS.get((job.status, report.kind))
     if status is None or _is_of_duplicate(job, report):
-        return job
+        return submission.note_duplicate(job, report, now)
     if job.status is Status.READY and (
         report.urls == job.delivery.urls
         or report.expires_at(now) <= (job.delivery.expire_at or 0.0)
@@ -53,7 +54,8 @@ def _with_task(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
     if job.task_id == task_id:
         return job.with_request(announced_by=None) if job.request.announced_by else job
     if job.task_id is not None:
-        known = job.evolve(task_id=task_id)
+        # The first task that is ready wins; the one that the record named is billed as well.
+        known = submission.with_duplicate(job.evolve(task_id=task_id), job.task_id)
         return known.with_polling(polling_url=None, is_host_found=False).with_request(
             announced_by=None
         )
@@ -85,7 +87,10 @@ def _apply_progress(job: Job, report: Report, now: float, timeouts: Timeouts) ->
 def _log_report(job: Job, report: Report, now: float) -> Job:
     by_callback = report.source is Source.CALLBACK
     event = EventCode.CALLBACK_ACCEPTED if by_callback else EventCode.POLL_ANSWERED
-    return job.with_event(now, event, status=report.status_text)
+    detail = {"status": report.status_text}
+    if report.unusable_cost is not None:
+        detail["unusable_cost"] = report.unusable_cost
+    return job.with_event(now, event, **detail)
 
 
 def _apply_outcome(job: Job, report: Report, status: Status, now: float, timeouts: Timeouts) -> Job:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from jobs.bfl.price_classes import bounded_price, price_class
 from jobs.domain import errors
 from jobs.domain.budgets import (
     UNITS_PER_CREDIT,
@@ -16,8 +17,6 @@ from jobs.domain.budgets import (
     NamedBudgets,
     Period,
     Price,
-    has_media,
-    price_class,
     units,
 )
 from jobs.domain.job import Job
@@ -66,16 +65,16 @@ class Budgets:
         return min((one["left"] for one in self.views(key)), default=None)
 
     def price(self, model: str | None, values: Mapping[str, Any]) -> Price:
-        """The price that BFL last named for such a kept input."""
+        """What such a kept input may cost at most, by the prices that BFL last named."""
         return self.prices([model], values)[0]
 
     def prices(self, models: Sequence[str | None], values: Mapping[str, Any]) -> list[Price]:
-        """The prices that BFL last named for such a kept input of each model."""
+        """What such a kept input of each model may cost at most."""
         with self._redis.round_trip() as pipe:
             for model in models:
                 pipe.hgetall(f"{PRICES_PREFIX}{model}")
             found = pipe.execute()
-        return [_price(named, values) for named in found]
+        return [_price(model, named, values) for model, named in zip(models, found, strict=True)]
 
     # Warnings.
 
@@ -112,13 +111,19 @@ class Budgets:
         if after.request.key not in self.by_key or after.status is not Status.QUEUED:
             return after
         has_waited = before is not None and before.submission.awaits_budget
-        is_new = before is None or before.status.terminal or has_waited
+        is_sent_again = (
+            before is not None and after.submission.unanswered > before.submission.unanswered
+        )
+        is_new = before is None or before.status.terminal or has_waited or is_sent_again
         if not is_new or after.submission.awaits_budget:
             return after
-        price = after.submission.reserve if has_waited else None
-        if price is None:
-            price = self.price(after.model, after.request.kept_input or {}).credits
-        return after.with_submission(reserve=price, reserved_at=now)
+        is_priced = after.submission.reserve is not None
+        if is_priced and (has_waited or is_sent_again):
+            return after.with_submission(reserved_at=now)
+        price = self.price(after.model, after.request.kept_input or {})
+        return after.with_submission(
+            reserve=price.credits, is_guess=price.is_guess, reserved_at=now
+        )
 
     def limits(self, before: Job | None, after: Job, now: float) -> list[Any]:
         """Arguments of the script: the new reserve, count, then sums and limit of each budget."""
@@ -164,7 +169,10 @@ def new_price(before: Job | None, after: Job) -> tuple[str, str, int | str]:
     is_made = not after.status.terminal or after.status is Status.STORED
     if not after.is_submission or values is None or not is_made or after.cost in (None, known):
         return "", "", ""
-    return f"{PRICES_PREFIX}{after.model}", price_class(values), units(after.cost or 0.0)
+    priced = price_class(after.model, values)
+    if not priced.is_certain:  # its price would count for another class
+        return "", "", ""
+    return f"{PRICES_PREFIX}{after.model}", priced.name, units(after.cost or 0.0)
 
 
 def is_reserved_anew(before: Job | None, after: Job) -> bool:
@@ -173,10 +181,13 @@ def is_reserved_anew(before: Job | None, after: Job) -> bool:
     return is_new and reserved_at is not None and not after.status.terminal
 
 
-def _price(named: Mapping[bytes, bytes], values: Mapping[str, Any]) -> Price:
+def _price(model: str | None, named: Mapping[bytes, bytes], values: Mapping[str, Any]) -> Price:
     prices = {name.decode(): int(number) / UNITS_PER_CREDIT for name, number in named.items()}
-    known = None if has_media(values) else prices.get(price_class(values))
-    return Price(max(prices.values(), default=None) if known is None else known, known is not None)
+    wanted = price_class(model, values)
+    if wanted.is_certain and not wanted.has_media and wanted.name in prices:
+        return Price(prices[wanted.name], is_known=True)
+    most, is_guess = bounded_price(wanted, prices)
+    return Price(most, is_guess=is_guess)
 
 
 def _view(budget: Budget, now: float, spent: bytes | None, reserved: bytes | None) -> BudgetView:

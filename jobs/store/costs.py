@@ -101,16 +101,20 @@ def entries(job: Job) -> dict[Place, int]:
     day = f"{COSTS_PREFIX}{utc(job.created_at):%Y-%m-%d}"
     name = f"{job.model or ''}{_SEPARATOR}{job.request.key or ''}"
     booked = {
-        (day, name): units(job.cost or 0.0),
+        (day, name): units((job.cost or 0.0) + job.cost_of_duplicates),
         (day, name + _UNPRICED): int(job.is_without_price),
     }
     if not job.request.key:
         return booked
     # The sums of all periods, whatever budgets its key has: they may be set later.
     cost, reserve = job.cost or 0.0, job.submission.reserve or 0.0
-    if job.is_without_price or (job.cost is None and job.status is Status.MODERATED):
+    is_moderated_without_price = job.cost is None and job.status is Status.MODERATED
+    if job.is_without_price or is_moderated_without_price:
         cost = reserve  # it was billed, and BFL does not say how much
+    elif job.may_be_billed and job.cost is None:
+        cost = reserve  # BFL answered with an error, and may have made it all the same
     cost += job.submission.earlier or 0.0
+    cost += job.cost_of_duplicates + job.cost_of_unanswered
     reserved = units(reserve) if holds_reserve(job) else 0
     at = job.submission.reserved_at or job.created_at
     return booked | {

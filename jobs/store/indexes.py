@@ -101,8 +101,9 @@ def holds_reserve(job: Job) -> bool:
 
 
 def is_unpriced(job: Job) -> bool:
-    """Whether it will be the first to tell the price of its model."""
-    return holds_reserve(job) and job.submission.reserve is None
+    """Whether it will be the first to tell the price of its model, or of such inputs of it."""
+    is_unknown = job.submission.reserve is None or job.submission.is_guess
+    return holds_reserve(job) and is_unknown
 
 
 def _awaiting(job: Job) -> str:

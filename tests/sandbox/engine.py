@@ -1,6 +1,7 @@
 """Life of a task: accept a submission, report progress, finish, call back."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,7 +16,7 @@ from weakref import WeakSet
 from tests.sandbox.callback_sender import CallbackRequest, CallbackSender, sign
 from tests.sandbox.document import Document
 from tests.sandbox.errors import Refused, refusal
-from tests.sandbox.input_files import image_size
+from tests.sandbox.input_files import MEGAPIXEL, SIDE_DEFAULT, image_size, side
 from tests.sandbox.links import Link, mint
 from tests.sandbox.observations import Callback
 from tests.sandbox.odd_json import odd_body
@@ -45,8 +46,14 @@ BY_MODEL = {
 USUAL = 5.0
 
 
-def cost(model: str) -> float:
-    return BY_MODEL.get(model, BY_MODEL.get(model.removesuffix("-preview"), USUAL))
+def cost(model: str, given: Mapping[str, Any]) -> float:
+    """Credits by model, for each megapixel of the sides that an input asks for."""
+    price = BY_MODEL.get(model, BY_MODEL.get(model.removesuffix("-preview"), USUAL))
+    width, height = side(given.get("width")), side(given.get("height"))
+    if not (width or height):
+        return price
+    megapixels = math.ceil((width or SIDE_DEFAULT) * (height or SIDE_DEFAULT) / MEGAPIXEL)
+    return price * max(megapixels, 1)
 
 
 class Engine:
@@ -141,7 +148,7 @@ class Engine:
             switches=switches,
             webhook_url=submission.webhook_url if own else settings.webhook_url,
             webhook_secret=submission.webhook_secret if own else settings.webhook_secret,
-            cost=cost(submission.model),
+            cost=cost(submission.model, submission.input),
             output_format=submission.output_format,
             pixels=image_size(submission.model, submission.input),
             created_at=time.time(),

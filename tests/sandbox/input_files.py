@@ -87,9 +87,17 @@ MARGINS = ("left", "right", "top", "bottom")
 RATIO = re.compile(r"([1-9][0-9]{0,2}):([1-9][0-9]{0,2})")
 
 
+def side(value: Any) -> int:
+    """A side in pixels as BFL reads it, also as a text or as a float; 0 where it decides."""
+    try:
+        return max(int(float(value)), 0)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
 def image_size(model: str, body: Mapping[str, Any]) -> Size | None:
     """None for a body that asks for none."""
-    width, height = body.get("width"), body.get("height")
+    width, height = side(body.get("width")), side(body.get("height"))
     given = next(image_sizes(body), None)
     if width or height:
         size = (width or SIDE_DEFAULT, height or SIDE_DEFAULT)

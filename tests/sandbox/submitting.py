@@ -7,7 +7,7 @@ from typing import Any
 from tests.sandbox.answers import Answer
 from tests.sandbox.engine import Engine
 from tests.sandbox.errors import Refused, refusal
-from tests.sandbox.input_files import DRAFT
+from tests.sandbox.input_files import DRAFT, side
 from tests.sandbox.observations import Request
 from tests.sandbox.odd_json import odd_answer
 from tests.sandbox.polling import polling_url
@@ -57,8 +57,9 @@ def _opened(engine: Engine, task: Task, *, own_webhook: bool) -> dict[str, Any]:
     return body | _cost(task)
 
 
-def _cost(task: Task) -> dict[str, float | None]:
+def _cost(task: Task) -> dict[str, Any]:
     if task.is_video or not task.switches.priced:
         return {"cost": None, "input_mp": None, "output_mp": None}
-    width, height = (task.input.get(name) or 1024 for name in ("width", "height"))
-    return {"cost": task.cost, "input_mp": 0.0, "output_mp": round(width * height / 1e6, 2)}
+    width, height = (side(task.input.get(name)) or 1024 for name in ("width", "height"))
+    output_mp = round(width * height / 1e6, 2)
+    return {"cost": task.named_cost, "input_mp": 0.0, "output_mp": output_mp}

@@ -68,6 +68,7 @@ class Switches:
     callback_json: OddJson | None = None  # how the body is written, which is signed as it is
     cost_in_callback: bool = False
     priced: bool = True  # False: no answer says what it costs
+    named_cost: Any = None  # any JSON that answers name in place of the price
 
     # Polling: failing polls come in this order; `poll_hang` delays each poll
     poll_404: int = 0

@@ -38,6 +38,12 @@ class Task:
         return self.finished_at is None
 
     @property
+    def named_cost(self) -> Any:
+        """What answers name as its price; the account is billed `cost` all the same."""
+        named = self.switches.named_cost
+        return self.cost if named is None else named
+
+    @property
     def is_video(self) -> bool:
         return self.model.startswith(("flux-3-video", "flux-tools/video"))
 

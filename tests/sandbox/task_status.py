@@ -44,7 +44,7 @@ def status_body(task: Task, urls: list[str]) -> dict[str, Any]:
     body["details"] = _details(task)
     if task.switches.outcome == "ready":
         body |= {"result": _result(task, urls), "progress": 1.0}
-        body |= {"cost": task.cost} if task.is_video and task.switches.priced else {}
+        body |= {"cost": task.named_cost} if task.is_video and task.switches.priced else {}
     return body
 
 
@@ -147,7 +147,7 @@ def final_payload(task: Task, urls: list[str]) -> dict[str, Any]:
             message = task.switches.error_text
             payload |= {"status": "Error", "error": "generation_failed", "message": message}
         return payload | {"timestamp": stamp(time.time())}
-    return body | ({"cost": task.cost} if task.switches.cost_in_callback else {})
+    return body | ({"cost": task.named_cost} if task.switches.cost_in_callback else {})
 
 
 def progress_payload(task: Task, n: int, count: int) -> dict[str, Any]:

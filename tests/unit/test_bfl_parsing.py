@@ -235,9 +235,19 @@ def test_a_progress_above_one_is_a_percentage(given: float, read: float) -> None
 def test_the_cost_is_found_where_it_stands(given: Any, read: float | None) -> None:
     assert parsed(now_era("Ready", RESULT, cost=given)).cost == read
     assert parsed(now_era("Ready", {**RESULT, "cost": given})).cost == read
+    for odd in (True, "dear", [3], {"a": 3}, 10**100, -1000, -0.01, 1e300, "nan", "-inf"):
+        report = parsed(now_era("Pending", cost=odd))
+        assert report.cost is None and report.unusable_cost == str(odd)[:40], "it is no price"
+        report = parsed(now_era("Ready", {**RESULT, "cost": 3.5}, cost=odd))
+        assert (report.cost, report.unusable_cost) == (3.5, None)
     for odd in (True, "3", [3], {"a": 3}, 10**400):
-        report = parsed(now_era("Pending", cost=odd, progress=odd))
-        assert (report.cost, report.progress) == (None, None), "it is no number"
+        assert parsed(now_era("Pending", progress=odd)).progress is None, "it is no number"
+    for text in ("3", " 3.0 ", "3e0"):
+        assert parsed(now_era("Ready", RESULT, cost=text)).cost == 3.0
+
+
+def test_a_cost_of_null_hides_no_cost_in_the_result() -> None:
+    assert parsed(now_era("Ready", {**RESULT, "cost": 4.75}, cost=None)).cost == 4.75
 
 
 @pytest.mark.parametrize(

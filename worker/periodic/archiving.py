@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from jobs.archive.archive import Archive, State, Version
+from jobs.domain.bfl_report import UNCONFIRMED_CODES
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.job import INCARNATION_SECONDS, Job
 from jobs.domain.retention import DAY_SECONDS
 from jobs.domain.status import TERMINAL, Status
-from jobs.domain.submission import UNCONFIRMED_CODES
 from jobs.services import Services
 from jobs.storage.layout import companion_keys
 from jobs.store import codec

@@ -242,7 +242,10 @@ def build_bfl_clients(settings: Settings) -> dict[str | None, BflClient]:
     keys: dict[str | None, SecretStr | None] = {None: settings.bfl_api_key}
     keys |= {name: settings.bfl_api_keys[name] for name in settings.bfl_accounts.values() if name}
     policy = build_host_policy(settings)
-    return {name: BflClient(key, policy, settings.bfl_origin) for name, key in keys.items()}
+    return {
+        name: BflClient(key, policy, settings.bfl_origin, bfl_key_variable(name or ""))
+        for name, key in keys.items()
+    }
 
 
 def build_archive(settings: Settings, access: DatabaseAccess | None) -> Archive | None:

@@ -1,5 +1,6 @@
 """Application factory: nothing is built before it is called."""
 
+import logging
 import sys
 from importlib import import_module
 from typing import Any
@@ -37,6 +38,9 @@ PARTS = (
     *(webhook, submissions, repeats, bfl_compat, jobs, batch_actions, downloads, events),
     *(costs, budget, mcp, media, health, openapi),
 )
+
+
+log = logging.getLogger(__name__)
 
 
 def create_app(services: Services | None = None) -> Flask:
@@ -80,6 +84,8 @@ def _services_from_environment() -> Services:
     try:
         loaded = settings.load()
         observability.configure(loaded, "web")
+        for variable in loaded.odd_bfl_keys:
+            log.warning("%s %s; BFL may refuse it", variable, settings.ODD_BFL_KEY)
         access = DatabaseAccess(run_in_database_thread, present_caller)
         return for_web(loaded, gevent.sleep, access)
     except FluxkeepError as error:

@@ -36,6 +36,8 @@ def start(process: str) -> Services:
     except FluxkeepError as error:
         sys.exit(f"Fluxkeep cannot start: {error}")
     exit_when_interpreter_hangs()
+    for variable in found.settings.odd_bfl_keys:
+        log.warning("%s %s; BFL may refuse it", variable, settings.ODD_BFL_KEY)
     log.info("started")
     return found
 

@@ -99,6 +99,12 @@ class Attempt:
         else:
             if answer.status in ACCEPTED:
                 self._accept(answer)
+            elif answer.is_key_malformed:
+                # It is about no model: the account pauses, and the job that met it goes first.
+                reason = bfl_submissions.explain_account_refusal(
+                    answer.status, answer.body, has_credits=False
+                )
+                self.requeue(reason, self._all, HALF_OPEN_SECONDS)
             elif answer.status in bfl_submissions.ACCOUNT_REASONS:
                 self._requeue_for_account(answer)
             elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -39,7 +39,15 @@ class BflResponse(NamedTuple):
 
     @property
     def is_key_refused(self) -> bool:
-        return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+        if self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            return True
+        return self.is_key_malformed
+
+    @property
+    def is_key_malformed(self) -> bool:
+        """Whether BFL says in words that this is no key of its own: 422, recorded in 2026."""
+        is_rejection = self.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+        return is_rejection and parsing.names_api_key(self.body)
 
 
 # BFL's response to an unknown path, without a request: the key goes to plain paths only.
@@ -51,8 +59,15 @@ UNKNOWN_MODEL = BflResponse(
 class BflClient:
     """Client with the operator's key, which is sent to BFL's API hosts only."""
 
-    def __init__(self, key: SecretStr | None, host_policy: HostPolicy, origin: Origin) -> None:
+    def __init__(
+        self,
+        key: SecretStr | None,
+        host_policy: HostPolicy,
+        origin: Origin,
+        key_variable: str = "BFL_API_KEY",
+    ) -> None:
         self._key = key
+        self.key_variable = key_variable
         self._host_policy = host_policy
         self.origin = origin
 
@@ -103,7 +118,7 @@ class BflClient:
         """Raises BflKeyRefused and BflUnavailable, with the reason for the operator."""
         answer = self.credits()
         if answer.is_key_refused:
-            raise errors.BflKeyRefused
+            raise errors.BflKeyRefused(f"BFL refuses the key in {self.key_variable}.")
         if not answer.is_ok:
             raise errors.BflUnavailable(f"BFL answered {answer.status}")
         left = None
@@ -113,6 +128,16 @@ class BflClient:
         if left is None:
             raise errors.BflUnavailable("BFL's answer has no credits")
         return left
+
+    def try_submission(self, model: str) -> BflResponse:
+        """POST an empty input, which makes no task: BFL says what it lacks if the key is good.
+
+        Raises BflUnavailable.
+        """
+        try:
+            return self._call(ParsedUrl(self.origin, f"/v1/{model}"), b"{}")
+        except (errors.TransferFailed, errors.UrlRefused) as error:
+            raise errors.BflUnavailable(f"no answer from {self.origin}: {error}") from None
 
     def openapi(self) -> bytes:
         """GET BFL's OpenAPI document, without the key. Raises BflUnavailable."""

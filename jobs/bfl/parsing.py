@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jobs.bfl.result_files import ResultFiles, find_files, replace_file_urls, strip_signatures
 from jobs.domain.bfl_report import ErrorCode, Failure, Moderation, Report, Stage
 from jobs.domain.budgets import CREDITS_MAX
-from jobs.domain.errors import InvalidReport
+from jobs.domain.errors import InvalidJson, InvalidReport
 from jobs.domain.status import ReportKind, Source
 from jobs.net import lenient_json
 
@@ -18,6 +18,14 @@ TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _CLAIMED_ID = re.compile(rb'"(?:task_)?id"[ \t\r\n]*:[ \t\r\n]*"([A-Za-z0-9_-]{1,128})"')
 # BFL's docs conflict: the secret itself, or an HMAC of the body.
 AUTHENTICATION_HEADERS = ("X-Webhook-Secret", "X-BFL-Signature")
+# "Invalid API key format" is recorded. A field of an input, such as `keyframes`, is not meant.
+_ABOUT_THE_KEY = re.compile(
+    r"\b(api|x|bfl|access)[ _-]?key\b"
+    r"|\b(invalid|malformed|unknown|wrong|expired|revoked|missing|inactive)[ ]key\b"
+    r"|\bkey[ ](format|is[ ](invalid|malformed|expired|not))\b"
+    r"|\b(not|un)[ ]?authenticated\b|\binvalid authentication\b",
+    re.IGNORECASE | re.ASCII,
+)
 MESSAGE_MAX_CHARS = 500
 STATUS_MAX_CHARS = 64
 COST_MAX_CHARS = 40
@@ -126,6 +134,15 @@ def is_final(message: Mapping[str, Any]) -> bool:
 def is_not_found(message: Mapping[str, Any]) -> bool:
     """Whether a polling response says that this host does not know the task."""
     return _status(message.get("status")).lower() == _NOT_FOUND
+
+
+def names_api_key(body: bytes) -> bool:
+    """Whether the `detail` of an answer is a text about the API key, and no list of fields."""
+    try:
+        detail = lenient_json.load_object(body).get("detail")
+    except InvalidJson:
+        return False
+    return isinstance(detail, str) and _ABOUT_THE_KEY.search(detail) is not None
 
 
 def error_message(body: Any) -> str:

@@ -18,11 +18,12 @@ URL_MAX_CHARS = 2083  # in BFL's OpenAPI
 DETAILS_MAX_CHARS = 8192
 _INVALID = ErrorCode.INVALID_INPUT
 CODES = {400: _INVALID, 404: ErrorCode.UNKNOWN_MODEL, 422: _INVALID}
+KEY_REFUSED = "BFL refuses the API key"
 # Refusals that may concern the account and not this job.
 ACCOUNT_REASONS: dict[int, str] = {
     HTTPStatus.PAYMENT_REQUIRED: "BFL says that the credits are used up",
-    HTTPStatus.UNAUTHORIZED: "BFL refuses the API key",
-    HTTPStatus.FORBIDDEN: "BFL refuses the API key",
+    HTTPStatus.UNAUTHORIZED: KEY_REFUSED,
+    HTTPStatus.FORBIDDEN: KEY_REFUSED,
 }
 DASHBOARD = "https://dashboard.bfl.ai"
 GET_STARTED = f"{DASHBOARD}/get-started"  # where somebody without a key gets one
@@ -98,8 +99,11 @@ def missing_task_failure(path: str) -> Failure:
 
 
 def explain_account_refusal(status: int, answer: bytes, *, has_credits: bool) -> str:
-    """Explain one of ACCOUNT_REASONS; `has_credits`: they are ample, and the key is valid."""
-    reason = ACCOUNT_REASONS[status]
+    """Explain a refusal of the account; `has_credits`: they are ample, and the key is valid.
+
+    What is in no ACCOUNT_REASONS is a 400 or 422 about the key.
+    """
+    reason = ACCOUNT_REASONS.get(status, KEY_REFUSED)
     if has_credits and status != HTTPStatus.UNAUTHORIZED:
         reason = PROJECT_REASON
     detail = parsing.error_message(_object(answer))
@@ -115,6 +119,12 @@ def is_webhook_rejected(answer: bytes) -> bool:
     """Whether only the webhook fields were rejected: strict models do not know them."""
     complaints = _complaints(_object(answer))
     return bool(complaints) and all(map(_is_about_webhook, complaints))
+
+
+def names_fields(status: int, answer: bytes) -> bool:
+    """Whether BFL names what is wrong with an input: key and path are right."""
+    is_rejection = status == HTTPStatus.UNPROCESSABLE_ENTITY
+    return is_rejection and isinstance(_object(answer).get("detail"), list)
 
 
 def is_field_rejected(answer: bytes, name: str) -> bool:

@@ -18,6 +18,8 @@ from jobs.domain.retention import DAY_SECONDS, NEVER, Cutoffs
 from jobs.net.urls import Origin
 
 SECRET_MIN_CHARS = 16
+BFL_KEY_START = "bfl_"
+ODD_BFL_KEY = f"does not begin with {BFL_KEY_START}, as BFL's keys do"
 
 
 class Settings(
@@ -96,6 +98,21 @@ class Settings(
     @property
     def has_bfl_key(self) -> bool:
         return bool(self.bfl_api_key or self.bfl_api_keys)
+
+    @property
+    def odd_bfl_keys(self) -> list[str]:
+        """The variables of BFL keys that do not look like one; a sandbox takes any."""
+        if self.has_sandbox:
+            return []
+        variables = {name: environment.bfl_key_variable(name) for name in self.bfl_api_keys}
+        keys = {variables[name]: key for name, key in self.bfl_api_keys.items()}
+        if self.bfl_api_key:
+            keys[environment.bfl_key_variable("")] = self.bfl_api_key
+        return sorted(
+            variable
+            for variable, key in keys.items()
+            if not key.get_secret_value().startswith(BFL_KEY_START)
+        )
 
     @property
     def bfl_accounts(self) -> dict[str, str | None]:

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from itertools import dropwhile
 
 from jobs.bfl import submissions as bfl_submissions
+from jobs.bfl.model_names import DEFAULT
 from jobs.config.environment import bfl_key_variable
 from jobs.config.settings import Settings
-from jobs.domain.errors import BflKeyMissing
+from jobs.domain.errors import BflKeyMissing, BflUnavailable
 from jobs.domain.status import Status
-from jobs.services import Services
+from jobs.services import Services, build_bfl_clients
 from jobs.store.search_conditions import Search
 from jobs.store.submission_queue import ALL_MODELS
 from receiver.bfl_account import ASKING
@@ -52,9 +53,11 @@ def check_account(context: Context) -> Iterator[Result]:
     for key, balance in context.balances.items():
         whose = f" of {key}" if key else ""
         if balance.credits is None:
-            yield failed(ACCOUNT, balance.reason + whose, _remedy(balance.reason))
+            why = balance.reason.removesuffix(".") + whose
+            yield failed(ACCOUNT, why, _remedy(balance.reason, key))
         elif balance.credits > 0:
-            yield ok(ACCOUNT, f"{name} accepts the key{whose}: {balance.text}")
+            accepted = f"{name} accepts the key{whose}: {balance.text}"
+            yield _try_submission(context, key, accepted)
         else:
             why = f"{name} has no credits left{whose and f' for the key{whose}'}"
             yield failed(ACCOUNT, why, "Buy credits on BFL's dashboard.")
@@ -69,7 +72,8 @@ def check_credits(context: Context) -> Iterator[Result]:
             yield ok(CREDITS, balance.reason)
             continue
         if balance.credits is None:
-            yield warning(CREDITS, f"not known{whose}: {balance.reason}", _remedy(balance.reason))
+            why = f"not known{whose}: {balance.reason}"
+            yield warning(CREDITS, why, _remedy(balance.reason, key))
             continue
         pace = _credits_per_day(context, key)
         if balance.credits > max(LOW_CREDITS, LOW_DAYS * pace):
@@ -121,6 +125,8 @@ def check_submissions(context: Context) -> Iterator[Result]:
         is_about_account = bfl_submissions.is_about_account(circuit.reason)
         if circuit.scope.startswith(ALL_MODELS) or is_about_account:
             why = f"submitting is paused: {circuit.reason}"
+            if bfl_submissions.KEY_REFUSED in circuit.reason:
+                why += f" (in {bfl_key_variable(circuit.scope.partition('@')[2])})"
             yield failed(SUBMISSIONS, why, _ACCOUNT_PAUSED if is_about_account else _PAUSED)
             return
     if not is_failed:
@@ -162,7 +168,26 @@ def _has_account(settings: Settings) -> bool:
     return settings.has_bfl_key or settings.has_sandbox
 
 
-def _remedy(error: str) -> str:
+def _try_submission(context: Context, key: str | None, accepted: str) -> Result:
+    """Whether BFL takes submissions with this key: an empty input is refused, and makes no task."""
+    client = build_bfl_clients(context.settings)[key]
+    path = f"/v1/{DEFAULT}"
+    try:
+        answer = client.try_submission(DEFAULT)
+    except BflUnavailable as error:
+        why = f"{accepted}; a submission was not tried: {error}"
+        return warning(ACCOUNT, why, _remedy(str(error), key))
+    if answer.is_key_refused:
+        why = f"BFL refuses the key in {client.key_variable} for {path}, though not for credits"
+        return failed(ACCOUNT, why, f"See its permissions at {bfl_submissions.DASHBOARD}.")
+    if bfl_submissions.names_fields(answer.status, answer.body):
+        return ok(ACCOUNT, f"{accepted}; {path} takes submissions")
+    why = f"{accepted}; an empty submission to {path} was answered {answer.status}, not 422"
+    return warning(ACCOUNT, why, "See BFL's status page; submissions may wait.")
+
+
+def _remedy(error: str, key: str | None) -> str:
     if "refuses" in error:
-        return f"Put a key from {bfl_submissions.GET_STARTED} into BFL_API_KEY of every process."
+        variable = bfl_key_variable(key or "")
+        return f"Put a key from {bfl_submissions.GET_STARTED} into {variable} of every process."
     return "Check that this machine can connect to BFL_API_URL and that BFL has no outage."

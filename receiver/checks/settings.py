@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from jobs.config import settings
 from jobs.config.settings import Settings
 from jobs.net.urls import parse
 from jobs.observability import sentry
@@ -21,6 +22,8 @@ def check(context: Context) -> Iterator[Result]:
     if "media_url" not in context.settings.model_fields_set:
         why = "not set, so media are stored in var/media of the working directory"
         yield warning("MEDIA_URL", why, "Set it to persistent storage that all processes share.")
+    for variable in context.settings.odd_bfl_keys:
+        yield warning(variable, settings.ODD_BFL_KEY, "See BFL's dashboard: it may be cut or old.")
     if problem := sentry.missing_package(context.settings):
         yield invalid(problem)
 

@@ -27,6 +27,11 @@ def read_arguments() -> argparse.Namespace:
         help="accepted keys; without this option, any key is accepted",
     )
     parser.add_argument(
+        "--check-keys",
+        action="store_true",
+        help="keys that do not begin with bfl_ are malformed, as at BFL",
+    )
+    parser.add_argument(
         "--webhook-url",
         help="webhook of tasks without a webhook_url of their own; WEBHOOK_SECRET authenticates it",
     )
@@ -40,6 +45,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)
     settings = Settings(
         keys=set(given.key or []),
+        key_start="bfl_" if given.check_keys else "",
         webhook_url=given.webhook_url,
         # Not an argument: every user of this machine can read a command line.
         webhook_secret=os.environ.get("WEBHOOK_SECRET"),

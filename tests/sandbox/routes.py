@@ -78,7 +78,10 @@ def answer(engine: Engine, request: Request) -> Answer:
 
 
 def _api(engine: Engine, request: Request) -> Answer:
-    if not _knows_key(engine, request.headers.get("x-key", "")):
+    key = request.headers.get("x-key", "")
+    if key and not key.startswith(engine.settings.key_start):
+        return Answer.json(422, {"detail": "Invalid API key format"})
+    if not _knows_key(engine, key):
         return refusal(403)
     match request.method, request.path:
         case "GET", "/v1/get_result":

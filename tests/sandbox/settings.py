@@ -26,6 +26,7 @@ class Settings:
     max_active_by_model: dict[str, int] = field(default_factory=_bfl_limits)
     # Empty: any non-empty key is accepted. JSON has them as a list.
     keys: Annotated[set[str], Field(strict=False)] = field(default_factory=set)
+    key_start: str = ""  # as BFL's "bfl_": a key that begins otherwise is malformed
     submit_fault: SubmitFault | None = None
     poll_fault: PollFault | None = None
     credits_json: OddJson | None = None  # how the answer about credits is written

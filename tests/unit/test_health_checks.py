@@ -17,12 +17,14 @@ from tests.harness.doctor_output import NEEDED, grades
         ({}, []),
         ({"REDIS_URL": ""}, ["REDIS_URL"]),
         ({"MEDIA_URL": ""}, ["MEDIA_URL"]),
-        ({"BFL_API_KEY": "key"}, ["PUBLIC_URL"]),
-        ({"API_KEYS": "c:app-key-of-tests:submit", "BFL_API_KEY_C": "key"}, ["PUBLIC_URL"]),
-        ({"BFL_API_KEY": "key", "PUBLIC_URL": "http://keep.example"}, ["PUBLIC_URL"]),
-        ({"BFL_API_KEY": "key", "PUBLIC_URL": "https://LOCALHOST:8000"}, ["PUBLIC_URL"]),
-        ({"BFL_API_KEY": "key", "PUBLIC_URL": "https://Keep.example/flux"}, []),
+        ({"BFL_API_KEY": "bfl_key"}, ["PUBLIC_URL"]),
+        ({"API_KEYS": "c:app-key-of-tests:submit", "BFL_API_KEY_C": "bfl_key"}, ["PUBLIC_URL"]),
+        ({"BFL_API_KEY": "bfl_key", "PUBLIC_URL": "http://keep.example"}, ["PUBLIC_URL"]),
+        ({"BFL_API_KEY": "bfl_key", "PUBLIC_URL": "https://LOCALHOST:8000"}, ["PUBLIC_URL"]),
+        ({"BFL_API_KEY": "bfl_key", "PUBLIC_URL": "https://Keep.example/flux"}, []),
+        ({"BFL_API_KEY": "key", "PUBLIC_URL": "https://keep.example"}, ["BFL_API_KEY"]),
         ({"BFL_API_KEY": "key", "BFL_SANDBOX_URL": "http://127.0.0.1:9"}, []),
+        ({"BFL_API_KEY": "bfl_key", "BFL_SANDBOX_URL": "http://127.0.0.1:9"}, []),
     ],
 )
 def test_a_valid_but_unwise_setting_is_a_warning(values: dict[str, str], warned: list[str]) -> None:
@@ -32,7 +34,7 @@ def test_a_valid_but_unwise_setting_is_a_warning(values: dict[str, str], warned:
 
 @pytest.mark.parametrize(
     "values",
-    [{"BFL_API_KEY": "key"}, {"PUBLIC_URL": "http://10.1.2.3"}],
+    [{"BFL_API_KEY": "bfl_key"}, {"PUBLIC_URL": "http://10.1.2.3"}],
     ids=["no address", "plain http"],
 )
 def test_a_public_url_that_cannot_be_tried_is_a_warning(values: dict[str, str]) -> None:

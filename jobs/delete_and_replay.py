@@ -1,4 +1,4 @@
-"""Delete or replay one job: for a request, the command line, or a batch."""
+"""Delete, cancel or replay one job: for a request, the command line, or a batch."""
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import call
@@ -67,6 +67,27 @@ def delete(
     if superseded is None and may_have_superseded(job):
         token = job.claim.fencing_token
         run(services.storage.delete_superseded, job.id, job.created_at, token, named=())
+
+
+def cancel(services: Services, job: Job, run: Runner = call) -> None:
+    """Delete a submission that waits in the queue, and its input; BFL never gets it.
+
+    Its reserve is returned to its key's budget. Raises WrongStatus once it was sent, and
+    UnknownJob when somebody else deleted it meanwhile.
+    """
+    while True:
+        if not submission.is_cancellable(job):
+            raise WrongStatus("what was sent to BFL cannot be taken back: only a queued job can")
+        # A worker that takes the job from the queue changes its version: one of the two wins.
+        if services.store.delete(job):
+            break
+        current = services.store.load(job.id, exactly=True)
+        if current is None:
+            raise UnknownJob
+        job = current
+    # The record's deletion has noted them: after an interruption the sweep deletes them.
+    for file in job.request.input_files:
+        run(services.storage.delete, file.key)
 
 
 def may_have_superseded(job: Job) -> bool:

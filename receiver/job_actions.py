@@ -87,6 +87,16 @@ def delete_job(services: Services, job: Job) -> None:
     delete_and_replay.delete(services, job, run=run_in_thread)
 
 
+def cancel_job(services: Services, job_id: str) -> None:
+    """Take a queued job back that the request's key submitted.
+
+    Raises UnknownJob, OtherKey, and WrongStatus once it was sent to BFL.
+    """
+    job = load_job(services, job_id)
+    require_changeable(job)
+    delete_and_replay.cancel(services, job, run=run_in_thread)
+
+
 def begin_batch(services: Services, action: Action, search: Search, count: int | None) -> Batch:
     """Have the sweep delete or replay all jobs of a search that the request may see.
 

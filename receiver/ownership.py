@@ -25,15 +25,20 @@ def is_visible(job: Job) -> bool:
     return owner() in (None, job.request.key)
 
 
-def require_changeable(job: Job) -> None:
-    """Raises OtherKey for a change of a job that another key brought; an admin may.
+def is_changeable(job: Job) -> bool:
+    """Whether the request's key brought a job, or is an admin's.
 
     Nobody has brought a job that a callback made: the first key that announces it has it then.
     """
     key: ApiKey = g.api_key
     is_free = job.request.key is None and not job.is_submission
     is_admin = key.has_scope("admin") and not key.own
-    if not (is_free or is_admin or job.request.key == key.name):
+    return is_free or is_admin or job.request.key == key.name
+
+
+def require_changeable(job: Job) -> None:
+    """Raises OtherKey for a change of a job that another key brought; an admin may."""
+    if not is_changeable(job):
         raise OtherKey
 
 

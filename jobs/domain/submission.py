@@ -116,6 +116,15 @@ def _wait(job: Job, now: float, *, last: bool) -> Job:
     return waiting.with_submission(is_queued=True, queued_at=queued_at, slot=False, sent_at=None)
 
 
+def is_cancellable(job: Job) -> bool:
+    """Whether a job waits to be sent, and BFL has certainly nothing of it."""
+    submission = job.submission
+    waits = job.status is Status.QUEUED and submission.is_queued and submission.sent_at is None
+    # After an error, or silence, BFL may have a task all the same.
+    may_be_at_bfl = submission.unconfirmed or job.task_id is not None
+    return waits and not may_be_at_bfl
+
+
 def accept(job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts) -> Job:
     """Record BFL's answer to the submission: it has the task."""
     if job.task_id not in (None, answer.task_id):  # a duplicate was ready first

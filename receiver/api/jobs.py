@@ -175,13 +175,26 @@ def rescue_job(job_id: str) -> ResponseReturnValue:
 
 @blueprint.delete("/<job_id>")
 @EndpointSpec(
-    scope="admin",
+    scope="submit",
     responses={
         202: "No record has this id: the storage is searched for its objects.",
         204: "The job was deleted.",
     },
-    errors=(errors.UnknownJob, errors.StorageError, errors.QueueFull),
+    errors=(
+        errors.UnknownJob,
+        errors.OtherKey,
+        errors.WrongStatus,
+        errors.StorageError,
+        errors.QueueFull,
+    ),
 )
 def delete_job(job_id: str) -> ResponseReturnValue:
-    """Delete a job, its media and its input. For ever; without a record soon, and by its own id."""
+    """Delete a job, its media and its input. For ever; without a record soon, and by its own id.
+
+    A key of scope `submit` takes back a job of its own while that is `queued` and nothing was sent
+    to BFL: its reserve is returned to the budget. 409 once it was sent.
+    """
+    if not g.api_key.has_scope("admin"):
+        job_actions.cancel_job(services(), job_id)
+        return "", 204
     return "", 204 if delete_or_erase(services(), job_id) else 202

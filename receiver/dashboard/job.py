@@ -13,6 +13,7 @@ from jobs import kept_inputs
 from jobs.domain.errors import ArchiveUnavailable
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE
+from jobs.domain.submission import is_cancellable
 from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
 from receiver import job_actions, ownership
@@ -52,6 +53,7 @@ def show(job_id: str) -> ResponseReturnValue:
         input=kept_inputs.with_links(kept, services().links_to(job, is_input=True)) if kept else {},
         is_input_complete=kept_inputs.is_complete(job),
         is_replayable=job.status in REPLAYABLE,
+        is_cancellable=is_cancellable(job) and ownership.is_changeable(job),
         has_seed=_has_seed(job),
         related=cards(services(), _related_jobs(job)),
         idempotency_key=str(uuid.uuid4()),
@@ -93,6 +95,14 @@ def replay(job_id: str) -> ResponseReturnValue:
     job = job_actions.replay_job(services(), job_id)
     flash("The replay has started: Fluxkeep polls BFL for this job again.")
     return redirect(url_for("dashboard.job.show", job_id=job.id), 303)
+
+
+@blueprint.post("/cancel")
+@requires_scope("submit")
+def cancel(job_id: str) -> ResponseReturnValue:
+    job_actions.cancel_job(services(), job_id)
+    flash("The job is cancelled: nothing was sent to BFL.")
+    return redirect(url_for("dashboard.gallery.show"), 303)
 
 
 @blueprint.post("/delete")

@@ -101,5 +101,10 @@ class ModelRow(TypedDict):
     fields: Annotated[list[str], Field(description="of its input, besides the prompt")]
 
 
+class CancelledJob(TypedDict):
+    id: str
+    message: str
+
+
 class Models(TypedDict):
     models: list[ModelRow]

@@ -20,11 +20,10 @@ from jobs.domain.status import Status
 from jobs.domain.timeline import rfc3339
 from jobs.input_parts import parts_in
 from jobs.store.search_conditions import Search
-from receiver import ownership
+from receiver import job_actions, ownership
 from receiver.api.budget import KeyBudgets, key_budgets
 from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.context import services
-from receiver.job_actions import load_job
 from receiver.mcp import content, schemas
 from receiver.mcp.resources import JOB_URI, with_images
 from receiver.schemas.bodies import validate_with_input
@@ -96,7 +95,16 @@ def wait_for_job(asked: schemas.AwaitedJob) -> Waiting:
 
 def _load(name: str) -> Job:
     found = JOB_URI.fullmatch(name)
-    return load_job(services(), found[1] if found else name)
+    return job_actions.load_job(services(), found[1] if found else name)
+
+
+def cancel_job(asked: schemas.NamedJob) -> schemas.CancelledJob:
+    """Take back a job that still waits in the queue: it then costs nothing. What was sent to BFL
+    cannot be taken back.
+    """
+    job = _load(asked.id)
+    job_actions.cancel_job(services(), job.id)
+    return {"id": job.id, "message": "It is cancelled; nothing was sent to BFL."}
 
 
 def search_jobs(asked: schemas.JobSearch) -> schemas.JobRows:
@@ -151,6 +159,7 @@ TOOLS = {
         Tool("submit", schemas.Edit, schemas.JobResult, edit),
         Tool("read", schemas.NamedJob, schemas.JobResult, get_job),
         Tool("read", schemas.AwaitedJob, schemas.JobResult, wait_for_job),
+        Tool("submit", schemas.NamedJob, schemas.CancelledJob, cancel_job),
         Tool("read", schemas.JobSearch, schemas.JobRows, search_jobs),
         Tool("read", schemas.Arguments, schemas.Models, list_models),
         Tool("read", schemas.Arguments, KeyBudgets, budget),

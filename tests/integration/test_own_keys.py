@@ -46,6 +46,7 @@ BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
     "POST /jobs/<job_id>/delete": lambda _: {"data": {}},
     "GET /jobs/<job_id>/replay": lambda _: {},
     "POST /jobs/<job_id>/replay": lambda _: {"data": {}},
+    "POST /jobs/<job_id>/cancel": lambda _: {"data": {}},
     "GET /jobs/<job_id>/variants": lambda _: {},
     "POST /jobs/<job_id>/variants": lambda _: {"data": {"idempotency_key": "k", "n": "1"}},
     "GET /submit": lambda job_id: {"query_string": {"again": job_id, "job": job_id}},

@@ -41,7 +41,7 @@ NEEDED: dict[str, Scope] = {
     "GET /api/budget": "read",
     "GET /api/jobs/<job_id>": "read",
     "PUT /api/jobs/<job_id>": "submit",
-    "DELETE /api/jobs/<job_id>": "admin",
+    "DELETE /api/jobs/<job_id>": "submit",
     "GET /api/jobs/<job_id>/events": "read",
     "POST /api/jobs/<job_id>/replays": "admin",
     "POST /api/jobs/<job_id>/rescues": "admin",

@@ -16,7 +16,10 @@ from tests.sandbox.formats import gradient
 
 QUICK: dict[str, Any] = {"seconds": 0.05, "strict": False}
 SLOW = {"seconds": 1.0, "strict": False, "progress_events": 2}
-TOOLS = ["generate", "edit", "get_job", "wait_for_job", "search_jobs", "list_models", "budget"]
+TOOLS = [
+    *("generate", "edit", "get_job", "wait_for_job", "cancel_job"),
+    *("search_jobs", "list_models", "budget"),
+]
 
 SPENDERS = {client: f"spending-key-of-{client}" for client in CLIENTS}
 _ENTRIES = [f"{client}:{key}:submit:budget=4/day" for client, key in SPENDERS.items()]

@@ -4,9 +4,10 @@ import math
 import time
 from dataclasses import replace
 
+from jobs.domain import notifications
 from jobs.domain.errors import CountChanged, CountRequired, InvalidField, TooManyJobs
 from jobs.domain.job import Job
-from jobs.domain.status import REPLAYABLE
+from jobs.domain.status import REPLAYABLE, TERMINAL, Status
 from jobs.services import Services
 from jobs.store.batch_actions import Action, Batch
 from jobs.store.search_conditions import Search
@@ -17,39 +18,60 @@ PAGE = 200
 
 
 def begin(
-    services: Services, action: Action, search: Search, count: int | None, key: str | None
+    services: Services,
+    action: Action,
+    search: Search,
+    count: int | None,
+    key: str | None,
+    ended_since: float | None = None,
 ) -> Batch:
     """Have the sweep act on all jobs of a search, if they are as many as the caller was told.
 
-    Raises CountRequired, CountChanged, TooManyJobs, QueueFull, and InvalidField for a status whose
-    jobs cannot be replayed.
+    `ended_since` leaves out jobs that ended earlier. Raises CountRequired, CountChanged,
+    TooManyJobs, QueueFull, and InvalidField for a status to whose jobs the action does not apply.
     """
     now = services.store.now()
     # To the millisecond, as callers read it.
     until = min(math.inf if search.until is None else search.until, math.floor(now * 1000) / 1000)
-    statuses = search.statuses
-    if action is not Action.DELETE:
-        statuses = tuple(one for one in statuses or sorted(REPLAYABLE) if one in REPLAYABLE)
-        if not statuses:
-            raise InvalidField("status", f"give some of {', '.join(sorted(REPLAYABLE))}")
-    fixed = replace(search, until=until, statuses=statuses)
-    found, stop_at = 0, time.monotonic() + COUNT_SECONDS
+    fixed = replace(search, until=until, statuses=_statuses(action, search))
+    total = 0
+    stop_at = time.monotonic() + COUNT_SECONDS
     for jobs in services.catalog.walk(fixed, PAGE):
-        found += len(jobs)
-        if found > JOBS_MAX or time.monotonic() > stop_at:
+        total += sum(_applies(services, action, job, ended_since) for job in jobs)
+        if total > JOBS_MAX or time.monotonic() > stop_at:
             raise TooManyJobs(
                 f"more than {JOBS_MAX:,} jobs match, or counting them takes longer than "
                 f"{COUNT_SECONDS:.0f} s: narrow the filter with `since` and `until`"
             )
     if count is None:
-        raise CountRequired(count=found, until=until)
-    if count != found:
-        raise CountChanged(count=found, until=until)
-    return services.batches.add(action, fixed, found, key, now)
+        raise CountRequired(count=total, until=until)
+    if count != total:
+        raise CountChanged(count=total, until=until)
+    return services.batches.add(action, fixed, total, key, now, ended_since)
+
+
+def _statuses(action: Action, search: Search) -> tuple[Status, ...]:
+    """The statuses of a search that an action applies to. Raises InvalidField if it has none."""
+    if action is Action.DELETE:
+        return search.statuses
+    possible = REPLAYABLE if action is Action.REPLAY else TERMINAL
+    chosen = [status for status in search.statuses or sorted(possible) if status in possible]
+    if not chosen:
+        raise InvalidField("status", f"give some of {', '.join(sorted(possible))}")
+    return tuple(chosen)
+
+
+def _applies(services: Services, action: Action, job: Job, ended_since: float | None) -> bool:
+    if action is not Action.NOTIFY:
+        return True
+    is_too_old = ended_since is not None and job.end < ended_since
+    return not is_too_old and notifications.has_recipient(job, services.store.followers.owner)
 
 
 def includes(batch: Batch, job: Job) -> bool:
     """Whether a job matches, and not by an end that came after the batch had begun."""
     if batch.search is None or not batch.search.matches(job):
+        return False
+    if batch.ended_since is not None and job.end < batch.ended_since:
         return False
     return not (batch.search.statuses and job.status.terminal and job.end > batch.created_at)

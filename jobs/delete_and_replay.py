@@ -1,10 +1,10 @@
-"""Delete, cancel or replay one job: for a request, the command line, or a batch."""
+"""Delete, cancel or replay one job, or notify of it again: for a request or a batch."""
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import call
 
 from jobs import kept_inputs
-from jobs.domain import submission
+from jobs.domain import notifications, submission
 from jobs.domain.errors import UnknownJob, WrongStatus
 from jobs.domain.job import Job
 from jobs.domain.status import Status
@@ -35,6 +35,21 @@ def replay(
 
     change = services.catalog.change(job.id, step, CommitOptions(commands=tuple(also)))
     return change.after if change.written else None
+
+
+def notify_again(
+    services: Services,
+    job: Job,
+    also: Sequence[Command] = (),
+    when: Callable[[Job], bool] = lambda _: True,
+) -> None:
+    """Notify once more of a job's end; `also` and `when` as for a replay."""
+    owner = services.store.followers.owner
+
+    def step(current: Job, now: float) -> Job:
+        return notifications.repeat(current, now, owner) if when(current) else current
+
+    services.catalog.change(job.id, step, CommitOptions(commands=tuple(also)))
 
 
 def delete(

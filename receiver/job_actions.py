@@ -97,15 +97,23 @@ def cancel_job(services: Services, job_id: str) -> None:
     delete_and_replay.cancel(services, job, run=run_in_thread)
 
 
-def begin_batch(services: Services, action: Action, search: Search, count: int | None) -> Batch:
-    """Have the sweep delete or replay all jobs of a search that the request may see.
+def begin_batch(
+    services: Services,
+    action: Action,
+    search: Search,
+    count: int | None,
+    ended_since: float | None = None,
+) -> Batch:
+    """Have the sweep act on all jobs of a search that the request may see.
 
     The first call, without a count, raises CountRequired, which has the count and the `until` for
     the second one. Raises BadRequest without a filter, CountChanged, TooManyJobs, QueueFull.
     """
     if replace(search, until=None) == Search():
         raise errors.BadRequest("give at least one filter besides `until`: all jobs would match")
-    return batch_actions.begin(services, action, visible(search), count, current_key_name())
+    return batch_actions.begin(
+        services, action, visible(search), count, current_key_name(), ended_since
+    )
 
 
 def load_batch(services: Services, batch_id: str) -> Batch:

@@ -85,6 +85,7 @@ class PendingNotification:
     at: float  # when it is due
     attempts: int = 0
     url_digest: str = ""  # which of NOTIFY_URL
+    repeated_at: float | None = None  # when an operator asked for it once more
 
     @property
     def recipient(self) -> str:

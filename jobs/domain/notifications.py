@@ -37,13 +37,33 @@ def schedule(before: Job | None, after: Job, now: float, owner: OwnerEvents) -> 
         return after.with_notifications(pending=()) if after.notifications.pending else after
     if before is None and after.status is Status.STORED:
         return after
+    has_just_ended = before is None or not before.status.terminal
+    since = after.end if has_just_ended else now  # the id follows from it, also of a repetition
     new = [
-        PendingNotification(to, now, now, url_digest=digest)
+        PendingNotification(to, since, now, url_digest=digest)
         for to, digest in _targets(before, after, owner)
     ]
     recipients = {one.recipient for one in new}
     others = [one for one in after.notifications.pending if one.recipient not in recipients]
     return after.with_notifications(pending=(*others, *new)) if new else after
+
+
+def repeat(job: Job, now: float, owner: OwnerEvents) -> Job:
+    """Notify once more of an end, with the same ids; what is still pending stays as it is."""
+    pending = {one.recipient for one in job.notifications.pending}
+    repeated = [
+        PendingNotification(to, job.end, now, url_digest=digest, repeated_at=now)
+        for to, digest in _targets(None, job, owner)
+    ]
+    added = [one for one in repeated if one.recipient not in pending]
+    if not added:
+        return job
+    return job.with_notifications(pending=(*job.notifications.pending, *added))
+
+
+def has_recipient(job: Job, owner: OwnerEvents) -> bool:
+    """Whether anybody is notified of the job's end."""
+    return any(_targets(None, job, owner))
 
 
 def _targets(
@@ -105,7 +125,8 @@ def _next_attempt(
     if notification.to is NotificationTarget.CALLER:
         late = notification.attempts > len(BFL_PAUSES_SECONDS)
         return None if late else now + BFL_PAUSES_SECONDS[notification.attempts - 1]
-    until = notification.since + GIVE_UP_AFTER_SECONDS
+    first_at = notification.repeated_at or notification.since
+    until = first_at + GIVE_UP_AFTER_SECONDS
     if now >= until:
         return None
     pause = PAUSES_SECONDS[min(notification.attempts, len(PAUSES_SECONDS)) - 1] * jitter

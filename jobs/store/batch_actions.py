@@ -1,4 +1,4 @@
-"""Batches: deletions and replays of many jobs, which the sweep works off page by page.
+"""Batches: deletions, replays and repeated notifications of many jobs, worked off by the sweep.
 
 A batch is under way for as long as it has a position. A page is committed by compare-and-set on the
 position (I4), and a job counts with the very write that changes it (I35), so that any step may be
@@ -33,6 +33,7 @@ class Action(StrEnum):
 
     DELETE = "delete"
     REPLAY = "replay"
+    NOTIFY = "notify"
 
     @classmethod
     def _missing_(cls, value: object) -> "Action | None":
@@ -41,7 +42,7 @@ class Action(StrEnum):
 
 
 class FailedJob(NamedTuple):
-    """A job that could not be deleted or replayed, and why."""
+    """A job that that the batch could not act on, and why."""
 
     id: str
     reason: str
@@ -57,6 +58,7 @@ class Batch:
     created_at: float
     total: int
     search: Search | None = None
+    ended_since: float | None = None  # of NOTIFY: jobs that ended then or later
     position: Position | None = None  # of the last job that was looked at
     done: int = 0
     failed: int = 0
@@ -86,13 +88,22 @@ class Batches:
         self._redis = redis
         self._update_script = redis.register_script(scripts.read("update_batch"))
 
-    def add(self, action: Action, search: Search, total: int, key: str | None, at: float) -> Batch:
+    def add(
+        self,
+        action: Action,
+        search: Search,
+        total: int,
+        key: str | None,
+        at: float,
+        ended_since: float | None = None,
+    ) -> Batch:
         """Begin a batch of the jobs of a search. Raises QueueFull; a few more may begin at once."""
         latest = self.latest()
         if sum(batch.ended_at is None for batch in latest) >= UNDER_WAY_MAX:
             raise QueueFull(f"{UNDER_WAY_MAX} batches are under way")
         values: dict[str, Any] = {"id": str(uuid.uuid4()), "action": action, "key": key}
         values |= {"created_at": at, "total": total, "search": search, "position": None}
+        values["ended_since"] = ended_since
         batch = Batch(**values)
         old = [one.id for one in latest if one.ended_at][KEPT_MAX - UNDER_WAY_MAX :]
         self._redis.write_essential(

@@ -1,4 +1,4 @@
-"""Batches: delete or replay all jobs that match, in two steps, and see how far they are."""
+"""Batches: delete, replay or notify of all jobs that match, in two steps."""
 
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -15,21 +15,21 @@ from jobs.views import Time
 from receiver.context import services
 from receiver.job_actions import begin_batch, load_batch
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
-from receiver.schemas.query import BatchQuery
+from receiver.schemas.query import BatchQuery, NotificationQuery
 from receiver.schemas.responses import CountProblem
 
 blueprint = Blueprint("batches", __name__, url_prefix="/api")
 
 
 class FailedJobView(TypedDict):
-    """A job that could not be deleted or replayed."""
+    """A job that that the batch could not act on."""
 
     id: str
     reason: str
 
 
 class BatchView(TypedDict):
-    """A batch of jobs that are deleted or replayed, and how far it is."""
+    """A batch of jobs that are deleted, replayed or notified of, and how far it is."""
 
     id: str
     action: Action
@@ -99,6 +99,21 @@ def replay_jobs() -> ResponseReturnValue:
 def rescue_jobs() -> ResponseReturnValue:
     """Former name of `POST /api/replays`. It does the same."""
     return _begin(Action.REPLAY)
+
+
+@blueprint.post("/notifications")
+@replace(_SPEC, query=NotificationQuery)
+def repeat_notifications() -> ResponseReturnValue:
+    """Notify once more of all jobs that match and ended at `since` or later. In two steps.
+
+    Asked without `count`, it answers 428 with their number. `count` and `until`, both sent back,
+    begin it. Notifications have the same ids as before, and are tried for a day as those were.
+    """
+    query = NotificationQuery.read()
+    batch = begin_batch(
+        services(), Action.NOTIFY, query.search(), query.count, ended_since=query.since
+    )
+    return batch_view(batch), 202, {"Location": f"/api/batches/{batch.id}"}
 
 
 def _begin(action: Action) -> ResponseReturnValue:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self, get_origin
 
 from flask import request
@@ -11,7 +12,9 @@ from jobs import search_words
 from jobs.bfl import parsing
 from jobs.config.settings import Settings
 from jobs.domain.errors import InvalidField
+from jobs.domain.retention import DAY_SECONDS
 from jobs.domain.status import Source, Status
+from jobs.domain.submission import QUEUE_SECONDS
 from jobs.job_validation import MODEL_MAX_CHARS
 from jobs.store.change_stream import POSITION_FORM, EventPosition
 from jobs.store.listing import Position
@@ -27,6 +30,8 @@ FILTERS_MAX = 8
 FILTER_NAME_MAX_CHARS = 200  # a URL has 8190
 FILTER_VALUE_MAX_CHARS = 1000
 WAIT_MAX_SECONDS = 60.0
+# From a job's creation to its end: a week in the queue, a day at BFL. A replay begins later.
+LONGEST_LIFE_SECONDS = QUEUE_SECONDS + DAY_SECONDS
 WORDS_MAX_CHARS = 3000
 KEY_NAME_MAX_CHARS = 100
 METADATA = "metadata"
@@ -213,6 +218,16 @@ class BatchQuery(FilterQuery):
     """The jobs of a batch, and their number."""
 
     count: JobCount | None = Field(default=None, description="so many must match")
+
+
+class NotificationQuery(BatchQuery):
+    """The jobs of a batch whose ends are notified once more, and their number."""
+
+    since: Time = Field(description="ended then or later: RFC 3339, unix, or a day (UTC)")
+
+    def search(self) -> Search:
+        """What has ended since may have been created a week and a day before."""
+        return replace(super().search(), since=self.since - LONGEST_LIFE_SECONDS)
 
 
 class ShowQuery(LinksQuery):

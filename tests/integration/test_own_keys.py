@@ -40,6 +40,7 @@ BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
     "GET /api/jobs.zip": lambda job_id: {"query_string": {"repeats": job_id}},
     "DELETE /api/jobs": lambda job_id: {"query_string": {"repeats": job_id}},
     "POST /api/replays": lambda job_id: {"query_string": {"repeats": job_id}},
+    "POST /api/notifications": lambda job_id: {"query_string": {"repeats": job_id, "since": "0"}},
     "POST /api/rescues": lambda job_id: {"query_string": {"repeats": job_id}},
     "GET /jobs/<job_id>": lambda _: {},
     "GET /jobs/<job_id>/delete": lambda _: {},

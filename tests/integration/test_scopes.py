@@ -32,6 +32,7 @@ NEEDED: dict[str, Scope] = {
     "POST /api/jobs": "submit",
     "DELETE /api/jobs": "admin",
     "POST /api/replays": "admin",
+    "POST /api/notifications": "admin",
     "POST /api/rescues": "admin",
     "GET /api/batches/<batch_id>": "admin",
     "GET /api/jobs.zip": "read",

@@ -1,4 +1,4 @@
-"""Batches: delete or rescue the jobs of each, some at a time, wherever they are.
+"""Batches: delete, replay or notify of the jobs of each, some at a time, wherever they are.
 
 It runs in a thread of the sweep process, so that a storage that hangs delays no job that is due.
 Any step may be killed and repeated, and several sweeps may take the same one at once.
@@ -88,13 +88,17 @@ def _superseded(services: Services, jobs: Iterable[Job]) -> dict[str, list[str]]
 def _act_on(
     services: Services, batch: Batch, listed: Job, superseded: Iterable[str] | None
 ) -> None:
-    """Delete or replay a job, unless somebody else has done so meanwhile."""
+    """Act on a job, unless somebody else has done so meanwhile."""
     job = services.catalog.recall(listed.id)
     if job is None or job.id != listed.id or not batch_actions.includes(batch, job):
         return
     if batch.action is Action.REPLAY:
         when = partial(batch_actions.includes, batch)
         delete_and_replay.replay(services, job, count_done(batch.id), when)
+        return
+    if batch.action is Action.NOTIFY:
+        when = partial(batch_actions.includes, batch)
+        delete_and_replay.notify_again(services, job, count_done(batch.id), when)
         return
     if not job.status.terminal or job.claim.fencing_token != listed.claim.fencing_token:
         superseded = None  # it was claimed since: there may be more

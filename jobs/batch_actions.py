@@ -8,6 +8,7 @@ from jobs.domain import notifications
 from jobs.domain.errors import CountChanged, CountRequired, InvalidField, TooManyJobs
 from jobs.domain.job import Job
 from jobs.domain.status import REPLAYABLE, TERMINAL, Status
+from jobs.domain.timeline import EventCode
 from jobs.services import Services
 from jobs.store.batch_actions import Action, Batch
 from jobs.store.search_conditions import Search
@@ -74,4 +75,16 @@ def includes(batch: Batch, job: Job) -> bool:
         return False
     if batch.ended_since is not None and job.end < batch.ended_since:
         return False
+    if batch.action is Action.NOTIFY and _was_notified_since(job, batch.created_at):
+        return False
     return not (batch.search.statuses and job.status.terminal and job.end > batch.created_at)
+
+
+def _was_notified_since(job: Job, at: float) -> bool:
+    """Whether a receiver was called since then: the step of a killed sweep is repeated."""
+    calls = (
+        EventCode.NOTIFICATION_DELIVERED,
+        EventCode.NOTIFICATION_RETRIED,
+        EventCode.NOTIFICATION_ABANDONED,
+    )
+    return any(event.event in calls and event.at > at for event in job.timeline)

@@ -89,6 +89,18 @@ def test_a_notification_that_is_pending_is_not_doubled(worker: LocalWorker, api:
     assert worker.job(task).notifications.pending == before
 
 
+def test_the_step_of_a_killed_sweep_notifies_nobody_twice(worker: LocalWorker, api: Any) -> None:
+    task = stored(worker)
+    deliver(worker, task.id)
+    counted = asked(api, 0).json
+    asked(api, 0, count=counted["count"], until=counted["until"])
+    (batch,) = worker.services.batches.under_way()
+    for _ in range(2):  # the first one was killed before it committed the page
+        batch_actions._act(worker.services, batch, [worker.job(task)])  # noqa: SLF001
+        deliver(worker, task.id)
+    assert worker.services.batches.latest()[0].done == 1
+
+
 def test_a_repeated_notification_is_tried_for_another_day(worker: LocalWorker) -> None:
     task = stored(worker)
     deliver(worker, task.id)

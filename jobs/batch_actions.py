@@ -75,16 +75,12 @@ def includes(batch: Batch, job: Job) -> bool:
         return False
     if batch.ended_since is not None and job.end < batch.ended_since:
         return False
-    if batch.action is Action.NOTIFY and _was_notified_since(job, batch.created_at):
+    if batch.action is Action.NOTIFY and _was_repeated_since(job, batch.created_at):
         return False
     return not (batch.search.statuses and job.status.terminal and job.end > batch.created_at)
 
 
-def _was_notified_since(job: Job, at: float) -> bool:
-    """Whether a receiver was called since then: the step of a killed sweep is repeated."""
-    calls = (
-        EventCode.NOTIFICATION_DELIVERED,
-        EventCode.NOTIFICATION_RETRIED,
-        EventCode.NOTIFICATION_ABANDONED,
-    )
-    return any(event.event in calls and event.at > at for event in job.timeline)
+def _was_repeated_since(job: Job, at: float) -> bool:
+    """Whether this has been done: the step of a killed sweep is repeated."""
+    repeated = EventCode.NOTIFICATION_REPEATED
+    return any(event.event is repeated and event.at >= at for event in job.timeline)

@@ -50,15 +50,16 @@ def schedule(before: Job | None, after: Job, now: float, owner: OwnerEvents) -> 
 
 def repeat(job: Job, now: float, owner: OwnerEvents) -> Job:
     """Notify once more of an end, with the same ids; what is still pending stays as it is."""
-    pending = {one.recipient for one in job.notifications.pending}
+    pending_recipients = {one.recipient for one in job.notifications.pending}
     repeated = [
         PendingNotification(to, job.end, now, url_digest=digest, repeated_at=now)
         for to, digest in _targets(None, job, owner)
     ]
-    added = [one for one in repeated if one.recipient not in pending]
+    added = [one for one in repeated if one.recipient not in pending_recipients]
     if not added:
         return job
-    return job.with_notifications(pending=(*job.notifications.pending, *added))
+    pending = (*job.notifications.pending, *added)
+    return job.with_notifications(pending=pending).with_event(now, EventCode.NOTIFICATION_REPEATED)
 
 
 def has_recipient(job: Job, owner: OwnerEvents) -> bool:

@@ -51,6 +51,7 @@ class EventCode(StrEnum):
     NOTIFICATION_DELIVERED = "notification.delivered"
     NOTIFICATION_RETRIED = "notification.retried"
     NOTIFICATION_ABANDONED = "notification.abandoned"
+    NOTIFICATION_REPEATED = "notification.repeated"
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,7 @@ TEXTS = {
     EventCode.NOTIFICATION_DELIVERED: "Notification delivered",
     EventCode.NOTIFICATION_RETRIED: "Notification failed, to be retried",
     EventCode.NOTIFICATION_ABANDONED: "Notification given up",
+    EventCode.NOTIFICATION_REPEATED: "To be notified once more",
 }
 SELF_EXPLANATORY = ("answer", "code", "error", "reason", "status", "to")
 

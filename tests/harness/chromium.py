@@ -5,7 +5,8 @@ serves one test after the other: its first page takes a second of a processor.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -103,15 +104,24 @@ class Chromium:
             self._playwright.stop()
             raise
 
-    def window(self, **options: Any) -> Window:
-        """A fresh one; options are those of Playwright's `new_context`."""
+    @contextmanager
+    def window(self, **options: Any) -> Iterator[Window]:
+        """A fresh one, closed in the end; options are those of Playwright's `new_context`.
+
+        A page that stayed open would renew itself from whatever server gets its port next.
+        """
         idle = self._idle[repr(options)]
         first_page = idle.pop() if idle else self._first_page(options)
-        return Window(first_page.context.new_page(), partial(self._clear, idle, first_page))
+        opened = Window(first_page.context.new_page(), partial(self._clear, idle, first_page))
+        try:
+            yield opened
+        finally:
+            opened.close()
 
     def _first_page(self, options: dict[str, Any]) -> Any:
         """A page that stays empty: without any, the next one would start all over."""
-        context = self._browser.new_context(**options)
+        # Without a GPU each frame of an animation takes a processor's time from other tests.
+        context = self._browser.new_context(**{"reduced_motion": "reduce", **options})
         context.set_default_timeout(PATIENCE_MILLISECONDS)
         return context.new_page()
 

@@ -87,6 +87,5 @@ def chromium() -> Iterator[Chromium]:
 @pytest.fixture
 def window(chromium: Chromium) -> Iterator[Window]:
     """A fresh window, without cookies and with nothing remembered."""
-    opened = chromium.window()
-    yield opened
-    opened.close()
+    with chromium.window() as opened:
+        yield opened

@@ -112,17 +112,16 @@ def make_sample_jobs(stack: Stack) -> str:
 
 def _take(chromium: Chromium, stack: Stack, wanted: Screenshot) -> Iterator[Path]:
     for theme in wanted.themes:
-        window = chromium.window(viewport=wanted.viewport, color_scheme=theme)
-        page = window.page
-        page.goto(f"{stack.installation.url}/login?{urlencode({'next': wanted.path})}")
-        page.fill("#key", KEYS["admin"])
-        page.click("main button")
-        page.wait_for_load_state("load")
-        page.wait_for_function(VISIBLE_IMAGES_LOADED)
-        clip = _box(page.locator(wanted.element)) if wanted.element else None
-        png = page.screenshot(clip=clip, full_page=bool(clip))
-        yield _save(png, FOLDER / f"{wanted.name}-{theme}.webp")
-        window.close()
+        with chromium.window(viewport=wanted.viewport, color_scheme=theme) as window:
+            page = window.page
+            page.goto(f"{stack.installation.url}/login?{urlencode({'next': wanted.path})}")
+            page.fill("#key", KEYS["admin"])
+            page.click("main button")
+            page.wait_for_load_state("load")
+            page.wait_for_function(VISIBLE_IMAGES_LOADED)
+            clip = _box(page.locator(wanted.element)) if wanted.element else None
+            png = page.screenshot(clip=clip, full_page=bool(clip))
+            yield _save(png, FOLDER / f"{wanted.name}-{theme}.webp")
 
 
 def _box(element: Any) -> dict[str, float]:

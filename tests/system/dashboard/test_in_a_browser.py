@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,17 +37,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def visit(chromium: Chromium, stack: Stack) -> Iterator[Visit]:
     """A window of somebody who has logged in, on a page."""
-    opened: list[Window] = []
+    with ExitStack() as opened:
 
-    def go(path: str = "/", scope: str = "admin", **options: Any) -> Window:
-        window = chromium.window(**{"viewport": WIDE, **options})
-        opened.append(window)
-        log_in(window, stack.installation.url, path, scope)
-        return window
+        def go(path: str = "/", scope: str = "admin", **options: Any) -> Window:
+            window = opened.enter_context(chromium.window(**{"viewport": WIDE, **options}))
+            log_in(window, stack.installation.url, path, scope)
+            return window
 
-    yield go
-    for window in opened:
-        window.close()
+        yield go
 
 
 def log_in_by_hand(page: Page, scope: str) -> None:

@@ -59,20 +59,21 @@ def test_a_countdown_shows_the_seconds_left(make_app: MakeApp, seconds: float, t
 def test_the_header_takes_two_lines_on_a_phone_and_one_on_a_tablet(
     chromium: Chromium, stack: Stack, scale: int
 ) -> None:
-    page = log_in(chromium.window(bypass_csp=True), stack.installation.url)
-    page.add_style_tag(content=font_face(scale))
-    page.evaluate("document.fonts.load('16px Test')")
-    for width, lines in ((320, 2), (360, 2), (390, 2), (768, 1), (1440, 1)):
-        page.set_viewport_size({"width": width, "height": 800})
-        middles = page.evaluate(
-            """() => [".brand", ".site-header nav a", ".account"].flatMap(
-                selector => [...document.querySelectorAll(selector)].map(element => {
-                    const box = element.getBoundingClientRect();
-                    return Math.round((box.top + box.bottom) / 20);
-                }))"""
-        )
-        assert len(set(middles)) == lines, width
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
+    with chromium.window(bypass_csp=True) as window:
+        page = log_in(window, stack.installation.url)
+        page.add_style_tag(content=font_face(scale))
+        page.evaluate("document.fonts.load('16px Test')")
+        for width, lines in ((320, 2), (360, 2), (390, 2), (768, 1), (1440, 1)):
+            page.set_viewport_size({"width": width, "height": 800})
+            middles = page.evaluate(
+                """() => [".brand", ".site-header nav a", ".account"].flatMap(
+                    selector => [...document.querySelectorAll(selector)].map(element => {
+                        const box = element.getBoundingClientRect();
+                        return Math.round((box.top + box.bottom) / 20);
+                    }))"""
+            )
+            assert len(set(middles)) == lines, width
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), width
 
 
 def font_face(scale: int) -> str:

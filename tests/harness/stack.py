@@ -15,7 +15,9 @@ from jobs.domain.job import Job
 from jobs.store.redis.keys import ACTIVE, CIRCUITS, INPUT_NOTES, QUEUE_PREFIX, QUEUES
 from tests.harness.client import Client
 from tests.harness.installation import Installation
+from tests.harness.installation_state import all_jobs
 from tests.harness.invariants import assert_invariants, awaiting_thumbnails
+from tests.harness.parts import services_over
 from tests.harness.patience import wait_for, wait_for_none
 from tests.harness.redis_server import RedisServer
 from tests.harness.s3_server import TestBucket
@@ -99,6 +101,20 @@ class Stack:
 
     def awaiting_thumbnails(self) -> list[str]:
         return awaiting_thumbnails(self.installation)
+
+    def expire_leases(self) -> None:
+        """Let time pass for all claims: the lease of a worker that died runs out in 30 s."""
+
+        def expire(job: Job, now: float) -> Job:
+            if job.claim.lease_until is None:
+                return job
+            past = now - 1
+            return job.with_claim(lease_until=past).with_polling(next_check_at=past)
+
+        with self.installation.redis.client() as redis:
+            store = services_over(redis).store
+            for job in all_jobs(redis):
+                store.change(job.id, expire)
 
     # What BFL saw.
 

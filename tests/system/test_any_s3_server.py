@@ -86,6 +86,7 @@ def test_two_workers_that_both_believe_to_own_a_job_leave_one_object(stack: Stac
     stack.wait_for_download(task)
     (frozen,) = installation.worker
     frozen.pause()
+    stack.expire_leases()
     installation.start("worker")
     stack.wait_for_download(task, 2)
     frozen.resume()

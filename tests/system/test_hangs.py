@@ -32,6 +32,7 @@ def test_the_successor_of_a_worker_with_a_hung_rescue_does_all_its_work(tmp_path
             crashes = {job.id: job.claim.crashes for job in all_jobs(redis)}
         assert crashes[slow.id] == 0, "it was released, and is not to blame"
         stack.change_switches(slow, drip=None)
+        stack.expire_leases()
         installation.start("worker")
         stack.stored(slow, 60)
         stack.stored(hung, 60)

@@ -64,6 +64,7 @@ def test_jobs_of_killed_workers_end_with_one_whole_object(stack: Stack, wire: Tc
     worker.kill_all()
     for task in uploading.values():
         assert stack.keys(task) == [], "half an object is none"
+    stack.expire_leases()
     installation.start("worker")
     for size, task in uploading.items():
         job = stack.stored(task, STORED_WITHIN_SECONDS)

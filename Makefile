@@ -23,7 +23,7 @@ run: $(VENV)/.run ## Run Redis, web, worker and sweep; without BFL_API_KEY also 
 test unit check: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.dev ## Everything that CI runs: format, lint, types, every test
 	@$(MAKE) --no-print-directory --jobs=3 style programs compiled
-	$(BIN)/python -m pytest -n 6 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 8 --dist loadfile --no-loadscope-reorder --durations=20
 
 programs: $(VENV)/.dev
 	@$(BIN)/python -m tests.harness.browser

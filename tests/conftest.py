@@ -30,6 +30,14 @@ from tests.harness.redis_server import RedisServers
 from tests.sandbox import Sandbox
 
 SLOW_UNTIL = 0.7  # of the other files
+# They mostly wait, each for more than half a minute in all: whatever they end after, ends late.
+FIRST = (
+    "tests/system/test_hangs.py",
+    "tests/system/faults/test_bucket_faults.py",
+    "tests/system/bad_input/test_slow_clients.py",
+    "tests/system/faults/test_a_minute_without_redis.py",
+    "tests/system/faults/test_sigterm.py",
+)
 
 
 def pytest_sessionstart() -> None:
@@ -63,6 +71,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     quick = dict.fromkeys(file for file in files.values() if file not in slow)
     places = {file: n * SLOW_UNTIL / len(slow) for n, file in enumerate(slow)}
     places |= {file: n / len(quick) for n, file in enumerate(quick)}
+    places |= dict.fromkeys(FIRST, -1.0)
     items.sort(key=lambda item: places[files[item]])
     if missing := prometheus.missing():
         for item in items:

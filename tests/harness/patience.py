@@ -1,11 +1,13 @@
 """Waiting for something to become true, and saying what did not when it never does."""
 
 import time
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Sequence, Sized
 from functools import partial
 from typing import TypeVar
 
 import requests
+
+from tests.harness.process import Process
 
 T = TypeVar("T")
 
@@ -13,6 +15,7 @@ PAUSE_MIN_SECONDS, PAUSE_MAX_SECONDS = 0.01, 0.25
 PAUSE_SHARE = 0.1  # of the time that was waited: who waits for long need not ask often
 # Limits are those of an idle machine; a busy or a slow one may take so many times as long.
 SLOWEST = 5.0
+TICK_SECONDS = 0.05
 
 
 def wait_for(what: str, probe: Callable[[], T | None], timeout: float = 15.0) -> T:
@@ -27,6 +30,23 @@ def wait_for(what: str, probe: Callable[[], T | None], timeout: float = 15.0) ->
         time.sleep(min(max(waited * PAUSE_SHARE, took, PAUSE_MIN_SECONDS), PAUSE_MAX_SECONDS))
         asked_at = time.monotonic()
     return answer
+
+
+def exit_codes(processes: Sequence[Process], seconds: float) -> list[int]:
+    """The exit codes of processes, all of which end within these seconds. Raises TimeoutError.
+
+    A look counts as a tick, however late it comes: a machine that stands still stops this clock.
+    """
+    ticks_left = round(seconds / TICK_SECONDS)
+    codes = []
+    for process in processes:
+        while (code := process.exit_code) is None:
+            if ticks_left <= 0:
+                raise TimeoutError(f"{process.name} runs after {seconds:g} s:\n{process.output()}")
+            ticks_left -= 1
+            time.sleep(TICK_SECONDS)
+        codes.append(code)
+    return codes
 
 
 def answers(url: str, timeout: float = 30.0) -> bool:

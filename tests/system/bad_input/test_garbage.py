@@ -9,7 +9,6 @@ import pytest
 from tests.harness.wire import Header, Wire, chunked, exchange, request
 from tests.system.bad_input.target import PROOF, TargetServer, failed, new_id, pending
 
-END_SECONDS = 5.0
 FLOOD_SECONDS, BLOCKS = 10.0, 10_000
 
 NO_REQUEST: dict[str, bytes] = {
@@ -35,10 +34,8 @@ def test_bytes_that_are_no_request_are_refused(server: TargetServer, data: bytes
 def test_http_1_0_is_served_and_the_connection_closed(server: TargetServer) -> None:
     with Wire(server.port) as wire:
         wire.send(request([PROOF], pending(new_id()), version="HTTP/1.0"))
-        began = time.monotonic()
-        answers = wire.answers()
+        answers = wire.answers()  # raises TimeoutError when the connection stays open
     assert [answer.status for answer in answers] == [200]
-    assert time.monotonic() - began < END_SECONDS
 
 
 BODIES: list[tuple[Header, bytes]] = [

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.harness import Process, Stack, running_stack, wait_for
+from tests.harness.patience import exit_codes
 from tests.sandbox import Task
 
 OUTAGE_SECONDS = 60.0
@@ -57,7 +58,7 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outage]:
         hook = f"{installation.urls[1]}/webhooks/bfl"
         late = [stack.generate(webhook_url=hook) for _ in range(3)]
         refused = {outcome for task in late for outcome in stack.outcomes(task)}
-        exits = [process.wait(max(0.0, deadline - time.monotonic())) for process in leaving]
+        exits = exit_codes(leaving, max(0.0, deadline - time.monotonic()))
         stack.change_switches(in_hand, drip=None)
         wait_for("a minute", lambda: time.monotonic() - down_at > OUTAGE_SECONDS, 90)
         installation.redis.start()

@@ -9,7 +9,7 @@ import pytest
 from tests.harness.client import Client
 from tests.harness.invariants import assert_invariants
 from tests.harness.load import CALLBACKS_PER_SECOND, Load
-from tests.harness.patience import wait_for
+from tests.harness.patience import exit_codes, wait_for
 from tests.harness.ports import free_port
 from tests.harness.process import Process
 from tests.harness.stack import Stack, running_stack
@@ -48,7 +48,7 @@ class Platform:
         """Stop the old process gracefully, while callbacks keep coming."""
         self.load.goes_on()
         old.terminate()
-        code = old.wait(EXIT_WITHIN_SECONDS)
+        (code,) = exit_codes([old], EXIT_WITHIN_SECONDS)
         self.stack.installation.running[old.name].remove(old)
         self.load.goes_on()
         return code

@@ -1,10 +1,9 @@
 """SIGTERM to everything during downloads, as a platform restarts: over in time, nothing lost."""
 
-import time
-
 import pytest
 
 from tests.harness import Process, Stack, all_jobs, wait_for
+from tests.harness.patience import exit_codes
 from tests.sandbox import Task
 from worker.shutdown import EXIT_SECONDS
 
@@ -29,8 +28,7 @@ def everything(stack: Stack) -> list[Process]:
 
 def exits(processes: list[Process]) -> list[int]:
     """The exit codes, all of them within the time a platform gives."""
-    deadline = time.monotonic() + EXIT_WITHIN_SECONDS
-    return [process.wait(max(0.0, deadline - time.monotonic())) for process in processes]
+    return exit_codes(processes, EXIT_WITHIN_SECONDS)
 
 
 def finished_after_restart(stack: Stack, tasks: list[Task]) -> None:

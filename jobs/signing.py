@@ -27,6 +27,9 @@ _JSON = json.JSONEncoder(separators=(",", ":"))
 _SIGNATURE = re.compile(rb"[0-9a-f]{64}")
 
 LOGIN_SECONDS = 900
+# A used link is remembered for longer than it is valid: its time has whole seconds, and the clocks
+# of web and Redis may differ.
+USED_LOGIN_SECONDS = LOGIN_SECONDS + 60
 FORGED_BODY = b"something else"  # what a check signs in place of its body, to be refused
 
 

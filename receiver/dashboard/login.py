@@ -4,7 +4,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from jobs.domain.errors import Forbidden, InvalidLink, Unauthorized
-from jobs.signing import LOGIN_SECONDS, LoginSigner
+from jobs.signing import USED_LOGIN_SECONDS, LoginSigner
 from receiver.auth import authenticate
 from receiver.context import services
 from receiver.dashboard import csrf, form_body, session
@@ -41,7 +41,7 @@ def log_in_by_link(token: str) -> ResponseReturnValue:
     settings = services().settings
     try:
         login = LoginSigner(settings.secret_key).read(token)
-        is_first = services().used_logins.add(login.id, LOGIN_SECONDS)
+        is_first = services().used_logins.add(login.id, USED_LOGIN_SECONDS)
     except InvalidLink:
         is_first = False
     if not is_first:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from jobs import signing
 from jobs.signing import LOGIN_SECONDS, LoginSigner
+from jobs.store.redis.keys import USED_LOGIN_PREFIX
 from tests.harness import RedisServer
 from tests.harness.parts import web_app
 
@@ -78,6 +79,17 @@ def test_a_link_expires(
         patch.setattr(TimestampSigner, "get_timestamp", lambda _self: int(time.time()) - age)
         token = SIGNER.sign("me")
     assert status(app, token) == expected
+
+
+def test_a_used_link_is_remembered_for_longer_than_it_is_valid(
+    app: Flask, redis_server: RedisServer
+) -> None:
+    began = time.time()
+    assert status(app, SIGNER.sign("me")) == 303
+    with redis_server.client() as redis:
+        (name,) = redis.scan_iter(f"{USED_LOGIN_PREFIX}*")
+        forgotten_at = time.time() + redis.ttl(name)
+    assert forgotten_at > began + LOGIN_SECONDS + 1  # a link's time has whole seconds
 
 
 def test_without_redis_a_login_link_is_refused(app: Flask, redis_server: RedisServer) -> None:

@@ -64,7 +64,8 @@ DELETIONS = "fluxkeep:deletions"  # deleted jobs, by the microsecond: their rows
 # Numbers of the jobs that only the archive has, by status, and by status and key; times
 COLD = "fluxkeep:cold"
 
-# Sorted set by the time at which to look: job id and keys of objects of its input, with spaces
+# Sorted set by the time at which to look: job id and keys of objects of its input, with spaces, or
+# of objects that only a record named which gave way to its row
 INPUT_NOTES = "fluxkeep:input_notes"  # no record may name them, or their job may be done with them
 
 # Sorted set of bodies by their arrival, each led by the job of its token and a space

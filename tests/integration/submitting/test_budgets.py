@@ -165,6 +165,18 @@ def test_the_first_job_of_a_model_finds_out_its_price_alone(worker: LocalWorker,
     assert wrong.status_code == 422 and len(worker.sandbox.tasks()) == 2
 
 
+def test_a_price_that_has_ended_leaves_what_was_reserved(priced: LocalWorker, api: Any) -> None:
+    """Prices are kept for a year. A job's reserve is part of its record, and outlives them."""
+    assert submit(api).status_code == 202
+    priced.redis.delete(f"{PRICES_PREFIX}{MODEL}")
+    assert hour(api) == [0, 3, 6.5]
+    assert submit(api).status_code == 202  # the one that finds out the price
+    refused = submit(api)
+    assert (refused.status_code, refused.json["code"]) == (402, "price_unknown")
+    priced.work(2)
+    assert hour(api)[:2] == [6, 0]
+
+
 def test_a_job_that_waits_for_its_budget_goes_when_there_is_room_and_blocks_no_other(
     priced: LocalWorker, api: Any
 ) -> None:

@@ -9,6 +9,7 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 
 from jobs.store.rate_limiter import WRONG_KEYS_MAX
+from jobs.store.redis.keys import ENDED_SESSION_PREFIX
 from receiver.dashboard import session
 from tests.harness import RedisServer
 from tests.system.dashboard.conftest import KEYS, InProcessVisitor, MakeApp
@@ -151,6 +152,18 @@ def test_a_logout_ends_a_copied_cookie(visitor: InProcessVisitor, make_app: Make
     assert copy.get("/").status_code == 303
     assert copy.get("/live").status_code == 401
     assert other.get("/").status_code == 200
+
+
+def test_a_session_that_was_ended_is_remembered_for_as_long_as_its_cookie_could_live(
+    visitor: InProcessVisitor, module_redis: RedisServer
+) -> None:
+    visitor.log_in("read")
+    with visitor.client.session_transaction() as kept:
+        session_id, begins_at = kept["id"], kept["since"]
+    visitor.post("/logout")
+    with module_redis.client() as redis:
+        forgotten_at = time.time() + redis.ttl(f"{ENDED_SESSION_PREFIX}{session_id}")
+    assert forgotten_at >= begins_at + session.LIFE_MAX_SECONDS - 1  # Redis tells whole seconds
 
 
 def test_a_login_ends_the_session_before_it(visitor: InProcessVisitor, make_app: MakeApp) -> None:

@@ -21,6 +21,7 @@ from jobs.archive.database import (
     Work,
     nobody,
 )
+from jobs.archive.file_damage import DAMAGED
 from jobs.archive.rows import Row
 from jobs.domain.budgets import CREDITS_MAX
 from jobs.domain.errors import ArchiveUnavailable, InvalidField
@@ -342,6 +343,16 @@ class Archive:
         if deleted_rows:
             self._may_have_traces = True
         return deleted_rows
+
+    def require_intact(self) -> None:
+        """Check a file that has changed. Raises ArchiveUnavailable if it is damaged."""
+        if not self._database.check_file():
+            raise ArchiveUnavailable(f"database: {DAMAGED}")
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether some process has found that the file of the database is damaged."""
+        return self._database.is_damaged
 
     def erase_traces(self) -> None:
         """Erase what files beside the rows still have of those that were deleted or replaced.

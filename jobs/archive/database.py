@@ -179,6 +179,15 @@ class Database(ABC):
             raise ArchiveUnavailable("database: its tables are of a newer release")
         return self._run(connection, work, writes=writes)
 
+    def check_file(self) -> bool:
+        """Check a database in a file that has changed; return whether it is intact."""
+        return True
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether some process has found that the file is damaged."""
+        return False
+
     def erase_log(self) -> bool:
         """Remove what logs of a file still have of deleted rows; False while somebody reads them.
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from jobs.archive import schema
 from jobs.archive.database import (
@@ -25,6 +25,7 @@ from jobs.archive.database import (
     WritesRefused,
     nobody,
 )
+from jobs.archive.file_damage import DAMAGED, FileWatch
 from jobs.domain.errors import ArchiveUnavailable
 from jobs.store.search_conditions import as_text
 
@@ -48,6 +49,7 @@ _OF_DATA = {
     sqlite3.SQLITE_MISMATCH,
     sqlite3.SQLITE_RANGE,
 }
+_OF_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 # The tables are not those that the connection has seen: another file is in their place.
 _OTHER_TABLES = re.compile("no such (table|column)")
 # Their rows begin with a number that follows the time, so that a search by words finds the newest
@@ -57,10 +59,21 @@ _TYPES = schema.SQLITE_TYPES | {"row_number": "number INTEGER PRIMARY KEY,"}
 T = TypeVar("T")
 
 
-class _Connection(NamedTuple):
-    sqlite: sqlite3.Connection
-    file: tuple[int, int]  # device and inode
-    version: int  # of the tables
+class _Connection:
+    """A connection, the file that it has open, and the version of the tables in it."""
+
+    def __init__(self, opened: sqlite3.Connection, file: os.stat_result, version: int) -> None:
+        self.sqlite = opened
+        self.version = version
+        self._identity = (file.st_dev, file.st_ino)
+        self._size = file.st_size
+
+    def has_open(self, file: os.stat_result) -> bool:
+        """Whether a path still leads to the same file. Fluxkeep never makes it smaller."""
+        if (file.st_dev, file.st_ino) != self._identity or file.st_size < self._size:
+            return False
+        self._size = file.st_size
+        return True
 
 
 def _entry_value(kind: str | None, atom: Any) -> str | None:
@@ -92,6 +105,18 @@ class SqliteDatabase(Database):
     ) -> None:
         super().__init__(connections, caller, query_seconds)
         self._path, self._in_thread = Path(path).absolute(), in_thread
+        self._watch = FileWatch(self._path)
+
+    def check_file(self) -> bool:
+        is_intact: bool = self._in_thread(lambda: self._watch.check_if_changed(self.close))
+        return is_intact
+
+    @property
+    def is_damaged(self) -> bool:
+        is_marked = self._watch.is_marked()
+        if is_marked:
+            self.close()  # for whoever restores it
+        return is_marked
 
     def encoding(self) -> str:
         return "UTF8"  # of each file that SQLite makes, unless it is told otherwise
@@ -116,6 +141,8 @@ class SqliteDatabase(Database):
         return self._in_thread(self._connect)  # type: ignore[no-any-return]
 
     def _connect(self) -> _Connection:
+        if self._watch.is_marked():
+            raise ConnectionLost(DAMAGED)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileExistsError):  # to close what is open takes its locks: its log goes
@@ -126,14 +153,26 @@ class SqliteDatabase(Database):
             try:
                 for setting in _SETTINGS:
                     opened.execute(setting)
-                return _Connection(opened, _identity(self._path), _migrate(opened))
+                version = _migrate(opened)
+                return _Connection(opened, self._path.stat(), version)
             except BaseException:  # whatever it is, the file stays open otherwise
                 opened.close()
                 raise
         except sqlite3.Error as error:
+            if _is_of_damage(error) or self._lost_its_log(error):
+                self._watch.mark()
+                raise ConnectionLost(DAMAGED) from None
             raise ConnectionLost(_name(error)) from None
         except OSError as error:
             raise ConnectionLost(error.strerror or "OSError") from None
+
+    def _lost_its_log(self, error: sqlite3.Error) -> bool:
+        """Whether a file without a log is in the place of one that others have open.
+
+        Each of ours has a log from its beginning. To give it one needs the file for itself.
+        """
+        is_busy = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
+        return is_busy and self._path.stat().st_size > 0
 
     def _run(self, connection: _Connection, work: Work[T], *, writes: bool) -> T:
         return self._in_thread(lambda: self._run_here(connection, work, writes))  # type: ignore[no-any-return]
@@ -152,6 +191,8 @@ class SqliteDatabase(Database):
             sqlite.execute("COMMIT")
         except sqlite3.Error as error:
             _roll_back(sqlite)
+            if _is_of_damage(error):
+                self._watch.mark()
             raise _of_transaction(error, writes=writes) from None
         except OSError as error:
             raise ConnectionLost(error.strerror or "OSError") from None
@@ -164,8 +205,13 @@ class SqliteDatabase(Database):
         return answer
 
     def _require_same_file(self, connection: _Connection) -> None:
-        """Raises ConnectionLost where a backup has replaced the file."""
-        if _identity(self._path) != connection.file:
+        """Raises ConnectionLost where a backup has replaced the file, or it is damaged.
+
+        A damaged file gives wrong answers, and nobody may have it open while it is restored.
+        """
+        if self._watch.is_marked():
+            raise ConnectionLost(DAMAGED)
+        if not connection.has_open(self._path.stat()):
             raise ConnectionLost("the file was replaced")
 
     def _close(self, connection: _Connection) -> None:
@@ -198,18 +244,23 @@ def _truncate_log(opened: sqlite3.Connection) -> bool:
 def _version(opened: sqlite3.Connection) -> int:
     if not opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchall():
         return 0
-    return int(opened.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()[0])
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_dev, stat.st_ino
+    row = opened.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()
+    if row is None:
+        raise ConnectionLost(DAMAGED)
+    return int(row[0])
 
 
 def _roll_back(sqlite: sqlite3.Connection) -> None:
     sqlite.set_progress_handler(None, 0)
     with suppress(sqlite3.Error):
         sqlite.execute("ROLLBACK")
+
+
+def _is_of_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is no database, or not the one that its log belongs to."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    is_index_of_words = code == sqlite3.SQLITE_CORRUPT_VTAB  # one query's
+    return code & 0xFF in _OF_DAMAGE and not is_index_of_words
 
 
 def _of_transaction(error: sqlite3.Error, *, writes: bool) -> Exception:
@@ -225,7 +276,7 @@ def _of_transaction(error: sqlite3.Error, *, writes: bool) -> Exception:
         return WritesRefused(name)
     if primary_code == sqlite3.SQLITE_ERROR and _OTHER_TABLES.match(str(error)):
         return ConnectionLost(name)
-    if primary_code in _OF_DATA:
+    if primary_code in _OF_DATA or code == sqlite3.SQLITE_CORRUPT_VTAB:
         return _of_data(name, writes=writes)
     return ConnectionLost(name)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from jobs.archive import schema
 from jobs.archive.archive import Archive, sqlite_path
+from jobs.archive.file_damage import DAMAGED
 from jobs.config.settings import Settings
 from jobs.domain.errors import ArchiveUnavailable
 from jobs.services import Services
@@ -34,6 +35,10 @@ _LATE = "See the log of the sweep: the database may be away, full or read-only. 
 _ENCODING = (
     "Make a database WITH ENCODING 'UTF8' TEMPLATE template0 and point DATABASE_URL at it: "
     "jobs of the last HOT_DAYS are written again by themselves, pg_dump moves the others."
+)
+_RESTORE = (
+    "A file that is replaced beneath running processes gets the log of the one before it. Restore "
+    "a backup as docs/archive.md says. Callbacks go on meanwhile, and Redis keeps what ends."
 )
 _NO_WRITES = (
     "Give it room, or let the role write. Redis keeps what ended; deletions and reads go on."
@@ -65,11 +70,19 @@ def check(context: Context) -> Iterator[Result]:
 def _database(archive: Archive, kind: str) -> Result:
     if kind.startswith(REFUSED_FILESYSTEMS):
         return failed(DATABASE, f"its file is on {kind}, where SQLite loses data", _LOCAL)
+    if archive.is_damaged:
+        return warning(DATABASE, f"is not used: {DAMAGED}", _RESTORE)
     try:
         version = archive.state().schema
         encoding = archive.encoding()
     except ArchiveUnavailable as error:
         return warning(DATABASE, _reason(error), _AWAY)
+    problem = _problem(archive, version, encoding)
+    return problem or ok(DATABASE, f"{archive.database_name} answers, tables of version {version}")
+
+
+def _problem(archive: Archive, version: int, encoding: str) -> Result | None:
+    """What is wrong with a database that answers."""
     if version > schema.VERSION:
         return warning(DATABASE, "has tables of a newer release: no jobs are archived", _NEWER)
     if encoding != ENCODING:
@@ -78,7 +91,7 @@ def _database(archive: Archive, kind: str) -> Result:
     if archive.write_problem:
         why = f"takes no writes ({archive.write_problem.removeprefix('database: ')})"
         return warning(DATABASE, why, _NO_WRITES)
-    return ok(DATABASE, f"{archive.database_name} answers, tables of version {version}")
+    return None
 
 
 def _reason(error: ArchiveUnavailable) -> str:

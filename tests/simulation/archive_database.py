@@ -2,6 +2,7 @@
 
 import sqlite3
 import weakref
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobs.archive import schema
@@ -12,6 +13,7 @@ from jobs.domain.job import Job
 from tests.simulation import checks
 from tests.simulation.boundaries import decode
 
+NO_FILE = Path("/").stat()  # the database is in memory
 _SELECT = "SELECT id, version, status, archived_at, record FROM jobs"
 
 
@@ -76,7 +78,7 @@ class SimulatedDatabase(SqliteDatabase):
 
     def _open(self) -> Any:
         self._world.database_step("connect")
-        return embedded._Connection(self._model.sqlite, (0, 0), schema.VERSION)  # noqa: SLF001
+        return embedded._Connection(self._model.sqlite, NO_FILE, schema.VERSION)  # noqa: SLF001
 
     def _run(self, connection: Any, work: Work[Any], *, writes: bool) -> Any:
         kind = "write" if writes else "read"

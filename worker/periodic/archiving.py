@@ -47,6 +47,7 @@ class Archiving:
 
     def run_pass(self) -> float:
         """Look at the jobs that are due; return the seconds until the next pass."""
+        self._archive.require_intact()
         now, state = self._services.store.now(), self._archive.state()
         self._follow_deletions(now, state)
         self._archive.erase_traces()

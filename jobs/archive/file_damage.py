@@ -4,17 +4,13 @@ A log that belongs to another file is applied to the one in its place: SQLite ca
 looks before each pass. A mark beside the file tells the other processes.
 """
 
-import os
-import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-CHECK_SECONDS = 120.0  # at most; a larger file is taken for intact
 PAUSE_FACTOR = 50.0  # checks take a fiftieth of the time, however large the file is
-STEPS = 100_000  # of SQLite's machine, between two looks at the time
 SUFFIX = "-damaged"  # of the mark, which holds the identity of the damaged file
 
 DAMAGED = "its file is damaged, or was replaced while it was open (docs/archive.md)"
@@ -34,10 +30,11 @@ class FileState(NamedTuple):
 
 
 class FileWatch:
-    """Watches the file of one database."""
+    """Watches the file of one database; `is_intact` examines it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, is_intact: Callable[[Path], bool]) -> None:
         self._path = path
+        self._is_intact = is_intact
         self._mark = path.with_name(path.name + SUFFIX)
         self._last_state: FileState | None = None
         self._next_check_at = 0.0
@@ -72,7 +69,7 @@ class FileWatch:
             return not self.is_marked()
         before_check()
         began_at = time.monotonic()
-        is_intact = _is_intact(self._path)
+        is_intact = self._is_intact(self._path)
         seconds = time.monotonic() - began_at
         self._next_check_at = time.monotonic() + seconds * PAUSE_FACTOR
         self._last_state = self._state()
@@ -97,16 +94,3 @@ class FileWatch:
         except OSError:
             return None
         return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-
-
-def _is_intact(path: Path) -> bool:
-    """SQLite's own check of the structure of a file, and of its log."""
-    ends_at = time.monotonic() + CHECK_SECONDS
-    try:
-        with closing(sqlite3.connect(os.fspath(path), isolation_level=None)) as opened:
-            opened.set_progress_handler(lambda: time.monotonic() > ends_at, STEPS)
-            findings = opened.execute("PRAGMA quick_check(1)").fetchall()
-    except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        return code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    return findings == [("ok",)]

@@ -5,7 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from jobs.archive.file_damage import DAMAGED, FileWatch
 from jobs.domain.errors import ArchiveUnavailable
 from jobs.store.search_conditions import as_text
 
+CHECK_SECONDS = 120.0  # of a whole file; a larger one is taken for intact
 STEPS = 10_000  # of SQLite's machine, between two looks at the time
 
 _SETTINGS = (
@@ -105,7 +106,7 @@ class SqliteDatabase(Database):
     ) -> None:
         super().__init__(connections, caller, query_seconds)
         self._path, self._in_thread = Path(path).absolute(), in_thread
-        self._watch = FileWatch(self._path)
+        self._watch = FileWatch(self._path, _is_intact)
 
     def check_file(self) -> bool:
         is_intact: bool = self._in_thread(lambda: self._watch.check_if_changed(self.close))
@@ -254,6 +255,18 @@ def _roll_back(sqlite: sqlite3.Connection) -> None:
     sqlite.set_progress_handler(None, 0)
     with suppress(sqlite3.Error):
         sqlite.execute("ROLLBACK")
+
+
+def _is_intact(path: Path) -> bool:
+    """SQLite's own check of the structure of a file, and of its log."""
+    ends_at = time.monotonic() + CHECK_SECONDS
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as opened:
+            opened.set_progress_handler(lambda: time.monotonic() > ends_at, STEPS)
+            findings = opened.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.DatabaseError as error:
+        return not _is_of_damage(error)
+    return bool(findings == [("ok",)])
 
 
 def _is_of_damage(error: sqlite3.Error) -> bool:

@@ -106,7 +106,7 @@ def overwrite(situation: Situation) -> None:
 
 def cut(situation: Situation) -> None:
     """A copy that was interrupted."""
-    situation.archived.archive.erase_traces()
+    assert situation.archived.archive._database.erase_log()  # noqa: SLF001
     with situation.file.open("r+b") as file:
         file.truncate(situation.file.stat().st_size // 2)
 
@@ -145,7 +145,7 @@ def test_a_backup_copied_over_a_file_with_an_empty_log_is_used_in_the_end(
     situation: Situation,
 ) -> None:
     """Nothing is damaged; the processes that have the file open must let go of it first."""
-    situation.archived.archive.erase_traces()
+    assert situation.archived.archive._database.erase_log()  # noqa: SLF001
     situation.web.counts()
     copy(situation)
 

@@ -174,6 +174,8 @@ class JobDispatcher:
         looks = job.claim.rescue_attempts and (job.claim.is_last or not job.polling.attempts)
         try:
             (rescue.rescue if looks else HANDLERS[job.status])(self._services, claim)
+            if claim.job.status.terminal:
+                submit.probe_waiting_videos(self._services, claim.job)
         except (ClaimLost, UnknownJob):
             log.info("job %s: another worker has it now, or it was deleted", job.id)
         except StoreUnavailable as error:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple
 
 from jobs import ingest
 from jobs.bfl import parsing
 from jobs.bfl.client import ANSWER_SECONDS, BflResponse
-from jobs.bfl.submissions import explain_account_refusal
+from jobs.bfl.submissions import explain_account_refusal, is_task_id_refused
 from jobs.domain.bfl_report import Report
 from jobs.domain.errors import BadRequest, BflUnavailable, StoreUnavailable
 from jobs.domain.job import Job
@@ -28,7 +29,14 @@ LAST_ROUND_ANSWER_SECONDS = 4.0  # twice that passes before the deadline does
 # Hosts that gave no answer when all were asked are asked in so many rounds more.
 UNANSWERED_ROUNDS = 5
 
+FORGOTTEN = "BFL does not know this task any more: it forgets finished tasks after a few hours"
+NO_FILES = "BFL says that it is ready, and has named no file of it for ten minutes"
+
 _DECISIVE = frozenset({ReportKind.READY, ReportKind.MODERATED, ReportKind.FAILED})
+
+
+class TaskIdRefused(BflUnavailable):
+    """BFL says that this is no id of a task: no task will ever have it."""
 
 
 class HostAnswer(NamedTuple):
@@ -55,8 +63,12 @@ def poll_job(services: Services, claim: HeldClaim) -> None:
     best = _best_of(services, answers)
     if best is None:
         first = answers[0]  # the host that is most likely to know the task
-        if first.error:
+        if isinstance(first.error, TaskIdRefused):
+            claim.commit(partial(Job.lost, why=str(first.error)))
+        elif first.error:
             _back_off(claim, str(first.error), unanswered, retry_after=first.error.retry_after)
+        elif not unanswered and claim.job.is_forgotten_by_bfl(services.store.now()):
+            claim.commit(partial(Job.lost, why=FORGOTTEN))
         else:
             _back_off(claim, "BFL does not know this task yet", unanswered)
         return
@@ -66,7 +78,8 @@ def poll_job(services: Services, claim: HeldClaim) -> None:
     if after.status is Status.SUBMITTED:
         restarts_grace = best.report.is_alive and claim.job.polling.awaits_callback
         grace = timeouts.grace(claim.job.model) if restarts_grace else 0.0
-        _back_off(claim, best.report.status_text, unanswered, grace=grace)
+        is_unclear = best.report.kind is ReportKind.UNCLEAR
+        _back_off(claim, best.report.status_text, unanswered, grace=grace, is_unclear=is_unclear)
 
 
 def _back_off(
@@ -76,12 +89,16 @@ def _back_off(
     *,
     retry_after: float | None = None,
     grace: float = 0.0,
+    is_unclear: bool = False,
 ) -> None:
     def back_off(job: Job, now: float) -> Job:
+        if is_unclear and job.is_unclear_for_long(now):
+            return job.expired(now, NO_FILES)
+        unclear_since = job.polling.unclear_since or now if is_unclear else None
         seconds = backoff_seconds(job.polling.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
         with_event = job.with_event(now, EventCode.POLL_RETRIED, answer=reason) if reason else job
         seconds = max(seconds, grace, retry_after or 0.0)
-        noted = with_event.with_polling(unanswered=unanswered)
+        noted = with_event.with_polling(unanswered=unanswered, unclear_since=unclear_since)
         return noted.back_off(now, seconds, firm=retry_after is not None)
 
     claim.commit(back_off)
@@ -199,6 +216,8 @@ def _parse_answer(answer: BflResponse, job: Job) -> Report | None:
     if not is_report and answer.status != HTTPStatus.TOO_MANY_REQUESTS:
         with suppress(BadRequest):  # BFL reports failed tasks with a 422 or 503
             is_report = parsing.is_final(lenient_json.load_object(answer.body))
+    if answer.status == HTTPStatus.BAD_REQUEST and is_task_id_refused(answer.body):
+        raise TaskIdRefused(f"BFL has no task {job.task_id or job.id}: its id is no UUID")
     if not is_report:
         raise BflUnavailable(f"BFL answered {answer.status}", answer.retry_after)
     message = lenient_json.load_object(answer.body, BflUnavailable)

@@ -12,9 +12,10 @@ from functools import partial
 from http import HTTPStatus
 from typing import IO, Any
 
-from jobs import drafts, kept_inputs
+from jobs import drafts, ingest, kept_inputs
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import BflResponse
+from jobs.bfl.model_names import is_video
 from jobs.bfl.submissions import WEBHOOK_FIELDS
 from jobs.domain import errors, submission
 from jobs.domain.bfl_report import ErrorCode, Failure
@@ -72,6 +73,20 @@ def submit_job(services: Services, claim: HeldClaim) -> None:
         services.store.enqueue([found.job_id])
 
 
+def probe_waiting_videos(services: Services, job: Job) -> None:
+    """Have a video that waits for another one to settle sent as soon as this one has ended."""
+    if not is_video(job.model or ""):
+        return
+    queue = services.submission_queue
+    scopes = [
+        circuit.scope
+        for circuit in queue.open_circuits()
+        if bfl_submissions.is_video_waiting(circuit.reason)
+        and circuit.scope.partition("@")[2] == (job.submission.bfl_key or "")
+    ]
+    queue.release_half_open(scopes)
+
+
 class Attempt:
     """One attempt to submit one job."""
 
@@ -110,8 +125,7 @@ class Attempt:
             elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
                 self.requeue(BUSY, self._own, answer.retry_after)
             elif answer.status in CLIENT_ERRORS and answer.status != HTTPStatus.REQUEST_TIMEOUT:
-                failure = bfl_submissions.parse_rejection(answer.status, answer.body)
-                self.refuse(failure, is_sent=True)
+                self.refuse(self._rejection(answer), is_sent=True)
             else:
                 step = partial(submission.back_off, is_counted=answer.status == INTERNAL_ERROR)
                 self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
@@ -157,6 +171,12 @@ class Attempt:
         accept = partial(submission.accept, answer=task, timeouts=self._timeouts)
         self._services.store.change(self._claim.job.id, accept)
         self._circuits.close_circuits(self._claim.half_open)
+        report = bfl_submissions.final_report(answer.body, task.task_id)
+        if report is not None:
+            with suppress(errors.UnknownJob, errors.ReportRefused, errors.Evicted):
+                ingest.apply_report(
+                    self._services.store, report, self._timeouts, self._claim.job.id
+                )
 
     def _await_the_callback_of(self, answer: BflResponse, error: errors.InvalidReport) -> None:
         """BFL accepted it, and may bill it: an answer that cannot be read is silence (I13)."""
@@ -166,6 +186,13 @@ class Attempt:
             return
         reason = f"BFL accepted it, but its answer cannot be read: {error}"
         self._commit_unconfirmed(submission.await_confirmation, reason)
+
+    def _rejection(self, answer: BflResponse) -> Failure:
+        failure = bfl_submissions.parse_rejection(answer.status, answer.body)
+        if failure.code != ErrorCode.UNKNOWN_MODEL:
+            return failure
+        known_models = self._services.schemas.load().endpoints
+        return bfl_submissions.with_nearest_model(failure, self._model, known_models)
 
     def _requeue_for_account(self, answer: BflResponse) -> None:
         """Open the circuit of all models, or of this one where BFL says that the account is fine.
@@ -180,11 +207,22 @@ class Attempt:
         except errors.BflUnavailable:
             pass
         is_good = left is not None and left >= AMPLE_CREDITS
+        is_unpaid = answer.status == HTTPStatus.PAYMENT_REQUIRED
+        if is_unpaid and is_good and self._is_other_video_under_way():
+            self.requeue(bfl_submissions.explain_waiting_video(answer.body), self._own)
+            return
         reason = bfl_submissions.explain_account_refusal(
-            answer.status, answer.body, has_credits=is_good
+            answer.status, answer.body, has_credits=is_good, is_video=is_video(self._model)
         )
         scope, is_empty = self._own if is_good else self._all, left is not None and left <= 0
         self.requeue(reason, scope, HALF_OPEN_SECONDS, last=not is_empty)
+
+    def _is_other_video_under_way(self) -> bool:
+        """Whether BFL works on another video of this account: it has to settle first."""
+        if not is_video(self._model):
+            return False
+        own_slot = 1
+        return self._circuits.slots_used(self._own) > own_slot
 
     def _commit_unconfirmed(
         self, step: Callable[..., Job], reason: str, retry_after: float | None = None

@@ -1,6 +1,8 @@
 """BFL's models: what its document does not say of them. Any other name is passed on."""
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 # A path of safe segments, none of which is dots alone.
 _SEGMENT = r"\.*[A-Za-z0-9_-][A-Za-z0-9._-]*"
@@ -44,6 +46,48 @@ LABELS = {
     "draft_cache": "Draft",
     "disable_pup": "Use the prompt as written",
 }
+
+
+# Models that BFL has withdrawn, and names that it never had, with what to use in their place.
+SUCCESSORS = {
+    "flux-pro": "flux-2-pro",
+    "flux-pro-1.0": "flux-2-pro",
+    "flux-pro-1.0-canny": "flux-2-pro",
+    "flux-pro-1.0-depth": "flux-2-pro",
+    "flux-pro-1.0-canny-finetuned": "flux-2-pro",
+    "flux-pro-1.0-depth-finetuned": "flux-2-pro",
+    "flux-pro-finetuned": "flux-pro-1.1-ultra-finetuned",
+    "flux-schnell": "flux-2-klein-4b",
+    "flux-kontext": "flux-kontext-pro",
+    "flux-kontext-dev": "flux-kontext-pro",
+    "flux-2": "flux-2-pro",
+    "flux-2-dev": "flux-2-pro",
+    "flux-2-klein": "flux-2-klein-9b",
+    "flux-3": "flux-3-image",
+}
+# BFL's video endpoints share the slots of one: a limit of an account counts all of them.
+VIDEO = "flux-3-video"
+VIDEO_TOOLS = "flux-tools/video-"
+
+
+def is_video(model: str) -> bool:
+    return model.startswith((VIDEO, VIDEO_TOOLS))
+
+
+def slot_model(model: str) -> str:
+    """The model in whose slots a job of this one is counted."""
+    return VIDEO if model.startswith(VIDEO_TOOLS) else model
+
+
+def explain_unknown_model(model: str, known_models: Iterable[str]) -> str:
+    """What a model that BFL does not have is probably meant to be."""
+    successor = SUCCESSORS.get(model)
+    if successor is not None:
+        return f"BFL has no model {model} any more; use {successor}"
+    nearest = get_close_matches(model, sorted(known_models), n=1, cutoff=0.0)
+    if not nearest:
+        return f"BFL has no model {model}"
+    return f"BFL has no model {model}; the nearest is {nearest[0]}"
 
 
 def is_model(name: str) -> bool:

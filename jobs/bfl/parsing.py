@@ -107,7 +107,7 @@ def parse_report(message: Mapping[str, Any], task_id: str, source: Source) -> Re
         progress = min(max(progress / 100 if progress > 1 else progress, 0.0), 1.0)
     cost = named_cost(message.get("cost"), result.get("cost"))
     stage: Stage = "request" if word.startswith("request") else "content"
-    moderation = Moderation(stage, _reasons(message.get("details")))
+    moderation = Moderation(stage, _reasons(message))
     return Report(
         task_id=task_id,
         source=source,
@@ -152,6 +152,11 @@ def error_message(body: Any) -> str:
     for name in ("detail", "message", "details", "error"):
         if text := _text(body.get(name)):
             return strip_signatures(text)[:MESSAGE_MAX_CHARS]
+    result = body.get("result")
+    if isinstance(result, dict):  # where failures stood in earlier versions
+        for name in ("error", "message"):
+            if text := _text(result.get(name)):
+                return strip_signatures(text)[:MESSAGE_MAX_CHARS]
     return ""
 
 
@@ -229,11 +234,27 @@ def _failure(body: Mapping[str, Any], status: str) -> Failure:
     return Failure(code or ErrorCode.BFL_ERROR, message)
 
 
-def _reasons(details: Any) -> tuple[str, ...]:
-    """`{"Moderation Reasons": [...]}` in the docs; seen as a list, a string and null as well."""
+def _reasons(message: Mapping[str, Any]) -> tuple[str, ...]:
+    """`{"Moderation Reasons": [...]}` in the docs; seen as a list, a string and null as well.
+
+    Where none are named, the text that stands in their place is the reason.
+    """
+    details = message.get("details")
     if isinstance(details, dict):
         named = [value for name, value in details.items() if "reason" in name.lower()]
         details = named[0] if named else None
+    reasons = _texts_of(details)
+    if reasons:
+        return reasons
+    for holder in (message.get("details"), message.get("result"), message):
+        for name in ("message", "error"):
+            value = holder.get(name) if isinstance(holder, dict) else None
+            if isinstance(value, str) and value:
+                return _texts_of(value)
+    return ()
+
+
+def _texts_of(details: Any) -> tuple[str, ...]:
     items = [details] if isinstance(details, str) else details
     if not isinstance(items, list):
         return ()

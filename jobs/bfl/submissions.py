@@ -1,17 +1,20 @@
 """BFL's submission API: request bodies and responses."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from jobs.bfl import parsing
 from jobs.bfl.hosts import GLOBAL_HOST, HostPolicy
+from jobs.bfl.model_names import explain_unknown_model
 from jobs.bfl.result_files import strip_signatures
-from jobs.domain.bfl_report import ErrorCode, Failure, SubmissionReceipt
+from jobs.domain.bfl_report import ErrorCode, Failure, Report, SubmissionReceipt
 from jobs.domain.errors import BadRequest, InvalidReport, UrlRefused
 from jobs.domain.media_references import map_texts
+from jobs.domain.status import Source
 from jobs.net import lenient_json
 
 URL_MAX_CHARS = 2083  # in BFL's OpenAPI
@@ -27,10 +30,13 @@ ACCOUNT_REASONS: dict[int, str] = {
 }
 DASHBOARD = "https://dashboard.bfl.ai"
 GET_STARTED = f"{DASHBOARD}/get-started"  # where somebody without a key gets one
+# Recorded in 2026: 402 right after a video although 1,013 credits were left.
+VIDEO_WAITS = "BFL has no room for another video until one has settled"
 # A key belongs to a project with limits and permissions of its own.
 PROJECT_REASON = (
     f"your BFL project's spending limit, or the key's permission, refuses it (see {DASHBOARD})"
 )
+VIDEO_OR_PROJECT = f"{VIDEO_WAITS}, or {PROJECT_REASON}"
 # The address that BFL calls, and the secret that authenticates the call.
 WEBHOOK_FIELDS = ("webhook_url", "webhook_secret")
 
@@ -83,6 +89,14 @@ def parse_accepted(answer: bytes, host_policy: HostPolicy) -> SubmissionReceipt:
     )
 
 
+def final_report(answer: bytes, task_id: str) -> Report | None:
+    """The report that stands in the answer to a submission, if its status is final."""
+    message = lenient_json.load_object(answer, InvalidReport)
+    if not parsing.is_final(message):
+        return None
+    return parsing.parse_report(message, task_id, Source.POLL)
+
+
 def is_readable(answer: bytes) -> bool:
     """Whether an answer is a JSON object, whatever it says."""
     try:
@@ -98,27 +112,45 @@ def missing_task_failure(path: str) -> Failure:
     return Failure(ErrorCode.NO_TASK, message, 400, {"detail": message})
 
 
-def explain_account_refusal(status: int, answer: bytes, *, has_credits: bool) -> str:
+def explain_account_refusal(
+    status: int, answer: bytes, *, has_credits: bool, is_video: bool = False
+) -> str:
     """Explain a refusal of the account; `has_credits`: they are ample, and the key is valid.
 
     What is in no ACCOUNT_REASONS is a 400 or 422 about the key.
     """
     reason = ACCOUNT_REASONS.get(status, KEY_REFUSED)
-    if has_credits and status != HTTPStatus.UNAUTHORIZED:
-        reason = PROJECT_REASON
+    if has_credits and status in (HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN):
+        is_about_video = is_video and status == HTTPStatus.PAYMENT_REQUIRED
+        reason = VIDEO_OR_PROJECT if is_about_video else PROJECT_REASON
     detail = parsing.error_message(_object(answer))
     return f"{reason}: {detail}" if detail else reason
 
 
 def is_about_account(reason: str) -> bool:
     """Whether `explain_account_refusal` gave this reason."""
-    return reason.startswith((PROJECT_REASON, *ACCOUNT_REASONS.values()))
+    return reason.startswith((PROJECT_REASON, VIDEO_OR_PROJECT, *ACCOUNT_REASONS.values()))
+
+
+def is_video_waiting(reason: str) -> bool:
+    """Whether a video waits for another one to settle: nothing is wrong with the account."""
+    return reason.startswith(VIDEO_WAITS) and not reason.startswith(VIDEO_OR_PROJECT)
+
+
+def explain_waiting_video(answer: bytes) -> str:
+    detail = parsing.error_message(_object(answer))
+    return f"{VIDEO_WAITS}: {detail}" if detail else VIDEO_WAITS
 
 
 def is_webhook_rejected(answer: bytes) -> bool:
     """Whether only the webhook fields were rejected: strict models do not know them."""
     complaints = _complaints(_object(answer))
     return bool(complaints) and all(map(_is_about_webhook, complaints))
+
+
+def is_task_id_refused(answer: bytes) -> bool:
+    """Whether BFL says that a task's id is no UUID (`Invalid UUID format`)."""
+    return "uuid" in parsing.error_message(_object(answer)).lower()
 
 
 def names_fields(status: int, answer: bytes) -> bool:
@@ -129,6 +161,15 @@ def names_fields(status: int, answer: bytes) -> bool:
 
 def is_field_rejected(answer: bytes, name: str) -> bool:
     return name in parsing.error_message(_object(answer))
+
+
+def with_nearest_model(failure: Failure, model: str, known_models: Iterable[str]) -> Failure:
+    """The failure of a model that BFL does not have, with the name of one that it has."""
+    names = frozenset(known_models)
+    is_silent = failure.message in ("Not Found", "Not found", f"BFL answered {failure.http_status}")
+    if failure.code != ErrorCode.UNKNOWN_MODEL or model in names or not is_silent:
+        return failure
+    return replace(failure, message=explain_unknown_model(model, names))
 
 
 def parse_rejection(status: int, answer: bytes) -> Failure:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from jobs.bfl.model_names import is_model
+from jobs.bfl.model_names import is_model, slot_model
 from jobs.config.values import split_list
 from jobs.domain.budgets import NamedBudgets
 
@@ -30,7 +30,8 @@ class ConcurrencyLimits:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse `24,flux-kontext-max=6`; BFL's limits are the defaults. Raises ValueError."""
-        totals, models = [], {}
+        totals: list[int] = []
+        models: dict[str, int] = {}
         for part in split_list(text):
             model, equals, number = part.rpartition("=")
             most = _number(number.strip(), ACTIVE_MAX)
@@ -39,7 +40,8 @@ class ConcurrencyLimits:
             if not equals:
                 totals.append(most)
             elif is_model(model.strip()):
-                models[model.strip()] = most
+                name = slot_model(model.strip())
+                models[name] = min(most, models.get(name, most))
             else:
                 raise ValueError("each is a number, or model=number")
         if len(totals) > 1:
@@ -47,7 +49,7 @@ class ConcurrencyLimits:
         return cls(totals[0] if totals else BFL_TOTAL, BFL_MODELS | models)
 
     def for_model(self, model: str) -> int:
-        return self.models.get(model, self.total)
+        return self.models.get(slot_model(model), self.total)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ RECHECK_SECONDS = 60.0  # restores the RQ job of a waiting job, should it have b
 LAST_LOOK_SECONDS = 600.0  # after the deadline, for a worker that looks into the storage
 # Two records of one id whose creation differs by more are two jobs. A sidecar rounds the time.
 INCARNATION_SECONDS = 1.0
+FORGOTTEN_SECONDS = 3 * 3600.0  # a client of BFL's says that tasks are known for a few hours
+UNCLEAR_MAX_SECONDS = 600.0  # as long as the URL of an image lives
+_TAKEN_BY_BFL = (EventCode.SUBMISSION_SENT, EventCode.SUBMISSION_ACCEPTED)
 NOT_FETCHED = "the media could not be fetched in time"
 
 
@@ -223,6 +226,23 @@ class Job(JobRecord):
         """The URLs died before all files were stored."""
         ended = self.ended(now, Status.EXPIRED, error=Failure(ErrorCode.EXPIRED, why))
         return ended.with_event(now, EventCode.JOB_EXPIRED, reason=why)
+
+    def lost(self, now: float, why: str) -> Self:
+        """BFL has no such task, or has forgotten it."""
+        ended = self.ended(now, Status.LOST, error=Failure(ErrorCode.NO_FINAL_WORD, why))
+        return ended.with_event(now, EventCode.JOB_GIVEN_UP, reason=why)
+
+    def is_forgotten_by_bfl(self, now: float) -> bool:
+        """Whether a task that its own host does not know is so old that BFL has forgotten it."""
+        if self.polling.polling_url is None:
+            return False
+        sent = [one.at for one in self.timeline if one.event in _TAKEN_BY_BFL]
+        return now - max(sent, default=self.created_at) >= FORGOTTEN_SECONDS
+
+    def is_unclear_for_long(self, now: float) -> bool:
+        """Whether BFL has called it ready for long without naming a file."""
+        since = self.polling.unclear_since
+        return since is not None and now - since >= UNCLEAR_MAX_SECONDS
 
     def give_up(self, now: float) -> Self:
         """The deadline has passed: `expired` with URLs, `lost` without."""

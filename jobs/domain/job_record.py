@@ -112,6 +112,7 @@ class Polling(Evolving):
     unanswered: tuple[str, ...] = ()
     attempts: int = 0  # polls or rescues in a row without a result
     is_replay: bool = False  # an operator asked for it
+    unclear_since: float | None = None  # BFL calls it ready and names no file since then
 
 
 @dataclass(frozen=True, kw_only=True)

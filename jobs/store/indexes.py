@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from jobs.bfl.model_names import slot_model
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain.budgets import units
 from jobs.domain.job import Job
@@ -134,9 +135,15 @@ def at_account(model: str, bfl_key: str | None) -> str:
 
 def _slots(job: Job) -> tuple[str, str]:
     """The slots of all models and of its own."""
-    scopes = (at_account(model, job.submission.bfl_key) for model in ("", job.model or ""))
-    total, own = map(active, scopes)
+    total = active(at_account("", job.submission.bfl_key))
+    own = active(at_account(slot_model(job.model or ""), job.submission.bfl_key))
     return total, own
+
+
+def slot_scope(scope: str) -> str:
+    """The scope whose slots the jobs of a queue take."""
+    model, _, account = scope.partition("@")
+    return at_account(slot_model(model), account or None)
 
 
 def capacities(

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from jobs.bfl.model_names import VIDEO, VIDEO_TOOLS
 from jobs.config.quotas import ConcurrencyLimits
 from jobs.domain.budgets import NO_BUDGETS, NamedBudgets
 from jobs.store import indexes
@@ -97,6 +98,7 @@ class SubmissionQueue:
         queue_keys = [keys.QUEUES, keys.ACTIVE, keys.CIRCUITS, keys.IN_FLIGHT, WORKERS_KEY]
         arguments: list[Any] = [self._limits.total, keys.QUEUE_PREFIX, "peek" if peek else "claim"]
         arguments += [HALF_OPEN_SECONDS, self._threads, keys.PRICES_PREFIX, keys.UNPRICED_PREFIX]
+        arguments += [VIDEO_TOOLS, VIDEO]
         names = self._configured_names()
         arguments += [len(names), *names]
         arguments += [len(self._limits.models)]
@@ -178,13 +180,18 @@ class SubmissionQueue:
             circuits.append(Circuit(scope.decode(), reason, since, float(until), attempts))
         return circuits
 
+    def slots_used(self, scope: str) -> int:
+        """Slots that are taken of a model's scope, by itself and by those that share them."""
+        return int(self._redis.zcard(indexes.active(indexes.slot_scope(scope))))
+
     def slot_usage(self) -> SlotUsage:
         """Slots in use and lengths of the queues."""
         queues = [queue.decode() for queue in self._redis.smembers(keys.QUEUES)]
         named = sorted({*map(_scope, queues), *self._limits.models})
         accounts = [indexes.active(indexes.at_account("", one)) for one in self._limits.accounts]
         with self._redis.round_trip() as pipe:
-            for key in (*accounts, *map(indexes.active, named), *queues):
+            slots = [indexes.active(indexes.slot_scope(name)) for name in named]
+            for key in (*accounts, *slots, *queues):
                 pipe.zcard(key)
             found = pipe.execute()
         total = sum(found[: len(accounts)])

@@ -107,14 +107,14 @@ def check_submissions(context: Context) -> Iterator[Result]:
     """
     queue = context.services.submission_queue
     usage = queue.slot_usage()
-    is_failed = False
+    is_reported = False
     held = queue.held()
     for name, number in sorted(held.by_account.items()):
-        is_failed = True
+        is_reported = True
         why = f"{_count(number)} wait: {bfl_key_variable(name)} is not set any more"
         yield failed(SUBMISSIONS, why, _SET_BFL_KEY)
     for name, number in sorted(held.by_api_key.items()):
-        is_failed = True
+        is_reported = True
         why = f"{_count(number)} wait: their API key, {name}, is not in API_KEYS any more"
         yield failed(SUBMISSIONS, why, _SET_API_KEY)
     for name, number in sorted(_sent_with_missing_keys(context.services).items()):
@@ -122,6 +122,10 @@ def check_submissions(context: Context) -> Iterator[Result]:
         yield warning(SUBMISSIONS, why, _SET_BFL_KEY)
     circuits = queue.open_circuits() if usage.waiting else ()
     for circuit in circuits:
+        if bfl_submissions.is_video_waiting(circuit.reason):
+            is_reported = True
+            yield warning(SUBMISSIONS, f"{circuit.scope} waits: {circuit.reason}", _PAUSED)
+            continue
         is_about_account = bfl_submissions.is_about_account(circuit.reason)
         if circuit.scope.startswith(ALL_MODELS) or is_about_account:
             why = f"submitting is paused: {circuit.reason}"
@@ -129,7 +133,7 @@ def check_submissions(context: Context) -> Iterator[Result]:
                 why += f" (in {bfl_key_variable(circuit.scope.partition('@')[2])})"
             yield failed(SUBMISSIONS, why, _ACCOUNT_PAUSED if is_about_account else _PAUSED)
             return
-    if not is_failed:
+    if not is_reported:
         yield ok(SUBMISSIONS, "are not paused")
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -189,6 +189,7 @@ def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) 
         prices=_prices(models, {}),
         price=_prices([model], form.read(fields, {}, lambda _: None, Errors()))[model],
         is_known=model in endpoints,
+        unknown_model=_explain_unknown_model(model, endpoints),
         purpose=model_names.purpose,
         seconds=typical_seconds(model),
         is_preview=model.endswith(model_names.PREVIEW),
@@ -201,6 +202,13 @@ def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) 
         job=job,
         most_bytes=form_body.largest_upload(),
     )
+
+
+def _explain_unknown_model(model: str, known_models: Collection[str]) -> str:
+    """What a typed model is probably meant to be: BFL decides, so this is a hint alone."""
+    if model in known_models:
+        return ""
+    return model_names.explain_unknown_model(model, known_models)
 
 
 def _kept_images(job_id: str) -> list[KeptImage]:

@@ -23,6 +23,13 @@ BFL changes a `{preview}` model under its name; the others are pinned: use those
 or an https URL that BFL can read.
 """
 
+WITHDRAWN = """\
+## Names that BFL does not know
+
+BFL withdrew some models, and other programs have names for models that were never its own. Such a
+job fails as `unknown_model`, and its message names the model to use, or the one that is nearest.
+"""
+
 
 def page() -> str:
     groups: dict[tuple[str, ...], Endpoint] = {}
@@ -34,7 +41,16 @@ def page() -> str:
     overview = ["| model | | usual time | |", "|---|---|---|---|", *map(_overview, names), ""]
     ranked = sorted(groups.items(), key=lambda group: min(map(model_names.rank, group[0])))
     sections = (line for names, endpoint in ranked for line in _section(sorted(names), endpoint))
-    return "\n".join([opening, *overview, *sections])
+    return "\n".join([opening, *overview, *_withdrawn(), *sections])
+
+
+def _withdrawn() -> Iterator[str]:
+    """What to use in place of models that BFL does not have any more, or never had."""
+    yield WITHDRAWN
+    yield from ("| not at BFL | use |", "|---|---|")
+    for name, successor in model_names.SUCCESSORS.items():
+        yield f"| `{name}` | `{successor}` |"
+    yield ""
 
 
 def _overview(name: str) -> str:

@@ -1,5 +1,6 @@
 """`GET /v1/get_result`: the status of a task, and faults of polling."""
 
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from tests.sandbox.task import Task
 from tests.sandbox.task_status import not_found, pending, status_body
 
 RATE_LIMIT = 1200  # polls a minute
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 HANG_SECONDS = 300.0
 FAULTS = (
     *("poll_404", "poll_status_not_found", "poll_429", "poll_503", "poll_500"),
@@ -29,6 +31,8 @@ def poll(engine: Engine, request: Request) -> Answer:
     if "id" not in query:
         missing = {"loc": ["query", "id"], "msg": "Field required", "type": "missing"}
         return Answer.json(422, {"detail": [missing]})
+    if engine.settings.checks_ids and not UUID.fullmatch(query["id"][0]):
+        return _limited(Answer.json(400, {"detail": "Invalid UUID format"}), 0)
     task = engine.store.find(query["id"][0])
     if task is None:
         return _limited(Answer.json(404, not_found(query["id"][0])), 0)

@@ -34,6 +34,7 @@ class Settings:
     poll_faults_by_host: Annotated[dict[int, PollFault], Field(strict=False)] = field(
         default_factory=dict
     )
+    checks_ids: bool = False  # a task id that is no UUID is refused when it is polled
     refused_draft: Literal["base64", "url"] | None = None  # form of a draft that is refused
     strict: bool = True  # bodies are checked by BFL's document
     any_model: bool = False  # models that the document does not list are taken, unchecked

@@ -54,7 +54,7 @@ def _opened(engine: Engine, task: Task, *, own_webhook: bool) -> dict[str, Any]:
         body["polling_url"] = polling_url(engine, task)
     if own_webhook:
         body |= {"status": "Pending", "webhook_url": task.webhook_url}
-    return body | _cost(task)
+    return body | _cost(task) | task.switches.submit_answer
 
 
 def _cost(task: Task) -> dict[str, Any]:

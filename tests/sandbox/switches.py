@@ -31,6 +31,7 @@ class Switches:
     submit_status: SubmitFault | None = None
     submit_detail: str | None = None  # BFL's words with it
     submit_times: int | None = None  # only the first n equal submissions fail
+    submit_answer: dict[str, Any] = field(default_factory=dict)  # more members of the answer
     submit_cut: bool = False  # the task is created, the connection closed without an answer
     submit_hang: float = 0.0  # the task is created, the answer delayed by these seconds
     submit_false_error: Literal[429, 500, 502, 503] | None = (

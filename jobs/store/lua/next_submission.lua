@@ -11,6 +11,7 @@
 -- ARGV  slots in total, prefix of queues, "claim" or "peek" (starts no probe),
 --       seconds that a probe may take, threads of each worker,
 --       prefix of prices, prefix of jobs that find out a price,
+--       start of the names of models that take the slots of another one, that one,
 --       count, then what the settings have: "account @" or "key " and a name (none: do not look)
 --       count, then for each model with a limit: model, slots
 --       then for each budget: name of the API key, hash of the sums of its period, limit
@@ -33,9 +34,9 @@ for i = 1, #circuits, 2 do
 end
 local function is_open(scope) return open_until[scope] and open_until[scope] > now end
 
-local names_count = tonumber(ARGV[8])
+local names_count = tonumber(ARGV[10])
 local is_configured = {}
-for i = 9, 8 + names_count do is_configured[ARGV[i]] = true end
+for i = 11, 10 + names_count do is_configured[ARGV[i]] = true end
 local function has_keys(account, key)
   if names_count == 0 then return true end
   local has_account = account == '' or is_configured['account ' .. account]
@@ -43,15 +44,16 @@ local function has_keys(account, key)
   return has_account and has_api_key
 end
 
-local models_begin = 10 + names_count
+local models_begin = 12 + names_count
 local budgets_begin = models_begin + 2 * ARGV[models_begin - 1]
 local slots = {}
 for i = models_begin, budgets_begin - 1, 2 do slots[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local function is_full(model, account)
   local all = account == '' and KEYS[2] or KEYS[2] .. ':' .. account
   if redis.call('ZCARD', all) >= tonumber(ARGV[1]) then return true end
-  local used = slots[model] and redis.call('ZCARD', KEYS[2] .. ':' .. model .. account)
-  return used and used >= slots[model]
+  local sharing = string.sub(model, 1, #ARGV[8]) == ARGV[8] and ARGV[9] or model
+  local used = slots[sharing] and redis.call('ZCARD', KEYS[2] .. ':' .. sharing .. account)
+  return used and used >= slots[sharing]
 end
 
 -- A job whose price nobody knew when it was queued takes the dearest that is known by now.

@@ -97,6 +97,13 @@ def replay(job_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.job.show", job_id=job.id), 303)
 
 
+@blueprint.get("/cancel")
+@requires_scope("read")
+def show_cancellable(job_id: str) -> ResponseReturnValue:
+    """Show the job, whose page has the button: a login leads back to the path of the form."""
+    return redirect(url_for("dashboard.job.show", job_id=job_id), 303)
+
+
 @blueprint.post("/cancel")
 @requires_scope("submit")
 def cancel(job_id: str) -> ResponseReturnValue:

@@ -10,9 +10,9 @@ from jobs.store.search_conditions import Search
 from receiver.context import services
 from tests.harness import Stack, wait_for
 from tests.harness.chromium import Window
+from tests.harness.in_process_dashboard import InProcessVisitor, MakeApp
 from tests.harness.parts import services_over
 from tests.harness.visitor import Visitor, log_in, problems_seen, readable
-from tests.system.dashboard.conftest import InProcessVisitor, MakeApp
 
 NO_CREDITS = "BFL says that the credits are used up"
 

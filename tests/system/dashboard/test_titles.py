@@ -9,8 +9,8 @@ from receiver.context import services
 from receiver.dashboard.template_filters import remaining
 from tests.harness import Stack
 from tests.harness.chromium import Chromium
+from tests.harness.in_process_dashboard import MakeApp
 from tests.harness.visitor import Visitor, log_in
-from tests.system.dashboard.conftest import MakeApp
 
 ENHANCED = "a very detailed fox, in evening light"
 

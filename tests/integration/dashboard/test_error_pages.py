@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.system.dashboard.conftest import InProcessVisitor, MakeApp
+from tests.harness.in_process_dashboard import InProcessVisitor, MakeApp
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 PROBLEM = "application/problem+json"

@@ -12,7 +12,7 @@ from jobs.store.rate_limiter import WRONG_KEYS_MAX
 from jobs.store.redis.keys import ENDED_SESSION_PREFIX
 from receiver.dashboard import session
 from tests.harness import RedisServer
-from tests.system.dashboard.conftest import KEYS, InProcessVisitor, MakeApp
+from tests.harness.in_process_dashboard import KEYS, InProcessVisitor, MakeApp
 
 
 def test_a_login_returns_to_the_page(visitor: InProcessVisitor) -> None:

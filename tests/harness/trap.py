@@ -44,7 +44,7 @@ class Trap(Closing):
 def spellings(port: int, own: int) -> dict[str, str]:
     """Spellings of this machine with a port; `own` is the sandbox's port, which is allowed.
 
-    One of each kind: tests/unit/test_hostile_urls.py has them all.
+    One of each kind: tests/unit/test_urls.py has them all.
     """
     here, mine = f"127.0.0.1:{port}", f"127.0.0.1:{own}"
     return {

@@ -20,7 +20,7 @@ SETTINGS = {"MAX_ANNOUNCED": "2"}
 LISTED = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", prose(page("docs/api.md")), re.MULTILINE)
 IMAGE = "data:image/png;base64," + "QUJD" * 1000
 SUBMISSION = {"model": "flux-2-pro", "input": {"prompt": "a fox"}}
-# Tests of their own: a defect (test_problems), a request that stalls (the last one here), a
+# Tests of their own: a defect (test_problem_details), a request that stalls (the last one here), a
 # database that is away (system/archive), budgets (integration/submitting/test_budgets), and more
 # jobs than a batch has (integration/archive).
 ELSEWHERE = {

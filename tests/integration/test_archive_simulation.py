@@ -124,17 +124,17 @@ PROTECTIONS = {
         patch=(catalog, "_is_current", lambda *_: True),
     ),
     "the row decides": Protection(
-        ("I29", "I5"),
+        ("I29", "I5", "I33"),
         SITUATIONS["a lost Redis and callbacks of weeks ago"],
         patch=(ingest, "_require_no_row", lambda *_: None),
     ),
     "the row decides after eight days": Protection(
-        ("I29", "I5"),
+        ("I29", "I5", "I33"),
         SITUATIONS["callbacks after the time of tombstones"],
         patch=(ingest, "_require_no_row", lambda *_: None),
     ),
     "callbacks that wait for the archive": Protection(
-        ("I29", "I5"),
+        ("I29", "I5", "I33"),  # a job that is made anew looks like a recall that is counted
         SITUATIONS["callbacks after the time of tombstones, and outages of the database"],
         patch=(ingest, "_may_be_fetched", lambda *_: True),
     ),
@@ -170,7 +170,8 @@ PROTECTIONS = {
         patch=(archiving.Archiving, "_evict_at", lambda _self, _job, _row, now: now),
     ),
     "the days of deletions": Protection(
-        ("I27",),
+        # I29: the row of the backup is older than the job that was announced since.
+        ("I27", "I29"),
         SITUATIONS["a restored backup of a week"],
         patch=(archiving, "BACKUP_DAYS", 0),
     ),

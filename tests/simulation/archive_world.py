@@ -140,7 +140,10 @@ class ArchiveWorld(World):
         return self.chooser.choose(alternatives, weight=EVEN)
 
     def choose_job(self) -> str:
-        return self.job_ids[self.choose(len(self.job_ids))]
+        """A job whose task BFL has begun: nobody knows of another, and BFL would not end it."""
+        now = self.scheduler.now
+        begun = [name for name in self.job_ids if self.bfl.tasks[name].ready_at <= now]
+        return begun[self.choose(len(begun))]
 
     def pause(self) -> None:
         """Some hours; or until a sweep is at work, where most races are."""

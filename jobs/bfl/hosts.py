@@ -101,8 +101,11 @@ class HostPolicy(NamedTuple):
         return host if self.may_poll(host) else None
 
     def validate_delivery_url(self, url: str) -> urls.ParsedUrl:
-        """Parse a delivery URL. Raises UnknownHost if an operator may allow it, else UrlRefused."""
-        address = urls.parse(url)
+        """Parse a delivery URL as browsers do: no key goes there.
+
+        Raises UnknownHost if an operator may allow it, else UrlRefused.
+        """
+        address = urls.parse(urls.escape(url))
         is_https, host = address.origin.is_https, address.origin.host
         is_named = any(urls.matches_host_pattern(pattern, host) for pattern in self.delivery_hosts)
         if address.origin in self.sandboxes or (is_https and is_named):

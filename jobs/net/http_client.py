@@ -24,7 +24,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from jobs.domain.errors import ConnectionFailed, TransferFailed, UrlRefused
-from jobs.net import watchdog
+from jobs.net import urls, watchdog
 from jobs.net.ip import is_private, is_public
 from jobs.net.urls import AddressScope, Origin, ParsedUrl
 from jobs.net.watchdog import Exchange
@@ -214,12 +214,26 @@ def retry_after(response: requests.Response) -> float | None:
         return None
 
 
+def _absolute(base: ParsedUrl, location: str) -> str:
+    """The URL of a redirect. Raises UrlRefused, ValueError."""
+    if location.lower().startswith(("https://", "http://")):
+        return location  # byte for byte as it came
+    if urls.has_ambiguous_characters(location):  # urljoin would drop some of them
+        raise UrlRefused("it is not in plain form")
+    return urljoin(str(base), location)
+
+
+def _text_of_header(value: str) -> str:
+    """A header's text: servers send UTF-8, which http.client reads as Latin-1."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
 def _next_hop(url: ParsedUrl, location: str, allow: Callable[[str], ParsedUrl]) -> ParsedUrl:
     try:
-        # An absolute URL stays byte for byte as it came.
-        is_absolute = location.startswith(("https://", "http://"))
-        target = location if is_absolute else urljoin(str(url), location)
-        found = allow(target.partition("#")[0])
+        found = allow(urls.escape(_absolute(url, _text_of_header(location).strip(" "))))
     except (UrlRefused, ValueError) as error:
         why = str(error) if isinstance(error, UrlRefused) else "it is not a URL"
         raise TransferFailed(f"a redirect is not followed: {why}") from None

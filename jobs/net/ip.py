@@ -1,6 +1,7 @@
 """Classification of IP addresses and hosts: public, private, loopback."""
 
 import ipaddress
+from collections.abc import Sequence
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
@@ -21,6 +22,16 @@ _SPECIAL = _networks(
     " 64:ff9b::/96 64:ff9b:1::/48 2001::/23 2002::/16 2620:4f:8000::/48 3fff::/20 fec0::/10"
 )
 
+# Prefixes of addresses that a router or a host translates to IPv4.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")  # RFC 8215
+_SIX_TO_FOUR = ipaddress.ip_network("2002::/16")  # RFC 3056
+# Bytes of the IPv4 address in them. Prefixes of 48, 56 and 64 bits leave out the eighth byte.
+_LAST_FOUR_BYTES = (12, 13, 14, 15)
+_SIX_TO_FOUR_BYTES = (2, 3, 4, 5)
+_RFC_6052_POSITIONS = ((6, 7, 9, 10), (7, 9, 10, 11), (9, 10, 11, 12), _LAST_FOUR_BYTES)
+_NOWHERE = _networks("0.0.0.0/8 240.0.0.0/4")
+
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")  # IANA has assigned nothing else
 
 # Clouds serve machine credentials at these (of Alibaba, Scaleway, Amazon and Google) and at
@@ -33,8 +44,15 @@ _PRIVATE = _networks(
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is reachable on the internet and not special in any way."""
-    address = _unmapped(text)
+    """Whether an address is reachable on the internet and not special in any way.
+
+    An IPv6 address that a translator makes of an IPv4 address is judged by the latter: a network
+    of IPv6 alone reaches every IPv4 host by such an address (NAT64, RFC 6146).
+    """
+    return all(map(_is_public, _destinations(text)))
+
+
+def _is_public(address: Address) -> bool:
     if address.is_multicast or address.is_reserved or not address.is_global:
         return False
     if address.version == 6 and address not in _GLOBAL_UNICAST:
@@ -52,6 +70,34 @@ def _unmapped(text: str) -> Address:
     address = ipaddress.ip_address(text.partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def _destinations(text: str) -> list[Address]:
+    """The addresses that a connection may lead to in the end; without translation the address."""
+    address = _unmapped(text)
+    if not isinstance(address, ipaddress.IPv6Address):
+        return [address]
+    if address in _NAT64:
+        return [_embedded(address, _LAST_FOUR_BYTES)]
+    if address in _SIX_TO_FOUR:
+        return [_embedded(address, _SIX_TO_FOUR_BYTES)]
+    if address in _LOCAL_NAT64:
+        return _local_nat64_destinations(address) or [address]
+    return [address]
+
+
+def _local_nat64_destinations(address: ipaddress.IPv6Address) -> list[Address]:
+    """Every reading of an address in the prefix of RFC 8215, except those that lead nowhere.
+
+    Operators choose how long the translator's prefix is, and RFC 6052 says for each length where
+    the IPv4 address is. A translator ignores what follows it, so that each reading counts.
+    """
+    readings = [_embedded(address, positions) for positions in _RFC_6052_POSITIONS]
+    return [reading for reading in readings if not _is_in(_NOWHERE, reading)]
+
+
+def _embedded(address: ipaddress.IPv6Address, positions: Sequence[int]) -> ipaddress.IPv4Address:
+    return ipaddress.IPv4Address(bytes(address.packed[at] for at in positions))
 
 
 def is_internal_host(host: str) -> bool:

@@ -1,8 +1,12 @@
 """Strict URL parser, host names and the scopes of addresses to connect to."""
 
 import re
+import unicodedata
 from enum import Enum, auto
 from typing import NamedTuple
+from urllib.parse import quote
+
+import idna
 
 from jobs.domain.errors import UrlRefused
 from jobs.net.ip import is_loopback_host
@@ -15,6 +19,16 @@ _URL = re.compile(
     r"((?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?)",
     re.ASCII,
 )
+# What a browser takes for a URL: scheme, authority, path, query; the fragment stays with it.
+_LOOSE_URL = re.compile(
+    r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#.*)?", re.ASCII | re.IGNORECASE | re.DOTALL
+)
+# All that `_URL` allows beside letters and digits: the rest is escaped.
+_SAFE_IN_PATH = "/%!$&'()*+,;=:@"
+_SAFE_IN_QUERY = f"{_SAFE_IN_PATH}?"
+_NOT_PLAIN = "the URL is not in plain form"
+_CURRENT_DIRECTORY = frozenset({".", "%2e"})
+_PARENT_DIRECTORY = frozenset({"..", ".%2e", "%2e.", "%2e%2e"})
 _DOTS = re.compile(r"(^|/)(\.|%2e){1,2}(/|\?|$)", re.IGNORECASE)
 # A name that public DNS can have: an address in any spelling is none.
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -65,12 +79,70 @@ def parse(url: str) -> ParsedUrl:
     """Parse a URL that all parsers read alike. Raises UrlRefused."""
     found = _URL.fullmatch(url) if len(url) <= URL_MAX_CHARS else None
     if found is None or _DOTS.search(found[4].partition("?")[0]):
-        raise UrlRefused("the URL is not in plain form")
+        raise UrlRefused(_NOT_PLAIN)
     scheme, host, port, target = found.groups()
     number = int(port) if port else _PORTS[scheme]
     if not 0 < number <= PORT_MAX:
-        raise UrlRefused("the URL is not in plain form: no such port")
+        raise UrlRefused(f"{_NOT_PLAIN}: no such port")
     return ParsedUrl(Origin(scheme, host, number), target if target[:1] == "/" else f"/{target}")
+
+
+def escape(url: str) -> str:
+    """Bring a URL into the form that `parse` reads, as a browser does before it asks.
+
+    BFL's URLs may be written by hand. Spaces and other characters are escaped in path and query,
+    the fragment is dropped, dots in the path are resolved, and an international host name becomes
+    ASCII. What is escaped already stays byte for byte: a signature covers it.
+    Raises UrlRefused for user information, backslashes and control characters: parsers disagree
+    about these.
+    """
+    text = url.strip(" ")
+    match = _LOOSE_URL.fullmatch(text) if len(text) <= URL_MAX_CHARS else None
+    if match is None or has_ambiguous_characters(text):
+        raise UrlRefused(_NOT_PLAIN)
+    scheme, authority, path, query = match.groups(default="")
+    if "@" in authority:
+        raise UrlRefused(f"{_NOT_PLAIN}: it has user information")
+    try:
+        escaped_path = quote(_without_dot_segments(path), safe=_SAFE_IN_PATH)
+        escaped_query = quote(query, safe=_SAFE_IN_QUERY)
+    except UnicodeEncodeError:  # half of a character
+        raise UrlRefused(_NOT_PLAIN) from None
+    return f"{scheme.lower()}://{_ascii_authority(authority)}{escaped_path}{escaped_query}"
+
+
+def has_ambiguous_characters(text: str) -> bool:
+    """Whether a text has backslashes or control characters, about which URL parsers disagree."""
+    return "\\" in text or any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def _without_dot_segments(path: str) -> str:
+    segments = list[str]()
+    all_segments = path.split("/")
+    for segment in all_segments:
+        word = segment.lower()
+        if word in _PARENT_DIRECTORY:
+            if len(segments) > 1:  # the first is the empty one before the leading slash
+                segments.pop()
+        elif word not in _CURRENT_DIRECTORY:
+            segments.append(segment)
+    if all_segments[-1].lower() in _CURRENT_DIRECTORY | _PARENT_DIRECTORY:
+        segments.append("")  # a directory
+    return "/".join(segments)
+
+
+def _ascii_authority(authority: str) -> str:
+    """Host and port, the host in small letters and in ASCII. Raises UrlRefused."""
+    host, colon, port = authority.rpartition(":")
+    has_port = bool(colon) and not port.endswith("]")  # of an IPv6 address
+    if not has_port:
+        host, port = authority, ""
+    if not host.isascii():
+        try:
+            host = idna.encode(host, uts46=True).decode()
+        except idna.IDNAError:
+            raise UrlRefused(_NOT_PLAIN) from None
+    return f"{host.lower()}:{port}" if port else host.lower()
 
 
 class AddressScope(Enum):

@@ -58,6 +58,20 @@ def test_a_refused_sample_costs_no_other(worker: LocalWorker, n: int, url: str) 
     _assert_stored_without(worker, task, n, "refused_url")
 
 
+@pytest.mark.parametrize("addition", ["#view", "#a b|c", " "])
+def test_a_sample_url_that_only_browsers_would_read_is_fetched(
+    worker: LocalWorker, addition: str
+) -> None:
+    task = worker.ready(samples=3)
+    urls = tuple(f"{url}{addition}" for url in worker.job(task).delivery.urls)
+    worker.store.change(
+        task.id, lambda job, _now: job.evolve(delivery=job.delivery.evolve(urls=urls))
+    )
+    worker.work()
+    job = worker.job(task)
+    assert job.status is Status.STORED and len(job.media) == 3
+
+
 def test_a_sample_that_is_no_media_or_dead_does_not_cost_the_others(worker: LocalWorker) -> None:
     page = worker.ready(body="<html>" * 99, no_md5=True)
     task = _with_url(worker, 0, worker.job(page).delivery.urls[0])

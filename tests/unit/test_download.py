@@ -302,6 +302,51 @@ def test_what_is_no_medium_is_refused(host: DeliveryHost, body: bytes) -> None:
     host.fails(errors.NotMedia)
 
 
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/b c|d^e?sig=x/y==&n=1 2#fragment", "/b%20c%7Cd%5Ee?sig=x/y==&n=1%202"),
+        ("/ü.jpeg?sig=%2f", "/%C3%BC.jpeg?sig=%2f"),
+        ("ü/x?ü", "/%C3%BC/x?%C3%BC"),
+        ("../../b#", "/b"),
+        ("{origin}/b?sig=a%2Bb#c", "/b?sig=a%2Bb"),
+        ('{origin}/"b"', "/%22b%22"),
+        (" /b ", "/b"),
+        ("?sig=new", "/a?sig=new"),
+    ],
+)
+def test_a_redirect_is_followed_as_browsers_do(
+    host: DeliveryHost, location: str, target: str
+) -> None:
+    to = location.format(origin=host.server.origin)
+    redirect = f"HTTP/1.1 302 X\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"
+    image = b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n" % len(JPEG) + JPEG
+    answers = [redirect.encode(), image]
+    host.server.answer = lambda peer: peer.sendall(answers.pop(0))
+    assert host.fetch().bytes == len(JPEG)
+    assert host.server.heads[-1].startswith(f"GET {target} HTTP/1.1\r\n".encode())
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "{origin}\\b",
+        "\\b",
+        "/b\tc",
+        "{origin}/b\x7f",
+        "http://user@127.0.0.1:{port}/b",
+        "//user:x@127.0.0.1:{port}/b",
+    ],
+)
+def test_a_redirect_that_parsers_read_differently_is_not_followed(
+    host: DeliveryHost, location: str
+) -> None:
+    to = location.format(origin=host.server.origin, port=host.server.port)
+    host.serves(b"", status=302, Location=to)
+    host.fails(errors.TransferFailed, "a redirect is not followed")
+    assert len(host.server.heads) == 1
+
+
 def test_a_missing_directory_is_named_without_its_path(host: DeliveryHost) -> None:
     host.path = host.path / "canary" / "staged"
     host.serves(JPEG)

@@ -20,6 +20,13 @@ CUT_WITHIN_SECONDS = 10.0
 PUBLIC = "93.184.215.14"
 
 
+# Inside an IPv6 address: this machine, metadata services of clouds, and private networks.
+NOT_PUBLIC = (
+    *("127.0.0.1", "169.254.169.254", "168.63.129.16", "100.100.100.200", "10.0.0.1"),
+    *("172.16.0.1", "192.168.0.1", "100.64.0.1", "224.0.0.1", "255.255.255.255"),
+)
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -36,14 +43,33 @@ PUBLIC = "93.184.215.14"
         *("ff02::1", "ff0e::1", "2001:db8::1", "3fff::1", "100::1", "5f00::1"),
         # What leads back to IPv4: mapped, compatible, NAT64, 6to4, Teredo.
         *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:168.63.129.16", "::127.0.0.1"),
-        *("64:ff9b::7f00:1", "64:ff9b::808:808", "64:ff9b:1::1", "2002:7f00:1::1"),
-        *("2002:808:808::1", "2001::1", "2001:0:7f00:1::1", "2001:1::1", "2001:4:112::1"),
+        *(f"64:ff9b::{address}" for address in NOT_PUBLIC),
+        *(f"64:ff9b:1::{address}" for address in NOT_PUBLIC),
+        *(f"64:ff9b:1:fffe::{address}" for address in NOT_PUBLIC),
+        *(f"::ffff:{address}" for address in NOT_PUBLIC),
+        # The metadata address with a prefix of 48, 56 and 64 bits, also before another address.
+        *("64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:a9fe:a9:fe00:808:808"),
+        *("64:ff9b:1:a9:fe:a9fe::", "64:ff9b:1:0:a9:fea9:fe00:0", "64:ff9b:1:7f00:0:100::"),
+        *("64:ff9b::", "64:ff9b:1::", "64:ff9b:1::1", "64:ff9b:2::808:808", "64:ff9b::1:808:808"),
+        *("2002:7f00:1::1", "2002:a9fe:a9fe::1", "2002:a83f:8110::808:808", "2002:a00:1::1"),
+        *(
+            "::8.8.8.8",
+            "::ffff:0:808:808",
+            "2001::1",
+            "2001:0:7f00:1::1",
+            "2001:1::1",
+            "2001:4:112::1",
+        ),
         *("2001:20::1", "2001:3::1", "2620:4f:8000::1", "4000::1", "1::1", "::ffff:192.0.0.9"),
     ],
 )
 def test_only_an_address_of_the_open_internet_is_public(address: str) -> None:
-    public = ("8.8.8.8", "20.60.1.1", "2606:4700::1111", "2a01:111::1", "::ffff:8.8.8.8")
-    assert not is_public(address) and all(map(is_public, public))
+    translated = (
+        *("64:ff9b::808:808", "64:ff9b::8.8.8.8", "64:FF9B:0:0:0:0:808:808", "2002:808:808::1"),
+        *("64:ff9b:1::808:808", "64:ff9b:1:fffe::808:808", "64:ff9b:1:808:8:800::"),
+    )
+    plain = ("8.8.8.8", "20.60.1.1", "2606:4700::1111", "2a01:111::1", "::ffff:8.8.8.8")
+    assert not is_public(address) and all(map(is_public, translated + plain))
 
 
 def refusal(session: requests.Session, origin: Origin) -> Exception:

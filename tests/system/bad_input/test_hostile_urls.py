@@ -18,6 +18,9 @@ pytestmark = pytest.mark.slow
 NAMES = [*spellings(1, 2), *ELSEWHERE]
 # A URL that may be allowed one day is tried as long as it lives, so these are dead already.
 DEAD = "se=2020-01-01T00%3A00%3A00Z&sig=a"
+# The sandbox itself and BFL, as browsers read these: allowed for downloads, and not for polling.
+ALLOWED_IN_THE_END = ("the sandbox before a hash", "a dot segment")
+SAMPLES = [name for name in NAMES if name not in ALLOWED_IN_THE_END]
 POLLING = "/v1/get_result?id=x"
 POLLING_ONLY = {
     "a delivery host": f"https://delivery-eu1.bfl.ai{POLLING}",
@@ -53,7 +56,9 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     ):
         stack.installation.start()
         urls = spellings(trap.port, int(stack.sandbox.url.rpartition(":")[2])) | ELSEWHERE
-        yield Attacked(stack, trap, urls, {name: ready(stack, dead(urls[name])) for name in NAMES})
+        yield Attacked(
+            stack, trap, urls, {name: ready(stack, dead(urls[name])) for name in SAMPLES}
+        )
         assert_invariants(stack.installation)
         assert trap.visits == []
 
@@ -71,7 +76,7 @@ def ready(stack: Stack, *urls: str) -> str:
     return job_id
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SAMPLES)
 def test_a_hostile_sample_url_is_never_fetched(attacked: Attacked, name: str) -> None:
     shown = json.dumps(attacked.refused(attacked.ids[name]))
     assert "a.jpeg" not in shown and f":{attacked.trap.port}" not in shown

@@ -62,6 +62,17 @@ class InputPart:
         """The length of the string, without what a text would have to escape."""
         return base64_bytes(self.size_bytes) if self.encoding == "input" else self.size_bytes
 
+    def head(self) -> bytes:
+        """The first bytes; none of a part that is stored already. Raises StorageError."""
+        match self.source:
+            case bytes():
+                return self.source[:HEAD_BYTES]
+            case Path():
+                with translate_errors(), self.source.open("rb") as file:
+                    return file.read(HEAD_BYTES)
+            case str():
+                return b""
+
     def store(self, storage: MediaStorage, key: str) -> None:
         """Store the bytes; a staged file is moved. Raises StorageError."""
         match self.source:

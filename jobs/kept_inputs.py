@@ -23,6 +23,9 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.layout import input_key
 
 TEXT_MAX_CHARS = 2048  # a longer text becomes an object
+# Of UTF-8. BFL's report repeats the prompt, twice to six times as long where JSON escapes it, and
+# at most `ANSWER_MAX_BYTES` of it are read.
+TEXT_MAX_BYTES = 256 * 1024
 VALUES_MAX_BYTES = 8192  # of JSON, on the record
 JSON_MAX_BYTES = 4 * 2**20  # of an input without its images and long texts
 FILES_MAX = 32
@@ -30,6 +33,8 @@ DEPTH_MAX = 31  # of lists and objects in one another
 
 _REFERENCE = re.compile(r"(input|text|json):([0-9]{1,2})", re.ASCII)
 _VALUES = "values"
+_BEGIN_OF_A_FILE = re.compile(rb"data:|[A-Za-z0-9+/=\r\n]{64}", re.IGNORECASE)
+_PROMPT = "prompt"  # in the names of fields that are texts, whatever they look like
 # How PNG, JPEG, WebP and GIF begin as base64: however small, images are no values of a record.
 _IMAGE = re.compile(r"data:image/|iVBORw0KGgo|/9j/|UklGR|R0lGOD", re.ASCII)
 DATA_URL = re.compile(r"data:[a-z0-9.+/-]{0,64};base64,", re.ASCII | re.IGNORECASE)
@@ -56,7 +61,10 @@ class PackedInput(NamedTuple):
 
 
 def pack(given: Mapping[str, Any], max_bytes: int) -> PackedInput:
-    """Divide an input into values and parts. Raises what `require_limits` raises."""
+    """Divide an input into values and parts.
+
+    Raises what `require_limits` raises, and Invalid for a text that is too long.
+    """
     plain = without_webhook(given)
     # A text that reads like a reference would be taken for one.
     found = dict.fromkeys(
@@ -69,6 +77,7 @@ def pack(given: Mapping[str, Any], max_bytes: int) -> PackedInput:
     long_texts = {text: _part_of(text) for text in found}
     values: dict[str, Any] = replace_texts(plain, long_texts) if found else plain
     require_limits(values, max_bytes)
+    _require_short_texts(values, "input")
     parts = {_name(part): part for part in parts_in(values)}
     numbers = {name: n for n, name in enumerate(parts)}
 
@@ -100,6 +109,34 @@ def require_limits(values: Mapping[str, Any], max_bytes: int) -> None:
         )
     if size + sum(part.json_bytes for part in parts) > max_bytes:
         raise too_large(max_bytes)
+
+
+def _require_short_texts(values: Any, path: str, *, is_prompt: bool = False) -> None:
+    """Refuse texts that BFL's report would be too long with. Raises Invalid, which names them.
+
+    Images are no texts. A prompt is one also if it reads like base64, as a row of letters does.
+    """
+    if isinstance(values, Mapping):
+        for name, value in values.items():
+            is_named_prompt = is_prompt or _PROMPT in name.lower()
+            _require_short_texts(value, f"{path}.{name}", is_prompt=is_named_prompt)
+    elif isinstance(values, list):
+        for position, value in enumerate(values):
+            _require_short_texts(value, f"{path}.{position}", is_prompt=is_prompt)
+    elif isinstance(values, InputPart) and values.json_bytes > TEXT_MAX_BYTES:
+        is_text = values.encoding == "text" and not _reads_like_a_file(values)
+        if is_prompt or is_text:
+            message = f"a text may have {TEXT_MAX_BYTES:,} bytes of UTF-8 (256 KiB)"
+            raise Invalid([{"field": path, "message": message}])
+
+
+def _reads_like_a_file(part: InputPart) -> bool:
+    """Whether a text begins as a `data:` URL or as base64 does: some programs break its lines.
+
+    A stored text was accepted before.
+    """
+    head = part.head()
+    return not head or _BEGIN_OF_A_FILE.match(head) is not None
 
 
 def too_large(max_bytes: int) -> BodyTooLarge:

@@ -16,6 +16,7 @@ from jobs.net import strict_json
 NUMBER_MAX_CHARS = 128
 _BYTE_ORDER_MARK = "\ufeff"
 _PADDING = " \t\r\n\0"
+_ENCODING_BYTES = 4  # tell UTF-8, UTF-16 and UTF-32
 _FIRST_ESCAPED_BYTE = 0xDC80  # `surrogateescape` decodes byte 0x80 to this
 _BYTES_BEYOND_ASCII = range(0x80, 0x100)
 
@@ -34,20 +35,22 @@ def load_object(body: bytes, error: type[FluxkeepError] = InvalidJson) -> dict[s
         raise error(f"The body is not JSON: {strict_json.explain(problem)}.") from None
     if not isinstance(value, dict):
         raise error(strict_json.NO_OBJECT)
-    if not strict_json.is_shallow(value, strict_json.DEPTH_MAX):
+    may_be_deep = opened > strict_json.DEPTH_MAX
+    if may_be_deep and not strict_json.is_shallow(value, strict_json.DEPTH_MAX):
         raise error(f"The body is nested too deeply: {strict_json.DEPTH_MAX} levels at most.")
     return value
 
 
 def _text(body: bytes) -> str:
     """Decode a body: its first bytes tell UTF-16 and UTF-32, all else is UTF-8."""
-    encoding = json.detect_encoding(body)
-    if encoding.startswith("utf-8"):
-        text = body.decode("utf-8", "surrogateescape")
-        if not text.isascii():
-            text = text.translate(_WINDOWS_1252)
-    else:
+    encoding = json.detect_encoding(body[:_ENCODING_BYTES])
+    if not encoding.startswith("utf-8"):
         text = body.decode(encoding, "replace")
+    else:
+        try:
+            text = body.decode("utf-8")
+        except UnicodeDecodeError:
+            text = body.decode("utf-8", "surrogateescape").translate(_WINDOWS_1252)
     return text.lstrip(_BYTE_ORDER_MARK).strip(_PADDING)
 
 

@@ -116,7 +116,7 @@ def fetch_report(services: Services, job: Job) -> Report | None:
 
     Raises BflUnavailable when the host that is most likely to know the task gave no answer.
     """
-    answers = ask_hosts(services, job, is_everywhere=True)
+    answers = ask_hosts(services, job, asks_all=True)
     best = _best_of(services, answers)
     if best:
         return best.report
@@ -125,9 +125,7 @@ def fetch_report(services: Services, job: Job) -> Report | None:
     return None
 
 
-def ask_hosts(
-    services: Services, job: Job, *, is_everywhere: bool | None = None
-) -> list[HostAnswer]:
+def ask_hosts(services: Services, job: Job, *, asks_all: bool = False) -> list[HostAnswer]:
     """Ask the host that is most likely to know a task, and in some rounds all others too.
 
     The answer of the likeliest host comes first. BFL's clusters do not know each other's tasks,
@@ -136,12 +134,10 @@ def ask_hosts(
     """
     is_last = is_last_round(job, services.store.now())
     seconds = LAST_ROUND_ANSWER_SECONDS if is_last else ANSWER_SECONDS
-    best_guess = services.task_hosts.best_guess(job)
-    answers = _ask(services, job, [best_guess], seconds)
+    answers = _ask(services, job, [services.task_hosts.best_guess(job)], seconds)
     if not answers[0].is_decisive:
-        if is_everywhere is None:
-            is_everywhere = is_last or job.polling.attempts == 0
-        others = _others(services, job, best_guess, is_everywhere=is_everywhere, is_last=is_last)
+        is_first = asks_all or job.polling.attempts == 0
+        others = _others(services, job, answers[0], is_first=is_first, is_last=is_last)
         answers += _ask(services, job, others, seconds)
     with suppress(StoreUnavailable):
         services.store.increment({Counter.POLLS: len(answers)})
@@ -153,27 +149,30 @@ def is_last_round(job: Job, now: float) -> bool:
 
 
 def _others(
-    services: Services, job: Job, best_guess: str, *, is_everywhere: bool, is_last: bool
+    services: Services, job: Job, likeliest: HostAnswer, *, is_first: bool, is_last: bool
 ) -> list[str]:
-    """The polling URLs to ask besides the best guess.
+    """The polling URLs to ask besides that of the likeliest host.
 
-    A polling URL that BFL named is asked alone. One that was found by asking is no proof: before
-    the job is given up all hosts are asked again.
+    A polling URL that BFL named is asked alone. One that was found by asking is no proof: all hosts
+    are asked again once it does not know the task, and before the job is given up.
     """
     polling = job.polling
     if polling.polling_url and not polling.is_host_found:
         return []
-    if is_last or (is_everywhere and polling.polling_url is None):
+    is_settled = polling.is_host_found and likeliest.report is not None
+    urls: tuple[str, ...] = ()
+    if is_last or (is_first and not is_settled):
         urls = services.task_hosts.everywhere(job)
     elif polling.attempts <= UNANSWERED_ROUNDS:
         urls = polling.unanswered
-    else:
-        urls = ()
-    return [url for url in urls if url != best_guess]
+    return [url for url in urls if url != likeliest.url]
 
 
 def _ask(services: Services, job: Job, urls: Sequence[str], seconds: float) -> list[HostAnswer]:
-    answers = services.bfl_for(job).poll_all(urls, seconds)
+    def is_enough(answer: BflResponse) -> bool:
+        return _read("", answer, job).is_decisive
+
+    answers = services.bfl_for(job).poll_all(urls, seconds, is_enough)
     return [_read(url, answer, job) for url, answer in zip(urls, answers, strict=True)]
 
 

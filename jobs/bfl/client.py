@@ -1,7 +1,9 @@
 """HTTP client of BFL's API; requests carry the operator's key."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import NamedTuple
@@ -20,6 +22,7 @@ from jobs.net.urls import Origin, ParsedUrl
 ANSWER_SECONDS = 10.0
 ANSWER_MAX_BYTES = 2 * 2**20  # a report repeats the prompt, whose escapes are long
 POLLED_AT_ONCE_MAX = 16  # hosts, each by a thread of its own
+LATE_SECONDS = 0.5  # after its deadline an answer may be this late
 RETRY_AFTER_MAX_SECONDS = 3600.0
 OPENAPI = "/openapi.json"
 _STARTS_OF_JSON = (b"{", b"[")  # no coding begins like that
@@ -48,6 +51,13 @@ class BflResponse(NamedTuple):
         """Whether BFL says in words that this is no key of its own: 422, recorded in 2026."""
         is_rejection = self.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
         return is_rejection and parsing.names_api_key(self.body)
+
+
+class _Polled(NamedTuple):
+    """One of several polls at the same time."""
+
+    url: str
+    answer: "BflResponse | errors.BflUnavailable"
 
 
 # BFL's response to an unknown path, without a request: the key goes to plain paths only.
@@ -93,16 +103,54 @@ class BflClient:
             raise errors.BflUnavailable(str(error)) from None
 
     def poll_all(
-        self, urls: Sequence[str], seconds: float = ANSWER_SECONDS
+        self,
+        urls: Sequence[str],
+        seconds: float = ANSWER_SECONDS,
+        is_enough: Callable[[BflResponse], bool] = lambda _answer: False,
     ) -> list[BflResponse | errors.BflUnavailable]:
         """GET several polling URLs at the same time; what each answered, in their order.
 
-        A host that hangs costs the others no time.
+        It ends when an answer is enough, and soon after `seconds` whatever a host does: a host
+        that hangs costs the others no time.
         """
         if len(urls) <= 1:
             return [self._poll_or_explain(url, seconds) for url in urls]
-        with ThreadPoolExecutor(min(len(urls), POLLED_AT_ONCE_MAX), "poll") as threads:
-            return list(threads.map(lambda url: self._poll_or_explain(url, seconds), urls))
+        round_trips = -(-len(urls) // POLLED_AT_ONCE_MAX)  # rounded up
+        until = time.monotonic() + seconds * round_trips + LATE_SECONDS
+        waiting, done = queue.SimpleQueue[str](), queue.SimpleQueue[_Polled]()
+        for url in urls:
+            waiting.put(url)
+        for _ in range(min(len(urls), POLLED_AT_ONCE_MAX)):
+            arguments = (waiting, done, seconds)
+            threading.Thread(
+                target=self._poll_waiting, args=arguments, name="poll", daemon=True
+            ).start()
+        answers = dict[str, BflResponse | errors.BflUnavailable]()
+        while len(answers) < len(urls):
+            try:
+                polled = done.get(timeout=max(until - time.monotonic(), 0.0))
+            except queue.Empty:
+                break
+            answers[polled.url] = polled.answer
+            if isinstance(polled.answer, BflResponse) and is_enough(polled.answer):
+                break
+        with suppress(queue.Empty):  # nobody waits for the rest
+            while True:
+                waiting.get_nowait()
+        late = errors.BflUnavailable("no answer in time")
+        return [answers.get(url, late) for url in urls]
+
+    def _poll_waiting(
+        self,
+        waiting: "queue.SimpleQueue[str]",
+        done: "queue.SimpleQueue[_Polled]",
+        seconds: float,
+    ) -> None:
+        """Poll URLs until none waits: the work of one thread."""
+        with suppress(queue.Empty):
+            while True:
+                url = waiting.get_nowait()
+                done.put(_Polled(url, self._poll_or_explain(url, seconds)))
 
     def _poll_or_explain(self, url: str, seconds: float) -> BflResponse | errors.BflUnavailable:
         try:

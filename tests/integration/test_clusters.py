@@ -1,14 +1,18 @@
 """A task whose callback is lost is found on whichever cluster of BFL it lives."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from jobs.bfl.client import BflClient, BflResponse
 from jobs.domain.job import Job
 from jobs.domain.status import Status
+from jobs.store.redis.keys import TASK_HOSTS
 from tests.harness.local_worker import LocalWorker
 from tests.harness.parts import api_over
 from tests.sandbox import Sandbox, Task
@@ -73,7 +77,7 @@ def test_a_host_that_fails_does_not_stop_the_others(
     worker: LocalWorker, monkeypatch: pytest.MonkeyPatch, fault: Any, host: int
 ) -> None:
     monkeypatch.setattr("worker.poll.ANSWER_SECONDS", 1.0)
-    worker.sandbox.settings.change({"poll_faults_by_host": {host: fault}})
+    worker.sandbox.settings.change({"poll_faults_by_host": {str(host): fault}})
     task = lost(worker)
     worker.work(2)
     assert worker.job(task).status is Status.STORED
@@ -102,7 +106,7 @@ def test_hosts_that_know_nothing_end_no_job_and_are_asked_again_at_last(
 def test_a_host_that_gave_no_answer_is_asked_again_before_the_picture_is_gone(
     worker: LocalWorker,
 ) -> None:
-    worker.sandbox.settings.change({"poll_faults_by_host": {SECOND: 503}})
+    worker.sandbox.settings.change({"poll_faults_by_host": {str(SECOND): 503}})
     task = lost(worker)
     worker.work()
     assert worker.job(task).polling.unanswered == (url_at(worker, task, SECOND),)
@@ -111,6 +115,54 @@ def test_a_host_that_gave_no_answer_is_asked_again_before_the_picture_is_gone(
     worker.work(2)
     assert worker.job(task).status is Status.STORED
     assert FIRST not in asked(worker, task)[3:], "which has answered that it does not know it"
+
+
+def test_a_host_that_knew_a_task_and_lost_it_is_not_asked_alone_in_a_replay(
+    worker: LocalWorker,
+) -> None:
+    task = worker.finished(cluster=SECOND)
+    due(worker, task, polling_url=url_at(worker, task, FIRST), is_host_found=True)
+    worker.work(2)
+    assert worker.job(task).status is Status.STORED
+    assert asked(worker, task)[0] == FIRST, "it is asked first all the same"
+
+
+def test_a_polling_url_that_bfl_named_is_asked_alone(worker: LocalWorker) -> None:
+    task = worker.finished(cluster=SECOND)
+    due(worker, task, polling_url=url_at(worker, task, FIRST))
+    worker.work()
+    assert asked(worker, task) == [FIRST]
+    assert worker.job(task).status is Status.SUBMITTED
+
+
+def test_a_host_whose_connection_hangs_beyond_its_deadline_costs_the_last_round_nothing(
+    worker: LocalWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll, hung = BflClient.poll, Event()
+
+    def stuck(client: BflClient, url: str, seconds: float) -> BflResponse:
+        if worker.sandbox.urls[FIRST] in url:  # as while a name is looked up, or a SYN is dropped
+            hung.wait(60)
+        return poll(client, url, seconds)
+
+    monkeypatch.setattr(BflClient, "poll", stuck)
+    task = lost(worker)
+    deadline = worker.store.now() + 5
+    worker.store.change(task.id, lambda job, now: job.evolve(deadline=deadline).enqueue(now))
+    began = time.monotonic()
+    worker.work(2)
+    hung.set()
+    assert worker.job(task).status is Status.STORED
+    assert time.monotonic() - began < 50, "less than it hangs"
+
+
+def test_a_learned_host_that_is_not_bfls_gets_no_key(worker: LocalWorker, redis: Redis) -> None:
+    strange = ["https://api.bfl.ai.example.com", "http://127.0.0.1:9", "https://evil.example", "x"]
+    redis.zadd(TASK_HOSTS, dict.fromkeys(strange, 9e9))
+    assert worker.services.task_hosts.learned() == []
+    task = lost(worker)
+    worker.work(2)
+    assert worker.job(task).status is Status.STORED
 
 
 @pytest.mark.parametrize("words", ["pending", "not_found"])

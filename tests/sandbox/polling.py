@@ -36,7 +36,7 @@ def poll(engine: Engine, request: Request) -> Answer:
     task = engine.store.find(query["id"][0])
     if task is None:
         return _limited(Answer.json(404, not_found(query["id"][0])), 0)
-    if fault := engine.settings.poll_faults_by_host.get(request.host):
+    if fault := engine.settings.poll_faults_by_host.get(str(request.host)):
         return _fault(str(fault), task)
     if task.host != request.host:
         return _limited(_fault(task.switches.wrong_cluster, task), task.polls)

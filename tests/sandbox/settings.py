@@ -30,10 +30,8 @@ class Settings:
     submit_fault: SubmitFault | None = None
     poll_fault: PollFault | None = None
     credits_json: OddJson | None = None  # how the answer about credits is written
-    # The same for one host: 0 is the global one, 1 the first cluster.
-    poll_faults_by_host: Annotated[dict[int, PollFault], Field(strict=False)] = field(
-        default_factory=dict
-    )
+    # The same for one host: "0" is the global one, "1" the first cluster.
+    poll_faults_by_host: dict[str, PollFault] = field(default_factory=dict)
     checks_ids: bool = False  # a task id that is no UUID is refused when it is polled
     refused_draft: Literal["base64", "url"] | None = None  # form of a draft that is refused
     strict: bool = True  # bodies are checked by BFL's document

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -198,7 +198,10 @@ class SimulatedBflClient(BflClient):
         self._bfl = bfl
 
     def poll_all(
-        self, urls: Sequence[str], _seconds: float = 0.0
+        self,
+        urls: Sequence[str],
+        _seconds: float = 0.0,
+        _is_enough: Callable[[BflResponse], bool] = lambda _answer: False,
     ) -> list[BflResponse | BflUnavailable]:
         return self._bfl.poll(urls)
 

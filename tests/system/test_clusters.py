@@ -48,7 +48,7 @@ def test_a_dead_url_is_renewed_by_the_cluster_that_named_it(stack: Stack) -> Non
 
 
 def test_a_global_host_without_an_answer_hides_no_task(stack: Stack) -> None:
-    stack.sandbox.settings.change({"poll_faults_by_host": {0: "hang", 1: 403}})
+    stack.sandbox.settings.change({"poll_faults_by_host": {"0": "hang", "1": 403}})
     try:
         job = stack.posted(cluster=2, callback="never")
         stack.stored_job(job, timeout=45)

@@ -49,6 +49,8 @@ WRONG = {
     "BFL_SANDBOX_URL": [
         *("canary", "https://127.0.0.1:9", "http://canary.example.com:9"),
         *("http://10.0.0.1:9", "http://127.0.0.1:99999"),
+        "http://127.0.0.1:9,http://canary.example.com:9",
+        "http://127.0.0.1:9,https://127.0.0.1:10",
     ],
     "CALLBACK_GRACE": ["canary", "0", "-1", "nan", "inf"],
     "GIVE_UP_AFTER": ["1e300", "1h"],

@@ -7,6 +7,7 @@ from typing import Any
 import requests
 
 from deploy.dev_settings import DevSettings
+from jobs.bfl.submissions import GET_STARTED
 from jobs.domain.errors import BflUnavailable
 from jobs.services import build_bfl_clients
 from jobs.signing import LOGIN_SECONDS, LoginSigner
@@ -80,7 +81,7 @@ def message(dev: DevSettings) -> str:
         keys = [f"  admin key   {dev.key('admin')}"]
         keys.append(f"  app key     {dev.key('submit')} (scope submit)")
     if dev.sandbox:
-        why = "because BFL_API_KEY is not set; nothing costs credits"
+        why = f"because BFL_API_KEY is not set (from {GET_STARTED}); nothing costs credits"
         about_bfl = [f"  BFL         simulated by a sandbox at {dev.sandbox}, {why}"]
     else:
         cost = "" if settings.has_sandbox else ": pictures and videos cost credits"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import click
 
+from jobs.bfl.submissions import GET_STARTED
 from jobs.config import environment, settings
 from jobs.domain.errors import BflUnavailable, InvalidSettings
 from receiver import checks
@@ -58,7 +59,7 @@ def _trial(*, is_confirmed: bool) -> Iterator[Result]:
     """Raises FluxkeepError when nothing could be submitted."""
     built = services()
     if not built.bfl.has_key:
-        raise BflUnavailable("BFL_API_KEY is not set, so nothing can be submitted")
+        raise BflUnavailable(f"BFL_API_KEY is not set: get a key at {GET_STARTED}")
     if not built.settings.bfl_reaches_us:
         raise BflUnavailable("PUBLIC_URL is not set, so BFL cannot call back")
     if not is_confirmed:

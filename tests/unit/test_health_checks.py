@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs.config.settings import load
-from receiver.checks import public_url, redis, settings
+from receiver.checks import bfl, public_url, redis, settings
 from receiver.checks.context import Context
 from receiver.checks.result import Grade
 from tests.harness.doctor_output import NEEDED, grades
@@ -76,3 +76,9 @@ def test_access_to_a_remote_redis_is_checked(url: str, warnings: list[str]) -> N
     results = redis.check_access(load(NEEDED | {"REDIS_URL": url}))
     found = [one for one in results if one.grade != Grade.OK]
     assert all(what in one.why for one, what in zip(found, warnings, strict=True))
+
+
+def test_somebody_without_a_key_is_told_where_to_get_one() -> None:
+    context = Context(load(NEEDED))
+    (result,) = bfl.check_account(context)
+    assert "https://dashboard.bfl.ai/get-started" in result.remedy

@@ -117,9 +117,9 @@ def fetch_report(services: Services, job: Job) -> Report | None:
     Raises BflUnavailable when the host that is most likely to know the task gave no answer.
     """
     answers = ask_hosts(services, job, asks_all=True)
-    best = _best_of(services, answers)
-    if best:
-        return best.report
+    task = _best_of(services, answers)
+    if task:
+        return task.report
     if answers[0].error:
         raise answers[0].error
     return None
@@ -198,11 +198,14 @@ def _best_of(services: Services, answers: Sequence[HostAnswer]) -> KnownTask | N
     If several hosts say that the task is pending, a cluster is right more often than the hosts
     that stand before all clusters.
     """
-    known = [KnownTask(one.url, one.report) for one in answers if one.report]
-    final = [one for one in known if one.report.kind in _DECISIVE]
-    of_clusters = [one for one in known if services.host_policy.is_cluster(one.url)]
-    by_preference = [*final, *of_clusters, *known]
-    return by_preference[0] if by_preference else None
+    tasks = [KnownTask(answer.url, answer.report) for answer in answers if answer.report]
+    for task in tasks:
+        if task.report.kind in _DECISIVE:
+            return task
+    for task in tasks:
+        if services.host_policy.is_cluster(task.url):
+            return task
+    return tasks[0] if tasks else None
 
 
 def _parse_answer(answer: BflResponse, job: Job) -> Report | None:

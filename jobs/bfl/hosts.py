@@ -72,13 +72,12 @@ class HostPolicy(NamedTuple):
         clusters. A task of a sandbox is known to the sandbox alone.
         """
         if origin in self.sandboxes:
-            candidates = [origin, self.sandboxes[0], *learned, *self.sandboxes]
-            return tuple(dict.fromkeys(one for one in candidates if one in self.sandboxes))
-        named = [_https(host) for host in API_HOSTS.values()]
-        recorded = [_https(f"api.{cluster}.bfl.ai") for cluster in RECORDED_CLUSTERS]
-        candidates = [origin, *named, *learned, *recorded]
-        is_candidate = {one: one.is_https and self.may_poll(one) for one in candidates}
-        return tuple(one for one, is_allowed in is_candidate.items() if is_allowed)
+            in_order = [origin, self.sandboxes[0], *learned, *self.sandboxes]
+            return _unique(host for host in in_order if host in self.sandboxes)
+        regional = map(_https, API_HOSTS.values())
+        recorded = map(_https_cluster, RECORDED_CLUSTERS)
+        in_order = [origin, *regional, *learned, *recorded]
+        return _unique(host for host in in_order if host.is_https and self.may_poll(host))
 
     def is_cluster(self, url: str) -> bool:
         """Whether a URL is one of a cluster, and not of a host that stands before several."""
@@ -97,7 +96,7 @@ class HostPolicy(NamedTuple):
         cluster = _DELIVERY_CLUSTER.fullmatch(origin.host) or _AZURE_CLUSTER.fullmatch(origin.host)
         if cluster is None or not origin.is_https:
             return None
-        host = _https(f"api.{cluster[1]}.bfl.ai")
+        host = _https_cluster(cluster[1])
         return host if self.may_poll(host) else None
 
     def validate_delivery_url(self, url: str) -> urls.ParsedUrl:
@@ -163,6 +162,14 @@ def _is_api(origin: urls.Origin) -> bool:
 
 def _https(host: str) -> urls.Origin:
     return urls.Origin("https", host, urls.HTTPS_PORT)
+
+
+def _https_cluster(name: str) -> urls.Origin:
+    return _https(f"api.{name}.bfl.ai")
+
+
+def _unique(hosts: Iterable[urls.Origin]) -> tuple[urls.Origin, ...]:
+    return tuple(dict.fromkeys(hosts))
 
 
 def polling_url(origin: urls.Origin, task_id: str) -> str:

@@ -6,7 +6,7 @@ BFL's documents leave this open or contradict each other, and nobody has publish
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -33,6 +33,7 @@ CALLBACK_SECONDS = 90.0
 STORED_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 0.5
 
+KNOWN_AT, UNKNOWN_AT, NO_REPORT = "it is known at", "not known at", "no report from"
 _REACH = "Check PUBLIC_URL with `doctor`, and that no proxy or firewall refuses the POST."
 
 
@@ -94,32 +95,28 @@ def _polling_url(answer: BflResponse, receipt: SubmissionReceipt) -> Result:
 def _hosts_that_know(services: Services, job: Job) -> Result:
     """Ask each host that may know the task."""
     urls = services.task_hosts.everywhere(job.with_polling(polling_url=None))
-    if job.polling.polling_url:
-        urls = tuple(dict.fromkeys([job.polling.polling_url, *urls]))
-    knowing, denying, silent = list[str](), list[str](), list[str]()
+    if job.polling.polling_url and job.polling.polling_url not in urls:
+        urls = (job.polling.polling_url, *urls)
+    hosts: dict[str, list[str]] = {KNOWN_AT: [], UNKNOWN_AT: [], NO_REPORT: []}
     for url, answer in zip(urls, services.bfl.poll_all(urls), strict=True):
-        host = parse(url).origin
+        host = str(parse(url).origin)
         if isinstance(answer, errors.BflUnavailable):
-            silent.append(str(host))
+            hosts[NO_REPORT].append(host)
         elif answer.status == HTTPStatus.NOT_FOUND or _is_unknown(answer):
-            denying.append(str(host))
+            hosts[UNKNOWN_AT].append(host)
         elif answer.is_ok:
-            knowing.append(str(host))
+            hosts[KNOWN_AT].append(host)
             services.task_hosts.learn(url)
         else:
-            silent.append(f"{host} ({answer.status})")
-    parts = [
-        f"{words} {', '.join(hosts)}"
-        for words, hosts in (
-            ("it is known at", knowing),
-            ("not known at", denying),
-            ("no report from", silent),
-        )
-        if hosts
-    ]
-    if knowing:
-        return ok("hosts", "; ".join(parts))
-    return warning("hosts", "; ".join(parts), "A lost callback of this task would be a lost job.")
+            hosts[NO_REPORT].append(f"{host} ({answer.status})")
+    parts = []
+    for words, named in hosts.items():
+        if named:
+            parts.append(f"{words} {', '.join(named)}")
+    why = "; ".join(parts)
+    if hosts[KNOWN_AT]:
+        return ok("hosts", why)
+    return warning("hosts", why, "A lost callback of this task would be a lost job.")
 
 
 def _is_unknown(answer: BflResponse) -> bool:
@@ -134,44 +131,57 @@ def _await_callbacks(services: Services, job_id: str) -> Sequence[dict[str, Any]
     until = time.monotonic() + CALLBACK_SECONDS
     while True:
         callbacks = services.callback_trials.observed(job_id)
-        is_over = any(one.get("is_final") or one["scheme"] is None for one in callbacks)
+        is_over = any(_ends_trial(callback) for callback in callbacks)
         if is_over or time.monotonic() > until:
             return callbacks
         time.sleep(LOOK_EVERY_SECONDS)
 
 
-def _authentication(callbacks: Sequence[dict[str, Any]]) -> Iterator[Result]:
+def _ends_trial(callback: Mapping[str, Any]) -> bool:
+    return callback["scheme"] is None or callback.get("is_final", False)
+
+
+def _authentication(callbacks: Sequence[Mapping[str, Any]]) -> Iterator[Result]:
+    """One line for each way in which BFL proved who it is, or failed to."""
     if not callbacks:
         why = f"no callback came within {CALLBACK_SECONDS:.0f} s"
         yield failed("callback", why, _REACH)
         return
-    for scheme in _different(one["scheme"] for one in callbacks):
-        first = next(one for one in callbacks if one["scheme"] == scheme)
-        proofs = ", ".join(first["headers"])
+    first_of_scheme: dict[str | None, Mapping[str, Any]] = {}
+    for callback in callbacks:
+        first_of_scheme.setdefault(callback["scheme"], callback)
+    for scheme, callback in first_of_scheme.items():
+        proofs = ", ".join(callback["headers"])
         if scheme is None:
             why = "a callback had neither X-Webhook-Secret nor X-BFL-Signature with a valid value"
-            besides = f"; headers that may be a proof: {proofs}" if proofs else ""
+            if proofs:
+                why += f"; headers that may be a proof: {proofs}"
             remedy = "Please report this: BFL may have a scheme that Fluxkeep does not know."
-            yield failed("callback", why + besides, remedy)
+            yield failed("callback", why, remedy)
         else:
-            besides = f"; headers that look like a proof besides: {proofs}" if proofs else ""
-            yield ok("callback", f"authenticated by {HEADERS[Scheme(scheme)]}{besides}")
+            why = f"authenticated by {HEADERS[Scheme(scheme)]}"
+            if proofs:
+                why += f"; headers that look like a proof besides: {proofs}"
+            yield ok("callback", why)
 
 
-def _content(callbacks: Sequence[dict[str, Any]]) -> Iterator[Result]:
-    for one in callbacks:
-        if "problem" in one:
+def _content(callbacks: Sequence[Mapping[str, Any]]) -> Iterator[Result]:
+    """The fields of each accepted callback; cost and hosts of the final one."""
+    for callback in callbacks:
+        if "problem" in callback:
             remedy = "Please report this: BFL's callbacks may have changed."
-            yield failed("fields", f"the callback is not a report: {one['problem']}", remedy)
-        elif one["scheme"] is not None:
-            fields = ", ".join(one["fields"])
-            of_result = ", ".join(one["fields_of_result"])
-            result = f"; result has {of_result}" if of_result else ""
-            yield ok("fields", f"status {one['status']}: {fields}{result}")
-    final = [one for one in callbacks if one.get("is_final")]
-    if final:
-        yield ok("cost", "is in the callback" if final[0]["names_cost"] else "not in the callback")
-        yield ok("delivery", f"by {', '.join(final[0]['hosts']) or 'no host: it has no file'}")
+            yield failed("fields", f"the callback is not a report: {callback['problem']}", remedy)
+        elif callback["scheme"] is not None:
+            why = f"status {callback['status']}: {', '.join(callback['fields'])}"
+            if callback["fields_of_result"]:
+                why += f"; result has {', '.join(callback['fields_of_result'])}"
+            yield ok("fields", why)
+    for callback in callbacks:
+        if callback.get("is_final"):
+            is_where = "is" if callback["names_cost"] else "not"
+            yield ok("cost", f"{is_where} in the callback")
+            yield ok("delivery", f"by {', '.join(callback['hosts']) or 'no host: it has no file'}")
+            return
 
 
 def _media(services: Services, job_id: str) -> Result:
@@ -185,7 +195,3 @@ def _media(services: Services, job_id: str) -> Result:
             why = f"{job_id} is {job.status if job else 'deleted'}"
             return warning("job", why, "Check the worker and the sweep with `doctor`.")
         time.sleep(LOOK_EVERY_SECONDS)
-
-
-def _different(schemes: Iterable[str | None]) -> list[str | None]:
-    return list(dict.fromkeys(schemes))

@@ -31,6 +31,7 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
 # Fields that a record and its view have alike.
 _UNCHANGED = ("id", "task_id", "status", "model", "source", "progress", "cost", "metadata")
+_PRESENCE = {"present": True, "absent": False, None: None}
 _FILE_FIELDS = ("key", "content_type", "bytes", "sha256", "width", "height")
 
 
@@ -170,6 +171,7 @@ def _file(view: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: view[name] for name in (*_FILE_FIELDS, "role")},
         "seconds": view["duration"],
+        "has_content_credentials": _PRESENCE[view.get("content_credentials")],
         "thumbnail": thumbnail and {name: thumbnail[name] for name in _FILE_FIELDS},
         "deleted_at": None if deleted_at is None else _seconds(deleted_at),
     }

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Any, NotRequired, TypeVar, cast
+from typing import Annotated, Any, Literal, NotRequired, TypeVar, cast
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -58,6 +58,10 @@ class FileView(TypedDict):
     width: Annotated[int | None, Field(description="in pixels")]
     height: Annotated[int | None, Field(description="in pixels")]
     duration: Annotated[float | None, Field(description="of a video, in seconds")]
+    content_credentials: Annotated[
+        Literal["present", "absent"] | None,
+        Field(description="whether the file carries a C2PA manifest; nothing of it is verified"),
+    ]
     deleted_at: NotRequired[Annotated[Time, Field(description="when it was found deleted")]]
 
 
@@ -257,10 +261,17 @@ def file_view(file: MediaFile) -> FileView:
         "width": file.width,
         "height": file.height,
         "duration": file.seconds,
+        "content_credentials": _presence(file.has_content_credentials),
     }
     if file.deleted_at is not None:
         view["deleted_at"] = rfc3339(file.deleted_at)
     return view
+
+
+def _presence(is_present: bool | None) -> Literal["present", "absent"] | None:
+    if is_present is None:
+        return None
+    return "present" if is_present else "absent"
 
 
 def file_name(job: Job, n: int, key: str) -> str:

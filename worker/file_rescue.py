@@ -15,7 +15,7 @@ from jobs.storage.layout import object_key
 from worker import download
 from worker.backoff import backoff_seconds
 from worker.claim import HeldClaim
-from worker.formats import sniff
+from worker.formats import content_credentials, sniff
 
 QUICK_ATTEMPTS = 3  # under one claim
 QUICK_BACKOFF_SECONDS = (0.4, 1.0)  # the first, the longest
@@ -104,6 +104,7 @@ def _download_and_publish(
             bytes=downloaded.bytes,
             sha256=downloaded.sha256,
             role=job.delivery.roles[n],
+            has_content_credentials=content_credentials.are_present(path, content_type),
             **sniff.dimensions(path, content_type)._asdict(),
         )
         now, files = services.store.now(), {at: one.file for at, one in others.items()} | {n: file}

@@ -45,6 +45,7 @@ class MediaFile:
     role: Role = Role.SAMPLE
     thumbnail: "MediaFile | None" = None
     deleted_at: float | None = None  # when it was found deleted
+    has_content_credentials: bool | None = None  # None: it was stored before this was looked for
 
     @property
     def is_image(self) -> bool:

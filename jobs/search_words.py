@@ -15,10 +15,18 @@ TEXT_MAX_CHARS = 8192
 WORD_MAX_CHARS = 64  # an index of PostgreSQL refuses words of 2,700 bytes
 _CACHED = 0x3000  # code points
 _FIRST_SYMBOL = 0x2600  # of those that are pictures: emoji
-# Scripts that put no space between words, and pictures: each character is a word.
+# Of another rule the words of rows are others: the sweep folds them once more.
+FOLDING = 2
+# Scripts that put no space between words, or write several words as one, and pictures: each
+# character is a word, so that a part of what stands together is found as well.
 _ALONE = re.compile(
-    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2600-\u27bf\u3040-\u30ff\u3400-\u9fff"
-    "\uf900-\ufaff\U0001f000-\U0001faff\U00020000-\U0003ffff])"
+    "(["
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u1100-\u11ff\ua960-\ua97f\uac00-\ud7ff"  # Hangul
+    "\u3005-\u3007\u3040-\u31ff\ua000-\ua4cf"  # marks of repetition, kana, Bopomofo, Yi
+    "\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
+    "\u2600-\u27bf\U0001f000-\U0001faff"  # pictures
+    "])"
 )
 _VARIANTS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # as a picture, or as a letter
 _QUOTED = re.compile('["“”„]([^"“”„]*)["“”„]?')

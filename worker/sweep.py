@@ -26,6 +26,7 @@ from worker.periodic import (
     orphan_deletion,
 )
 from worker.periodic.archiving import Archiving
+from worker.periodic.folding import Folding
 from worker.periodic.retention import RetentionCleanup, RowRetention
 from worker.shutdown import exit_early_without_redis, exit_in_time
 
@@ -76,6 +77,7 @@ def main() -> int:
         steps["archive"] = Archiving(services, services.archive).run_pass
         steps["callbacks"] = partial(held_callbacks.apply_held, services)
         steps["rows"] = RowRetention(services, services.archive).run_batch
+        steps["words"] = Folding(services.archive).run_batch
     threads = [threading.Thread(target=dispatch, name="notifications", daemon=True)]
     for name, step in steps.items():
         threads.append(threading.Thread(target=repeat, args=(step, stop), name=name, daemon=True))

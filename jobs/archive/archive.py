@@ -8,6 +8,7 @@ from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from jobs import search_words
 from jobs.archive import queries, rows
 from jobs.archive.database import (
     QUERY_SECONDS,
@@ -40,6 +41,7 @@ LAST_CHARACTER = "\x7f"  # behind all that ids are made of
 _NO_NAME = "\x7f no entry has this name \x7f"
 
 LAST_PASS, NOTED = "last_pass", "deletions_until"
+FOLDED = "folding"  # the rule (`search_words.FOLDING`) that all words follow
 
 # An absurd cost must not overflow the sum, as in the books.
 _CREDITS = (
@@ -70,11 +72,15 @@ class Outcome(NamedTuple):
 
 
 class State(NamedTuple):
-    """Time of the last write, microsecond up to which deletions are done, version of the tables."""
+    """Time of the last write, microsecond up to which deletions are done, version of the tables.
+
+    `folding` is the rule that the words of all rows follow.
+    """
 
     last_pass: float
     deletions_until: float
     schema: int
+    folding: int
 
 
 class EntryCosts(NamedTuple):
@@ -234,10 +240,16 @@ class Archive:
         def work(run: Transaction, name_of_rows: str | None) -> list[tuple[Any, ...]]:
             return run(sql, [name_of_rows, *parameters, most])
 
-        try:
-            sums = self._database.transact_in_time(partial(work, name_of_rows=rows.clean(name)))
-        except ForeignText:  # then it is the name of no entry in any row
-            sums = self._database.transact_in_time(partial(work, name_of_rows=_NO_NAME))
+        names = (rows.clean(name), _NO_NAME)
+        sums: list[tuple[Any, ...]] = []
+        for name_of_rows in names:
+            try:
+                sums = self._database.transact_in_time(partial(work, name_of_rows=name_of_rows))
+                break
+            except ForeignText:  # then no entry in any row has this name
+                continue
+            except QueryRefused:
+                raise InvalidField("by", "the database cannot read the metadata") from None
         costs: dict[tuple[Any, ...], EntryCosts] = {}
         for day, model, key, kind, atom, price, without_price in sums:
             # 1 and "1" are one value to a search, and two to a database.
@@ -321,6 +333,37 @@ class Archive:
             self._may_have_traces = True
         return bool(written)
 
+    def fold_again(self, after: Position, limit: int) -> Position | None:
+        """Bring the words of the next rows to the present rule; where to go on, None at the end.
+
+        Words are folded from words: what the rule before has left out is left out.
+        """
+        sql = (
+            "SELECT id, created_at, words FROM jobs WHERE (created_at, id) > (?, ?) "
+            "ORDER BY created_at, id LIMIT ?"
+        )
+        found = self._read(lambda run: run(sql, [*after, limit]))
+        changed = {}
+        for job_id, _, words in found:
+            folded = search_words.fold(words)
+            if folded != words:
+                changed[job_id] = (folded, words)
+
+        def work(run: Transaction) -> None:
+            for job_id, (folded, words) in changed.items():
+                # Without a row's answer the statement would not be waited for.
+                update = "UPDATE jobs SET words = ? WHERE id = ? AND words = ? RETURNING id"
+                run(update, [folded, job_id, words])
+            if len(found) < limit:
+                _set_state(run, FOLDED, search_words.FOLDING)
+
+        if changed or len(found) < limit:
+            self._database.transact(work, writes=True)
+        if len(found) < limit:
+            return None
+        last_id, last_created_at, _ = found[-1]
+        return Position(last_created_at, last_id)
+
     def delete(self, entries: Sequence[tuple[str, int]], noted: float | None = None) -> int:
         """Delete rows whose version is not greater; the number. `noted` is for `State`."""
 
@@ -367,7 +410,8 @@ class Archive:
     def state(self) -> State:
         values = dict(self._read(lambda run: run("SELECT name, value FROM state")))
         schema = int(values.get("schema", 0))
-        return State(values.get(LAST_PASS, 0.0), values.get(NOTED, 0.0), schema)
+        folding = int(values.get(FOLDED, 0))
+        return State(values.get(LAST_PASS, 0.0), values.get(NOTED, 0.0), schema, folding)
 
     def encoding(self) -> str:
         """The encoding of its texts, as PostgreSQL writes it."""

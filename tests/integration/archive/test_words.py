@@ -14,6 +14,8 @@ from jobs.domain.status import Status
 from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
 from tests.harness.archive_installation import Archived, newest_first, stored_job
+from worker.periodic import folding as folding_module
+from worker.periodic.folding import Folding
 
 HOSTILE = (
     *('"', "'", '""""', "''", "%", "_", "\\", "\0", "a\0b", "*", "castle*", "^castle", "-castle"),
@@ -81,6 +83,46 @@ def test_all_databases_agree(archived: Archived, prompts: list[str], queries: li
     for query in [*queries, *prompts]:
         expected = newest_first([job for job in jobs if search_words.matches(job, query)])
         assert _walk(archived, Search(words=query), 3) == expected
+
+
+PARTS = ("민국", "한민국의", "타워", "夜景", "京タ", "霧中", "หมอก", "flux2모")
+
+
+def test_a_part_of_a_word_is_found_alike_everywhere(archived: Archived) -> None:
+    """Also in Redis, whose own search reads records."""
+    prompts = (
+        "대한민국의 궁전, 서울타워",
+        "東京タワーの夜景",
+        "夜間霧中城堡",
+        "ปราสาทในหมอก flux2모델",
+        "a tower",
+    )
+    jobs = [_job(n, prompt) for n, prompt in enumerate(prompts * 2)]
+    archived.evict(*jobs[: len(prompts)])
+    archived.put(*jobs[len(prompts) :])
+    for part in PARTS:
+        expected = [job for job in jobs if part in str(job.result["prompt"])]
+        assert len(expected) == 2
+        assert archived.walk(Search(words=part)) == newest_first(expected), part
+
+
+def test_rows_that_another_release_has_folded_are_folded_once_more(
+    archived: Archived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding_module, "BATCH", 5)
+    jobs = [_job(n, "대한민국의 궁전" if n % 2 else "a castle") for n in range(12)]
+    archived.evict(*jobs)
+    database = archived.archive._database  # noqa: SLF001
+    old = "UPDATE jobs SET words = ? WHERE id = ?"
+    for job in jobs[1::2]:
+        database.transact(lambda run, job=job: run(old, ["대한민국의 궁전", job.id]), writes=True)  # type: ignore[misc]
+    assert archived.walk(Search(words="민국")) == []
+    folding = Folding(archived.archive)
+    while folding.run_batch() != folding_module.POLL_SECONDS:
+        pass
+    assert archived.walk(Search(words="민국")) == newest_first(jobs[1::2])
+    assert archived.walk(Search(words="castle")) == newest_first(jobs[::2])
+    assert archived.archive.state().folding == search_words.FOLDING
 
 
 def test_a_changed_prompt_is_found_by_its_new_words_alone(archived: Archived) -> None:

@@ -7,7 +7,8 @@ import threading
 from tests.harness.closing import Closing
 
 _ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\xff\xe0"
+    b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Type: image/jpeg\r\n"
+    b"Connection: close\r\n\r\n\xff\xd8\xff\xe0"
 )
 
 

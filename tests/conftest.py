@@ -57,6 +57,7 @@ def pytest_collection() -> Generator[None, object, object]:
     """Keep the garbage collector away from thousands of tests, all of which are needed."""
     gc.disable()
     collected = yield
+    gc.freeze()
     gc.enable()
     return collected
 
@@ -77,6 +78,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("prometheus"):
                 item.add_marker(pytest.mark.skip(reason=missing))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected_garbage() -> Iterator[None]:
+    """What a module has not closed is an error of that module, not of some later one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from tests.harness.patience import wait_for
 from tests.harness.wire import Answer, Wire, request
 
 CLIENTS = 200
-SETTLED_SECONDS = 2.0  # the last to come has been looked up
 CALLERS = 4
 CALLS_PER_SECOND = 50
 
@@ -60,10 +59,15 @@ class LongPollClients(Closing):
             wire = self._waiting[path] = Wire(self._port)
             wire.send(request(headers, method="GET", target=path))
 
-    def wait_until_held(self, timeout: float = 30.0) -> None:
-        """Returns once the server has read each request, and holds its connection."""
+    def wait_until_looked_up(self, client: Client, job_id: str) -> None:
+        """Returns once the server has read each request, and looked up its job.
+
+        Requests come to Redis in turn: one that is sent afterwards has waited for all of them.
+        """
         ports = {wire.local_port for wire in self._waiting.values()}
-        wait_for("all wait", lambda: held_connections(self._port, ports) == ports, timeout)
+        wait_for("all are read", lambda: held_connections(self._port, ports) == ports, 30.0)
+        for _ in range(2):
+            client.job(job_id)
 
     def gather(self, timeout: float) -> None:
         """Returns once each is answered. Raises TimeoutError."""

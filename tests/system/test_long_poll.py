@@ -97,8 +97,7 @@ def test_hundreds_wait_and_callbacks_do_not(client: Client, installation: Instal
     paths = {name: f"/api/jobs/{name}?wait=60" for name in names}
     with waiting_jobs.LongPollClients(installation) as clients:
         clients.ask(paths.values())
-        clients.wait_until_held()
-        time.sleep(waiting_jobs.SETTLED_SECONDS)
+        clients.wait_until_looked_up(client, names[0])
         calling = waiting_jobs.SteadyCallbacks(client, names)
         clients.gather(60)
         calling.join()
@@ -118,8 +117,7 @@ def test_a_stopped_web_process_answers_its_polls(
     names = waiting_jobs.put_jobs(client, 40)
     with waiting_jobs.LongPollClients(installation) as clients:
         clients.ask(f"/api/jobs/{name}?wait=60" for name in names)
-        clients.wait_until_held()
-        time.sleep(1)
+        clients.wait_until_looked_up(client, names[0])
         began = time.monotonic()
         installation.stop("web")
         clients.gather(10)
@@ -140,8 +138,7 @@ def test_a_wait_sees_an_end_that_came_while_the_wire_to_redis_was_cut(
     with waiting_jobs.LongPollClients(own) as clients:
         asked_at = time.monotonic()
         clients.ask(["/api/jobs/outage?wait=30"])
-        clients.wait_until_held()
-        time.sleep(1.5)
+        clients.wait_until_looked_up(near, "outage")
         wire.refuse()
         waiting_jobs.fail(far, "outage")
         time.sleep(1)
@@ -160,8 +157,7 @@ def test_without_redis_a_wait_ends_in_time_with_503(
     own.client().put_job(fault)
     with waiting_jobs.LongPollClients(own) as clients:
         clients.ask(f"/api/jobs/{fault}?wait=8.{n:03}" for n in range(100))
-        clients.wait_until_held()
-        time.sleep(1)
+        clients.wait_until_looked_up(own.client(), fault)
         began = time.monotonic()
         getattr(wire, fault)()
         clients.gather(20)

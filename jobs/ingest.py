@@ -18,10 +18,12 @@ from jobs.domain.status import ReportKind, Source, Status
 from jobs.domain.transitions import transition
 from jobs.store.commit import NO_COUNTS, CommitOptions
 from jobs.store.job_store import JobStore
-from jobs.store.metrics import report_counter
+from jobs.store.metrics import price_counter, report_counter
 
 # The status of the job with one of these ids that only the archive has; None without a row.
 FindArchived = Callable[[tuple[str, ...]], Status | None]
+
+_SETTLED = (ReportKind.READY, ReportKind.MODERATED)
 
 
 def apply_report(
@@ -45,6 +47,8 @@ def apply_report(
     is_general = report.source is Source.CALLBACK and job_id is None
     step = partial(_apply, store=store, report=report, timeouts=timeouts, job_id=job_id)
     reported = {report_counter(report.source, report.kind): 1, **counts}
+    if report.cost is not None and report.kind in _SETTLED:
+        reported[price_counter(report.source)] = 1
     options = CommitOptions(reported, unless_deleted=True, only_known=find_archived is not None)
     name = job_id or report.task_id
     try:

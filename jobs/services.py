@@ -179,7 +179,7 @@ class Services:
     def bfl_for(self, job: Job) -> BflClient:
         """The client with the key that a job was sent with, by us or by its caller.
 
-        Raises BflKeyMissing: no other account may pay for the job, or learn of its task.
+        Raises BflKeyMissing: no other account may pay for the job, or learn of its task (I36).
         """
         name = job.submission.bfl_key
         if name is None and not job.is_submission:

@@ -28,6 +28,12 @@ NOTIFICATIONS = {
     "given_up": metrics.Counter.NOTIFICATION_GIVEN_UP,
 }
 
+PRICES = {
+    "callback": metrics.Counter.PRICE_BY_CALLBACK,
+    "poll": metrics.Counter.PRICE_BY_POLL,
+    "never": metrics.Counter.PRICE_NEVER,
+}
+
 Samples = Mapping[tuple[str, ...], float]  # values by the values of the labels
 
 
@@ -93,6 +99,8 @@ def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     text = "Authentic callbacks by the scheme that BFL used."
     yield _counters("callbacks_authentic", text, ("scheme",), schemes)
     yield _counters("reports", "Reports of BFL by source and kind.", ("source", "kind"), reports)
+    text = "Prices of jobs that BFL had not quoted, or settled, by what told them."
+    yield _counters("prices", text, ("by",), _labelled(counts, PRICES))
     polls: Samples = {(): counts.get(metrics.Counter.POLLS, 0)}
     yield _counters("polls", "Polls of tasks whose callback did not come.", (), polls)
     text = "Attempts to deliver a notification by outcome."

@@ -24,6 +24,7 @@ from worker.periodic import (
     input_cleanup,
     late_objects,
     orphan_deletion,
+    price_polls,
 )
 from worker.periodic.archiving import Archiving
 from worker.periodic.folding import Folding
@@ -71,6 +72,7 @@ def main() -> int:
         "erasures": partial(orphan_deletion.step, services),
         "batches": partial(batch_actions.step, services),
         "inputs": partial(input_cleanup.run_batch, services),
+        "prices": partial(price_polls.run_batch, services),
         "schemas": partial(bfl_schemas.read_if_due, services),
     }
     if services.archive:

@@ -20,6 +20,7 @@ INCARNATION_SECONDS = 1.0
 FORGOTTEN_SECONDS = 3 * 3600.0  # a client of BFL's says that tasks are known for a few hours
 UNCLEAR_MAX_SECONDS = 600.0  # as long as the URL of an image lives
 _TAKEN_BY_BFL = (EventCode.SUBMISSION_SENT, EventCode.SUBMISSION_ACCEPTED)
+PRICE_DELAY_SECONDS = 10.0  # what is more urgent comes first; BFL knows a task for hours
 NOT_FETCHED = "the media could not be fetched in time"
 
 
@@ -183,7 +184,7 @@ class Job(JobRecord):
 
     def ended(self, now: float, status: Status, **facts: Any) -> Self:
         """End the job: no more checks (I3), and no signed URL stays on record."""
-        return self.evolve(
+        ended = self.evolve(
             status=status,
             updated_at=now,
             ended_at=now,
@@ -199,6 +200,13 @@ class Job(JobRecord):
             submission=self.submission.evolve(is_queued=False, slot=False, unconfirmed=False),
             request=self.request.evolve(announced_by=None),
             **facts,
+        )
+        if not ended.owes_price:
+            return ended
+        return ended.with_polling(
+            polling_url=self.polling.polling_url,
+            is_host_found=self.polling.is_host_found,
+            price_due_at=now + PRICE_DELAY_SECONDS,
         )
 
     def stored(

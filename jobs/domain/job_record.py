@@ -113,6 +113,8 @@ class Polling(Evolving):
     unanswered: tuple[str, ...] = ()
     attempts: int = 0  # polls or rescues in a row without a result
     is_replay: bool = False  # an operator asked for it
+    price_due_at: float | None = None  # BFL is asked then what the ended job cost
+    price_attempts: int = 0
     unclear_since: float | None = None  # BFL calls it ready and names no file since then
 
 
@@ -244,6 +246,15 @@ class JobRecord(Evolving):
     def is_without_price(self) -> bool:
         """Whether BFL made media and never said what they cost."""
         return self.cost is None and (self.status is Status.STORED or self.is_made_and_not_kept)
+
+    @property
+    def owes_price(self) -> bool:
+        """Whether a callback ended the job, and only a poll can tell what it cost.
+
+        BFL names no price of some models at the submission, and moderated ones may be billed.
+        """
+        is_by_callback = self.source is Source.CALLBACK and self.task_id is not None
+        return is_by_callback and (self.is_without_price or self.status is Status.MODERATED)
 
     @property
     def may_be_billed(self) -> bool:

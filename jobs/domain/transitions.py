@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jobs.domain import submission
+from jobs.domain import price_schedule, submission
 from jobs.domain.bfl_report import Report
 from jobs.domain.job import Job
 from jobs.domain.job_record import Delivery
@@ -106,7 +106,9 @@ def _apply_outcome(job: Job, report: Report, status: Status, now: float, timeout
         "moderation": report.moderation,
     }
     if not report.urls:
-        return job.ended(now, status, **outcome)
+        ended = job.ended(now, status, **outcome)
+        is_told = report.cost is not None
+        return price_schedule.finish(ended) if is_told else ended
     expire_at = report.expires_at(now)
     until = min(expire_at + FINAL_POLL_SECONDS, now + timeouts.give_up_at_most)
     is_refresh = bool(job.delivery.urls) and report.source is not Source.CALLBACK

@@ -16,6 +16,7 @@ FIXED_KEYS = (
     *ALWAYS_WRITTEN,
     keys.NOTIFICATIONS,
     keys.THUMBNAILS,
+    keys.PRICE_POLLS,
     keys.ENDED,
     keys.ENDED_MEDIA,
     keys.ACTIVE,
@@ -43,13 +44,20 @@ def indexes(job: Job) -> dict[str, float]:
         scores[keys.ANNOUNCED_PREFIX + job.request.announced_by] = job.created_at
     if job.submission.sent_at is not None:
         scores[keys.IN_FLIGHT] = job.submission.sent_at
-    if job.notifications.pending:
-        scores[keys.NOTIFICATIONS] = min(one.at for one in job.notifications.pending)
-    if job.thumbnails.due_at is not None:
-        scores[keys.THUMBNAILS] = job.thumbnails.due_at
     if job.status.terminal:
         scores |= dict.fromkeys(_of_ended(job), job.end)
+    scores.update(_due_afterwards(job))
     return scores
+
+
+def _due_afterwards(job: Job) -> Iterator[tuple[str, float]]:
+    """What is due when a job has ended, with its times."""
+    if job.notifications.pending:
+        yield keys.NOTIFICATIONS, min(one.at for one in job.notifications.pending)
+    if job.thumbnails.due_at is not None:
+        yield keys.THUMBNAILS, job.thumbnails.due_at
+    if job.polling.price_due_at is not None:
+        yield keys.PRICE_POLLS, job.polling.price_due_at
 
 
 def _of_ended(job: Job) -> Iterator[str]:

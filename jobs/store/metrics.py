@@ -63,6 +63,9 @@ class Counter(StrEnum):
     NOTIFICATION_POSTPONED = "notification_postponed"
     NOTIFICATION_GIVEN_UP = "notification_given_up"
     EVICTED = "evicted"
+    PRICE_BY_CALLBACK = "price_by_callback"
+    PRICE_BY_POLL = "price_by_poll"
+    PRICE_NEVER = "price_never"
 
 
 def report_counter(source: Source, kind: ReportKind | None) -> str:
@@ -73,6 +76,11 @@ def report_counter(source: Source, kind: ReportKind | None) -> str:
 def scheme_counter(scheme: str) -> str:
     """The counter of authentic callbacks by the scheme that authenticated them."""
     return f"callback_scheme_{scheme}"
+
+
+def price_counter(source: Source) -> Counter:
+    """The counter of settled prices by the report that told them."""
+    return Counter.PRICE_BY_CALLBACK if source is Source.CALLBACK else Counter.PRICE_BY_POLL
 
 
 def ended_counter(status: Status, source: Source | None) -> str:

@@ -50,6 +50,7 @@ class DueSets:
     def __init__(self, redis: StoreClient) -> None:
         self.notifications = DueSet(keys.NOTIFICATIONS, redis)
         self.thumbnails = DueSet(keys.THUMBNAILS, redis)
+        self.price_polls = DueSet(keys.PRICE_POLLS, redis)
         self.ended = DueSet(keys.ENDED, redis)
         self.ended_with_media = DueSet(keys.ENDED_MEDIA, redis)
         self.orphans = DueSet(keys.ORPHANS, redis)

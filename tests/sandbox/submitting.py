@@ -58,7 +58,7 @@ def _opened(engine: Engine, task: Task, *, own_webhook: bool) -> dict[str, Any]:
 
 
 def _cost(task: Task) -> dict[str, Any]:
-    if task.is_video or not task.switches.priced:
+    if task.is_priced_late or not task.switches.priced:
         return {"cost": None, "input_mp": None, "output_mp": None}
     width, height = (side(task.input.get(name)) or 1024 for name in ("width", "height"))
     output_mp = round(width * height / 1e6, 2)

@@ -48,6 +48,12 @@ class Task:
         return self.model.startswith(("flux-3-video", "flux-tools/video"))
 
     @property
+    def is_priced_late(self) -> bool:
+        """Whether BFL names its price in the answer to a poll alone (recorded in 2026)."""
+        early_models = ("flux-dev", "flux-pro-1", "flux-kontext")
+        return self.is_video or self.model.startswith(early_models)
+
+    @property
     def format(self) -> str:
         return self.switches.format or ("mp4" if self.is_video else self.output_format)
 

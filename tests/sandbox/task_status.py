@@ -44,7 +44,9 @@ def status_body(task: Task, urls: list[str]) -> dict[str, Any]:
     body["details"] = _details(task)
     if task.switches.outcome == "ready":
         body |= {"result": _result(task, urls), "progress": 1.0}
-        body |= {"cost": task.named_cost} if task.is_video and task.switches.priced else {}
+    is_billed = task.switches.outcome in ("ready", *MODERATED)
+    if is_billed and task.switches.priced:
+        body["cost"] = task.named_cost
     return body
 
 

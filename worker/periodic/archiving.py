@@ -185,6 +185,7 @@ class Archiving:
     def _evict_at(self, job: Job, row: Version, now: float) -> float:
         """When the record may leave Redis: I24, a restored backup may lack a late row."""
         waits = job.notifications.pending or job.thumbnails.due_at is not None
+        waits = waits or job.polling.price_due_at is not None
         if waits or job.id in self._services.due.superseded:
             return now + NOT_READY_SECONDS
         settings = self._services.settings

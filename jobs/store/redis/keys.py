@@ -26,6 +26,7 @@ PENDING_RESCUES = "fluxkeep:pending_rescues"  # by the expiry of their URLs
 PENDING_POLLS = "fluxkeep:pending_polls"
 NOTIFICATIONS = "fluxkeep:notifications"
 THUMBNAILS = "fluxkeep:thumbnails"
+PRICE_POLLS = "fluxkeep:price_polls"  # ended jobs, by when BFL is asked what they cost
 
 # Sorted sets of job ids: submissions
 # Jobs that wait for a concurrency slot, by age; + model, and of those that wait for a budget the

@@ -1,4 +1,4 @@
-"""Keys that were removed from the settings: their jobs wait, and no other account pays for them."""
+"""Keys that were removed from the settings: their jobs wait, and no other account pays (I36)."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -44,8 +44,9 @@ def status_body(task: Task, urls: list[str]) -> dict[str, Any]:
     body["details"] = _details(task)
     if task.switches.outcome == "ready":
         body |= {"result": _result(task, urls), "progress": 1.0}
-    is_billed = task.switches.outcome in ("ready", *MODERATED)
-    if is_billed and task.switches.priced:
+    is_billed = task.switches.outcome in ("ready", "content_moderated")
+    is_named = task.switches.named_cost is not None
+    if (is_billed or is_named) and task.switches.priced:
         body["cost"] = task.named_cost
     return body
 

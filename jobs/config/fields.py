@@ -47,7 +47,8 @@ class BflSettings(SettingGroup):
         default_factory=ConcurrencyLimits
     )
     """Tasks active at BFL at once, in total and by model, for each BFL key. What is not named stays
-    as here. BFL counts by account: of several keys of one account each gets its part."""
+    as here; `flux-tools/video-…` take the slots of `flux-3-video`. BFL counts by account: of
+    several keys of one account each gets its part."""
     max_announced: int = Field(1000, ge=1)
     """Jobs that one key may have announced and that BFL has never confirmed; the next gets
     429."""

@@ -25,6 +25,7 @@ from jobs.store.search_conditions import Search
 BATCH = 500
 POLL_SECONDS = 2.0
 BAD_RECORD_SECONDS = 3600.0  # until a job is looked at again whose row cannot be written
+PRICE_SECONDS = 3600.0  # in which the sweep has asked BFL what a job cost
 NOT_READY_SECONDS = 600.0  # of a job with notifications or thumbnails to come
 # No request, pass or upload of a sidecar is older; an Idempotency-Key is known for a day.
 ARCHIVED_LEAST_SECONDS = 600.0
@@ -185,11 +186,12 @@ class Archiving:
     def _evict_at(self, job: Job, row: Version, now: float) -> float:
         """When the record may leave Redis: I24, a restored backup may lack a late row."""
         waits = job.notifications.pending or job.thumbnails.due_at is not None
-        waits = waits or job.polling.price_due_at is not None
         if waits or job.id in self._services.due.superseded:
             return now + NOT_READY_SECONDS
         settings = self._services.settings
         at = row.archived_at + settings.hot_days * DAY_SECONDS
+        if job.polling.price_due_at is not None:  # the answer writes the record, and its row
+            at = max(at, job.polling.price_due_at + PRICE_SECONDS)
         if settings.has_sandbox:  # so that an eviction can be tried
             return at
         at = max(at, row.archived_at + ARCHIVED_LEAST_SECONDS)

@@ -50,6 +50,13 @@ def test_pending_work_keeps_a_job_in_redis(archived: Archived) -> None:
     assert archived.hot([job.id])
 
 
+def test_a_job_whose_price_is_to_be_asked_for_stays_in_redis(archived: Archived) -> None:
+    job = stored_job()
+    archived.put(job.with_polling(price_due_at=archived.services.store.now()))
+    archived.pass_over()
+    assert archived.hot([job.id])
+
+
 def test_without_a_sandbox_a_job_stays_for_its_hot_days_and_a_day(build: Build) -> None:
     archived = build(BFL_SANDBOX_URL="", BFL_API_KEY="k")
     archived.put(stored_job())

@@ -27,10 +27,11 @@ from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.query import Query
 from receiver.schemas.responses import Problem
 
-# Media are untrusted: a browser must not guess another type, nor run scripts in them.
+# Media are untrusted: a browser must not guess another type, nor run scripts in them. A video is
+# opened in a page that the browser makes, and that loads the link again: it may, from our origin.
 SAFETY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "Content-Security-Policy": "default-src 'none'; media-src 'self'; sandbox allow-same-origin",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
 CACHE_SECONDS = 3600

@@ -53,7 +53,9 @@ def test_a_browser_can_neither_guess_a_type_nor_run_anything(link: str) -> None:
     headers = fetch(link).headers
     assert headers["Content-Type"] == "image/jpeg"
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+    assert headers["Content-Security-Policy"] == (
+        "default-src 'none'; media-src 'self'; sandbox allow-same-origin"
+    )
 
 
 WHOLE, PART = f"bytes 0-{SIZE_BYTES - 1}/{SIZE_BYTES}", f"bytes 0-9/{SIZE_BYTES}"

@@ -27,6 +27,7 @@ from jobs.net.urls import Origin
 from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
 from jobs.storage import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits, open_storage
 from jobs.storage.base import MediaStorage
+from jobs.storage_room import StorageRoom
 from jobs.store.archive_moves import ArchiveMoves
 from jobs.store.batch_actions import Batches
 from jobs.store.callback_trials import CallbackTrials
@@ -131,6 +132,7 @@ class Services:
         self.batches = Batches(client)
         self.events = Events(client)
         self.metrics = Metrics(client, clock, has_archive=self.archive is not None)
+        self.storage_room = StorageRoom(self.store, self.metrics)
         self.costs = Costs(client, clock)
         self.schemas = LiveSchemas(client, is_live=settings.bfl_openapi)
         self.refused_callbacks = RefusedCallbacks(pipeline)

@@ -9,12 +9,13 @@ from receiver.checks.archive import ARCHIVE, DATABASE
 from receiver.checks.bfl import SUBMISSIONS
 from receiver.checks.redis import MEMORY
 from receiver.checks.result import Grade
+from receiver.checks.storage import NAME as STORAGE
 from receiver.context import part
 from receiver.metrics import MetricsText
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.responses import Readiness
 
-SHOWN_WARNINGS = (MEMORY, DATABASE, ARCHIVE, SUBMISSIONS)
+SHOWN_WARNINGS = (MEMORY, DATABASE, ARCHIVE, SUBMISSIONS, STORAGE)
 
 blueprint = Blueprint("health", __name__)
 

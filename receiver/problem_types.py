@@ -70,7 +70,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     errors.TooManyWaiting: ProblemType(503, "too_many_waiting"),
     errors.StoreUnavailable: ProblemType(503, "redis_unavailable"),
     errors.ArchiveUnavailable: ProblemType(503, "archive_unavailable"),
-    errors.StorageFull: ProblemType(503, "queue_full"),
+    errors.StorageFull: ProblemType(503, "storage_full"),
     errors.QueueFull: ProblemType(503, "queue_full"),
     errors.StorageMisconfigured: ProblemType(503, "storage_unavailable"),
     errors.StorageError: ProblemType(503, "storage_unavailable"),

@@ -31,6 +31,7 @@ from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, HeldClaim
 ANSWER_SECONDS = 20.0  # less than a platform waits before SIGKILL
 STRICT_MODEL_SECONDS = 86400  # BFL may change a model
 BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with images
+STORAGE_PAUSE_SECONDS = 20.0  # after its relief jobs go within a minute
 BACKOFF_MIN_SECONDS = 1.0
 BACKOFF_MAX_SECONDS = 60.0
 
@@ -50,6 +51,12 @@ def submit_job(services: Services, claim: HeldClaim) -> None:
     """Submit a job that was just admitted to a slot, and record the outcome."""
     watchdog.current.set(None)  # nothing was sent yet
     attempt, storage = Attempt(services, claim), services.storage
+    try:
+        with claim.silence(LEAST_SECONDS):
+            services.storage_room.require(storage)
+    except errors.StorageError as error:
+        attempt.await_storage(f"the storage refuses: {error}")
+        return
     try:
         with claim.silence(LEAST_SECONDS):  # a bucket may be slow
             kept = kept_inputs.load(storage, claim.job)
@@ -237,6 +244,14 @@ class Attempt:
         settle(self._claim.half_open)
         log.info("job %s: BFL refuses it: %s", self._claim.job.id, failure.code)
         self._claim.commit(partial(submission.refuse, failure=failure))
+
+    def await_storage(self, reason: str) -> None:
+        """Let nothing be made that could not be stored; soon one job tries again."""
+        probed_otherwise = [scope for scope in self._claim.half_open if scope != self._all]
+        self._circuits.release_half_open(probed_otherwise)
+        log.warning("submitting pauses for %.0f s: %s", STORAGE_PAUSE_SECONDS, reason)
+        self._circuits.open_circuit(self._all, reason, STORAGE_PAUSE_SECONDS)
+        self._claim.commit(partial(submission.requeue, why=reason))
 
     def requeue(
         self,

@@ -194,7 +194,7 @@ class ArchiveUnavailable(StoreUnavailable):
 
 
 class QueueFull(FluxkeepError):
-    """The submission queue is full, or the storage. Send it again after `Retry-After`."""
+    """The submission queue is full. Send it again after `Retry-After`."""
 
 
 class NoFreeSlot(FluxkeepError):
@@ -210,7 +210,7 @@ class StorageMisconfigured(StorageError):
 
 
 class StorageFull(StorageError):
-    """The media storage is full."""
+    """The media storage is full. Make room; send it again after `Retry-After`."""
 
 
 class TransferFailed(FluxkeepError):

@@ -24,6 +24,13 @@ class ListedObject(NamedTuple):
     bytes: int
 
 
+class Space(NamedTuple):
+    """Space of a disk for the user that asks."""
+
+    free_bytes: int
+    total_bytes: int
+
+
 class MediaStorage(ABC):
     """Media objects by key. Every operation raises StorageError when the storage refuses."""
 
@@ -92,6 +99,10 @@ class MediaStorage(ABC):
     def presign(self, method: Verb, key: str, seconds: int) -> str | None:
         """Return a URL of the storage that expires, or None if it cannot sign any."""
         del method, key, seconds
+        return None
+
+    def space(self) -> Space | None:
+        """The space of the disk; None where the storage does not tell it."""
         return None
 
     def probe(self, size: int) -> None:

@@ -14,7 +14,15 @@ _STATUS = re.compile(r"status code: ([0-9]{3})")
 # Clouds serve credentials of a machine here; obstore asks when it was given none.
 _METADATA_HOST = "//169.254."
 _NO_SUCH_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
-_ACCESS_DENIED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed")
+# Of wrong keys, and of keys without this right. Other refusals pass by themselves: a clock that is
+# wrong, a token that has expired, a proxy in front of the bucket that answers 403.
+_WRONG_KEY = (
+    "AccessDenied",
+    "AuthorizationHeaderMalformed",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+)
+_WRONG_CLOCK = ("RequestTimeTooSkewed", "RequestExpired", "Request date header too old")
 # Not imported: a process whose media are in a directory does not load obstore.
 _BUCKET_ERRORS = "obstore.exceptions"
 _DENIED = ("PermissionDeniedError", "UnauthenticatedError")
@@ -38,7 +46,7 @@ def is_missing_bucket(error: Exception) -> bool:
     return any(word in str(error) for word in _NO_SUCH_BUCKET)
 
 
-def _translated(error: Exception) -> StorageError:
+def _translated(error: Exception) -> StorageError:  # noqa: PLR0911 - one case a line
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _OS_ERROR.search(text)):
@@ -47,20 +55,30 @@ def _translated(error: Exception) -> StorageError:
     named = f" ({code[1]})" if code else ""  # by the provider
     if number is not None:
         why = os.strerror(number)
-        translated = StorageFull(why) if number in _FULL else StorageError(why)
+        return StorageFull(why) if number in _FULL else StorageError(why)
     # A bucket without room: some providers answer 507, and Ceph denies access.
-    elif (status and status[1] == "507") or any(one in text for one in _QUOTA_CODES):
-        translated = StorageFull(f"the bucket is full{named}")
-    elif is_missing_bucket(error):
-        translated = StorageMisconfigured("the bucket does not exist")
-    elif _METADATA_HOST in text:
-        translated = StorageMisconfigured("no credentials were found for the bucket")
-    elif type(error).__name__ in _DENIED or any(one in text for one in _ACCESS_DENIED):
-        translated = StorageMisconfigured(f"the bucket denies access{named}")
-    elif isinstance(error, FileNotFoundError):
-        translated = StorageError("the object does not exist")
-    elif status:
-        translated = StorageError(f"the bucket answered {status[1]}{named}")
-    else:
-        translated = StorageError("the bucket does not answer")
-    return translated
+    if (status and status[1] == "507") or any(quota in text for quota in _QUOTA_CODES):
+        return StorageFull(f"the bucket is full{named}")
+    if refusal := _refusal(error, code[1] if code else None, named):
+        return refusal
+    if _METADATA_HOST in text and not status:
+        return StorageMisconfigured("no credentials were found for the bucket")
+    if isinstance(error, FileNotFoundError):
+        return StorageError("the object does not exist")
+    if status:
+        return StorageError(f"the bucket answered {status[1]}{named}")
+    return StorageError("the bucket does not answer")
+
+
+def _refusal(error: Exception, code: str | None, named: str) -> StorageError | None:
+    """The refusal of a bucket by its code; None for another error."""
+    text = str(error)
+    if is_missing_bucket(error):
+        return StorageMisconfigured("the bucket does not exist")
+    if any(word in text for word in _WRONG_CLOCK):
+        return StorageError(f"the clock of this machine or of the bucket is wrong{named}")
+    if code in _WRONG_KEY:
+        return StorageMisconfigured(f"the bucket denies access{named}")
+    if type(error).__name__ in _DENIED:
+        return StorageError(f"the bucket denies access{named}")
+    return None

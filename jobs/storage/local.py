@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from jobs.storage.base import ListedObject, MediaStorage
+from jobs.storage.base import ListedObject, MediaStorage, Space
 from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import day_of, job_id_of, kind_of, sidecar_key
 from jobs.storage.staging import StagingDirectory
@@ -136,6 +136,14 @@ class LocalStorage(MediaStorage):
     def _require_mounted(self) -> None:
         """Raise FileNotFoundError if not only an object is missing but the whole volume."""
         (self.root / STAGING).stat()
+
+    def space(self) -> Space | None:
+        """Some network volumes call everything 0."""
+        with translate_errors():
+            volume = os.statvfs(self.root)
+        if not volume.f_blocks:
+            return None
+        return Space(volume.f_bavail * volume.f_frsize, volume.f_blocks * volume.f_frsize)
 
     def probe(self, size: int) -> None:
         """Remove directories that the probe created: its user may differ from the worker's."""

@@ -79,7 +79,7 @@ class ResultQuery(Query):
     body=WebhookFields,
     # BFL's error responses are relayed unchanged, if they come within ACCEPTANCE_SECONDS.
     responses={200: compat.BflSubmission, **dict.fromkeys((400, 404, 422, "4XX"), Relayed)},
-    errors=(*submissions.BUDGET_ERRORS, errors.QueueFull, errors.StorageError),
+    errors=(*submissions.BUDGET_ERRORS, errors.QueueFull, errors.StorageError, errors.StorageFull),
 )
 def bfl_submit(model: str) -> ResponseReturnValue:
     """Submit as to BFL. A refusal is relayed if it comes at once."""

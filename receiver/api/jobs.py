@@ -43,7 +43,13 @@ log = logging.getLogger(__name__)
     body=Announcement,
     is_body_required=False,
     responses={200: JobView, 201: JobView},
-    errors=(errors.WrongStatus, errors.OtherKey, errors.TooManyAnnounced, errors.StorageError),
+    errors=(
+        errors.WrongStatus,
+        errors.OtherKey,
+        errors.TooManyAnnounced,
+        errors.StorageError,
+        errors.StorageFull,
+    ),
 )
 def announce_job(job_id: str) -> ResponseReturnValue:
     """Announce a job. Its caller submitted it; 201 if no callback brought it before."""

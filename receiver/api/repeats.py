@@ -51,6 +51,7 @@ class RepeatBody(BaseModel):
         errors.InputNotKept,
         errors.QueueFull,
         errors.StorageError,
+        errors.StorageFull,
     ),
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:

@@ -109,7 +109,7 @@ class PriceView(TypedDict):
     headers=("Idempotency-Key",),
     body=SubmissionBody,
     responses={200: PriceView, 202: JobView},
-    errors=(*BUDGET_ERRORS, errors.QueueFull, errors.StorageError),
+    errors=(*BUDGET_ERRORS, errors.QueueFull, errors.StorageError, errors.StorageFull),
 )
 def submit_job() -> ResponseReturnValue:
     """Submit to BFL. A repeated `Idempotency-Key` returns the same job."""

@@ -4,17 +4,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from jobs.domain.errors import InvalidSettings, StorageError, StoreUnavailable
+from jobs.storage.base import Space
+from jobs.storage_room import AFTER_REFUSAL_BYTES, PROBLEM, SMALL_BYTES, require_space
 from receiver.blocking_calls import run_in_thread
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
-NAME = "storage"
+NAME = PROBLEM
 LISTING = "listing"
-SMALL_BYTES = 8
-# A full disk still accepts a few bytes: after a refusal of this minute the check writes more.
-AFTER_REFUSAL_BYTES = 4 * 2**20
+LOW_BYTES = 10**9
+LOW_SHARE = 0.05
 
 REMEDY = "Check that the storage in MEDIA_URL exists, is writable and has free space."
+LOW_REMEDY = "Make room, or move the media to a larger disk: submissions pause when it is full."
 
 
 def check(context: Context) -> Iterator[Result]:
@@ -23,11 +25,24 @@ def check(context: Context) -> Iterator[Result]:
         with suppress(StoreUnavailable):
             if context.redis_answers and context.services.metrics.problem(NAME) is not None:
                 size = AFTER_REFUSAL_BYTES
+        run_in_thread(require_space, context.storage)
         run_in_thread(context.storage.probe, size)
+        space = context.storage.space()
     except (InvalidSettings, StorageError) as error:
         yield failed(NAME, f"cannot be used: {str(error).removeprefix('MEDIA_URL: ')}", REMEDY)
+        return
+    if space is not None and _is_low(space):
+        free = f"{space.free_bytes / 1e9:.2f} GB"
+        percent = 100 * space.free_bytes / space.total_bytes
+        why = f"storage_full soon: {free} are free, {percent:.1f} % of the disk"
+        yield warning(NAME, why, LOW_REMEDY)
     else:
         yield ok(NAME, "publishes, reads and deletes an object")
+
+
+def _is_low(space: Space) -> bool:
+    is_short = space.free_bytes < LOW_BYTES
+    return is_short or space.free_bytes < LOW_SHARE * space.total_bytes
 
 
 def check_listing(context: Context) -> Iterator[Result]:

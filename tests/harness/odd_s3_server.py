@@ -29,6 +29,7 @@ class Oddities:
     quotes_keys: bool = False  # as for `encoding-type=url`, for which nobody asked
     last_modified: str = "2001-01-01T00:00:00.000Z"
     hides: frozenset[str] = frozenset()  # not listed yet, by parts of keys
+    refusal: tuple[int, str] | None = None  # status and code of each write
 
 
 class OddS3Server(Closing):
@@ -131,6 +132,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, {"Content-Type": "application/xml"}, body)
             return
         length = int(self.headers.get("Content-Length", 0))
+        refusal = self.odd_server.oddities.refusal
+        if refusal and self.command in ("PUT", "POST"):
+            self.rfile.read(length)
+            status, code = refusal
+            body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+            self._send(status, {"Content-Type": "application/xml"}, body)
+            return
         headers = {name: value for name, value in self.headers.items() if name != "Host"}
         answer = requests.request(
             self.command,

@@ -69,7 +69,7 @@ def test_a_queue_that_is_full_only_for_the_record_leaves_nothing(
     assert objects(worker.services) == [] and notes(worker.services) == []
 
 
-def test_a_full_storage_is_a_full_queue(redis: Redis, temporary: Path) -> None:
+def test_a_full_storage_is_named(redis: Redis, temporary: Path) -> None:
     """A bucket that answers 507."""
     assert temporary.exists()
     server = RawServer()
@@ -84,7 +84,7 @@ def test_a_full_storage_is_a_full_queue(redis: Redis, temporary: Path) -> None:
     where = {"MEDIA_URL": "s3://keep/here", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.port}"}
     services = services_over(redis, **where, **keys)
     answer = post(api_over(services), {"input_image": IMAGE})
-    assert (answer.status_code, answer.get_json()["code"]) == (503, "queue_full")
+    assert (answer.status_code, answer.get_json()["code"]) == (503, "storage_full")
     assert answer.headers["Retry-After"] and not services.redis.exists("fluxkeep:jobs:queued")
     server.close()
 
@@ -130,7 +130,7 @@ def test_a_storage_that_is_away_requeues_the_job(worker: LocalWorker, tmp_path: 
     worker.work()
     waiting = worker.job("a")
     assert waiting.submission.is_queued and worker.posts() == 0
-    assert "input cannot be read" in str(details(waiting, "submission.requeued"))
+    assert "the storage refuses" in str(details(waiting, "submission.requeued"))
     aside.rename(media)
     worker.close_circuits()
     worker.work()

@@ -25,7 +25,7 @@ SUBMISSION = {"model": "flux-2-pro", "input": {"prompt": "a fox"}}
 # jobs than a batch has (integration/archive).
 ELSEWHERE = {
     *("internal_error", "request_timeout", "too_many_waiting", "archive_unavailable"),
-    *("over_budget", "price_unknown", "too_many_jobs"),
+    *("over_budget", "price_unknown", "too_many_jobs", "storage_full"),
 }
 
 

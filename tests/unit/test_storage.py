@@ -6,9 +6,9 @@ from itertools import accumulate, cycle, pairwise, takewhile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from obstore.exceptions import BaseError, PermissionDeniedError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
-from jobs.domain.errors import InvalidSettings, StorageError, StorageFull
+from jobs.domain.errors import InvalidSettings, StorageError, StorageFull, StorageMisconfigured
 from jobs.storage.bucket import BucketStorage, cut_range
 from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import ObjectKind, kind_of
@@ -59,6 +59,7 @@ def test_pieces_do_not_change_a_range(sizes: list[int], start: int, length: int 
         (BaseError("Server returned non-2xx status code: 507 Insufficient Storage"), True),
         (BaseError("status code: 500 <Code>InternalError</Code>"), False),
         (PermissionDeniedError("status code: 403 <Code>QuotaExceeded</Code>"), True),
+        (BaseError("status code: 400 <Code>EntityTooLarge</Code>"), False),
         (PermissionDeniedError("status code: 403 <Code>AccessDenied</Code>"), False),
     ],
 )
@@ -66,6 +67,35 @@ def test_a_storage_without_room_is_told_from_a_broken_one(error: Exception, is_f
     with pytest.raises(StorageError) as caught, translate_errors():
         raise error
     assert isinstance(caught.value, StorageFull) is is_full
+
+
+@pytest.mark.parametrize(
+    ("text", "stops_the_start"),
+    [
+        ("status code: 403 <Code>InvalidAccessKeyId</Code>", True),
+        ("status code: 403 <Code>SignatureDoesNotMatch</Code>", True),
+        ("status code: 403 <Code>AccessDenied</Code>", True),
+        ("status code: 404 <Code>NoSuchBucket</Code>", True),
+        ("error sending request for url (http://169.254.169.254/latest)", True),
+        ("status code: 503 from http://169.254.169.254/latest", False),
+        ("status code: 403 <Code>RequestTimeTooSkewed</Code>", False),
+        ("status code: 403 <Code>AuthenticationFailed</Code>Request date header too old", False),
+        ("status code: 400 <Code>ExpiredToken</Code>", False),
+        ("status code: 403 Forbidden", False),
+        ("status code: 401 Unauthorized", False),
+        ("status code: 500 <Code>InternalError</Code>", False),
+        ("status code: 503 <Code>SlowDown</Code>", False),
+        ("status code: 429 <Code>TooManyRequests</Code>", False),
+        ("operation timed out", False),
+    ],
+)
+@pytest.mark.parametrize("kind", [BaseError, PermissionDeniedError, UnauthenticatedError])
+def test_only_what_cannot_pass_by_itself_stops_a_start(
+    kind: type[Exception], text: str, *, stops_the_start: bool
+) -> None:
+    with pytest.raises(StorageError) as caught, translate_errors():
+        raise kind(text)
+    assert isinstance(caught.value, StorageMisconfigured) is stops_the_start
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3"])

@@ -24,9 +24,8 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def window(chromium: Chromium) -> Iterator[Window]:
-    opened = chromium.window()
-    yield opened
-    opened.close()
+    with chromium.window() as opened:
+        yield opened
 
 
 def file_of(stack: Stack, kind: str) -> dict[str, Any]:

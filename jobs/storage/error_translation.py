@@ -59,10 +59,10 @@ def _translated(error: Exception) -> StorageError:  # noqa: PLR0911 - one case a
     # A bucket without room: some providers answer 507, and Ceph denies access.
     if (status and status[1] == "507") or any(quota in text for quota in _QUOTA_CODES):
         return StorageFull(f"the bucket is full{named}")
-    if refusal := _refusal(error, code[1] if code else None, named):
-        return refusal
     if _METADATA_HOST in text and not status:
         return StorageMisconfigured("no credentials were found for the bucket")
+    if refusal := _refusal(error, code[1] if code else None, named):
+        return refusal
     if isinstance(error, FileNotFoundError):
         return StorageError("the object does not exist")
     if status:

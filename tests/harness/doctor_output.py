@@ -11,7 +11,7 @@ BEFORE_START = ["settings", *REDIS, "durability", "storage"]
 REMOTE = ["listing", "bfl", "outgoing", "public_url"]
 PROBES = [*BEFORE_START, "redis_memory", "worker", "sweep", "batches", "rescues", "submissions"]
 PROBES += ["credits", "models"]
-ALL = [*PROBES, "listing", "callbacks", "bfl", "outgoing", "public_url"]
+ALL = [*PROBES, "callbacks", *REMOTE]
 NEEDED = SECRETS | {"REDIS_URL": "redis://127.0.0.1/0", "MEDIA_URL": "file:///srv/media"}
 
 

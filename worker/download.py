@@ -9,6 +9,7 @@ caller fetches the file once more, and the same bytes twice are the file.
 import binascii
 import hashlib
 import io
+import re
 import shutil
 import time
 from base64 import b64decode
@@ -37,6 +38,7 @@ LENGTH_MAX_DIGITS = 19
 DEAD_STATUSES = frozenset({401, 403, 404, 410})  # BFL's docs: treat all as expired
 MD5_BYTES = 16
 _MD5_IN_HEX = 2 * MD5_BYTES
+_CONTENT_RANGE = re.compile(r"bytes 0-([0-9]{1,18})/([0-9]{1,18})", re.ASCII)
 
 
 class Download(NamedTuple):
@@ -86,7 +88,7 @@ def download(  # noqa: PLR0913 - the limits and hooks of a transfer
         ) as response:
             if response.status_code in DEAD_STATUSES:
                 raise UrlExpired(f"the delivery host answered {response.status_code}")
-            if response.status_code != requests.codes.ok:
+            if not _is_whole_file(response):
                 raise TransferFailed(f"the delivery host answered {response.status_code}")
             body = _Body(response, role, limits.bytes)
             with translate_errors():
@@ -269,6 +271,18 @@ class _Body:
         finally:
             packed.unlink(missing_ok=True)
         return file
+
+
+def _is_whole_file(response: requests.Response) -> bool:
+    """Whether a status announces the file.
+
+    A proxy that changed a header says 203. A cache may answer with a range nobody asked for; it
+    will do if it is all there is.
+    """
+    if response.status_code == requests.codes.partial_content:
+        content_range = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range") or "")
+        return content_range is not None and int(content_range[1]) + 1 == int(content_range[2])
+    return response.status_code in (requests.codes.ok, requests.codes.non_authoritative_info)
 
 
 def _content_length(response: requests.Response) -> int | None:

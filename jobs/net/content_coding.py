@@ -1,8 +1,11 @@
-"""Content codings of HTTP bodies (RFC 9110), as far as Python decodes them: gzip and deflate.
+"""Content codings of HTTP bodies: gzip and deflate (RFC 9110), and aws-chunked of S3.
 
 Identity is asked for, so that a coding is a mistake of the other side, and often of its header
 alone: whoever uploads a blob chooses its `Content-Encoding`. So the bytes decide. A coding is
-decoded if the body is in it; other tokens (`aws-chunked`, `utf-8`, none at all) mean nothing.
+decoded if the body is in it; other tokens (`utf-8`, `none`, none at all) mean nothing.
+
+`aws-chunked` frames an upload to S3. A bucket should take the frames off, and some that imitate S3
+keep them as the object.
 """
 
 import re
@@ -19,7 +22,8 @@ Data = bytes | mmap
 
 GZIP = "gzip"
 DEFLATE = "deflate"
-_ALIASES = {"gzip": GZIP, "x-gzip": GZIP, "deflate": DEFLATE}
+AWS_CHUNKED = "aws-chunked"
+_ALIASES = {"gzip": GZIP, "x-gzip": GZIP, "deflate": DEFLATE, "aws-chunked": AWS_CHUNKED}
 _CANNOT_DECODE = frozenset({"br", "zstd", "compress", "x-compress", "dcb", "dcz"})
 _SEPARATORS = re.compile(r"[\s,;]+")
 
@@ -31,6 +35,9 @@ _ZLIB_HEADER_BYTES = 2
 _ZLIB_METHOD = 8
 _ZLIB_CHECK_DIVISOR = 31
 _RAW = -zlib.MAX_WBITS
+_LINE_END = b"\r\n"
+_CHUNK_LINE_MAX_BYTES = 256
+_CHUNK_LINE = re.compile(rb"([0-9a-fA-F]{1,16})(;[\x20-\x7e]*)?")
 
 
 class ContentCodings(NamedTuple):
@@ -50,15 +57,19 @@ class Unpacked(NamedTuple):
 def parse_header(header: str | None) -> ContentCodings:
     """Read `Content-Encoding`; tokens that are no codings are left out."""
     tokens = _SEPARATORS.split((header or "").lower())
-    decodable = tuple(_ALIASES[token] for token in tokens if token in _ALIASES)
+    codings = [_ALIASES[token] for token in tokens if token in _ALIASES]
+    # Clients name the frames of an upload first or last; they are always around all else.
+    codings.sort(key=AWS_CHUNKED.__eq__)
     unknown = tuple(token for token in tokens if token in _CANNOT_DECODE)
-    return ContentCodings(decodable[:CODINGS_MAX], unknown)
+    return ContentCodings(tuple(codings[-CODINGS_MAX:]), unknown)
 
 
 def is_in(data: Data, coding: str) -> bool:
     """Whether a body begins as a coding does, so that it can be unpacked."""
     if coding == GZIP:
         return data[: len(_GZIP_MAGIC)] == _GZIP_MAGIC
+    if coding == AWS_CHUNKED:
+        return _chunk_at(data, 0) is not None
     return _has_zlib_header(data) or _is_raw_deflate(data)
 
 
@@ -66,6 +77,9 @@ def unpack(data: Data, coding: str) -> Iterator[Unpacked]:
     """Unpack a body in pieces of at most WINDOW_BYTES; the last one tells of doubts."""
     if coding == GZIP:
         yield from _unpack_gzip(data)
+        return
+    if coding == AWS_CHUNKED:
+        yield from _unpack_aws_chunked(data)
         return
     start = _ZLIB_HEADER_BYTES if _has_zlib_header(data) else 0
     stream = _DeflateStream(data, start)
@@ -128,6 +142,44 @@ def _unpack_gzip(data: Data) -> Iterator[Unpacked]:
         if data[start : start + len(_GZIP_MAGIC)] != _GZIP_MAGIC:
             return
     yield Unpacked(b"", f"its compressed data have more than {MEMBERS_MAX} parts")
+
+
+def _unpack_aws_chunked(data: Data) -> Iterator[Unpacked]:
+    """The chunks of an upload to S3; checksums and signatures behind the last one are left out."""
+    start = 0
+    while True:
+        chunk = _chunk_at(data, start)
+        if chunk is None:
+            yield Unpacked(b"", "the frames of its upload break off")
+            return
+        if chunk.start == chunk.end:
+            return
+        for at in range(chunk.start, chunk.end, WINDOW_BYTES):
+            yield Unpacked(data[at : min(at + WINDOW_BYTES, chunk.end)])
+        start = chunk.end + len(_LINE_END)
+
+
+class _Chunk(NamedTuple):
+    """Where the bytes of a chunk begin and end in a body."""
+
+    start: int
+    end: int
+
+
+def _chunk_at(data: Data, start: int) -> _Chunk | None:
+    """The chunk that begins there; None if none does that is whole."""
+    line_end = data.find(_LINE_END, start, start + _CHUNK_LINE_MAX_BYTES)
+    if line_end < 0:
+        return None
+    line = _CHUNK_LINE.fullmatch(data[start:line_end])
+    if line is None:
+        return None
+    first = line_end + len(_LINE_END)
+    end = first + int(line[1], 16)
+    is_last = end == first
+    if not is_last and data[end : end + len(_LINE_END)] != _LINE_END:
+        return None
+    return _Chunk(first, end)
 
 
 def _end_of_gzip_header(data: Data, start: int) -> int:

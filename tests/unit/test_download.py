@@ -112,7 +112,22 @@ def _raw_deflate(body: bytes) -> bytes:
     return packer.compress(body) + packer.flush()
 
 
+SIGNATURE = b";chunk-signature=" + b"0a" * 32
+
+
+def _upload(body: bytes, signature: bytes = SIGNATURE, trailer: bytes = b"") -> bytes:
+    """A body as S3's clients frame it when they upload it."""
+    frames = [body[:9000], body[9000:]]
+    lines = [b"%x%b\r\n%b\r\n" % (len(frame), signature, frame) for frame in frames]
+    return b"".join(lines) + b"0" + signature + b"\r\n" + trailer + b"\r\n"
+
+
 PACKED: dict[str, tuple[str | None, bytes]] = {
+    "a signed upload": ("aws-chunked", _upload(JPEG)),
+    "an upload with a checksum": ("AWS-chunked", _upload(JPEG, b"", b"x-amz-checksum-crc32:AA==")),
+    "an upload without its last line": ("aws-chunked", _upload(JPEG, b"")[:-2]),
+    "an upload of gzip": ("gzip,aws-chunked", _upload(gzip.compress(JPEG))),
+    "an upload of gzip, named first": ("aws-chunked, gzip", _upload(gzip.compress(JPEG))),
     "gzip": ("gzip", gzip.compress(JPEG)),
     "gzip with a name": (
         "X-GZIP",
@@ -221,6 +236,37 @@ def test_a_whole_file_has_no_doubt(host: DeliveryHost, content_type: str, body: 
     host.serves(body)
     got = host.fetch()
     assert (got.content_type, got.bytes, got.doubt) == (content_type, len(body), "")
+
+
+def test_frames_of_an_upload_that_break_off_are_a_doubt(host: DeliveryHost) -> None:
+    second = _upload(JPEG).index(b"\r\n", 9100)
+    for body in (_upload(JPEG)[:-500], _upload(JPEG)[: second + 2]):
+        host.serves(body, Content_Encoding="aws-chunked")
+        assert "frames of its upload break off" in host.fetch().doubt
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (203, {}),
+        (206, {"Content_Range": f"bytes 0-{len(JPEG) - 1}/{len(JPEG)}"}),
+    ],
+)
+def test_a_whole_file_is_kept_whatever_the_proxy_calls_it(
+    host: DeliveryHost, status: int, headers: dict[str, Any]
+) -> None:
+    host.serves(JPEG, status=status, **headers)
+    assert host.fetch().bytes == len(JPEG)
+
+
+@pytest.mark.parametrize(
+    "content_range", [None, "", "bytes 0-9/*", f"bytes 0-{len(JPEG) - 1}/{len(JPEG) + 1}", "bytes"]
+)
+def test_a_part_of_a_file_is_a_failed_transfer(
+    host: DeliveryHost, content_range: str | None
+) -> None:
+    host.serves(JPEG, status=206, Content_Range=content_range)
+    host.fails(errors.TransferFailed, "206")
 
 
 @pytest.mark.parametrize("status", [204, 206, 304, 400, 408, 429, 500, 502, 503, 504])

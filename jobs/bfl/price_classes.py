@@ -35,13 +35,23 @@ _AREAS = {
 }
 _FLAGS = ("draft", "generate_audio", "grounding", "raw")
 _WORDS = ("mode", "creativity")
-# How many images or videos one input asks for; BFL's document has no such field today.
-_COUNT = re.compile(
-    r"(num|number|n)_?(of_)?_?(images?|outputs?|generations?|samples?|variants?|variations?"
-    r"|results?|videos?)"
-    r"|(image|output|sample|variant|variation|video)s?_(count|number)"
-    r"|n|count|batch|batch_size|variants?|variations?|samples",
-    re.ASCII,
+# How many images or videos one input asks for; BFL's document has no such field today. The words of
+# such a name, in snake case or camel case.
+_WORD_OF_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+", re.ASCII)
+_THINGS = frozenset(
+    {"image", "images", "output", "outputs", "generation", "generations", "sample", "samples"}
+    | {"variant", "variants", "variation", "variations", "result", "results", "video", "videos"}
+    | {"picture", "pictures", "copy", "copies", "batch"}
+)
+_COUNTS = frozenset({"n", "num", "number", "count", "quantity", "batch"})
+_MOSTS = frozenset({"max", "total", "amount"})
+_FILLERS = frozenset({"of", "per", "prompt", "request", "size", "to", "generate"})
+_COUNTS_ALONE = frozenset({"variant", "variants", "variation", "variations", "samples", "copies"})
+# Sizes that BFL's document may not have for the model.
+_SIZES = frozenset(
+    {"duration", "width", "height", "resolution", "upscale_factor", "size", "image_size"}
+    | {"megapixels", "output_megapixels", "scale", "upscale", "quality"}
+    | {"seconds", "num_frames", "frames", "fps"}
 )
 _TRUE = frozenset({"true", "1", "1.0", "yes", "y", "on", "t"})
 _FALSE = frozenset({"false", "0", "0.0", "no", "n", "off", "f"})
@@ -182,16 +192,15 @@ class _Reader:
 
     def _unknown_fields(self) -> Iterator[str]:
         """Counts, and sizes that BFL's document does not have for the model."""
-        sizes = ("duration", "width", "height", "resolution", "upscale_factor")
         for name in sorted(self._values):
             value = self._values[name]
             if value is None:
                 continue
-            is_foreign_size = name in sizes and bool(self._fields) and name not in self._fields
+            is_foreign_size = name in _SIZES and bool(self._fields) and name not in self._fields
             if is_foreign_size:
                 yield f"{name}={self._word(value)}"
                 continue
-            if not _COUNT.fullmatch(name) or any(_media({name: value})):
+            if not _is_count(name) or any(_media({name: value})):
                 continue
             count = _finite(value)
             if count is None or count > COUNT_MAX:
@@ -283,6 +292,17 @@ class _Reader:
                 return word
         self._is_certain = False
         return UNREADABLE
+
+
+def _is_count(name: str) -> bool:
+    """Whether a field of this name asks for several: `num_images_per_prompt`, `maxImages`, `n`."""
+    words = {word.lower() for word in _WORD_OF_NAME.findall(name)} - _FILLERS
+    if not words <= _THINGS | _COUNTS | _MOSTS:
+        return False
+    if words & _COUNTS:
+        return True
+    has_most = bool(words & _MOSTS) and bool(words & _THINGS)
+    return has_most or (bool(words) and words <= _COUNTS_ALONE)
 
 
 def _finite(value: Any) -> float | None:

@@ -46,15 +46,45 @@ def test_the_maximum_of_bfls_document_bounds_a_size() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["number_of_generations", "num_images", "n", "batch_size", "variants", "numOutputs"]
+    "name",
+    [
+        *("number_of_generations", "num_images", "n", "batch_size", "variants", "numOutputs"),
+        *("num_images_per_prompt", "numberOfImages", "quantity", "max_images", "image_count"),
+        *("imageCount", "copies", "batchCount", "n_images", "total_images", "num_results", "N"),
+    ],
 )
 @pytest.mark.parametrize("count", [459, "459", 459.0, " 459 ", 458.5, "4.59e2"])
 def test_a_count_multiplies_the_price(name: str, count: Any) -> None:
-    if name == "numOutputs":
-        name = "num_outputs"
     wanted = price_class(IMAGE, {name: count})
     assert wanted.multiplier == 459
     assert bounded_price(wanted, PLAIN) == (1377, True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "num_inference_steps",
+            "max_sequence_length",
+            "max_output_tokens",
+            "image_size",
+            "output",
+        ),
+        *("sample", "batch_name", "prompt", "number_of_steps", "image_prompt_strength", "size"),
+    ],
+)
+def test_what_counts_something_else_multiplies_nothing(name: str) -> None:
+    assert price_class(IMAGE, {name: 50}).multiplier == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("megapixels", 16), ("size", "2048x2048"), ("resolution", "4MP"), ("num_frames", 200)],
+)
+def test_a_size_that_the_document_does_not_have_is_a_kind_without_a_price(
+    name: str, value: Any
+) -> None:
+    assert bounded_price(price_class(IMAGE, {name: value}), PLAIN) == (3, True)
 
 
 @pytest.mark.parametrize("count", ["many", [1], {"a": 1}, 10**400, "1e999"])

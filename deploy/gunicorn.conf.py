@@ -11,13 +11,11 @@ import gc
 import os
 import resource
 import sys
-from contextlib import suppress
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from gunicorn.glogging import Logger
-from jinja2 import Environment, FileSystemBytecodeCache
 
+from deploy.page_compiler import load_pages
 from jobs.config import settings
 from jobs.domain.errors import InvalidSettings
 from jobs.observability import logs
@@ -86,29 +84,8 @@ accesslog = None  # the paths of media links and callbacks are secrets
 
 
 def on_starting(server: Any) -> None:
-    """Load the pages before the fork: shared, and no visitor waits until they are compiled.
-
-    Where no cache has them a child compiles them: what this leaves in memory ends with it.
-    """
-    templates = server.app.wsgi().jinja_env
-    if templates.bytecode_cache is None:
-        with suppress(OSError), TemporaryDirectory(dir=worker_tmp_dir) as directory:
-            templates.bytecode_cache = FileSystemBytecodeCache(directory)
-            if child := os.fork():
-                os.waitpid(child, 0)
-            else:
-                try:
-                    _load(templates)
-                finally:
-                    os._exit(0)
-            _load(templates)
-        templates.bytecode_cache = None
-    _load(templates)
-
-
-def _load(templates: Environment) -> None:
-    for name in templates.list_templates(extensions=["html"]):
-        templates.get_template(name)
+    """Load the pages before the fork."""
+    load_pages(server.app.wsgi().jinja_env)
 
 
 def when_ready(_server: Any) -> None:

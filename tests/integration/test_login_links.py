@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from itsdangerous import TimestampSigner, URLSafeSerializer, URLSafeTimedSerializer
 from pydantic import SecretStr
+from werkzeug.test import TestResponse
 
 from jobs import signing
 from jobs.signing import LOGIN_SECONDS, LoginSigner
 from jobs.store.redis.keys import USED_LOGIN_PREFIX
 from tests.harness import RedisServer
 from tests.harness.parts import web_app
+from tests.harness.visitor import csrf_token
 
 KEY, OLDER_KEY = "signing-key-canary-1f", "older-signing-key-2e"
 KEYS = "me:an-admin-key-canary:admin,app:an-app-key-canary-3:submit"
@@ -27,21 +30,83 @@ def app(redis_server: RedisServer, tmp_path: Path) -> Iterator[Flask]:
         yield app
 
 
+def press_button(browser: FlaskClient, token: str, **headers: str) -> TestResponse:
+    """Open a link and press the button on its page, as a person does."""
+    page = browser.get(f"/login/{token}")
+    if page.status_code != 200:
+        return page
+    form = {"csrf_token": csrf_token(page.text)}
+    return browser.post(f"/login/{token}", data=form, headers=headers)
+
+
 def status(app: Flask, token: str) -> int:
-    """Answer to a new browser that follows this link."""
-    return app.test_client().get(f"/login/{token}").status_code
+    """Answer to a new browser in which somebody uses this link."""
+    return press_button(app.test_client(), token).status_code
 
 
 def test_a_link_logs_in_once(app: Flask) -> None:
     token = SIGNER.sign("me")
     browser = app.test_client()
-    assert browser.head(f"/login/{token}").status_code == 200  # a preview does not use it up
-    answer = browser.get(f"/login/{token}")
+    answer = press_button(browser, token)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
     assert browser.get("/").status_code == 200
-    again = app.test_client().get(f"/login/{token}")
+    again = press_button(app.test_client(), token)
     assert again.status_code == 403 and "used before" in again.text
     assert "Set-Cookie" not in again.headers or app.test_client().get("/").status_code == 303
+
+
+PREVIEWS: dict[str, dict[str, str]] = {
+    "Slack": {"User-Agent": "Slackbot-LinkExpanding 1.0"},
+    "a mail scanner": {"User-Agent": "Mozilla/5.0", "Accept": "text/html"},
+    "a prefetch": {"Sec-Purpose": "prefetch;prerender", "Purpose": "prefetch"},
+    "an old prefetch": {"X-Moz": "prefetch"},
+}
+
+
+@pytest.mark.parametrize("headers", PREVIEWS.values(), ids=PREVIEWS)
+def test_a_preview_does_not_use_up_a_link(app: Flask, headers: dict[str, str]) -> None:
+    token = SIGNER.sign("me")
+    for method in ("HEAD", "GET", "OPTIONS", "GET"):
+        preview = app.test_client()
+        answer = preview.open(f"/login/{token}", method=method, headers=headers)
+        assert answer.status_code == 200
+        assert preview.get("/").status_code == 303, "it is not logged in"
+    assert status(app, token) == 303
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers"),
+    [
+        ({}, {}),
+        ({"csrf_token": "invented"}, {}),
+        (None, {"Sec-Fetch-Site": "cross-site"}),
+    ],
+)
+def test_another_site_cannot_use_a_link(
+    app: Flask, fields: dict[str, str] | None, headers: dict[str, str]
+) -> None:
+    """Otherwise it could log a visitor in as somebody else."""
+    token = SIGNER.sign("me")
+    browser = app.test_client()
+    if fields is None:
+        refused = press_button(browser, token, **headers)
+    else:
+        browser.get(f"/login/{token}")
+        refused = browser.post(f"/login/{token}", data=fields, headers=headers)
+    assert refused.status_code == 403 and "Log in" in refused.text
+    assert browser.get("/").status_code == 303, "it is not logged in"
+    assert press_button(browser, token).status_code == 303, "the link is not used up"
+
+
+def test_only_one_of_two_presses_of_the_button_logs_in(app: Flask) -> None:
+    token = SIGNER.sign("me")
+    browsers = [app.test_client(), app.test_client()]
+    pages = [browser.get(f"/login/{token}") for browser in browsers]
+    answers = [
+        browser.post(f"/login/{token}", data={"csrf_token": csrf_token(page.text)}).status_code
+        for browser, page in zip(browsers, pages, strict=True)
+    ]
+    assert answers == [303, 403]
 
 
 def test_each_link_of_a_known_key_is_a_login(app: Flask) -> None:

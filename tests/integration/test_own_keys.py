@@ -93,7 +93,7 @@ ELSEWHERE = {
     *("POST /webhooks/bfl", "POST /webhooks/bfl/<token>", "GET /healthz", "GET /readyz"),
     *("GET /metrics", "GET /openapi.json", "GET /docs", "GET /docs/errors"),
     *("GET /assets/<version>/<path:name>", "GET /login", "POST /login", "GET /login/<token>"),
-    *("GET /logout", "POST /logout", "GET /selection"),
+    *("POST /login/<token>", "GET /logout", "POST /logout", "GET /selection"),
 }
 UNKNOWN = "00000000-aaaa-4bbb-8ccc-dddddddddddd"
 _VOLATILE = re.compile(

@@ -18,6 +18,7 @@ from jobs.config.settings import load
 from tests.harness import RedisServer, free_port, processes
 from tests.harness.make_run import Run, copy, running
 from tests.harness.required_settings import REQUIRED
+from tests.harness.visitor import csrf_token
 from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.slow
@@ -39,7 +40,9 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 def test_the_login_link_logs_in_once(a_run: Run) -> None:
     link = a_run.printed(r"dashboard +(\S+)")[1]
     with requests.Session() as browser:
-        page = browser.get(link, timeout=10)
+        question = browser.get(link, timeout=10)
+        form = {"csrf_token": csrf_token(question.text)}
+        page = browser.post(link, data=form, timeout=10)
         assert page.status_code == 200 and page.url == f"{a_run.url}/"
     assert requests.get(link, timeout=10).status_code == 403
 

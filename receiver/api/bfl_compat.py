@@ -4,7 +4,7 @@ import time
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
@@ -83,6 +83,7 @@ class ResultQuery(Query):
 )
 def bfl_submit(model: str) -> ResponseReturnValue:
     """Submit as to BFL. A refusal is relayed if it comes at once."""
+    _refuse_dry_run()
     with input_body.received() as received:
         asked = validate(WebhookFields, received.fields)
         url = asked.webhook_url
@@ -102,6 +103,14 @@ def bfl_submit(model: str) -> ResponseReturnValue:
         return {"message": message, **relayed}, job.error.http_status
     # As the client reaches us: some send their key to no other origin.
     return compat.submission(job, services().base_url())
+
+
+def _refuse_dry_run() -> None:
+    """Other parameters are ignored, as by BFL. Raises InvalidField: this one must cost nothing."""
+    for name in request.args:
+        if name.lower().replace("_", "").replace("-", "") == "dryrun":
+            message = "BFL has no such parameter; POST /api/jobs?dry_run=true submits nothing"
+            raise errors.InvalidField(name, message)
 
 
 @blueprint.get("/get_result")

@@ -2,16 +2,15 @@
 
 from typing import Annotated, Any
 
-from flask import Blueprint
+from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from jobs import kept_inputs, views
+from jobs import kept_inputs
 from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.services import Services
-from jobs.views import JobView
 from receiver import input_body
 from receiver.api import submissions
 from receiver.blocking_calls import run_in_thread
@@ -41,10 +40,11 @@ class RepeatBody(BaseModel):
 @blueprint.post("/<job_id>/repeats")
 @EndpointSpec(
     scope="submit",
+    query=submissions.SubmissionQuery,
     headers=("Idempotency-Key",),
     body=RepeatBody,
     is_body_required=False,
-    responses={202: JobView},
+    responses={200: submissions.DryRunView, 202: submissions.SubmittedJobView},
     errors=(
         *submissions.BUDGET_ERRORS,
         errors.UnknownJob,
@@ -56,16 +56,19 @@ class RepeatBody(BaseModel):
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:
     """Submit a job's input again. Model, metadata and region stay, but for what is given."""
+    is_dry_run = submissions.SubmissionQuery.read().dry_run
     with input_body.received(default=b"{}") as received:
         body = validate_with_input(RepeatBody, received.fields)
         original = load_job(services(), job_id)
         changes = {**body.model_dump(exclude={"input"}), "input": body.input}
         fields = repeat_fields(services(), original, changes)
         submission = validate_with_input(submissions.SubmissionBody, fields)
+        if is_dry_run:
+            return jsonify(submissions.dry_run(services(), submission))
         job = submissions.enqueue_request(
             services(), submission, Submission(), received.digest, repeats=original.id
         )
-    return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
+    return submissions.submitted(services(), job, submission)
 
 
 def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:

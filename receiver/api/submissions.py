@@ -5,16 +5,24 @@ import re
 import uuid
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import Annotated, Literal
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, after_this_request, jsonify, request
 from flask.typing import ResponseReturnValue
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, SecretStr
-from typing_extensions import TypedDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+)
 
 from jobs import drafts, kept_inputs, views
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import API_HOSTS, region_of
+from jobs.bfl.input_problems import InputFindings, InputProblem, judge
 from jobs.domain import errors, submission
 from jobs.domain.job import Job
 from jobs.domain.job_record import Request, Submission
@@ -82,18 +90,19 @@ class SubmissionBody(BaseModel):
     over_budget: OverBudgetChoice = "refuse"
 
 
+DryRun = Annotated[
+    bool, Field(description="`true` or `1` submits nothing, and says what it would cost")
+]
+
+
 class SubmissionQuery(Query):
-    """Parameters of a submission; unknown ones are ignored."""
+    """Parameters of a submission."""
 
-    model_config = ConfigDict(extra="ignore")
-
-    dry_run: Annotated[
-        Literal["0", "1"], Field(description="`1` submits nothing, and says what it would cost")
-    ] = "0"
+    dry_run: DryRun = False
 
 
-class PriceView(TypedDict):
-    """Price of a submission, in credits."""
+class DryRunView(InputFindings):
+    """What a submission would cost, in credits, and what BFL's document says of its input."""
 
     price: Annotated[float | None, Field(description="the last one that BFL named; null: none yet")]
     known: Annotated[
@@ -102,29 +111,58 @@ class PriceView(TypedDict):
     left: Annotated[float | None, Field(description="of the key's budgets; null without one")]
 
 
+class SubmittedJobView(JobView):
+    """The job that was queued."""
+
+    warnings: Annotated[
+        list[InputProblem],
+        Field(description="the model or fields that BFL's document does not know: perhaps typos"),
+    ]
+
+
 @blueprint.post("")
 @EndpointSpec(
     scope="submit",
     query=SubmissionQuery,
     headers=("Idempotency-Key",),
     body=SubmissionBody,
-    responses={200: PriceView, 202: JobView},
+    responses={200: DryRunView, 202: SubmittedJobView},
     errors=(*BUDGET_ERRORS, errors.QueueFull, errors.StorageError, errors.StorageFull),
 )
 def submit_job() -> ResponseReturnValue:
     """Submit to BFL. A repeated `Idempotency-Key` returns the same job."""
-    is_dry_run = SubmissionQuery.read().dry_run == "1"
+    is_dry_run = SubmissionQuery.read().dry_run
     with input_body.received() as received:
         body = validate_with_input(SubmissionBody, received.fields)
         if is_dry_run:
-            _require_region(services(), body.region)
-            drafts.find(services(), body.input, is_visible)
-            packed = kept_inputs.pack(body.input, services().settings.max_input_bytes)
-            price = services().budgets.price(body.model, packed.values)
-            left = services().budgets.left(current_key_name())
-            return {"price": price.credits, "known": price.is_known, "left": left}
+            return jsonify(dry_run(services(), body))
         job = enqueue_request(services(), body, Submission(), received.digest)
-    return views.job_view(services(), job), 202, {"Location": f"/api/jobs/{job.id}"}
+    return submitted(services(), job, body)
+
+
+def submitted(services: Services, job: Job, body: SubmissionBody) -> ResponseReturnValue:
+    """The 202 of a job, with warnings about its input."""
+    view: SubmittedJobView = {
+        **views.job_view(services, job),
+        "warnings": judge(services.schemas.endpoints(), body.model, body.input)["warnings"],
+    }
+    return jsonify(view), HTTPStatus.ACCEPTED, {"Location": f"/api/jobs/{job.id}"}
+
+
+def dry_run(services: Services, body: SubmissionBody) -> DryRunView:
+    """Check a submission and tell its price, without a job. Raises what `enqueue` raises."""
+    _require_region(services, body.region)
+    drafts.find(services, body.input, is_visible)
+    packed = kept_inputs.pack(body.input, services.settings.max_input_bytes)
+    price = services.budgets.price(body.model, packed.values)
+    findings = judge(services.schemas.endpoints(), body.model, body.input)
+    return {
+        "price": price.credits,
+        "known": price.is_known,
+        "left": services.budgets.left(current_key_name()),
+        "problems": findings["problems"],
+        "warnings": findings["warnings"],
+    }
 
 
 def enqueue_request(
@@ -153,6 +191,21 @@ def enqueue(
     rivals: tuple[str, ...] = (),
 ) -> Job:
     """Store its input, and record and queue a new job, or return the job with this id.
+
+    Raises what `_record` raises.
+    """
+    return _record(services, body, details, repeats, job_id, rivals).after
+
+
+def _record(
+    services: Services,
+    body: SubmissionBody,
+    details: Submission,
+    repeats: str | None = None,
+    job_id: str | None = None,
+    rivals: tuple[str, ...] = (),
+) -> Change[Job]:
+    """Record and queue a new job, unless there is one with this id.
 
     Raises UnknownJob if there is one of its `rivals`, Invalid for a region that BFL_API_URL
     excludes and for a missing draft, what `kept_inputs.require_limits` raises, OverBudget,
@@ -204,7 +257,7 @@ def enqueue(
     change = input_storage.record(services, packed.parts, files, write, is_new_id=job_id is None)
     if change.written:
         log.info("job %s: queued for %s", own_id, body.model)
-    return change.after
+    return change
 
 
 def _require_region(services: Services, region: str | None) -> None:
@@ -241,18 +294,29 @@ def enqueue_once(
     details = replace(details, request_digest=digest[:32])
     for _ in range(TRIES_MAX):
         job, others = _find_job(services, key)
+        is_replay = True
         if job is None:
             today = _ids(services, services.settings.secret_key[0], key)[0]
             try:
-                job = enqueue(services, body, details, repeats, today, others)
+                change = _record(services, body, details, repeats, today, others)
+                job = change.after
+                is_replay = not change.written
             except errors.UnknownJob:  # the same request came first, on another day
                 continue
             except errors.Evicted:  # and a moment ago the archive did not have it
                 raise errors.ArchiveUnavailable("the archive lacks a job that it had") from None
         if job.submission.request_digest != details.request_digest:
             raise errors.IdempotencyKeyReused
+        if is_replay:
+            after_this_request(_mark_replay)
         return job
     raise errors.StoreUnavailable("a job of this Idempotency-Key comes and goes")
+
+
+def _mark_replay(response: Response) -> Response:
+    """Tell the caller that this request made no job: a request before it did."""
+    response.headers["Idempotency-Replayed"] = "true"
+    return response
 
 
 def _find_job(services: Services, key: IdempotencyKey) -> tuple[Job | None, tuple[str, ...]]:

@@ -9,12 +9,14 @@ from typing import Any
 import click
 
 from jobs import views
+from jobs.bfl.input_problems import judge
 from jobs.domain.errors import BadRequest
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.domain.status import Status
 from jobs.net import strict_json
 from jobs.services import Services
+from receiver.api import submissions
 from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.cli.base import Command, example, pairs, plain, services
 from receiver.job_actions import load_job
@@ -38,8 +40,15 @@ POLL_SECONDS = 0.5
 )
 @click.option("--metadata", multiple=True, callback=pairs, help="name=value, kept with the job.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
+@click.option("--dry-run", is_flag=True, help="Submit nothing: check the input, show the price.")
 def submit(
-    model: str, prompt: str | None, fields: dict[str, str], metadata: dict[str, str], *, wait: bool
+    model: str,
+    prompt: str | None,
+    fields: dict[str, str],
+    metadata: dict[str, str],
+    *,
+    wait: bool,
+    dry_run: bool,
 ) -> None:
     """Submit a job to BFL and store its media.
 
@@ -55,6 +64,11 @@ def submit(
     raw = json.dumps({"model": model, "input": given, "metadata": metadata}).encode()
     built = services()
     body = validate(SubmissionBody, strict_json.load_object(raw))
+    if dry_run:
+        _show_dry_run(submissions.dry_run(built, body))
+        return
+    for warning in judge(built.schemas.endpoints(), body.model, body.input)["warnings"]:
+        click.echo(plain(f"{warning['field']}: {warning['message']}"), err=True)
     job = enqueue(built, body, Submission())
     click.echo(job.id)
     if not wait:
@@ -68,6 +82,18 @@ def submit(
         raise click.ClickException(plain(_reason(job)))
     for medium in views.job_view(built, job)["media"]:
         click.echo(medium["url"])
+
+
+def _show_dry_run(view: submissions.DryRunView) -> None:
+    """Print the price, then what BFL's document says against the input: with a problem exit 1."""
+    price = "unknown" if view["price"] is None else f"{view['price']:g} credits"
+    click.echo(price if view["known"] or view["price"] is None else f"at most {price}")
+    problems = view["problems"]
+    remarks = [*problems, *(one for one in view["warnings"] if one not in problems)]
+    for remark in remarks:
+        click.echo(plain(f"{remark['field']}: {remark['message']}"), err=True)
+    if problems:
+        click.get_current_context().exit(1)
 
 
 def _value(text: str) -> Any:

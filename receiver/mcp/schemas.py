@@ -8,6 +8,8 @@ from typing_extensions import TypedDict
 from jobs import views
 from jobs.bfl import model_names
 from jobs.domain.status import Status
+from receiver.api.submissions import DryRunView
+from receiver.schemas.formats import json_schema
 from receiver.schemas.query import FILTER_VALUE_MAX_CHARS, FILTERS_MAX, WORDS_MAX_CHARS, Time
 
 WAIT_MAX_SECONDS, WAIT_DEFAULT_SECONDS = 50, 25  # routers cut a silent request off after 60 s
@@ -32,6 +34,9 @@ class NewJob(Arguments):
     model: Annotated[str, Field(description="see `list_models`")] = model_names.DEFAULT
     wait: Wait = WAIT_DEFAULT_SECONDS
     over_budget: Literal["refuse", "wait"] = "refuse"
+    dry_run: bool = Field(
+        default=False, description="true submits nothing, and says what it would cost"
+    )
 
 
 class Generation(NewJob):
@@ -84,6 +89,10 @@ class JobResult(JobRow):
     seed: int | None
     cost: Annotated[float | None, Field(description="in BFL's credits")]
     message: Annotated[str, Field(description="what to do next")]
+
+
+# An agent's client wants an object at the root, even where it is one of two.
+SubmissionResult = Annotated[JobResult | DryRunView, json_schema(type="object")]
 
 
 class JobRows(TypedDict):

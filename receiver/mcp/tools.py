@@ -22,7 +22,7 @@ from jobs.input_parts import parts_in
 from jobs.store.search_conditions import Search
 from receiver import job_actions, ownership
 from receiver.api.budget import KeyBudgets, key_budgets
-from receiver.api.submissions import SubmissionBody, enqueue
+from receiver.api.submissions import DryRunView, SubmissionBody, dry_run, enqueue
 from receiver.context import services
 from receiver.mcp import content, schemas
 from receiver.mcp.resources import JOB_URI, with_images
@@ -60,14 +60,14 @@ class Tool(NamedTuple):
         return self.run(validate_with_input(self.arguments, given, with_parts))
 
 
-def generate(asked: schemas.Generation) -> Waiting:
+def generate(asked: schemas.Generation) -> Waiting | DryRunView:
     """Generate an image or a video with a FLUX model. Costs credits, see `list_models`. Returns the
     image and links to all files, or after `wait` seconds how to go on.
     """
     return _submit(asked, asked.input, asked.images)
 
 
-def edit(asked: schemas.Edit) -> Waiting:
+def edit(asked: schemas.Edit) -> Waiting | DryRunView:
     """Edit the image of a stored job: say in the prompt what changes. Makes a new job, which costs
     credits; the old one stays.
     """
@@ -76,10 +76,14 @@ def edit(asked: schemas.Edit) -> Waiting:
     return _submit(asked, {}, [uri])
 
 
-def _submit(asked: schemas.NewJob, given: Mapping[str, Any], images: list[str]) -> Waiting:
+def _submit(
+    asked: schemas.NewJob, given: Mapping[str, Any], images: list[str]
+) -> Waiting | DryRunView:
     placed = with_images(services(), asked.model, {**given, "prompt": asked.prompt}, images)
     fields = {"model": asked.model, "input": placed, "over_budget": asked.over_budget}
     body = validate_with_input(SubmissionBody, {**fields, "metadata": METADATA})
+    if asked.dry_run:
+        return dry_run(services(), body)
     return Waiting(enqueue(services(), body, Submission()), asked.wait)
 
 
@@ -155,8 +159,8 @@ def budget(_asked: schemas.Arguments) -> KeyBudgets:
 TOOLS = {
     tool.run.__name__: tool
     for tool in (
-        Tool("submit", schemas.Generation, schemas.JobResult, generate),
-        Tool("submit", schemas.Edit, schemas.JobResult, edit),
+        Tool("submit", schemas.Generation, schemas.SubmissionResult, generate),
+        Tool("submit", schemas.Edit, schemas.SubmissionResult, edit),
         Tool("read", schemas.NamedJob, schemas.JobResult, get_job),
         Tool("read", schemas.AwaitedJob, schemas.JobResult, wait_for_job),
         Tool("submit", schemas.NamedJob, schemas.CancelledJob, cancel_job),

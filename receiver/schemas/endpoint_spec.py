@@ -1,6 +1,7 @@
 """Endpoint specification: parameters, body, responses and errors of a view, for OpenAPI.
 
-Only the scope is enforced by it. Schemathesis compares the rest with a running installation.
+Of it the scope is enforced, and that an endpoint of the API without parameters gets none.
+Schemathesis compares the rest with a running installation.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from receiver.schemas.query import Query
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 STREAM = "text/event-stream"
+API_PREFIX = "/api/"  # BFL's own clients, and agents, may add parameters elsewhere
 RENAMED_AT = "@1795564800"  # 2026-11-25
 
 P = ParamSpec("P")
@@ -67,6 +69,8 @@ class EndpointSpec:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             if self.scope:
                 require_scope(self.scope)
+            if self.query is None and request.path.startswith(API_PREFIX):
+                Query.read()  # a misspelt parameter must not be paid for, or delete
             if self.successor:
                 after_this_request(self._announce_successor)
             return view(*args, **kwargs)

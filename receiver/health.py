@@ -4,6 +4,8 @@ from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from jobs.domain.errors import RateLimited, Unauthorized
+from receiver.auth import authenticate, request_key
 from receiver.checks import UNKNOWN, ReadinessResults
 from receiver.checks.archive import ARCHIVE, DATABASE
 from receiver.checks.bfl import SUBMISSIONS
@@ -11,7 +13,7 @@ from receiver.checks.redis import MEMORY
 from receiver.checks.result import Grade
 from receiver.checks.storage import NAME as STORAGE
 from receiver.context import part
-from receiver.metrics import MetricsText
+from receiver.metrics import KeyFigures, MetricsText
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.responses import Readiness
 
@@ -48,8 +50,14 @@ def is_ready() -> ResponseReturnValue:
 
 @blueprint.get("/metrics")
 @EndpointSpec(
-    responses={200: ResponseSpec("The text format of Prometheus.", content_types=("text/plain",))}
+    responses={200: ResponseSpec("The text format of Prometheus.", content_types=("text/plain",))},
+    errors=(Unauthorized, RateLimited),
 )
 def get_metrics() -> Response:
-    """Metrics for Prometheus. Totals of all processes; simultaneous requests share one reading."""
-    return Response(part(MetricsText).shared.get(), content_type=CONTENT_TYPE_LATEST)
+    """Metrics for Prometheus. Totals of all processes; figures by key for keys of scope `admin`.
+
+    Without a key, or with another one, simultaneous requests share one reading.
+    """
+    key = request_key()
+    figures = KeyFigures.of(authenticate(key) if key else None)
+    return Response(part(MetricsText).get(figures), content_type=CONTENT_TYPE_LATEST)

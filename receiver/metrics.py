@@ -1,18 +1,24 @@
 """Metrics from counters in Redis; deploy/prometheus and deploy/grafana use their names."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Self
 
 from prometheus_client import core, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from jobs.archive.archive import Archive
+from jobs.config.api_keys import ApiKey
 from jobs.domain.errors import ArchiveUnavailable, StoreUnavailable
 from jobs.domain.status import TERMINAL, ReportKind, Source
 from jobs.services import Services
 from jobs.signing import Scheme
 from jobs.store import metrics
 from jobs.store.listing import longest_wait
+from jobs.store.submission_queue import Circuit
 from receiver.bfl_account import Account
 from receiver.checks.archive import late_seconds
 from receiver.shared_value import SharedValue
@@ -33,29 +39,65 @@ PRICES = {
     "poll": metrics.Counter.PRICE_BY_POLL,
     "never": metrics.Counter.PRICE_NEVER,
 }
+HIDDEN_REASON = "shown to keys of scope admin"
 
 Samples = Mapping[tuple[str, ...], float]  # values by the values of the labels
 
 
-class MetricsText(Collector):
+@dataclass(frozen=True, slots=True)
+class KeyFigures:
+    """Whose figures an answer has: by default nobody's, then those of one name, or all."""
+
+    name: str | None = None
+    all: bool = False
+
+    @classmethod
+    def of(cls, key: ApiKey | None) -> Self:
+        """Only keys of scope `admin` see figures by key; with `own` those of their name."""
+        if key is None or not key.has_scope("admin"):
+            return cls()
+        return cls(key.name, all=not key.own)
+
+    def has(self, key_name: str) -> bool:
+        return self.all or key_name == self.name
+
+
+NOBODYS = KeyFigures()
+
+
+class MetricsText:
     """All families in the text format of Prometheus; requests at the same time share one."""
 
     def __init__(self, services: Services, account: Account) -> None:
         self._services, self._account = services, account
-        self.shared = SharedValue(lambda: generate_latest(self))
+        self._shared = SharedValue(partial(self._text, NOBODYS))
+
+    def get(self, figures: KeyFigures = NOBODYS) -> bytes:
+        """The page; strangers, of whom there may be many, share a reading of Redis."""
+        return self._shared.get() if figures == NOBODYS else self._text(figures)
+
+    def _text(self, figures: KeyFigures) -> bytes:
+        return generate_latest(_Families(self._services, self._account, figures))
+
+
+@dataclass(frozen=True, slots=True)
+class _Families(Collector):
+    services: Services
+    account: Account
+    figures: KeyFigures
 
     def collect(self) -> Iterator[Metric]:
         """Only `fluxkeep_redis_up` while Redis does not answer."""
         try:
-            found = list(_from_redis(self._services))
-            found.append(_credits_left(self._account))
+            found = list(_from_redis(self.services, self.figures))
+            found.append(_credits_left(self.account, self.figures))
         except StoreUnavailable:
             found = []
         yield _gauge("redis_up", "Whether Redis answers this web process.", bool(found))
         yield from found
 
 
-def _from_redis(services: Services) -> Iterator[Metric]:
+def _from_redis(services: Services, figures: KeyFigures) -> Iterator[Metric]:
     totals = services.metrics.totals()
     yield from _callbacks(totals.counts)
     yield from _jobs(services, totals)
@@ -64,9 +106,9 @@ def _from_redis(services: Services) -> Iterator[Metric]:
     yield _gauge("slots", "Tasks that may be active at BFL at once (MAX_ACTIVE).", slots.most)
     yield _gauge("slots_used", "Submitted tasks that are active at BFL.", slots.used)
     text = "1 for each model (* is all of them) whose submissions are paused, with the reason."
-    paused: Samples = {(circuit.scope, circuit.reason): 1 for circuit in circuits}
+    paused: Samples = {_pause(circuit, figures): 1 for circuit in circuits}
     yield _gauges("submitting_paused", text, ("model", "reason"), paused)
-    yield from _costs(services)
+    yield from _costs(services, figures)
     yield from _processes(services, totals)
     if services.archive:
         yield from _archive(services, services.archive, totals)
@@ -74,6 +116,14 @@ def _from_redis(services: Services) -> Iterator[Metric]:
         totals, metrics.LIFE_LEFT, "Remaining life of a URL when its media were stored."
     )
     yield _histogram(totals, metrics.TIME_TO_STORED, "Time from ready to stored.")
+
+
+def _pause(circuit: Circuit, figures: KeyFigures) -> tuple[str, str]:
+    """Model and reason. Those of an account of its own name the API key."""
+    model, _, key_name = circuit.scope.partition("@")
+    if key_name and not figures.has(key_name):
+        return model, HIDDEN_REASON
+    return circuit.scope, circuit.reason
 
 
 def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
@@ -137,30 +187,36 @@ def _jobs(services: Services, totals: metrics.Totals) -> Iterator[Metric]:
     yield _gauge("urgent_rescue_life_left_seconds", text, left)
 
 
-def _costs(services: Services) -> Iterator[Metric]:
-    spent = [cost for cost in services.costs.days(1)[0]["costs"] if cost["credits"]]
+def _costs(services: Services, figures: KeyFigures) -> Iterator[Metric]:
+    spent: dict[tuple[str, ...], float] = defaultdict(float)
+    for cost in services.costs.days(1)[0]["costs"]:
+        if cost["credits"]:
+            key_name = cost["key"] or ""
+            shown_name = key_name if figures.has(key_name) else ""
+            spent[cost["model"] or "", shown_name] += cost["credits"]
     unkept = services.costs.unkept(0).number
-    yield _gauges(
-        "credits_today",
-        "Credits of the jobs created today (UTC), as quoted or settled.",
-        ("model", "key"),
-        {(cost["model"] or "", cost["key"] or ""): cost["credits"] for cost in spent},
+    text = (
+        "Credits of the jobs created today (UTC), as quoted or settled. Under an empty key are "
+        "those of all keys that who asks may not see."
     )
+    yield _gauges("credits_today", text, ("model", "key"), spent)
     left: Samples = {
         (key, str(budget)): view["left"]
         for key, budgets in services.budgets.by_key.items()
+        if figures.has(key)
         for budget, view in zip(budgets, services.budgets.views(key), strict=True)
     }
-    text = "Credits that the jobs of an API key may still cost, by budget."
+    text = "Credits that the jobs of an API key may still cost, by budget. For keys of scope admin."
     yield _gauges("budget_left", text, ("key", "budget"), left)
     yield _gauge("paid_and_not_kept_jobs", "Billed jobs on record without stored media.", unkept)
 
 
-def _credits_left(account: Account) -> Metric:
+def _credits_left(account: Account, figures: KeyFigures) -> Metric:
+    """Of BFL_API_KEY also for strangers: it is no figure of a key of ours."""
     known: Samples = {
         (key or "",): balance.credits
         for key, balance in account.balances().items()
-        if balance.credits is not None
+        if balance.credits is not None and (key is None or figures.has(key))
     }
     text = "Credits left at BFL, by the API key with a BFL key of its own; empty is BFL_API_KEY."
     return _gauges("credits_left", text, ("key",), known)

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import requests
 
 from tests.harness import Stack, wait_for
 from tests.harness.visitor import Visitor
@@ -43,7 +42,7 @@ def test_the_costs_of_a_day_equal_what_bfl_charged(stack: Stack) -> None:
 
 def test_metrics_show_the_costs_of_today(stack: Stack) -> None:
     stack.stored_job(stack.posted("flux-2-flex"))
-    page = requests.get(f"{stack.installation.url}/metrics", timeout=30).text
+    page = stack.client.get("/metrics").text
     assert 'fluxkeep_credits_today{key="submiter",model="flux-2-flex"} 5.0' in page
     assert "fluxkeep_paid_and_not_kept_jobs 0.0" in page
 

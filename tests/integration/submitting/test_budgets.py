@@ -158,7 +158,10 @@ def test_the_first_job_of_a_model_finds_out_its_price_alone(worker: LocalWorker,
     elsewhere = BODY | {"input": {"prompt": "a", "draft_cache": {"job": "none"}}}
     assert api.post("/api/jobs?dry_run=1", json=elsewhere, headers=APP).status_code == 422
     known = api.post("/api/jobs?dry_run=1", json=BODY, headers=APP)
-    assert (known.status_code, known.json) == (200, {"price": 3, "known": True, "left": 0})
+    assert (known.status_code, known.json) == (
+        200,
+        {"price": 3, "known": True, "left": 0, "problems": [], "warnings": []},
+    )
     dearest = {"model": MODEL, "input": {"prompt": "a", "input_image": "https://a.example/b.png"}}
     assert api.post("/api/jobs?dry_run=1", json=dearest, headers=APP).json["known"] is False
     wrong = api.post("/api/jobs?dry_run=1", json={"model": MODEL}, headers=APP)

@@ -65,6 +65,7 @@ def create_app(services: Services | None = None) -> Flask:
         app.after_request(_add_hsts)
     if built.settings.callback_accelerator:
         app.wsgi_app = webhook.CallbackAccelerator(app, built)  # type: ignore[method-assign]
+    app.wsgi_app = webhook.CallbackPaths(app)  # type: ignore[method-assign]
     return app
 
 

@@ -9,8 +9,8 @@ from typing import IO, Any, NamedTuple
 from flask import request
 
 from jobs import kept_inputs
-from jobs.domain.errors import TooManyWaiting
-from jobs.net import strict_json
+from jobs.domain.errors import CompressedBody, TooManyWaiting
+from jobs.net import content_coding, strict_json
 from receiver import request_body
 from receiver.blocking_calls import run_in_thread
 from receiver.context import services
@@ -20,6 +20,9 @@ SMALL_BYTES = 256 * 1024
 FURTHER_MAX_BYTES = 64 * 1024  # beside the input: metadata, names, URLs
 TURNS = 8  # large bodies at once in each process; callbacks need none
 TURN_SECONDS = 30.0
+CODING_MAX_CHARS = 40
+# JSON, white space before it, and the boundary of a form.
+_STARTS_OF_BODIES = (b"{", b"[", b'"', b" ", b"\t", b"\r", b"\n", b"-")
 
 _turns = threading.BoundedSemaphore(TURNS)
 
@@ -58,9 +61,12 @@ def received(default: bytes = b"") -> Iterator[InputBody]:
 
 @contextmanager
 def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
-    """The pieces of the body, once it is its turn. Raises TooManyWaiting, BodyTooLarge."""
+    """The pieces of the body, once it is its turn.
+
+    Raises TooManyWaiting, BodyTooLarge. The iterator raises CompressedBody, too.
+    """
     too_large = kept_inputs.too_large(services().settings.max_input_bytes)
-    pieces = request_body.pieces(request.environ, max_bytes, too_large)
+    pieces = _uncompressed(request_body.pieces(request.environ, max_bytes, too_large))
     if _is_small():
         yield pieces
         return
@@ -74,6 +80,23 @@ def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
         yield pieces
     finally:
         _turns.release()
+
+
+def _uncompressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces. A header alone is no reason to refuse: the first bytes decide."""
+    coding = request.headers.get("Content-Encoding", "")
+    is_first = True
+    for piece in pieces:
+        if is_first and piece[:1] not in _STARTS_OF_BODIES and _is_compressed(coding, piece):
+            named = f"The body is compressed ({coding[:CODING_MAX_CHARS] or content_coding.GZIP})"
+            raise CompressedBody(f"{named}: send it as it is, without `Content-Encoding`.")
+        is_first = False
+        yield piece
+
+
+def _is_compressed(coding: str, piece: bytes) -> bool:
+    is_named = coding.strip().lower() not in ("", "identity")
+    return is_named or content_coding.is_in(piece, content_coding.GZIP)
 
 
 def _is_small() -> bool:

@@ -53,6 +53,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
         412, "precondition_failed", "The file has another ETag than `If-Match` names."
     ),
     errors.BodyTooLarge: ProblemType(413, "body_too_large"),
+    errors.CompressedBody: ProblemType(415, "compressed_body"),
     exceptions.RequestedRangeNotSatisfiable: ProblemType(
         416,
         "range_not_satisfiable",

@@ -14,6 +14,7 @@ from jobs import ingest
 from jobs.bfl import parsing
 from jobs.domain import errors
 from jobs.domain.bfl_report import Report
+from jobs.net import content_coding
 from jobs.services import Services
 from jobs.signing import FORGED_BODY, CallbackVerifier, Scheme, is_signature
 from jobs.store.callback_trials import is_trial
@@ -27,6 +28,8 @@ from receiver.schemas.responses import CallbackAccepted
 
 PATH = "/webhooks/bfl"
 _TOKEN_PREFIX = f"{PATH}/"
+PATH_MAX_CHARS = 2000
+_SLASHES = re.compile("/+")
 BODY_MAX_BYTES = 2**20  # BFL echoes the prompt, which may be long
 UNVERIFIED_BODY_MAX_BYTES = 64 * 1024  # read for its job id: the timeline shows refusals
 HELD = "held"  # the status of a job that only the archive could tell, while it is away
@@ -87,11 +90,19 @@ def accept_callback(
         proofs = unknown_proofs(environ)
         callback_observation.observe(services, job_id, proofs, verified.scheme, verified.body)
     try:
-        report = parsing.parse_callback(verified.body)  # I15: only a verified body is parsed
+        report = parsing.parse_callback(_decoded(environ, verified.body))
     except errors.InvalidReport:
         _count(services, Counter.CALLBACK_MALFORMED)
         raise
     return _apply(services, report, job_id, verified)
+
+
+def _decoded(environ: Mapping[str, Any], verified_body: bytes) -> bytes:
+    """Decode a compressed body; what is proven is the body as it was sent (I15)."""
+    coding = environ.get("HTTP_CONTENT_ENCODING")
+    if not coding:
+        return verified_body
+    return content_coding.decode_message(coding, verified_body, BODY_MAX_BYTES)
 
 
 class VerifiedBody(NamedTuple):
@@ -202,6 +213,27 @@ def _record_refusal(services: Services, job_id: str | None, reason: str) -> None
 def _count(services: Services, counter: Counter) -> None:
     with suppress(errors.StoreUnavailable):
         services.store.increment({counter: 1})
+
+
+class CallbackPaths:
+    """WSGI middleware that takes further slashes out of the address of a callback.
+
+    A `PUBLIC_URL` that was written down with a slash at its end has two in the middle of it. BFL
+    would get 404 for each callback, and nobody would see why.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._wsgi_app = app.wsgi_app
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        path: str = environ["PATH_INFO"]
+        if (path.endswith("/") or "//" in path) and len(path) <= PATH_MAX_CHARS:
+            plain_path = _SLASHES.sub("/", path).removesuffix("/")
+            if plain_path == PATH or plain_path.startswith(_TOKEN_PREFIX):
+                environ["PATH_INFO"] = plain_path
+        return self._wsgi_app(environ, start_response)
 
 
 class CallbackAccelerator:

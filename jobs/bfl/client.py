@@ -25,7 +25,6 @@ POLLED_AT_ONCE_MAX = 16  # hosts, each by a thread of its own
 LATE_SECONDS = 0.5  # after its deadline an answer may be this late
 RETRY_AFTER_MAX_SECONDS = 3600.0
 OPENAPI = "/openapi.json"
-_STARTS_OF_JSON = (b"{", b"[")  # no coding begins like that
 ANY_KEY = "any"  # a sandbox accepts any key that is not empty
 
 
@@ -242,19 +241,5 @@ def _read(response: requests.Response) -> BflResponse:
 def _decoded(response: requests.Response) -> bytes:
     """Read the body, and decode a coding that was not asked for if the body is in it."""
     body: bytes = response.raw.read(ANSWER_MAX_BYTES, decode_content=False)
-    codings = content_coding.parse_header(response.headers.get("Content-Encoding"))
-    for coding in reversed(codings.decodable):
-        is_json = body[:1] in _STARTS_OF_JSON
-        if not is_json and content_coding.is_in(body, coding):
-            body = _unpacked(body, coding)
-    return body
-
-
-def _unpacked(body: bytes, coding: str) -> bytes:
-    """Unpack a body, up to ANSWER_MAX_BYTES; a wrong checksum is no reason not to read it."""
-    unpacked = bytearray()
-    for part in content_coding.unpack(body, coding):
-        unpacked += part.piece
-        if len(unpacked) > ANSWER_MAX_BYTES:
-            break
-    return bytes(unpacked[:ANSWER_MAX_BYTES])
+    header = response.headers.get("Content-Encoding")
+    return content_coding.decode_message(header, body, ANSWER_MAX_BYTES)

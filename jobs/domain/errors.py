@@ -64,6 +64,10 @@ class BodyTooLarge(BadRequest):
     """The body is too large. `detail` names the limit."""
 
 
+class CompressedBody(BadRequest):
+    """The body is compressed. Send it as it is, without `Content-Encoding`."""
+
+
 class Invalid(BadRequest):
     """A field of the body is wrong. `detail` and `errors` name it."""
 

@@ -25,6 +25,7 @@ DEFLATE = "deflate"
 AWS_CHUNKED = "aws-chunked"
 _ALIASES = {"gzip": GZIP, "x-gzip": GZIP, "deflate": DEFLATE, "aws-chunked": AWS_CHUNKED}
 _CANNOT_DECODE = frozenset({"br", "zstd", "compress", "x-compress", "dcb", "dcz"})
+_STARTS_OF_JSON = (b"{", b"[")  # no coding begins like that
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
@@ -71,6 +72,24 @@ def is_in(data: Data, coding: str) -> bool:
     if coding == AWS_CHUNKED:
         return _chunk_at(data, 0) is not None
     return _has_zlib_header(data) or _is_raw_deflate(data)
+
+
+def decode_message(header: str | None, body: bytes, max_bytes: int) -> bytes:
+    """Decode a JSON message that is in a coding which its header names; else it stays as it is.
+
+    A wrong checksum is no reason not to read it. What is beyond `max_bytes` is cut off.
+    """
+    for coding in reversed(parse_header(header).decodable):
+        is_json = body[:1] in _STARTS_OF_JSON
+        if is_json or not is_in(body, coding):
+            continue
+        unpacked = bytearray()
+        for part in unpack(body, coding):
+            unpacked += part.piece
+            if len(unpacked) > max_bytes:
+                break
+        body = bytes(unpacked[:max_bytes])
+    return body
 
 
 def unpack(data: Data, coding: str) -> Iterator[Unpacked]:

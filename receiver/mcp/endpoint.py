@@ -50,7 +50,7 @@ ABILITIES = {
 blueprint = Blueprint("mcp", __name__)
 
 
-@blueprint.post("/mcp")
+@blueprint.post("/mcp", strict_slashes=False)
 def answer_message() -> ResponseReturnValue:
     """Answer one message: JSON, or a stream while a job is waited for with a progress token."""
     places = g.image_places = content.ImagePlaces()
@@ -66,9 +66,10 @@ def answer_message() -> ResponseReturnValue:
 def _answer() -> ResponseReturnValue:
     _require_own_origin()
     require_scope("read")
-    asked, revision = None, protocol.WITH_HANDSHAKE[0]
+    asked, request_id, revision = None, None, protocol.ASSUMED
     try:
         with input_body.received() as received:
+            request_id = protocol.readable_id(received.fields)
             asked = validate(Request, received.fields)
             revision = asked.revision(request.headers)
             if "id" not in asked.model_fields_set:
@@ -77,9 +78,9 @@ def _answer() -> ResponseReturnValue:
     except (errors.InvalidJson, errors.Invalid) as error:
         is_json = isinstance(error, errors.Invalid) or str(error) == strict_json.NO_OBJECT
         code = protocol.INVALID_REQUEST if is_json else protocol.PARSE_ERROR
-        return _refusal(None, revision, ProtocolError(code, detail_of(error)))
+        return _refusal(request_id, revision, ProtocolError(code, detail_of(error)))
     except ProtocolError as error:
-        return _refusal(asked, revision, error)
+        return _refusal(request_id, revision, error)
     respond = partial(_respond, asked, revision)
     if not isinstance(outcome, Waiting):
         return jsonify(respond(outcome))
@@ -137,9 +138,10 @@ def _changes(waiting: Waiting) -> Generator[Job | None]:
         yield from watch(services(), broker, job.id, THUMBNAIL_SECONDS, content.is_shown)
 
 
-def _refusal(asked: Request | None, revision: str, error: ProtocolError) -> ResponseReturnValue:
-    known = asked.id if asked else None
-    return jsonify(jsonrpc="2.0", id=known, error=error.body), error.status(revision)
+def _refusal(
+    request_id: str | int | None, revision: str, error: ProtocolError
+) -> ResponseReturnValue:
+    return jsonify(jsonrpc="2.0", id=request_id, error=error.body), error.status(revision)
 
 
 def _messages(
@@ -154,7 +156,7 @@ def _respond(asked: Request, revision: str, result: Message) -> Message:
         result = result | {"resultType": "complete", "_meta": own}
         if (milliseconds := CACHE.get(asked.method)) is not None:
             result |= {"ttlMs": milliseconds, "cacheScope": "public" if milliseconds else "private"}
-    if revision == protocol.WITH_HANDSHAKE[0] and "content" in result:  # it knows no links
+    if revision == protocol.ASSUMED and "content" in result:  # it knows no links
         blocks = [one for one in result["content"] if one["type"] != "resource_link"]
         result = result | {"content": blocks}
     return {"jsonrpc": "2.0", "id": asked.id, "result": result}
@@ -189,7 +191,9 @@ def _initialize(asked: Request) -> Message:
 
 
 def _call_tool(asked: Request) -> Message | Waiting:
-    name, arguments = asked.text("name"), asked.params.get("arguments", {})
+    name, arguments = asked.text("name"), asked.params.get("arguments")
+    if arguments is None:
+        arguments = {}
     if name not in TOOLS:
         raise ProtocolError(protocol.INVALID_PARAMS, f"Unknown tool: {name[:64]}")
     if not isinstance(arguments, dict):

@@ -5,12 +5,14 @@ from binascii import Error as Base64Error
 from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from werkzeug.datastructures import Headers
 
-WITH_HANDSHAKE = ("2025-03-26", "2025-06-18", "2025-11-25")
+WITH_HANDSHAKE = ("2025-06-18", "2025-11-25")
+# That of a request which names none. It is not offered: it has batches, which are refused here.
+ASSUMED = "2025-03-26"
 STATELESS = "2026-07-28"  # without a handshake: each request names its revision
 REVISIONS = (*WITH_HANDSHAKE, STATELESS)
 REVISION_HEADER = "MCP-Protocol-Version"
@@ -42,6 +44,17 @@ class ProtocolError(Exception):
         return HTTPStatus.NOT_FOUND if is_unknown else HTTPStatus.BAD_REQUEST
 
 
+def _object_or_none(value: Any) -> Any:
+    """Clients write null for what is absent."""
+    return {} if value is None else value
+
+
+def readable_id(fields: Mapping[str, Any]) -> str | int | None:
+    """The id of a request that is invalid otherwise: its error must name it."""
+    request_id = fields.get("id")
+    return request_id if type(request_id) in (str, int) else None
+
+
 class Request(BaseModel):
     """A request, or a notification, which has no `id`."""
 
@@ -50,7 +63,7 @@ class Request(BaseModel):
     jsonrpc: Literal["2.0"]
     method: str
     id: str | int = ""
-    params: dict[str, Any] = {}
+    params: Annotated[dict[str, Any], BeforeValidator(_object_or_none)] = {}
 
     @property
     def meta(self) -> Mapping[str, Any]:
@@ -74,8 +87,8 @@ class Request(BaseModel):
         header, named = headers.get(REVISION_HEADER), self.meta.get(f"{META}protocolVersion")
         if named and header and named != header:
             raise ProtocolError(HEADER_MISMATCH, f"{REVISION_HEADER} must repeat that in `_meta`.")
-        revision = str(named or header or WITH_HANDSHAKE[0])
-        if revision not in REVISIONS:
+        revision = str(named or header or ASSUMED)
+        if revision not in (*REVISIONS, ASSUMED):
             data = {"supported": REVISIONS, "requested": revision[:64]}
             raise ProtocolError(UNSUPPORTED_REVISION, "Unsupported protocol version", **data)
         return revision

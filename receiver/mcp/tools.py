@@ -54,10 +54,12 @@ class Tool(NamedTuple):
     def call(self, given: Mapping[str, Any]) -> Any:
         """Raises Forbidden, Invalid, and what the function raises."""
         g.api_key.require_scope(self.scope)
-        with_parts = {name for name, value in given.items() if any(parts_in(value))}
+        # Clients write null for an argument that is left out.
+        arguments = {name: value for name, value in given.items() if value is not None}
+        with_parts = {name for name, value in arguments.items() if any(parts_in(value))}
         if wrong := with_parts - WITH_PARTS:
             raise Invalid([{"field": name, "message": "it is too long"} for name in wrong])
-        return self.run(validate_with_input(self.arguments, given, with_parts))
+        return self.run(validate_with_input(self.arguments, arguments, with_parts))
 
 
 def generate(asked: schemas.Generation) -> Waiting | DryRunView:

@@ -53,12 +53,14 @@ def repeated(body: dict[str, Any], **changes: str) -> dict[str, str]:
     return headers | ({"Mcp-Name": named} if named else {}) | changes
 
 
-@pytest.mark.parametrize("wanted", ["2025-03-26", "2025-06-18", "2025-11-25"])
+@pytest.mark.parametrize("wanted", ["2025-06-18", "2025-11-25"])
 def test_a_handshake_agrees_on_a_known_revision(app: Flask, wanted: str) -> None:
     answer = post(app, message("initialize", protocolVersion=wanted))
     assert answer.json["result"]["protocolVersion"] == wanted
-    unknown = post(app, message("initialize", protocolVersion="1999-01-01"))
-    assert unknown.json["result"]["protocolVersion"] == "2025-11-25"
+    # The batches of 2025-03-26 must be taken, and are refused here.
+    for unknown in ("1999-01-01", "2025-03-26"):
+        answer = post(app, message("initialize", protocolVersion=unknown))
+        assert answer.json["result"]["protocolVersion"] == "2025-11-25"
     note = post(app, {"jsonrpc": "2.0", "method": "notifications/initialized"}, **OLD)
     assert (note.status_code, note.data) == (202, b"")
     pong = post(app, message("ping", "a"), **OLD).json
@@ -89,6 +91,49 @@ def test_an_error_has_its_code(app: Flask, body: Any, status: int, code: int) ->
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer: Any = app.test_client().post("/mcp", headers=KEY | OLD, data=raw)
     assert (answer.status_code, answer.json["error"]["code"]) == (status, code), answer.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"jsonrpc": "2.0", "id": 7, "method": "ping", "params": []},
+        {"jsonrpc": "2.0", "id": 7, "method": None},
+        {"jsonrpc": "1.0", "id": 7, "method": "ping"},
+        {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"arguments": {}}},
+        {"jsonrpc": "2.0", "id": 7, "method": "no/such", "params": None},
+    ],
+)
+def test_an_error_has_the_id_of_its_request(app: Flask, body: dict[str, Any]) -> None:
+    assert post(app, body, **OLD).json["id"] == 7
+    assert post(app, body | {"id": "a"}, **OLD).json["id"] == "a"
+    assert post(app, body | {"id": [7]}, **OLD).json["id"] is None
+
+
+def test_null_is_absence(app: Flask) -> None:
+    assert post(app, message("ping") | {"params": None}, **OLD).json["result"] == {}
+    for asked in (
+        message("tools/list") | {"params": None},
+        message("tools/list", _meta=None, cursor=None),
+        message("resources/list", cursor=None),
+        message("tools/call", name="list_models", arguments=None),
+        message("tools/call", name="list_models", arguments=None, _meta={"progressToken": None}),
+        tool("search_jobs", query=None, metadata=None, since=None, until=None, limit=None),
+    ):
+        answer = post(app, asked, **OLD).json
+        assert not answer["result"].get("isError"), answer
+    nulls = dict.fromkeys(("model", "wait", "images", "input", "over_budget", "dry_run"))
+    result = post(app, tool("generate", prompt="null", **nulls | {"wait": 0}), **OLD).json["result"]
+    assert result["structuredContent"]["status"] == "queued"
+    required = post(app, tool("generate", prompt=None), **OLD).json["result"]
+    assert "prompt: This is required" in required["content"][0]["text"]
+
+
+def test_a_slash_at_the_end_makes_no_difference(app: Flask) -> None:
+    client: Any = app.test_client()
+    for path in ("/mcp", "/mcp/"):
+        assert client.post(path, json=message("ping"), headers=KEY).json["result"] == {}
+        assert client.get(path, headers=KEY).status_code == 405
+    assert client.post("/mcp//", json=message("ping"), headers=KEY).status_code == 404
 
 
 def test_without_a_handshake_a_server_is_discovered(app: Flask) -> None:

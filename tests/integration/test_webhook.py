@@ -1,8 +1,10 @@
 """Callbacks accepted in this process: what is verified, parsed, recorded and counted (I1, I15)."""
 
+import gzip
 import io
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +18,13 @@ from jobs.signing import callback_digest
 from jobs.store.metrics import Counter
 from jobs.store.redis.keys import REFUSED_CALLBACKS_PREFIX
 from jobs.store.refused_callbacks import CALLBACKS_MAX, RETENTION_SECONDS
-from receiver import webhook
+from receiver import context, webhook
 from receiver.checks import callbacks
 from receiver.checks.context import Context
-from tests.harness.parts import api_over, services_over
+from tests.harness import RedisServer
+from tests.harness.parts import api_over, services_over, web_app
 from tests.harness.reports import call_back
+from tests.harness.required_settings import SECRETS
 
 SECRET = "webhook-secret-of-tests"
 PENDING = {"id": "task", "status": "Pending"}
@@ -164,3 +168,59 @@ def test_the_names_in_a_refusal_are_bounded(way_in: Services) -> None:
     api_over(way_in).post("/webhooks/bfl", json={"id": "task", "status": "Ready"}, headers=many)
     ((event,),) = way_in.refused_callbacks.latest(["task"])
     assert event.detail["reason"].count("x-secret-") == webhook.PROOF_NAMES_MAX
+
+
+PATHS = ("/webhooks/bfl", "/webhooks/bfl/", "//webhooks/bfl", "/webhooks//bfl//")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("accelerator", ["yes", "no"])
+def test_a_slash_too_many_is_the_same_endpoint(
+    redis_server: RedisServer, tmp_path: Path, path: str, accelerator: str
+) -> None:
+    where = {"REDIS_URL": redis_server.url, "MEDIA_URL": tmp_path.as_uri()}
+    with web_app(CALLBACK_ACCELERATOR=accelerator, **where) as app:
+        services: Services = app.extensions[context.NAME].get(Services)
+        client = app.test_client()
+
+        def answer(path: str, secret: str, **report: str) -> int:
+            body = json.dumps({"status": "Pending", **report}).encode()
+            headers = {"X-Webhook-Secret": secret}
+            # As a path the client would take two slashes for the beginning of a host.
+            overrides = {"PATH_INFO": path}
+            response = client.post("/", data=body, headers=headers, environ_overrides=overrides)
+            return response.status_code
+
+        ours = SECRETS["WEBHOOK_SECRET"]
+        assert answer(path, ours, id="task") == 200
+        assert answer(path, "wrong", id="task") == 401
+
+        def submitted(_job: object, now: float) -> Job:
+            return submission.create("ours", "flux-2-pro", now).evolve(task_id="task-2")
+
+        services.store.update("ours", submitted, new=True)
+        token = services.tokens.sign("ours")
+        secret = services.tokens.secret("ours")
+        with_token = path.rstrip("/") + f"/{token}"
+        for end in ("", "/", "//"):
+            assert answer(with_token + end, secret, id="task-2") == 200
+        assert answer(f"{with_token}/more", secret, id="task-2") == 404
+
+
+def test_a_compressed_callback_is_read_once_it_is_proven(services: Services) -> None:
+    body = gzip.compress(json.dumps({"id": "compressed", "status": "Pending"}).encode())
+    signature = f"sha256={callback_digest(SECRET.encode(), body).decode()}"
+    for coding in ("gzip", "x-gzip", "identity, gzip"):
+        sent = environ(body, x_bfl_signature=signature, content_encoding=coding)
+        assert webhook.accept_callback(services, sent)["id"] == "compressed"
+    plain = json.dumps({"id": "plain", "status": "Pending"}).encode()
+    for coding in ("identity", "gzip", "", "aws-chunked"):
+        sent = environ(plain, x_webhook_secret=SECRET, content_encoding=coding)
+        assert webhook.accept_callback(services, sent)["id"] == "plain"
+    bomb = gzip.compress(b'{"id": "bomb", "a": "' + b"a" * 50_000_000)
+    sent = environ(bomb, x_webhook_secret=SECRET, content_encoding="gzip")
+    with pytest.raises(InvalidReport):
+        webhook.accept_callback(services, sent)
+    forged = environ(body, x_bfl_signature="sha256=" + "0" * 64, content_encoding="gzip")
+    with pytest.raises(Unauthorized):
+        webhook.accept_callback(services, forged)

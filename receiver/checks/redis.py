@@ -9,6 +9,7 @@ from jobs.config.settings import Settings
 from jobs.domain.errors import StoreUnavailable
 from jobs.net.ip import is_loopback_host, is_public
 from jobs.store.redis import write_durability
+from jobs.store.redis.command_probe import refused_command
 from jobs.store.redis.outages import unavailable
 from jobs.store.redis.write_durability import Durability
 from receiver.checks.context import Context
@@ -30,6 +31,10 @@ _REMEDIES = {
     "NoPermissionError": "Allow the user in REDIS_URL every key and command that Fluxkeep uses.",
     "NotPrimary": "REDIS_URL leads to a replica, or to a primary that lacks a replica it needs.",
 }
+_ALLOW = (
+    "Allow it to that user: the keys fluxkeep:* and rq:*, all commands on them, scripts and "
+    "transactions (ACL SETUSER name ~fluxkeep:* ~rq:* +@all -@dangerous +info)."
+)
 _REFUSAL = "ResponseError"
 _FULL = "OutOfMemoryError"
 _READ_LOG = "Read its log: its disk may be full. Until then callbacks are refused."
@@ -67,6 +72,16 @@ def check(context: Context) -> Iterator[Result]:
     context.redis_answers = True
     yield from check_info(metrics.info())
     yield from check_access(context.settings)
+
+
+def check_commands(context: Context) -> Iterator[Result]:
+    """Run all commands that Fluxkeep uses: a callback would meet the one that is refused.
+
+    No result while all are taken.
+    """
+    command = refused_command(context.services.redis)
+    if command is not None:
+        yield failed(NAME, f"refuses {command} to the user in REDIS_URL", _ALLOW)
 
 
 def check_info(info: Mapping[str, Any]) -> Iterator[Result]:

@@ -2,14 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from jobs import views
 from jobs.bfl import model_names
 from jobs.domain.status import Status
-from receiver.api.submissions import DryRunView
-from receiver.schemas.formats import json_schema
 from receiver.schemas.query import FILTER_VALUE_MAX_CHARS, FILTERS_MAX, WORDS_MAX_CHARS, Time
 
 WAIT_MAX_SECONDS, WAIT_DEFAULT_SECONDS = 50, 25  # routers cut a silent request off after 60 s
@@ -34,9 +32,7 @@ class NewJob(Arguments):
     model: Annotated[str, Field(description="see `list_models`")] = model_names.DEFAULT
     wait: Wait = WAIT_DEFAULT_SECONDS
     over_budget: Literal["refuse", "wait"] = "refuse"
-    dry_run: bool = Field(
-        default=False, description="true submits nothing, and says what it would cost"
-    )
+    dry_run: bool = Field(default=False, description="true submits nothing: problems and price")
 
 
 class Generation(NewJob):
@@ -91,8 +87,16 @@ class JobResult(JobRow):
     message: Annotated[str, Field(description="what to do next")]
 
 
-# An agent's client wants an object at the root, even where it is one of two.
-SubmissionResult = Annotated[JobResult | DryRunView, json_schema(type="object")]
+# Each word of a schema is in every conversation: the fields stand at `get_job`.
+SubmissionResult = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "as of `get_job`; of a dry run price, known, left, problems, warnings",
+        }
+    ),
+]
 
 
 class JobRows(TypedDict):

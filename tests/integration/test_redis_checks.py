@@ -60,3 +60,53 @@ def test_memory_is_a_warning_before_it_is_full(
         return result.grade is grade
 
     wait_for(f"{share:.0%} is {grade}", is_graded, 5)
+
+
+ALLOWED = ("~fluxkeep:*", "~rq:*", "+@all", "-@dangerous", "+info")
+REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
+    "no scripting": ((*ALLOWED, "-@scripting"), "EVAL"),
+    "no EVALSHA": ((*ALLOWED, "-evalsha"), "EVALSHA"),
+    "no SCRIPT": ((*ALLOWED, "-script"), "SCRIPT LOAD"),
+    "no XADD": ((*ALLOWED, "-xadd"), "XADD in a script"),
+    "no streams": ((*ALLOWED, "-@stream"), "XADD in a script"),
+    "no XREAD": ((*ALLOWED, "-xread"), "XREAD of fluxkeep:*"),
+    "no transactions": ((*ALLOWED, "-@transaction"), "MULTI, EXEC or WATCH"),
+    "no blocking commands": ((*ALLOWED, "-@blocking"), "of "),
+    "no SCAN": ((*ALLOWED, "-scan"), "SCAN"),
+    "only our keys": (("~fluxkeep:*", "+@all", "-@dangerous", "+info"), "HSET of rq:*"),
+    "keys of others": (("~cache:*", "~fluxkeep:barrier", "+@all"), "EVAL of fluxkeep:*"),
+}
+
+
+def limited(redis: Redis, server: RedisServer, rules: tuple[str, ...]) -> Context:
+    """With a user of Redis who has these rights."""
+    client: Any = redis
+    client.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">secret", *rules)
+    url = f"redis://limited:secret@127.0.0.1:{server.port}/0"
+    return Context(settings.load(SECRETS | {"REDIS_URL": url}))
+
+
+@pytest.mark.parametrize(("rules", "command"), REFUSED.values(), ids=REFUSED)
+def test_a_user_without_a_right_that_is_needed_is_named_before_the_start(
+    redis: Redis, redis_server: RedisServer, rules: tuple[str, ...], command: str
+) -> None:
+    context = limited(redis, redis_server, rules)
+    results = list(checks.check(context))
+    assert context.redis_answers, results
+    (result,) = checks.check_commands(context)
+    assert not result.ok and command in result.why, result.why
+    assert "ACL SETUSER" in result.remedy
+
+
+@pytest.mark.parametrize("rules", [ALLOWED, ("~*", "+@all", "-config", "-function", "-@admin")])
+def test_a_user_with_the_rights_that_are_needed_passes(
+    redis: Redis, redis_server: RedisServer, rules: tuple[str, ...]
+) -> None:
+    context = limited(redis, redis_server, rules)
+    assert not list(checks.check_commands(context))
+    assert not list(redis.scan_iter("*probe*"))
+
+
+def test_a_full_redis_refuses_no_command(context: Context, redis_server: RedisServer) -> None:
+    redis_server.set_maxmemory(1)
+    assert not list(checks.check_commands(context))

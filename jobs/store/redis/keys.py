@@ -18,6 +18,8 @@ USED_LOGIN_PREFIX = "fluxkeep:login:"  # + id of a login link that was used
 ENDED_SESSION_PREFIX = "fluxkeep:ended_session:"  # + id of a dashboard session that was ended
 BFL_SCHEMAS = "fluxkeep:bfl_schemas"  # of BFL's OpenAPI document, and what changed in it
 BFL_SCHEMAS_READ = "fluxkeep:bfl_schemas:read"  # until that document is read again
+PROBE_PREFIX = "fluxkeep:probe:"  # + type: written and deleted by a check
+RQ_PROBE_PREFIX = "rq:fluxkeep_probe:"  # the same under the names of RQ
 BARRIER = "fluxkeep:barrier"  # written to wait until earlier writes are durable
 
 # Sorted sets of job ids: work, by the time at which it is due

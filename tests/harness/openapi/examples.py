@@ -14,6 +14,7 @@ from jobs.domain.timeline import EventCode
 from jobs.domain.transitions import transition
 from jobs.store.listing import Position
 from jobs.views import JobView, MediaView
+from receiver.api.submissions import DryRunView, SubmittedJobView
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.responses import CallbackAccepted, JobPage, Readiness
 
@@ -84,6 +85,15 @@ RESPONSES: dict[tuple[int | str, Any], Any] = {
     (200, JobView): _view(_stored()),
     (201, JobView): _view(_announced()),
     (202, JobView): _view(submission.create(OURS, MODEL, NOW, metadata=METADATA)),
+    (202, SubmittedJobView): _view(submission.create(OURS, MODEL, NOW, metadata=METADATA))
+    | {"warnings": []},
+    (200, DryRunView): {
+        "price": 3.0,
+        "known": True,
+        "left": 97.0,
+        "problems": [{"field": "input.width", "message": "give a number from 64"}],
+        "warnings": [],
+    },
     (200, JobPage): {
         "jobs": [_view(_stored())],
         "next_cursor": format_cursor(Position(NOW, TASK)),

@@ -149,6 +149,8 @@ def _raised_by(spec: EndpointSpec, *, has_input: bool) -> Iterator[type[Fluxkeep
     if spec.body:
         yield from (errors.BadRequest, errors.InvalidJson)
         yield from (errors.RequestTimeout, errors.BodyTooLarge)
+        if spec.scope:  # a callback is decoded
+            yield errors.CompressedBody
     if isinstance(spec.body, type):
         yield errors.Invalid
     if has_input:

@@ -9,7 +9,7 @@ from jobs.config.settings import Settings
 from jobs.domain.errors import StoreUnavailable
 from jobs.net.ip import is_loopback_host, is_public
 from jobs.store.redis import write_durability
-from jobs.store.redis.command_probe import refused_command
+from jobs.store.redis.command_probe import ACL_RULES, refused_command
 from jobs.store.redis.outages import unavailable
 from jobs.store.redis.write_durability import Durability
 from receiver.checks.context import Context
@@ -32,8 +32,8 @@ _REMEDIES = {
     "NotPrimary": "REDIS_URL leads to a replica, or to a primary that lacks a replica it needs.",
 }
 _ALLOW = (
-    "Allow it to that user: the keys fluxkeep:* and rq:*, all commands on them, scripts and "
-    "transactions (ACL SETUSER name ~fluxkeep:* ~rq:* +@all -@dangerous +info)."
+    "Allow that user the keys, commands, scripts and transactions that Fluxkeep uses: "
+    f"ACL SETUSER name {ACL_RULES}"
 )
 _REFUSAL = "ResponseError"
 _FULL = "OutOfMemoryError"

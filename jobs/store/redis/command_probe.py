@@ -9,8 +9,10 @@ from redis import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from jobs.store.redis import scripts
-from jobs.store.redis.keys import PROBE_PREFIX, RQ_PROBE_PREFIX
+from jobs.store.redis.keys import ACL_RULES, PROBE_PREFIX, RQ_PROBE_PREFIX
 from jobs.store.redis.outages import unavailable
+
+__all__ = ("ACL_RULES", "refused_command")
 
 _TYPES = ("string", "hash", "sorted_set", "set", "list", "stream")
 _UNKNOWN = "unknown command"
@@ -98,12 +100,13 @@ def _first_refused(redis: Redis, commands: list[tuple[Any, ...]]) -> str | None:
 
 def _refused_transaction(redis: Redis, key: str) -> str | None:
     """RQ's writes are transactions."""
+
+    def delete(pipe: Any) -> None:
+        pipe.multi()
+        pipe.delete(key)
+
     try:
-        with redis.pipeline() as pipe:
-            pipe.watch(key)  # type: ignore[no-untyped-call]
-            pipe.multi()
-            pipe.delete(key)
-            pipe.execute()
+        redis.transaction(delete, key)
     except ResponseError as error:
         return "MULTI, EXEC or WATCH" if _is_refusal(error) else None
     return None

@@ -20,6 +20,7 @@ BFL_SCHEMAS = "fluxkeep:bfl_schemas"  # of BFL's OpenAPI document, and what chan
 BFL_SCHEMAS_READ = "fluxkeep:bfl_schemas:read"  # until that document is read again
 PROBE_PREFIX = "fluxkeep:probe:"  # + type: written and deleted by a check
 RQ_PROBE_PREFIX = "rq:fluxkeep_probe:"  # the same under the names of RQ
+ACL_RULES = "~fluxkeep:* ~rq:* +@all -@dangerous +info"  # of a user of Redis, enough for all
 BARRIER = "fluxkeep:barrier"  # written to wait until earlier writes are durable
 
 # Sorted sets of job ids: work, by the time at which it is due

@@ -9,7 +9,7 @@ INSTALL := $(PIP) install --quiet --require-hashes --no-deps
 LISTEN = import socket; socket.create_server(('127.0.0.1', $(PORT)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test programs compiled unit check style bench soak mutants screenshots docs format pins clean
+.PHONY: help setup run test programs compiled unit check style bench soak search mutants screenshots docs format pins clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,9 @@ bench: $(VENV)/.dev ## Print the tables of BENCHMARKS.md
 
 soak: $(VENV)/.dev ## Run 10,000 jobs with random faults, check every byte; prints its seed
 	$(BIN)/python -m tests.bench.soak
+
+search: $(VENV)/.dev ## Search the simulation with fresh seeds for SECONDS (600); exit 1 on a finding
+	@nice $(BIN)/python -m tests.simulation.search $(or $(SECONDS),600) $(SEARCH)
 
 mutants: $(VENV)/.dev ## Run the quick tests against generated mutants; list those that survive
 	@nice $(BIN)/python -m tests.mutation $(MUTANTS)

@@ -35,11 +35,13 @@ def racing_replayer(world: Any) -> None:
     services = world.services()
     while True:
         world.scheduler.wait(lambda: world.changing)
-        job_id = world.changing
-        world.replayed.add(job_id)
-        with suppress(UnknownJob, WrongStatus, ReportRefused):
-            until_done(world, partial(replay_job, services, job_id))
-        world.scheduler.sleep(1.0)
+        pause = 1.0
+        while job_id := world.changing:  # for hours, if the change is answered with 503
+            world.replayed.add(job_id)
+            with suppress(UnknownJob, WrongStatus, ReportRefused):
+                until_done(world, partial(replay_job, services, job_id))
+            world.scheduler.sleep(pause)
+            pause *= 2
 
 
 def deleter_of_many(world: Any) -> None:

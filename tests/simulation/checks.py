@@ -29,7 +29,8 @@ def check_nothing_is_left(world: Any, job_id: str) -> None:
 def may_fail(world: Any, job: Job) -> bool:
     """Whether its URL may have died, or Fluxkeep may not know what BFL did.
 
-    That a reply of Redis was lost must not make a job look as if it had been sent.
+    That a reply of Redis was lost must not make a job look as if it had been sent; that its worker
+    was killed or stood still between the note and the request may.
     """
     faults = world.faults
     if faults.outage is not None and faults.outage[1] > URL_SECONDS / 2:
@@ -40,7 +41,10 @@ def may_fail(world: Any, job: Job) -> bool:
         job.id in world.bfl.accepted and not (faults.kills or faults.outage)
     )
     is_unsent = job.status == "lost" and job.id not in world.bfl.sent
-    return bool(world.models) and not (is_known or (is_unsent and faults.lost_replies))
+    only_replies = faults.lost_replies and not (
+        faults.kills or faults.stalls or faults.clocks or faults.outage or world.failed_over
+    )
+    return bool(world.models) and not (is_known or (is_unsent and only_replies))
 
 
 def check_identity(world: Any, name: str, job: Job) -> None:

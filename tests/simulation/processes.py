@@ -57,12 +57,17 @@ def operator(world: Any) -> None:
     """DELETE /api/jobs/<id>, repeated until it is done."""
     services = world.services()
 
+    found = set[str]()
+
     def delete(job_id: str) -> None:
         if job := services.store.load(job_id):
+            found.add(job_id)
             delete_job(services, job)
 
     for job_id in world.job_ids:
         _until_done(world, partial(delete, job_id))
+        if job_id not in found:  # its app may not have submitted it yet
+            continue
         world.acknowledged.discard(job_id)
         world.terminal.pop(job_id, None)
         world.deleted.add(job_id)

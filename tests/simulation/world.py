@@ -221,7 +221,10 @@ class World:
         random.seed(1)
         with boundaries.simulated_time(self.scheduler), boundaries.simulated_download(self.bfl):
             self._start()
-            self.scheduler.run(self.ends_at, self._is_over)
+            try:
+                self.scheduler.run(self.ends_at, self._is_over)
+            finally:
+                self.scheduler.close()
         self._observe()
         if not self.violations:
             self._check_end()

@@ -29,6 +29,7 @@ from worker.sweep import sweep
 
 CLIENTS = ("editor", "reader", "walker", "replayer", "deleter", "late_caller")
 AWAY_SECONDS = 600.0
+SWEEP_RETRY_SECONDS = 60.0  # soon enough that the work of a dead worker is taken over (I7)
 HOUR = 3600.0
 DAY = 24 * HOUR
 IDLE_SECONDS = 6 * HOUR
@@ -65,7 +66,7 @@ def sweeper(world: Any) -> None:
     services = world.services()
     while True:
         world.scheduler.wait(lambda: world.redis.data.keys() & {_DUE, _SUPERSEDED})
-        pause = AWAY_SECONDS
+        pause = SWEEP_RETRY_SECONDS
         with suppress(RedisError, errors.StoreUnavailable, errors.StorageError):
             sweep(services)
             published_objects.delete_left_objects(services)

@@ -279,6 +279,7 @@ class ArchiveWorld(World):
             self.epochs[job_id] += 1
         try:
             yield
+            self._observe()  # what it has made, while it is known who made it
         finally:
             self._announcing[job_id] -= 1
 

@@ -134,7 +134,9 @@ class Bfl:
 
     def _check_active(self, new: Task) -> None:
         now, limits = self.world.scheduler.now, load_test_settings().max_active
-        active = [one for one in self.tasks.values() if one.is_counted and one.ready_at > now]
+        # A deletion gives the slot back, although BFL may have the task or get it a moment later.
+        kept = [one for one in self.tasks.values() if one.job_id not in self.world.deleted]
+        active = [one for one in kept if one.is_counted and one.ready_at > now]
         of_model = [one for one in active if one.model == new.model]
         if len(active) > limits.total or len(of_model) > limits.for_model(new.model):
             self.world.violate(f"I14: {new.id} is one more at BFL than MAX_ACTIVE allows")

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from jobs.domain.job import Job
+from jobs.domain.bfl_report import ErrorCode
+from jobs.domain.job import CRASHES_MAX, LEASE_SECONDS, Job
 from jobs.domain.status import Status
 from jobs.storage.layout import companion_keys
 from jobs.store.redis.keys import ARCHIVE_DUE
@@ -37,6 +38,8 @@ def may_fail(world: Any, job: Job) -> bool:
         return True
     if job.id in world.replayed:  # BFL may refuse it once more
         return True
+    if job.error and job.error.code == ErrorCode.POISON:  # I7: the third worker is the last
+        return _may_lose_workers(faults) >= CRASHES_MAX
     is_known = job.id in world.acknowledged or (
         job.id in world.bfl.accepted and not (faults.kills or faults.outage)
     )
@@ -45,6 +48,13 @@ def may_fail(world: Any, job: Job) -> bool:
         faults.kills or faults.stalls or faults.clocks or faults.outage or world.failed_over
     )
     return bool(world.models) and not (is_known or (is_unsent and only_replies))
+
+
+def _may_lose_workers(faults: Any) -> int:
+    """How many workers may die or hang while they work on one job."""
+    if faults.download_seconds > LEASE_SECONDS:  # each of them hangs
+        return CRASHES_MAX
+    return int(faults.kills + faults.kills_after_publishing + faults.stalls + faults.clocks)
 
 
 def check_identity(world: Any, name: str, job: Job) -> None:
@@ -91,10 +101,13 @@ def check_objects_of(world: Any, found: dict[str, Job]) -> None:
 def check_rows(world: Any) -> None:
     """After each write of the database."""
     rows = world.archive.rows()
-    for name, row in rows.items():
-        before = world.row_epochs.get(name)
-        world.row_epochs[name] = world.epochs[name], row.job.created_at
-        if before and before[0] == world.epochs[name] and before[1] < row.job.created_at:
+    before = world.row_epochs
+    world.row_epochs = {
+        name: (world.epochs[name], row.job.created_at) for name, row in rows.items()
+    }
+    for name, (epoch, created_at) in world.row_epochs.items():
+        epoch_before, created_before = before.get(name, (-1, 0.0))
+        if epoch_before == epoch and created_before < created_at:
             world.violate(f"I29: the row of {name} is of another job now")
     for name in world.stored & rows.keys():
         if rows[name].status != "stored":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-STEPS_MAX = 20_000
+STEPS_MAX = 60_000  # a sweep whose clock is late looks for what is due every two seconds
 STALL_SECONDS = 65.0  # longer than a lease
 SUSPEND_SECONDS = 120.0
 CLOCK_STEP_SECONDS = 600.0

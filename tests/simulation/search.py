@@ -18,8 +18,13 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from jobs.store.batch_actions import Action
-from tests.integration import test_archive_simulation, test_simulation
-from tests.simulation import archive_faults, archive_processes, exploration
+from tests.simulation import (
+    archive_faults,
+    archive_processes,
+    archive_situations,
+    exploration,
+    situations,
+)
 from tests.simulation.archive_world import ArchiveWorld
 from tests.simulation.batch_world import BatchWorld
 from tests.simulation.scheduler import Chooser
@@ -30,8 +35,8 @@ SHORTEN_SECONDS = 20.0
 PROGRESS_SECONDS = 60.0
 DRAWN = "drawn"
 SITUATIONS: dict[str, Callable[[Chooser], Any]] = {
-    **{f"plain: {name}": make for name, make in test_simulation.SITUATIONS.items()},
-    **{f"archive: {name}": make for name, make in test_archive_simulation.SITUATIONS.items()},
+    **{f"plain: {name}": make for name, make in situations.SITUATIONS.items()},
+    **{f"archive: {name}": make for name, make in archive_situations.SITUATIONS.items()},
 }
 NAMES = (*SITUATIONS, *[DRAWN] * len(SITUATIONS))  # half of all schedules have drawn faults
 RACING_CLIENTS = ("racing_editor", "racing_replayer", "deleter_of_many", "racing_walker")
@@ -161,7 +166,7 @@ def drawn(seed: int) -> Callable[[Chooser], Any]:
     if kind == "batch":
         action = draw.choice(Action.REPLAY, Action.DELETE)
         return partial(BatchWorld, _faults_of_a_batch(draw), action=action)
-    models = test_simulation.MODELS if kind == "submitted" else ()
+    models = situations.MODELS if kind == "submitted" else ()
     return partial(World, _faults(draw), models=models)
 
 
@@ -175,7 +180,7 @@ def _faults(draw: Draw) -> Faults:
         clocks=draw.sometimes(1, 2, default=0),
         bfl=draw.choice(0, 1, 2, 4),
         outage=draw.sometimes((1.5, 65.0), (20.0, 1000.0), (12.0, 40.0)),
-        full=draw.sometimes(test_simulation.FULL, one_in=6),
+        full=draw.sometimes(situations.FULL, one_in=6),
         failover_at=failover_at,
         lost_replies=draw.sometimes(2, 4, default=0),
         storage_errors=draw.sometimes(1, 2, default=0),

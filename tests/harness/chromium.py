@@ -108,7 +108,7 @@ class Chromium:
     def window(self, **options: Any) -> Iterator[Window]:
         """A fresh one, closed in the end; options are those of Playwright's `new_context`.
 
-        A page that stayed open would renew itself from whatever server gets its port next.
+        A page that stayed open would go on to ask for its server, and to be animated.
         """
         idle = self._idle[repr(options)]
         first_page = idle.pop() if idle else self._first_page(options)

@@ -1,7 +1,7 @@
 """Checks of BFL: key, credits, paused submissions, models."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import dropwhile
 
 from jobs.bfl import submissions as bfl_submissions
@@ -12,7 +12,7 @@ from jobs.domain.errors import BflKeyMissing, BflUnavailable
 from jobs.domain.status import Status
 from jobs.services import Services, build_bfl_clients
 from jobs.store.search_conditions import Search
-from jobs.store.submission_queue import ALL_MODELS
+from jobs.store.submission_queue import ALL_MODELS, Circuit, SlotUsage
 from receiver.bfl_account import ASKING
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
@@ -120,21 +120,44 @@ def check_submissions(context: Context) -> Iterator[Result]:
     for name, number in sorted(_sent_with_missing_keys(context.services).items()):
         why = f"{_count(number)} at BFL cannot be polled: {bfl_key_variable(name)} is not set"
         yield warning(SUBMISSIONS, why, _SET_BFL_KEY)
-    circuits = queue.open_circuits() if usage.waiting else ()
-    for circuit in circuits:
+    for circuit in _circuits_that_hold_jobs_back(queue.open_circuits(), usage):
         if bfl_submissions.is_video_waiting(circuit.reason):
             is_reported = True
             yield warning(SUBMISSIONS, f"{circuit.scope} waits: {circuit.reason}", _PAUSED)
             continue
         is_about_account = bfl_submissions.is_about_account(circuit.reason)
         if circuit.scope.startswith(ALL_MODELS) or is_about_account:
+            is_reported = True
             why = f"submitting is paused: {circuit.reason}"
             if bfl_submissions.KEY_REFUSED in circuit.reason:
-                why += f" (in {bfl_key_variable(circuit.scope.partition('@')[2])})"
+                why += f" (in {bfl_key_variable(_account_of(circuit.scope))})"
             yield failed(SUBMISSIONS, why, _ACCOUNT_PAUSED if is_about_account else _PAUSED)
-            return
     if not is_reported:
         yield ok(SUBMISSIONS, "are not paused")
+
+
+def _circuits_that_hold_jobs_back(
+    circuits: Sequence[Circuit], usage: SlotUsage
+) -> Iterator[Circuit]:
+    """The open circuits of queues that have jobs; of a paused account only its own circuit.
+
+    The pause of a model says nothing while its whole account is paused, and hides the reason.
+    """
+    waiting = {queue.model for queue in usage.models if queue.waiting}
+    waiting_accounts = {_account_of(name) for name in waiting}
+    of_accounts = [one for one in circuits if one.scope.startswith(ALL_MODELS)]
+    paused_accounts = {_account_of(circuit.scope) for circuit in of_accounts}
+    for circuit in of_accounts:
+        if _account_of(circuit.scope) in waiting_accounts:
+            yield circuit
+    for circuit in circuits:
+        if circuit.scope in waiting and _account_of(circuit.scope) not in paused_accounts:
+            yield circuit
+
+
+def _account_of(scope: str) -> str:
+    """The name of the account in `model@name`; empty for BFL_API_KEY's own."""
+    return scope.partition("@")[2]
 
 
 def _sent_with_missing_keys(services: Services) -> Counter[str]:

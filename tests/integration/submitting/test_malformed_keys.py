@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from jobs import delete_and_replay
 from jobs.config.settings import load
 from jobs.domain.job import Job
 from jobs.domain.status import Status
@@ -128,6 +129,51 @@ def test_the_variable_of_another_account_is_named(malformed: LocalWorker, api: A
     reasons = bfl_account.ask_all(malformed.services.bfl_clients)
     assert reasons["b-c"].reason == "BFL refuses the key in BFL_API_KEY_B_C."
     assert reasons[None].credits
+
+
+def test_the_pause_of_a_model_does_not_hide_that_the_key_is_refused(
+    malformed: LocalWorker,
+) -> None:
+    malformed.sandbox.settings.strict = False
+    malformed.sandbox.settings.key_start = ""
+    malformed.post("video", "flux-3-video", submission_body(submit_status=402))
+    malformed.work()
+    malformed.sandbox.settings.key_start = "bfl_"
+    malformed.post("image", "flux-2-pro", submission_body())
+    malformed.work()
+    assert sorted(malformed.circuits()) == ["*", "flux-3-video"]
+    (failure,) = grades(malformed, bfl.check_submissions)
+    assert "(in BFL_API_KEY)" in failure[1]
+
+
+def test_the_pause_of_a_model_that_no_job_waits_for_is_no_failure(worker: LocalWorker) -> None:
+    worker.sandbox.settings.strict = False
+    worker.post("refused", "flux-3-video", submission_body(submit_status=402))
+    worker.work()
+    ((grade, _),) = grades(worker, bfl.check_submissions)
+    assert grade is Grade.FAILED
+    assert worker.services.submission_queue.slot_usage().waiting == 1
+    delete_and_replay.cancel(worker.services, worker.job("refused"))
+    worker.post("waits", "flux-2-pro", submission_body())
+    ((grade, why),) = grades(worker, bfl.check_submissions)
+    assert (grade, why) == (Grade.OK, "are not paused")
+
+
+@pytest.mark.parametrize(
+    "worker_settings",
+    [{"API_KEYS": "a:admin-key-of-tests:admin,b-c:key-123:submit", "BFL_API_KEY_B_C": "sk-1"}],
+)
+def test_two_accounts_whose_keys_are_refused_are_both_named(
+    malformed: LocalWorker, api: Any
+) -> None:
+    malformed.sandbox.settings.key_start = "none-begins-so"
+    for key in ("admin-key-of-tests", "key-123"):
+        api.post("/api/jobs", json=BODY, headers={"x-key": key})
+    malformed.work(2)
+    reasons = [why for _, why in grades(malformed, bfl.check_submissions)]
+    assert len(reasons) == 2
+    assert any("(in BFL_API_KEY)" in why for why in reasons)
+    assert any("(in BFL_API_KEY_B_C)" in why for why in reasons)
 
 
 def test_a_poll_that_is_refused_for_the_key_is_no_final_word(malformed: LocalWorker) -> None:

@@ -197,7 +197,8 @@ class World:
         claimed_at = job.claim.fencing_token / 1e6
         died_at = self.scheduler.killed_at.get(holder, 0.0)
         back_at = START + self.faults.outage[1] if self.faults.outage else 0.0
-        is_over = self.scheduler.now > max(died_at, back_at) + TAKEN_OVER_SECONDS
+        sweep_stops = self.scheduler.stall_seconds * self.faults.stalls
+        is_over = self.scheduler.now > max(died_at, back_at) + TAKEN_OVER_SECONDS + sweep_stops
         if job.claim.lease_until and died_at >= claimed_at and is_over:
             self.violate(f"I7: {holder} died with job {job.id}, and no worker takes it over")
         ends = job.status in ("stored", "expired") and job.id not in self.terminal

@@ -12,10 +12,15 @@ PROVEN_SECONDS = 15.0
 SMALL_BYTES = 8
 # A full disk still accepts a few bytes: after a refusal of this minute more is written.
 AFTER_REFUSAL_BYTES = 4 * 2**20
+FILES_LEAST = 16  # a job's directories, its file and its sidecar, and those of a few more
 
 
 class StorageRoom:
-    """Tries at most every few seconds whether the storage takes an object."""
+    """Tries whether the storage takes an object.
+
+    A write is tried at most every few seconds. The space of a disk costs nothing to read: a disk
+    that has just filled up must not be noticed by paid jobs.
+    """
 
     def __init__(self, store: JobStore, metrics: Metrics) -> None:
         self._store = store
@@ -30,20 +35,39 @@ class StorageRoom:
         size = AFTER_REFUSAL_BYTES if has_refused else SMALL_BYTES
         with self._lock:
             now = self._store.now()
+            self._require_space(storage)
             if now < self._proven_until and self._proven_bytes >= size:
                 return
             try:
-                require_space(storage)
                 storage.probe(size)
             except StorageError as error:
-                self._proven_until = 0.0
-                self._metrics.report_problem(PROBLEM, str(error))
+                self._note_refusal(error)
                 raise
             self._proven_until, self._proven_bytes = now + PROVEN_SECONDS, size
 
+    def _require_space(self, storage: MediaStorage) -> None:
+        try:
+            require_space(storage)
+        except StorageError as error:
+            self._note_refusal(error)
+            raise
+
+    def _note_refusal(self, error: StorageError) -> None:
+        self._proven_until = 0.0
+        self._metrics.report_problem(PROBLEM, str(error))
+
 
 def require_space(storage: MediaStorage) -> None:
-    """Raises StorageFull if a directory has no room for an ordinary file."""
+    """Raises StorageError if a directory takes no files, StorageFull if an ordinary one won't fit.
+
+    These are the words of the system itself for a write that it refuses.
+    """
     space = storage.space()
-    if space is not None and space.free_bytes < AFTER_REFUSAL_BYTES:
+    if space is None:
+        return
+    if space.is_read_only:
+        raise StorageError("Read-only file system")
+    if space.free_bytes < AFTER_REFUSAL_BYTES:
+        raise StorageFull("No space left on device")
+    if space.free_files is not None and space.free_files < FILES_LEAST:
         raise StorageFull("No space left on device")

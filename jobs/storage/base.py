@@ -25,10 +25,12 @@ class ListedObject(NamedTuple):
 
 
 class Space(NamedTuple):
-    """Space of a disk for the user that asks."""
+    """Space of a disk for the user that asks; a file system may not count its files."""
 
     free_bytes: int
     total_bytes: int
+    free_files: int | None = None
+    is_read_only: bool = False
 
 
 class MediaStorage(ABC):

@@ -143,7 +143,11 @@ class LocalStorage(MediaStorage):
             volume = os.statvfs(self.root)
         if not volume.f_blocks:
             return None
-        return Space(volume.f_bavail * volume.f_frsize, volume.f_blocks * volume.f_frsize)
+        free_bytes = volume.f_bavail * volume.f_frsize
+        total_bytes = volume.f_blocks * volume.f_frsize
+        free_files = volume.f_favail if volume.f_files else None
+        is_read_only = bool(volume.f_flag & os.ST_RDONLY)
+        return Space(free_bytes, total_bytes, free_files, is_read_only)
 
     def probe(self, size: int) -> None:
         """Remove directories that the probe created: its user may differ from the worker's."""

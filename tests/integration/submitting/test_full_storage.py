@@ -35,6 +35,7 @@ REFUSALS = {
     "an outage": (500, "InternalError"),
 }
 TMPFS_BYTES = 16 * 2**20
+TMPFS_FILES = 1000
 
 
 @pytest.fixture
@@ -187,7 +188,15 @@ def small_volume(tmp_path: Path) -> Iterator[Path]:
     directory = tmp_path / "volume"
     directory.mkdir()
     program = shutil.which("mount") or "mount"
-    command = [program, "-t", "tmpfs", "-o", f"size={TMPFS_BYTES}", "tmpfs", str(directory)]
+    command = [
+        program,
+        "-t",
+        "tmpfs",
+        "-o",
+        f"size={TMPFS_BYTES},nr_inodes={TMPFS_FILES}",
+        "tmpfs",
+        str(directory),
+    ]
     mounted = subprocess.run(command, check=False, capture_output=True)
     if mounted.returncode:
         pytest.skip("this user cannot mount a file system")
@@ -220,3 +229,48 @@ def test_a_full_disk_pauses_submissions_and_relief_ends_the_pause(
     assert worker.work()
     assert worker.job("a").task_id
     assert check_of(worker.services).grade is Grade.WARNING  # less than a gigabyte
+
+
+def fill_with_files(directory: Path) -> None:
+    directory.mkdir()
+    for number in range(TMPFS_FILES):
+        (directory / str(number)).touch()
+
+
+def test_no_further_job_is_paid_from_the_moment_a_disk_takes_nothing(
+    redis: Redis, sandbox: Sandbox, small_volume: Path, temporary: Path
+) -> None:
+    media = (small_volume / "media").as_uri()
+    worker = LocalWorker.over(redis, sandbox, temporary, MEDIA_URL=media)
+    worker.post("before", given=submission_body())
+    assert worker.work()
+    assert worker.job("before").task_id
+    ballast = small_volume / "ballast"
+    many_files = small_volume / "many"
+
+    def refuse(job_id: str, words: str) -> None:
+        assert worker.work()
+        assert worker.posts() == 1
+        assert words in str(worker.job(job_id).timeline[-1].detail["reason"])
+        assert check_of(worker.services).grade is Grade.FAILED
+        relieve(worker)
+
+    with pytest.raises(OSError, match="No space"):
+        fill(ballast)
+    worker.post("a", given=submission_body())
+    refuse("a", "No space left on device")
+    ballast.unlink()
+    with pytest.raises(OSError, match="No space"):
+        fill_with_files(many_files)
+    refuse("a", "No space left on device")
+    shutil.rmtree(many_files)
+    remount(small_volume, "ro")
+    refuse("a", "Read-only file system")
+    remount(small_volume, "rw")
+    assert worker.work()
+    assert worker.job("a").task_id
+
+
+def remount(volume: Path, mode: str) -> None:
+    program = shutil.which("mount") or "mount"
+    subprocess.run([program, "-o", f"remount,{mode}", str(volume)], check=True)

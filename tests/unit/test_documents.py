@@ -18,6 +18,7 @@ from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 from receiver.dashboard.template_filters import TEXTS
 from receiver.feed.broker import SUBSCRIBERS_MAX
+from receiver.mcp.tools import TOOLS
 from tests.harness import models_doc, settings_doc
 from tests.harness.documents import PAGES, blocks, page, prose
 from tests.harness.openapi.document import files as openapi_files
@@ -129,6 +130,22 @@ def test_figures_of_the_pages_are_those_of_the_code() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert f"this is {version}," in comparison
     assert f"keep to {BFL_TOTAL} tasks" in comparison
+
+
+def test_the_page_of_agents_names_the_tools_that_need_more_than_reading() -> None:
+    tools = [name for name, tool in TOOLS.items() if tool.scope != "read"]
+    names = [f"`{name}`" for name in tools]
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    agents = prose(page("docs/agents.md"))
+    assert f"Scope `read` is enough for all but {listed}." in agents
+    assert all(f"`{name}`" in agents for name in TOOLS)
+
+
+def test_an_operators_second_try_has_one_name_in_the_pages() -> None:
+    for path in (*PAGES, ROOT / "CHANGELOG.md"):
+        text = path.read_text()
+        for words in ("deleted or rescued", "rescued or deleted", "deletion or rescue"):
+            assert words not in text, path.name
 
 
 def test_every_switch_that_is_named_exists() -> None:

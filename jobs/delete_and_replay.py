@@ -84,6 +84,9 @@ def delete(
         run(services.storage.delete_superseded, job.id, job.created_at, token, named=())
 
 
+_SENT = "what was sent to BFL cannot be taken back: only a queued job of which BFL has nothing can"
+
+
 def cancel(services: Services, job: Job, run: Runner = call) -> None:
     """Delete a submission that waits in the queue, and its input; BFL never gets it.
 
@@ -92,7 +95,7 @@ def cancel(services: Services, job: Job, run: Runner = call) -> None:
     """
     while True:
         if not submission.is_cancellable(job):
-            raise WrongStatus("what was sent to BFL cannot be taken back: only a queued job can")
+            raise WrongStatus(_SENT)
         # A worker that takes the job from the queue changes its version: one of the two wins.
         if services.store.delete(job):
             break

@@ -11,6 +11,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from jobs.bfl.model_names import SUCCESSORS, explain_unknown_model
 from jobs.bfl.model_schemas import WEBHOOK, Endpoints, InputField, Kind, Mode
 from jobs.input_parts import InputPart
 
@@ -37,12 +38,19 @@ class InputFindings(TypedDict):
 
 def nearest(name: str, names: Mapping[str, Any] | list[str]) -> str:
     """A hint at the name that was probably meant, or nothing."""
-    by_plain_name = {_plain(known): known for known in names}
-    similar = get_close_matches(_plain(name[:NAME_MAX_CHARS]), by_plain_name, n=1)
+    by_plain_name = {plain_name(known): known for known in names}
+    similar = get_close_matches(plain_name(name[:NAME_MAX_CHARS]), by_plain_name, n=1)
     return f"; did you mean `{by_plain_name[similar[0]]}`?" if similar else ""
 
 
-def _plain(name: str) -> str:
+def _explain_unknown_model(model: str, endpoints: Endpoints) -> str:
+    if model in SUCCESSORS:
+        return explain_unknown_model(model, endpoints)
+    return UNKNOWN_MODEL + nearest(model, endpoints)
+
+
+def plain_name(name: str) -> str:
+    """The name without case, dashes and underscores, which are easily mistaken."""
     return name.lower().replace("_", "").replace("-", "")
 
 
@@ -50,7 +58,7 @@ def judge(endpoints: Endpoints, model: str, values: Mapping[str, Any]) -> InputF
     """Compare an input with the document."""
     endpoint = endpoints.get(model)
     if endpoint is None:
-        message = UNKNOWN_MODEL + nearest(model, endpoints)
+        message = _explain_unknown_model(model, endpoints)
         return {"problems": [], "warnings": [_problem(MODEL, message)]}
     problems: list[InputProblem] = []
     selected = values.get(endpoint.selector) if endpoint.selector else None

@@ -14,6 +14,7 @@ from jobs import views
 from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
+from jobs.bfl.input_problems import NAME_MAX_CHARS, nearest
 from jobs.domain import errors
 from jobs.domain.job_record import ClientWebhook, Submission
 from jobs.net import lenient_json
@@ -106,11 +107,14 @@ def bfl_submit(model: str) -> ResponseReturnValue:
 
 
 def _refuse_dry_run() -> None:
-    """Other parameters are ignored, as by BFL. Raises InvalidField: this one must cost nothing."""
+    """Raise InvalidField: a dry run, however it is misspelt, must cost nothing.
+
+    Other parameters are ignored, as by BFL.
+    """
     for name in request.args:
-        if name.lower().replace("_", "").replace("-", "") == "dryrun":
+        if nearest(name, ["dry_run"]):
             message = "BFL has no such parameter; POST /api/jobs?dry_run=true submits nothing"
-            raise errors.InvalidField(name, message)
+            raise errors.InvalidField(name[:NAME_MAX_CHARS], message)
 
 
 @blueprint.get("/get_result")

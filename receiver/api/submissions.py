@@ -22,7 +22,13 @@ from pydantic import (
 from jobs import drafts, kept_inputs, views
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import API_HOSTS, region_of
-from jobs.bfl.input_problems import InputFindings, InputProblem, judge
+from jobs.bfl.input_problems import (
+    NAME_MAX_CHARS,
+    InputFindings,
+    InputProblem,
+    judge,
+    plain_name,
+)
 from jobs.domain import errors, submission
 from jobs.domain.job import Job
 from jobs.domain.job_record import Request, Submission
@@ -152,6 +158,7 @@ def submitted(services: Services, job: Job, body: SubmissionBody) -> ResponseRet
 def dry_run(services: Services, body: SubmissionBody) -> DryRunView:
     """Check a submission and tell its price, without a job. Raises what `enqueue` raises."""
     _require_region(services, body.region)
+    _refuse_dry_run_in_input(services, body)
     drafts.find(services, body.input, is_visible)
     packed = kept_inputs.pack(body.input, services.settings.max_input_bytes)
     price = services.budgets.price(body.model, packed.values)
@@ -208,10 +215,11 @@ def _record(
     """Record and queue a new job, unless there is one with this id.
 
     Raises UnknownJob if there is one of its `rivals`, Invalid for a region that BFL_API_URL
-    excludes and for a missing draft, what `kept_inputs.require_limits` raises, OverBudget,
-    QueueFull, StorageError and StoreUnavailable.
+    excludes, for a dry run among the fields and for a missing draft, what
+    `kept_inputs.require_limits` raises, OverBudget, QueueFull, StorageError and StoreUnavailable.
     """
     _require_region(services, body.region)
+    _refuse_dry_run_in_input(services, body)
     draft = drafts.find(services, body.input, is_visible)
     packed = kept_inputs.pack(body.input, services.settings.max_input_bytes)
     if packed.parts:
@@ -258,6 +266,19 @@ def _record(
     if change.written:
         log.info("job %s: queued for %s", own_id, body.model)
     return change
+
+
+def _refuse_dry_run_in_input(services: Services, body: SubmissionBody) -> None:
+    """Raise Invalid: BFL ignores the field, makes the picture, and bills it."""
+    names = [name for name in body.input if plain_name(name) == plain_name("dry_run")]
+    if not names:
+        return
+    endpoint = services.schemas.endpoints().get(body.model)
+    documented = endpoint.modes[endpoint.mode_of(body.input)].fields if endpoint else {}
+    for name in names:
+        if name not in documented:
+            message = "it belongs into the query: POST /api/jobs?dry_run=true submits nothing"
+            raise errors.Invalid([{"field": f"input.{name[:NAME_MAX_CHARS]}", "message": message}])
 
 
 def _require_region(services: Services, region: str | None) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from jobs.bfl import model_schemas
 from jobs.bfl.input_problems import judge, nearest
+from jobs.bfl.model_names import SUCCESSORS
 from tests.harness.smallest_inputs import DOCUMENT, smallest_input
 
 MODEL = "flux-2-pro"
@@ -67,6 +68,12 @@ def test_a_model_that_the_document_does_not_know_is_a_warning() -> None:
     assert (
         fields(found["warnings"]) == ["model"] and "flux-2-pro" in found["warnings"][0]["message"]
     )
+
+
+@pytest.mark.parametrize(("model", "successor"), SUCCESSORS.items())
+def test_the_successor_of_a_withdrawn_model_is_named(model: str, successor: str) -> None:
+    (warning,) = judge(model_schemas.shipped(), model, PROMPT)["warnings"]
+    assert warning["message"] == f"BFL has no model {model} any more; use {successor}"
 
 
 @pytest.mark.parametrize(

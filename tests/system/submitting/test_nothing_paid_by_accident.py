@@ -109,9 +109,37 @@ def test_a_dry_run_of_the_command_line_submits_nothing(stack: Stack, shell: Comm
 
 def test_a_dry_run_is_no_parameter_of_bfl(stack: Stack) -> None:
     before = submissions_at_bfl(stack)
-    for name in ("dry_run=1", "dryrun=true", "Dry-Run="):
+    names = (
+        "dry_run=1",
+        "dryrun=true",
+        "Dry-Run=",
+        "dryrum=1",
+        "dry_rn=1",
+        "dry.run=1",
+        "dry+run=1",
+    )
+    for name in names:
         answer = stack.client.request("POST", f"/v1/{MODEL}?{name}", json={"prompt": "p"})
         assert answer.status_code == 400 and "dry_run=true" in answer.text
+    assert submissions_at_bfl(stack) == before
+
+
+@pytest.mark.parametrize("name", ["dry_run", "dryRun", "dry-run"])
+def test_a_dry_run_among_the_fields_is_refused_and_submits_nothing(
+    stack: Stack, job_id: str, name: str
+) -> None:
+    before = submissions_at_bfl(stack)
+    fields = {"prompt": "p", name: True}
+    body = {"model": MODEL, "input": fields}
+    answers = [
+        stack.client.request("POST", "/api/jobs", json=body),
+        stack.client.request("POST", "/api/jobs?dry_run=1", json=body),
+        stack.client.request("POST", f"/api/jobs/{job_id}/repeats", json={"input": fields}),
+        stack.client.request("POST", f"/v1/{MODEL}", json=fields),
+    ]
+    for answer in answers:
+        assert answer.status_code == 422 and "dry_run=true" in answer.text, answer.text
+    assert not stack.client.jobs(status=("queued", "submitted"))
     assert submissions_at_bfl(stack) == before
 
 

@@ -8,7 +8,14 @@ from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from flask import Blueprint, Response, after_this_request, jsonify, request
+from flask import (
+    Blueprint,
+    Response,
+    after_this_request,
+    has_request_context,
+    jsonify,
+    request,
+)
 from flask.typing import ResponseReturnValue
 from pydantic import (
     AfterValidator,
@@ -156,7 +163,12 @@ def submitted(services: Services, job: Job, body: SubmissionBody) -> ResponseRet
 
 
 def dry_run(services: Services, body: SubmissionBody) -> DryRunView:
-    """Check a submission and tell its price, without a job. Raises what `enqueue` raises."""
+    """Check a submission and tell its price, without a job.
+
+    Raises what `enqueue_request` raises, but for a budget or queue that is full.
+    """
+    if has_request_context():
+        _require_idempotency_key(request.headers.get("Idempotency-Key"))
     _require_region(services, body.region)
     _refuse_dry_run_in_input(services, body)
     drafts.find(services, body.input, is_visible)
@@ -308,10 +320,7 @@ def enqueue_once(
     repeats: str | None,
 ) -> Job:
     """Return the job of this key, or create one. Raises InvalidField, IdempotencyKeyReused."""
-    if not re.fullmatch(IDEMPOTENCY_KEY, key[1]):
-        raise errors.InvalidField(
-            "Idempotency-Key", "give 1 to 255 printable ASCII characters without spaces"
-        )
+    _require_idempotency_key(key[1])
     details = replace(details, request_digest=digest[:32])
     for _ in range(TRIES_MAX):
         job, others = _find_job(services, key)
@@ -332,6 +341,14 @@ def enqueue_once(
             after_this_request(_mark_replay)
         return job
     raise errors.StoreUnavailable("a job of this Idempotency-Key comes and goes")
+
+
+def _require_idempotency_key(key: str | None) -> None:
+    """Raises InvalidField."""
+    if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
+        raise errors.InvalidField(
+            "Idempotency-Key", "give 1 to 255 printable ASCII characters without spaces"
+        )
 
 
 def _mark_replay(response: Response) -> Response:

@@ -44,7 +44,7 @@ class Check(NamedTuple):
 CHECKS = (
     Check("settings", settings.check, before_start=True),
     Check("redis", redis.check, before_start=True),
-    Check("redis", redis.check_commands, needs_redis=True, before_start=True, on_demand=True),
+    Check("redis", redis.check_commands, before_start=True, on_demand=True),
     Check("durability", redis.check_durability, needs_redis=True, before_start=True),
     Check("storage", storage.check, before_start=True),
     Check(media_links.NAME, media_links.check, before_start=True, on_demand=True),

@@ -7,7 +7,6 @@ local refusals = {'NOPERM', 'ACL failure', 'permission', 'run this command', 'ac
 local text, hash, sorted, set, list, stream = unpack(KEYS)
 local commands = {
   {'TIME'},
-  {'INFO', 'memory'},
   {'SET', text, '1'},
   {'GET', text},
   {'MGET', text},

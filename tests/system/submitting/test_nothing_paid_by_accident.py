@@ -75,6 +75,9 @@ def test_a_dry_run_of_anything_submits_nothing(stack: Stack, job_id: str, flag: 
         assert [one["field"] for one in found["problems"]] == ["input.width"]
         assert "input.heigth" in [one["field"] for one in found["warnings"]]
         assert {"price", "known", "left"} < found.keys()
+    headers = {"Idempotency-Key": "with a space"}
+    refused = stack.client.request("POST", "/api/jobs?dry_run=1", json=wrong, headers=headers)
+    assert refused.status_code == 400
     assert not stack.client.jobs(status=("queued", "submitted"))
     assert submissions_at_bfl(stack) == before
 

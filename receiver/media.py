@@ -16,7 +16,7 @@ from jobs.domain.errors import InvalidLink, MediaGone, StorageError
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.signing import MediaLink
-from jobs.storage.base import MediaStorage, Verb
+from jobs.storage.base import MediaStorage, ObjectFacts, Verb
 from jobs.storage.layout import EXTENSIONS, OPAQUE
 from jobs.views import file_name
 from receiver import range_requests
@@ -156,7 +156,7 @@ def _redirect(media: MediaStorage, file: MediaFile, seconds: int) -> ResponseRet
     url = run_in_thread(media.presign, verb, file.key, valid_seconds)
     if url is None:
         return None
-    _size(media, file)  # a lost object is 410 here, and not an error page of the bucket
+    _facts(media, file)  # a lost object is 410 here, and not an error page of the bucket
     response = redirect(url, 302)
     # The target expires: a cached redirect would lead to a dead link.
     response.headers["Cache-Control"] = "private, no-store"
@@ -164,11 +164,11 @@ def _redirect(media: MediaStorage, file: MediaFile, seconds: int) -> ResponseRet
     return response
 
 
-def _size(media: MediaStorage, file: MediaFile) -> int:
-    size = run_in_thread(media.size, file.key)
-    if size is None:
+def _facts(media: MediaStorage, file: MediaFile) -> ObjectFacts:
+    facts = run_in_thread(media.facts, file.key)
+    if facts is None:
         raise MediaGone("the media were deleted")
-    return size
+    return facts
 
 
 def _stream(media: MediaStorage, file: MediaFile) -> Response:
@@ -177,7 +177,9 @@ def _stream(media: MediaStorage, file: MediaFile) -> Response:
     response.set_etag(file.sha256)
     path = media.local_path(file.key)
     if path is None:
-        start, stop = range_requests.prepare(response, request, _size(media, file))
+        facts = _facts(media, file)
+        response.last_modified = facts.modified_at
+        start, stop = range_requests.prepare(response, request, facts.bytes)
         response.response = _chunks(media, file.key, start, stop)
         return response
     try:

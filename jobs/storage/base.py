@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -22,6 +23,13 @@ class ListedObject(NamedTuple):
 
     key: str
     bytes: int
+
+
+class ObjectFacts(NamedTuple):
+    """Size of an object, and when it was written."""
+
+    bytes: int
+    modified_at: datetime
 
 
 class Space(NamedTuple):
@@ -60,8 +68,13 @@ class MediaStorage(ABC):
         """Write a small companion atomically and durably, replacing an older one."""
 
     @abstractmethod
+    def facts(self, key: str) -> ObjectFacts | None:
+        """Return what is known of an object without reading it, or None if it does not exist."""
+
     def size(self, key: str) -> int | None:
         """Return an object's size in bytes, or None if it does not exist."""
+        facts = self.facts(key)
+        return facts.bytes if facts else None
 
     @abstractmethod
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:

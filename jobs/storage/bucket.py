@@ -17,7 +17,7 @@ from obstore.exceptions import BaseError, GenericError
 
 from jobs.domain.errors import InvalidSettings, StorageError, StorageMisconfigured
 from jobs.storage import START_LIMITS, RequestLimits, layout
-from jobs.storage.base import ListedObject, MediaStorage, Verb
+from jobs.storage.base import ListedObject, MediaStorage, ObjectFacts, Verb
 from jobs.storage.error_translation import is_missing_bucket, translate_errors
 from jobs.storage.providers import Provider
 from jobs.storage.staging import StagingDirectory, temporary_directory
@@ -84,10 +84,11 @@ class BucketStorage(MediaStorage):
         except (OSError, BaseError):
             super().copy(source, key)
 
-    def size(self, key: str) -> int | None:
+    def facts(self, key: str) -> ObjectFacts | None:
         with translate_errors():
             try:
-                return int(obstore.head(self._objects, key)["size"])
+                head = obstore.head(self._objects, key)
+                return ObjectFacts(int(head["size"]), head["last_modified"])
             except FileNotFoundError as error:
                 if is_missing_bucket(error):
                     raise

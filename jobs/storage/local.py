@@ -9,9 +9,10 @@ import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
-from jobs.storage.base import ListedObject, MediaStorage, Space
+from jobs.storage.base import ListedObject, MediaStorage, ObjectFacts, Space
 from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import day_of, job_id_of, kind_of, sidecar_key
 from jobs.storage.staging import StagingDirectory
@@ -77,14 +78,16 @@ class LocalStorage(MediaStorage):
                 self._write(path, self.read(source))
             _sync_directories(path, self.root)
 
-    def size(self, key: str) -> int | None:
+    def facts(self, key: str) -> ObjectFacts | None:
         with translate_errors():
             try:
                 found = self._path(key).lstat()
             except (FileNotFoundError, NotADirectoryError):
                 self._require_mounted()
                 return None
-        return found.st_size if stat.S_ISREG(found.st_mode) else None
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return ObjectFacts(found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         left = float("inf") if stop is None else stop - start

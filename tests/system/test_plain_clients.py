@@ -77,6 +77,10 @@ def test_ranges_and_conditions_hold_without_a_redirect(link: str, image: bytes) 
     assert (part.status_code, part.content) == (206, image[10:20])
     same = ask("GET", **{"If-None-Match": head.headers["ETag"]})
     assert (same.status_code, same.content) == (304, b"")
+    since = ask("GET", **{"If-Modified-Since": head.headers["Last-Modified"]})
+    assert (since.status_code, since.content) == (304, b"")
+    longer_ago = ask("GET", **{"If-Modified-Since": "Wed, 01 Jan 2020 00:00:00 GMT"})
+    assert (longer_ago.status_code, longer_ago.content) == (200, image)
     script = ask("GET", **{"Sec-Fetch-Dest": "empty"})  # the bucket may have no CORS rules
     assert (script.status_code, script.content) == (200, image)
 

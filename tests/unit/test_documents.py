@@ -132,6 +132,13 @@ def test_figures_of_the_pages_are_those_of_the_code() -> None:
     assert f"keep to {BFL_TOTAL} tasks" in comparison
 
 
+def test_what_streaming_costs_is_on_the_page_of_the_storage_and_among_the_benchmarks() -> None:
+    assert "BENCHMARKS.md#streaming" in (ROOT / "docs/storage.md").read_text()
+    _, _, results = (ROOT / "BENCHMARKS.md").read_text().partition("## Streaming\n")
+    for place in ("a directory", "a bucket, streamed", "a bucket, browsers redirected"):
+        assert f"| {place} |" in results
+
+
 def test_the_page_of_agents_names_the_tools_that_need_more_than_reading() -> None:
     tools = [name for name, tool in TOOLS.items() if tool.scope != "read"]
     names = [f"`{name}`" for name in tools]

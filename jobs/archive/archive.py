@@ -60,6 +60,7 @@ class Version(NamedTuple):
     archived_at: float
     key: str | None
     created_at: float
+    ended_at: float
 
 
 class Outcome(NamedTuple):
@@ -127,7 +128,7 @@ class Archive:
 
     def versions(self, job_ids: Sequence[str]) -> dict[str, Version]:
         """All that is known of these jobs."""
-        columns = "id, version, status, archived_at, key, created_at"
+        columns = "id, version, status, archived_at, key, created_at, ended_at"
         sql = f"SELECT {columns} FROM jobs WHERE id IN ({_marks(job_ids)})"
         found = self._read(lambda run: run(sql, job_ids)) if job_ids else []
         return {job_id: Version(*rest) for job_id, *rest in found}
@@ -297,7 +298,8 @@ class Archive:
         sql = (
             f"INSERT INTO jobs ({', '.join(names)}) VALUES {_tuples([names] * len(found))} "
             f"ON CONFLICT (id) DO UPDATE SET {changed} WHERE excluded.version > jobs.version "
-            "AND (jobs.status <> 'stored' OR excluded.status = 'stored') "
+            "AND (jobs.status <> 'stored' OR (excluded.status = 'stored' "
+            f"AND excluded.ended_at < jobs.ended_at + {INCARNATION_SECONDS})) "
             f"AND excluded.created_at < jobs.created_at + {INCARNATION_SECONDS} RETURNING id"
         )
 

@@ -104,9 +104,10 @@ class Archiving:
         self._archive_moves.recount(counts, self._newest_cold(), state.last_pass)
 
     def _drop_outranked_under_way(self) -> None:
-        """Delete records of jobs under way whose rows are newer: Redis came back older.
+        """Delete records of jobs under way whose rows decide: Redis came back older.
 
-        A late report must not end such a job once more (I5). A replay is newer than its row.
+        A late report must not end such a job once more (I5). It may have written the record before
+        this look, which is then newer than its row; so is a replay, but not of what was stored.
         """
         for job_ids in self._archive_moves.scan_under_way():
             rows = self._archive.versions(job_ids)
@@ -115,7 +116,9 @@ class Archiving:
             for job_id, row in rows.items():
                 record = known[job_id].record
                 job = codec.decode_if_readable(record) if record else None
-                if job and job.version < row.version and not known[job_id].hides(row.version):
+                if job is None or known[job_id].hides(row.version):
+                    continue
+                if job.version < row.version or _has_ended_for_good(job, row):
                     outranked.append(job)
             self._give_way(outranked)
 
@@ -176,7 +179,14 @@ class Archiving:
         refused = set(self._archive.put(jobs, now, now))
         self._archive_moves.end_pass(now)
         for job in jobs:
-            row = Version(job.version, job.status.value, now, job.request.key, job.created_at)
+            row = Version(
+                version=job.version,
+                status=job.status.value,
+                archived_at=now,
+                key=job.request.key,
+                created_at=job.created_at,
+                ended_at=job.end,
+            )
             if job.id in refused:
                 log.error("job %s: the database refuses its row; Redis keeps it", job.id)
                 yield job.id, _refused(now)
@@ -218,8 +228,18 @@ def _is_outranked(job: Job, row: Version) -> bool:
 
 
 def _is_lesser(job: Job, row: Version) -> bool:
-    """What was stored once stays so (I26): Redis came back older."""
-    return row.status == Status.STORED and job.status is not Status.STORED
+    """What was stored once stays as it was (I26): Redis came back older."""
+    if row.status != Status.STORED:
+        return False
+    ended_at = row.ended_at if job.ended_at is None else job.ended_at
+    has_ended_again = ended_at >= row.ended_at + INCARNATION_SECONDS
+    return job.status is not Status.STORED or has_ended_again
+
+
+def _has_ended_for_good(job: Job, row: Version) -> bool:
+    """Whether a record under way is of the same job as a row that nobody can replay."""
+    is_final = row.status in (Status.STORED, Status.MODERATED)
+    return is_final and not _is_made_anew(job, row)
 
 
 def _is_made_anew(job: Job, row: Version) -> bool:

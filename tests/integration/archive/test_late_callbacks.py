@@ -225,6 +225,45 @@ def test_a_job_that_an_older_redis_has_under_way_leaves_it_to_its_row(archived: 
     assert archived.catalog.load(job.id) == before
 
 
+@pytest.mark.parametrize("status", [Status.STORED, Status.MODERATED])
+@pytest.mark.parametrize("kind", LATE)
+def test_a_callback_that_is_faster_than_the_sweep_does_not_save_a_record_of_an_older_redis(
+    archived: Archived, kind: str, status: Status
+) -> None:
+    name = archived_job().id
+    job = replace(archived_job(), task_id=name, status=status, media=())
+    archived.archive.put([job], 1.0)
+    before = archived.catalog.load(job.id)
+    awaited = Job.awaited(name, job.created_at, archived.services.settings.timeouts)
+    put_in(archived.redis, [replace(awaited, version=job.version)])
+    call_back(archived.services, name, LATE[kind] | {"id": name})
+    record = archived.services.store.load(job.id)
+    assert record and record.version > job.version
+    archived.pass_over(1)
+    if status is Status.STORED or not record.status.terminal:
+        assert archived.hot([job.id]) == set()
+        assert archived.catalog.load(job.id) == before
+
+
+def test_a_stored_job_does_not_end_again_by_what_an_older_redis_has_done(
+    archived: Archived,
+) -> None:
+    job = archived_job()
+    archived.archive.put([job], 1.0)
+    before = archived.catalog.load(job.id)
+    end = job.end + 90
+    again = replace(job, ended_at=end, updated_at=end, metadata={}, version=job.version + 1)
+    put_in(archived.redis, [again])
+    archived.pass_over(1)
+    assert archived.hot([job.id]) == set()
+    archived.archive.put([again], 1.0)
+    assert archived.catalog.load(job.id) == before
+    changed_later = replace(job, metadata={"order": "4712"}, version=job.version + 1)
+    archived.archive.put([changed_later], 1.0)
+    row = archived.archive.get(job.id)
+    assert row and row.job.metadata == {"order": "4712"}
+
+
 def test_the_newest_page_has_what_an_older_redis_does_not_know(archived: Archived) -> None:
     jobs = [stored_job(n) for n in range(12)]
     archived.evict(*jobs[:4])

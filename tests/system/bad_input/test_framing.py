@@ -159,10 +159,18 @@ def test_a_sender_that_vanishes_in_mid_body_leaves_nothing(
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "identity, gzip"])
-def test_an_encoded_body_is_never_unpacked(
+def test_an_encoded_body_is_unpacked_only_if_it_is_proven_and_within_bounds(
     server: target.TargetServer, job_id: str, encoding: str
 ) -> None:
-    for body in (target.failed(job_id), b" " * 60_000_000 + target.failed(job_id)):
-        packed, began = gzip.compress(body), time.monotonic()
-        answer = server.call_back(packed, target.signed(packed), ("Content-Encoding", encoding))
-        assert answer.status in (400, 415) and time.monotonic() - began < AT_ONCE_SECONDS
+    small, bomb = target.failed(job_id), b" " * 60_000_000 + target.failed(job_id)
+    for body, is_proven, status in ((bomb, True, 400), (small, False, 401), (bomb, False, 401)):
+        packed = gzip.compress(body)
+        proof = target.signed(packed if is_proven else packed + b"-")
+        began = time.monotonic()
+        answer = server.call_back(packed, proof, ("Content-Encoding", encoding))
+        assert answer.status == status and time.monotonic() - began < AT_ONCE_SECONDS
+    another_id = server.announced_job()
+    packed = gzip.compress(target.failed(another_id))
+    answer = server.call_back(packed, target.signed(packed), ("Content-Encoding", encoding))
+    assert answer.status == 200
+    assert server.client.job(another_id)["status"] == "failed"

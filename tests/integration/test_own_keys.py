@@ -47,6 +47,7 @@ BY_ID: dict[str, Callable[[str], dict[str, Any]]] = {
     "POST /jobs/<job_id>/delete": lambda _: {"data": {}},
     "GET /jobs/<job_id>/replay": lambda _: {},
     "POST /jobs/<job_id>/replay": lambda _: {"data": {}},
+    "GET /jobs/<job_id>/cancel": lambda _: {},
     "POST /jobs/<job_id>/cancel": lambda _: {"data": {}},
     "GET /jobs/<job_id>/variants": lambda _: {},
     "POST /jobs/<job_id>/variants": lambda _: {"data": {"idempotency_key": "k", "n": "1"}},

@@ -64,7 +64,7 @@ def mostly_hot(build: Callable[..., Archived]) -> tuple[Archived, list[Job]]:
     archived.put(*found[1:3])
     archived.pass_over()
     archived.put(*found[3:])
-    archived.services.archive_moves.schedule([found[3].id], time.time() + 60, only_new=True)
+    archived.services.archive_moves.schedule([found[3].id], time.time() + 30, only_new=True)
     return archived, found
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from jobs import catalog, ingest
 from jobs.catalog import Catalog
-from jobs.domain.job import Job
+from jobs.domain.job import INCARNATION_SECONDS, Job
 from jobs.store import archive_moves, commit
 from jobs.store.archive_moves import ArchiveMoves
 from tests.simulation import exploration
@@ -51,7 +51,10 @@ real_eviction, real_zadd = ArchiveMoves.evict, Commands.zadd
 ANY_VERSION: Any = commit.ANY_VERSION
 
 
-STORED_STAYS = "AND (jobs.status <> 'stored' OR excluded.status = 'stored') "
+STORED_STAYS = (
+    "AND (jobs.status <> 'stored' OR (excluded.status = 'stored' "
+    f"AND excluded.ended_at < jobs.ended_at + {INCARNATION_SECONDS})) "
+)
 
 PROTECTIONS = {
     "the set of ended jobs": Protection(

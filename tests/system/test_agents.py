@@ -16,6 +16,7 @@ from tests.sandbox.formats import gradient
 
 QUICK: dict[str, Any] = {"seconds": 0.05, "strict": False}
 SLOW = {"seconds": 1.0, "strict": False, "progress_events": 2}
+CHANGING = ("generate", "edit", "cancel_job")
 TOOLS = [
     *("generate", "edit", "get_job", "wait_for_job", "cancel_job"),
     *("search_jobs", "list_models", "budget"),
@@ -86,7 +87,7 @@ def test_the_tools_say_what_they_take_give_and_change(conversation: Conversation
     assert list(tools) == TOOLS
     for name, one in tools.items():
         assert one["description"] and one["inputSchema"]["type"] == one["outputSchema"]["type"]
-        assert one["annotations"]["readOnlyHint"] is (name not in ("generate", "edit"))
+        assert one["annotations"]["readOnlyHint"] is (name not in CHANGING)
         assert one["annotations"]["destructiveHint"] is False
     assert tools["generate"]["inputSchema"]["required"] == ["prompt"]
     assert len(json.dumps(conversation.first[0])) < 12_000  # each costs a model a third of a token

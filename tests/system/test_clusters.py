@@ -74,7 +74,7 @@ def bfl(stack: Stack) -> Iterator[Sandbox]:
 def test_one_image_tells_how_bfl_answers_and_calls_back(
     stack: Stack, shell: CommandLine, bfl: Sandbox
 ) -> None:
-    bfl.set_default_switches(cluster=2)
+    bfl.set_default_switches(cluster=2, priced=False)
     told = shell.run("doctor", "--try-bfl", "--yes")
     assert told.code == 0 and failed(told) == []
     *others, cluster = bfl.urls

@@ -1,5 +1,6 @@
 """Every error that docs/api.md lists, as a client of the API gets it."""
 
+import gzip
 import re
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -118,6 +119,10 @@ def redis_unavailable(stack: Stack) -> Response:
 # How to get each error, and what its `detail` says.
 PROVOKED: dict[str, tuple[Provoke, str]] = {
     "bad_request": (call("POST", json={"x" * 300_000: 1}), "A name in the body is too long."),
+    "compressed_body": (
+        call("POST", data=gzip.compress(b"{}"), headers={"Content-Encoding": "gzip"}),
+        "without `Content-Encoding`",
+    ),
     "invalid_json": (
         call("POST", data='{"model": "flux-2-pro",\n "input": {]}'),
         "line 2, column 12",

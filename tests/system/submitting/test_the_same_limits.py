@@ -109,6 +109,7 @@ def restored_from(env: Stack, asked: Request, more: Mapping[str, Any]) -> str:
     installation = env.installation
     archive = Archive.over(installation.redis, installation.settings)
     job = archive.stored(given={"prompt": "a"})
+    archive.redis.close()  # from here on only the storage is needed
     key = sidecar_key(job.media[0].key)
     files: dict[str, dict[str, Any]] = {}
 

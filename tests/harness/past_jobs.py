@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
@@ -36,7 +37,10 @@ class Archive:
     def over(cls, redis: RedisServer, settings: Mapping[str, str | None]) -> Self:
         """As a process with these settings has it."""
         given = {name: value for name, value in {**SECRETS, **settings}.items() if value}
-        return cls(wiring.Services(load(given), redis.client(), RequestLimits(5.0, 0)))
+        client = redis.client()
+        archive = cls(wiring.Services(load(given), client, RequestLimits(5.0, 0)))
+        weakref.finalize(archive, client.close)  # a test need not think of its connections
+        return archive
 
     def stored(
         self,

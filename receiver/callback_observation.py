@@ -1,4 +1,4 @@
-"""What a callback looked like: names of its headers and fields, for `doctor --try-bfl`."""
+"""Names of the headers and fields of a callback, for `doctor --try-bfl`."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress

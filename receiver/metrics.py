@@ -46,7 +46,7 @@ Samples = Mapping[tuple[str, ...], float]  # values by the values of the labels
 
 @dataclass(frozen=True, slots=True)
 class KeyFigures:
-    """Whose figures an answer has: by default nobody's, then those of one name, or all."""
+    """The keys whose figures an answer has: none by default, those of one name, or all."""
 
     name: str | None = None
     all: bool = False

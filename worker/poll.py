@@ -40,7 +40,7 @@ class TaskIdRefused(BflUnavailable):
 
 
 class HostAnswer(NamedTuple):
-    """What one host says about a task: its report, an error, or neither if it does not know it."""
+    """The answer of one host: a report, an error, or neither if it does not know the task."""
 
     url: str
     report: Report | None = None

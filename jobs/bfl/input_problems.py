@@ -1,4 +1,4 @@
-"""What BFL's document says of an input: fields that BFL would refuse, and fields it does not know.
+"""Problems of an input by BFL's document: fields that BFL would refuse, and fields it lacks.
 
 BFL is lax as pydantic is: it takes `"2048"` and `2048.0` for a whole number, and 1 for true.
 Therefore only what is certainly wrong is a problem. BFL alone decides: nothing here stops a job.

@@ -80,7 +80,7 @@ def slot_model(model: str) -> str:
 
 
 def explain_unknown_model(model: str, known_models: Iterable[str]) -> str:
-    """What a model that BFL does not have is probably meant to be."""
+    """A sentence that names the model which an unknown one is probably meant to be."""
     successor = SUCCESSORS.get(model)
     if successor is not None:
         return f"BFL has no model {model} any more; use {successor}"

@@ -63,7 +63,7 @@ _SECONDS = re.compile(r"([0-9.]+)s", re.ASCII)
 
 
 class PriceClass(NamedTuple):
-    """What the price of an input depends on.
+    """The properties of an input on which its price depends.
 
     Inputs with one `signature` differ in area and duration only: their prices can be compared.
     `multiplier` is of fields that the model is not known to have. A value that cannot be read

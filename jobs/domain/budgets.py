@@ -19,7 +19,7 @@ def units(credits: float) -> int:
 
 
 class Price(NamedTuple):
-    """What a job may cost at most, in credits, by the prices that BFL has named for its model.
+    """The highest price of a job, in credits, by those that BFL has named for its model.
 
     It `is_known` if BFL named it for such an input, and `is_guess` if BFL has named none for an
     input that differs in its size alone.

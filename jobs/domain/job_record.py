@@ -264,7 +264,7 @@ class JobRecord(Evolving):
 
     @property
     def price(self) -> float:
-        """What one task of the job costs: as BFL named it, else what was reserved for it."""
+        """The price of one task of the job: as BFL named it, else as it was reserved."""
         if self.cost:
             return self.cost
         return self.submission.reserve or 0.0

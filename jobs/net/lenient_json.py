@@ -55,7 +55,7 @@ def _text(body: bytes) -> str:
 
 
 def _windows_1252() -> dict[int, str]:
-    """What a single byte beyond ASCII most probably means where it is not UTF-8."""
+    """The probable meaning of a single byte beyond ASCII that is not UTF-8."""
     return {
         _FIRST_ESCAPED_BYTE + byte - _BYTES_BEYOND_ASCII.start: bytes([byte]).decode(
             "cp1252", "replace"

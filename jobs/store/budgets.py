@@ -65,11 +65,11 @@ class Budgets:
         return min((one["left"] for one in self.views(key)), default=None)
 
     def price(self, model: str | None, values: Mapping[str, Any]) -> Price:
-        """What such a kept input may cost at most, by the prices that BFL last named."""
+        """The highest price of a kept input, by the prices that BFL last named."""
         return self.prices([model], values)[0]
 
     def prices(self, models: Sequence[str | None], values: Mapping[str, Any]) -> list[Price]:
-        """What such a kept input of each model may cost at most."""
+        """The highest price of a kept input of each model."""
         with self._redis.round_trip() as pipe:
             for model in models:
                 pipe.hgetall(f"{PRICES_PREFIX}{model}")

@@ -1,4 +1,4 @@
-"""What the callbacks of `doctor --try-bfl` looked like: names of headers and fields, no values."""
+"""Callbacks of `doctor --try-bfl` as they arrived: names of headers and fields, no values."""
 
 import json
 from collections.abc import Mapping

@@ -51,7 +51,7 @@ def indexes(job: Job) -> dict[str, float]:
 
 
 def _due_afterwards(job: Job) -> Iterator[tuple[str, float]]:
-    """What is due when a job has ended, with its times."""
+    """The due sets of a job that has ended, with its times."""
     if job.notifications.pending:
         yield keys.NOTIFICATIONS, min(one.at for one in job.notifications.pending)
     if job.thumbnails.due_at is not None:

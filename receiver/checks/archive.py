@@ -82,7 +82,7 @@ def _database(archive: Archive, kind: str) -> Result:
 
 
 def _problem(archive: Archive, version: int, encoding: str) -> Result | None:
-    """What is wrong with a database that answers."""
+    """Faults of a database that answers."""
     if version > schema.VERSION:
         return warning(DATABASE, "has tables of a newer release: no jobs are archived", _NEWER)
     if encoding != ENCODING:

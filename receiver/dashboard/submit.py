@@ -205,7 +205,7 @@ def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) 
 
 
 def _explain_unknown_model(model: str, known_models: Collection[str]) -> str:
-    """What a typed model is probably meant to be: BFL decides, so this is a hint alone."""
+    """A hint at the model that was probably meant: BFL decides."""
     if model in known_models:
         return ""
     return model_names.explain_unknown_model(model, known_models)

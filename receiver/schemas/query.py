@@ -228,7 +228,7 @@ class NotificationQuery(BatchQuery):
     since: Time = Field(description="ended then or later: RFC 3339, unix, or a day (UTC)")
 
     def search(self) -> Search:
-        """What has ended since may have been created a week and a day before."""
+        """Begin a week and a day earlier: a job may have been created so long before its end."""
         return replace(super().search(), since=self.since - LONGEST_LIFE_SECONDS)
 
 

@@ -228,7 +228,7 @@ def _is_outranked(job: Job, row: Version) -> bool:
 
 
 def _is_lesser(job: Job, row: Version) -> bool:
-    """What was stored once stays as it was (I26): Redis came back older."""
+    """Whether a record says less than a stored row, which stays (I26): Redis came back older."""
     if row.status != Status.STORED:
         return False
     ended_at = row.ended_at if job.ended_at is None else job.ended_at

@@ -10,7 +10,7 @@ from jobs.config import api_keys
 from jobs.config.api_keys import ApiKey, Scope
 from jobs.domain.errors import RateLimited, StoreUnavailable, Unauthorized, WrongKey
 from jobs.store.rate_limiter import RateStatus
-from receiver.context import services
+from receiver.context import current_services
 
 BEARER, BASIC = "bearer", "basic"
 IPV6_PREFIX_BITS = 64  # one household; it can choose the other bits for each request
@@ -28,7 +28,7 @@ def authenticate(key: str) -> ApiKey:
         if not key:
             raise Unauthorized
         with suppress(StoreUnavailable):
-            _require_room(services().rate_limiter.record_wrong_key(client_address()))
+            _require_room(current_services().rate_limiter.record_wrong_key(client_address()))
         raise WrongKey
     with suppress(StoreUnavailable):
         count_request(api_key.name)
@@ -61,7 +61,7 @@ def request_key() -> str:
 
 
 def _find(key: str) -> ApiKey | None:
-    return api_keys.find(services().settings.api_keys, key)
+    return api_keys.find(current_services().settings.api_keys, key)
 
 
 def key_headers() -> list[str]:
@@ -76,8 +76,8 @@ def key_headers() -> list[str]:
 
 def count_request(key_name: str) -> None:
     """Count a request against the quota of a key. Raises RateLimited, StoreUnavailable."""
-    quota = services().settings.rate_limit
-    _require_room(services().rate_limiter.admit(key_name, quota, client_address()))
+    quota = current_services().settings.rate_limit
+    _require_room(current_services().rate_limiter.admit(key_name, quota, client_address()))
 
 
 def client_address() -> str:
@@ -88,7 +88,7 @@ def client_address() -> str:
     """
     peer = request.remote_addr or ""
     forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-    is_trusted = services().settings.forwarded_allow_ips.trust(peer)
+    is_trusted = current_services().settings.forwarded_allow_ips.trust(peer)
     address = _parse(forwarded if forwarded and is_trusted else peer)
     if isinstance(address, IPv6Address):
         address = address.ipv4_mapped or address

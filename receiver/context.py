@@ -35,7 +35,7 @@ def part(kind: type[T]) -> T:
     return cast(Parts, current_app.extensions[NAME]).get(kind)
 
 
-def services() -> Services:
+def current_services() -> Services:
     return part(Services)
 
 

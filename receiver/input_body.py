@@ -13,7 +13,7 @@ from jobs.domain.errors import CompressedBody, TooManyWaiting
 from jobs.net import content_coding, strict_json
 from receiver import request_body
 from receiver.blocking_calls import run_in_thread
-from receiver.context import services
+from receiver.context import current_services
 from receiver.long_string_cutter import LongStringCutter
 
 SMALL_BYTES = 256 * 1024
@@ -43,7 +43,7 @@ def received(default: bytes = b"") -> Iterator[InputBody]:
     StorageError.
     """
     digest, size = hashlib.sha256(f"{request.path}\0".encode()), 0
-    limit = services().settings.max_input_bytes
+    limit = current_services().settings.max_input_bytes
     with arriving(limit + FURTHER_MAX_BYTES) as pieces, staged() as open_file:
         if _is_small():
             raw = b"".join(pieces)
@@ -65,7 +65,7 @@ def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
 
     Raises TooManyWaiting, BodyTooLarge. The iterator raises CompressedBody, too.
     """
-    too_large = kept_inputs.too_large(services().settings.max_input_bytes)
+    too_large = kept_inputs.too_large(current_services().settings.max_input_bytes)
     pieces = _uncompressed(request_body.pieces(request.environ, max_bytes, too_large))
     if _is_small():
         yield pieces
@@ -76,7 +76,7 @@ def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
         )
     try:
         # What a process has left that was killed.
-        run_in_thread(services().storage.staging_directory.delete_abandoned)
+        run_in_thread(current_services().storage.staging_directory.delete_abandoned)
         yield pieces
     finally:
         _turns.release()
@@ -108,6 +108,6 @@ def _is_small() -> bool:
 @contextmanager
 def staged() -> Iterator[Callable[[], IO[bytes]]]:
     """A function that opens a staged file; all files are deleted at the end."""
-    storage = services().storage  # not in the threads that open files
+    storage = current_services().storage  # not in the threads that open files
     with ExitStack() as files:
         yield lambda: files.enter_context(storage.staging_directory.open("upload"))

@@ -22,7 +22,7 @@ from jobs.views import file_name
 from receiver import range_requests
 from receiver.auth import key_headers
 from receiver.blocking_calls import run_in_thread
-from receiver.context import services
+from receiver.context import current_services
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.query import Query
 from receiver.schemas.responses import Problem
@@ -67,7 +67,7 @@ blueprint = Blueprint("media", __name__)
 @blueprint.after_request
 def add_cors_headers(response: Response) -> Response:
     """Add the CORS headers for the request's origin, and answer its preflight."""
-    allowed = services().settings.cors_origins
+    allowed = current_services().settings.cors_origins
     if not allowed:
         return response
     origin = "*" if "*" in allowed else request.headers.get("Origin", "")
@@ -98,11 +98,11 @@ def add_cors_headers(response: Response) -> Response:
 )
 def get_media(token: str) -> ResponseReturnValue:
     """Fetch a file. Range and conditional requests work; the ETag is its SHA-256."""
-    store, media = services().store, services().storage
-    link = services().links.read(token, store.now())
-    job, file = _load_file(services().catalog, link)
+    store, media = current_services().store, current_services().storage
+    link = current_services().links.read(token, store.now())
+    job, file = _load_file(current_services().catalog, link)
     seconds = int(link.expires - store.now())
-    if services().settings.media_serve == "redirect":
+    if current_services().settings.media_serve == "redirect":
         after_this_request(_vary_by_destination)
         if _may_redirect() and (redirection := _redirect(media, file, seconds)):
             return redirection

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from pydantic_core import from_json
 
-from receiver.context import services
+from receiver.context import current_services
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 
 VERSION = "0.1.0"
@@ -25,4 +25,4 @@ def get_document() -> Response:
 def load_document() -> dict[str, Any]:
     """The document with our own address. Read each time: processes do without it in memory."""
     document: dict[str, Any] = from_json(DOCUMENT.read_bytes())
-    return document | {"servers": [{"url": services().settings.public_url or "/"}]}
+    return document | {"servers": [{"url": current_services().settings.public_url or "/"}]}

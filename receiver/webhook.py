@@ -21,7 +21,7 @@ from jobs.store.callback_trials import is_trial
 from jobs.store.held_callbacks import HeldCallback
 from jobs.store.metrics import Counter, scheme_counter
 from receiver import callback_observation, request_body
-from receiver.context import services
+from receiver.context import current_services
 from receiver.request_body import declared_length, too_large
 from receiver.schemas.endpoint_spec import JSON, EndpointSpec
 from receiver.schemas.responses import CallbackAccepted
@@ -60,14 +60,14 @@ _large_bodies = threading.BoundedSemaphore(LARGE_BODIES_MAX)
 @_SPEC
 def receive_callback() -> CallbackAccepted:
     """Receive a callback. For a job of its caller's own; `WEBHOOK_SECRET` authenticates it."""
-    return accept_callback(services(), request.environ)
+    return accept_callback(current_services(), request.environ)
 
 
 @blueprint.post(f"{_TOKEN_PREFIX}<token>")
 @_SPEC
 def receive_callback_for_submission(token: str) -> CallbackAccepted:
     """Receive a callback for a submission. The token names the job."""
-    return accept_callback(services(), request.environ, token)
+    return accept_callback(current_services(), request.environ, token)
 
 
 def accept_callback(

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 @cache
-def services() -> Services:
+def current_services() -> Services:
     """The services of this process. Raises InvalidSettings."""
     return for_background(settings.load())
 
@@ -30,7 +30,7 @@ def start(process: str) -> Services:
     """Set up logs and services; exit with a one-line message when that fails."""
     os.umask(0o077)  # media are for this user alone
     try:
-        found = services()
+        found = current_services()
         observability.configure(found.settings, process)
         verify_access(found.settings.storage_url, found.settings.media_options)
     except FluxkeepError as error:

@@ -9,7 +9,7 @@ from worker.dispatcher import JobDispatcher
 @cache
 def dispatcher() -> JobDispatcher:
     """The dispatcher of this process."""
-    return JobDispatcher(startup.services())
+    return JobDispatcher(startup.current_services())
 
 
 def process_waiting_jobs(_job_id: str) -> None:

@@ -12,7 +12,7 @@ from jobs.domain import errors
 from jobs.domain.timeline import rfc3339
 from jobs.store.batch_actions import FAILED_LISTED_MAX, Action, Batch
 from jobs.views import Time
-from receiver.context import services
+from receiver.context import current_services
 from receiver.job_actions import begin_batch, load_batch
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.query import BatchQuery, NotificationQuery
@@ -111,14 +111,14 @@ def repeat_notifications() -> ResponseReturnValue:
     """
     query = NotificationQuery.read()
     batch = begin_batch(
-        services(), Action.NOTIFY, query.search(), query.count, ended_since=query.since
+        current_services(), Action.NOTIFY, query.search(), query.count, ended_since=query.since
     )
     return batch_view(batch), 202, {"Location": f"/api/batches/{batch.id}"}
 
 
 def _begin(action: Action) -> ResponseReturnValue:
     query = BatchQuery.read()
-    batch = begin_batch(services(), action, query.search(), query.count)
+    batch = begin_batch(current_services(), action, query.search(), query.count)
     return batch_view(batch), 202, {"Location": f"/api/batches/{batch.id}"}
 
 
@@ -130,7 +130,7 @@ def _begin(action: Action) -> ResponseReturnValue:
 )
 def get_batch(batch_id: str) -> BatchView:
     """Get a batch. It is kept for a week."""
-    return batch_view(load_batch(services(), batch_id))
+    return batch_view(load_batch(current_services(), batch_id))
 
 
 @blueprint.delete("/batches/<batch_id>")
@@ -141,6 +141,6 @@ def get_batch(batch_id: str) -> BatchView:
 )
 def stop_batch(batch_id: str) -> BatchView:
     """Stop a batch. What it has done stays done; nothing changes if it is over already."""
-    batch = load_batch(services(), batch_id)
-    services().batches.stop(batch.id, services().store.now())
-    return batch_view(load_batch(services(), batch_id))
+    batch = load_batch(current_services(), batch_id)
+    current_services().batches.stop(batch.id, current_services().store.now())
+    return batch_view(load_batch(current_services(), batch_id))

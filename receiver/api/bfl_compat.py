@@ -23,7 +23,7 @@ from receiver import input_body
 from receiver.api import submissions
 from receiver.api.submissions import SubmissionBody
 from receiver.auth import current_key_name
-from receiver.context import services
+from receiver.context import current_services
 from receiver.ownership import is_visible
 from receiver.schemas.bodies import Url, accepted_by, validate, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
@@ -92,18 +92,18 @@ def bfl_submit(model: str) -> ResponseReturnValue:
         given = bfl_submissions.without_webhook(received.fields)
         body = validate_with_input(SubmissionBody, {"model": model, "input": given})
         details = Submission(client_webhook=webhook)
-        job = submissions.enqueue_request(services(), body, details, received.digest)
+        job = submissions.enqueue_request(current_services(), body, details, received.digest)
     interval, until = FIRST_POLL_SECONDS, time.monotonic() + ACCEPTANCE_SECONDS
     while job.task_id is None and not job.status.terminal and time.monotonic() < until:
         time.sleep(interval)
         interval *= POLL_BACKOFF
-        job = services().store.load(job.id) or job
+        job = current_services().store.load(job.id) or job
     if job.error and job.error.http_status:
         answer, message = job.error.answer, job.error.message
         relayed = answer if isinstance(answer, dict) else {"detail": message}
         return {"message": message, **relayed}, job.error.http_status
     # As the client reaches us: some send their key to no other origin.
-    return compat.submission(job, services().base_url())
+    return compat.submission(job, current_services().base_url())
 
 
 def _refuse_dry_run() -> None:
@@ -128,14 +128,14 @@ def bfl_result() -> ResponseReturnValue:
     """Poll as at BFL. By the job's own id or BFL's."""
     task_id = ResultQuery.read().id
     try:
-        job = services().catalog.load(task_id)
+        job = current_services().catalog.load(task_id)
         job = job if job and is_visible(job) else None
     except errors.StoreUnavailable:
         return _poll_response(compat.task_without_result(task_id))
     if job is None:
         return _poll_response(compat.unknown_task(task_id), HTTPStatus.NOT_FOUND)
-    waiting = views.waiting_reasons(services(), job)
-    return _poll_response(compat.task(job, services().links_to(job), waiting))
+    waiting = views.waiting_reasons(current_services(), job)
+    return _poll_response(compat.task(job, current_services().links_to(job), waiting))
 
 
 def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> ResponseReturnValue:
@@ -156,8 +156,8 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
 def bfl_credits() -> ResponseReturnValue:
     """Credits left at BFL. Relayed from the operator's account."""
     try:
-        key = services().bfl_key_of(current_key_name())
-        answer = services().bfl_clients[key].credits()
+        key = current_services().bfl_key_of(current_key_name())
+        answer = current_services().bfl_clients[key].credits()
     except errors.BflUnavailable as error:
         return compat.error(str(error), str(error)), HTTPStatus.SERVICE_UNAVAILABLE
     if answer.is_key_refused:

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from jobs.services import Services
 from jobs.store.budgets import BudgetView
 from receiver.auth import current_key_name
-from receiver.context import services
+from receiver.context import current_services
 from receiver.schemas.endpoint_spec import EndpointSpec
 
 blueprint = Blueprint("budget", __name__, url_prefix="/api/budget")
@@ -26,7 +26,7 @@ class KeyBudgets(TypedDict):
 @EndpointSpec(scope="read", responses={200: KeyBudgets})
 def get_budget() -> KeyBudgets:
     """Budgets of this key, and what is left of them. An empty list without a budget."""
-    return key_budgets(services())
+    return key_budgets(current_services())
 
 
 def key_budgets(services: Services) -> KeyBudgets:

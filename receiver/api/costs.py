@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from jobs.domain.errors import Invalid, InvalidField
 from jobs.store.costs import DAY_SECONDS, DAYS_MAX, DayView
-from receiver.context import services
+from receiver.context import current_services
 from receiver.ownership import owner
 from receiver.schemas.endpoint_spec import EndpointSpec
 from receiver.schemas.formats import anchored
@@ -61,8 +61,8 @@ def get_costs() -> CostsView:
     deleted; the rows have what Redis lost, and what was imported. With `by` all comes from the
     rows. Without a database the books know the last 366 days.
     """
-    query, ledger = CostsQuery.read(), services().daily_costs
-    now = services().store.now()
+    query, ledger = CostsQuery.read(), current_services().daily_costs
+    now = current_services().store.now()
     until = now if query.until is None else query.until
     end = min(now // DAY_SECONDS + 1, math.ceil(until / DAY_SECONDS))
     first = end - query.days if query.since is None else max(query.since, 0.0) // DAY_SECONDS
@@ -71,6 +71,6 @@ def get_costs() -> CostsView:
     starts = [n * DAY_SECONDS for n in range(int(max(first, 0.0)), int(end))]
     name = query.by and query.by.removeprefix(f"{METADATA}.")
     days = ledger.days(starts, owner()) if name is None else ledger.days_by(starts, name, owner())
-    count, ids, unknown = services().costs.unkept(UNKEPT_IDS_MAX, owner())
+    count, ids, unknown = current_services().costs.unkept(UNKEPT_IDS_MAX, owner())
     unkept: Unkept = {"count": count, "jobs": ids, "without_price": unknown}
     return {"days": days, "paid_and_not_kept": unkept}

@@ -25,7 +25,7 @@ from jobs.storage.base import MediaStorage
 from jobs.store.search_conditions import Search
 from receiver import ownership
 from receiver.blocking_calls import run_in_thread
-from receiver.context import services
+from receiver.context import current_services
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.query import FilterQuery
 
@@ -114,7 +114,9 @@ def get_zip() -> ResponseReturnValue:
     describes its job. `MISSING.txt` names files that the storage has no more or that are damaged,
     or says that no file matches. Each web process sends two at once to a key.
     """
-    return zip_response(services(), matching(services(), FilterQuery.read().search()))
+    return zip_response(
+        current_services(), matching(current_services(), FilterQuery.read().search())
+    )
 
 
 def matching(services: Services, search: Search) -> Iterator[list[Job]]:

@@ -9,7 +9,7 @@ from jobs.domain.errors import FluxkeepError, TooManyWaiting, UnknownJob
 from jobs.domain.job import Job
 from jobs.store.change_stream import EventPosition
 from receiver.auth import current_key_name
-from receiver.context import part, services
+from receiver.context import current_services, part
 from receiver.feed.broker import Broker
 from receiver.feed.sse import EventStream, MessageCache
 from receiver.job_actions import load_job
@@ -42,7 +42,7 @@ def watch_all() -> ResponseReturnValue:
 def watch_job(job_id: str) -> ResponseReturnValue:
     """Watch one job. The stream ends with it; a 204 after that stops a browser's reconnects."""
     position = EventsQuery.read().position
-    job = load_job(services(), job_id)
+    job = load_job(current_services(), job_id)
     if position and job.status.terminal and not _has_events_after(position, job):
         return "", 204
     return stream(job.id, until_final=True)
@@ -51,7 +51,7 @@ def watch_job(job_id: str) -> ResponseReturnValue:
 def _has_events_after(position: EventPosition, job: Job) -> bool:
     """Read on past the events of others; from Redis, as the broker may not know the last yet."""
     while True:
-        batch = services().events.after(position)
+        batch = current_services().events.after(position)
         if any(event.job_id == job.id for event in batch.events) or not batch.complete:
             return True
         if batch.end == position:
@@ -67,9 +67,9 @@ def stream(job_id: str | None, *, until_final: bool = False) -> Response:
     broker, position = part(Broker), EventsQuery.read().position
     subscriber = broker.subscribe(job_id, current_key_name())
     try:
-        start = position or services().events.end()
+        start = position or current_services().events.end()
         # Read again: the stream has every change after `start`.
-        job = load_job(services(), job_id) if job_id and until_final else None
+        job = load_job(current_services(), job_id) if job_id and until_final else None
     except FluxkeepError:
         broker.unsubscribe(subscriber)
         raise

@@ -21,7 +21,7 @@ from jobs.store.commit import Change, CommitOptions
 from jobs.views import JobView
 from receiver import input_body, input_storage, job_actions, ownership, request_body
 from receiver.api.long_poll import watch
-from receiver.context import part, services
+from receiver.context import current_services, part
 from receiver.feed.broker import Broker
 from receiver.job_actions import delete_or_erase, load_job, update_sidecar
 from receiver.schemas.bodies import Announcement, validate_with_input
@@ -60,33 +60,33 @@ def announce_job(job_id: str) -> ResponseReturnValue:
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
             raise request_body.too_large(input_body.FURTHER_MAX_BYTES)
         change = _record(job_id, body)
-    services().task_hosts.learn_from_caller(body.polling_url)
+    current_services().task_hosts.learn_from_caller(body.polling_url)
     log.info("job %s: announced, %s", change.after.id, change.after.status)
     if change.after.status is Status.STORED:
-        update_sidecar(services(), change.after.id)
-    return views.job_view(services(), change.after), 200 if change.before else 201
+        update_sidecar(current_services(), change.after.id)
+    return views.job_view(current_services(), change.after), 200 if change.before else 201
 
 
 def _record(job_id: str, body: Announcement) -> Change[Job]:
     """Record a new job, or extend a known one. Raises WrongStatus, OtherKey, TooManyAnnounced."""
     details = body.model_dump(exclude_unset=True, exclude_none=True, exclude={"input"})
-    store = services().store
+    store = current_services().store
     try:
-        known = services().catalog.recall(job_id)
+        known = current_services().catalog.recall(job_id)
     except errors.ArchiveUnavailable:  # unless Redis knows that only the archive has it
         known = None
     if known:
         ownership.require_changeable(known)  # before anything of its input is stored
     own_id, created_at = (known.id, known.created_at) if known else (job_id, store.now())
-    packed = kept_inputs.pack(body.input or {}, services().settings.max_input_bytes)
-    is_kept = body.input is not None and services().settings.keep_inputs
+    packed = kept_inputs.pack(body.input or {}, current_services().settings.max_input_bytes)
+    is_kept = body.input is not None and current_services().settings.keep_inputs
     # The first one stays, and Fluxkeep has that of its own submissions.
     is_stored = is_kept and not (known and known.request.kept_input is not None)
     files = packed.files(own_id, created_at) if is_stored else ()
 
     def merge(job: Job | None, now: float) -> Job:
         if job is None:
-            timeouts = services().settings.timeouts
+            timeouts = current_services().settings.timeouts
             job = Job.awaited(job_id, now, timeouts, model=details.get("model"))
             job = job.with_event(now, EventCode.JOB_ANNOUNCED).evolve(created_at=created_at)
             # It counts against MAX_ANNOUNCED of its key until BFL confirms it.
@@ -95,7 +95,7 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
         if job.request.key is None and not job.is_submission:
             job = job.with_request(key=g.api_key.name)
             # Also once that key is removed no other account learns of this task.
-            job = job.with_submission(bfl_key=services().bfl_key_of(g.api_key.name))
+            job = job.with_submission(bfl_key=current_services().bfl_key_of(g.api_key.name))
         after = job.with_details(now, details)
         if not is_stored or after.request.kept_input is not None:
             return after
@@ -106,10 +106,10 @@ def _record(job_id: str, body: Announcement) -> Change[Job]:
     def write(note: str | None) -> Change[Job]:
         options = CommitOptions(input_note=note)
         update = partial(store.update, own_id, merge, options, new=known is None)
-        return services().catalog.recalling(own_id, update)
+        return current_services().catalog.recalling(own_id, update)
 
     try:
-        return input_storage.record(services(), packed.parts, files, write, is_new_id=False)
+        return input_storage.record(current_services(), packed.parts, files, write, is_new_id=False)
     except errors.NoFreeSlot:
         raise errors.TooManyAnnounced(retry_after=ANNOUNCED_RETRY_SECONDS) from None
 
@@ -138,13 +138,13 @@ def get_job(job_id: str) -> ResponseReturnValue:
     """Get a job, or wait until it ends. The response comes then, or after `wait` seconds."""
     query = ShowQuery.read()
     is_author = g.api_key.has_scope("submit")
-    link_seconds = query.link_seconds(services().settings)
+    link_seconds = query.link_seconds(current_services().settings)
     if query.wait:
-        changes = watch(services(), part(Broker), job_id, query.wait)
+        changes = watch(current_services(), part(Broker), job_id, query.wait)
         job = deque(filter(None, changes), maxlen=1).pop()
     else:
-        job = load_job(services(), job_id)
-    return views.job_view(services(), job, link_seconds, with_input=is_author)
+        job = load_job(current_services(), job_id)
+    return views.job_view(current_services(), job, link_seconds, with_input=is_author)
 
 
 @blueprint.get("")
@@ -152,10 +152,10 @@ def get_job(job_id: str) -> ResponseReturnValue:
 def list_jobs() -> JobPage:
     """List and search. Newest first; new jobs do not shift the pages of a cursor."""
     query = ListQuery.read()
-    link_seconds = query.link_seconds(services().settings)
-    page = ownership.page(services(), query.search(), query.limit, query.cursor)
+    link_seconds = query.link_seconds(current_services().settings)
+    page = ownership.page(current_services(), query.search(), query.limit, query.cursor)
     return {
-        "jobs": views.job_views(services(), page.jobs, link_seconds),
+        "jobs": views.job_views(current_services(), page.jobs, link_seconds),
         "next_cursor": format_cursor(page.last) if page.last else None,
     }
 
@@ -169,14 +169,18 @@ _REPLAY_SPEC = EndpointSpec(
 @_REPLAY_SPEC
 def replay_job(job_id: str) -> ResponseReturnValue:
     """Replay a job. BFL is asked again; only for `failed`, `expired` and `lost` jobs."""
-    return views.job_view(services(), job_actions.replay_job(services(), job_id)), 202
+    return views.job_view(
+        current_services(), job_actions.replay_job(current_services(), job_id)
+    ), 202
 
 
 @blueprint.post("/<job_id>/rescues")
 @replace(_REPLAY_SPEC, successor="api.replay_job")
 def rescue_job(job_id: str) -> ResponseReturnValue:
     """Former name of `POST /api/jobs/{job_id}/replays`. It does the same."""
-    return views.job_view(services(), job_actions.replay_job(services(), job_id)), 202
+    return views.job_view(
+        current_services(), job_actions.replay_job(current_services(), job_id)
+    ), 202
 
 
 @blueprint.delete("/<job_id>")
@@ -201,6 +205,6 @@ def delete_job(job_id: str) -> ResponseReturnValue:
     to BFL: its reserve is returned to the budget. 409 once it was sent.
     """
     if not g.api_key.has_scope("admin"):
-        job_actions.cancel_job(services(), job_id)
+        job_actions.cancel_job(current_services(), job_id)
         return "", 204
-    return "", 204 if delete_or_erase(services(), job_id) else 202
+    return "", 204 if delete_or_erase(current_services(), job_id) else 202

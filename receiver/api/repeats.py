@@ -14,7 +14,7 @@ from jobs.services import Services
 from receiver import input_body
 from receiver.api import submissions
 from receiver.blocking_calls import run_in_thread
-from receiver.context import services
+from receiver.context import current_services
 from receiver.job_actions import load_job
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec
@@ -59,16 +59,16 @@ def repeat_job(job_id: str) -> ResponseReturnValue:
     is_dry_run = submissions.SubmissionQuery.read().dry_run
     with input_body.received(default=b"{}") as received:
         body = validate_with_input(RepeatBody, received.fields)
-        original = load_job(services(), job_id)
+        original = load_job(current_services(), job_id)
         changes = {**body.model_dump(exclude={"input"}), "input": body.input}
-        fields = repeat_fields(services(), original, changes)
+        fields = repeat_fields(current_services(), original, changes)
         submission = validate_with_input(submissions.SubmissionBody, fields)
         if is_dry_run:
-            return jsonify(submissions.dry_run(services(), submission))
+            return jsonify(submissions.dry_run(current_services(), submission))
         job = submissions.enqueue_request(
-            services(), submission, Submission(), received.digest, repeats=original.id
+            current_services(), submission, Submission(), received.digest, repeats=original.id
         )
-    return submissions.submitted(services(), job, submission)
+    return submissions.submitted(current_services(), job, submission)
 
 
 def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ from jobs.store.commit import Change, CommitOptions
 from jobs.views import JobView
 from receiver import input_body, input_storage
 from receiver.auth import current_key_name, request_key
-from receiver.context import reader_origin, services
+from receiver.context import current_services, reader_origin
 from receiver.ownership import is_visible
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec
@@ -148,9 +148,9 @@ def submit_job() -> ResponseReturnValue:
     with input_body.received() as received:
         body = validate_with_input(SubmissionBody, received.fields)
         if is_dry_run:
-            return jsonify(dry_run(services(), body))
-        job = enqueue_request(services(), body, Submission(), received.digest)
-    return submitted(services(), job, body)
+            return jsonify(dry_run(current_services(), body))
+        job = enqueue_request(current_services(), body, Submission(), received.digest)
+    return submitted(current_services(), job, body)
 
 
 def submitted(services: Services, job: Job, body: SubmissionBody) -> ResponseReturnValue:

@@ -14,7 +14,7 @@ from jobs.services import Services
 from jobs.store.listing import Page
 from jobs.store.search_conditions import Search
 from receiver.checks.archive import late_seconds
-from receiver.cli.base import Command, example, plain, sentence, services
+from receiver.cli.base import Command, example, load_services, plain, sentence
 from receiver.cli.repair import UNAVAILABLE
 from receiver.repair.sidecar_import import SidecarImport
 
@@ -48,7 +48,7 @@ def _print(name: str, text: str) -> None:
 
 
 def _archive() -> tuple[Services, Archive]:
-    built = services()
+    built = load_services()
     if built.archive is None:
         raise click.UsageError("DATABASE_URL is not set, so there is no archive.")
     return built, built.archive

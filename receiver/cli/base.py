@@ -31,7 +31,7 @@ def sentence(error: FluxkeepError) -> str:
     return str(error) if getattr(error, "errors", None) else as_sentence(str(error))
 
 
-def services() -> Services:
+def load_services() -> Services:
     """Raises InvalidSettings."""
     return for_web(settings.load())
 

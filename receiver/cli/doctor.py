@@ -14,7 +14,7 @@ from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result
 from receiver.checks.settings import invalid
 from receiver.cli import try_bfl
-from receiver.cli.base import Command, example, plain, services
+from receiver.cli.base import Command, example, load_services, plain
 
 GRADE_WIDTH = 9
 NAME_WIDTH = 15
@@ -57,7 +57,7 @@ def doctor(*, release: bool, is_trial: bool, yes: bool) -> None:
 
 def _trial(*, is_confirmed: bool) -> Iterator[Result]:
     """Raises FluxkeepError when nothing could be submitted."""
-    built = services()
+    built = load_services()
     if not built.bfl.has_key:
         raise BflUnavailable(f"BFL_API_KEY is not set: get a key at {GET_STARTED}")
     if not built.settings.bfl_reaches_us:

@@ -16,7 +16,7 @@ from jobs.services import Services
 from jobs.store.batch_actions import Action, Batch
 from jobs.store.search_conditions import Search
 from receiver import job_actions
-from receiver.cli.base import Command, example, full_id, pairs, plain, sentence, services
+from receiver.cli.base import Command, example, full_id, load_services, pairs, plain, sentence
 from receiver.cli.submit import INTERRUPTED, POLL_SECONDS
 from receiver.schemas.query import PAGE_MAX, FilterQuery
 
@@ -59,7 +59,7 @@ def jobs() -> None:
 def list_jobs(limit: int, *, as_json: bool, **filters: Any) -> None:
     """List jobs, newest first, by the filters of the API."""
     search = _search(filters)
-    built = services()
+    built = load_services()
     page = built.catalog.page(search, limit, None)
     found = views.job_views(built, page.jobs)
     if as_json:
@@ -88,7 +88,7 @@ def show(job_id: str) -> None:
 
     ID is its own id or BFL's task id, or the beginning of one.
     """
-    built = services()
+    built = load_services()
     job = job_actions.load_job(built, full_id(built, job_id))
     click.echo(json.dumps(views.job_view(built, job, with_input=True), indent=2))
 
@@ -106,7 +106,7 @@ def replay(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
 
     Give ids, or filters for all jobs that match: the sweep works them off.
     """
-    built = services()
+    built = load_services()
     _act_on_named(
         built, job_ids, filters, lambda job_id: job_actions.replay_job(built, job_id).status
     )
@@ -130,7 +130,7 @@ def delete(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
     Give ids, or filters for all jobs that match: the sweep works them off. It searches the storage
     for the objects of an id whose record is gone.
     """
-    built = services()
+    built = load_services()
     _act_on_named(
         built, job_ids, filters, lambda job_id: DELETED[job_actions.delete_or_erase(built, job_id)]
     )

@@ -6,7 +6,7 @@ import click
 
 from jobs.domain.errors import FluxkeepError
 from jobs.services import Services
-from receiver.cli.base import Command, example, plain, sentence, services
+from receiver.cli.base import Command, example, load_services, plain, sentence
 from receiver.repair import Finding, indexes, media, objects
 
 CLEAN, LEFT, UNAVAILABLE = 0, 1, 2
@@ -25,7 +25,7 @@ def repair(*, dry_run: bool, verify_bytes: bool) -> None:
     """
     found = repaired = 0
     try:
-        for finding in _examine(services(), verify_bytes=verify_bytes):
+        for finding in _examine(load_services(), verify_bytes=verify_bytes):
             done = not dry_run and finding.repair is not None and finding.repair()
             end = " (repaired)" if done else ""
             if not dry_run and finding.repair is None:

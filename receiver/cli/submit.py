@@ -18,7 +18,7 @@ from jobs.net import strict_json
 from jobs.services import Services
 from receiver.api import submissions
 from receiver.api.submissions import SubmissionBody, enqueue
-from receiver.cli.base import Command, example, pairs, plain, services
+from receiver.cli.base import Command, example, load_services, pairs, plain
 from receiver.job_actions import load_job
 from receiver.schemas.bodies import validate
 
@@ -62,7 +62,7 @@ def submit(
     if not given:
         raise click.UsageError("Give the input: --prompt or --input.")
     raw = json.dumps({"model": model, "input": given, "metadata": metadata}).encode()
-    built = services()
+    built = load_services()
     body = validate(SubmissionBody, strict_json.load_object(raw))
     if dry_run:
         _show_dry_run(submissions.dry_run(built, body))

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from jobs.domain.errors import StoreUnavailable
 from receiver.api import events
-from receiver.context import services
+from receiver.context import current_services
 from receiver.dashboard import session
 
 blueprint = Blueprint("event_stream", __name__)
@@ -22,6 +22,6 @@ def stream(job_id: str | None) -> ResponseReturnValue:
 def begin_page() -> None:
     """Remember, before a page reads any job, where its stream begins; empty while Redis is down."""
     try:
-        g.since = str(services().events.end())
+        g.since = str(current_services().events.end())
     except StoreUnavailable:
         g.since = ""

@@ -16,7 +16,7 @@ from jobs.input_parts import InputPart
 from jobs.storage.error_translation import translate_errors
 from receiver import input_body, request_body
 from receiver.blocking_calls import run_in_thread
-from receiver.context import services
+from receiver.context import current_services
 
 FORM_MAX_BYTES = 256 * 1024
 FIELDS_MAX = 100
@@ -58,7 +58,7 @@ def uploaded() -> Iterator[None]:
 
 def largest_upload() -> int:
     """Bytes that fit into an input as base64."""
-    return services().settings.max_input_bytes // 4 * 3
+    return current_services().settings.max_input_bytes // 4 * 3
 
 
 class _StagedFile:

@@ -12,7 +12,7 @@ from jobs.bfl import parsing
 from jobs.domain.status import Source, Status
 from jobs.store.search_conditions import Search
 from receiver import ownership
-from receiver.context import services
+from receiver.context import current_services
 from receiver.dashboard import event_stream, start
 from receiver.dashboard.job_card import cards
 from receiver.dashboard.session import requires_scope
@@ -52,17 +52,17 @@ def show() -> ResponseReturnValue:
     query = GalleryQuery.read()
     search = query.search()
     event_stream.begin_page()
-    page = ownership.page(services(), search, query.limit, query.cursor)
+    page = ownership.page(current_services(), search, query.limit, query.cursor)
     if not (page.jobs or page.last or query.cursor or search != Search()):
         return start.page()
     # Counts are of all jobs: counting what matches would mean to read each.
-    counts = services().metrics.jobs_by_status(ownership.owner())
+    counts = current_services().metrics.jobs_by_status(ownership.owner())
     is_starred = request.args.get(STARRED[0]) == STARRED[1]
     return render_template(
         "gallery.html",
         query=query,
         is_filtered=search != Search(),
-        cards=cards(services(), page.jobs),
+        cards=cards(current_services(), page.jobs),
         older=_address(cursor=format_cursor(page.last)) if page.last else None,
         is_cut=page.is_cut,
         newest=_address() if query.cursor else None,

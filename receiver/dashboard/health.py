@@ -14,7 +14,7 @@ from jobs.store.costs import only
 from jobs.store.listing import EXPIRING_READ_MAX
 from jobs.store.search_conditions import Search
 from receiver.checks import ReadinessResults
-from receiver.context import part, services
+from receiver.context import current_services, part
 from receiver.dashboard.session import requires_scope
 from receiver.ownership import owner
 from receiver.shared_value import SharedValue
@@ -45,7 +45,7 @@ def show() -> ResponseReturnValue:
     Who sees only jobs of one key is told which checks failed, and not of how many other jobs.
     """
     key, results = owner(), part(ReadinessResults).get()
-    numbers = part(Numbers).get() if key is None else _numbers(services(), key)
+    numbers = part(Numbers).get() if key is None else _numbers(current_services(), key)
     if key is not None:
         results = [result._replace(why=result.grade.lower(), remedy="") for result in results]
     page = render_template("health.html", numbers=numbers, results=results)

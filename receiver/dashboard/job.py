@@ -18,7 +18,7 @@ from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
 from receiver import job_actions, ownership
 from receiver.api.repeats import repeat_fields
-from receiver.context import services
+from receiver.context import current_services
 from receiver.dashboard import event_stream, form_body
 from receiver.dashboard.job_card import card, cards
 from receiver.dashboard.session import requires_scope
@@ -35,12 +35,12 @@ blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
 def show(job_id: str) -> ResponseReturnValue:
     """Show a job, by its own id or by BFL's task id."""
     event_stream.begin_page()
-    job = job_actions.load_job(services(), job_id)
+    job = job_actions.load_job(current_services(), job_id)
     newer = older = None
     with suppress(ArchiveUnavailable):
         position = Position(job.created_at, job.id)
-        before = ownership.page(services(), Search(), 1, position).jobs
-        since = ownership.page(services(), Search(since=job.created_at), NEWER_MAX, None)
+        before = ownership.page(current_services(), Search(), 1, position).jobs
+        since = ownership.page(current_services(), Search(since=job.created_at), NEWER_MAX, None)
         after = [one.id for one in since.jobs if (one.created_at, one.id) > position]
         newer = after[-1] if after and not since.last else None  # else it is far to seek
         older = before[0].id if before else None
@@ -49,15 +49,17 @@ def show(job_id: str) -> ResponseReturnValue:
         "job.html",
         newer=newer,
         older=older,
-        job=card(services(), job),
-        input=kept_inputs.with_links(kept, services().links_to(job, is_input=True)) if kept else {},
+        job=card(current_services(), job),
+        input=kept_inputs.with_links(kept, current_services().links_to(job, is_input=True))
+        if kept
+        else {},
         is_input_complete=kept_inputs.is_complete(job),
         is_replayable=job.status in REPLAYABLE,
         is_cancellable=is_cancellable(job) and ownership.is_changeable(job),
         has_seed=_has_seed(job),
-        related=cards(services(), _related_jobs(job)),
+        related=cards(current_services(), _related_jobs(job)),
         idempotency_key=str(uuid.uuid4()),
-        curl=f'curl -s {services().base_url()}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
+        curl=f'curl -s {current_services().base_url()}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
     )
 
 
@@ -71,13 +73,13 @@ def show_repeats(job_id: str) -> ResponseReturnValue:
 @requires_scope("submit")
 def make_repeats(job_id: str) -> ResponseReturnValue:
     """Submit the input again, with other seeds if it takes any; a repeated click makes no more."""
-    job, fields = job_actions.load_job(services(), job_id), form_body.form()
+    job, fields = job_actions.load_job(current_services(), job_id), form_body.form()
     key = fields.get(IDEMPOTENCY_FIELD, "")
     count = int(fields["n"]) if re.fullmatch(r"[1-8]", fields.get("n", ""), re.ASCII) else 1
     for n in range(count):
         seed = int.from_bytes(hashlib.sha256(f"{key} {n}".encode()).digest()[:4], "big")
         changes = {"input": {"seed": seed}} if _has_seed(job) else {}
-        submit_as_visitor(repeat_fields(services(), job, changes), f"{key}-{n}", job.id)
+        submit_as_visitor(repeat_fields(current_services(), job, changes), f"{key}-{n}", job.id)
     return redirect(url_for("dashboard.job.show", job_id=job.id, _anchor="variants"), 303)
 
 
@@ -85,14 +87,14 @@ def make_repeats(job_id: str) -> ResponseReturnValue:
 @blueprint.get("/delete", defaults={"action": "delete"})
 @requires_scope("admin")
 def ask_confirmation(job_id: str, action: str) -> ResponseReturnValue:
-    job = job_actions.load_job(services(), job_id)
-    return render_template(f"{action}.html", job=card(services(), job))
+    job = job_actions.load_job(current_services(), job_id)
+    return render_template(f"{action}.html", job=card(current_services(), job))
 
 
 @blueprint.post("/replay")
 @requires_scope("admin")
 def replay(job_id: str) -> ResponseReturnValue:
-    job = job_actions.replay_job(services(), job_id)
+    job = job_actions.replay_job(current_services(), job_id)
     flash("The replay has started: Fluxkeep polls BFL for this job again.")
     return redirect(url_for("dashboard.job.show", job_id=job.id), 303)
 
@@ -107,7 +109,7 @@ def show_cancellable(job_id: str) -> ResponseReturnValue:
 @blueprint.post("/cancel")
 @requires_scope("submit")
 def cancel(job_id: str) -> ResponseReturnValue:
-    job_actions.cancel_job(services(), job_id)
+    job_actions.cancel_job(current_services(), job_id)
     flash("The job is cancelled: nothing was sent to BFL.")
     return redirect(url_for("dashboard.gallery.show"), 303)
 
@@ -115,14 +117,14 @@ def cancel(job_id: str) -> ResponseReturnValue:
 @blueprint.post("/delete")
 @requires_scope("admin")
 def delete(job_id: str) -> ResponseReturnValue:
-    job_actions.delete_job(services(), job_actions.load_job(services(), job_id))
+    job_actions.delete_job(current_services(), job_actions.load_job(current_services(), job_id))
     flash("The job and its media are deleted.")
     return redirect(url_for("dashboard.gallery.show"), 303)
 
 
 def _has_seed(job: Job) -> bool:
     given = job.request.kept_input or {}
-    endpoint = services().schemas.endpoints().get(job.model or "")
+    endpoint = current_services().schemas.endpoints().get(job.model or "")
     known = endpoint.modes[endpoint.mode_of(given)].fields if endpoint else {}
     return "seed" in given or "seed" in known
 
@@ -135,11 +137,11 @@ def _related_jobs(job: Job) -> list[Job]:
     original = job.request.repeats
     own, repeats = {job.id: job}, dict[str, Job]()
     with suppress(ArchiveUnavailable):
-        if original and (parent := services().catalog.load(original, exactly=True)):
+        if original and (parent := current_services().catalog.load(original, exactly=True)):
             own |= {original: parent} if ownership.is_visible(parent) else {}
     for job_id in filter(None, (original, job.id)):
         with suppress(ArchiveUnavailable):
-            page = ownership.page(services(), Search(repeats=job_id), RELATED_MAX, None)
+            page = ownership.page(current_services(), Search(repeats=job_id), RELATED_MAX, None)
             repeats |= {one.id: one for one in page.jobs if one.id not in own}
     oldest_first = attrgetter("created_at")
     newest = sorted(repeats.values(), key=oldest_first)[-RELATED_MAX:]

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from jobs.domain.errors import Forbidden, InvalidLink, Unauthorized
 from jobs.signing import USED_LOGIN_SECONDS, LoginSigner, LoginToken
 from receiver.auth import authenticate
-from receiver.context import services
+from receiver.context import current_services
 from receiver.dashboard import csrf, form_body, session
 from receiver.dashboard.session import local_path
 
@@ -43,7 +43,7 @@ def show_link(token: str) -> ResponseReturnValue:
         login = _read_link(token)
     except InvalidLink:
         return _page(USED_LINK), 403
-    if login.id in services().used_logins:
+    if login.id in current_services().used_logins:
         return _page(USED_LINK), 403
     return _link_page(login.key_name)
 
@@ -59,9 +59,9 @@ def log_in_by_link(token: str) -> ResponseReturnValue:
         csrf.require_token()
     except Forbidden:
         return _link_page(login.key_name, OLD_FORM), 403
-    if not services().used_logins.add(login.id, USED_LOGIN_SECONDS):
+    if not current_services().used_logins.add(login.id, USED_LOGIN_SECONDS):
         return _page(USED_LINK), 403
-    api_keys = services().settings.api_keys
+    api_keys = current_services().settings.api_keys
     key = next((key for key in api_keys if key.name == login.key_name), None)
     if key is None:
         return _page("The key of this link is no longer in API_KEYS."), 403
@@ -71,7 +71,7 @@ def log_in_by_link(token: str) -> ResponseReturnValue:
 
 def _read_link(token: str) -> LoginToken:
     """Raises InvalidLink."""
-    return LoginSigner(services().settings.secret_key).read(token)
+    return LoginSigner(current_services().settings.secret_key).read(token)
 
 
 def _link_page(key_name: str, error: str = "") -> str:

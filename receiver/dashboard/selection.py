@@ -22,7 +22,7 @@ from jobs.store.batch_actions import Action
 from jobs.store.search_conditions import Search
 from receiver import job_actions
 from receiver.api.downloads import matching, zip_response
-from receiver.context import services
+from receiver.context import current_services
 from receiver.dashboard import form_body
 from receiver.dashboard.gallery import GalleryQuery, active_filters
 from receiver.dashboard.session import local_path, requires_scope
@@ -67,8 +67,8 @@ def act() -> ResponseReturnValue:
     # Raises InvalidField: to `url_for`, which makes the next address, some names mean other things.
     search = GalleryQuery.read().search()
     if action == "stop":
-        batch = job_actions.load_batch(services(), fields.get("batch", ""))
-        services().batches.stop(batch.id, services().store.now())
+        batch = job_actions.load_batch(current_services(), fields.get("batch", ""))
+        current_services().batches.stop(batch.id, current_services().store.now())
         flash("The batch is stopped: what is done stays done.")
     elif "all" in fields:
         return _act_on_all(action, fields, search)
@@ -80,7 +80,7 @@ def act() -> ResponseReturnValue:
         known = list[Job]()
         for job_id in ids:
             with suppress(errors.UnknownJob):
-                known.append(job_actions.load_job(services(), job_id))
+                known.append(job_actions.load_job(current_services(), job_id))
         if action == "download":
             return _download(known)
         ids = [job.id for job in known if action == "delete" or job.status in REPLAYABLE]
@@ -94,7 +94,7 @@ def _act_on_all(action: str, fields: Mapping[str, str], search: Search) -> Respo
         given = fields.get("count", "")
         count = int(given) if re.fullmatch("[1-9][0-9]{0,8}", given) else None
         try:
-            batch = job_actions.begin_batch(services(), Action(action), search, count)
+            batch = job_actions.begin_batch(current_services(), Action(action), search, count)
         except errors.CountRequired as question:
             if isinstance(question, errors.CountChanged):
                 flash("Another number of jobs matches by now.")
@@ -104,11 +104,11 @@ def _act_on_all(action: str, fields: Mapping[str, str], search: Search) -> Respo
         found = job_actions.count_text(batch.total)
         flash(f"{found} will be {DONE[action]}: Health says how far it is.")
         return redirect(_back(), 303)
-    jobs = list(islice(chain.from_iterable(matching(services(), search)), MATCHING_MAX + 1))
+    jobs = list(islice(chain.from_iterable(matching(current_services(), search)), MATCHING_MAX + 1))
     if len(jobs) > MATCHING_MAX:
         flash(f"More than {MATCHING_MAX:,} jobs match: narrow the filter by Since and Until.")
     elif "confirmed" not in fields:
-        now = services().store.now()
+        now = current_services().store.now()
         until = now if search.until is None else min(search.until, now)
         return _question(action, len(jobs), until=until)
     elif action == "download":
@@ -120,7 +120,7 @@ def _act_on_all(action: str, fields: Mapping[str, str], search: Search) -> Respo
 
 def _download(jobs: list[Job]) -> ResponseReturnValue:
     if any(job.media for job in jobs):
-        return zip_response(services(), [jobs])
+        return zip_response(current_services(), [jobs])
     flash("None of these jobs has a file.")
     return redirect(_back(), 303)
 
@@ -133,14 +133,14 @@ def _act_on_each(action: str, ids: Collection[str]) -> None:
             reasons["it takes too long: select them again"] = None
             break
         try:
-            job = job_actions.load_job(services(), job_id)
+            job = job_actions.load_job(current_services(), job_id)
             if action == "delete":
-                job_actions.delete_job(services(), job)
+                job_actions.delete_job(current_services(), job)
             elif action == "replay":
-                job_actions.replay_job(services(), job.id)
+                job_actions.replay_job(current_services(), job.id)
             else:
                 starred = True if action == "star" else None
-                job_actions.change_metadata(services(), job, starred=starred)
+                job_actions.change_metadata(current_services(), job, starred=starred)
             done += 1
         except (errors.UnknownJob, errors.WrongStatus, errors.OtherKey, errors.Invalid) as error:
             reasons[str(error).rstrip(".")] = None

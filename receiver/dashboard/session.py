@@ -25,7 +25,7 @@ from pydantic import SecretStr
 from jobs.config.api_keys import ApiKey, Scope
 from jobs.config.settings import Settings
 from jobs.domain.errors import StoreUnavailable
-from receiver.context import services
+from receiver.context import current_services
 from receiver.dashboard import csrf, form_body
 
 IDLE_SECONDS = 12 * 3600
@@ -69,14 +69,14 @@ def install(app: Flask, settings: Settings) -> None:
 def current_visitor() -> ApiKey | None:
     """The key that this request's session was started with, or None without a valid session."""
     if "visitor" not in g:
-        settings, known = services().settings, session.get("key")
+        settings, known = current_services().settings, session.get("key")
         keys = itertools.product(settings.secret_key, settings.api_keys)
         found = (key for secret, key in keys if _key_hash(secret, key) == known)
         key, session_id = next(found, None), session.get("id")
         is_old = _now() - int(session.get("since", 0)) >= LIFE_MAX_SECONDS
         g.visitor = None if is_old or not session_id else key
         with suppress(StoreUnavailable):  # without Redis no page has anything to show or to change
-            if g.visitor and str(session_id) in services().ended_sessions:
+            if g.visitor and str(session_id) in current_services().ended_sessions:
                 g.visitor = None
     return cast(ApiKey | None, g.visitor)
 
@@ -85,7 +85,7 @@ def start(key: ApiKey) -> None:
     """Start a new session; the one before ends, so that no session can be planted."""
     end()
     now = _now()
-    secret = services().settings.secret_key[0]
+    secret = current_services().settings.secret_key[0]
     session.update(key=_key_hash(secret, key), id=secrets.token_urlsafe(16), since=now, seen=now)
     csrf.token()  # now, so that the first page need not set the cookie again
 
@@ -102,7 +102,7 @@ def end() -> None:
     Raises StoreUnavailable, and the session then stays.
     """
     if session_id := session.get("id"):
-        services().ended_sessions.add(str(session_id), LIFE_MAX_SECONDS)
+        current_services().ended_sessions.add(str(session_id), LIFE_MAX_SECONDS)
     session.clear()
     session.permanent = True
     g.pop("visitor", None)

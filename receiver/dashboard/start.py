@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from jobs.domain.errors import Forbidden
 from receiver import checks
 from receiver.checks.context import Context
-from receiver.context import services
+from receiver.context import current_services
 from receiver.dashboard.session import requires_scope
 from receiver.ownership import owner
 
@@ -23,8 +23,10 @@ def show() -> ResponseReturnValue:
 
 def page() -> str:
     """The page, which the gallery also shows while there are no jobs."""
-    is_unreachable = not services().settings.bfl_reaches_us
-    return render_template("start.html", base=services().base_url(), is_unreachable=is_unreachable)
+    is_unreachable = not current_services().settings.bfl_reaches_us
+    return render_template(
+        "start.html", base=current_services().base_url(), is_unreachable=is_unreachable
+    )
 
 
 @blueprint.get("/start/test")
@@ -39,7 +41,7 @@ def run_checks() -> ResponseReturnValue:
     """Run all checks, also the test callbacks, and stream each result to the page."""
     if owner():
         raise Forbidden("This tests the whole installation: it needs a key that sees all jobs.")
-    context = Context(services().settings, services())
+    context = Context(current_services().settings, current_services())
     return Response(
         stream_template("check_results.html", results=checks.run(context)), headers=STREAMED
     )

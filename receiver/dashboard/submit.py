@@ -30,7 +30,7 @@ from receiver import ownership
 from receiver.api.submissions import SubmissionBody, enqueue_once
 from receiver.auth import count_request
 from receiver.blocking_calls import run_in_thread
-from receiver.context import services
+from receiver.context import current_services
 from receiver.dashboard import event_stream, form_body
 from receiver.dashboard.form import aspect_tiles
 from receiver.dashboard.form.input_form import Errors, InputForm, as_text
@@ -64,12 +64,12 @@ def show() -> ResponseReturnValue:
     """The form; `again` names a job whose input fills it."""
     if not (original := request.args.get("again")):
         return _page({**request.args.to_dict(), IDEMPOTENCY_FIELD: ""})
-    job, storage, kept = load_job(services(), original), services().storage, None
+    job, storage, kept = load_job(current_services(), original), current_services().storage, None
     if job.request.public_input is not None:
         kept = run_in_thread(kept_inputs.load_values, storage, job)
     most = form_body.FORM_MAX_BYTES
     values = run_in_thread(kept_inputs.with_texts, storage, job, kept or {}, most)
-    form = InputForm.of(services().schemas.endpoints(), job.model or "", kept or {})
+    form = InputForm.of(current_services().schemas.endpoints(), job.model or "", kept or {})
     texts, more = form.texts(values)
     fields = {
         "model": job.model or "",
@@ -114,14 +114,14 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str |
     key = (f"visitor {g.api_key.name}", idempotency_key)
     request = json.dumps(body, default=lambda part: part.sha256)
     digest = hashlib.sha256(request.encode()).hexdigest()
-    return enqueue_once(services(), submission, Submission(), key, digest, repeats)
+    return enqueue_once(current_services(), submission, Submission(), key, digest, repeats)
 
 
 def _enqueue(fields: Mapping[str, str]) -> Job:
     """Raises Invalid with every wrong field, and what the API's own submission raises."""
     messages, form, original = Errors(), _input_form(fields), None
     with suppress(errors.UnknownJob):  # it repeats none, or one that was deleted
-        original = load_job(services(), fields.get("repeats", ""))
+        original = load_job(current_services(), fields.get("repeats", ""))
     fields = aspect_tiles.fill(form.fields, fields)
     load, uploads = partial(_load, original), defaultdict[str, list[InputPart]](list)
     for name, part in form_body.files():
@@ -152,7 +152,7 @@ def _enqueue(fields: Mapping[str, str]) -> Job:
 
 def _input_form(fields: Mapping[str, str]) -> InputForm:
     given = {name: text for name, text in fields.items() if text}
-    return InputForm.of(services().schemas.endpoints(), fields.get("model", ""), given)
+    return InputForm.of(current_services().schemas.endpoints(), fields.get("model", ""), given)
 
 
 def _load(original: Job | None, text: str) -> InputPart | None:
@@ -161,22 +161,29 @@ def _load(original: Job | None, text: str) -> InputPart | None:
     if not numbers:
         return None
     files = original.request.input_files[numbers[0] :] if original else ()
-    if not files or run_in_thread(services().storage.size, files[0].key) != files[0].bytes:
+    if not files or run_in_thread(current_services().storage.size, files[0].key) != files[0].bytes:
         raise errors.WrongStatus(_INPUT_DELETED)
     return InputPart.of_object("input", files[0])
 
 
 def _page(fields: Mapping[str, str], messages: Mapping[str, str] | None = None) -> str:
     event_stream.begin_page()
-    model, endpoints = fields.get("model") or model_names.DEFAULT, services().schemas.endpoints()
+    model, endpoints = (
+        fields.get("model") or model_names.DEFAULT,
+        current_services().schemas.endpoints(),
+    )
     form, models = _input_form({**fields, "model": model}), sorted(endpoints, key=model_names.rank)
     recent, job = list[JobCard](), None
     with suppress(errors.StoreUnavailable, errors.ArchiveUnavailable):
         stored = Search(statuses=(Status.STORED,))
-        recent = cards(services(), ownership.page(services(), stored, RECENT_MAX, None).jobs)
+        recent = cards(
+            current_services(), ownership.page(current_services(), stored, RECENT_MAX, None).jobs
+        )
     with suppress(errors.FluxkeepError):  # the form made none, or it was deleted since
         if request.method == "GET":
-            job = card(services(), load_job(services(), request.args.get("job", "")))
+            job = card(
+                current_services(), load_job(current_services(), request.args.get("job", ""))
+            )
     return render_template(
         "submit.html",
         values={**fields, "model": model},
@@ -214,8 +221,8 @@ def _explain_unknown_model(model: str, known_models: Collection[str]) -> str:
 def _kept_images(job_id: str) -> list[KeptImage]:
     """The files of a job's input; none if the job is unknown."""
     with suppress(errors.FluxkeepError):
-        job = load_job(services(), job_id)
-        links, files = services().links_to(job, is_input=True), job.request.input_files
+        job = load_job(current_services(), job_id)
+        links, files = current_services().links_to(job, is_input=True), job.request.input_files
         return [
             KeptImage(n, path_of(link), file.content_type.startswith("image/"))
             for n, (link, file) in enumerate(zip(links, files, strict=True))
@@ -244,5 +251,5 @@ def _is_shown(name: str, field: InputField) -> bool:
 def _prices(models: Sequence[str], values: Mapping[str, Any]) -> dict[str, Price]:
     """Prices that such an input last had with each model."""
     with suppress(errors.StoreUnavailable):
-        return dict(zip(models, services().budgets.prices(models, values), strict=True))
+        return dict(zip(models, current_services().budgets.prices(models, values), strict=True))
     return dict.fromkeys(models, Price())

@@ -18,7 +18,7 @@ from jobs import search_words
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.timeline import EventCode, rfc3339, utc
 from jobs.store.search_conditions import as_text
-from receiver.context import services
+from receiver.context import current_services
 from receiver.dashboard import csrf, session
 from receiver.dashboard.assets import asset
 from receiver.dashboard.session import current_path
@@ -89,7 +89,7 @@ def install(app: Flask) -> None:
 def now() -> float:
     """Unix time by the clock of Redis, as deadlines are; by our own while Redis is away."""
     try:
-        return round(services().store.now(), 1)
+        return round(current_services().store.now(), 1)
     except StoreUnavailable:
         return round(time.time(), 1)
 
@@ -122,13 +122,13 @@ def utc_minute(at: float) -> str:
 
 def age(at: float) -> str:
     """`now`, `7 min ago`; times.js updates it in the same words."""
-    seconds = services().store.now() - at
+    seconds = current_services().store.now() - at
     return "now" if seconds < NOW_SECONDS else f"{duration(seconds)} ago"
 
 
 def remaining(at: float) -> str:
     """`in 12 s`, `in 4:10`; times.js counts it down in the same words."""
-    seconds = int(at - services().store.now())
+    seconds = int(at - current_services().store.now())
     if seconds < 1:
         return "any moment"
     is_clock = MINUTE <= seconds < CLOCK_MAX_SECONDS

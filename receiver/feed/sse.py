@@ -14,7 +14,7 @@ from jobs.domain.job import Job
 from jobs.services import Services
 from jobs.store.change_stream import Event, EventPosition
 from jobs.views import JobView
-from receiver.context import services
+from receiver.context import current_services
 from receiver.feed.broker import CHECK_SECONDS, Broker, Subscriber, client_socket, is_disconnected
 from receiver.schemas.responses import DeletedJob, Reset
 
@@ -96,7 +96,7 @@ class EventStream:
     resumes: bool
     owner: str | None  # the API key whose events alone are sent; None: all
     # Of the request, which ends before the stream.
-    _base_url: str = field(default_factory=lambda: services().base_url())
+    _base_url: str = field(default_factory=lambda: current_services().base_url())
     _client: socket | None = field(default_factory=client_socket)
     _has_ended: bool = False
     _sent_at: float = field(default_factory=time.monotonic)

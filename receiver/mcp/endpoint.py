@@ -21,7 +21,7 @@ from receiver import input_body
 from receiver.api.events import HEADERS
 from receiver.api.long_poll import watch
 from receiver.auth import require_scope
-from receiver.context import part, reader_origin, services
+from receiver.context import current_services, part, reader_origin
 from receiver.feed.broker import Broker
 from receiver.mcp import content, protocol, resources
 from receiver.mcp.protocol import Message, ProtocolError, Request
@@ -93,8 +93,8 @@ def _answer() -> ResponseReturnValue:
 
 def _require_own_origin() -> None:
     """Raises Forbidden for a page of another site, also one whose name leads to this machine."""
-    origin, public_url = request.headers.get("Origin"), services().settings.public_url
-    ours = parse(public_url or reader_origin() or services().base_url()).origin
+    origin, public_url = request.headers.get("Origin"), current_services().settings.public_url
+    ours = parse(public_url or reader_origin() or current_services().base_url()).origin
     if origin is not None and not (origin == str(ours) and (public_url or ours.is_loopback)):
         raise errors.Forbidden("Pages of other origins may not call this.")
 
@@ -120,7 +120,7 @@ def _progress(waiting: Waiting, token: str | int | None) -> Generator[Message, N
     except errors.UnknownJob as error:
         return content.error(detail_of(error))
     try:
-        result = content.job_result(services(), job)
+        result = content.job_result(current_services(), job)
     except errors.FluxkeepError as error:
         return content.error(f"{detail_of(error)} {content.how_to_wait(job)}")
     has_failed = job.status.terminal and job.status is not Status.STORED
@@ -131,11 +131,11 @@ def _changes(waiting: Waiting) -> Generator[Job | None]:
     job, broker = waiting.job, part(Broker)
     if not waiting.seconds:
         return
-    for change in watch(services(), broker, job.id, waiting.seconds):
+    for change in watch(current_services(), broker, job.id, waiting.seconds):
         job = change or job
         yield change
     if not content.is_shown(job):
-        yield from watch(services(), broker, job.id, THUMBNAIL_SECONDS, content.is_shown)
+        yield from watch(current_services(), broker, job.id, THUMBNAIL_SECONDS, content.is_shown)
 
 
 def _refusal(

@@ -17,7 +17,7 @@ from jobs.services import Services
 from jobs.store.search_conditions import Search
 from receiver import ownership
 from receiver.blocking_calls import run_in_thread
-from receiver.context import services
+from receiver.context import current_services
 from receiver.dashboard.form.input_form import FileControl, InputForm
 from receiver.job_actions import load_job
 from receiver.mcp import content
@@ -44,7 +44,7 @@ def listing(cursor: Any) -> Message:
         before = None if cursor is None else parse_cursor(str(cursor))
     except ValueError as error:
         raise InvalidField("cursor", str(error)) from None
-    page = ownership.page(services(), Search(), PAGE_DEFAULT, before)
+    page = ownership.page(current_services(), Search(), PAGE_DEFAULT, before)
     following = {"nextCursor": format_cursor(page.last)} if page.last else {}
     rows = []
     for job in page.jobs:
@@ -57,19 +57,19 @@ def listing(cursor: Any) -> Message:
 def read(uri: str) -> Message:
     """The job as the API shows it, or one of its files. Raises UnknownJob, StorageError."""
     found = JOB_URI.fullmatch(uri)
-    job = load_job(services(), found[1] if found else "")
+    job = load_job(current_services(), found[1] if found else "")
     position = found[2] if found else None
     if position is None:
         is_author = g.api_key.has_scope("submit")
-        view = views.job_view(services(), job, with_input=is_author)
+        view = views.job_view(current_services(), job, with_input=is_author)
         return {"contents": [{"uri": uri, "mimeType": JSON, "text": to_json(view).decode()}]}
     files = job.media[int(position) :]
     if not files or files[0].deleted_at is not None:
         raise UnknownJob("The job has no such file, or it was deleted.")
     if file := content.shown(files[0]):
-        body = {"mimeType": file.content_type, "blob": content.load(services(), file)}
+        body = {"mimeType": file.content_type, "blob": content.load(current_services(), file)}
     else:
-        link = services().links_to(job)[int(position)]
+        link = current_services().links_to(job)[int(position)]
         body = {"mimeType": "text/uri-list", "text": link}
     return {"contents": [{"uri": uri, **body}]}
 

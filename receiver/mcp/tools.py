@@ -23,7 +23,7 @@ from jobs.store.search_conditions import Search
 from receiver import job_actions, ownership
 from receiver.api.budget import KeyBudgets, key_budgets
 from receiver.api.submissions import DryRunView, SubmissionBody, dry_run, enqueue
-from receiver.context import services
+from receiver.context import current_services
 from receiver.mcp import content, schemas
 from receiver.mcp.resources import JOB_URI, with_images
 from receiver.schemas.bodies import validate_with_input
@@ -81,12 +81,12 @@ def edit(asked: schemas.Edit) -> Waiting | DryRunView:
 def _submit(
     asked: schemas.NewJob, given: Mapping[str, Any], images: list[str]
 ) -> Waiting | DryRunView:
-    placed = with_images(services(), asked.model, {**given, "prompt": asked.prompt}, images)
+    placed = with_images(current_services(), asked.model, {**given, "prompt": asked.prompt}, images)
     fields = {"model": asked.model, "input": placed, "over_budget": asked.over_budget}
     body = validate_with_input(SubmissionBody, {**fields, "metadata": METADATA})
     if asked.dry_run:
-        return dry_run(services(), body)
-    return Waiting(enqueue(services(), body, Submission()), asked.wait)
+        return dry_run(current_services(), body)
+    return Waiting(enqueue(current_services(), body, Submission()), asked.wait)
 
 
 def get_job(asked: schemas.NamedJob) -> Waiting:
@@ -101,7 +101,7 @@ def wait_for_job(asked: schemas.AwaitedJob) -> Waiting:
 
 def _load(name: str) -> Job:
     found = JOB_URI.fullmatch(name)
-    return job_actions.load_job(services(), found[1] if found else name)
+    return job_actions.load_job(current_services(), found[1] if found else name)
 
 
 def cancel_job(asked: schemas.NamedJob) -> schemas.CancelledJob:
@@ -109,7 +109,7 @@ def cancel_job(asked: schemas.NamedJob) -> schemas.CancelledJob:
     cannot be taken back.
     """
     job = _load(asked.id)
-    job_actions.cancel_job(services(), job.id)
+    job_actions.cancel_job(current_services(), job.id)
     return {"id": job.id, "message": "It is cancelled; nothing was sent to BFL."}
 
 
@@ -124,19 +124,21 @@ def search_jobs(asked: schemas.JobSearch) -> schemas.JobRows:
     jobs: list[Job] = []
     last = None
     for _ in range(PAGES_MAX):
-        page = ownership.page(services(), search, asked.limit - len(jobs), last)
+        page = ownership.page(current_services(), search, asked.limit - len(jobs), last)
         jobs, last = jobs + page.jobs, page.last
         if last is None or len(jobs) == asked.limit:
             break
-    rows = [content.job_row(services(), job) for job in jobs]
+    rows = [content.job_row(current_services(), job) for job in jobs]
     return {"jobs": rows, "searched_until": rfc3339(last.created_at) if last else None}
 
 
 def list_models(_asked: schemas.Arguments) -> schemas.Models:
     """List BFL's models: what each is for, the fields of its input, and what it last cost."""
-    stored = ownership.page(services(), Search(statuses=(Status.STORED,)), PRICED_JOBS, None).jobs
+    stored = ownership.page(
+        current_services(), Search(statuses=(Status.STORED,)), PRICED_JOBS, None
+    ).jobs
     costs = {job.model: job.cost for job in reversed(stored) if job.cost is not None}
-    endpoints = services().schemas.endpoints()
+    endpoints = current_services().schemas.endpoints()
     rows: list[schemas.ModelRow] = []
     for model in sorted(endpoints, key=model_names.rank):
         modes = endpoints[model].modes.values()
@@ -155,7 +157,7 @@ def list_models(_asked: schemas.Arguments) -> schemas.Models:
 
 def budget(_asked: schemas.Arguments) -> KeyBudgets:
     """Get what your key may still spend, in credits. An empty list: it has no budget."""
-    return key_budgets(services())
+    return key_budgets(current_services())
 
 
 TOOLS = {

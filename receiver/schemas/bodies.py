@@ -14,7 +14,7 @@ from jobs.domain.errors import Invalid, UrlRefused
 from jobs.domain.media_references import map_leaves
 from jobs.input_parts import InputPart
 from jobs.job_validation import METADATA_MAX_CHARS, MODEL_MAX_CHARS, require_metadata, require_model
-from receiver.context import services
+from receiver.context import current_services
 from receiver.schemas.formats import POLLING_URL, PUBLIC_URL, documented_pattern
 
 
@@ -23,7 +23,7 @@ def accepted_by(validate: Callable[[HostPolicy, str], object]) -> AfterValidator
 
     def validate_url(value: str) -> str:
         try:
-            validate(services().host_policy, value)
+            validate(current_services().host_policy, value)
         except UrlRefused as error:
             raise ValueError(str(error)) from None
         return value

@@ -44,11 +44,11 @@ def a_worker_process(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    for cached in (startup.services, tasks.dispatcher):
+    for cached in (startup.current_services, tasks.dispatcher):
         cached.cache_clear()
     yield
-    startup.services().redis.close()
-    for cached in (startup.services, tasks.dispatcher):
+    startup.current_services().redis.close()
+    for cached in (startup.current_services, tasks.dispatcher):
         cached.cache_clear()
 
 

@@ -47,7 +47,7 @@ _HELD = b"fluxkeep:held_callbacks"
 
 def archiver(world: Any) -> None:
     """The sweep's passes; it sleeps until the next job is due."""
-    services = world.services()
+    services = world.build_services()
     archiving = Archiving(services, services.archive)
     while True:
         world.passes += 1
@@ -63,7 +63,7 @@ def archiver(world: Any) -> None:
 
 def sweeper(world: Any) -> None:
     """The sweep of jobs under way, and of what late workers left."""
-    services = world.services()
+    services = world.build_services()
     while True:
         world.scheduler.wait(lambda: world.redis.data.keys() & {_DUE, _SUPERSEDED})
         pause = SWEEP_RETRY_SECONDS
@@ -76,7 +76,7 @@ def sweeper(world: Any) -> None:
 
 def applier(world: Any) -> None:
     """The sweep's thread for callbacks that wait for the archive."""
-    services = world.services()
+    services = world.build_services()
     while True:
         world.scheduler.wait(lambda: _HELD in world.redis.data)
         with suppress(RedisError, errors.StoreUnavailable):
@@ -101,7 +101,7 @@ def caller(world: Any, task: Task, n: int) -> None:
         with suppress(errors.StoreUnavailable):
             before = world.epochs[task.job_id]
             report = world.bfl.callback(task)
-            told = webhook.accept_callback(world.services(), report, task.token)["status"]
+            told = webhook.accept_callback(world.build_services(), report, task.token)["status"]
             # A deletion beside an announcement may have been the last of the two.
             is_known = task.job_id not in world.deleted and told not in ("deleted", webhook.HELD)
             if is_known and world.epochs[task.job_id] == before:
@@ -128,7 +128,7 @@ def late_caller(world: Any) -> None:
 
 
 def _call_back(world: Any, task: Task, body: bytes) -> None:
-    webhook.accept_callback(world.services(), world.bfl.callback(task, body), task.token)
+    webhook.accept_callback(world.build_services(), world.bfl.callback(task, body), task.token)
 
 
 def announcer(world: Any, job_id: str) -> None:
@@ -152,7 +152,7 @@ def _put(world: Any, job_id: str, edit: int | None) -> None:
 def web(world: Any) -> Iterator[None]:
     """A request to a web process."""
     app = Flask("simulated")
-    app.extensions[NAME] = Parts([world.services()])
+    app.extensions[NAME] = Parts([world.build_services()])
     with app.app_context():
         g.api_key = ApiKey("app", SecretStr("the key of an app"), "submit")
         yield
@@ -176,7 +176,7 @@ def edit_job(world: Any, job_id: str) -> None:
 
 def replayer(world: Any) -> None:
     """POST /api/jobs/<id>/replays, which a stored job refuses."""
-    services = world.services()
+    services = world.build_services()
     while True:
         world.pause()
         job_id = world.choose_job()
@@ -187,7 +187,7 @@ def replayer(world: Any) -> None:
 
 def deleter(world: Any) -> None:
     """DELETE /api/jobs/<id>, once in a while; what is deleted may be announced again."""
-    services = world.services()
+    services = world.build_services()
     while True:
         world.pause()
         if not world.choose(2):
@@ -199,7 +199,7 @@ def deleter(world: Any) -> None:
 
 def reader(world: Any) -> None:
     """GET /api/jobs/<id>."""
-    services = world.services()
+    services = world.build_services()
     while True:
         world.pause()
         job_id = world.choose_job()
@@ -214,7 +214,7 @@ def reader(world: Any) -> None:
 
 def walker(world: Any) -> None:
     """Walks through lists, once in a while."""
-    services = world.services()
+    services = world.build_services()
     while True:
         world.pause()
         walk(world, services, [(), (Status.STORED,)][world.choose(2)])

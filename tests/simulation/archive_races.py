@@ -32,7 +32,7 @@ def _looked_at(world: Any) -> str:
 
 def racing_replayer(world: Any) -> None:
     """POST /api/jobs/<id>/replays while another client changes or deletes this job."""
-    services = world.services()
+    services = world.build_services()
     while True:
         world.scheduler.wait(lambda: world.changing)
         pause = 1.0
@@ -46,7 +46,7 @@ def racing_replayer(world: Any) -> None:
 
 def deleter_of_many(world: Any) -> None:
     """DELETE /api/jobs/<id> of jobs in a row; their rows stay until the next pass."""
-    services = world.services()
+    services = world.build_services()
     while True:
         world.pause()
         first = world.choose(len(world.job_ids))
@@ -57,7 +57,7 @@ def deleter_of_many(world: Any) -> None:
 
 def racing_walker(world: Any) -> None:
     """Walks through lists whose rows are of deleted jobs."""
-    services = world.services()
+    services = world.build_services()
     while True:
         world.scheduler.wait(lambda: len(world.deleted & world.archive.rows().keys()) > 1)
         walk(world, services)

@@ -77,8 +77,8 @@ class ArchiveWorld(World):
             DATABASE_URL="sqlite:////archive.db", HOT_DAYS=str(self.archive_faults.hot_days)
         )
 
-    def services(self) -> Services:
-        built: Any = super().services()
+    def build_services(self) -> Services:
+        built: Any = super().build_services()
         built.archive = Archive(SimulatedDatabase(self))
         built.catalog = Catalog(built.store, built.listing, built.archive_moves, built.archive)
         built.daily_costs = DailyCosts(built.costs, built.archive, built.consistency)

@@ -110,7 +110,7 @@ def fail(job: Job, now: float) -> Job:
 
 def begin(world: Any, action: Action) -> None:
     """POST /api/replays or DELETE /api/jobs in two steps; then another job fails."""
-    built, search = world.services(), Search(statuses=(Status.FAILED,))
+    built, search = world.build_services(), Search(statuses=(Status.FAILED,))
     count, until = None, None
     while world.batch is None:
         try:
@@ -125,7 +125,7 @@ def begin(world: Any, action: Action) -> None:
 
 def fail_again(world: Any) -> None:
     """BFL ends each job that is under way, once the batch has begun."""
-    built = world.services()
+    built = world.build_services()
     while True:
         world.scheduler.wait(lambda: world.batch and _under_way(world))
         world.scheduler.sleep(0.001)  # no job ends in the very microsecond in which a batch begins
@@ -139,7 +139,7 @@ def _under_way(world: Any) -> list[str]:
 
 def sweep(world: Any) -> None:
     """The thread of a sweep that works off batches."""
-    built = world.services()
+    built = world.build_services()
     while True:
         pause = sweeps.RETRY_SECONDS
         with suppress(errors.StoreUnavailable, RedisError):

@@ -30,7 +30,7 @@ def caller(world: Any, task: Task) -> None:
     for seconds in (0.0, *CALLBACK_INTERVALS_SECONDS):
         world.scheduler.sleep(seconds)
         with suppress(StoreUnavailable):
-            webhook.accept_callback(world.services(), world.bfl.callback(task), task.token)
+            webhook.accept_callback(world.build_services(), world.bfl.callback(task), task.token)
             if task.job_id not in world.deleted:
                 world.acknowledged.add(task.job_id)
             return
@@ -38,7 +38,7 @@ def caller(world: Any, task: Task) -> None:
 
 def announcer(world: Any, task_id: str) -> None:
     """PUT /api/jobs/<task>, repeated until it is on record."""
-    services = world.services()
+    services = world.build_services()
 
     def announce(job: Job | None, now: float) -> Job:
         return job or Job.awaited(task_id, now, services.settings.timeouts)
@@ -48,14 +48,14 @@ def announcer(world: Any, task_id: str) -> None:
 
 def submitter(world: Any, job_id: str, model: str) -> None:
     """POST /api/jobs with an idempotency key, repeated until it is on record."""
-    services = world.services()
+    services = world.build_services()
     body = submissions.SubmissionBody(model=model, input={"prompt": job_id})
     _until_done(world, lambda: submissions.enqueue(services, body, Submission(), job_id=job_id))
 
 
 def operator(world: Any) -> None:
     """DELETE /api/jobs/<id>, repeated until it is done."""
-    services = world.services()
+    services = world.build_services()
 
     found = set[str]()
 
@@ -75,7 +75,7 @@ def operator(world: Any) -> None:
 
 def replayer(world: Any) -> None:
     """POST /api/jobs/<id>/replays for each job that was not stored, once."""
-    services = world.services()
+    services = world.build_services()
     while True:
         world.scheduler.sleep(60.0)
         replayable = [job_id for job_id, status in world.terminal.items() if status in REPLAYABLE]
@@ -98,7 +98,7 @@ def _until_done(world: Any, request: Callable[[], object]) -> None:
 
 def worker(world: Any) -> None:
     """An RQ worker: each RQ job makes it process all that waits."""
-    services = world.services()
+    services = world.build_services()
     dispatcher, queue = JobDispatcher(services), QUEUE_KEY
     while True:
         world.scheduler.wait(lambda: world.redis.data.get(queue.encode()))
@@ -112,7 +112,7 @@ def worker(world: Any) -> None:
 
 
 def sweeper(world: Any) -> None:
-    services = world.services()
+    services = world.build_services()
     while True:
         pause = RETRY_SECONDS
         with suppress(StoreUnavailable, StorageError):

@@ -104,7 +104,7 @@ class World:
     def settings(self) -> Settings:
         return boundaries.load_test_settings()
 
-    def services(self) -> Services:
+    def build_services(self) -> Services:
         """The real services of a process, its connections leading to the models."""
         redis = client(self.redis, self._before)
         built = services.Services(self.settings(), redis)

@@ -7,7 +7,7 @@ from redis import Redis
 
 from jobs.store.batch_actions import Action, FailedJob
 from jobs.store.search_conditions import Search
-from receiver.context import services
+from receiver.context import current_services
 from tests.harness import Stack, wait_for
 from tests.harness.chromium import Window
 from tests.harness.in_process_dashboard import InProcessVisitor, MakeApp
@@ -74,7 +74,7 @@ def test_an_open_circuit_shows_its_reason_and_its_waiting_jobs(
 def test_a_batch_can_be_stopped_and_what_became_of_it_is_told(make_app: MakeApp) -> None:
     app = make_app()
     with app.app_context():
-        batches = services().batches
+        batches = current_services().batches
         batch = batches.add(Action.DELETE, Search(owner="7"), 3, None, 1.0)
     for scope, status in (("read", 403), ("admin", 303)):
         visitor = InProcessVisitor(app)

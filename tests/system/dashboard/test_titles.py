@@ -5,7 +5,7 @@ import base64
 import pytest
 from PIL import ImageFont
 
-from receiver.context import services
+from receiver.context import current_services
 from receiver.dashboard.template_filters import remaining
 from tests.harness import Stack
 from tests.harness.chromium import Chromium
@@ -51,7 +51,7 @@ def test_code_is_shown_as_code(stack: Stack, path: str) -> None:
 )
 def test_a_countdown_shows_the_seconds_left(make_app: MakeApp, seconds: float, text: str) -> None:
     with make_app().app_context():
-        assert remaining(services().store.now() + seconds) == text
+        assert remaining(current_services().store.now() + seconds) == text
 
 
 @pytest.mark.browser

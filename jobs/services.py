@@ -35,6 +35,8 @@ from jobs.store.change_stream import Events
 from jobs.store.commit import Followers
 from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
+from jobs.store.due_sets import DueSets
+from jobs.store.expiring_names import EndedSessions, StrictModels, UsedLogins
 from jobs.store.held_callbacks import HeldCallbacks
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
@@ -49,7 +51,6 @@ from jobs.store.redis.outages import LoggedRetry
 from jobs.store.redis.script_pipeline import ScriptPipeline
 from jobs.store.redis.write_durability import Durability
 from jobs.store.refused_callbacks import RefusedCallbacks
-from jobs.store.sets import DueSets, EndedSessions, StrictModels, UsedLogins
 from jobs.store.submission_queue import ConfiguredKeys, SubmissionQueue
 from jobs.task_hosts import TaskHosts
 

@@ -11,7 +11,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.job_validation import require_metadata
 from jobs.services import Services
-from jobs.store import orphan_deletions
+from jobs.store import erasures
 from jobs.store.batch_actions import Action, Batch
 from jobs.store.search_conditions import Search
 from receiver.auth import current_key_name
@@ -76,7 +76,7 @@ def delete_or_erase(services: Services, job_id: str) -> bool:
     if owner() or not parsing.TASK_ID.fullmatch(job_id):
         load_job(services, job_id)  # whose the objects of an unknown job are nobody knows
     while (job := services.catalog.recall(job_id)) is None:
-        if orphan_deletions.begin(services.store, services.due.orphan_deletions, job_id):
+        if erasures.begin(services.store, services.due.erasures, job_id):
             return False
     delete_job(services, job)
     return True

@@ -78,7 +78,7 @@ def delete_left_objects(services: Services) -> float:
     The last worker deletes it too, at once, but may be killed before it does.
     """
     now = services.store.now()
-    for job_id in services.due.superseded.until(now - LATE_WORKER_SECONDS, BATCH):
+    for job_id in services.due.superseded.members_until(now - LATE_WORKER_SECONDS, BATCH):
         try:
             if job := services.store.load(job_id):
                 _delete_superseded(services, job)

@@ -20,10 +20,10 @@ from worker.notifications.dispatcher import NotificationDispatcher, dispatch_due
 from worker.periodic import (
     batch_actions,
     bfl_schemas,
+    erasure,
     held_callbacks,
     input_cleanup,
     late_objects,
-    orphan_deletion,
     price_polls,
 )
 from worker.periodic.archiving import Archiving
@@ -69,7 +69,7 @@ def main() -> int:
         "late objects": partial(late_objects.step, services),
         "budgets": partial(budget_warnings.check, services),
         "retention": RetentionCleanup(services).run_batch,
-        "erasures": partial(orphan_deletion.step, services),
+        "erasures": partial(erasure.step, services),
         "batches": partial(batch_actions.step, services),
         "inputs": partial(input_cleanup.run_batch, services),
         "prices": partial(price_polls.run_batch, services),

@@ -54,7 +54,7 @@ def process_next(services: Services, stop: threading.Event) -> bool:
 
     Another worker may have it; errors make it wait.
     """
-    due = services.due.thumbnails.until(services.store.now(), limit=1)
+    due = services.due.thumbnails.members_until(services.store.now(), limit=1)
     if not due or stop.is_set() or _is_anything_urgent(services):
         return False
     job_id = due[0]

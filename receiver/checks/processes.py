@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from jobs.domain.errors import UnknownHost, UrlRefused
 from jobs.domain.job import Job
+from jobs.store.erasures import ERASURES_MAX
 from jobs.store.listing import longest_wait
-from jobs.store.orphan_deletions import ORPHAN_DELETIONS_MAX
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
@@ -28,7 +28,7 @@ def check_sweep(context: Context) -> Iterator[Result]:
         why = f"{overdue:,} jobs have been due for more than 30 s"
         result = failed("sweep", why, "Start a second sweep process: this one cannot keep up.")
     yield result
-    if erasures := context.services.due.orphan_deletions.first(ORPHAN_DELETIONS_MAX):
+    if erasures := context.services.due.erasures.earliest(ERASURES_MAX):
         why = f"the storage is searched for {len(erasures)} jobs that were deleted without a record"
         yield ok("erasures", why)
 

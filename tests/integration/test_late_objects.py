@@ -87,7 +87,7 @@ def test_a_deleted_job_is_forgotten_after_a_day(worker: LocalWorker) -> None:
     while minutes < 3 * DAY_SECONDS / MINUTE:
         look(worker, minutes)
         minutes *= 1.2
-    assert worker.services.due.late_objects.first(9) == []
+    assert worker.services.due.late_objects.earliest(9) == []
 
 
 @pytest.mark.parametrize("claims", [0, 1])
@@ -96,7 +96,7 @@ def test_only_a_job_that_was_claimed_is_noted(worker: LocalWorker, claims: int) 
     if not claims:
         worker.unclear(task)
     delete(worker, task)
-    assert len(worker.services.due.late_objects.first(9)) == claims
+    assert len(worker.services.due.late_objects.earliest(9)) == claims
 
 
 @pytest.mark.parametrize("is_old", [False, True])
@@ -204,7 +204,7 @@ def test_a_deletion_without_a_record_is_looked_after_as_well(worker: LocalWorker
     late = worker.claim(task)
     worker.services.redis.flushall()
     assert not delete_or_erase(worker.services, task.id)
-    worker.services.due.orphan_deletions.remove(task.id)  # the storage was searched
+    worker.services.due.erasures.remove(task.id)  # the storage was searched
     publish_and_be_killed(worker, late)
     assert objects(worker)
     look(worker, 1.1)

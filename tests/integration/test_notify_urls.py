@@ -186,7 +186,7 @@ def test_a_url_that_waits_for_hours_delays_no_other_that_has_no_place_yet(built:
         for recipient in names(services):
             take_places(dispatcher, recipient, job)
         dispatch_due(services, dispatcher)
-        at = dict(services.due.notifications.first(1))["job"]
+        at = dict(services.due.notifications.earliest(1))["job"]
         released.set()
     assert at <= job.end + 600, "it is read as seldom as the one that waits for hours"
 
@@ -202,7 +202,7 @@ def test_a_url_without_places_delays_no_retry_of_another(built: Build, hook: Hoo
 
     def again_at() -> float:
         dispatch_due(services, dispatcher)
-        return dict(services.due.notifications.first(1))["job"]
+        return dict(services.due.notifications.earliest(1))["job"]
 
     services.store.change("job", first_waits_for_hours)
     with closing(NotificationDispatcher(deliver_or_hang)) as dispatcher:

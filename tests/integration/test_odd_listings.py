@@ -22,7 +22,7 @@ from tests.harness import S3Server
 from tests.harness.odd_s3_server import Oddities, OddS3Server
 from tests.harness.parts import services_over
 from tests.simulation.boundaries import load_test_settings
-from worker.periodic import orphan_deletion
+from worker.periodic import erasure
 
 CREATED_AT = 1_767_225_600.0
 LIMITS = RequestLimits(10.0, 0)
@@ -134,9 +134,9 @@ def test_a_person_is_erased_from_a_bucket_that_lists_backwards(opened: Open, red
     services.storage = opened(Oddities(order="reversed", ignores_start_after=True))
     store_jobs(services.storage, "a", "job", "z")
     assert not delete_or_erase(services, "job")
-    services.due.orphan_deletions.schedule("job", CREATED_AT - DAY_SECONDS)
-    while services.due.orphan_deletions.first(1):
-        orphan_deletion.step(services)
+    services.due.erasures.schedule("job", CREATED_AT - DAY_SECONDS)
+    while services.due.erasures.earliest(1):
+        erasure.step(services)
     objects_left = [each.key for each in services.storage.list_objects()]
     assert len(objects_left) == 8
     assert not [key for key in objects_left if "/job-" in key]

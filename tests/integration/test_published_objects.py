@@ -216,7 +216,7 @@ def test_the_sweep_deletes_what_is_left_when_the_last_worker_dies_too(
     published_objects.delete_left_objects(services)
     assert services.storage.size(sidecar_key(left)) is None
     assert_stored(worker, task)
-    assert services.due.superseded.until(services.store.now(), 9) == ()
+    assert services.due.superseded.members_until(services.store.now(), 9) == ()
 
 
 @pytest.mark.parametrize("kills", [0, 1])
@@ -225,4 +225,4 @@ def test_a_job_of_two_workers_is_checked_again(worker: LocalWorker, kills: int) 
     for _ in range(kills):
         worker.die_with(worker.claim(task))
     assert worker.work()
-    assert services.due.superseded.until(services.store.now(), 9) == (task.id,) * kills
+    assert services.due.superseded.members_until(services.store.now(), 9) == (task.id,) * kills

@@ -125,7 +125,7 @@ def test_a_job_that_was_deleted_meanwhile_gets_no_thumbnail(worker: LocalWorker)
     worker.store.delete(job)
     thumbnails.store(worker.services, job.id, job.media[0], Thumbnail(b"small", 1, 1))
     assert [path for path in worker.media_root.rglob("*") if path.is_file()] == []
-    assert worker.services.due.thumbnails.until(worker.store.now(), 1) == ()
+    assert worker.services.due.thumbnails.members_until(worker.store.now(), 1) == ()
 
 
 def test_a_job_that_is_stored_during_its_deletion_leaves_nothing(worker: LocalWorker) -> None:

@@ -99,7 +99,7 @@ class NotificationDispatcher:
 
 def dispatch_due(services: Services, dispatcher: NotificationDispatcher) -> float:
     """Submit a batch of due notifications, each due again later; return a pause in seconds."""
-    job_ids = services.due.notifications.until(services.store.now(), BATCH)
+    job_ids = services.due.notifications.members_until(services.store.now(), BATCH)
     for job_id in job_ids:
         job = None
         with suppress(UnreadableRecord):

@@ -20,7 +20,7 @@ def run_batch(services: Services) -> float:
 
 def delete_unrecorded(services: Services, now: float) -> None:
     """Process the notes that are due at `now` (I23). Raises StoreUnavailable, StorageError."""
-    for note in services.due.input_notes.until(now, BATCH):
+    for note in services.due.input_notes.members_until(now, BATCH):
         job_id, *keys = note.split(" ")
         try:
             job = services.catalog.load(job_id, exactly=True)

@@ -38,7 +38,7 @@ def step(services: Services) -> float:
 
 def delete_due(services: Services, now: float) -> int:
     """Look at the deleted jobs that are due at `now`; return their number."""
-    notes = services.due.late_objects.until(now, BATCH)
+    notes = services.due.late_objects.members_until(now, BATCH)
     jobs = sorted(map(DeletedJob.parse, notes), key=_day)
     for _, jobs_of_day in groupby(jobs, key=_day):
         _look(services, list(jobs_of_day), now)

@@ -28,7 +28,7 @@ def run_batch(services: Services) -> float:
     """Ask about the jobs that are due; return the seconds until the next batch."""
     now = services.store.now()
     due_by = now - BUSY_DELAY_SECONDS if services.store.most_urgent() else now
-    for job_id in services.due.price_polls.until(due_by, BATCH):
+    for job_id in services.due.price_polls.members_until(due_by, BATCH):
         try:
             ask_price(services, job_id)
         except UnreadableRecord:

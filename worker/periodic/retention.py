@@ -48,11 +48,11 @@ class RetentionCleanup:
         cutoffs = services.settings.cutoffs(services.store.now())
         self._retry_at = {name: at for name, at in self._retry_at.items() if at > now}
         most = BATCH + len(self._retry_at)
-        job_ids = services.due.ended_with_media.until(max(cutoffs), most)
-        job_ids += services.due.ended.until(cutoffs.jobs, most)
+        job_ids = services.due.ended_with_media.members_until(max(cutoffs), most)
+        job_ids += services.due.ended.members_until(cutoffs.jobs, most)
         # Ids of jobs, then (True) keys of objects that have no record any more.
         due = [(job_id, False) for job_id in job_ids[:most]]
-        due += [(key, True) for key in services.due.orphans.until(cutoffs.media, most)]
+        due += [(key, True) for key in services.due.orphans.members_until(cutoffs.media, most)]
         for name, is_object in (one for one in due if one[0] not in self._retry_at):
             if time.monotonic() > now + BATCH_SECONDS or errors == STORAGE_ERRORS_MAX:
                 break

@@ -56,7 +56,7 @@ BY_UNINDEXED = f"{BY}unindexed"  # jobs with further metadata entries
 ENDED = "fluxkeep:ended"  # jobs without media
 ENDED_MEDIA = "fluxkeep:ended:media"  # jobs with media
 ORPHANS = "fluxkeep:orphans"  # object keys whose job record is gone
-ORPHAN_DELETIONS = "fluxkeep:erasures"  # jobs deleted without a record, by the next day to search
+ERASURES = "fluxkeep:erasures"  # jobs deleted without a record, by the next day to search
 SUPERSEDED = "fluxkeep:superseded"  # jobs of which an earlier worker may have left objects
 # Sorted set of notes by the next look: deleted jobs of which objects may still be written
 LATE_OBJECTS = "fluxkeep:late_objects"

@@ -11,7 +11,7 @@ from jobs.domain.errors import ArchiveUnavailable
 from jobs.domain.retention import media_deleted
 from jobs.domain.status import Status
 from jobs.storage.layout import sidecar_key
-from jobs.store import orphan_deletions
+from jobs.store import erasures
 from jobs.store.search_conditions import Search
 from receiver.job_actions import delete_job
 from receiver.repair import media, objects
@@ -101,9 +101,7 @@ def test_a_deleted_job_does_not_come_back(archived: Archived) -> None:
     known = archived.services.store.load(job.id)
     assert known is not None
     delete_job(archived.services, known)
-    orphan_deletions.begin(
-        archived.services.store, archived.services.due.orphan_deletions, other.id
-    )
+    erasures.begin(archived.services.store, archived.services.due.erasures, other.id)
     left_behind(archived, job, other)
     assert imported(archived) == (0, {})
     insert(archived.services, archived.archive, [job, other])  # which was looking before

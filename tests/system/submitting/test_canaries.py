@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from jobs.store.redis.keys import ORPHAN_DELETIONS
+from jobs.store.redis.keys import ERASURES
 from tests.harness import CommandLine, Stack, stopped_stack, wait_for
 from tests.harness.invariants import dump
 from tests.harness.past_jobs import DAY_SECONDS, Archive
@@ -186,7 +186,7 @@ def require_erased(given: Given) -> None:
 def skip_days(env: Stack, job_id: str) -> None:
     """Search the last days alone, if at all: a bucket takes milliseconds for each."""
     with env.installation.redis.client() as redis:
-        redis.zadd(ORPHAN_DELETIONS, {job_id: time.time() - 10 * DAY_SECONDS}, xx=True, gt=True)
+        redis.zadd(ERASURES, {job_id: time.time() - 10 * DAY_SECONDS}, xx=True, gt=True)
 
 
 def test_one_call_erases_a_person(env: Stack) -> None:

@@ -14,8 +14,8 @@ from jobs.domain.job import Job
 from jobs.domain.status import ReportKind
 from jobs.services import Services
 from jobs.storage.layout import companion_keys, object_key, sidecar_key
-from jobs.store import orphan_deletions
-from jobs.store.orphan_deletions import ORPHAN_DELETIONS_MAX
+from jobs.store import erasures
+from jobs.store.erasures import ERASURES_MAX
 from jobs.store.redis.keys import LATE_OBJECTS
 from receiver.checks.context import Context
 from receiver.checks.processes import check_sweep
@@ -26,7 +26,7 @@ from tests.harness.past_jobs import DAY_SECONDS, TIMEOUTS, Archive, Open
 from tests.harness.publishing import published
 from tests.harness.reports import report_of
 from tests.harness.stored_objects import a_file_in_place_of
-from worker.periodic import orphan_deletion
+from worker.periodic import erasure
 from worker.periodic.retention import RetentionCleanup
 
 IMAGE = b"\xff\xd8\xff" + bytes(range(256)) * 10
@@ -43,7 +43,7 @@ def archive(opened: Open) -> Archive:
 def first_day(monkeypatch: pytest.MonkeyPatch) -> float:
     """A search begins on this day: a bucket takes milliseconds for each."""
     day = time.time() // DAY_SECONDS * DAY_SECONDS - DAYS * DAY_SECONDS
-    monkeypatch.setattr(orphan_deletions, "FIRST_DAY", day)
+    monkeypatch.setattr(erasures, "FIRST_DAY", day)
     return day
 
 
@@ -61,7 +61,7 @@ def erase(archive: Archive, job_id: str) -> None:
 def search(archive: Archive) -> int:
     """Until nothing is searched for any more; returns the number of steps."""
     for step in range(100):
-        if orphan_deletion.step(archive.services) == orphan_deletion.POLL_SECONDS:
+        if erasure.step(archive.services) == erasure.POLL_SECONDS:
             return step
     raise AssertionError("the search never ends")
 
@@ -100,7 +100,7 @@ def test_a_job_with_a_record_is_deleted_at_once(archive: Archive) -> None:
     job = archive.stored(given=INPUT)
     assert delete_or_erase(archive.services, job.task_id or "")
     assert archive.job(job) is None and set(job.object_keys).isdisjoint(archive.objects())
-    assert archive.services.due.orphan_deletions.first(1) == []
+    assert archive.services.due.erasures.earliest(1) == []
     with pytest.raises(UnknownJob):
         delete_or_erase(archive.services, "not/an/id")
 
@@ -110,19 +110,19 @@ def test_a_search_that_was_killed_goes_on_where_it_was(
 ) -> None:
     job = without_record(archive, 25.0)
     erase(archive, job.id)
-    delete_objects = orphan_deletion._delete_objects  # noqa: SLF001 - where a process can be killed
+    delete_objects = erasure._delete_objects  # noqa: SLF001 - where a process can be killed
 
     def killed_at_its_day(services: Services, job_id: str, day: float) -> int:
         if day > first_day + 70 * DAY_SECONDS:
             raise KeyboardInterrupt
         return delete_objects(services, job_id, day)
 
-    monkeypatch.setattr(orphan_deletion, "_delete_objects", killed_at_its_day)
+    monkeypatch.setattr(erasure, "_delete_objects", killed_at_its_day)
     with pytest.raises(KeyboardInterrupt):
         search(archive)
     monkeypatch.undo()
-    ((_, reached),) = archive.services.due.orphan_deletions.first(9)
-    assert reached == first_day + orphan_deletion.DAYS * DAY_SECONDS
+    ((_, reached),) = archive.services.due.erasures.earliest(9)
+    assert reached == first_day + erasure.DAYS * DAY_SECONDS
     assert search(archive) == 3
     assert archive.objects() == []
 
@@ -137,7 +137,7 @@ def test_two_sweeps_may_search_at_once(opened: Open) -> None:
     for thread in threads:
         thread.join()
     assert archives[0].objects() == []
-    assert archives[0].services.due.orphan_deletions.first(1) == []
+    assert archives[0].services.due.erasures.earliest(1) == []
 
 
 def test_a_storage_that_is_away_only_delays_it(redis_server: RedisServer, tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_storage_that_is_away_only_delays_it(redis_server: RedisServer, tmp_pa
 
 
 def test_a_number_of_searches_is_the_most(archive: Archive) -> None:
-    for n in range(ORPHAN_DELETIONS_MAX):
+    for n in range(ERASURES_MAX):
         erase(archive, f"job-{n}")
     with pytest.raises(QueueFull):
         erase(archive, "one-more")
@@ -185,7 +185,7 @@ def test_neither_a_late_callback_nor_repair_brings_the_job_back(archive: Archive
 def test_the_tombstone_lives_as_long_as_the_search(archive: Archive) -> None:
     erase(archive, "job")
     archive.redis.expire("fluxkeep:tombstone:job", 60)
-    orphan_deletion.step(archive.services)
+    erasure.step(archive.services)
     assert archive.redis.ttl("fluxkeep:tombstone:job") > 7 * 86400
 
 

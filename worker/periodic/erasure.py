@@ -10,8 +10,8 @@ import random
 from jobs.domain.retention import DAY_SECONDS
 from jobs.services import Services
 from jobs.storage.layout import day_of
-from jobs.store import orphan_deletions
-from jobs.store.orphan_deletions import ORPHAN_DELETIONS_MAX
+from jobs.store import erasures
+from jobs.store.erasures import ERASURES_MAX
 
 POLL_SECONDS = 5.0
 INTERVAL_SECONDS = 0.05
@@ -25,7 +25,7 @@ def step(services: Services) -> float:
 
     Raises StorageError, StoreUnavailable and UnreadableRecord: this step ends there.
     """
-    under_way = services.due.orphan_deletions.first(ORPHAN_DELETIONS_MAX)
+    under_way = services.due.erasures.earliest(ERASURES_MAX)
     random.shuffle(under_way)  # a job that fails again and again stops others for a step at most
     for job_id, first in under_way:
         until = min(first + DAYS * DAY_SECONDS, services.store.now() + 2 * DAY_SECONDS)
@@ -33,9 +33,9 @@ def step(services: Services) -> float:
         if deleted := sum(_delete_objects(services, job_id, day) for day in days):
             log.info("job %s: %d objects erased; it had no record", job_id, deleted)
         if days:
-            orphan_deletions.advance(services.store, job_id, days[-1] + DAY_SECONDS)
+            erasures.advance(services.store, job_id, days[-1] + DAY_SECONDS)
         else:
-            services.due.orphan_deletions.remove(job_id)
+            services.due.erasures.remove(job_id)
             log.info("job %s: erased; the whole storage was searched", job_id)
     return INTERVAL_SECONDS if under_way else POLL_SECONDS
 

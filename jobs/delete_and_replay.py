@@ -80,7 +80,7 @@ def delete(
         job, superseded = known, None
     # A rescue under way cannot commit any more. A directory reads all names of a day.
     if superseded is None and may_have_superseded(job):
-        token = job.claim.fencing_token
+        token = job.lease.fencing_token
         run(services.storage.delete_superseded, job.id, job.created_at, token, named=())
 
 
@@ -110,4 +110,4 @@ def cancel(services: Services, job: Job, run: Runner = call) -> None:
 
 def may_have_superseded(job: Job) -> bool:
     """Without a claim, and by the only claim of a stored job, nothing else was published."""
-    return job.claim.rescue_attempts > (job.status is Status.STORED)
+    return job.lease.rescue_attempts > (job.status is Status.STORED)

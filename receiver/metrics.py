@@ -181,7 +181,7 @@ def _jobs(services: Services, totals: metrics.Totals) -> Iterator[Metric]:
     ready, now = services.listing.expiring(), services.store.now()
     text = "Age of the oldest rescue that no worker has begun."
     yield _gauge("oldest_waiting_rescue_seconds", text, longest_wait(ready, now))
-    urgent = next((job for job in ready if job.claim.work_deadline is not None), None)
+    urgent = next((job for job in ready if job.lease.work_deadline is not None), None)
     left = (urgent.delivery.expire_at or now) - now if urgent else None  # no sample without one
     text = "Remaining life of the URL that expires first among the waiting rescues."
     yield _gauge("urgent_rescue_life_left_seconds", text, left)

@@ -69,7 +69,7 @@ class HeldClaim:
         """
 
         def claim(job: Job | None, now: float) -> Job | None:
-            is_waiting = job is not None and job.claim.work_deadline is not None
+            is_waiting = job is not None and job.lease.work_deadline is not None
             return job.claimed(now) if job and is_waiting and accept(job) else job
 
         try:
@@ -126,14 +126,14 @@ class HeldClaim:
         """Apply a step under our fencing token (I8). Raises ClaimLost, StoreUnavailable."""
 
         def guarded(job: Job | None, now: float) -> Job:
-            if job is None or job.claim.lease_until is None or _holder(job) != _holder(self.job):
+            if job is None or job.lease.lease_until is None or _holder(job) != _holder(self.job):
                 raise ClaimLost
             return step(job, now)
 
-        before = self.job.claim.lease_until
+        before = self.job.lease.lease_until
         change = self._store.update_from(self.job, guarded, CommitOptions(counts))
         self.job = change.after
-        if self.job.claim.lease_until != before:
+        if self.job.lease.lease_until != before:
             self._renew_at = time.monotonic() + RENEW_EVERY_SECONDS
         return self.job
 
@@ -236,9 +236,9 @@ def _postpone(store: JobStore, job_id: str, error: errors.UnreadableRecord) -> N
 
 def _lease(job: Job) -> tuple[int, float | None, str | None]:
     """Unique to each claim of a submission, even of those that wanted it in the same instant."""
-    return job.claim.fencing_token, job.claim.lease_until, job.submission.sent_by
+    return job.lease.fencing_token, job.lease.lease_until, job.submission.sent_by
 
 
 def _holder(job: Job) -> tuple[int, float]:
     """The fencing token and the job's creation: a deleted job's id may have been used again."""
-    return job.claim.fencing_token, job.created_at
+    return job.lease.fencing_token, job.created_at

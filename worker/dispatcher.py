@@ -146,11 +146,11 @@ class JobDispatcher:
         Of the jobs with which a worker died before (suspects), a process takes one at a time: the
         others would die again with the one to blame.
         """
-        has_suspect = any(claim.job.claim.crashes for claim in self.claims.copy())
+        has_suspect = any(claim.job.lease.crashes for claim in self.claims.copy())
         declined = set[str]()
 
         def accept(job: Job) -> bool:
-            if has_suspect and job.claim.crashes:
+            if has_suspect and job.lease.crashes:
                 declined.add(job.id)
             return job.id not in declined
 
@@ -171,7 +171,7 @@ class JobDispatcher:
     def _process(self, claim: HeldClaim) -> None:
         job = claim.job
         # An earlier claim may have stored a replayed job (I22).
-        looks = job.claim.rescue_attempts and (job.claim.is_last or not job.polling.attempts)
+        looks = job.lease.rescue_attempts and (job.lease.is_last or not job.polling.attempts)
         try:
             (rescue.rescue if looks else HANDLERS[job.status])(self._services, claim)
             if claim.job.status.terminal:

@@ -97,7 +97,7 @@ def _download_and_publish(
         if downloaded.doubt and downloaded.sha256 not in doubted:
             doubted.add(downloaded.sha256)
             raise TransferFailed(downloaded.doubt)
-        token, content_type = job.claim.fencing_token, downloaded.content_type
+        token, content_type = job.lease.fencing_token, downloaded.content_type
         file = MediaFile(
             key=object_key(job.id, job.created_at, n, token, content_type),
             content_type=content_type,

@@ -69,7 +69,7 @@ def _delete_superseded(services: Services, job: Job) -> None:
     if not is_stored and tombstone is None:
         # A replay or a restore may still need objects that were stored before.
         named |= {key for key in _object_keys(media, job) if sidecars.is_stored(media, key)}
-    media.delete_superseded(job.id, job.created_at, job.claim.fencing_token, named)
+    media.delete_superseded(job.id, job.created_at, job.lease.fencing_token, named)
 
 
 def delete_left_objects(services: Services) -> float:

@@ -54,14 +54,14 @@ def rescue(services: Services, claim: HeldClaim) -> None:
         published_objects.delete_superseded(services, claim.job)
         raise
     job = claim.job
-    if job.status.terminal and (job.status is not Status.STORED or job.claim.rescue_attempts > 1):
+    if job.status.terminal and (job.status is not Status.STORED or job.lease.rescue_attempts > 1):
         published_objects.delete_superseded(services, job)
 
 
 def rescue_and_commit(services: Services, claim: HeldClaim) -> None:
     """Rescue all files and commit the outcome; a failing storage is a reason to try again."""
     try:
-        if claim.job.status is Status.READY and not claim.job.claim.is_last:
+        if claim.job.status is Status.READY and not claim.job.lease.is_last:
             _rescue_or_explain(services, claim)
         else:
             _look_once_more(services, claim)
@@ -94,7 +94,7 @@ def rescue_files(services: Services, claim: HeldClaim) -> RescuedFiles:
     come are left out. Raises the error of a file that may come later, or of the last hope.
     """
     job = claim.job
-    published = _find_published(services, claim) if job.claim.rescue_attempts > 1 else {}
+    published = _find_published(services, claim) if job.lease.rescue_attempts > 1 else {}
     refused = dict[int, FileError]()
     passing = list[FileError]()
     for n in range(len(job.delivery.urls)):
@@ -227,7 +227,7 @@ def _look_once_more(services: Services, claim: HeldClaim) -> None:
         files = {file_number_of(file.key): Published(file) for file in stored.present_media}
         claim.commit(partial(_recovered, result=stored.result))
         store_files(services, claim, RescuedFiles(files, {}))
-    elif job.claim.is_last:
+    elif job.lease.is_last:
         claim.commit(Job.give_up)
     else:
         poll.poll_job(services, claim)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from jobs.domain.bfl_report import URL_LIFE_SECONDS, ErrorCode, Failure
-from jobs.domain.job_record import Claim, Delivery, JobRecord, MediaFile, Polling, Thumbnails
+from jobs.domain.job_record import Delivery, JobRecord, Lease, MediaFile, Polling, Thumbnails
 from jobs.domain.media_references import drop_references
 from jobs.domain.polling_policy import Timeouts, poll_time
 from jobs.domain.status import REPLAYABLE, Status
@@ -66,8 +66,8 @@ class Job(JobRecord):
     def with_polling(self, **changes: Any) -> Self:
         return self.evolve(polling=self.polling.evolve(**changes))
 
-    def with_claim(self, **changes: Any) -> Self:
-        return self.evolve(claim=self.claim.evolve(**changes))
+    def with_lease(self, **changes: Any) -> Self:
+        return self.evolve(lease=self.lease.evolve(**changes))
 
     def with_submission(self, **changes: Any) -> Self:
         return self.evolve(submission=self.submission.evolve(**changes))
@@ -114,7 +114,7 @@ class Job(JobRecord):
     def enqueue(self, now: float) -> Self:
         """Wait for a worker. Before the first report the media may be new: assume a short life."""
         expire_at = self.delivery.expire_at if self.status is Status.READY else None
-        waiting = self.with_claim(work_deadline=expire_at or now + URL_LIFE_SECONDS)
+        waiting = self.with_lease(work_deadline=expire_at or now + URL_LIFE_SECONDS)
         return waiting.with_polling(next_check_at=min(now + RECHECK_SECONDS, self.deadline))
 
     def recheck(self, now: float) -> Self:
@@ -122,44 +122,44 @@ class Job(JobRecord):
         if self.status.terminal:
             return self
         if now >= self.deadline:
-            if self.claim.is_last or not self.claim.rescue_attempts:
+            if self.lease.is_last or not self.lease.rescue_attempts:
                 return self.give_up(now)
             # I22: an earlier claim may have published files: a worker looks first.
             longer = self.evolve(deadline=now + LAST_LOOK_SECONDS)
-            return longer.with_claim(is_last=True).recheck(now)
-        job, claim, leased = self, self.claim, self.is_leased(now)
-        if leased or claim.work_deadline is not None:  # it keeps its position
-            later = claim.lease_until if leased else now + RECHECK_SECONDS
+            return longer.with_lease(is_last=True).recheck(now)
+        job, lease, leased = self, self.lease, self.is_leased(now)
+        if leased or lease.work_deadline is not None:  # it keeps its position
+            later = lease.lease_until if leased else now + RECHECK_SECONDS
             return self.with_polling(next_check_at=min(later or now, self.deadline))
-        if claim.lease_until is not None:  # its worker died or hung
-            job = self.with_claim(lease_until=None, crashes=claim.crashes + 1)
-        if job.claim.crashes < CRASHES_MAX:
+        if lease.lease_until is not None:  # its worker died or hung
+            job = self.with_lease(lease_until=None, crashes=lease.crashes + 1)
+        if job.lease.crashes < CRASHES_MAX:
             return job.enqueue(now)
         message = f"{CRASHES_MAX} workers died or hung while they worked on it"
         failed = job.ended(now, Status.FAILED, error=Failure(ErrorCode.POISON, message))
         return failed.with_event(now, EventCode.JOB_GIVEN_UP)
 
     def is_leased(self, now: float) -> bool:
-        return self.claim.lease_until is not None and self.claim.lease_until > now
+        return self.lease.lease_until is not None and self.lease.lease_until > now
 
     def claimed(self, now: float) -> Self:
-        """Claim the job: a lease (I7), and a fencing token that every commit must show (I8)."""
+        """Lease the job: a lease (I7), and a fencing token that every commit must show (I8)."""
         return self.leased(
             now,
             work_deadline=None,
             fencing_token=self.next_fencing_token(now),
-            rescue_attempts=self.claim.rescue_attempts + (self.status is Status.READY),
+            rescue_attempts=self.lease.rescue_attempts + (self.status is Status.READY),
         )
 
-    def leased(self, now: float, **claim: Any) -> Self:
+    def leased(self, now: float, **changes: Any) -> Self:
         """Lease the job to a worker; the sweep checks it once the lease has run out."""
         until = now + LEASE_SECONDS
-        leased = self.with_claim(lease_until=until, **claim)
+        leased = self.with_lease(lease_until=until, **changes)
         return leased.with_polling(next_check_at=min(until, self.deadline))
 
     def next_fencing_token(self, now: float) -> int:
         """The next token (I8, I9); by the Redis clock, so that a lost history cannot repeat one."""
-        return max(self.claim.fencing_token + 1, int(now * 1e6))
+        return max(self.lease.fencing_token + 1, int(now * 1e6))
 
     def back_off(self, now: float, pause: float, *, firm: bool = False) -> Self:
         """Release the claim; the next check is after `pause` seconds.
@@ -168,16 +168,16 @@ class Job(JobRecord):
         (`firm`, from a Retry-After).
         """
         later = now + pause if firm else poll_time(now, pause, self.deadline)
-        failed = self.with_claim(crashes=0).with_polling(attempts=self.polling.attempts + 1)
+        failed = self.with_lease(crashes=0).with_polling(attempts=self.polling.attempts + 1)
         return failed.unleased(min(later, self.deadline))
 
     def unleased(self, next_check_at: float) -> Self:
         """End the lease; no worker is needed before the next check."""
-        return self.with_claim(lease_until=None).with_polling(next_check_at=next_check_at)
+        return self.with_lease(lease_until=None).with_polling(next_check_at=next_check_at)
 
     def release(self, now: float) -> Self:
         """Release the claim of a worker that stops; another one may start at once."""
-        released = self.with_claim(lease_until=None)
+        released = self.with_lease(lease_until=None)
         if self.status is Status.QUEUED:
             return released.with_submission(is_queued=True, slot=False, sent_at=None)
         return released.enqueue(now)
@@ -193,8 +193,8 @@ class Job(JobRecord):
                 is_host_found=self.polling.is_host_found and status in REPLAYABLE,
                 awaits_callback=self.polling.awaits_callback,
             ),
-            claim=Claim(
-                fencing_token=self.claim.fencing_token, rescue_attempts=self.claim.rescue_attempts
+            lease=Lease(
+                fencing_token=self.lease.fencing_token, rescue_attempts=self.lease.rescue_attempts
             ),
             delivery=Delivery(),
             submission=self.submission.evolve(is_queued=False, slot=False, unconfirmed=False),

@@ -119,8 +119,8 @@ class Polling(Evolving):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim(Evolving):
-    """The claim of a worker."""
+class Lease(Evolving):
+    """The lease of a worker: what it claimed the job with, and what earlier claims left."""
 
     work_deadline: float | None = None  # set while the job waits for one: when it should be done
     lease_until: float | None = None
@@ -227,7 +227,7 @@ class JobRecord(Evolving):
     is_submission: bool = False  # Fluxkeep submits it; otherwise BFL had it before
     ended_at: float | None = None
     polling: Polling = Polling()
-    claim: Claim = Claim()
+    lease: Annotated[Lease, Field(alias="claim")] = Lease()  # `claim` in stored records
     delivery: Delivery = Delivery()
     submission: Submission = Submission()
     request: Request = Request()
@@ -238,7 +238,7 @@ class JobRecord(Evolving):
     @property
     def is_made_and_not_kept(self) -> bool:
         """Whether the job ended without media although BFL probably made them."""
-        is_made = self.claim.rescue_attempts > 0 or self.status in (Status.EXPIRED, Status.LOST)
+        is_made = self.lease.rescue_attempts > 0 or self.status in (Status.EXPIRED, Status.LOST)
         is_without_media = self.status.terminal and self.status is not Status.STORED
         return is_made and is_without_media
 

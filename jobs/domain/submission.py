@@ -146,7 +146,7 @@ def accept(job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts) 
     detail = {"task_id": answer.task_id}
     if answer.unusable_cost is not None:
         detail["unusable_cost"] = answer.unusable_cost
-    accepted = submitted.with_claim(lease_until=None)
+    accepted = submitted.with_lease(lease_until=None)
     return accepted.with_event(now, EventCode.SUBMISSION_ACCEPTED, **detail)
 
 
@@ -201,7 +201,7 @@ def _note_unconfirmed(job: Job, now: float, why: str, timeouts: Timeouts) -> Job
 
 def _release(job: Job) -> Job:
     """The callback came before the answer, which proves that BFL has the task."""
-    return job.with_claim(lease_until=None).with_submission(sent_at=None)
+    return job.with_lease(lease_until=None).with_submission(sent_at=None)
 
 
 def note_late_callback(job: Job, report: Report, now: float) -> Job:
@@ -245,7 +245,7 @@ def recheck(job: Job, now: float, timeouts: Timeouts, obstacle: str = "") -> Job
 
 def _recheck_queued(job: Job, now: float, timeouts: Timeouts, obstacle: str) -> Job:
     if job.is_leased(now):
-        return job.with_polling(next_check_at=job.claim.lease_until)
+        return job.with_polling(next_check_at=job.lease.lease_until)
     if job.submission.sent_at is not None:  # I13: BFL may have it
         why = "the worker that sent it has stopped"
         return await_confirmation(job, now, why, timeouts)

@@ -26,7 +26,7 @@ def transition(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
         return _apply_progress(job, report, now, timeouts)
     if report.kind is ReportKind.UNCLEAR:
         # Poll at once after an unclear callback; an unclear poll changes nothing.
-        is_polled = job.claim.work_deadline or job.claim.lease_until
+        is_polled = job.lease.work_deadline or job.lease.lease_until
         if report.source is not Source.CALLBACK or is_polled:
             return job
         return _log_report(job.evolve(status=Status.SUBMITTED), report, now).enqueue(now)
@@ -59,7 +59,7 @@ def _with_task(job: Job, task_id: str, now: float, timeouts: Timeouts) -> Job:
         return known.with_polling(polling_url=None, is_host_found=False).with_request(
             announced_by=None
         )
-    next_check_at = job.claim.lease_until or now + timeouts.grace(job.model)
+    next_check_at = job.lease.lease_until or now + timeouts.grace(job.model)
     submitted = job.submitted(now, timeouts, next_check_at=next_check_at)
     return submitted.evolve(task_id=task_id)
 
@@ -70,11 +70,11 @@ def _apply_progress(job: Job, report: Report, now: float, timeouts: Timeouts) ->
         # I6: the deadline moves up to `ends_by` at most.
         ends_by = job.polling.ends_by or job.created_at + timeouts.give_up_at_most
         deadline = max(job.deadline, min(now + timeouts.give_up_after, ends_by))
-        is_last = job.claim.is_last and deadline == job.deadline
-        job = job.evolve(deadline=deadline).with_claim(is_last=is_last)
+        is_last = job.lease.is_last and deadline == job.deadline
+        job = job.evolve(deadline=deadline).with_lease(is_last=is_last)
         job = job.with_polling(alive_at=now, ends_by=ends_by)
         # Otherwise a worker polls, now or soon, and sets the next check.
-        if job.claim.work_deadline is None and job.claim.lease_until is None:
+        if job.lease.work_deadline is None and job.lease.lease_until is None:
             next_check_at = poll_time(now, timeouts.grace(job.model), deadline)
             job = job.with_polling(next_check_at=next_check_at)
     progress = report.progress if report.progress is not None else job.progress
@@ -127,4 +127,4 @@ def _apply_outcome(job: Job, report: Report, status: Status, now: float, timeout
         submission=job.submission.evolve(slot=False),
         polling=job.polling.evolve(attempts=0),
     )
-    return ready.with_claim(lease_until=None, is_last=False).enqueue(now)
+    return ready.with_lease(lease_until=None, is_last=False).enqueue(now)

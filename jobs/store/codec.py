@@ -21,7 +21,7 @@ RECORDS_CACHED = 256  # about 1.5 MiB
 
 def encode(job: Job, version: int) -> bytes:
     """A record; the scripts compare its version and read nothing else of it."""
-    body = ADAPTER.dump_json(job, exclude_defaults=True, exclude={"version"})
+    body = ADAPTER.dump_json(job, by_alias=True, exclude_defaults=True, exclude={"version"})
     return b"%d %b%b" % (version, _FORMAT, zlib.compress(body) if job.status.terminal else body)
 
 

@@ -165,7 +165,7 @@ class Commit:
             yield "DEL", keys.TOMBSTONE_PREFIX + job.id
         # The sweep deletes what earlier claims may have left: this worker may be killed.
         own = 1 if job.status is Status.STORED else 0
-        if ends and before and job.claim.rescue_attempts > own:
+        if ends and before and job.lease.rescue_attempts > own:
             yield "ZADD", keys.SUPERSEDED, job.end, job.id
         if self.archives and job.status.terminal:  # the sweep writes it to the archive (I30)
             yield "ZADD", keys.ARCHIVE_DUE, job.version / 1e6 + ARCHIVE_SECONDS, job.id
@@ -190,9 +190,9 @@ class Commit:
     def _rq_arguments(self) -> tuple[int | str, ...]:
         """Whether the job waits for a worker and did not before, and whether it frees a slot."""
         before, job = self.before, self.after
-        had_work = before is not None and before.claim.work_deadline is not None
+        had_work = before is not None and before.lease.work_deadline is not None
         was_queued = before is not None and before.submission.is_queued
-        needs_worker = (job.claim.work_deadline is not None and not had_work) or (
+        needs_worker = (job.lease.work_deadline is not None and not had_work) or (
             job.submission.is_queued and not was_queued
         )
         # The RQ job of this job's work is used up, and another job could take the slot.

@@ -31,10 +31,10 @@ def indexes(job: Job) -> dict[str, float]:
     scores = dict.fromkeys((keys.STATUS_PREFIX + job.status, *facets(job)), job.created_at)
     if job.polling.next_check_at is not None:  # I3: set until the job ends
         scores[keys.DUE] = job.polling.next_check_at
-    if job.claim.work_deadline is not None:
+    if job.lease.work_deadline is not None:
         # A URL expires and a poll can wait, so that rescues and polls have a set each.
         scores[keys.PENDING_RESCUES if job.status is Status.READY else keys.PENDING_POLLS] = (
-            job.claim.work_deadline
+            job.lease.work_deadline
         )
     if job.is_submission:
         scores |= _of_submission(job)

@@ -51,7 +51,7 @@ class DeletedJob(NamedTuple):
 def note_of_deletion(job: Job, now: float) -> list[Command]:
     """The command that notes a deleted job, if something may be at work on it."""
     tokens = [fencing_token_of(file.key) for file in job.media]
-    fencing_token = max([*tokens, job.claim.fencing_token])
+    fencing_token = max([*tokens, job.lease.fencing_token])
     was_ever_claimed = fencing_token > 0
     changed_at = max(job.updated_at, job.end)
     is_quiet = job.status.terminal and job.thumbnails.due_at is None

@@ -190,7 +190,7 @@ def _may_have(record: bytes, required: Sequence[bytes]) -> bool:
 def longest_wait(ready: Iterable[Job], now: float) -> float:
     """Seconds that the oldest rescue has waited which no worker has begun; 0 when none waits."""
     waiting = (
-        job for job in ready if job.claim.work_deadline is not None and not job.polling.attempts
+        job for job in ready if job.lease.work_deadline is not None and not job.polling.attempts
     )
     since = (job.delivery.ready_at for job in waiting if job.delivery.ready_at)
     return max(now - min(since, default=now), 0.0)

@@ -175,7 +175,7 @@ def _examine_unlisted(services: Services, found: ListedObject, job: Job) -> Iter
     elif returned or not job.present_media:
         problem = f"belongs to a job that has no media ({job.status})"
         yield Finding(found.key, problem, partial(_delete, services, found.key))
-    elif layout.fencing_token_of(found.key) < job.claim.fencing_token:
+    elif layout.fencing_token_of(found.key) < job.lease.fencing_token:
         # A worker that was late for a job which was deleted and announced again published it (I11).
         problem = "was superseded by what another worker stored"
         yield Finding(found.key, problem, partial(_delete, services, found.key))

@@ -65,7 +65,7 @@ def _pending_work(state: State) -> Iterator[str]:
         wanted = {
             job.id
             for job in state.jobs
-            if job.claim.work_deadline and (job.status is Status.READY) is is_rescue
+            if job.lease.work_deadline and (job.status is Status.READY) is is_rescue
         }
         yield from _differences(f"I18: {key}", wanted, members(state.redis, key))
 
@@ -133,10 +133,10 @@ def _leases(state: State) -> Iterator[str]:
     now = _now(state.redis)
     for job in state.jobs:
         if (
-            job.claim.lease_until
-            and not now - SWEEP_SECONDS < job.claim.lease_until <= now + LEASE_SECONDS + 1
+            job.lease.lease_until
+            and not now - SWEEP_SECONDS < job.lease.lease_until <= now + LEASE_SECONDS + 1
         ):
-            yield f"I7: {job.id} has a lease until {job.claim.lease_until}"
+            yield f"I7: {job.id} has a lease until {job.lease.lease_until}"
 
 
 def _ends(state: State) -> Iterator[str]:
@@ -144,8 +144,8 @@ def _ends(state: State) -> Iterator[str]:
     now = _now(state.redis)
     for job in state.jobs:
         if job.status.terminal and (
-            job.claim.lease_until
-            or job.claim.work_deadline
+            job.lease.lease_until
+            or job.lease.work_deadline
             or job.polling.next_check_at
             or job.delivery.urls
         ):

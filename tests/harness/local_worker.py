@@ -105,7 +105,7 @@ class LocalWorker:
         past = self.store.now() - 1
         self.store.change(
             claim.job.id,
-            lambda job, _now: job.with_claim(lease_until=past).with_polling(next_check_at=past),
+            lambda job, _now: job.with_lease(lease_until=past).with_polling(next_check_at=past),
         )
         sweep(self.services)
 

@@ -106,10 +106,10 @@ class Stack:
         """Let time pass for all claims: the lease of a worker that died runs out in 30 s."""
 
         def expire(job: Job, now: float) -> Job:
-            if job.claim.lease_until is None:
+            if job.lease.lease_until is None:
                 return job
             past = now - 1
-            return job.with_claim(lease_until=past).with_polling(next_check_at=past)
+            return job.with_lease(lease_until=past).with_polling(next_check_at=past)
 
         with self.installation.redis.client() as redis:
             store = services_over(redis).store

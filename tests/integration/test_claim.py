@@ -29,7 +29,7 @@ def claim(store: JobStore) -> HeldClaim:
 
 def with_the_lease_over(job: Job, now: float) -> Job:
     """As the sweep finds it when the lease has run out."""
-    return job.with_claim(lease_until=now - 1).recheck(now)
+    return job.with_lease(lease_until=now - 1).recheck(now)
 
 
 @pytest.mark.parametrize("end", [Job.give_up, lambda job, now: job.refused(now, "x", "y"), None])
@@ -49,7 +49,7 @@ class Held(NamedTuple):
 
     @property
     def lease_until(self) -> float | None:
-        return load(self.store).claim.lease_until
+        return load(self.store).lease.lease_until
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ def test_a_process_takes_one_job_at_a_time_with_which_a_worker_died(worker: Loca
     fresh = worker.ready(life=3000)
     assert dispatcher.process_next() and not dispatcher.process_next()
     assert worker.job(fresh).status is Status.STORED, "it is the only one beside the first"
-    assert worker.job(suspects[1]).claim.fencing_token < first.job.claim.fencing_token
+    assert worker.job(suspects[1]).lease.fencing_token < first.job.lease.fencing_token
     dispatcher.claims.remove(first)
     assert dispatcher.process_next() and worker.job(suspects[1]).status is Status.STORED
 
@@ -145,6 +145,6 @@ def test_stopped_threads_begin_nothing_and_release_their_jobs(worker: LocalWorke
     draining.join(10)
     assert not draining.is_alive()
     assert {worker.job(task).status for task in tasks} == {Status.READY}
-    assert [task.id for task in tasks if worker.job(task).claim.lease_until] == []
+    assert [task.id for task in tasks if worker.job(task).lease.lease_until] == []
     assert worker.services.redis.zcard(PENDING_RESCUES) == len(tasks)
     assert list((worker.media_root / ".staging").iterdir()) == []

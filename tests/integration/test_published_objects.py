@@ -42,7 +42,7 @@ def published_by_a_dead_worker(worker: LocalWorker, task: Task) -> str:
     rescue.rescue_files(worker.services, claim)
     worker.die_with(claim)
     (key,) = objects(worker, task)
-    assert fencing_token_of(key) == claim.job.claim.fencing_token
+    assert fencing_token_of(key) == claim.job.lease.fencing_token
     return key
 
 

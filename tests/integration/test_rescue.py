@@ -70,7 +70,7 @@ def test_bfl_is_not_asked_before_the_time_it_named(worker: LocalWorker, fault: s
     worker.unclear(task)
     worker.work()
     job = worker.job(task)
-    assert job.claim.work_deadline is None and job.polling.next_check_at is not None
+    assert job.lease.work_deadline is None and job.polling.next_check_at is not None
     assert job.polling.next_check_at - worker.store.now() == pytest.approx(
         RETRY_AFTER_SECONDS, abs=30
     )

@@ -68,12 +68,12 @@ def test_a_worker_of_rq_runs_the_entries(store: JobStore, queue: Queue) -> None:
     worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
     worker.work(burst=True)
     for task_id in ("one", "two"):
-        claim = load(store, task_id).claim
-        assert (claim.rescue_attempts, claim.work_deadline, claim.lease_until) == (1, None, None)
+        lease = load(store, task_id).lease
+        assert (lease.rescue_attempts, lease.work_deadline, lease.lease_until) == (1, None, None)
     assert len(queue) == 0
     store.enqueue(["one", "one", "nobody"])  # without work
     worker.work(burst=True)
-    assert load(store, "one").claim.rescue_attempts == 1 and store.load("nobody") is None
+    assert load(store, "one").lease.rescue_attempts == 1 and store.load("nobody") is None
     assert queue.failed_job_registry.get_job_ids() == []
 
 

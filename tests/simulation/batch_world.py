@@ -63,8 +63,8 @@ class BatchWorld(World):
         timeouts = built.settings.timeouts
 
         def step(job: Job | None, now: float) -> Job:
-            claim = {"rescue_attempts": 2, "fencing_token": 2}
-            return job or Job.awaited(job_id, now, timeouts).with_claim(**claim)
+            lease = {"rescue_attempts": 2, "fencing_token": 2}
+            return job or Job.awaited(job_id, now, timeouts).with_lease(**lease)
 
         return built.store.update(job_id, step).after
 

@@ -151,7 +151,7 @@ class World:
         self.failed_over = True
         self.terminal.clear()
         # Nobody knows which of the workers has made these claims.
-        self._holders = {job.id: (job.claim.fencing_token, "") for job in self.jobs()}
+        self._holders = {job.id: (job.lease.fencing_token, "") for job in self.jobs()}
         self.acknowledged.clear()
         self.bfl.forget()
 
@@ -192,14 +192,14 @@ class World:
     def _check_writer(self, job: Job) -> None:
         """Only the worker with the latest claim may end a job by its own word."""
         token, holder = self._holders.get(job.id, (0, ""))
-        if job.claim.fencing_token != token:
-            self._holders[job.id] = job.claim.fencing_token, self._writer
-        claimed_at = job.claim.fencing_token / 1e6
+        if job.lease.fencing_token != token:
+            self._holders[job.id] = job.lease.fencing_token, self._writer
+        claimed_at = job.lease.fencing_token / 1e6
         died_at = self.scheduler.killed_at.get(holder, 0.0)
         back_at = START + self.faults.outage[1] if self.faults.outage else 0.0
         sweep_stops = self.scheduler.stall_seconds * self.faults.stalls
         is_over = self.scheduler.now > max(died_at, back_at) + TAKEN_OVER_SECONDS + sweep_stops
-        if job.claim.lease_until and died_at >= claimed_at and is_over:
+        if job.lease.lease_until and died_at >= claimed_at and is_over:
             self.violate(f"I7: {holder} died with job {job.id}, and no worker takes it over")
         ends = job.status in ("stored", "expired") and job.id not in self.terminal
         is_known = bool(holder) or not self.failed_over

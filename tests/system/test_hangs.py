@@ -29,7 +29,7 @@ def test_the_successor_of_a_worker_with_a_hung_rescue_does_all_its_work(tmp_path
         (line,) = [line for line in worker.output().splitlines() if "this process exits" in line]
         assert hung.id in line
         with installation.redis.client() as redis:
-            crashes = {job.id: job.claim.crashes for job in all_jobs(redis)}
+            crashes = {job.id: job.lease.crashes for job in all_jobs(redis)}
         assert crashes[slow.id] == 0, "it was released, and is not to blame"
         stack.change_switches(slow, drip=None)
         stack.expire_leases()

@@ -236,7 +236,7 @@ def test_what_a_late_worker_left_is_deleted(archive: Archive, shell: CommandLine
     job = archive.stored()
     late = archive._published(job, 1)  # noqa: SLF001 - as a worker does that lost its claim
     assert "is not a file of its job" in shell.run("repair").out
-    archive.store.change(job.id, lambda job, _now: job.with_claim(fencing_token=2))
+    archive.store.change(job.id, lambda job, _now: job.with_lease(fencing_token=2))
     assert f"{late.key}: was superseded" in shell.run("repair").out
     assert archive.objects() == sorted([key(job), sidecar_key(key(job))])
     assert shell.run("repair", "--dry-run") == CLEAN

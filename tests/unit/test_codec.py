@@ -12,7 +12,7 @@ from jobs import sidecars
 from jobs.domain.bfl_report import Failure, Moderation, Stage
 from jobs.domain.errors import ForeignObject, UnreadableRecord
 from jobs.domain.job import Job
-from jobs.domain.job_record import Claim, ClientWebhook, Delivery, MediaFile, Submission
+from jobs.domain.job_record import ClientWebhook, Delivery, Lease, MediaFile, Submission
 from jobs.domain.status import Source, Status
 from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.store import codec
@@ -54,7 +54,7 @@ RECORDS = st.builds(
         st.builds(TimelineEvent, TIMES, st.sampled_from(EventCode), OBJECTS), max_size=5
     ).map(tuple),
     ended_at=st.none() | TIMES,
-    claim=st.builds(Claim, fencing_token=st.integers(0, 1000)),
+    lease=st.builds(Lease, fencing_token=st.integers(0, 1000)),
     delivery=st.builds(Delivery, urls=st.lists(TEXT, max_size=3).map(tuple)),
     submission=st.builds(
         Submission, client_webhook=st.none() | st.builds(ClientWebhook, TEXT, st.none() | TEXT)
@@ -69,6 +69,16 @@ def test_what_is_written_is_read_again(job: Job, version: int) -> None:
     assert codec.decode(record) == replace(job, version=version)
     # What a concurrent writer is compared by is plain to the script in Redis.
     assert record.partition(b" ")[0] == b"%d" % version
+
+
+def test_the_lease_has_the_name_claim_in_the_records_of_every_version() -> None:
+    record = (
+        b'7 2 {"id":"a","status":"submitted","created_at":1.0,"updated_at":1.0,"deadline":9.0,'
+        b'"claim":{"lease_until":5.0,"fencing_token":3}}'
+    )
+    job = codec.decode(record)
+    assert job.lease == Lease(lease_until=5.0, fencing_token=3)
+    assert codec.encode(job, 7) == record
 
 
 @given(rest=st.binary(max_size=200))

@@ -55,13 +55,13 @@ REPORTS = st.builds(
 
 def _held(step: Callable[[Job, float], Job], job: Job, now: float) -> Job:
     """Only a worker that holds the job takes such a step."""
-    return step(job, now) if job.claim.lease_until is not None else job
+    return step(job, now) if job.lease.lease_until is not None else job
 
 
 STEPS = st.one_of(
     REPORTS.map(lambda report: lambda job, now: transition(job, report, now, TIMEOUTS)),
     st.just(Job.recheck),
-    st.just(lambda job, now: job if job.claim.work_deadline is None else job.claimed(now)),
+    st.just(lambda job, now: job if job.lease.work_deadline is None else job.claimed(now)),
     st.sampled_from([Job.leased, Job.release]).map(lambda step: partial(_held, step)),
     st.tuples(st.floats(0, 4000), st.booleans()).map(
         lambda how: partial(_held, lambda job, now: job.back_off(now, how[0], firm=how[1]))
@@ -94,17 +94,17 @@ def given_up(job: Job, now: float) -> Job:
 def test_invariants_hold_after_any_sequence_of_steps(walk: Walk) -> None:
     passed = walked(walk)
     for now, job in passed:
-        assert job.claim.work_deadline is None or job.claim.lease_until is None
+        assert job.lease.work_deadline is None or job.lease.lease_until is None
         assert bool(job.delivery.urls) is (job.status is Status.READY)
         assert given_up(job, now).status.terminal
         if job.status.terminal:
-            assert job.polling.next_check_at is job.claim.work_deadline is None
-            assert job.claim.lease_until is job.delivery.expire_at is None
+            assert job.polling.next_check_at is job.lease.work_deadline is None
+            assert job.lease.lease_until is job.delivery.expire_at is None
         else:
             assert (
                 job.polling.next_check_at is not None and job.polling.next_check_at <= job.deadline
             )
     for (_, before), (_, after) in pairwise(passed):
         assert not before.status.terminal or after is before
-        assert after.claim.fencing_token >= before.claim.fencing_token
+        assert after.lease.fencing_token >= before.lease.fencing_token
         assert after.deadline >= before.deadline

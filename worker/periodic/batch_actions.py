@@ -100,7 +100,7 @@ def _act_on(
         when = partial(batch_actions.includes, batch)
         delete_and_replay.notify_again(services, job, count_done(batch.id), when)
         return
-    if not job.status.terminal or job.claim.fencing_token != listed.claim.fencing_token:
+    if not job.status.terminal or job.lease.fencing_token != listed.lease.fencing_token:
         superseded = None  # it was claimed since: there may be more
     with suppress(errors.UnknownJob):
         delete_and_replay.delete(services, job, count_done(batch.id), superseded=superseded)

@@ -47,4 +47,4 @@ def _count(jobs: dict[str, Job], tasks: list[Task], report: Report) -> None:
     report.callbacks_acknowledged = outcomes.count(200)
     report.callbacks_unanswered = len(outcomes) - outcomes.count(200)
     report.polled_only = sum(job.source is Source.POLL for job in jobs.values())
-    report.rescued_again = sum(job.claim.rescue_attempts > 1 for job in jobs.values())
+    report.rescued_again = sum(job.lease.rescue_attempts > 1 for job in jobs.values())

@@ -205,7 +205,7 @@ def test_a_directory_is_read_once_for_all_jobs_with_earlier_claims_and_anew_for_
     services, claims = archived.services, (0, 0, 1, 2, 1, 1)
     made = [lost(0), *map(stored, range(1, 4)), *map(lost, range(4, 6))]
     pairs = zip(made, claims, strict=True)
-    jobs = put(archived, [job.with_claim(rescue_attempts=number) for job, number in pairs])
+    jobs = put(archived, [job.with_lease(rescue_attempts=number) for job, number in pairs])
     storage, read, listed = services.storage, services.storage.list_objects_of, list[list[str]]()
 
     def publish(job: Job, token: int) -> None:
@@ -214,7 +214,7 @@ def test_a_directory_is_read_once_for_all_jobs_with_earlier_claims_and_anew_for_
         storage.write(sidecar_key(key), b"{}")
 
     def claim_again(job: Job, now: float) -> Job:
-        return replace(job, claim=job.claimed(now).claim)
+        return replace(job, lease=job.claimed(now).lease)
 
     def list_objects(job_ids: Collection[str], created_at: float) -> Any:
         listed.append(sorted(job_ids))
@@ -222,11 +222,11 @@ def test_a_directory_is_read_once_for_all_jobs_with_earlier_claims_and_anew_for_
         if len(listed) == 1:  # another worker claims it, publishes and fails
             later = services.catalog.change(jobs[4].id, claim_again).after
             assert later
-            publish(later, later.claim.fencing_token)
+            publish(later, later.lease.fencing_token)
         return found
 
     for job in jobs[3:]:
-        publish(job, job.claim.fencing_token - 1)
+        publish(job, job.lease.fencing_token - 1)
     monkeypatch.setattr(storage, "list_objects_of", list_objects)
     assert work(services, begin(services, Action.DELETE)).done == len(jobs)
     assert listed == [sorted(job.id for job in jobs[3:]), [jobs[4].id]]

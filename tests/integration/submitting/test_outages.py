@@ -29,12 +29,12 @@ OUTAGES: list[dict[str, Any]] = [
 ]
 
 
-def later(worker: LocalWorker, job_id: str, seconds: float, **claim: Any) -> None:
+def later(worker: LocalWorker, job_id: str, seconds: float, **lease: Any) -> None:
     """So much time passes for one job, and the sweep looks at it."""
 
     def age(job: Job, now: float) -> Job:
         aged = replace(job, deadline=job.deadline - seconds)
-        return aged.with_polling(next_check_at=now - 1).with_claim(**claim)
+        return aged.with_polling(next_check_at=now - 1).with_lease(**lease)
 
     worker.store.change(job_id, age)
     sweep_job(worker.services, job_id)

@@ -33,7 +33,7 @@ def exits(processes: list[Process]) -> list[int]:
 
 def finished_after_restart(stack: Stack, tasks: list[Task]) -> None:
     with stack.installation.redis.client() as redis:
-        assert not [job.id for job in all_jobs(redis) if job.claim.lease_until], "all is released"
+        assert not [job.id for job in all_jobs(redis) if job.lease.lease_until], "all is released"
     for task in tasks:
         stack.change_switches(task, drip=None)
     stack.installation.start()

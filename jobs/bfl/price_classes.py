@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from jobs.bfl.model_schemas import InputField, shipped
+from jobs.bfl.model_schemas import InputField
+from jobs.bfl.openapi_document import shipped_endpoints
 
 SIDE_DEFAULT = 1024
 MEGAPIXEL = 2**20
@@ -156,7 +157,7 @@ class _Reader:
         self._mode = ""
         self._multiplier = 1.0
         self._is_certain = True
-        endpoint = shipped().get(model)
+        endpoint = shipped_endpoints().get(model)
         if endpoint is not None:
             self._mode = endpoint.mode_of(values)
             self._fields = endpoint.modes[self._mode].fields

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from jobs.bfl import model_schemas
-from jobs.bfl.model_schemas import Endpoint
+from jobs.bfl import openapi_document
+from jobs.bfl.model_schemas import Endpoint, Endpoints
 from jobs.domain.errors import StoreUnavailable
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.keys import BFL_SCHEMAS, BFL_SCHEMAS_READ
@@ -36,10 +36,10 @@ class LiveSchemas:
     def __init__(self, redis: StoreClient, *, is_live: bool) -> None:
         self._redis = redis
         self._is_live = is_live
-        self._endpoints = model_schemas.shipped()
+        self._endpoints = openapi_document.shipped_endpoints()
         self._refresh_at = 0.0
 
-    def endpoints(self) -> model_schemas.Endpoints:
+    def endpoints(self) -> Endpoints:
         """The models as of half a minute ago at most; while Redis is away, as they were."""
         if time.monotonic() >= self._refresh_at:
             self._refresh_at = time.monotonic() + MAX_AGE_SECONDS
@@ -54,9 +54,9 @@ class LiveSchemas:
         if packed:
             with suppress(ValidationError):  # of another release
                 found = _JSON.validate_json(zlib.decompress(packed))
-        if found.read_at >= model_schemas.shipped_document()["x-as-of"]:
+        if found.read_at >= openapi_document.shipped_document()["x-as-of"]:
             return found
-        return Schemas({**model_schemas.shipped()}, problem=found.problem)
+        return Schemas({**openapi_document.shipped_endpoints()}, problem=found.problem)
 
     def begin_read(self) -> bool:
         """Whether the document is to be read now, by this process; if so, not for another hour."""

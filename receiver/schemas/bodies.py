@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from jobs.bfl import model_names, model_schemas
+from jobs.bfl import model_names, openapi_document
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.submissions import URL_MAX_CHARS
 from jobs.domain.errors import Invalid, UrlRefused
@@ -33,7 +33,7 @@ def accepted_by(validate: Callable[[HostPolicy, str], object]) -> AfterValidator
 
 ModelPath = Annotated[
     str,
-    Field(max_length=MODEL_MAX_CHARS, examples=sorted(model_schemas.shipped())),
+    Field(max_length=MODEL_MAX_CHARS, examples=sorted(openapi_document.shipped_endpoints())),
     AfterValidator(require_model),
     documented_pattern(model_names.MODEL),
 ]
@@ -69,8 +69,11 @@ _PYDANTIC_WORDS = re.compile("^(Input|String|Dictionary)(?= should)")
 
 @cache
 def _fields_of_models() -> frozenset[str]:
-    modes = (mode for one in model_schemas.shipped().values() for mode in one.modes.values())
-    return frozenset(name for mode in modes for name in mode.fields)
+    names = set[str]()
+    for endpoint in openapi_document.shipped_endpoints().values():
+        for mode in endpoint.modes.values():
+            names.update(mode.fields)
+    return frozenset(names)
 
 
 class Announcement(BaseModel):

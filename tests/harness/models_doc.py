@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from deploy.procfile import ROOT
-from jobs.bfl import model_names, model_schemas
+from jobs.bfl import model_names, openapi_document
 from jobs.bfl.model_schemas import Endpoint, InputField, Kind, Mode
 from jobs.domain.polling_policy import typical_seconds
 
@@ -33,11 +33,15 @@ job fails as `unknown_model`, and its message names the model to use, or the one
 
 def page() -> str:
     groups: dict[tuple[str, ...], Endpoint] = {}
-    for endpoint in model_schemas.shipped().values():
-        same = tuple(name for name, one in model_schemas.shipped().items() if one == endpoint)
+    for endpoint in openapi_document.shipped_endpoints().values():
+        same = tuple(
+            name for name, one in openapi_document.shipped_endpoints().items() if one == endpoint
+        )
         groups[same] = endpoint
-    opening = OPENING.format(as_of=model_schemas.shipped_document()["x-as-of"], preview="*-preview")
-    names = sorted(model_schemas.shipped(), key=model_names.rank)
+    opening = OPENING.format(
+        as_of=openapi_document.shipped_document()["x-as-of"], preview="*-preview"
+    )
+    names = sorted(openapi_document.shipped_endpoints(), key=model_names.rank)
     overview = ["| model | | usual time | |", "|---|---|---|---|", *map(_overview, names), ""]
     ranked = sorted(groups.items(), key=lambda group: min(map(model_names.rank, group[0])))
     sections = (line for names, endpoint in ranked for line in _section(sorted(names), endpoint))
@@ -54,7 +58,8 @@ def _withdrawn() -> Iterator[str]:
 
 
 def _overview(name: str) -> str:
-    seconds, modes = typical_seconds(name), model_schemas.shipped()[name].modes.values()
+    seconds = typical_seconds(name)
+    modes = openapi_document.shipped_endpoints()[name].modes.values()
     notes = ["called back" if all(mode.takes_webhook for mode in modes) else "polled"]
     notes += [] if any("seed" in mode.fields for mode in modes) else ["no seed"]
     usual = f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:g} min"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl import model_schemas
+from jobs.bfl import openapi_document
 from jobs.services import Services
 from jobs.store.live_model_schemas import LiveSchemas, Schemas
 from jobs.store.redis.client import StoreClient
@@ -85,7 +85,7 @@ def test_no_key_is_sent_and_one_reading_a_day_is_enough(worker: LocalWorker) -> 
     for _ in range(3):
         read_if_due(worker.services)
     found = worker.services.schemas.load()
-    assert found.endpoints == model_schemas.shipped() and found.read_at
+    assert found.endpoints == openapi_document.shipped_endpoints() and found.read_at
     assert "flux-2-klein-9b-finetuned" in found.endpoints, "what BFL describes elsewhere stays"
     (seen,) = [one for one in worker.sandbox.requests if one.path == "/openapi.json"]
     assert not seen.has_key and "authorization" not in seen.headers
@@ -95,7 +95,7 @@ def test_no_key_is_sent_and_one_reading_a_day_is_enough(worker: LocalWorker) -> 
     worker.sandbox.stop()
     read(worker.services)
     found = worker.services.schemas.load()
-    assert found.endpoints == model_schemas.shipped() and found.problem
+    assert found.endpoints == openapi_document.shipped_endpoints() and found.problem
 
 
 def test_what_redis_holds_is_small(worker: LocalWorker) -> None:
@@ -167,7 +167,7 @@ def test_without_redis_the_models_stay_as_they_were(worker: LocalWorker) -> None
 def test_it_can_be_switched_off(worker: LocalWorker) -> None:
     services = worker.services
     another(worker).save(Schemas({}, read_at="2999-01-01", problem="of before"))
-    assert services.schemas.load() == Schemas(model_schemas.shipped())
+    assert services.schemas.load() == Schemas(openapi_document.shipped_endpoints())
     read_if_due(services)
     assert not [one for one in worker.sandbox.requests if one.path == "/openapi.json"]
     shown = checked(services)

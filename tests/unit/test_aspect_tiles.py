@@ -1,16 +1,18 @@
 """Tiles of aspect ratios stand for sizes that BFL takes, and give way to what is typed."""
 
-from jobs.bfl.model_schemas import shipped
+from jobs.bfl.openapi_document import shipped_endpoints
 from receiver.dashboard.form.aspect_tiles import fill, tiles
 
 OLD, ULTRA, NEW = (
-    shipped()[model].modes[""].fields
+    shipped_endpoints()[model].modes[""].fields
     for model in ("flux-pro-1.1", "flux-pro-1.1-ultra", "flux-2-pro")
 )
 
 
 def test_sizes_are_within_the_bounds_of_each_model() -> None:
-    for fields in (mode.fields for one in shipped().values() for mode in one.modes.values()):
+    for fields in (
+        mode.fields for one in shipped_endpoints().values() for mode in one.modes.values()
+    ):
         for size in (value for value in tiles(fields).values() if "x" in value):
             for name, side in zip(("width", "height"), map(int, size.split("x")), strict=True):
                 bounds = fields[name].bounds
@@ -18,7 +20,7 @@ def test_sizes_are_within_the_bounds_of_each_model() -> None:
                 assert side % bounds.get("multipleOf", 16) == 0
     assert (tiles(OLD)["21:9"], tiles(NEW)["21:9"]) == ("1440x672", "1568x672")
     assert tiles(ULTRA)["16:9"] == "16:9"
-    assert tiles(shipped()["flux-3-image"].modes[""].fields) == {}, "BFL lists its own"
+    assert tiles(shipped_endpoints()["flux-3-image"].modes[""].fields) == {}, "BFL lists its own"
 
 
 def test_a_tile_fills_in_what_is_empty() -> None:

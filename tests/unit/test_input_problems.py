@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl import model_schemas
+from jobs.bfl import openapi_document
 from jobs.bfl.input_problems import judge, nearest
 from jobs.bfl.model_names import SUCCESSORS
 from tests.harness.smallest_inputs import DOCUMENT, smallest_input
@@ -18,10 +18,10 @@ def fields(found: list[Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "model", [one for one in DOCUMENT.models if one in model_schemas.shipped()]
+    "model", [one for one in DOCUMENT.models if one in openapi_document.shipped_endpoints()]
 )
 def test_what_bfl_takes_has_no_problem(model: str) -> None:
-    found = judge(model_schemas.shipped(), model, smallest_input(model))
+    found = judge(openapi_document.shipped_endpoints(), model, smallest_input(model))
     assert found == {"problems": [], "warnings": []}
 
 
@@ -42,12 +42,16 @@ def test_what_bfl_takes_has_no_problem(model: str) -> None:
     ],
 )
 def test_what_bfl_would_refuse_is_a_problem(values: dict[str, Any], wrong: list[str]) -> None:
-    assert fields(judge(model_schemas.shipped(), MODEL, values)["problems"]) == wrong
+    assert fields(judge(openapi_document.shipped_endpoints(), MODEL, values)["problems"]) == wrong
     assert bool(DOCUMENT.complaints(MODEL, values)) or not wrong, "BFL's document agrees"
 
 
 def test_a_field_that_the_document_does_not_know_is_a_warning_with_the_nearest_name() -> None:
-    found = judge(model_schemas.shipped(), MODEL, {**PROMPT, "heigth": 512, "outputFormat": "png"})
+    found = judge(
+        openapi_document.shipped_endpoints(),
+        MODEL,
+        {**PROMPT, "heigth": 512, "outputFormat": "png"},
+    )
     assert fields(found["warnings"]) == ["input.heigth", "input.outputFormat"]
     assert ["did you mean `height`?" in one["message"] for one in found["warnings"]] == [
         True,
@@ -56,15 +60,17 @@ def test_a_field_that_the_document_does_not_know_is_a_warning_with_the_nearest_n
     assert "did you mean `output_format`?" in found["warnings"][1]["message"]
     strict = next(
         model
-        for model, endpoint in model_schemas.shipped().items()
+        for model, endpoint in openapi_document.shipped_endpoints().items()
         if any(mode.is_strict for mode in endpoint.modes.values())
     )
-    refused = judge(model_schemas.shipped(), strict, {**smallest_input(strict), "heigth": 512})
+    refused = judge(
+        openapi_document.shipped_endpoints(), strict, {**smallest_input(strict), "heigth": 512}
+    )
     assert "input.heigth" in fields(refused["problems"])
 
 
 def test_a_model_that_the_document_does_not_know_is_a_warning() -> None:
-    found = judge(model_schemas.shipped(), "flux-2-por", PROMPT)
+    found = judge(openapi_document.shipped_endpoints(), "flux-2-por", PROMPT)
     assert (
         fields(found["warnings"]) == ["model"] and "flux-2-pro" in found["warnings"][0]["message"]
     )
@@ -72,7 +78,7 @@ def test_a_model_that_the_document_does_not_know_is_a_warning() -> None:
 
 @pytest.mark.parametrize(("model", "successor"), SUCCESSORS.items())
 def test_the_successor_of_a_withdrawn_model_is_named(model: str, successor: str) -> None:
-    (warning,) = judge(model_schemas.shipped(), model, PROMPT)["warnings"]
+    (warning,) = judge(openapi_document.shipped_endpoints(), model, PROMPT)["warnings"]
     assert warning["message"] == f"BFL has no model {model} any more; use {successor}"
 
 

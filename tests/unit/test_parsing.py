@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl import parsing
-from jobs.bfl.model_schemas import shipped_document
+from jobs.bfl.openapi_document import shipped_document
 from jobs.domain.bfl_report import Failure, Moderation, Report, Stage
 from jobs.domain.status import ReportKind, Source
 

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.bfl.model_names import purpose, rank
-from jobs.bfl.model_schemas import shipped
+from jobs.bfl.openapi_document import shipped_endpoints
 from jobs.domain.bfl_report import URL_LIFE_SECONDS
 from jobs.domain.polling_policy import Timeouts, callback_grace, typical_seconds
 
@@ -16,7 +16,7 @@ LIVE_FOR_AN_HOUR = {
 TOMORROW = ("flux-9-mega", "flux-3-image-max", "flux-3-image-4k-preview", "a/b", "", None)
 
 
-@pytest.mark.parametrize("model", [*sorted(shipped()), *TOMORROW])
+@pytest.mark.parametrize("model", [*sorted(shipped_endpoints()), *TOMORROW])
 def test_an_image_whose_callback_is_lost_is_polled_while_half_of_its_urls_life_is_left(
     model: str | None,
 ) -> None:
@@ -40,6 +40,6 @@ def test_flux_3_image_klein_is_a_fast_model_of_its_own() -> None:
     klein, image = "flux-3-image-klein", "flux-3-image"
     assert (typical_seconds(klein), typical_seconds(image)) == (5.0, 90.0)
     assert purpose(klein) != purpose(image) and rank(klein) < rank(image)
-    fields = shipped()[klein].modes[""].fields
+    fields = shipped_endpoints()[klein].modes[""].fields
     assert {"seed", "width", "height", "steps", "images", "output_format"} <= fields.keys()
-    assert "seed" not in shipped()[image].modes[""].fields
+    assert "seed" not in shipped_endpoints()[image].modes[""].fields

@@ -8,7 +8,8 @@ import logging
 from dataclasses import replace
 
 from jobs.bfl import model_names
-from jobs.bfl.model_schemas import InvalidDocument, differences, read_endpoints
+from jobs.bfl.openapi_document import InvalidDocument, read_endpoints
+from jobs.bfl.schema_differences import describe_differences
 from jobs.domain.errors import BflUnavailable
 from jobs.domain.timeline import rfc3339
 from jobs.net import lenient_json
@@ -49,7 +50,7 @@ def _read(services: Services, known: Schemas) -> Schemas:
     if model_names.DEFAULT in lost or in_use or len(lost) > LOST_MAX * len(known.endpoints):
         names = ", ".join(sorted(lost)[:5])
         raise InvalidDocument(f"it lacks {len(lost)} models, some of them in use: {names}")
-    at, changes = rfc3339(now), [*differences(known.endpoints, found)]
+    at, changes = rfc3339(now), [*describe_differences(known.endpoints, found)]
     for change in changes:
         log.warning("BFL's OpenAPI document: %s", change)
     dated = (*(f"{at[:10]}: {change}" for change in changes), *known.changes)

@@ -172,10 +172,10 @@ class Archive:
 
     def page(self, search: Search, limit: int, before: Position | None) -> list[Row]:
         """Up to so many jobs that may match, newest first, older than a position."""
-        has_numbers = self._database.has_row_numbers
+        has_row_numbers = self._database.has_row_numbers
 
         def work(run: Transaction) -> list[tuple[Any, ...]]:
-            return queries.page(run, search, limit, before, has_numbers=has_numbers)
+            return queries.page(run, search, limit, before, has_row_numbers=has_row_numbers)
 
         try:
             found = self._database.transact(work)

@@ -7,7 +7,7 @@ one query, concerns that row or query alone.
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from jobs.archive import schema
@@ -50,10 +50,17 @@ class TooManyConnections(Exception):
     """The server opens no further connection; those that are open go on."""
 
 
-class Transaction(Protocol):
-    """Runs SQL with `?` for each parameter; returns the rows of the answer."""
+Parameters = Sequence[Any] | Mapping[str, Any]
 
-    def __call__(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]: ...
+
+class Transaction(Protocol):
+    """Runs SQL and returns the rows of the answer.
+
+    Parameters are a sequence for SQL with `?`, or a mapping for SQL with `:name`. A mapping may
+    have further names.
+    """
+
+    def __call__(self, sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]: ...
 
 
 Work = Callable[[Transaction], T]

@@ -2,15 +2,23 @@
 
 import json
 import os
+import re
 import socket
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
 from jobs.archive import postgres_errors, schema
-from jobs.archive.database import QUERY_SECONDS, Caller, Database, MetadataEntry, Work, nobody
+from jobs.archive.database import (
+    QUERY_SECONDS,
+    Caller,
+    Database,
+    MetadataEntry,
+    Parameters,
+    Work,
+    nobody,
+)
 from jobs.net.watchdog import Exchange
 from jobs.store.search_conditions import as_text
 
@@ -21,6 +29,7 @@ MIGRATION_LOCK = 0x666C7578  # "flux": one process changes the tables
 _ENCODING = (
     "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
 )
+_NAMED_PARAMETER = re.compile(r"(?<!:):([a-z_][a-z_0-9]*)")  # two colons are a cast
 _TYPES = schema.POSTGRES_TYPES | {"row_number": ""}
 
 T = TypeVar("T")
@@ -101,8 +110,8 @@ class PostgresDatabase(Database):
     def _run(self, connection: _Connection, work: Work[T], *, writes: bool) -> T:
         postgres = connection.postgres
 
-        def execute(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-            cursor = postgres.execute(sql.replace("?", "%s"), parameters)
+        def execute(sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+            cursor = postgres.execute(_for_psycopg(sql), parameters)
             has_rows = sql.startswith(("SELECT", "WITH")) or "RETURNING" in sql
             return cursor.fetchall() if has_rows else []  # a write does not wait for its answer
 
@@ -131,6 +140,11 @@ class PostgresDatabase(Database):
     def _close(self, connection: _Connection) -> None:
         connection.socket.close()
         connection.postgres.close()
+
+
+def _for_psycopg(sql: str) -> str:
+    """A statement with its parameters as psycopg writes them: `%s`, or `%(name)s`."""
+    return _NAMED_PARAMETER.sub(r"%(\1)s", sql).replace("?", "%s")
 
 
 def _limit(seconds: float) -> str:

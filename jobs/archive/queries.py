@@ -1,30 +1,49 @@
-"""SQL of lists: an index in the order of time leads, and words are found in two steps.
+"""Pages of a search in the archive: which statements of `sql/` read them, and in which order.
 
-A planner takes the index of the time alone for what was common long ago, and reads the whole table:
-the order of each query is the one of the index that is to lead.
+Jobs are read newest first along one index: that of the time alone, or that of the condition with
+the fewest jobs. All other conditions are compared row by row. Words are looked for in two steps:
+the newest jobs of that index are compared, and the index of words gives those that are older.
+
+The planners are not asked. For what was common long ago they take the index of the time alone, and
+read the whole table. So each statement compares and orders by the columns of the index that is to
+lead; each file in `sql/` says how.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import inf, nextafter
 from typing import Any, NamedTuple
 
 from jobs import search_words
-from jobs.archive import rows
+from jobs.archive import conditions, rows, statements
+from jobs.archive.conditions import Condition
 from jobs.archive.database import Transaction
 from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
 
-# Jobs of the leading index that are compared before the index of words is asked: FTS5 gives the
-# newest first, GIN gives all.
-WALKED, WALKED_BEFORE_FTS5 = 3000, 1000
-# Of a query the database compares so much; the record is asked for the whole of it afterwards.
-INDEXED_MAX = 16  # words and phrases
+# Jobs of the leading index that are compared before the index of words is asked. SQLite's gives
+# the newest jobs first, PostgreSQL's gives all at once.
+WALKED = 3000
+WALKED_BEFORE_FTS5 = 1000
+# A database compares this much of a query; the record is compared with all of it afterwards.
+PHRASES_MAX = 16  # words and phrases
 PHRASE_MAX_WORDS = 32  # SQLite refuses patterns of 50,000 bytes, and expressions of 1,000 levels
-_FIRST, _LAST = Position(0.0, ""), Position(1e12, "")
-_MICROSECOND = rows.ROW_NUMBERS
-_NUMBER_MAX = 2**63 - 1
 
-SQL = tuple[str, list[Any]]
+_FIRST_CREATED_AT = 0.0
+_END_CREATED_AT = 1e12
+_ROW_NUMBER_MAX = 2**63 - 1
+
+_NEWEST_BY_TIME = statements.read("newest_by_time")
+_NEWEST_BY_COLUMN = statements.read("newest_by_column")
+_NEWEST_BY_FACET = statements.read("newest_by_facet")
+_NEWEST_OF_SEVERAL_VALUES = statements.read("newest_of_several_values")
+_NEWEST_WITH_WORDS = statements.read("newest_with_words")
+_OLDER_WITH_WORDS_BY_GIN = statements.read("older_with_words_by_gin")
+_OLDER_WITH_WORDS_BY_FTS5 = statements.read("older_with_words_by_fts5")
+_LAST_NUMBER_BY_FTS5 = statements.read("last_number_by_fts5")
+_WALKED_UNTIL_BY_TIME = statements.read("walked_until_by_time")
+_WALKED_UNTIL_BY_VALUE = statements.read("walked_until_by_value")
+
+DatabaseRow = tuple[Any, ...]
 
 
 class _Span(NamedTuple):
@@ -33,206 +52,296 @@ class _Span(NamedTuple):
     first: Position
     end: Position
 
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "first_created_at": self.first.created_at,
+            "first_id": self.first.id,
+            "end_created_at": self.end.created_at,
+            "end_id": self.end.id,
+        }
 
-class _Condition(NamedTuple):
-    """Any of these values in a column that an index begins with."""
 
-    table: str
-    column: str
-    values: tuple[Any, ...]
+class _Leader(NamedTuple):
+    """The condition whose index leads, None for the index of the time alone.
 
+    All of its jobs that are newer than `walked_until` are among the first that are walked. 0: all
+    of its jobs are.
+    """
 
-class _Query(NamedTuple):
-    search: Search
-    conditions: Sequence[_Condition]
-    phrases: Sequence[str]
-    walked: int
-    plus: str  # before a column that SQLite is not to look up in an index
+    condition: Condition | None
+    walked_until: float
 
 
 def page(
-    run: Transaction, search: Search, limit: int, before: Position | None, *, has_numbers: bool
-) -> list[tuple[Any, ...]]:
-    """Up to so many rows that may match, newest first, older than a position."""
-    end = min(before or _LAST, Position(search.until or _LAST.created_at, ""))
-    span, conditions = _Span(Position(search.since or 0.0, ""), end), _conditions(search)
-    phrases = _compared(search_words.phrases(search.words or ""))
-    dialect = (WALKED_BEFORE_FTS5, "+") if has_numbers else (WALKED, "")
-    query = _Query(search, conditions, phrases, *dialect)
-    if not phrases and len(conditions) < 2:
-        return run(*_walk(query, conditions[0] if conditions else None, span, limit))
-    leader, horizon = _leader(run, query, span)
-    if not phrases:
-        return run(*_walk(query, leader, span, limit))
-    found = []
-    if leader or not has_numbers:  # else the index of words has the order of time
-        edge = Position(nextafter(horizon, inf), "")
-        found = run(*_walk(query, leader, span._replace(first=max(span.first, edge)), limit))
-        if horizon <= span.first.created_at or len(found) == limit:
-            return found
-        span = span._replace(end=min(end, edge))
-    older = _from_fts5 if has_numbers else _from_gin
-    return found + older(run, query, span, limit - len(found))
+    run: Transaction,
+    search: Search,
+    limit: int,
+    before: Position | None,
+    *,
+    has_row_numbers: bool,
+) -> list[DatabaseRow]:
+    """Up to `limit` rows that may match, newest first, older than a position.
 
-
-def _compared(phrases: Sequence[str]) -> list[str]:
-    """The beginnings of some phrases: a text that has all phrases has these, too."""
-    beginnings = [" ".join(phrase.split()[:PHRASE_MAX_WORDS]) for phrase in phrases[:INDEXED_MAX]]
-    return list(dict.fromkeys(beginnings))
-
-
-def _conditions(search: Search) -> list[_Condition]:
-    named = [("metadata", f"{name}={text}") for name, text in search.metadata]
-    named += [("repeats", search.repeats)] if search.repeats is not None else []
-    named += [("seed", str(search.seed))] if search.seed is not None else []
-    named += [("sha256", search.sha256)] if search.sha256 is not None else []
-    found = [_Condition("facets", "facet", (rows.facet(*one),)) for one in named]
-    columns = (("model", search.model), ("key", search.key), ("key", search.owner))
-    found += [_Condition("jobs", name, (rows.clean(text),)) for name, text in columns if text]
-    if search.statuses:
-        statuses = tuple(dict.fromkeys(map(str, search.statuses)))
-        found.append(_Condition("jobs", "status", statuses))
-    return found
-
-
-def _leader(run: Transaction, query: _Query, span: _Span) -> tuple[_Condition | None, float]:
-    """The condition with the fewest jobs, and the time of its oldest job that is walked to.
-
-    The time is 0 if all are walked.
+    Only SQLite has row numbers.
     """
-    parts = [
-        _nth(one, value, span, query.walked) for one in query.conditions for value in one.values
-    ]
-    texts, values = _joined(parts or [_nth(None, None, span, query.walked)], ", ")
-    times = iter(run(f"SELECT {texts}", values)[0])
-    if not query.conditions:
-        return None, next(times)
-    reached = [max(next(times) for _ in one.values) for one in query.conditions]
-    horizon = min(reached)
-    return query.conditions[reached.index(horizon)], horizon
-
-
-def _nth(condition: _Condition | None, value: Any, span: _Span, walked: int) -> SQL:
-    table = condition.table if condition else "jobs"
-    text, values, order = _in_order(table, condition, value, span)
-    sql = f"SELECT {table}.created_at FROM {table} WHERE {text}{order} LIMIT 1 OFFSET ?"
-    return f"coalesce(({sql}), 0)", [*values, walked]
-
-
-def _in_order(
-    table: str, condition: _Condition | None, value: Any, span: _Span
-) -> tuple[str, list[Any], str]:
-    names = [_name(condition)] if condition else []
-    prefix = [value] if condition else []
-    names += [f"{table}.created_at", f"{table}.id"]
-    row, marks = f"({', '.join(names)})", f"({', '.join('?' * len(names))})"
-    order = f" ORDER BY {', '.join(f'{name} DESC' for name in names)}"
-    values = [*prefix, *span.first, *prefix, *span.end]
-    return f"{row} >= {marks} AND {row} < {marks}", values, order
-
-
-def _walk(query: _Query, leader: _Condition | None, span: _Span, limit: int) -> SQL:
-    """Rows in the order of an index; those of several values one by one."""
-    where, values = _joined([*_filters(query, leader)], " AND ")
-    is_facet = leader is not None and leader.table == "facets"
-    table = "facets JOIN jobs ON jobs.id = facets.id" if is_facet else "jobs"
-    columns = rows.READ_COLUMNS
+    query = _Query(run, search, is_sqlite=has_row_numbers)
+    span = _span(search, before)
     if query.phrases:
-        columns += f", jobs.words, {_name(leader) if leader else 1} AS leads"
-    parts = []
-    for value in leader.values if leader else (None,):
-        text, bounds, order = _in_order("facets" if is_facet else "jobs", leader, value, span)
-        text = " AND ".join(filter(None, (text, where)))
-        sql = f"SELECT {columns} FROM {table} WHERE {text}{order} LIMIT ?"
-        parts.append((sql, [*bounds, *values, query.walked if query.phrases else limit]))
-    if len(parts) == 1 and not query.phrases:
-        return parts[0]
-    order = "leads DESC, " if len(parts) == 1 and leader else ""
-    # The limit inside keeps the words from changing the plan.
-    whole, values = _joined(
-        [(f"SELECT * FROM ({sql}) AS one", of) for sql, of in parts], " UNION ALL "
-    )
-    likes, patterns = _joined([*_likes("found", query.phrases)], " AND ")
-    sql = (
-        f"SELECT {rows.READ_NAMES} FROM ({whole}) AS found{likes and f' WHERE {likes}'} "
-        f"ORDER BY {order}created_at DESC, id DESC LIMIT ?"
-    )
-    return sql, [*values, *patterns, limit]
+        return query.rows_with_words(span, limit)
+    return query.rows_without_words(span, limit)
 
 
-def _name(condition: _Condition) -> str:
-    return f"{condition.table}.{condition.column}"
+def _span(search: Search, before: Position | None) -> _Span:
+    first_created_at = _FIRST_CREATED_AT
+    if search.since is not None:
+        first_created_at = search.since
+    end = Position(_END_CREATED_AT, "")
+    if search.until is not None:
+        end = Position(search.until, "")
+    if before is not None:
+        end = min(end, before)
+    return _Span(Position(first_created_at, ""), end)
 
 
-def _filters(query: _Query, leader: _Condition | None) -> Iterator[SQL]:
-    """Conditions that are compared row by row. A plus keeps SQLite from their indexes."""
-    for one in query.conditions:
-        if one is leader:
-            continue
-        if one.table == "facets":
-            same = "other.created_at = jobs.created_at AND other.id = jobs.id"
-            yield (
-                f"EXISTS (SELECT 1 FROM facets AS other WHERE other.facet = ? AND {same})",
-                [*one.values],
-            )
+class _Query:
+    """A search in one transaction."""
+
+    def __init__(self, run: Transaction, search: Search, *, is_sqlite: bool) -> None:
+        self._run = run
+        self._is_sqlite = is_sqlite
+        self._walked = WALKED_BEFORE_FTS5 if is_sqlite else WALKED
+        self._source = search.source
+        self._conditions = conditions.indexed_conditions(search)
+        self.phrases = _compared_phrases(search.words or "")
+        self._parameters = self._parameters_of_conditions()
+
+    def _parameters_of_conditions(self) -> dict[str, Any]:
+        """Values of the parameters that are the same in each statement."""
+        parameters: dict[str, Any] = {"walked": self._walked}
+        for condition in self._conditions:
+            parameters.update(condition.values)
+        if self._source is not None:
+            parameters["source"] = self._source.value
+        for number, phrase in enumerate(self.phrases):
+            parameters[_pattern_name(number)] = conditions.pattern_of(phrase)
+        words = " ".join(self.phrases)
+        parameters["words_for_gin"] = words
+        parameters["words_for_fts5"] = _fts5_expression(words)
+        return parameters
+
+    # Without words.
+
+    def rows_without_words(self, span: _Span, limit: int) -> list[DatabaseRow]:
+        """The newest rows, along the index of one condition."""
+        leading_condition = None
+        if len(self._conditions) == 1:
+            leading_condition = self._conditions[0]
+        elif self._conditions:
+            leading_condition = self._find_leader(span).condition
+        newest = self._newest_of_each_value(leading_condition, rows.READ_COLUMNS)
+        if len(newest) == 1:
+            sql = newest[0]
         else:
-            marks = ", ".join("?" * len(one.values))
-            yield f"{query.plus}{_name(one)} IN ({marks})", [*one.values]
-    if query.search.source is not None:
-        yield "jobs.source = ?", [str(query.search.source)]
+            sql = _NEWEST_OF_SEVERAL_VALUES.format(
+                names=rows.READ_NAMES, newest_of_each_value=_union_of_walks(newest)
+            )
+        return self._select(sql, span, walk_limit=limit, limit=limit)
+
+    # With words.
+
+    def rows_with_words(self, span: _Span, limit: int) -> list[DatabaseRow]:
+        """Rows with all phrases: the newest by a walk, older ones by the index of words."""
+        if not self._conditions and self._is_sqlite:
+            # A walk gains nothing: SQLite's index of words has the order of the time.
+            return self._older_by_fts5(span, limit)
+        leader = self._find_leader(span)
+        # Ids of the moment at which the walk ends may be missing in it.
+        edge = Position(nextafter(leader.walked_until, inf), "")
+        walked_span = _Span(max(span.first, edge), span.end)
+        newest = self._newest_with_words(leader.condition, walked_span, limit)
+        is_all_walked = leader.walked_until <= span.first.created_at
+        if is_all_walked or len(newest) == limit:
+            return newest
+        older_span = _Span(span.first, min(span.end, edge))
+        missing = limit - len(newest)
+        if self._is_sqlite:
+            return newest + self._older_by_fts5(older_span, missing)
+        return newest + self._older_by_gin(older_span, missing)
+
+    def _newest_with_words(
+        self, leading_condition: Condition | None, span: _Span, limit: int
+    ) -> list[DatabaseRow]:
+        """Compare the words of the rows that are walked."""
+        leading_column = "1"
+        if leading_condition is not None:
+            leading_column = f"{leading_condition.table}.{leading_condition.column}"
+        columns = f"{rows.READ_COLUMNS}, jobs.words, {leading_column} AS leading_value"
+        newest = self._newest_of_each_value(leading_condition, columns)
+        order = "newest.created_at DESC, newest.id DESC"
+        if leading_condition is not None and len(newest) == 1:
+            # The order of the walk: PostgreSQL sorts nothing, and the limit ends the walk.
+            order = f"newest.leading_value DESC, {order}"
+        matches = [
+            conditions.has_phrase("newest", _pattern_name(number))
+            for number in range(len(self.phrases))
+        ]
+        sql = _NEWEST_WITH_WORDS.format(
+            names=rows.READ_NAMES,
+            newest_of_each_value=_union_of_walks(newest),
+            matches_words=" AND ".join(matches),
+            order=order,
+        )
+        return self._select(sql, span, walk_limit=self._walked, limit=limit)
+
+    def _older_by_gin(self, span: _Span, limit: int) -> list[DatabaseRow]:
+        sql = _OLDER_WITH_WORDS_BY_GIN.format(
+            columns=rows.READ_COLUMNS, further_conditions=self._conditions_beside_words()
+        )
+        return self._select(sql, span, limit=limit)
+
+    def _older_by_fts5(self, span: _Span, limit: int) -> list[DatabaseRow]:
+        """Two statements: one finds the end of the page in the index, one reads the page."""
+        further_conditions = self._conditions_beside_words()
+        first_number = _first_row_number(span.first.created_at)
+        end_number = _end_row_number(span.end.created_at)
+        last_numbers = self._select(
+            _LAST_NUMBER_BY_FTS5.format(further_conditions=further_conditions),
+            span,
+            first_number=first_number,
+            end_number=end_number,
+            last_of_page=limit - 1,
+        )
+        if last_numbers:
+            ((last_number,),) = last_numbers
+            # All jobs of that microsecond: their numbers do not follow their ids.
+            first_number = last_number - last_number % rows.ROW_NUMBERS
+        return self._select(
+            _OLDER_WITH_WORDS_BY_FTS5.format(
+                columns=rows.READ_COLUMNS, further_conditions=further_conditions
+            ),
+            span,
+            first_number=first_number,
+            end_number=end_number,
+            limit=limit,
+        )
+
+    def _conditions_beside_words(self) -> str:
+        """Conditions of rows that an index of words has found.
+
+        Such an index knows words, and not which words stand in a row.
+        """
+        compared = self._compared_conditions(None)
+        for number, phrase in enumerate(self.phrases):
+            if " " in phrase:
+                compared.append(conditions.has_phrase("jobs", _pattern_name(number)))
+        return _further(compared)
+
+    # Parts of both.
+
+    def _find_leader(self, span: _Span) -> _Leader:
+        """The condition with the fewest jobs: the one whose walk goes back furthest."""
+        walks = []
+        for condition in self._conditions:
+            for value in condition.values:
+                walk = _WALKED_UNTIL_BY_VALUE.format(
+                    value=value, table=condition.table, column=condition.column
+                )
+                walks.append(walk)
+        if not walks:
+            ((_, walked_until),) = self._select(_WALKED_UNTIL_BY_TIME, span)
+            return _Leader(None, walked_until)
+        walked_until_of: dict[str, float] = dict(self._select(" UNION ALL ".join(walks), span))
+        leaders = []
+        for condition in self._conditions:
+            # Jobs with any of these values are complete down to the nearest end of a walk.
+            walked_until = max(walked_until_of[value] for value in condition.values)
+            leaders.append(_Leader(condition, walked_until))
+        return min(leaders, key=lambda leader: leader.walked_until)
+
+    def _newest_of_each_value(self, leading_condition: Condition | None, columns: str) -> list[str]:
+        """Statements that read the newest rows: one for each value of the leading condition."""
+        further_conditions = _further(self._compared_conditions(leading_condition))
+        if leading_condition is None:
+            sql = _NEWEST_BY_TIME.format(columns=columns, further_conditions=further_conditions)
+            return [sql]
+        template = _NEWEST_BY_COLUMN
+        if leading_condition.table == "facets":
+            template = _NEWEST_BY_FACET
+        newest = []
+        for value in leading_condition.values:
+            sql = template.format(
+                columns=columns,
+                column=leading_condition.column,
+                value=value,
+                further_conditions=further_conditions,
+            )
+            newest.append(sql)
+        return newest
+
+    def _compared_conditions(self, leading_condition: Condition | None) -> list[str]:
+        """SQL of the conditions that are compared row by row: all but the leading one."""
+        compared = []
+        for condition in self._conditions:
+            if condition is leading_condition:
+                continue
+            if condition.table == "facets":
+                compared.append(conditions.has_facet(condition))
+            else:
+                compared.append(conditions.has_column(condition, is_sqlite=self._is_sqlite))
+        if self._source is not None:
+            compared.append("jobs.source = :source")
+        return compared
+
+    def _select(self, sql: str, span: _Span, **numbers: int) -> list[DatabaseRow]:
+        """Run a statement with all parameters that it may name."""
+        parameters = dict(self._parameters)
+        parameters.update(span.parameters())
+        parameters.update(numbers)
+        return self._run(sql, parameters)
 
 
-def _likes(table: str, phrases: Sequence[str]) -> Iterator[SQL]:
-    """A folded phrase has no `%`, `_` or backslash."""
-    for phrase in phrases:
-        yield f"(' ' || {table}.words || ' ') LIKE ?", [f"% {phrase} %"]
+def _compared_phrases(words: str) -> list[str]:
+    """The beginnings of some phrases: a text that has all phrases has these, too."""
+    phrases = search_words.phrases(words)
+    beginnings = []
+    for phrase in phrases[:PHRASES_MAX]:
+        first_words = phrase.split()[:PHRASE_MAX_WORDS]
+        beginnings.append(" ".join(first_words))
+    return list(dict.fromkeys(beginnings))  # each once
 
 
-def _joined(parts: Sequence[SQL], by: str) -> SQL:
-    return by.join(text for text, _ in parts), [one for _, values in parts for one in values]
+def _pattern_name(number: int) -> str:
+    """The parameter with the pattern of the n-th phrase."""
+    return f"pattern_{number}"
 
 
-# By the index of words.
+def _fts5_expression(words: str) -> str:
+    """Words of a text as FTS5 reads them: each once, in quotation marks, all of them required."""
+    words_once_each = dict.fromkeys(words.split())
+    return " AND ".join(f'"{word}"' for word in words_once_each)
 
 
-def _matched(query: _Query, span: _Span, matched: SQL) -> SQL:
-    """Conditions of rows that the index of words has found."""
-    text, bounds, _ = _in_order("jobs", None, None, span)
-    in_a_row = [phrase for phrase in query.phrases if " " in phrase]
-    further = (*_filters(query, None), *_likes("jobs", in_a_row))
-    return _joined([matched, (text, bounds), *further], " AND ")
+def _first_row_number(created_at: float) -> int:
+    """The lowest number of a row of this time."""
+    return _bounded_number(rows.microsecond(created_at) * rows.ROW_NUMBERS)
 
 
-def _from_gin(run: Transaction, query: _Query, span: _Span, limit: int) -> list[tuple[Any, ...]]:
-    matched = "string_to_array(jobs.words, ' ') @> string_to_array(?, ' ')"
-    where, values = _matched(query, span, (matched, [" ".join(query.phrases)]))
-    sql = (
-        "WITH found AS MATERIALIZED (SELECT jobs.created_at AS at, jobs.id AS name FROM jobs "
-        f"WHERE {where}), "
-        "newest AS (SELECT * FROM found ORDER BY at DESC, name DESC LIMIT ?) "
-        f"SELECT {rows.READ_COLUMNS} FROM newest JOIN jobs ON jobs.id = newest.name "
-        "ORDER BY newest.at DESC, newest.name DESC"
-    )
-    return run(sql, [*values, limit])
+def _end_row_number(created_at: float) -> int:
+    """The lowest number of a row that is later: ids decide within one microsecond."""
+    next_microsecond = rows.microsecond(created_at) + 1
+    return _bounded_number(next_microsecond * rows.ROW_NUMBERS)
 
 
-def _from_fts5(run: Transaction, query: _Query, span: _Span, limit: int) -> list[tuple[Any, ...]]:
-    """Row numbers follow the time, but not the ids of jobs of one microsecond."""
-    matched = "jobs_words MATCH ? AND jobs_words.rowid >= ? AND jobs_words.rowid < ?"
-    where, values = _matched(query, span, (matched, []))
-    sql = f"FROM jobs_words CROSS JOIN jobs ON jobs.number = jobs_words.rowid WHERE {where}"
-    match = " AND ".join(f'"{word}"' for word in dict.fromkeys(" ".join(query.phrases).split()))
-    first, end = rows.microsecond(span.first.created_at), rows.microsecond(span.end.created_at) + 1
-    first_number, end_number = (
-        max(-_NUMBER_MAX, min(one * _MICROSECOND, _NUMBER_MAX)) for one in (first, end)
-    )
-    last = run(
-        f"SELECT jobs.number {sql} ORDER BY jobs_words.rowid DESC LIMIT 1 OFFSET ?",
-        [match, first_number, end_number, *values, limit - 1],
-    )
-    if last:
-        first_number = last[0][0] // _MICROSECOND * _MICROSECOND
-    return run(
-        f"SELECT {rows.READ_COLUMNS} {sql} ORDER BY jobs.created_at DESC, jobs.id DESC LIMIT ?",
-        [match, first_number, end_number, *values, limit],
-    )
+def _bounded_number(number: int) -> int:
+    """A number that SQLite can hold."""
+    return max(-_ROW_NUMBER_MAX, min(number, _ROW_NUMBER_MAX))
+
+
+def _further(compared: Sequence[str]) -> str:
+    """Conditions that follow others in a statement."""
+    return "\n  ".join(f"AND {condition}" for condition in compared)
+
+
+def _union_of_walks(newest: Sequence[str]) -> str:
+    walks = [f"SELECT * FROM ({sql}) AS walk" for sql in newest]
+    return " UNION ALL ".join(walks)

@@ -4,7 +4,6 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from jobs.archive.database import (
     ConnectionLost,
     Database,
     MetadataEntry,
+    Parameters,
     QueryRefused,
     QueryTooLong,
     Runner,
@@ -182,7 +182,7 @@ class SqliteDatabase(Database):
         sqlite, ends_at = connection.sqlite, time.monotonic() + self._query_seconds
         sqlite.set_progress_handler(lambda: time.monotonic() > ends_at, STEPS)
 
-        def execute(sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        def execute(sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
             return sqlite.execute(sql, parameters).fetchall()
 
         try:

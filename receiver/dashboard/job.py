@@ -20,9 +20,10 @@ from receiver import job_actions, ownership
 from receiver.api.repeats import repeat_fields
 from receiver.context import current_services
 from receiver.dashboard import event_stream, form_body
+from receiver.dashboard.form.page import IDEMPOTENCY_FIELD
 from receiver.dashboard.job_card import card, cards
 from receiver.dashboard.session import requires_scope
-from receiver.dashboard.submit import IDEMPOTENCY_FIELD, submit_as_visitor
+from receiver.dashboard.submit import submit_as_visitor
 
 NEWER_MAX = 24  # lists begin at the newest job
 RELATED_MAX = 24

@@ -18,7 +18,8 @@ from jobs.store.search_conditions import Search
 from receiver import ownership
 from receiver.blocking_calls import run_in_thread
 from receiver.context import current_services
-from receiver.dashboard.form.input_form import FileControl, InputForm
+from receiver.dashboard.form.file_control import FileControl, TimedFile
+from receiver.dashboard.form.input_form import InputForm
 from receiver.job_actions import load_job
 from receiver.mcp import content
 from receiver.mcp.protocol import Message
@@ -78,10 +79,10 @@ def with_images(
     services: Services, model: str, given: Mapping[str, Any], images: Sequence[Any]
 ) -> dict[str, Any]:
     """An input with images in the model's own fields. Raises Invalid, UnknownJob, WrongStatus."""
-    left, placed = [("", _named(image)) for image in images], dict(given)
+    left, placed = [TimedFile("", _named(image)) for image in images], dict(given)
     form = _form(services, model, given)
     for control in _controls(form) if images else ():
-        size = int(min(control.most, len(left)))
+        size = int(min(control.files_max, len(left)))
         placed |= control.place(left[:size], given)
         left = left[size:]
     if left:
@@ -98,10 +99,10 @@ def with_images(
 def _form(services: Services, model: str, given: Mapping[str, Any]) -> InputForm:
     """The fields of the mode that the input names, else of the first one that takes files."""
     endpoints = services.schemas.endpoints()
-    form = InputForm.of(endpoints, model, given)
+    form = InputForm.for_input(endpoints, model, given)
     if form.selector in given or not form.selector:
         return form
-    modes = (InputForm.of(endpoints, model, {form.selector: mode}) for mode in form.modes)
+    modes = (InputForm.for_input(endpoints, model, {form.selector: mode}) for mode in form.modes)
     return next((one for one in modes if _controls(one)), form)
 
 

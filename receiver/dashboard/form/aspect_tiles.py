@@ -16,39 +16,68 @@ STEP = 16  # of BFL's models that name none
 Fields = Mapping[str, InputField]
 
 
-def tiles(fields: Fields) -> dict[str, str]:
-    """Meaning of each ratio, `1344x768` or itself; empty where BFL lists its own ratios."""
-    ratio = fields.get("aspect_ratio")
-    if ratio:
-        return {} if ratio.choices or ratio.kind is not Kind.TEXT else {one: one for one in RATIOS}
-    if not {"width", "height"} <= fields.keys():
+def tile_values(fields: Fields) -> dict[str, str]:
+    """The value of each ratio's tile: a size such as `1344x768`, or the ratio itself.
+
+    Empty where BFL lists its own ratios.
+    """
+    ratio_field = fields.get("aspect_ratio")
+    if ratio_field:
+        takes_any_ratio = ratio_field.kind is Kind.TEXT and not ratio_field.choices
+        if not takes_any_ratio:
+            return {}
+        return {ratio: ratio for ratio in RATIOS}
+    if "width" not in fields or "height" not in fields:
         return {}
-    return {ratio: _size(ratio, fields) for ratio in RATIOS}
+    return {ratio: _nearest_size(ratio, fields) for ratio in RATIOS}
 
 
-def fill(fields: Fields, given: Mapping[str, str]) -> dict[str, str]:
+def fill_in_tile(fields: Fields, form_texts: Mapping[str, str]) -> dict[str, str]:
     """The texts of a form with those of its tile; what was typed comes first."""
-    value = given.get(FIELD, "")
-    width, _, height = value.partition("x")
-    chosen = {"width": width, "height": height} if height else {"aspect_ratio": value}
-    is_free = value and not any(given.get(name) for name in chosen)
-    return {**given, **chosen} if is_free and chosen.keys() <= fields.keys() else {**given}
+    texts = dict(form_texts)
+    tile = texts.get(FIELD, "")
+    if not tile:
+        return texts
+    width, _, height = tile.partition("x")
+    if height:
+        tile_texts = {"width": width, "height": height}
+    else:
+        tile_texts = {"aspect_ratio": tile}
+    is_typed = any(texts.get(name) for name in tile_texts)
+    is_taken_by_model = all(name in fields for name in tile_texts)
+    if is_taken_by_model and not is_typed:
+        texts.update(tile_texts)
+    return texts
 
 
-def chosen(fields: Fields, given: Mapping[str, str]) -> str:
-    """The value of the tile that stands for what a form has; empty if none does."""
-    size = f"{given.get('width', '')}x{given.get('height', '')}"
-    found = {given.get("aspect_ratio"), size if size != "x" else given.get(FIELD)}
-    return next((value for value in tiles(fields).values() if value in found), "")
+def chosen_tile(fields: Fields, form_texts: Mapping[str, str]) -> str:
+    """The value of the tile that stands for the texts of a form; empty if none does."""
+    width = form_texts.get("width", "")
+    height = form_texts.get("height", "")
+    if width or height:
+        size = f"{width}x{height}"
+    else:
+        size = form_texts.get(FIELD, "")
+    ratio = form_texts.get("aspect_ratio", "")
+    for value in tile_values(fields).values():
+        if value in (size, ratio):
+            return value
+    return ""
 
 
-def _size(ratio: str, fields: Fields) -> str:
-    """The nearest lengths that BFL takes."""
-    wide, high = map(int, ratio.split(":"))
-    unit, lengths = sqrt(AREA / (wide * high)), []
-    for name, side in (("width", wide * unit), ("height", high * unit)):
-        bounds = fields[name].bounds
-        step = bounds.get("multipleOf", STEP)
-        least, most = bounds.get("minimum", 0), bounds.get("maximum", AREA)
-        lengths.append(str(round(min(max(round(side / step) * step, least), most))))
-    return "x".join(lengths)
+def _nearest_size(ratio: str, fields: Fields) -> str:
+    """The size with this ratio, about `AREA` pixels, and lengths that BFL takes."""
+    wide_text, _, high_text = ratio.partition(":")
+    wide = int(wide_text)
+    high = int(high_text)
+    unit = sqrt(AREA / (wide * high))
+    width = _nearest_length(wide * unit, fields["width"])
+    height = _nearest_length(high * unit, fields["height"])
+    return f"{width}x{height}"
+
+
+def _nearest_length(length: float, field: InputField) -> int:
+    step = field.bounds.get("multipleOf", STEP)
+    in_steps = round(length / step) * step
+    at_least = max(in_steps, field.bounds.get("minimum", 0))
+    return round(min(at_least, field.bounds.get("maximum", AREA)))

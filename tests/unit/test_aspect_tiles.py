@@ -10,7 +10,9 @@ OLD, ULTRA, NEW = (
 
 
 def test_sizes_are_within_the_bounds_of_each_model() -> None:
-    for fields in (mode.fields for one in shipped_endpoints().values() for mode in one.modes.values()):
+    for fields in (
+        mode.fields for one in shipped_endpoints().values() for mode in one.modes.values()
+    ):
         for size in (value for value in tile_values(fields).values() if "x" in value):
             for name, side in zip(("width", "height"), map(int, size.split("x")), strict=True):
                 bounds = fields[name].bounds
@@ -18,7 +20,9 @@ def test_sizes_are_within_the_bounds_of_each_model() -> None:
                 assert side % bounds.get("multipleOf", 16) == 0
     assert (tile_values(OLD)["21:9"], tile_values(NEW)["21:9"]) == ("1440x672", "1568x672")
     assert tile_values(ULTRA)["16:9"] == "16:9"
-    assert tile_values(shipped_endpoints()["flux-3-image"].modes[""].fields) == {}, "BFL lists its own"
+    assert tile_values(shipped_endpoints()["flux-3-image"].modes[""].fields) == {}, (
+        "BFL lists its own"
+    )
 
 
 def test_a_tile_fills_in_what_is_empty() -> None:

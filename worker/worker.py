@@ -2,8 +2,8 @@
 
 import logging
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -27,13 +27,48 @@ TASK_HEARTBEAT_TTL_SECONDS = MONITORING_SECONDS + 60  # then RQ calls the task a
 log = logging.getLogger(__name__)
 
 
+def _do_nothing() -> None:
+    pass
+
+
+class ObservedQueue(Queue):
+    """RQ's queue, which reports that a job was taken from it before RQ takes note of the job."""
+
+    def __init__(
+        self, *arguments: Any, on_dequeue: Callable[[], None] = _do_nothing, **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.on_dequeue = on_dequeue
+
+    @classmethod
+    def dequeue_any(
+        cls, queues: Iterable[Queue], *arguments: Any, **options: Any
+    ) -> tuple[Job, Queue] | None:
+        """RQ calls it on the class, and returns a copy of a queue, which has no callback."""
+        dequeued = super().dequeue_any(queues, *arguments, **options)
+        if dequeued is None:
+            return None
+        _job, copy_of_queue = dequeued
+        for queue in queues:
+            if isinstance(queue, ObservedQueue) and queue.name == copy_of_queue.name:
+                queue.on_dequeue()
+        return dequeued
+
+
 class RescueWorker(SimpleWorker):
     """Worker of one queue; the threads of the dispatcher do the work."""
 
     def __init__(self, services: Services, dispatcher: JobDispatcher) -> None:
-        super().__init__(
-            [Queue(QUEUE_NAME, connection=services.redis, serializer=JSONSerializer)],
+        queue = ObservedQueue(
+            QUEUE_NAME,
             connection=services.redis,
+            serializer=JSONSerializer,
+            on_dequeue=self._begin_work,
+        )
+        super().__init__(
+            [queue],
+            connection=services.redis,
+            queue_class=ObservedQueue,
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL_SECONDS,
             maintenance_interval=MAINTENANCE_SECONDS,
@@ -43,9 +78,9 @@ class RescueWorker(SimpleWorker):
         self._metrics = services.metrics
         self.storage = services.storage
         self._dispatcher = dispatcher
-        self._heartbeat_at = 0.0
+        self._rq_job: Job | None = None  # under way
+        self._maintained_at = float("-inf")
         self._recorded_at = float("-inf")
-        dispatcher.may_poll = self._may_poll
 
     def _install_signal_handlers(self) -> None:
         """Notice a signal that came before."""
@@ -63,9 +98,8 @@ class RescueWorker(SimpleWorker):
             pipe.delete(self.key)
             pipe.execute()
 
-    def reorder_queues(self, reference_queue: Queue) -> None:
-        """RQ has a job: start on it now. RQ notes it in six round trips before it runs it."""
-        super().reorder_queues(reference_queue)
+    def _begin_work(self) -> None:
+        """Start on a job that RQ takes note of in six round trips before it runs it."""
         self._state = WorkerStatus.BUSY  # a signal from now on lets the work end
         self._dispatcher.begin()
 
@@ -74,9 +108,10 @@ class RescueWorker(SimpleWorker):
         self._record_heartbeat()
 
     def _record_heartbeat(self) -> None:
-        if time.monotonic() < self._recorded_at + HEARTBEAT_SECONDS:
+        now = time.monotonic()
+        if now < self._recorded_at + HEARTBEAT_SECONDS:
             return
-        self._recorded_at = time.monotonic()
+        self._recorded_at = now
         try:
             self._metrics.record_heartbeat("worker")
         except StoreUnavailable:
@@ -87,27 +122,30 @@ class RescueWorker(SimpleWorker):
         return TASK_HEARTBEAT_TTL_SECONDS
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        self._dispatcher.on_tick = partial(self._maintain, job)
-        super().execute_job(job, queue)
+        self._rq_job = job
+        try:
+            super().execute_job(job, queue)
+        finally:
+            self._rq_job = None
 
     def drain(self) -> None:
         """Process what waits without RQ, whose own writes a full Redis refuses."""
         self._state = WorkerStatus.BUSY
         self._install_signal_handlers()
-        self._dispatcher.on_tick = partial(self._maintain, None)
-        self._maintain(None)
+        self.maintain()
         self._dispatcher.drain(has_rq_job=False)
 
-    def _maintain(self, job: Job | None) -> None:
-        """Send heartbeats and run RQ's maintenance while a task (None: no task) runs for long."""
-        if time.monotonic() < self._heartbeat_at:
+    def maintain(self) -> None:
+        """Send heartbeats and run RQ's maintenance now and then while work takes long."""
+        now = time.monotonic()
+        if now < self._maintained_at + MONITORING_SECONDS:
             return
-        self._heartbeat_at = time.monotonic() + MONITORING_SECONDS
-        if job is None:
+        self._maintained_at = now
+        if self._rq_job is None:
             self._record_heartbeat()
             return
         try:
-            self.maintain_heartbeats(job)
+            self.maintain_heartbeats(self._rq_job)
             if self.should_run_maintenance_tasks:
                 self.run_maintenance_tasks()
         except RedisError as error:
@@ -119,12 +157,15 @@ class RescueWorker(SimpleWorker):
         with suppress(StorageError):
             self.storage.staging_directory.delete_abandoned()
 
-    def _may_poll(self) -> bool:
+    def may_poll(self) -> bool:
         """Of several workers with one thread each, the first is reserved for rescues."""
         if self._dispatcher.size > 1:
             return True
-        alive = self._metrics.worker_keys()
-        return len(alive) <= 1 or alive[0] != self.key
+        live_workers = self._metrics.worker_keys()
+        if len(live_workers) <= 1:
+            return True
+        is_first = bool(live_workers[0] == self.key)
+        return not is_first
 
     def set_shutdown_requested_date(self) -> None:
         """Nothing reads it, and a signal must not wait for Redis."""

@@ -111,8 +111,7 @@ def test_one_thread_of_several_is_kept_from_polls_and_submissions(worker: LocalW
     assert not dispatcher.process_next(), "the last thread waits for a rescue"
     task = worker.ready()
     assert dispatcher.process_next() and worker.job(task).status is Status.STORED, "which it takes"
-    dispatcher = JobDispatcher(worker.services)
-    dispatcher.may_poll = lambda: False
+    dispatcher = JobDispatcher(worker.services, may_poll=lambda: False)
     asked, rescued = worker.finished(), worker.ready()
     worker.unclear(asked)
     assert dispatcher.process_next() and not dispatcher.process_next()

@@ -20,6 +20,7 @@ from tests.harness import RedisServer
 from tests.harness.reports import call_back, load
 from tests.harness.required_settings import SECRETS
 from worker import startup, tasks
+from worker.worker import ObservedQueue
 
 # Refused before anything is fetched: what shows is that the task was run.
 HOSTILE_URL = "https://delivery.example.com/sample.jpeg?sig=canary"
@@ -44,11 +45,11 @@ def a_worker_process(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    for cached in (startup.current_services, tasks.dispatcher):
+    for cached in (startup.current_services, tasks.worker_process):
         cached.cache_clear()
     yield
     startup.current_services().redis.close()
-    for cached in (startup.current_services, tasks.dispatcher):
+    for cached in (startup.current_services, tasks.worker_process):
         cached.cache_clear()
 
 
@@ -59,6 +60,30 @@ def test_rq_knows_the_queue_and_expires_a_job(store: JobStore, queue: Queue, red
     assert Queue.all(connection=redis, serializer=JSONSerializer) == [queue]
     left = redis.ttl(queue.jobs[0].key)
     assert left in range(1, RQ_JOB_TTL_SECONDS + 1)
+
+
+def test_the_queue_of_a_worker_reports_each_job_that_is_taken(
+    store: JobStore, queue: Queue, redis: Redis
+) -> None:
+    call_back(store, "one", "two", url=HOSTILE_URL)
+    waiting_counts = list[int]()
+    observed = ObservedQueue(
+        QUEUE_NAME,
+        connection=redis,
+        serializer=JSONSerializer,
+        on_dequeue=lambda: waiting_counts.append(len(queue)),
+    )
+    for expected in ("one", "two"):
+        taken = ObservedQueue.dequeue_any(
+            [observed], None, connection=redis, serializer=JSONSerializer
+        )
+        assert taken is not None and list(taken[0].args) == [expected]
+    assert waiting_counts == [1, 0], "at once, and once for each"
+    assert (
+        ObservedQueue.dequeue_any([observed], None, connection=redis, serializer=JSONSerializer)
+        is None
+    )
+    assert waiting_counts == [1, 0], "there was none to take"
 
 
 @pytest.mark.usefixtures("a_worker_process")

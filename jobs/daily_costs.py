@@ -8,7 +8,8 @@ ended job that was not deleted, also what an import brought, whose key is not kn
 from collections import Counter
 from collections.abc import Sequence
 
-from jobs.archive.archive import Archive, EntryCosts
+from jobs.archive.archive import Archive
+from jobs.archive.costs import EntryCosts
 from jobs.archive.database import QueryTooLong
 from jobs.domain.budgets import Period, units
 from jobs.domain.errors import Invalid, InvalidField

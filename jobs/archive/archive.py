@@ -1,15 +1,14 @@
 """The rows of the archive: put, read by id, listed, and deleted."""
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from importlib import import_module
-from itertools import accumulate, groupby
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from jobs import search_words
-from jobs.archive import queries, rows
+from jobs.archive import costs, queries, rows, statements, writes
+from jobs.archive.costs import Created, EntryCosts
 from jobs.archive.database import (
     QUERY_SECONDS,
     BadRow,
@@ -24,9 +23,9 @@ from jobs.archive.database import (
 )
 from jobs.archive.file_damage import DAMAGED
 from jobs.archive.rows import Row
-from jobs.domain.budgets import CREDITS_MAX
+from jobs.archive.writes import placeholders
 from jobs.domain.errors import ArchiveUnavailable, InvalidField
-from jobs.domain.job import INCARNATION_SECONDS, Job
+from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
@@ -34,22 +33,18 @@ from jobs.store.search_conditions import Search
 log = logging.getLogger(__name__)
 
 SQLITE = "sqlite:///"
-# Of one transaction, which has five seconds. SQLite takes 32,766 parameters.
-FACETS_MAX = 5000
 LAST_CHARACTER = "\x7f"  # behind all that ids are made of
 
-_NO_NAME = "\x7f no entry has this name \x7f"
+# Names of the table `state`.
+LAST_PASS = "last_pass"  # noqa: S105 - not a password
+DELETIONS_UNTIL = "deletions_until"
+FOLDING = "folding"  # the rule (`search_words.FOLDING`) that all words follow
 
-LAST_PASS, NOTED = "last_pass", "deletions_until"
-FOLDED = "folding"  # the rule (`search_words.FOLDING`) that all words follow
-
-# An absurd cost must not overflow the sum, as in the books.
-_CREDITS = (
-    f"CASE WHEN cost > {CREDITS_MAX} THEN {CREDITS_MAX} "
-    f"WHEN cost < -{CREDITS_MAX} THEN -{CREDITS_MAX} ELSE cost END"
-)
-_MADE = ", ".join(f"'{status}'" for status in (Status.STORED, Status.EXPIRED, Status.LOST))
-_WITHOUT_PRICE = f"CASE WHEN cost IS NULL AND status IN ({_MADE}) THEN 1 ELSE 0 END"
+_OUTCOMES = statements.read("outcomes")
+_IDS_WITH_PREFIX = statements.read("ids_with_prefix")
+_OWNERS = statements.read("owners")
+_DUE_FOR_DELETION = statements.read("due_for_deletion")
+_WORDS_IN_ORDER = statements.read("words_in_order")
 
 
 class Version(NamedTuple):
@@ -73,33 +68,20 @@ class Outcome(NamedTuple):
 
 
 class State(NamedTuple):
-    """Time of the last write, microsecond up to which deletions are done, version of the tables.
+    """The table `state`."""
 
-    `folding` is the rule that the words of all rows follow.
-    """
-
-    last_pass: float
-    deletions_until: float
-    schema: int
-    folding: int
-
-
-class EntryCosts(NamedTuple):
-    """Costs of the jobs of a day, counted from 1970, with one value of a metadata entry."""
-
-    day: int
-    model: str | None
-    key: str | None
-    value: str | None
-    credits: float
-    jobs_without_price: int
+    last_pass: float  # when rows were last written
+    deletions_until: float  # the microsecond up to which rows of deleted jobs are gone
+    schema: int  # the version of the tables
+    folding: int  # the rule that the words of all rows follow
 
 
 class Archive:
     """Raises ArchiveUnavailable."""
 
     def __init__(self, database: Database) -> None:
-        self._database, self.database_name = database, database.name
+        self._database = database
+        self.database_name = database.name
         self._may_have_traces = True
 
     def close(self) -> None:
@@ -114,151 +96,133 @@ class Archive:
         except QueryRefused as error:
             raise ArchiveUnavailable(f"database: it refuses a query ({error})") from None
 
-    # One job.
+    # Single jobs.
 
     def get(self, name: str, *, exactly: bool = False) -> Row | None:
         """The row of a job by its own id, else by BFL's task id."""
-        found = self._select("jobs.id = ?", [name])
-        if not found and not exactly:
-            found = self._select("jobs.task_id = ? ORDER BY created_at DESC LIMIT 1", [name])
-        return found[0] if found else None
+        matching_rows = self._select("jobs.id = ?", [name])
+        if not matching_rows and not exactly:
+            matching_rows = self._select(
+                "jobs.task_id = ? ORDER BY created_at DESC LIMIT 1", [name]
+            )
+        return matching_rows[0] if matching_rows else None
 
     def get_many(self, job_ids: Sequence[str]) -> list[Row]:
-        return self._select(f"jobs.id IN ({_marks(job_ids)})", job_ids) if job_ids else []
+        if not job_ids:
+            return []
+        return self._select(f"jobs.id IN ({placeholders(len(job_ids))})", job_ids)
 
     def versions(self, job_ids: Sequence[str]) -> dict[str, Version]:
-        """All that is known of these jobs."""
+        """The versions of those jobs that have a row."""
+        if not job_ids:
+            return {}
         columns = "id, version, status, archived_at, key, created_at, ended_at"
-        sql = f"SELECT {columns} FROM jobs WHERE id IN ({_marks(job_ids)})"
-        found = self._read(lambda run: run(sql, job_ids)) if job_ids else []
-        return {job_id: Version(*rest) for job_id, *rest in found}
+        sql = f"SELECT {columns} FROM jobs WHERE id IN ({placeholders(len(job_ids))})"
+        versions = {}
+        for job_id, *columns_of_version in self._read(lambda run: run(sql, job_ids)):
+            versions[job_id] = Version(*columns_of_version)
+        return versions
 
     def outcomes(self, names: Sequence[str]) -> list[Outcome]:
         """The jobs that have one of these ids, as their own or as BFL's."""
-        columns = "id, task_id, status, version"
-        marks = _marks(names)
-        sql = (
-            f"SELECT {columns} FROM jobs WHERE id IN ({marks}) "
-            f"UNION SELECT {columns} FROM jobs WHERE task_id IN ({marks})"
-        )
-        found = self._read(lambda run: run(sql, [*names, *names]))
-        return [
-            Outcome(job_id, task_id, Status(status), version)
-            for job_id, task_id, status, version in found
-        ]
+        sql = _OUTCOMES.format(names=placeholders(len(names)))
+        names_of_both = [*names, *names]
+        database_rows = self._read(lambda run: run(sql, names_of_both))
+        outcomes = []
+        for job_id, task_id, status, version in database_rows:
+            outcomes.append(Outcome(job_id, task_id, Status(status), version))
+        return outcomes
 
     def ids(self, prefix: str) -> set[str]:
-        """Jobs whose id or task id begins so."""
-        bounds = [prefix, prefix + LAST_CHARACTER]
-        sql = (
-            "SELECT id FROM jobs WHERE id >= ? AND id < ? "
-            "UNION SELECT id FROM jobs WHERE task_id >= ? AND task_id < ? LIMIT 10"
-        )
-        found = self._read(lambda run: run(sql, [*bounds, *bounds]))
-        return {job_id for (job_id,) in found}
+        """Jobs whose id or task id begins with a text; ten at most."""
+        parameters = {"prefix": prefix, "end": prefix + LAST_CHARACTER}
+        database_rows = self._read(lambda run: run(_IDS_WITH_PREFIX, parameters))
+        return {job_id for (job_id,) in database_rows}
 
     def owners(self, names: Sequence[str]) -> dict[str, str]:
         """The jobs that have these ids, as their own or as BFL's."""
-        columns = ("task_id", "id")
-        parts = [f"SELECT {one}, id FROM jobs WHERE {one} IN ({_marks(names)})" for one in columns]
-        sql = " UNION ALL ".join(parts)
-        return dict(self._read(lambda run: run(sql, [*names, *names])))
+        sql = _OWNERS.format(names=placeholders(len(names)))
+        names_of_both = [*names, *names]
+        return dict(self._read(lambda run: run(sql, names_of_both)))
 
     def _select(self, where: str, parameters: Sequence[Any]) -> list[Row]:
         sql = f"SELECT {rows.READ_COLUMNS} FROM jobs WHERE {where}"
-        return list(map(rows.read, self._read(lambda run: run(sql, parameters))))
+        return self._read_rows(lambda run: run(sql, parameters))
+
+    def _read_rows(self, work: Work[list[tuple[Any, ...]]]) -> list[Row]:
+        return [rows.read(database_row) for database_row in self._read(work)]
 
     # Lists.
 
     def page(self, search: Search, limit: int, before: Position | None) -> list[Row]:
-        """Up to so many jobs that may match, newest first, older than a position."""
+        """Up to `limit` jobs that may match, newest first, older than a position."""
         has_row_numbers = self._database.has_row_numbers
 
         def work(run: Transaction) -> list[tuple[Any, ...]]:
             return queries.page(run, search, limit, before, has_row_numbers=has_row_numbers)
 
         try:
-            found = self._database.transact(work)
+            database_rows = self._database.transact(work)
         except ForeignText:
             return []
         except QueryRefused:
             # Its size is bounded before, so that only another release of the database says so.
             message = "the database cannot answer this: ask for less"
             raise InvalidField(_largest_parameter(search), message) from None
-        return [rows.read(row) for row in found]
+        return [rows.read(database_row) for database_row in database_rows]
 
     def counts(self) -> dict[Status, int]:
         """Jobs by status; reads an index of the whole table."""
         sql = "SELECT status, count(*) FROM jobs GROUP BY status"
-        return {Status(status): n for status, n in self._read(lambda run: run(sql))}
+        database_rows = self._read(lambda run: run(sql))
+        return {Status(status): count for status, count in database_rows}
 
     def counts_of_keys(self) -> dict[tuple[Status, str | None], int]:
         """Jobs by status and name of the API key; reads the whole table."""
         sql = "SELECT status, key, count(*) FROM jobs GROUP BY status, key"
-        found = self._read(lambda run: run(sql))
-        return {(Status(status), key): n for status, key, n in found}
+        database_rows = self._read(lambda run: run(sql))
+        return {(Status(status), key): count for status, key, count in database_rows}
 
     def due_for_deletion(
         self, cutoff: float, limit: int, after: tuple[float, str], *, with_objects: bool
     ) -> list[Row]:
-        """Jobs that ended by then, the earliest first, from behind a time and an id."""
-        condition = "has_objects = 1 AND " if with_objects else ""
-        return self._select(
-            f"{condition}ended_at <= ? AND (ended_at, id) > (?, ?) ORDER BY ended_at, id LIMIT ?",
-            [cutoff, *after, limit],
+        """Jobs that ended until a cutoff, the earliest first, from behind a time and an id."""
+        further_conditions = ""
+        if with_objects:
+            further_conditions = "AND has_objects = 1"  # this exact text selects jobs_with_objects
+        sql = _DUE_FOR_DELETION.format(
+            columns=rows.READ_COLUMNS, further_conditions=further_conditions
         )
+        after_ended_at, after_id = after
+        parameters = {
+            "cutoff": cutoff,
+            "after_ended_at": after_ended_at,
+            "after_id": after_id,
+            "limit": limit,
+        }
+        return self._read_rows(lambda run: run(sql, parameters))
 
     # Costs.
 
     def costs(self, since: float, until: float, owner: str | None = None) -> list[tuple[Any, ...]]:
         """Model, key, credits and jobs without a price of the jobs created in this time."""
-        where, parameters = _created_in(since, until, owner)
-        sql = (
-            f"SELECT model, key, coalesce(sum({_CREDITS}), 0), sum({_WITHOUT_PRICE}) FROM jobs "
-            f"WHERE {where} GROUP BY model, key"
-        )
-        return self._read(lambda run: run(sql, parameters))
+        created = Created(since, until, owner)
+        return self._read(lambda run: costs.by_model_and_key(run, created))
 
     def count_created(self, since: float, until: float, owner: str | None, most: int) -> int:
         """The number of jobs created in this time, of one API key or of all; `most` at most."""
-        where, parameters = _created_in(since, until, owner)
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM jobs WHERE {where} LIMIT ?) AS created"
-        rows_of_count = self._read(lambda run: run(sql, [*parameters, most]))
-        return int(rows_of_count[0][0]) if rows_of_count else 0
+        created = Created(since, until, owner)
+        counts = self._read(lambda run: costs.count_jobs(run, created, most))
+        if not counts:  # no text of this database can be the name of this API key
+            return 0
+        ((count,),) = counts
+        return int(count)
 
     def costs_by(
         self, name: str, since: float, until: float, owner: str | None, most: int
     ) -> list[EntryCosts]:
         """Costs by the value of a metadata entry; `most` at most. Raises QueryTooLong."""
-        entry = self._database.metadata_entry
-        where, parameters = _created_in(since, until, owner)
-        sql = (
-            f"SELECT {entry.day} AS day, model, jobs.key AS key_name, entry.type, entry.atom, "
-            f"coalesce(sum({_CREDITS}), 0), sum({_WITHOUT_PRICE}) FROM jobs {entry.join} "
-            f"WHERE {where} GROUP BY 1, 2, 3, 4, 5 LIMIT ?"
-        )
-
-        def work(run: Transaction, name_of_rows: str | None) -> list[tuple[Any, ...]]:
-            return run(sql, [name_of_rows, *parameters, most])
-
-        names = (rows.clean(name), _NO_NAME)
-        sums: list[tuple[Any, ...]] = []
-        for name_of_rows in names:
-            try:
-                sums = self._database.transact_in_time(partial(work, name_of_rows=name_of_rows))
-                break
-            except ForeignText:  # then no entry in any row has this name
-                continue
-            except QueryRefused:
-                raise InvalidField("by", "the database cannot read the metadata") from None
-        costs: dict[tuple[Any, ...], EntryCosts] = {}
-        for day, model, key, kind, atom, price, without_price in sums:
-            # 1 and "1" are one value to a search, and two to a database.
-            place = (int(day), model, key, entry.read(kind, atom))
-            before = costs.get(place, EntryCosts(*place, 0.0, 0))
-            jobs_without_price = before.jobs_without_price + int(without_price)
-            costs[place] = EntryCosts(*place, before.credits + price, jobs_without_price)
-        return list(costs.values())
+        return costs.by_entry(self._database, name, Created(since, until, owner), most)
 
     # Writes.
 
@@ -269,125 +233,102 @@ class Archive:
         it is of an older incarnation: the row decides what a late callback made anew (I29).
         `mark` notes the time of this pass.
         """
-        ordered = sorted(jobs, key=lambda job: job.id)
-        sizes = accumulate(len(job.metadata) + len(job.media) + 1 for job in ordered)
-        found = groupby(zip(sizes, ordered, strict=True), lambda one: one[0] // FACETS_MAX)
-        transactions = [[job for _, job in some] for _, some in found] or [[]]
-        return [name for some in transactions for name in self._put_all(some, now, mark)]
+        refused_ids = []
+        for jobs_of_transaction in writes.in_transactions(jobs):
+            refused_ids += self._put_all(jobs_of_transaction, now, mark)
+        return refused_ids
 
-    def _put_all(self, ordered: Sequence[Job], now: float, mark: float | None) -> list[str]:
+    def _put_all(self, jobs: Sequence[Job], now: float, mark: float | None) -> list[str]:
         """Write rows in one transaction, or in several until a row that is refused is alone."""
         try:
-            self._put(ordered, now, mark)
+            self._put(jobs, now, mark)
         except BadRow:
-            if len(ordered) == 1:
-                return [ordered[0].id]
-            middle = len(ordered) // 2
-            halves = ordered[:middle], ordered[middle:]
-            return [name for half in halves for name in self._put_all(half, now, mark)]
+            if len(jobs) == 1:
+                return [jobs[0].id]
+            middle = len(jobs) // 2
+            refused_in_first_half = self._put_all(jobs[:middle], now, mark)
+            refused_in_second_half = self._put_all(jobs[middle:], now, mark)
+            return refused_in_first_half + refused_in_second_half
         return []
 
     def _put(self, jobs: Sequence[Job], now: float, mark: float | None) -> None:
-        has_numbers = self._database.has_row_numbers
-        try:
-            found = [rows.values(job, now) for job in jobs]
-        except (ValueError, TypeError) as error:
-            raise BadRow(type(error).__name__) from None
-        names = ("number", *rows.COLUMNS) if has_numbers else rows.COLUMNS
-        changed = ", ".join(f"{name} = excluded.{name}" for name in rows.COLUMNS[1:])
-        sql = (
-            f"INSERT INTO jobs ({', '.join(names)}) VALUES {_tuples([names] * len(found))} "
-            f"ON CONFLICT (id) DO UPDATE SET {changed} WHERE excluded.version > jobs.version "
-            "AND (jobs.status <> 'stored' OR (excluded.status = 'stored' "
-            f"AND excluded.ended_at < jobs.ended_at + {INCARNATION_SECONDS})) "
-            f"AND excluded.created_at < jobs.created_at + {INCARNATION_SECONDS} RETURNING id"
-        )
+        """Write rows in one transaction. Raises BadRow."""
+        has_row_numbers = self._database.has_row_numbers
+        values_of_rows = writes.row_values(jobs, now)
 
         def work(run: Transaction) -> None:
-            numbers = rows.free_numbers(run, jobs) if has_numbers else [()] * len(jobs)
-            given = [(*number, *row) for number, row in zip(numbers, found, strict=True)]
-            written = {job_id for (job_id,) in run(sql, _flat(given))} if given else set()
-            new = [job for job in jobs if job.id in written]
-            if new:
-                run(f"DELETE FROM facets WHERE id IN ({_marks(new)})", [job.id for job in new])
-            facets = sorted(
-                {(one, job.created_at, job.id) for job in new for one in rows.facets(job)}
-            )
-            if facets:
-                sql_facets = f"INSERT INTO facets (facet, created_at, id) VALUES {_tuples(facets)}"
-                run(sql_facets, _flat(facets))
+            writes.upsert(run, jobs, values_of_rows, has_row_numbers=has_row_numbers)
             if mark is not None:
-                _set_state(run, LAST_PASS, mark)
+                writes.set_state(run, LAST_PASS, mark)
 
         self._database.transact(work, writes=True)
 
     def replace(self, job: Job, version: int, now: float) -> bool:
         """Write a changed row if it still has the version that was read."""
-        changed = ", ".join(f"{name} = ?" for name in rows.COLUMNS[1:])
-        sql = f"UPDATE jobs SET {changed} WHERE id = ? AND version = ? RETURNING id"
         try:
-            parameters = [*rows.values(job, now)[1:], job.id, version]
-            written = self._database.transact(lambda run: run(sql, parameters), writes=True)
+            values = rows.values(job, now)
+            is_written = self._database.transact(
+                lambda run: writes.replace(run, job.id, values, version), writes=True
+            )
         except BadRow as error:
             log.error("job %s: the database refuses its row (%s)", job.id, error)  # noqa: TRY400
             return False
-        if written:
+        if is_written:
             self._may_have_traces = True
-        return bool(written)
+        return is_written
 
-    def fold_again(self, after: Position, limit: int) -> Position | None:
-        """Bring the words of the next rows to the present rule; where to go on, None at the end.
+    def delete(
+        self, entries: Sequence[tuple[str, int]], deletions_until: float | None = None
+    ) -> int:
+        """Delete rows whose version is not greater than an entry's; the number of deleted rows.
 
-        Words are folded from words: what the rule before has left out is left out.
+        `deletions_until` is for `State`.
         """
-        sql = (
-            "SELECT id, created_at, words FROM jobs WHERE (created_at, id) > (?, ?) "
-            "ORDER BY created_at, id LIMIT ?"
-        )
-        found = self._read(lambda run: run(sql, [*after, limit]))
-        changed = {}
-        for job_id, _, words in found:
-            folded = search_words.fold(words)
-            if folded != words:
-                changed[job_id] = (folded, words)
-
-        def work(run: Transaction) -> None:
-            for job_id, (folded, words) in changed.items():
-                # Without a row's answer the statement would not be waited for.
-                update = "UPDATE jobs SET words = ? WHERE id = ? AND words = ? RETURNING id"
-                run(update, [folded, job_id, words])
-            if len(found) < limit:
-                _set_state(run, FOLDED, search_words.FOLDING)
-
-        if changed or len(found) < limit:
-            self._database.transact(work, writes=True)
-        if len(found) < limit:
-            return None
-        last_id, last_created_at, _ = found[-1]
-        return Position(last_created_at, last_id)
-
-    def delete(self, entries: Sequence[tuple[str, int]], noted: float | None = None) -> int:
-        """Delete rows whose version is not greater; the number. `noted` is for `State`."""
-
-        until = dict(entries)
+        versions = dict(entries)
 
         def work(run: Transaction) -> int:
-            sql = f"SELECT id, version FROM jobs WHERE id IN ({_marks(until)})"
-            known = run(sql, [*until]) if until else []
-            deleted = 0
-            for job_id in (name for name, version in known if version <= until[name]):
-                sql = "DELETE FROM jobs WHERE id = ? AND version <= ? RETURNING id"
-                if run(sql, [job_id, until[job_id]]):
-                    run("DELETE FROM facets WHERE id = ?", [job_id])
-                    deleted += 1
-            if noted is not None:
-                _set_state(run, NOTED, noted)
-            return deleted
+            deleted_rows = writes.delete(run, versions)
+            if deletions_until is not None:
+                writes.set_state(run, DELETIONS_UNTIL, deletions_until)
+            return deleted_rows
 
         deleted_rows = self._database.transact(work, writes=True)
         if deleted_rows:
             self._may_have_traces = True
         return deleted_rows
+
+    def fold_again(self, after: Position, limit: int) -> Position | None:
+        """Bring the words of the next rows to the present rule; where to go on, None at the end.
+
+        Words are folded from words: a rule cannot bring back what an earlier one left out.
+        """
+        parameters = {
+            "after_created_at": after.created_at,
+            "after_id": after.id,
+            "limit": limit,
+        }
+        words_of_rows = self._read(lambda run: run(_WORDS_IN_ORDER, parameters))
+        is_end = len(words_of_rows) < limit
+        updates = []
+        for job_id, _, words in words_of_rows:
+            folded = search_words.fold(words)
+            if folded != words:
+                updates.append((job_id, words, folded))
+
+        def work(run: Transaction) -> None:
+            for job_id, words, folded in updates:
+                writes.replace_words(run, job_id, words, folded)
+            if is_end:
+                writes.set_state(run, FOLDING, search_words.FOLDING)
+
+        if updates or is_end:
+            self._database.transact(work, writes=True)
+        if is_end:
+            return None
+        last_id, last_created_at, _ = words_of_rows[-1]
+        return Position(last_created_at, last_id)
+
+    # The file of the database.
 
     def require_intact(self) -> None:
         """Check a file that has changed. Raises ArchiveUnavailable if it is damaged."""
@@ -411,12 +352,15 @@ class Archive:
 
     def state(self) -> State:
         values = dict(self._read(lambda run: run("SELECT name, value FROM state")))
-        schema = int(values.get("schema", 0))
-        folding = int(values.get(FOLDED, 0))
-        return State(values.get(LAST_PASS, 0.0), values.get(NOTED, 0.0), schema, folding)
+        return State(
+            last_pass=values.get(LAST_PASS, 0.0),
+            deletions_until=values.get(DELETIONS_UNTIL, 0.0),
+            schema=int(values.get("schema", 0)),
+            folding=int(values.get(FOLDING, 0)),
+        )
 
     def encoding(self) -> str:
-        """The encoding of its texts, as PostgreSQL writes it."""
+        """The encoding of the database's texts, as PostgreSQL writes it."""
         return self._database.encoding()
 
     @property
@@ -427,7 +371,8 @@ class Archive:
     def size(self) -> int:
         """Bytes of the whole database."""
         sql = self._database.size_sql
-        return int(self._read(lambda run: run(sql))[0][0])
+        ((size,),) = self._read(lambda run: run(sql))
+        return int(size)
 
     def note_deletions(self, day: int, until: float) -> None:
         """Note up to which microsecond rows of deleted jobs are gone as a day begins."""
@@ -437,7 +382,8 @@ class Archive:
     def noted_deletions(self, day: int) -> float:
         """The note of a day or of the latest before it; 0 without one."""
         sql = "SELECT coalesce(max(until), 0) FROM deletion_notes WHERE day <= ?"
-        return float(self._read(lambda run: run(sql, [day]))[0][0])
+        ((until,),) = self._read(lambda run: run(sql, [day]))
+        return float(until)
 
 
 def open_archive(
@@ -451,25 +397,21 @@ def open_archive(
 
     `caller` tells whose request is answered: no caller takes all connections.
     """
-    if path := sqlite_path(url):
+    path = sqlite_path(url)
+    if path:
         sqlite = import_module("jobs.archive.sqlite")  # only the one in use is loaded
         database = sqlite.SqliteDatabase(path, connections, in_thread, caller, query_seconds)
-        return Archive(database)
-    postgres = import_module("jobs.archive.postgres")
-    return Archive(postgres.PostgresDatabase(url, connections, caller, query_seconds))
+    else:
+        postgres = import_module("jobs.archive.postgres")
+        database = postgres.PostgresDatabase(url, connections, caller, query_seconds)
+    return Archive(database)
 
 
 def sqlite_path(url: str) -> str:
     """The file of a DATABASE_URL; empty if it leads to a server."""
-    return unquote(url.removeprefix(SQLITE)) if url.startswith(SQLITE) else ""
-
-
-def _created_in(since: float, until: float, owner: str | None) -> tuple[str, list[Any]]:
-    """A condition and its parameters: jobs created in a time, of one API key or of all."""
-    if owner is None:
-        return "jobs.created_at >= ? AND jobs.created_at < ?", [since, until]
-    condition = "jobs.key = ? AND jobs.created_at >= ? AND jobs.created_at < ?"
-    return condition, [rows.clean(owner), since, until]
+    if not url.startswith(SQLITE):
+        return ""
+    return unquote(url.removeprefix(SQLITE))
 
 
 def _largest_parameter(search: Search) -> str:
@@ -477,23 +419,3 @@ def _largest_parameter(search: Search) -> str:
     if search.words is not None:
         return "q"
     return "metadata" if search.metadata else "status"
-
-
-def _set_state(run: Transaction, name: str, value: float) -> None:
-    run(
-        "INSERT INTO state (name, value) VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        [name, value],
-    )
-
-
-def _marks(values: Collection[Any]) -> str:
-    return ", ".join("?" * len(values))
-
-
-def _tuples(found: Sequence[Sequence[Any]]) -> str:
-    return ", ".join(f"({_marks(row)})" for row in found)
-
-
-def _flat(found: Sequence[Sequence[Any]]) -> list[Any]:
-    return [one for row in found for one in row]

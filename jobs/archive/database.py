@@ -73,7 +73,7 @@ def nobody() -> None:
 
 
 class MetadataEntry(NamedTuple):
-    """SQL for one entry of the jobs' metadata, whose name is the first parameter.
+    """SQL for one entry of the jobs' metadata, whose name is the parameter `:entry_name`.
 
     `join` adds `entry.type` and `entry.atom`, of which `read` makes the value as search text.
     `day` is the number of a job's day since 1970.

@@ -52,10 +52,11 @@ class PostgresDatabase(Database):
     name = "PostgreSQL"
     has_row_numbers = False
     metadata_entry = MetadataEntry(
-        join=(
-            "CROSS JOIN LATERAL (SELECT '' AS type, (jobs.metadata::json -> ?::text)::text AS atom)"
-            " AS entry"
-        ),
+        join="""
+            CROSS JOIN LATERAL (
+              SELECT '' AS type, (jobs.metadata::json -> :entry_name::text)::text AS atom
+            ) AS entry
+        """,
         day="floor(created_at / 86400)",
         read=_entry_value,
     )

@@ -14,7 +14,7 @@ from math import inf, nextafter
 from typing import Any, NamedTuple
 
 from jobs import search_words
-from jobs.archive import conditions, rows, statements
+from jobs.archive import conditions, row_numbers, rows, statements
 from jobs.archive.conditions import Condition
 from jobs.archive.database import Transaction
 from jobs.store.listing import Position
@@ -202,8 +202,8 @@ class _Query:
     def _older_by_fts5(self, span: _Span, limit: int) -> list[DatabaseRow]:
         """Two statements: one finds the end of the page in the index, one reads the page."""
         further_conditions = self._conditions_beside_words()
-        first_number = _first_row_number(span.first.created_at)
-        end_number = _end_row_number(span.end.created_at)
+        first_number = _bounded(row_numbers.first_number(span.first.created_at))
+        end_number = _bounded(row_numbers.end_number(span.end.created_at))
         last_numbers = self._select(
             _LAST_NUMBER_BY_FTS5.format(further_conditions=further_conditions),
             span,
@@ -214,7 +214,7 @@ class _Query:
         if last_numbers:
             ((last_number,),) = last_numbers
             # All jobs of that microsecond: their numbers do not follow their ids.
-            first_number = last_number - last_number % rows.ROW_NUMBERS
+            first_number = row_numbers.first_of_microsecond(last_number)
         return self._select(
             _OLDER_WITH_WORDS_BY_FTS5.format(
                 columns=rows.READ_COLUMNS, further_conditions=further_conditions
@@ -321,19 +321,8 @@ def _fts5_expression(words: str) -> str:
     return " AND ".join(f'"{word}"' for word in words_once_each)
 
 
-def _first_row_number(created_at: float) -> int:
-    """The lowest number of a row of this time."""
-    return _bounded_number(rows.microsecond(created_at) * rows.ROW_NUMBERS)
-
-
-def _end_row_number(created_at: float) -> int:
-    """The lowest number of a row that is later: ids decide within one microsecond."""
-    next_microsecond = rows.microsecond(created_at) + 1
-    return _bounded_number(next_microsecond * rows.ROW_NUMBERS)
-
-
-def _bounded_number(number: int) -> int:
-    """A number that SQLite can hold."""
+def _bounded(number: int) -> int:
+    """A row number that SQLite can hold."""
     return max(-_ROW_NUMBER_MAX, min(number, _ROW_NUMBER_MAX))
 
 

@@ -90,7 +90,7 @@ class SqliteDatabase(Database):
     name = "SQLite"
     has_row_numbers = True
     metadata_entry = MetadataEntry(
-        join="LEFT JOIN json_each(jobs.metadata) AS entry ON entry.key = ?",
+        join="LEFT JOIN json_each(jobs.metadata) AS entry ON entry.key = :entry_name",
         day="CAST(created_at / 86400 AS integer)",
         read=_entry_value,
     )

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from jobs.archive import rows, schema
+from jobs.archive import row_numbers, rows, schema
 from jobs.domain.job_record import Request
 from jobs.domain.status import Status
 from jobs.store import codec
@@ -132,7 +132,7 @@ def fill_sqlite(path: Path, size: int) -> None:
         for batch in _batches(size):
             opened.execute("BEGIN")
             numbered = (
-                (rows.microsecond(row[7]) * rows.ROW_NUMBERS + rows.hash_of(row[0]) % 1024, *row)
+                (row_numbers.preferred_number(job_id=row[0], created_at=row[7]), *row)
                 for row, _ in batch
             )
             opened.executemany(into, numbered)

@@ -51,10 +51,9 @@ real_eviction, real_zadd = ArchiveMoves.evict, Commands.zadd
 ANY_VERSION: Any = commit.ANY_VERSION
 
 
-STORED_STAYS = (
-    "AND (jobs.status <> 'stored' OR (excluded.status = 'stored' "
-    f"AND excluded.ended_at < jobs.ended_at + {INCARNATION_SECONDS})) "
-)
+STORED_STAYS = f"""
+  AND (jobs.status <> 'stored' OR (excluded.status = 'stored'
+    AND excluded.ended_at < jobs.ended_at + {INCARNATION_SECONDS}))"""
 
 PROTECTIONS = {
     "the set of ended jobs": Protection(
@@ -86,7 +85,7 @@ PROTECTIONS = {
     "the older job of two": Protection(
         ("I29",),
         SITUATIONS["a lost Redis and outages of the database"],
-        sql=(" AND excluded.created_at < jobs.created_at + 1.0", ""),
+        sql=("\n  AND excluded.created_at < jobs.created_at + 1.0", ""),
         patch=(archiving, "_is_made_anew", lambda *_: False),
     ),
     "the tombstone of an evicted job": Protection(
@@ -150,7 +149,7 @@ PROTECTIONS = {
     "the order of a row's versions": Protection(
         ("I28",),
         SITUATIONS["sweeps that write late"],
-        sql=("excluded.version > jobs.version AND ", ""),
+        sql=("excluded.version > jobs.version\n  AND ", ""),
     ),
     "the newest of evicted jobs": Protection(
         ("I31",),

@@ -71,7 +71,7 @@ class Archiving:
         for deleted in self._archive_moves.deletions(state.deletions_until - DELETION_OVERLAP):
             self._archive.delete(deleted)
         if deleted:
-            self._archive.delete([], noted=now * 1e6)
+            self._archive.delete([], deletions_until=now * 1e6)
         day = int(now // DAY_SECONDS)
         if day == self._day:
             return

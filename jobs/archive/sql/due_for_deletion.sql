@@ -1,0 +1,8 @@
+-- Jobs that ended until a cutoff, the earliest first, from behind a time and an id.
+SELECT {columns}
+FROM jobs
+WHERE ended_at <= :cutoff
+  AND (ended_at, id) > (:after_ended_at, :after_id)
+  {further_conditions}
+ORDER BY ended_at, id
+LIMIT :limit

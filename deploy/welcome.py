@@ -7,7 +7,7 @@ from typing import Any
 import requests
 
 from deploy.dev_settings import DevSettings
-from jobs.bfl.submissions import GET_STARTED
+from jobs.bfl.account_refusals import GET_STARTED
 from jobs.domain.errors import BflUnavailable
 from jobs.services import build_bfl_clients
 from jobs.signing import LOGIN_SECONDS, LoginSigner

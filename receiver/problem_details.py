@@ -101,7 +101,7 @@ def problem(
             detail = bfl_submissions.explain_no_generation(path) if is_bfl_only else status.phrase
         # BFL's error bodies locate only fields of a body.
         located = wrong if kind == PROBLEM_TYPES[errors.Invalid] else ()
-        error = compat.error(compat.validation_errors(located) or detail, detail)
+        error = compat.error_response(compat.validation_errors(located) or detail, detail)
         return _response(error, status, JSON)
     uri, title = f"{PAGE}#{kind.code}", status.phrase
     body = {"type": uri, "title": title, "status": kind.status, "code": kind.code, "detail": detail}

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from jobs import ingest
 from jobs.bfl import parsing
+from jobs.bfl.account_refusals import explain_account_refusal
 from jobs.bfl.client import ANSWER_SECONDS, BflResponse
-from jobs.bfl.submissions import explain_account_refusal, is_task_id_refused
+from jobs.bfl.submissions import is_task_id_refused
 from jobs.domain.bfl_report import Report
 from jobs.domain.errors import BadRequest, BflUnavailable, StoreUnavailable
 from jobs.domain.job import Job

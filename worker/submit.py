@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import IO, Any
 
 from jobs import drafts, ingest, kept_inputs
+from jobs.bfl import account_refusals
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.client import BflResponse
 from jobs.bfl.model_names import is_video
@@ -88,7 +89,7 @@ def probe_waiting_videos(services: Services, job: Job) -> None:
     scopes = [
         circuit.scope
         for circuit in queue.open_circuits()
-        if bfl_submissions.is_video_waiting(circuit.reason)
+        if account_refusals.is_video_waiting(circuit.reason)
         and circuit.scope.partition("@")[2] == (job.submission.bfl_key or "")
     ]
     queue.release_half_open(scopes)
@@ -123,11 +124,11 @@ class Attempt:
                 self._accept(answer)
             elif answer.is_key_malformed:
                 # It is about no model: the account pauses, and the job that met it goes first.
-                reason = bfl_submissions.explain_account_refusal(
+                reason = account_refusals.explain_account_refusal(
                     answer.status, answer.body, has_credits=False
                 )
                 self.requeue(reason, self._all, HALF_OPEN_SECONDS)
-            elif answer.status in bfl_submissions.ACCOUNT_REASONS:
+            elif answer.status in account_refusals.ACCOUNT_REASONS:
                 self._requeue_for_account(answer)
             elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
                 self.requeue(BUSY, self._own, answer.retry_after)
@@ -216,9 +217,9 @@ class Attempt:
         is_good = left is not None and left >= AMPLE_CREDITS
         is_unpaid = answer.status == HTTPStatus.PAYMENT_REQUIRED
         if is_unpaid and is_good and self._is_other_video_under_way():
-            self.requeue(bfl_submissions.explain_waiting_video(answer.body), self._own)
+            self.requeue(account_refusals.explain_waiting_video(answer.body), self._own)
             return
-        reason = bfl_submissions.explain_account_refusal(
+        reason = account_refusals.explain_account_refusal(
             answer.status, answer.body, has_credits=is_good, is_video=is_video(self._model)
         )
         scope, is_empty = self._own if is_good else self._all, left is not None and left <= 0

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import requests
 from pydantic import SecretStr
 
-from jobs.bfl import parsing
+from jobs.bfl.error_messages import names_api_key
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.model_names import is_model
+from jobs.bfl.prices import number
 from jobs.domain import errors
 from jobs.net import content_coding, http_client, lenient_json
 from jobs.net.http_client import Body
@@ -49,7 +50,7 @@ class BflResponse(NamedTuple):
     def is_key_malformed(self) -> bool:
         """Whether BFL says in words that this is no key of its own: 422, recorded in 2026."""
         is_rejection = self.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
-        return is_rejection and parsing.names_api_key(self.body)
+        return is_rejection and names_api_key(self.body)
 
 
 class _Polled(NamedTuple):
@@ -171,7 +172,7 @@ class BflClient:
         left = None
         with suppress(errors.InvalidReport):
             body = lenient_json.load_object(answer.body, errors.InvalidReport)
-            left = parsing.number(body.get("credits"))
+            left = number(body.get("credits"))
         if left is None:
             raise errors.BflUnavailable("BFL's answer has no credits")
         return left

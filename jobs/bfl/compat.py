@@ -73,15 +73,15 @@ class BflError(TypedDict):
     message: str
 
 
-def submission(job: Job, base_url: str) -> BflSubmission:
+def submission_response(job: Job, base_url: str) -> BflSubmission:
     """Build the response to a submission; clients need `polling_url` also with a webhook."""
-    input_mp, output_mp = job.submission.megapixels
+    input_megapixels, output_megapixels = job.submission.megapixels
     body: BflSubmission = {
         "id": job.id,
         "polling_url": f"{base_url}/v1/get_result?id={job.id}",
         "cost": job.cost,
-        "input_mp": input_mp,
-        "output_mp": output_mp,
+        "input_mp": input_megapixels,
+        "output_mp": output_megapixels,
     }
     if job.submission.client_webhook:
         body["status"] = "Pending"
@@ -89,28 +89,17 @@ def submission(job: Job, base_url: str) -> BflSubmission:
     return body
 
 
-def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask:
+def poll_response(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask:
     """Build the response to a poll, or a callback; `waiting`: reasons why it is still queued."""
-    body = task_without_result(job.id, "Error" if job.status.terminal else "Pending")
+    body = response_without_result(job.id, _status(job))
     body["progress"] = job.progress
-    if job.status is Status.MODERATED and job.moderation:
-        body["status"] = f"{job.moderation.stage.capitalize()} Moderated"
     if waiting:
         body["details"] = {"Waiting": list(waiting)}
     elif job.moderation and job.moderation.reasons:
-        reasons = map(_without_bfl_urls, job.moderation.reasons)
-        body["details"] = {"Moderation Reasons": list(reasons)}
+        reasons = [_without_bfl_urls(reason) for reason in job.moderation.reasons]
+        body["details"] = {"Moderation Reasons": reasons}
     if job.status is Status.STORED:
-        body["status"] = "Ready"
-        media: dict[str, Any] = {}  # of a result that was truncated or restored from a sidecar
-        for name, role in (("sample", Role.SAMPLE), ("draft_cache", Role.DRAFT_CACHE)):
-            pairs = zip(links, job.media, strict=True)
-            found = [link for link, file in pairs if file.role is role]
-            media |= {name: found[0]} if found else {}
-            media |= {f"{name}s": found} if len(found) > 1 else {}
-        result = media | _without_bfl_urls_in(with_links(job.result, links))
-        # Unknown values are left out.
-        body["result"] = {name: value for name, value in result.items() if value is not None}
+        body["result"] = _result(job, links)
     if job.cost is not None:
         body["cost"] = job.cost
     if job.error and job.status.terminal and job.status is not Status.STORED:
@@ -119,11 +108,11 @@ def task(job: Job, links: Sequence[str], waiting: Sequence[str] = ()) -> BflTask
     return body
 
 
-def unknown_task(task_id: str) -> BflTask:
-    return task_without_result(task_id, "Task not found")
+def unknown_task_response(task_id: str) -> BflTask:
+    return response_without_result(task_id, "Task not found")
 
 
-def task_without_result(task_id: str, status: str = "Pending") -> BflTask:
+def response_without_result(task_id: str, status: str = "Pending") -> BflTask:
     """Build a response that by default has the client poll again, also while Redis is down."""
     return {
         "id": task_id,
@@ -135,32 +124,69 @@ def task_without_result(task_id: str, status: str = "Pending") -> BflTask:
     }
 
 
+def _status(job: Job) -> str:
+    if job.status is Status.STORED:
+        return "Ready"
+    if job.status is Status.MODERATED and job.moderation:
+        return f"{job.moderation.stage.capitalize()} Moderated"
+    if job.status.terminal:
+        return "Error"
+    return "Pending"
+
+
+def _result(job: Job, links: Sequence[str]) -> dict[str, Any]:
+    """The result as BFL sent it, with our links; unknown values are left out."""
+    # Of a result that was truncated or restored from a sidecar only the files are known.
+    members = _links_of_role("sample", Role.SAMPLE, job, links)
+    members.update(_links_of_role("draft_cache", Role.DRAFT_CACHE, job, links))
+    members.update(_without_bfl_urls_in(with_links(job.result, links)))
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _links_of_role(name: str, role: Role, job: Job, links: Sequence[str]) -> dict[str, Any]:
+    """The first link as `name`, and all of several as its plural."""
+    links_of_role = [link for link, file in zip(links, job.media, strict=True) if file.role is role]
+    members = dict[str, Any]()
+    if links_of_role:
+        members[name] = links_of_role[0]
+    if len(links_of_role) > 1:
+        members[f"{name}s"] = links_of_role
+    return members
+
+
 def _without_bfl_urls_in(value: Any) -> Any:
     """Remove BFL's URLs: from lists, as null in objects, replaced in texts."""
     if isinstance(value, str):
-        return None if _URL.fullmatch(value) else _without_bfl_urls(value)
+        return None if _is_bfl_url(value) else _without_bfl_urls(value)
     if isinstance(value, list):
-        others = (item for item in value if not (isinstance(item, str) and _URL.fullmatch(item)))
-        return [_without_bfl_urls_in(item) for item in others]
+        return [_without_bfl_urls_in(item) for item in value if not _is_bfl_url(item)]
     if isinstance(value, Mapping):
-        return {_without_bfl_urls(k): _without_bfl_urls_in(item) for k, item in value.items()}
+        members = dict[str, Any]()
+        for name, member in value.items():
+            members[_without_bfl_urls(name)] = _without_bfl_urls_in(member)
+        return members
     return value
+
+
+def _is_bfl_url(value: Any) -> bool:
+    return isinstance(value, str) and _URL.fullmatch(value) is not None
 
 
 def _without_bfl_urls(text: str) -> str:
     return _URL.sub("(URL removed)", text)
 
 
-def error(detail: str | list[BflValidationError], message: str) -> BflError:
+def error_response(detail: str | list[BflValidationError], message: str) -> BflError:
     """Build an error body; BFL's Python client shows `message`."""
     return {"detail": detail, "message": message}
 
 
 def validation_errors(errors: Sequence[Mapping[str, str]]) -> list[BflValidationError]:
     """Translate invalid fields to BFL's shape; the body of its API is what ours calls `input`."""
-    paths = [error["field"].split(".") for error in errors]
-    places = [path[1:] if path[0] == "input" else path for path in paths]
-    return [
-        {"loc": ["body", *place], "msg": error["message"], "type": "value_error"}
-        for place, error in zip(places, errors, strict=True)
-    ]
+    translated: list[BflValidationError] = []
+    for error in errors:
+        path = error["field"].split(".")
+        if path[0] == "input":
+            path = path[1:]
+        translated.append({"loc": ["body", *path], "msg": error["message"], "type": "value_error"})
+    return translated

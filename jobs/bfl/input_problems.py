@@ -12,7 +12,8 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from jobs.bfl.model_names import SUCCESSORS, explain_unknown_model
-from jobs.bfl.model_schemas import WEBHOOK, Endpoints, InputField, Kind, Mode
+from jobs.bfl.model_schemas import Endpoints, InputField, Kind, Mode
+from jobs.bfl.submissions import WEBHOOK_FIELDS
 from jobs.input_parts import InputPart
 
 MODEL, INPUT = "model", "input"
@@ -67,7 +68,7 @@ def judge(endpoints: Endpoints, model: str, values: Mapping[str, Any]) -> InputF
         problems.append(_problem(f"{INPUT}.{endpoint.selector}", message))
     mode = endpoint.modes[endpoint.mode_of(values)]
     problems += _problems_of_fields(mode, values)
-    known_names = {*mode.fields, endpoint.selector, *WEBHOOK}
+    known_names = {*mode.fields, endpoint.selector, *WEBHOOK_FIELDS}
     unknown = [name for name in values if name not in known_names]
     notes = [
         _problem(f"{INPUT}.{name[:NAME_MAX_CHARS]}", UNKNOWN_FIELD + nearest(name, mode.fields))

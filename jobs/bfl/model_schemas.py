@@ -13,8 +13,6 @@ from pydantic.dataclasses import dataclass
 
 from jobs.bfl.model_names import MODEL
 
-WEBHOOK = ("webhook_url", "webhook_secret")
-
 Model = Annotated[str, StringConstraints(pattern=rf"^{MODEL}\z", max_length=200)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{0,64}\z")]
 ModeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,64}\z")]

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from jobs.bfl.model_schemas import BOUNDS, WEBHOOK, Endpoint, Endpoints, InputField, Kind, Mode
+from jobs.bfl.model_schemas import BOUNDS, Endpoint, Endpoints, InputField, Kind, Mode
+from jobs.bfl.submissions import WEBHOOK_FIELDS
 from jobs.domain.errors import FluxkeepError
 from jobs.net import strict_json
 
@@ -98,7 +99,7 @@ class _Reader:
         required = _require_list(schema.get("required", []))
         fields = dict[str, InputField]()
         for name, property_schema in properties.items():
-            if name == selector or name in WEBHOOK:
+            if name == selector or name in WEBHOOK_FIELDS:
                 continue
             fields[name] = self._field(name, property_schema, is_required=name in required)
         is_strict = schema.get("additionalProperties") is False

@@ -5,7 +5,7 @@ linear time: anybody may have written it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import unquote_plus
@@ -43,24 +43,36 @@ class ResultFiles(NamedTuple):
 
     @property
     def expires_at(self) -> float | None:
-        """Return the earliest expiry; URLs in unknown places count only if there are no others."""
-        roles = zip(self.urls, self.roles, strict=True)
-        known = [url for url, role in roles if role is not Role.OTHER]
-        times = map(expires_at, known or self.urls)
-        return min([at for at in times if at is not None], default=None)
+        """The earliest expiry; URLs in unknown places count only if no media field has one."""
+        urls: Sequence[str] = [
+            url for url, role in zip(self.urls, self.roles, strict=True) if role is not Role.OTHER
+        ]
+        if not urls:
+            urls = self.urls
+        earliest: float | None = None
+        for url in urls:
+            expiry = expires_at(url)
+            if expiry is None:
+                continue
+            if earliest is None or expiry < earliest:
+                earliest = expiry
+        return earliest
 
 
 def find_files(result: Mapping[str, Any]) -> ResultFiles:
     """Find the files of a result: samples, then draft bundles, then other signed URLs."""
-    found: dict[str, Role] = {}
+    roles = dict[str, Role]()
     for name, role in _ROLES.items():
-        for url in _urls(result[name]) if name in result else ():
-            found.setdefault(url, role)
+        if name not in result:
+            continue
+        for url in _urls(result[name]):
+            roles.setdefault(url, role)
     for text in texts(result):
-        if text not in found and is_signed_url(text):
-            found[text] = Role.OTHER
-    urls = tuple(found)
-    return ResultFiles(urls[:FILES_MAX], tuple(found.values())[:FILES_MAX], urls[FILES_MAX:])
+        if text not in roles and is_signed_url(text):
+            roles[text] = Role.OTHER
+    urls = tuple(roles)
+    roles_in_order = tuple(roles.values())
+    return ResultFiles(urls[:FILES_MAX], roles_in_order[:FILES_MAX], urls[FILES_MAX:])
 
 
 def _urls(value: Any) -> Iterator[str]:
@@ -75,20 +87,30 @@ def _urls(value: Any) -> Iterator[str]:
 
 
 def replace_file_urls(
-    result: Mapping[str, Any], found: ResultFiles, kept: ResultFiles
+    result: Mapping[str, Any], files_in_result: ResultFiles, kept: ResultFiles
 ) -> dict[str, Any]:
-    """Replace the URLs of kept files by `media:<n>`, and remove those of all files found."""
-    marks = dict.fromkeys(found.urls + found.left_out)
-    marks |= {url: f"media:{n}" for n, url in enumerate(kept.urls)}
+    """Replace the URLs of kept files by `media:<n>`, and remove those of all other files."""
+    replacements = dict[str, str | None]()
+    for url in files_in_result.urls:
+        replacements[url] = None
+    for url in files_in_result.left_out:
+        replacements[url] = None
+    for number, url in enumerate(kept.urls):
+        replacements[url] = f"media:{number}"
 
-    def change(text: str) -> str | None:
-        return marks[text] if text in marks else strip_signatures(text)
+    def replace_url(text: str) -> str | None:
+        if text in replacements:
+            return replacements[text]
+        return strip_signatures(text)
 
-    marked: dict[str, Any] = map_texts(result, change, strip_signatures)
+    marked: dict[str, Any] = map_texts(result, replace_url, strip_signatures)
     if len(to_json(marked)) <= RESULT_MAX_BYTES:
         return marked
-    media = {name: value for name, value in marked.items() if name in _ROLES}
-    return (media if len(to_json(media)) <= RESULT_MAX_BYTES else {}) | {"truncated": True}
+    media_fields = {name: value for name, value in marked.items() if name in _ROLES}
+    if len(to_json(media_fields)) > RESULT_MAX_BYTES:
+        return {"truncated": True}
+    media_fields["truncated"] = True
+    return media_fields
 
 
 def without_media_fields(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +122,11 @@ def without_media_fields(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _has_objects(value: Any) -> bool:
     """Whether a media field holds more than URLs, as a list of objects does."""
-    return isinstance(value, dict) or (isinstance(value, list) and any(map(_has_objects, value)))
+    if isinstance(value, dict):
+        return True
+    if isinstance(value, list):
+        return any(_has_objects(item) for item in value)
+    return False
 
 
 # Signed URLs in untrusted text: detection, expiry, removal of signatures.
@@ -108,34 +134,45 @@ def _has_objects(value: Any) -> bool:
 
 def is_signed_url(text: str) -> bool:
     """Whether the whole text is a URL with a signature, as BFL's delivery URLs (Azure SAS) are."""
-    whole = text.startswith(("https://", "http://")) and _NOT_IN_URLS.search(text) is None
-    return whole and _SIGNATURE_PARAMETER.search(_query(text)) is not None
+    if not text.startswith(("https://", "http://")) or _NOT_IN_URLS.search(text):
+        return False
+    return _SIGNATURE_PARAMETER.search(_query(text)) is not None
 
 
 def expires_at(url: str) -> float | None:
     """Return a signed URL's expiry (`se`, RFC 3339) in unix seconds, or None."""
-    found = _EXPIRY_PARAMETER.search(_query(url))
+    parameter = _EXPIRY_PARAMETER.search(_query(url))
+    if parameter is None:
+        return None
     try:
-        at = datetime.fromisoformat(unquote_plus(found[1] if found else ""))
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+        expiry = datetime.fromisoformat(unquote_plus(parameter[1]))
+        if expiry.tzinfo is None:
+            expiry = expiry.replace(tzinfo=UTC)
+        return expiry.timestamp()
     except (ValueError, OverflowError):
         return None
 
 
 def _query(url: str) -> str:
-    return url.partition("#")[0].partition("?")[2]
+    without_fragment = url.partition("#")[0]
+    return without_fragment.partition("?")[2]
 
 
 def strip_signatures(text: str) -> str:
     """Remove the queries of signed URLs, and signatures outside of URLs."""
-    return _WORD.sub(_strip_word, text) if "=" in text else text
+    if "=" not in text:
+        return text
+    return _WORD.sub(_strip_word, text)
 
 
-def _strip_word(found: re.Match[str]) -> str:
-    word = found[0]
-    last = word.lower().rfind("sig=")
-    if last < 0:
+def _strip_word(match: re.Match[str]) -> str:
+    word = match[0]
+    last_signature = word.lower().rfind("sig=")
+    if last_signature < 0:
         return word
     scheme = _SCHEME.search(word)
-    query = word.find("?", scheme.end()) if scheme else -1
-    return word[:query] if 0 <= query < last else _SIGNATURE.sub("", word)
+    if scheme:
+        query = word.find("?", scheme.end())
+        if 0 <= query < last_signature:
+            return word[:query]
+    return _SIGNATURE.sub("", word)

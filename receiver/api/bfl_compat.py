@@ -103,7 +103,7 @@ def bfl_submit(model: str) -> ResponseReturnValue:
         relayed = answer if isinstance(answer, dict) else {"detail": message}
         return {"message": message, **relayed}, job.error.http_status
     # As the client reaches us: some send their key to no other origin.
-    return compat.submission(job, current_services().base_url())
+    return compat.submission_response(job, current_services().base_url())
 
 
 def _refuse_dry_run() -> None:
@@ -131,11 +131,11 @@ def bfl_result() -> ResponseReturnValue:
         job = current_services().catalog.load(task_id)
         job = job if job and is_visible(job) else None
     except errors.StoreUnavailable:
-        return _poll_response(compat.task_without_result(task_id))
+        return _poll_response(compat.response_without_result(task_id))
     if job is None:
-        return _poll_response(compat.unknown_task(task_id), HTTPStatus.NOT_FOUND)
+        return _poll_response(compat.unknown_task_response(task_id), HTTPStatus.NOT_FOUND)
     waiting = views.waiting_reasons(current_services(), job)
-    return _poll_response(compat.task(job, current_services().links_to(job), waiting))
+    return _poll_response(compat.poll_response(job, current_services().links_to(job), waiting))
 
 
 def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> ResponseReturnValue:
@@ -159,10 +159,10 @@ def bfl_credits() -> ResponseReturnValue:
         key = current_services().bfl_key_of(current_key_name())
         answer = current_services().bfl_clients[key].credits()
     except errors.BflUnavailable as error:
-        return compat.error(str(error), str(error)), HTTPStatus.SERVICE_UNAVAILABLE
+        return compat.error_response(str(error), str(error)), HTTPStatus.SERVICE_UNAVAILABLE
     if answer.is_key_refused:
         text = "BFL refuses the API key of this Fluxkeep"
-        return compat.error(text, text), HTTPStatus.BAD_GATEWAY
+        return compat.error_response(text, text), HTTPStatus.BAD_GATEWAY
     return Response(_readable(answer.body), answer.status, mimetype="application/json")
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import dropwhile
 
+from jobs.bfl import account_refusals
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.model_names import DEFAULT
 from jobs.config.environment import bfl_key_variable
@@ -30,7 +31,7 @@ SENT_READ_MAX = 200
 _BUY = "Buy more on BFL's dashboard: without credits submissions wait."
 _PAUSED = "Fluxkeep tries one job when the pause is over, and resumes by itself."
 _ACCOUNT_PAUSED = (
-    f"Check your account at {bfl_submissions.DASHBOARD}. "
+    f"Check your account at {account_refusals.DASHBOARD}. "
     "Fluxkeep tries one job a minute and resumes by itself."
 )
 _SET_BFL_KEY = (
@@ -47,7 +48,7 @@ def check_account(context: Context) -> Iterator[Result]:
     """Ask BFL for the credits that are left."""
     if not _has_account(context.settings):
         why = "BFL_API_KEY is not set: nothing can be submitted or polled"
-        yield warning(ACCOUNT, why, f"Set it to a key from {bfl_submissions.GET_STARTED}.")
+        yield warning(ACCOUNT, why, f"Set it to a key from {account_refusals.GET_STARTED}.")
         return
     name = "the sandbox" if context.settings.has_sandbox else str(context.settings.bfl_origin)
     for key, balance in context.balances.items():
@@ -121,15 +122,15 @@ def check_submissions(context: Context) -> Iterator[Result]:
         why = f"{_count(number)} at BFL cannot be polled: {bfl_key_variable(name)} is not set"
         yield warning(SUBMISSIONS, why, _SET_BFL_KEY)
     for circuit in _circuits_that_hold_jobs_back(queue.open_circuits(), usage):
-        if bfl_submissions.is_video_waiting(circuit.reason):
+        if account_refusals.is_video_waiting(circuit.reason):
             is_reported = True
             yield warning(SUBMISSIONS, f"{circuit.scope} waits: {circuit.reason}", _PAUSED)
             continue
-        is_about_account = bfl_submissions.is_about_account(circuit.reason)
+        is_about_account = account_refusals.is_about_account(circuit.reason)
         if circuit.scope.startswith(ALL_MODELS) or is_about_account:
             is_reported = True
             why = f"submitting is paused: {circuit.reason}"
-            if bfl_submissions.KEY_REFUSED in circuit.reason:
+            if account_refusals.KEY_REFUSED in circuit.reason:
                 why += f" (in {bfl_key_variable(_account_of(circuit.scope))})"
             yield failed(SUBMISSIONS, why, _ACCOUNT_PAUSED if is_about_account else _PAUSED)
     if not is_reported:
@@ -206,7 +207,7 @@ def _try_submission(context: Context, key: str | None, accepted: str) -> Result:
         return warning(ACCOUNT, why, _remedy(str(error), key))
     if answer.is_key_refused:
         why = f"BFL refuses the key in {client.key_variable} for {path}, though not for credits"
-        return failed(ACCOUNT, why, f"See its permissions at {bfl_submissions.DASHBOARD}.")
+        return failed(ACCOUNT, why, f"See its permissions at {account_refusals.DASHBOARD}.")
     if bfl_submissions.names_fields(answer.status, answer.body):
         return ok(ACCOUNT, f"{accepted}; {path} takes submissions")
     why = f"{accepted}; an empty submission to {path} was answered {answer.status}, not 422"
@@ -216,5 +217,5 @@ def _try_submission(context: Context, key: str | None, accepted: str) -> Result:
 def _remedy(error: str, key: str | None) -> str:
     if "refuses" in error:
         variable = bfl_key_variable(key or "")
-        return f"Put a key from {bfl_submissions.GET_STARTED} into {variable} of every process."
+        return f"Put a key from {account_refusals.GET_STARTED} into {variable} of every process."
     return "Check that this machine can connect to BFL_API_URL and that BFL has no outage."

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from jobs.bfl.submissions import GET_STARTED
+from jobs.bfl.account_refusals import GET_STARTED
 from jobs.config import environment, settings
 from jobs.domain.errors import BflUnavailable, InvalidSettings
 from receiver import checks

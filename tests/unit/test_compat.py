@@ -48,7 +48,7 @@ def reply_of(result: dict[str, Any]) -> tuple[dict[str, Any], int]:
     stored = job.stored(NOW, media)
     assert stored.status is Status.STORED
     links = [f"https://keep.example/media/{n}" for n in range(len(media))]
-    found = compat.task(stored, links)["result"]
+    found = compat.poll_response(stored, links)["result"]
     assert found is not None
     return found, len(media)
 
@@ -92,7 +92,7 @@ def test_no_url_of_bfl_is_shown_even_without_its_query(bare: str) -> None:
     message = {"status": "Content Moderated", "details": {"Moderation Reasons": [f"at {bare}"]}}
     report = parse_report(message, "t", Source.POLL)
     job = transition(Job.awaited("t", NOW, TIMEOUTS), report, NOW, TIMEOUTS)
-    assert compat.task(job, [])["details"] == {"Moderation Reasons": ["at (URL removed)"]}
+    assert compat.poll_response(job, [])["details"] == {"Moderation Reasons": ["at (URL removed)"]}
 
 
 @pytest.mark.parametrize("other", OTHERS)

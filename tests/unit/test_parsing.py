@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl import parsing
+from jobs.bfl import error_messages, parsing
 from jobs.bfl.openapi_document import shipped_document
 from jobs.domain.bfl_report import Failure, Moderation, Report, Stage
 from jobs.domain.status import ReportKind, Source
@@ -173,7 +173,7 @@ def test_a_failure_says_why(message: dict[str, Any], failure: Failure) -> None:
 def test_a_long_explanation_is_cut() -> None:
     report = parsed(now_era("Error", details="x" * 10_000))
     assert report.error is not None
-    assert len(report.error.message) == parsing.MESSAGE_MAX_CHARS
+    assert len(report.error.message) == error_messages.MESSAGE_MAX_CHARS
 
 
 @pytest.mark.parametrize(

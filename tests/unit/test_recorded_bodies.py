@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobs.bfl import parsing, submissions
+from jobs.bfl import account_refusals, parsing, submissions
 from jobs.bfl.client import BflResponse
 from jobs.bfl.hosts import HostPolicy
 from jobs.domain.bfl_report import ErrorCode, Report, Role
@@ -43,18 +43,20 @@ def test_1_a_submission_with_a_webhook_names_no_polling_url() -> None:
 def test_2_a_malformed_key_is_no_fault_of_the_input() -> None:
     answer = response(422, {"detail": "Invalid API key format"})
     assert answer.is_key_malformed and answer.is_key_refused
-    reason = submissions.explain_account_refusal(422, answer.body, has_credits=True)
+    reason = account_refusals.explain_account_refusal(422, answer.body, has_credits=True)
     assert reason == "BFL refuses the API key: Invalid API key format"
-    assert submissions.is_about_account(reason)
+    assert account_refusals.is_about_account(reason)
 
 
 def test_3_a_402_with_ample_credits_is_about_another_video() -> None:
     body = response(402, {"detail": "Insufficient credits"}).body
-    waits = submissions.explain_waiting_video(body)
-    assert submissions.is_video_waiting(waits) and not submissions.is_about_account(waits)
-    reason = submissions.explain_account_refusal(402, body, has_credits=True, is_video=True)
-    assert submissions.is_about_account(reason) and not submissions.is_video_waiting(reason)
-    assert "used up" in submissions.explain_account_refusal(402, body, has_credits=False)
+    waits = account_refusals.explain_waiting_video(body)
+    assert account_refusals.is_video_waiting(waits) and not account_refusals.is_about_account(waits)
+    reason = account_refusals.explain_account_refusal(402, body, has_credits=True, is_video=True)
+    assert account_refusals.is_about_account(reason) and not account_refusals.is_video_waiting(
+        reason
+    )
+    assert "used up" in account_refusals.explain_account_refusal(402, body, has_credits=False)
 
 
 def test_4_a_host_that_does_not_know_the_task_gives_no_final_word() -> None:

@@ -71,7 +71,9 @@ def _send(services: Services, job: Job, notification: PendingNotification) -> De
     url, headers = str(endpoint.url), JSON
     if notification.to is NotificationTarget.CALLER:
         # A callback as BFL sends it, with the caller's secret in both official headers.
-        body = json.dumps(compat.task(job, services.links_to(job)), ensure_ascii=False).encode()
+        body = json.dumps(
+            compat.poll_response(job, services.links_to(job)), ensure_ascii=False
+        ).encode()
         webhook = job.submission.client_webhook
         if webhook and webhook.secret is not None:
             digest = callback_digest(webhook.secret.encode(), body).decode()

@@ -104,9 +104,9 @@ RESPONSES: dict[tuple[int | str, Any], Any] = {
         "status": "not ready",
         "checks": {"redis": "ok", "worker": "no worker process has been seen"},
     },
-    (200, compat.BflSubmission): compat.submission(_stored(), HOST),
-    (200, compat.BflTask): compat.task(_stored(), [_LINK]),
-    (404, compat.BflTask): compat.unknown_task(TASK),
+    (200, compat.BflSubmission): compat.submission_response(_stored(), HOST),
+    (200, compat.BflTask): compat.poll_response(_stored(), [_LINK]),
+    (404, compat.BflTask): compat.unknown_task_response(TASK),
     (200, dict[str, str]): {"status": "ok"},
 }
 STREAM = """retry: 2000

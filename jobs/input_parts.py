@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, Self, cast
 
 from jobs.domain.job_record import MediaFile
-from jobs.domain.media_references import leaves
+from jobs.domain.json_values import leaves
 from jobs.storage.base import MediaStorage
 from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import HEAD_BYTES, OPAQUE, sniffed_type

@@ -16,7 +16,7 @@ from jobs.domain.bfl_report import Role
 from jobs.domain.errors import BadRequest, BodyTooLarge, Invalid, StorageError
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
-from jobs.domain.media_references import map_leaves, replace_texts, texts
+from jobs.domain.json_values import map_leaves, replace_texts, texts
 from jobs.input_parts import Encoding, InputPart, parts_in
 from jobs.net import strict_json
 from jobs.storage.base import MediaStorage

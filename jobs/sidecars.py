@@ -15,7 +15,8 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.retention import input_deleted
 from jobs.domain.status import Status
-from jobs.domain.timeline import TIMELINE_MAX, rfc3339
+from jobs.domain.timeline import TIMELINE_MAX
+from jobs.domain.timestamps import rfc3339
 from jobs.net import strict_json
 from jobs.storage import layout
 from jobs.storage.base import MediaStorage

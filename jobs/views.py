@@ -14,7 +14,8 @@ from jobs.domain.bfl_report import Role, Stage
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile, Sha256, Size
 from jobs.domain.status import Source, Status
-from jobs.domain.timeline import EventCode, TimelineEvent, rfc3339
+from jobs.domain.timeline import EventCode, TimelineEvent
+from jobs.domain.timestamps import rfc3339
 from jobs.services import Services
 from jobs.store.indexes import at_account
 from jobs.store.submission_queue import ALL_MODELS, Circuit

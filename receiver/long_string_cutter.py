@@ -14,7 +14,7 @@ from functools import partial
 from typing import IO, Any, AnyStr, cast
 
 from jobs.domain.errors import BadRequest, BodyTooLarge, InvalidJson
-from jobs.domain.media_references import replace_texts, texts
+from jobs.domain.json_values import replace_texts, texts
 from jobs.input_parts import Encoding, InputPart
 from jobs.kept_inputs import DATA_URL, FILES_MAX, JSON_MAX_BYTES, too_many_parts
 from jobs.net import strict_json

@@ -14,7 +14,7 @@ from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.domain import errors
 from jobs.domain.errors import FluxkeepError, as_sentence
-from jobs.domain.timeline import rfc3339
+from jobs.domain.timestamps import rfc3339
 from receiver.problem_types import PAGE, PROBLEM_TYPES, UNEXPECTED, ProblemType
 from receiver.schemas.endpoint_spec import JSON, PROBLEM
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 from pydantic_core import to_json
 
 from jobs.domain.bfl_report import Role
-from jobs.domain.media_references import map_texts, texts
+from jobs.domain.json_values import map_texts, texts
 
 FILES_MAX = 256
 RESULT_MAX_BYTES = 16_384

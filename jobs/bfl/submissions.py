@@ -14,7 +14,7 @@ from jobs.bfl.prices import named_cost, number
 from jobs.bfl.result_files import strip_signatures
 from jobs.domain.bfl_report import ErrorCode, Failure, Report, SubmissionReceipt
 from jobs.domain.errors import BadRequest, InvalidReport, UrlRefused
-from jobs.domain.media_references import map_texts
+from jobs.domain.json_values import map_texts
 from jobs.domain.status import Source
 from jobs.net import lenient_json
 

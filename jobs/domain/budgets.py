@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
-from jobs.domain.timeline import utc
+from jobs.domain.timestamps import utc
 
 UNITS_PER_CREDIT = 10_000  # integers do not drift
 CREDITS_MAX = 1_000_000.0  # of one job: an absurd cost must not overflow the sum of a day

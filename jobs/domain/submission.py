@@ -19,7 +19,8 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import Notifications, Polling, Request, Submission
 from jobs.domain.polling_policy import Timeouts
 from jobs.domain.status import REPLAYABLE, ReportKind, Source, Status
-from jobs.domain.timeline import EventCode, rfc3339
+from jobs.domain.timeline import EventCode
+from jobs.domain.timestamps import rfc3339
 
 # A circuit can stay open for days (no credits); what waits is submitted afterwards.
 QUEUE_SECONDS = 7 * 86400.0

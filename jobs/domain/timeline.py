@@ -2,15 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any
 
 TIMELINE_MAX = 50
 TIMELINE_HEAD = 10  # the first events stay readable however many follow
-TIMES_CACHED = 4096
-_TIME_MAX = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 class EventCode(StrEnum):
@@ -61,15 +57,3 @@ class TimelineEvent:
     at: float
     event: EventCode
     detail: Mapping[str, Any] = field(default_factory=dict)
-
-
-@lru_cache(maxsize=TIMES_CACHED)  # a page of 50 jobs has 450 times, mostly those of the last page
-def rfc3339(at: float) -> str:
-    """RFC 3339 in UTC, to the millisecond."""
-    return utc(at).isoformat("T", "milliseconds")[: -len("+00:00")] + "Z"
-
-
-def utc(at: float) -> datetime:
-    """Unix time as a datetime in UTC; the nearest possible one if it is out of range."""
-    # In this order NaN becomes 0.
-    return datetime.fromtimestamp(min(max(0.0, at), _TIME_MAX), UTC)

@@ -10,7 +10,7 @@ import re
 import sys
 
 from jobs.config.settings import Settings
-from jobs.domain.timeline import rfc3339
+from jobs.domain.timestamps import rfc3339
 from jobs.observability.redaction import Redaction
 
 JOB_PREFIX = "job %s: "

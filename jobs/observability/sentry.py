@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.config.settings import Settings
 from jobs.domain.errors import InvalidSettings
-from jobs.domain.media_references import map_texts
+from jobs.domain.json_values import map_texts
 from jobs.observability.redaction import HIDDEN, Redaction
 
 SDK = "sentry_sdk"

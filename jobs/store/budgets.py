@@ -21,7 +21,7 @@ from jobs.domain.budgets import (
 )
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.domain.timeline import rfc3339
+from jobs.domain.timestamps import rfc3339
 from jobs.store.costs import LIVES, RESERVED, SPENT, budget_key
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.clock import Clock

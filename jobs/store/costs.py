@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from jobs.domain.budgets import UNITS_PER_CREDIT, Period, units
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.domain.timeline import utc
+from jobs.domain.timestamps import utc
 from jobs.store.indexes import holds_reserve, of_key
 from jobs.store.redis import scripts
 from jobs.store.redis.client import StoreClient

@@ -9,7 +9,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from jobs.domain import errors
-from jobs.domain.timeline import rfc3339
+from jobs.domain.timestamps import rfc3339
 from jobs.store.batch_actions import FAILED_LISTED_MAX, Action, Batch
 from jobs.views import Time
 from receiver.context import current_services

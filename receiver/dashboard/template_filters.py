@@ -16,7 +16,8 @@ from markupsafe import Markup, escape
 
 from jobs import search_words
 from jobs.domain.errors import StoreUnavailable
-from jobs.domain.timeline import EventCode, rfc3339, utc
+from jobs.domain.timeline import EventCode
+from jobs.domain.timestamps import rfc3339, utc
 from jobs.store.search_conditions import as_text
 from receiver.context import current_services
 from receiver.dashboard import csrf, session

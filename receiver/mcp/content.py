@@ -15,7 +15,7 @@ from jobs.domain.errors import StorageError, TooManyWaiting
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.status import Status
-from jobs.domain.timeline import rfc3339
+from jobs.domain.timestamps import rfc3339
 from jobs.services import Services
 from jobs.store.search_conditions import seed_of
 from receiver.blocking_calls import run_in_thread

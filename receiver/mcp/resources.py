@@ -11,7 +11,7 @@ from jobs import kept_inputs, views
 from jobs.bfl.model_schemas import Kind
 from jobs.bfl.parsing import TASK_ID
 from jobs.domain.errors import Invalid, InvalidField, UnknownJob, WrongStatus
-from jobs.domain.media_references import replace_texts, texts
+from jobs.domain.json_values import replace_texts, texts
 from jobs.input_parts import InputPart
 from jobs.services import Services
 from jobs.store.search_conditions import Search

@@ -17,7 +17,7 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.domain.polling_policy import typical_seconds
 from jobs.domain.status import Status
-from jobs.domain.timeline import rfc3339
+from jobs.domain.timestamps import rfc3339
 from jobs.input_parts import parts_in
 from jobs.store.search_conditions import Search
 from receiver import job_actions, ownership

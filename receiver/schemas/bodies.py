@@ -11,7 +11,7 @@ from jobs.bfl import model_names, openapi_document
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.submissions import URL_MAX_CHARS
 from jobs.domain.errors import Invalid, UrlRefused
-from jobs.domain.media_references import map_leaves
+from jobs.domain.json_values import map_leaves
 from jobs.input_parts import InputPart
 from jobs.job_validation import METADATA_MAX_CHARS, MODEL_MAX_CHARS, require_metadata, require_model
 from receiver.context import current_services

@@ -7,7 +7,7 @@ import logging
 from jobs.config.values import BUDGET, NotifyUrl
 from jobs.domain.chat_messages import chat_warning, is_chat_webhook
 from jobs.domain.errors import UrlRefused
-from jobs.domain.timeline import rfc3339
+from jobs.domain.timestamps import rfc3339
 from jobs.services import Services
 from jobs.store.budgets import BudgetView
 from worker.notifications import delivery

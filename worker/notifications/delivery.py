@@ -14,7 +14,7 @@ from jobs.domain.errors import TransferFailed, UrlRefused
 from jobs.domain.job import Job
 from jobs.domain.job_record import NotificationTarget, PendingNotification
 from jobs.domain.notifications import DeliveryOutcome
-from jobs.domain.timeline import rfc3339
+from jobs.domain.timestamps import rfc3339
 from jobs.net import http_client
 from jobs.net.urls import NotificationEndpoint
 from jobs.services import Services

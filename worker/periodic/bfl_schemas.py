@@ -11,7 +11,7 @@ from jobs.bfl import model_names
 from jobs.bfl.openapi_document import InvalidDocument, read_endpoints
 from jobs.bfl.schema_differences import describe_differences
 from jobs.domain.errors import BflUnavailable
-from jobs.domain.timeline import rfc3339
+from jobs.domain.timestamps import rfc3339
 from jobs.net import lenient_json
 from jobs.services import Services
 from jobs.store.live_model_schemas import Schemas

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from jobs.domain.errors import BadRequest, Invalid, UnknownJob
 from jobs.domain.job import Job
-from jobs.domain.media_references import replace_texts
+from jobs.domain.json_values import replace_texts
 from jobs.input_parts import InputPart
 from jobs.net import strict_json
 from receiver.api.submissions import SubmissionBody

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobs.domain.media_references import map_texts
+from jobs.domain.json_values import map_texts
 from jobs.input_parts import InputPart
 from jobs.job_validation import METADATA_MAX_CHARS, MODEL_MAX_CHARS
 from jobs.kept_inputs import DEPTH_MAX, FILES_MAX

@@ -16,20 +16,23 @@ from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
 from jobs.bfl.input_problems import NAME_MAX_CHARS, nearest
 from jobs.domain import errors
+from jobs.domain.bfl_report import Failure
+from jobs.domain.job import Job
 from jobs.domain.job_record import ClientWebhook, Submission
 from jobs.net import lenient_json
 from jobs.net.http_client import HEADER_VALUE
 from receiver import input_body
-from receiver.api import submissions
-from receiver.api.submissions import SubmissionBody
+from receiver.api.submissions import SUBMISSION_ERRORS
 from receiver.auth import current_key_name
 from receiver.context import current_services
+from receiver.idempotent_submission import enqueue_request
 from receiver.ownership import is_visible
 from receiver.schemas.bodies import Url, accepted_by, validate, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
 from receiver.schemas.formats import PUBLIC_URL, anchored, documented_pattern
 from receiver.schemas.query import Query, TaskId
 from receiver.schemas.responses import Relayed
+from receiver.schemas.submission import SubmissionBody
 
 # BFL answers a submission in half a second, and some clients time out after five.
 ACCEPTANCE_SECONDS = 4.0
@@ -40,9 +43,8 @@ POLL_BACKOFF = 1.3
 class ModelConverter(PathConverter):
     """URL converter: every path under /v1 that may be a model."""
 
-    regex = (
-        f"(?!(?:get_result|credits)$|(?:{'|'.join(bfl_submissions.BFL_ONLY_PATHS)})(?:/|$))[^/].*?"
-    )
+    _bfl_only = "|".join(bfl_submissions.BFL_ONLY_PATHS)
+    regex = f"(?!(?:get_result|credits)$|(?:{_bfl_only})(?:/|$))[^/].*?"
 
 
 blueprint = Blueprint("bfl_compat", __name__, url_prefix="/v1")
@@ -63,6 +65,11 @@ class WebhookFields(BaseModel):
         Annotated[str, Field(max_length=1024, pattern=anchored(HEADER_VALUE))] | None
     ) = None
 
+    def client_webhook(self) -> ClientWebhook | None:
+        if not self.webhook_url:
+            return None
+        return ClientWebhook(self.webhook_url, self.webhook_secret)
+
 
 class ResultQuery(Query):
     """Parameters of a poll; unknown ones are ignored, as BFL does."""
@@ -79,31 +86,52 @@ class ResultQuery(Query):
     headers=("Idempotency-Key",),
     body=WebhookFields,
     # BFL's error responses are relayed unchanged, if they come within ACCEPTANCE_SECONDS.
-    responses={200: compat.BflSubmission, **dict.fromkeys((400, 404, 422, "4XX"), Relayed)},
-    errors=(*submissions.BUDGET_ERRORS, errors.QueueFull, errors.StorageError, errors.StorageFull),
+    responses={
+        200: compat.BflSubmission,
+        400: Relayed,
+        404: Relayed,
+        422: Relayed,
+        "4XX": Relayed,
+    },
+    errors=SUBMISSION_ERRORS,
 )
 def bfl_submit(model: str) -> ResponseReturnValue:
     """Submit as to BFL. A refusal is relayed if it comes at once."""
     _refuse_dry_run()
     with input_body.received() as received:
-        asked = validate(WebhookFields, received.fields)
-        url = asked.webhook_url
-        webhook = ClientWebhook(url, asked.webhook_secret) if url else None
-        given = bfl_submissions.without_webhook(received.fields)
-        body = validate_with_input(SubmissionBody, {"model": model, "input": given})
-        details = Submission(client_webhook=webhook)
-        job = submissions.enqueue_request(current_services(), body, details, received.digest)
-    interval, until = FIRST_POLL_SECONDS, time.monotonic() + ACCEPTANCE_SECONDS
-    while job.task_id is None and not job.status.terminal and time.monotonic() < until:
-        time.sleep(interval)
-        interval *= POLL_BACKOFF
-        job = current_services().store.load(job.id) or job
+        webhook_fields = validate(WebhookFields, received.fields)
+        model_input = bfl_submissions.without_webhook(received.fields)
+        body = validate_with_input(SubmissionBody, {"model": model, "input": model_input})
+        details = Submission(client_webhook=webhook_fields.client_webhook())
+        job = enqueue_request(current_services(), body, details, received.digest)
+    job = _await_acceptance(job)
     if job.error and job.error.http_status:
-        answer, message = job.error.answer, job.error.message
-        relayed = answer if isinstance(answer, dict) else {"detail": message}
-        return {"message": message, **relayed}, job.error.http_status
-    # As the client reaches us: some send their key to no other origin.
+        return _relayed(job.error), job.error.http_status
+    # The origin by which the client reaches us: some clients send their key to no other one.
     return compat.submission_response(job, current_services().base_url())
+
+
+def _await_acceptance(job: Job) -> Job:
+    """The job when BFL has answered its submission, or after ACCEPTANCE_SECONDS."""
+    interval_seconds = FIRST_POLL_SECONDS
+    until = time.monotonic() + ACCEPTANCE_SECONDS
+    while job.task_id is None and not job.status.terminal and time.monotonic() < until:
+        time.sleep(interval_seconds)
+        interval_seconds *= POLL_BACKOFF
+        current_job = current_services().store.load(job.id)
+        if current_job:  # not deleted meanwhile
+            job = current_job
+    return job
+
+
+def _relayed(error: Failure) -> dict[str, Any]:
+    """BFL's error response, with a `message` if it has none."""
+    response: dict[str, Any] = {"message": error.message}
+    if isinstance(error.answer, dict):
+        response.update(error.answer)
+    else:
+        response["detail"] = error.message
+    return response
 
 
 def _refuse_dry_run() -> None:
@@ -129,13 +157,13 @@ def bfl_result() -> ResponseReturnValue:
     task_id = ResultQuery.read().id
     try:
         job = current_services().catalog.load(task_id)
-        job = job if job and is_visible(job) else None
     except errors.StoreUnavailable:
         return _poll_response(compat.response_without_result(task_id))
-    if job is None:
+    if job is None or not is_visible(job):
         return _poll_response(compat.unknown_task_response(task_id), HTTPStatus.NOT_FOUND)
-    waiting = views.waiting_reasons(current_services(), job)
-    return _poll_response(compat.poll_response(job, current_services().links_to(job), waiting))
+    links = current_services().links_to(job)
+    waiting_reasons = views.waiting_reasons(current_services(), job)
+    return _poll_response(compat.poll_response(job, links, waiting_reasons))
 
 
 def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> ResponseReturnValue:
@@ -156,8 +184,8 @@ def _poll_response(body: compat.BflTask, status: int = HTTPStatus.OK) -> Respons
 def bfl_credits() -> ResponseReturnValue:
     """Credits left at BFL. Relayed from the operator's account."""
     try:
-        key = current_services().bfl_key_of(current_key_name())
-        answer = current_services().bfl_clients[key].credits()
+        bfl_key_name = current_services().bfl_key_of(current_key_name())
+        answer = current_services().bfl_clients[bfl_key_name].credits()
     except errors.BflUnavailable as error:
         return compat.error_response(str(error), str(error)), HTTPStatus.SERVICE_UNAVAILABLE
     if answer.is_key_refused:

@@ -12,12 +12,22 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.services import Services
 from receiver import input_body
-from receiver.api import submissions
+from receiver.api.submissions import SUBMISSION_ERRORS, accepted
 from receiver.blocking_calls import run_in_thread
 from receiver.context import current_services
+from receiver.idempotent_submission import enqueue_request
 from receiver.job_actions import load_job
 from receiver.schemas.bodies import Metadata, ModelPath, NotifyUrl, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec
+from receiver.schemas.submission import (
+    DryRunView,
+    OverBudgetChoice,
+    Region,
+    SubmissionBody,
+    SubmissionQuery,
+    SubmittedJobView,
+)
+from receiver.submission_checks import dry_run
 
 blueprint = Blueprint("repeats", __name__, url_prefix="/api/jobs")
 
@@ -33,56 +43,54 @@ class RepeatBody(BaseModel):
     ] = {}
     metadata: Metadata = None
     notify_url: NotifyUrl = None
-    region: submissions.Region = None
-    over_budget: submissions.OverBudgetChoice = "refuse"
+    region: Region = None
+    over_budget: OverBudgetChoice = "refuse"
 
 
 @blueprint.post("/<job_id>/repeats")
 @EndpointSpec(
     scope="submit",
-    query=submissions.SubmissionQuery,
+    query=SubmissionQuery,
     headers=("Idempotency-Key",),
     body=RepeatBody,
     is_body_required=False,
-    responses={200: submissions.DryRunView, 202: submissions.SubmittedJobView},
-    errors=(
-        *submissions.BUDGET_ERRORS,
-        errors.UnknownJob,
-        errors.InputNotKept,
-        errors.QueueFull,
-        errors.StorageError,
-        errors.StorageFull,
-    ),
+    responses={200: DryRunView, 202: SubmittedJobView},
+    errors=(errors.UnknownJob, errors.InputNotKept, *SUBMISSION_ERRORS),
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:
     """Submit a job's input again. Model, metadata and region stay, but for what is given."""
-    is_dry_run = submissions.SubmissionQuery.read().dry_run
+    is_dry_run = SubmissionQuery.read().dry_run
     with input_body.received(default=b"{}") as received:
         body = validate_with_input(RepeatBody, received.fields)
         original = load_job(current_services(), job_id)
-        changes = {**body.model_dump(exclude={"input"}), "input": body.input}
+        changes = body.model_dump(exclude={"input"})
+        changes["input"] = body.input
         fields = repeat_fields(current_services(), original, changes)
-        submission = validate_with_input(submissions.SubmissionBody, fields)
+        submission = validate_with_input(SubmissionBody, fields)
         if is_dry_run:
-            return jsonify(submissions.dry_run(current_services(), submission))
-        job = submissions.enqueue_request(
+            return jsonify(dry_run(current_services(), submission))
+        job = enqueue_request(
             current_services(), submission, Submission(), received.digest, repeats=original.id
         )
-    return submissions.submitted(current_services(), job, submission)
+    return accepted(current_services(), job, submission)
 
 
 def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:
     """The fields of a submission that repeats a job. Raises InputNotKept, StorageError."""
-    is_kept = job.request.public_input is not None
-    known = run_in_thread(kept_inputs.load, services.storage, job) if is_kept else None
-    if known is None:
+    if job.request.public_input is None:
         raise errors.InputNotKept
-    merged = {**known, **(changes.get("input") or {})}
+    kept_input = run_in_thread(kept_inputs.load, services.storage, job)
+    if kept_input is None:
+        raise errors.InputNotKept
+    merged_input = dict(kept_input)
+    merged_input.update(changes.get("input") or {})
     metadata = changes.get("metadata")
+    if metadata is None:
+        metadata = dict(job.metadata)
     return {
         "model": changes.get("model") or job.model or "",
-        "input": {name: value for name, value in merged.items() if value is not None},
-        "metadata": dict(job.metadata) if metadata is None else metadata,
+        "input": {name: value for name, value in merged_input.items() if value is not None},
+        "metadata": metadata,
         "notify_url": changes.get("notify_url"),
         "region": changes.get("region") or job.request.region,
         "over_budget": changes.get("over_budget") or "refuse",

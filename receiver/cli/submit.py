@@ -16,11 +16,12 @@ from jobs.domain.job_record import Submission
 from jobs.domain.status import Status
 from jobs.net import strict_json
 from jobs.services import Services
-from receiver.api import submissions
-from receiver.api.submissions import SubmissionBody, enqueue
 from receiver.cli.base import Command, example, load_services, pairs, plain
 from receiver.job_actions import load_job
+from receiver.new_submission import enqueue
 from receiver.schemas.bodies import validate
+from receiver.schemas.submission import DryRunView, SubmissionBody
+from receiver.submission_checks import dry_run as dry_run_view
 
 INTERRUPTED = 130  # exit status after Ctrl-C (128 + SIGINT)
 POLL_SECONDS = 0.5
@@ -65,7 +66,7 @@ def submit(
     built = load_services()
     body = validate(SubmissionBody, strict_json.load_object(raw))
     if dry_run:
-        _show_dry_run(submissions.dry_run(built, body))
+        _show_dry_run(dry_run_view(built, body))
         return
     for warning in judge(built.schemas.endpoints(), body.model, body.input)["warnings"]:
         click.echo(plain(f"{warning['field']}: {warning['message']}"), err=True)
@@ -84,7 +85,7 @@ def submit(
         click.echo(medium["url"])
 
 
-def _show_dry_run(view: submissions.DryRunView) -> None:
+def _show_dry_run(view: DryRunView) -> None:
     """Print the price, then what BFL's document says against the input: with a problem exit 1."""
     price = "unknown" if view["price"] is None else f"{view['price']:g} credits"
     click.echo(price if view["known"] or view["price"] is None else f"at most {price}")

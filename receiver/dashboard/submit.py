@@ -15,7 +15,6 @@ from jobs.domain import errors
 from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.input_parts import InputPart
-from receiver.api.submissions import SubmissionBody, enqueue_once
 from receiver.auth import count_request
 from receiver.blocking_calls import run_in_thread
 from receiver.context import current_services
@@ -25,9 +24,12 @@ from receiver.dashboard.form.input_form import InputForm
 from receiver.dashboard.form.kept_files import INPUT_DELETED
 from receiver.dashboard.form.page import IDEMPOTENCY_FIELD
 from receiver.dashboard.session import requires_scope
+from receiver.idempotency_key import IdempotencyKey
+from receiver.idempotent_submission import enqueue_once
 from receiver.job_actions import load_job
 from receiver.problem_details import STATUS
 from receiver.schemas.bodies import validate_with_input
+from receiver.schemas.submission import SubmissionBody
 
 PUBLIC_KINDS = (Kind.INTEGER, Kind.NUMBER, Kind.FLAG, Kind.CHOICE)
 _FORM_CHANGED = "This form was sent before with other values. Submit again to make another job."
@@ -127,7 +129,7 @@ def submit_as_visitor(body: dict[str, Any], idempotency_key: str, repeats: str |
     count_request(g.api_key.name)
     body_json = json.dumps(body, default=_sha256_of)
     digest = hashlib.sha256(body_json.encode()).hexdigest()
-    key = (f"visitor {g.api_key.name}", idempotency_key)
+    key = IdempotencyKey(f"visitor {g.api_key.name}", idempotency_key)
     return enqueue_once(current_services(), submission, Submission(), key, digest, repeats)
 
 

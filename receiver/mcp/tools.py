@@ -22,11 +22,13 @@ from jobs.input_parts import parts_in
 from jobs.store.search_conditions import Search
 from receiver import job_actions, ownership
 from receiver.api.budget import KeyBudgets, key_budgets
-from receiver.api.submissions import DryRunView, SubmissionBody, dry_run, enqueue
 from receiver.context import current_services
 from receiver.mcp import content, schemas
 from receiver.mcp.resources import JOB_URI, with_images
+from receiver.new_submission import enqueue
 from receiver.schemas.bodies import validate_with_input
+from receiver.schemas.submission import DryRunView, SubmissionBody
+from receiver.submission_checks import dry_run
 
 DESCRIPTIONS = Path(__file__).with_suffix(".json")
 METADATA = {"made by": "an agent"}

@@ -12,9 +12,9 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.domain.status import REPLAYABLE
 from jobs.store.rq_queue import QUEUE_KEY
-from receiver import webhook
-from receiver.api import submissions
+from receiver import new_submission, webhook
 from receiver.job_actions import delete_job, replay_job
+from receiver.schemas.submission import SubmissionBody
 from tests.simulation.bfl import Task
 from worker import published_objects
 from worker.dispatcher import JobDispatcher
@@ -49,8 +49,8 @@ def announcer(world: Any, task_id: str) -> None:
 def submitter(world: Any, job_id: str, model: str) -> None:
     """POST /api/jobs with an idempotency key, repeated until it is on record."""
     services = world.build_services()
-    body = submissions.SubmissionBody(model=model, input={"prompt": job_id})
-    _until_done(world, lambda: submissions.enqueue(services, body, Submission(), job_id=job_id))
+    body = SubmissionBody(model=model, input={"prompt": job_id})
+    _until_done(world, lambda: new_submission.enqueue(services, body, Submission(), job_id=job_id))
 
 
 def operator(world: Any) -> None:

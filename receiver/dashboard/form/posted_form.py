@@ -9,7 +9,7 @@ from jobs.domain.job import Job
 from jobs.domain.json_values import replace_texts
 from jobs.input_parts import InputPart
 from jobs.net import strict_json
-from receiver.api.submissions import SubmissionBody
+from receiver.schemas.submission import SubmissionBody
 from receiver.context import current_services
 from receiver.dashboard import form_body
 from receiver.dashboard.form import aspect_tiles

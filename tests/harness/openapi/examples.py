@@ -14,9 +14,9 @@ from jobs.domain.timeline import EventCode
 from jobs.domain.transitions import transition
 from jobs.store.listing import Position
 from jobs.views import JobView, MediaView
-from receiver.api.submissions import DryRunView, SubmittedJobView
 from receiver.schemas.formats import format_cursor
 from receiver.schemas.responses import CallbackAccepted, JobPage, Readiness
+from receiver.schemas.submission import DryRunView, SubmittedJobView
 
 HOST = "https://keep.example"
 NOW = 1_795_255_200.0  # 2026-11-21T10:00:00Z

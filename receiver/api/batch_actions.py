@@ -20,9 +20,11 @@ from receiver.schemas.responses import CountProblem
 
 blueprint = Blueprint("batches", __name__, url_prefix="/api")
 
+BatchStatus = Literal["under way", "ended", "stopped"]
+
 
 class FailedJobView(TypedDict):
-    """A job that that the batch could not act on."""
+    """A job that the batch could not act on."""
 
     id: str
     reason: str
@@ -33,7 +35,7 @@ class BatchView(TypedDict):
 
     id: str
     action: Action
-    status: Literal["under way", "ended", "stopped"]
+    status: BatchStatus
     total: Annotated[int, Field(description="jobs that matched when it began")]
     done: int
     left: Annotated[int, Field(description="0 when it is over: some may have gone meanwhile")]
@@ -44,19 +46,27 @@ class BatchView(TypedDict):
 
 
 def batch_view(batch: Batch) -> BatchView:
-    status: Literal["ended", "stopped"] = "stopped" if batch.is_stopped else "ended"
+    failed_jobs = [FailedJobView(id=job.id, reason=job.reason) for job in batch.failed_jobs]
     return {
         "id": batch.id,
         "action": batch.action,
-        "status": status if batch.ended_at else "under way",
+        "status": _status(batch),
         "total": batch.total,
         "done": batch.done,
         "left": batch.left,
-        "failed": [{"id": one.id, "reason": one.reason} for one in batch.failed_jobs],
+        "failed": failed_jobs,
         "waits_for": batch.waits_for,
         "created_at": rfc3339(batch.created_at),
         "ended_at": rfc3339(batch.ended_at) if batch.ended_at else None,
     }
+
+
+def _status(batch: Batch) -> BatchStatus:
+    if not batch.ended_at:
+        return "under way"
+    if batch.is_stopped:
+        return "stopped"
+    return "ended"
 
 
 _SPEC = EndpointSpec(

@@ -50,6 +50,20 @@ class CostsQuery(Query):
         description="sum by the values of a metadata entry, too: metadata.<name>",
     )
 
+    def starts_of_days(self, now: float) -> list[float]:
+        """The beginnings of the days in the range, in unix seconds. Raises InvalidField."""
+        tomorrow = now // DAY_SECONDS + 1
+        until = now if self.until is None else self.until
+        end_day = int(min(tomorrow, math.ceil(until / DAY_SECONDS)))
+        if self.since is None:
+            first_day = end_day - self.days
+        else:
+            first_day = int(max(self.since, 0.0) // DAY_SECONDS)
+        if end_day - first_day > DAYS_MAX:
+            raise InvalidField("since", f"give a range of at most {DAYS_MAX} days")
+        first_day = max(first_day, 0)
+        return [day * DAY_SECONDS for day in range(first_day, end_day)]
+
 
 @blueprint.get("")
 @EndpointSpec(scope="read", query=CostsQuery, responses={200: CostsView}, errors=(Invalid,))
@@ -61,16 +75,18 @@ def get_costs() -> CostsView:
     deleted; the rows have what Redis lost, and what was imported. With `by` all comes from the
     rows. Without a database the books know the last 366 days.
     """
-    query, ledger = CostsQuery.read(), current_services().daily_costs
-    now = current_services().store.now()
-    until = now if query.until is None else query.until
-    end = min(now // DAY_SECONDS + 1, math.ceil(until / DAY_SECONDS))
-    first = end - query.days if query.since is None else max(query.since, 0.0) // DAY_SECONDS
-    if end - first > DAYS_MAX:
-        raise InvalidField("since", f"give a range of at most {DAYS_MAX} days")
-    starts = [n * DAY_SECONDS for n in range(int(max(first, 0.0)), int(end))]
-    name = query.by and query.by.removeprefix(f"{METADATA}.")
-    days = ledger.days(starts, owner()) if name is None else ledger.days_by(starts, name, owner())
-    count, ids, unknown = current_services().costs.unkept(UNKEPT_IDS_MAX, owner())
-    unkept: Unkept = {"count": count, "jobs": ids, "without_price": unknown}
-    return {"days": days, "paid_and_not_kept": unkept}
+    query = CostsQuery.read()
+    daily_costs = current_services().daily_costs
+    starts = query.starts_of_days(current_services().store.now())
+    if query.by is None:
+        days = daily_costs.days(starts, owner())
+    else:
+        name = query.by.removeprefix(f"{METADATA}.")
+        days = daily_costs.days_by(starts, name, owner())
+    unkept = current_services().costs.unkept(UNKEPT_IDS_MAX, owner())
+    unkept_view: Unkept = {
+        "count": unkept.number,
+        "jobs": unkept.ids,
+        "without_price": unkept.without_price,
+    }
+    return {"days": days, "paid_and_not_kept": unkept_view}

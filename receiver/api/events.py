@@ -52,7 +52,9 @@ def _has_events_after(position: EventPosition, job: Job) -> bool:
     """Read on past the events of others; from Redis, as the broker may not know the last yet."""
     while True:
         batch = current_services().events.after(position)
-        if any(event.job_id == job.id for event in batch.events) or not batch.complete:
+        if not batch.complete:  # the missing ones may be events of the job
+            return True
+        if any(event.job_id == job.id for event in batch.events):
             return True
         if batch.end == position:
             return False
@@ -64,18 +66,29 @@ def stream(job_id: str | None, *, until_final: bool = False) -> Response:
 
     Raises InvalidField, TooManyWaiting, StoreUnavailable, UnknownJob.
     """
-    broker, position = part(Broker), EventsQuery.read().position
+    broker = part(Broker)
+    position = EventsQuery.read().position
     subscriber = broker.subscribe(job_id, current_key_name())
     try:
-        start = position or current_services().events.end()
-        # Read again: the stream has every change after `start`.
-        job = load_job(current_services(), job_id) if job_id and until_final else None
+        start = position
+        if start is None:
+            start = current_services().events.end()
+        job = None
+        if job_id and until_final:
+            # Read after `start`: the stream has every later change.
+            job = load_job(current_services(), job_id)
     except FluxkeepError:
         broker.unsubscribe(subscriber)
         raise
-    resumes = position is not None
-    cache = part(MessageCache)
-    events = EventStream(broker, cache, subscriber, start, job, resumes=resumes, owner=owner())
+    events = EventStream(
+        broker,
+        part(MessageCache),
+        subscriber,
+        start,
+        job,
+        resumes=position is not None,
+        owner=owner(),
+    )
     response = Response(iter(events), mimetype=STREAM, headers=HEADERS)
     response.call_on_close(lambda: broker.unsubscribe(subscriber))
     return response

@@ -10,19 +10,24 @@ from receiver.feed.broker import CHECK_SECONDS, Broker, client_socket, is_discon
 from receiver.job_actions import load_job
 
 
+def has_ended(job: Job) -> bool:
+    return job.status.terminal
+
+
 def watch(
     services: Services,
     broker: Broker,
     job_id: str,
     seconds: float,
-    is_done: Callable[[Job], bool] = lambda job: job.status.terminal,
+    is_done: Callable[[Job], bool] = has_ended,
 ) -> Iterator[Job | None]:
     """Yield the job as it is and after each change, and None in each second without one.
 
     Ends when the job is done, after the time, when the client is gone or this process stops.
     Raises UnknownJob, TooManyWaiting, StoreUnavailable.
     """
-    until, client = time.monotonic() + seconds, client_socket()
+    until = time.monotonic() + seconds
+    client = client_socket()
     job = load_job(services, job_id)
     yield job
     if is_done(job):
@@ -30,13 +35,28 @@ def watch(
     subscriber = broker.subscribe(job.id, current_key_name())
     try:
         # Read again: changes before the subscription are in the record, later ones wake us.
-        job, left = load_job(services, job.id), seconds
-        while left > 0 and not (is_done(job) or broker.closed or is_disconnected(client)):
-            woken = subscriber.wait(min(left, CHECK_SECONDS))
-            left = until - time.monotonic()
-            if woken:
+        job = load_job(services, job.id)
+        seconds_left = seconds
+        while seconds_left > 0:
+            if is_done(job) or broker.closed or is_disconnected(client):
+                break
+            is_woken = subscriber.wait(min(seconds_left, CHECK_SECONDS))
+            seconds_left = until - time.monotonic()
+            if is_woken:
                 job = load_job(services, job.id)
-            yield job if woken else None
+                yield job
+            else:
+                yield None
         yield load_job(services, job.id)
     finally:
         broker.unsubscribe(subscriber)
+
+
+def await_end(services: Services, broker: Broker, job_id: str, seconds: float) -> Job:
+    """The job as it is when it has ended, or after these seconds. Raises what `watch` raises."""
+    latest: Job | None = None
+    for job in watch(services, broker, job_id, seconds):
+        if job:
+            latest = job
+    assert latest is not None  # the first that `watch` yields
+    return latest

@@ -21,7 +21,7 @@ from jobs.domain.status import REPLAYABLE
 from jobs.store.batch_actions import Action
 from jobs.store.search_conditions import Search
 from receiver import job_actions
-from receiver.api.downloads import matching, zip_response
+from receiver.api.downloads import matching_pages, zip_response
 from receiver.context import current_services
 from receiver.dashboard import form_body
 from receiver.dashboard.gallery import GalleryQuery, active_filters
@@ -104,7 +104,9 @@ def _act_on_all(action: str, fields: Mapping[str, str], search: Search) -> Respo
         found = job_actions.count_text(batch.total)
         flash(f"{found} will be {DONE[action]}: Health says how far it is.")
         return redirect(_back(), 303)
-    jobs = list(islice(chain.from_iterable(matching(current_services(), search)), MATCHING_MAX + 1))
+    jobs = list(
+        islice(chain.from_iterable(matching_pages(current_services(), search)), MATCHING_MAX + 1)
+    )
     if len(jobs) > MATCHING_MAX:
         flash(f"More than {MATCHING_MAX:,} jobs match: narrow the filter by Since and Until.")
     elif "confirmed" not in fields:

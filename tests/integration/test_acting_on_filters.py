@@ -13,6 +13,7 @@ from jobs.domain.status import Status
 from jobs.store.search_conditions import Search
 from receiver.api import downloads
 from receiver.dashboard import selection
+from receiver.zip_content import ZipContent
 from tests.harness.two_teams import ADMIN, OURS, THEIRS, TwoTeams, of_key, team
 from tests.harness.visitor import csrf_token
 from worker.periodic import batch_actions
@@ -109,8 +110,7 @@ def test_a_job_made_anew_by_another_key_is_missing_from_a_download(teams: TwoTea
     teams.put_in([], [job])
     teams.services.storage.write(job.media[0].key, b"theirs")
     names = {job.id: [f"{job.id}-0.jpg"]}  # as the request of another key found it before
-    found = downloads._content(teams.services, names, OURS, with_input=True)  # noqa: SLF001
-    body = b"".join(found)
+    body = b"".join(ZipContent(teams.services, names, OURS, with_input=True))
     assert b"MISSING.txt" in body and b".json" not in body
 
 

@@ -15,9 +15,8 @@ from jobs.domain import errors
 from jobs.domain.status import Status
 from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
-from receiver import webhook
-from receiver.api import jobs as api
-from receiver.context import NAME, Parts
+from receiver import announcement, webhook
+from receiver.context import NAME, Parts, current_services
 from receiver.job_actions import delete_or_erase, replay_job
 from receiver.schemas.bodies import Announcement
 from tests.simulation.bfl import URL_SECONDS, Task
@@ -141,7 +140,7 @@ def _put(world: Any, job_id: str, edit: int | None) -> None:
     before = world.epochs[job_id]
     metadata: Any = None if edit is None else {"edit": edit}
     with web(world):
-        change = api._record(job_id, Announcement(metadata=metadata))  # noqa: SLF001 - past its JSON
+        change = announcement.record(current_services(), job_id, Announcement(metadata=metadata))
     if world.epochs[job_id] == before:
         world.answer(change.after.id)
         if edit is not None and not world.is_outranked(job_id):

@@ -9,7 +9,6 @@ from jobs.domain.job import Job
 from jobs.domain.json_values import replace_texts
 from jobs.input_parts import InputPart
 from jobs.net import strict_json
-from receiver.schemas.submission import SubmissionBody
 from receiver.context import current_services
 from receiver.dashboard import form_body
 from receiver.dashboard.form import aspect_tiles
@@ -17,6 +16,7 @@ from receiver.dashboard.form.input_form import InputForm
 from receiver.dashboard.form.kept_files import RepeatedFiles
 from receiver.job_actions import load_job
 from receiver.schemas.bodies import validate_with_input
+from receiver.schemas.submission import SubmissionBody
 
 METADATA = {"made by": "the dashboard"}
 

@@ -27,6 +27,7 @@ LATE_SECONDS = 0.5  # after its deadline an answer may be this late
 RETRY_AFTER_MAX_SECONDS = 3600.0
 OPENAPI = "/openapi.json"
 ANY_KEY = "any"  # a sandbox accepts any key that is not empty
+_NO_CREDITS_IN_ANSWER = "BFL's answer has no credits"
 
 
 class BflResponse(NamedTuple):
@@ -90,12 +91,13 @@ class BflClient:
 
     def poll(self, url: str, seconds: float = ANSWER_SECONDS) -> BflResponse:
         """GET a polling URL through redirects. Raises BflUnavailable."""
-        allow, headers = self._host_policy.validate_polling_url, self._headers
+        allow = self._host_policy.validate_polling_url
         try:
+            address = allow(url)
             with (
                 self.create_session() as session,
                 http_client.get_following_redirects(
-                    session, allow(url), seconds=seconds, allow=allow, headers=headers
+                    session, address, seconds=seconds, allow=allow, headers=self._headers
                 ) as response,
             ):
                 return _read(response)
@@ -106,25 +108,26 @@ class BflClient:
         self,
         urls: Sequence[str],
         seconds: float = ANSWER_SECONDS,
-        is_enough: Callable[[BflResponse], bool] = lambda _answer: False,
+        is_enough: Callable[[BflResponse], bool] | None = None,
     ) -> list[BflResponse | errors.BflUnavailable]:
-        """GET several polling URLs at the same time; what each answered, in their order.
+        """GET several polling URLs at the same time; return their answers in the order of the URLs.
 
-        It ends when an answer is enough, and soon after `seconds` whatever a host does: a host
-        that hangs costs the others no time.
+        The round ends when `is_enough` says so of an answer, and soon after `seconds` whatever a
+        host does: a host that hangs costs the others no time.
         """
         if len(urls) <= 1:
             return [self._poll_or_explain(url, seconds) for url in urls]
         round_trips = -(-len(urls) // POLLED_AT_ONCE_MAX)  # rounded up
         until = time.monotonic() + seconds * round_trips + LATE_SECONDS
-        waiting, done = queue.SimpleQueue[str](), queue.SimpleQueue[_Polled]()
+        waiting = queue.SimpleQueue[str]()
+        done = queue.SimpleQueue[_Polled]()
         for url in urls:
             waiting.put(url)
         for _ in range(min(len(urls), POLLED_AT_ONCE_MAX)):
-            arguments = (waiting, done, seconds)
-            threading.Thread(
-                target=self._poll_waiting, args=arguments, name="poll", daemon=True
-            ).start()
+            thread = threading.Thread(
+                target=self._poll_waiting, args=(waiting, done, seconds), name="poll", daemon=True
+            )
+            thread.start()
         answers = dict[str, BflResponse | errors.BflUnavailable]()
         while len(answers) < len(urls):
             try:
@@ -132,9 +135,9 @@ class BflClient:
             except queue.Empty:
                 break
             answers[polled.url] = polled.answer
-            if isinstance(polled.answer, BflResponse) and is_enough(polled.answer):
+            if is_enough and isinstance(polled.answer, BflResponse) and is_enough(polled.answer):
                 break
-        with suppress(queue.Empty):  # nobody waits for the rest
+        with suppress(queue.Empty):  # nobody waits for the other answers
             while True:
                 waiting.get_nowait()
         late = errors.BflUnavailable("no answer in time")
@@ -169,13 +172,14 @@ class BflClient:
             raise errors.BflKeyRefused(f"BFL refuses the key in {self.key_variable}.")
         if not answer.is_ok:
             raise errors.BflUnavailable(f"BFL answered {answer.status}")
-        left = None
-        with suppress(errors.InvalidReport):
+        try:
             body = lenient_json.load_object(answer.body, errors.InvalidReport)
-            left = number(body.get("credits"))
-        if left is None:
-            raise errors.BflUnavailable("BFL's answer has no credits")
-        return left
+        except errors.InvalidReport:
+            raise errors.BflUnavailable(_NO_CREDITS_IN_ANSWER) from None
+        credits_left = number(body.get("credits"))
+        if credits_left is None:
+            raise errors.BflUnavailable(_NO_CREDITS_IN_ANSWER)
+        return credits_left
 
     def try_submission(self, model: str) -> BflResponse:
         """POST an empty input, which makes no task: BFL says what it lacks if the key is good.
@@ -226,9 +230,12 @@ class BflClient:
     def _headers(self, address: ParsedUrl) -> dict[str, str]:
         if address.target == OPENAPI:  # public
             return {}
-        if self._key is None and address.origin not in self._host_policy.sandboxes:
+        is_sandbox = address.origin in self._host_policy.sandboxes
+        if self._key is None and not is_sandbox:
             raise errors.BflUnavailable("BFL_API_KEY is not set, so BFL cannot be called")
-        return {"x-key": self._key.get_secret_value() if self._key else ANY_KEY}
+        if self._key is None:
+            return {"x-key": ANY_KEY}
+        return {"x-key": self._key.get_secret_value()}
 
 
 def _read(response: requests.Response) -> BflResponse:

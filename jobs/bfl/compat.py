@@ -157,7 +157,9 @@ def _links_of_role(name: str, role: Role, job: Job, links: Sequence[str]) -> dic
 def _without_bfl_urls_in(value: Any) -> Any:
     """Remove BFL's URLs: from lists, as null in objects, replaced in texts."""
     if isinstance(value, str):
-        return None if _is_bfl_url(value) else _without_bfl_urls(value)
+        if _is_bfl_url(value):
+            return None
+        return _without_bfl_urls(value)
     if isinstance(value, list):
         return [_without_bfl_urls_in(item) for item in value if not _is_bfl_url(item)]
     if isinstance(value, Mapping):

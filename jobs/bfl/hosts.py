@@ -1,4 +1,4 @@
-"""Allow-list of BFL's hosts, from docs and recorded traffic; API hosts may get the key (I19)."""
+"""Allow-list of BFL's hosts, from docs and recorded traffic; API hosts may get BFL's key (I19)."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -37,6 +37,7 @@ _AZURE_CLUSTER = re.compile(r"bfldeliveryprod([a-z]{2}\d+)\.blob\.core\.windows\
 _REGION = re.compile(r"(?:[.-]|prod)(eu|us)[0-9]*(?=[.-])")
 _NO_API = f"must be {', '.join(API_HOSTS)}, or the https URL of a BFL API host"
 _POLL_PATH = "/v1/get_result"
+_REMOVED_FROM_NOTIFY_URL = "NOTIFY_URL does not name its URL any more"
 
 
 class HostPolicy(NamedTuple):
@@ -60,8 +61,12 @@ class HostPolicy(NamedTuple):
 
     def may_poll(self, origin: urls.Origin) -> bool:
         """Whether an origin is one of BFL's API hosts in the region, or the sandbox's."""
-        in_region = self.region in (None, region_of(origin.host))
-        return (_is_api(origin) and in_region) or origin in self.sandboxes
+        if origin in self.sandboxes:
+            return True
+        return _is_api(origin) and self._is_in_region(origin.host)
+
+    def _is_in_region(self, host: str) -> bool:
+        return self.region is None or self.region == region_of(host)
 
     def hosts_of_tasks(
         self, origin: urls.Origin, learned: Iterable[urls.Origin]
@@ -72,18 +77,28 @@ class HostPolicy(NamedTuple):
         clusters. A task of a sandbox is known to the sandbox alone.
         """
         if origin in self.sandboxes:
-            in_order = [origin, self.sandboxes[0], *learned, *self.sandboxes]
-            return _unique(host for host in in_order if host in self.sandboxes)
-        regional = map(_https, API_HOSTS.values())
-        recorded = map(_https_cluster, RECORDED_CLUSTERS)
-        in_order = [origin, *regional, *learned, *recorded]
-        return _unique(host for host in in_order if host.is_https and self.may_poll(host))
+            return self._sandboxes_of_tasks(origin, learned)
+        hosts = [origin]
+        hosts.extend(_https(api_host) for api_host in API_HOSTS.values())
+        hosts.extend(learned)
+        hosts.extend(_https_cluster(cluster) for cluster in RECORDED_CLUSTERS)
+        return _unique(host for host in hosts if host.is_https and self.may_poll(host))
+
+    def _sandboxes_of_tasks(
+        self, origin: urls.Origin, learned: Iterable[urls.Origin]
+    ) -> tuple[urls.Origin, ...]:
+        """The origins of the sandbox: this one, the one that stands for the global host, more."""
+        hosts = [origin, self.sandboxes[0]]
+        hosts.extend(learned)
+        hosts.extend(self.sandboxes)
+        return _unique(host for host in hosts if host in self.sandboxes)
 
     def is_cluster(self, url: str) -> bool:
         """Whether a URL is one of a cluster, and not of a host that stands before several."""
         origin = urls.parse(url).origin
-        hosts_before_clusters = (*map(_https, API_HOSTS.values()), *self.sandboxes[:1])
-        return origin not in hosts_before_clusters
+        if self.sandboxes and origin == self.sandboxes[0]:
+            return False
+        return not (origin.is_https and origin.host in API_HOSTS.values())
 
     def host_of_delivery(self, url: str) -> urls.Origin | None:
         """The API host of the cluster that delivers a URL; None if its name does not tell."""
@@ -93,11 +108,13 @@ class HostPolicy(NamedTuple):
             return None
         if origin in self.sandboxes:
             return origin
-        cluster = _DELIVERY_CLUSTER.fullmatch(origin.host) or _AZURE_CLUSTER.fullmatch(origin.host)
+        cluster = _cluster_of_delivery(origin.host)
         if cluster is None or not origin.is_https:
             return None
-        host = _https_cluster(cluster[1])
-        return host if self.may_poll(host) else None
+        host = _https_cluster(cluster)
+        if not self.may_poll(host):
+            return None
+        return host
 
     def validate_delivery_url(self, url: str) -> urls.ParsedUrl:
         """Parse a delivery URL as browsers do: no key goes there.
@@ -105,17 +122,22 @@ class HostPolicy(NamedTuple):
         Raises UnknownHost if an operator may allow it, else UrlRefused.
         """
         address = urls.parse(urls.escape(url))
-        is_https, host = address.origin.is_https, address.origin.host
-        is_named = any(urls.matches_host_pattern(pattern, host) for pattern in self.delivery_hosts)
-        if address.origin in self.sandboxes or (is_https and is_named):
+        if address.origin in self.sandboxes:
+            return address
+        is_https = address.origin.is_https
+        host = address.origin.host
+        if is_https and self._is_in_delivery_hosts(host):
             return address
         if not is_https or not urls.is_public_name(host):
             raise UrlRefused("the delivery URL is not an https one of a public host")
         if not _BFL_DELIVERY.fullmatch(host):
             raise UnknownHost(host, "is not known to be BFL's")
-        if self.region not in (None, region_of(host)):
+        if not self._is_in_region(host):
             raise UnknownHost(host, f"is not in the region {self.region}")
         return address
+
+    def _is_in_delivery_hosts(self, host: str) -> bool:
+        return any(urls.matches_host_pattern(pattern, host) for pattern in self.delivery_hosts)
 
     def client_webhook_endpoint(self, url: str) -> urls.NotificationEndpoint:
         """Parse a client's webhook: public https, or loopback in a sandbox. Raises UrlRefused."""
@@ -134,10 +156,10 @@ class HostPolicy(NamedTuple):
             raise UrlRefused("nobody can be notified: this Fluxkeep has no NOTIFY_SECRET")
         address = urls.parse(url)
         if address.origin.host in self.notify_hosts:
-            https = address.origin.scheme == "https"
-            return urls.NotificationEndpoint(
-                address, urls.AddressScope.PUBLIC_OR_PRIVATE if https else urls.AddressScope.PRIVATE
-            )
+            scope = urls.AddressScope.PRIVATE
+            if address.origin.scheme == "https":
+                scope = urls.AddressScope.PUBLIC_OR_PRIVATE
+            return urls.NotificationEndpoint(address, scope)
         if ANY_HOST not in self.notify_hosts:
             raise UrlRefused("the URL does not lead to a host that NOTIFY_HOSTS names")
         return self.client_webhook_endpoint(url)
@@ -145,19 +167,34 @@ class HostPolicy(NamedTuple):
     def operator_endpoint(self, digest: str) -> urls.NotificationEndpoint:
         """The endpoint of a URL of NOTIFY_URL. Raises UrlRefused if it was removed."""
         url = self.notify_urls.get(digest)
-        if url is None or (self.notify_hosts is None and not is_chat_webhook(str(url))):
-            raise UrlRefused("NOTIFY_URL does not name its URL any more")
+        if url is None:
+            raise UrlRefused(_REMOVED_FROM_NOTIFY_URL)
+        # Without NOTIFY_SECRET only messages to chats are sent.
+        if self.notify_hosts is None and not is_chat_webhook(str(url)):
+            raise UrlRefused(_REMOVED_FROM_NOTIFY_URL)
         return urls.NotificationEndpoint(url, urls.AddressScope.PUBLIC_OR_PRIVATE)
 
 
 def region_of(host: str) -> str | None:
     """Return the region of a BFL host; None for a global one."""
-    found = set(_REGION.findall(host))
-    return found.pop() if len(found) == 1 else None
+    regions = set(_REGION.findall(host))
+    if len(regions) != 1:
+        return None
+    return str(regions.pop())
 
 
 def _is_api(origin: urls.Origin) -> bool:
     return origin.is_https and _BFL_API.fullmatch(origin.host) is not None
+
+
+def _cluster_of_delivery(host: str) -> str | None:
+    """The name of the cluster in the name of a delivery host."""
+    match = _DELIVERY_CLUSTER.fullmatch(host)
+    if match is None:
+        match = _AZURE_CLUSTER.fullmatch(host)
+    if match is None:
+        return None
+    return match[1]
 
 
 def _https(host: str) -> urls.Origin:
@@ -179,9 +216,12 @@ def polling_url(origin: urls.Origin, task_id: str) -> str:
 
 def api_origin(text: str, sandboxes: tuple[urls.Origin, ...] = ()) -> urls.Origin:
     """Parse a region's name, or the URL of a BFL API host or of the sandbox. Raises ValueError."""
+    url = text
     host = API_HOSTS.get(text.lower())
+    if host:
+        url = f"https://{host}"
     try:
-        origin = urls.parse_origin(f"https://{host}" if host else text)
+        origin = urls.parse_origin(url)
     except ValueError:
         raise ValueError(_NO_API) from None
     if origin not in sandboxes and not _is_api(origin):

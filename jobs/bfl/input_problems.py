@@ -5,18 +5,19 @@ Therefore only what is certainly wrong is a problem. BFL alone decides: nothing 
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
 from typing_extensions import TypedDict
 
 from jobs.bfl.model_names import SUCCESSORS, explain_unknown_model
-from jobs.bfl.model_schemas import Endpoints, InputField, Kind, Mode
+from jobs.bfl.model_schemas import Endpoint, Endpoints, InputField, Kind, Mode
 from jobs.bfl.submissions import WEBHOOK_FIELDS
 from jobs.input_parts import InputPart
 
-MODEL, INPUT = "model", "input"
+MODEL = "model"
+INPUT = "input"
 NAME_MAX_CHARS = 100
 UNKNOWN_FIELD = "BFL's document has no such field for this model"
 UNKNOWN_MODEL = "BFL's document has no such model"
@@ -37,17 +38,19 @@ class InputFindings(TypedDict):
     warnings: list[InputProblem]
 
 
-def nearest(name: str, names: Mapping[str, Any] | list[str]) -> str:
+def suggest_name(name: str, names: Iterable[str]) -> str:
     """A hint at the name that was probably meant, or nothing."""
-    by_plain_name = {plain_name(known): known for known in names}
-    similar = get_close_matches(plain_name(name[:NAME_MAX_CHARS]), by_plain_name, n=1)
-    return f"; did you mean `{by_plain_name[similar[0]]}`?" if similar else ""
+    by_plain_name = {plain_name(candidate): candidate for candidate in names}
+    nearest_names = get_close_matches(plain_name(name[:NAME_MAX_CHARS]), by_plain_name, n=1)
+    if not nearest_names:
+        return ""
+    return f"; did you mean `{by_plain_name[nearest_names[0]]}`?"
 
 
 def _explain_unknown_model(model: str, endpoints: Endpoints) -> str:
     if model in SUCCESSORS:
         return explain_unknown_model(model, endpoints)
-    return UNKNOWN_MODEL + nearest(model, endpoints)
+    return UNKNOWN_MODEL + suggest_name(model, endpoints)
 
 
 def plain_name(name: str) -> str:
@@ -61,22 +64,12 @@ def judge(endpoints: Endpoints, model: str, values: Mapping[str, Any]) -> InputF
     if endpoint is None:
         message = _explain_unknown_model(model, endpoints)
         return {"problems": [], "warnings": [_problem(MODEL, message)]}
-    problems: list[InputProblem] = []
-    selected = values.get(endpoint.selector) if endpoint.selector else None
-    if endpoint.selector and selected not in (*endpoint.modes, None):
-        message = f"give one of {_listed(endpoint.modes)}"
-        problems.append(_problem(f"{INPUT}.{endpoint.selector}", message))
     mode = endpoint.modes[endpoint.mode_of(values)]
-    problems += _problems_of_fields(mode, values)
-    known_names = {*mode.fields, endpoint.selector, *WEBHOOK_FIELDS}
-    unknown = [name for name in values if name not in known_names]
-    notes = [
-        _problem(f"{INPUT}.{name[:NAME_MAX_CHARS]}", UNKNOWN_FIELD + nearest(name, mode.fields))
-        for name in unknown
-    ]
+    problems = [*_problems_of_selector(endpoint, values), *_problems_of_fields(mode, values)]
+    unknown_fields = list(_unknown_fields(endpoint, mode, values))
     if mode.is_strict:
-        problems += notes
-    return {"problems": problems, "warnings": notes}
+        problems.extend(unknown_fields)
+    return {"problems": problems, "warnings": unknown_fields}
 
 
 def _problem(field: str, message: str) -> InputProblem:
@@ -87,16 +80,38 @@ def _listed(values: Any) -> str:
     return ", ".join(f"`{value}`" for value in values)
 
 
+def _problems_of_selector(endpoint: Endpoint, values: Mapping[str, Any]) -> Iterator[InputProblem]:
+    """The problem of the field that selects a mode, if it names none."""
+    if not endpoint.selector:
+        return
+    selected = values.get(endpoint.selector)
+    if selected is None or selected in list(endpoint.modes):
+        return
+    message = f"give one of {_listed(endpoint.modes)}"
+    yield _problem(f"{INPUT}.{endpoint.selector}", message)
+
+
 def _problems_of_fields(mode: Mode, values: Mapping[str, Any]) -> Iterator[InputProblem]:
     for name, field in mode.fields.items():
         value = values.get(name)
         if value is None:
-            # Whether null is a value of an optional field, the reader of the document leaves out.
+            # The reader of the document leaves out whether null is a value of an optional field.
             if field.is_required:
                 yield _problem(f"{INPUT}.{name}", "this is required")
             continue
-        if message := _fault(field, value):
-            yield _problem(f"{INPUT}.{name}", message)
+        fault = _fault(field, value)
+        if fault:
+            yield _problem(f"{INPUT}.{name}", fault)
+
+
+def _unknown_fields(
+    endpoint: Endpoint, mode: Mode, values: Mapping[str, Any]
+) -> Iterator[InputProblem]:
+    for name in values:
+        if name in mode.fields or name == endpoint.selector or name in WEBHOOK_FIELDS:
+            continue
+        path = f"{INPUT}.{name[:NAME_MAX_CHARS]}"
+        yield _problem(path, UNKNOWN_FIELD + suggest_name(name, mode.fields))
 
 
 def _fault(field: InputField, value: Any) -> str:
@@ -113,36 +128,50 @@ def _fault_of_choice(field: InputField, _value: Any) -> str:
 
 
 def _fault_of_flag(_field: InputField, value: Any) -> str:
-    is_flag = isinstance(value, int | float) and value in (0, 1)
+    is_flag = False
     if isinstance(value, str):
         is_flag = value.lower() in _FLAG_TEXTS
-    return "" if is_flag else "give true or false"
+    elif isinstance(value, int | float):
+        is_flag = value in (0, 1)
+    if is_flag:
+        return ""
+    return "give true or false"
 
 
 def _fault_of_number(field: InputField, value: Any) -> str:
     is_whole = field.kind is Kind.INTEGER
-    wanted = "give a whole number" if is_whole else "give a number"
+    advice = "give a number"
+    if is_whole:
+        advice = "give a whole number"
     if not isinstance(value, int | float | str):
-        return wanted
+        return advice
     try:
         number = float(value)
     except (ValueError, OverflowError):
-        return wanted
-    if not math.isfinite(number) or (is_whole and not number.is_integer()):
-        return wanted
-    return "" if _is_within(field, number) else f"give a number {field.range}"
+        return advice
+    if not math.isfinite(number):
+        return advice
+    if is_whole and not number.is_integer():
+        return advice
+    if not _is_within(field, number):
+        return f"give a number {field.range}"
+    return ""
 
 
 def _is_within(field: InputField, number: float) -> bool:
     bounds = field.bounds
-    if number < bounds.get("minimum", -math.inf) or number > bounds.get("maximum", math.inf):
+    if number < bounds.get("minimum", -math.inf):
+        return False
+    if number > bounds.get("maximum", math.inf):
         return False
     if number <= bounds.get("exclusiveMinimum", -math.inf):
         return False
     if number >= bounds.get("exclusiveMaximum", math.inf):
         return False
     step = bounds.get("multipleOf")
-    return not step or math.isclose(number / step, round(number / step), abs_tol=1e-9)
+    if not step:
+        return True
+    return math.isclose(number / step, round(number / step), abs_tol=1e-9)
 
 
 def _fault_of_text(field: InputField, value: Any) -> str:
@@ -152,16 +181,27 @@ def _fault_of_text(field: InputField, value: Any) -> str:
         return "give a text"
     least = field.bounds.get("minLength", 0)
     most = field.bounds.get("maxLength", math.inf)
-    return "" if least <= len(value) <= most else f"give a text {field.range}"
+    if len(value) < least or len(value) > most:
+        return f"give a text {field.range}"
+    return ""
 
 
 def _fault_of_file(field: InputField, value: Any) -> str:
     is_single = isinstance(value, str | InputPart)
-    if not field.is_list and not field.is_timed:
-        return "" if is_single else "give a URL or base64"
+    takes_single = not field.is_list and not field.is_timed
+    if takes_single and not is_single:
+        return "give a URL or base64"
+    if takes_single:
+        return ""
     if is_single and not field.is_timed:
-        return ""  # some fields take one, too
-    return "" if isinstance(value, list) else "give a list"
+        return ""  # some fields take one file as well
+    if not isinstance(value, list):
+        return "give a list"
+    return ""
+
+
+def _no_fault(_field: InputField, _value: Any) -> str:
+    return ""
 
 
 _FAULTS: dict[Kind, Callable[[InputField, Any], str]] = {
@@ -170,5 +210,5 @@ _FAULTS: dict[Kind, Callable[[InputField, Any], str]] = {
     Kind.NUMBER: _fault_of_number,
     Kind.FLAG: _fault_of_flag,
     Kind.CHOICE: _fault_of_choice,
-    Kind.JSON: lambda _field, _value: "",
+    Kind.JSON: _no_fault,
 }

@@ -1,4 +1,4 @@
-"""BFL's models: what its document does not say of them. Any other name is passed on."""
+"""Facts about BFL's models that its document does not name. Any other model is passed on."""
 
 import re
 from collections.abc import Iterable
@@ -97,14 +97,21 @@ def is_model(name: str) -> bool:
 
 def purpose(model: str) -> str:
     """The purpose of a model in words; empty where we do not know."""
-    return next((text for prefix, text in PURPOSES.items() if model.startswith(prefix)), "")
+    for prefix, text in PURPOSES.items():
+        if model.startswith(prefix):
+            return text
+    return ""
 
 
 def rank(model: str) -> tuple[int, str]:
-    """Where a model stands in our order; those that we do not know stand last."""
-    known = (n for n, prefix in enumerate(PURPOSES) if model.startswith(prefix))
-    return next(known, len(PURPOSES)), model
+    """Where a model stands in our order; models without a purpose stand last."""
+    for position, prefix in enumerate(PURPOSES):
+        if model.startswith(prefix):
+            return position, model
+    return len(PURPOSES), model
 
 
 def label(name: str) -> str:
-    return LABELS.get(name) or name.replace("_", " ").capitalize()
+    if name in LABELS:
+        return LABELS[name]
+    return name.replace("_", " ").capitalize()

@@ -14,7 +14,7 @@ from jobs import views
 from jobs.bfl import compat
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.hosts import HostPolicy
-from jobs.bfl.input_problems import NAME_MAX_CHARS, nearest
+from jobs.bfl.input_problems import NAME_MAX_CHARS, suggest_name
 from jobs.domain import errors
 from jobs.domain.bfl_report import Failure
 from jobs.domain.job import Job
@@ -140,7 +140,7 @@ def _refuse_dry_run() -> None:
     Other parameters are ignored, as by BFL.
     """
     for name in request.args:
-        if nearest(name, ["dry_run"]):
+        if suggest_name(name, ["dry_run"]):
             message = "BFL has no such parameter; POST /api/jobs?dry_run=true submits nothing"
             raise errors.InvalidField(name[:NAME_MAX_CHARS], message)
 

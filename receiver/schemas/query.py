@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 from jobs import search_words
 from jobs.bfl import parsing
-from jobs.bfl.input_problems import nearest
+from jobs.bfl.input_problems import suggest_name
 from jobs.config.settings import Settings
 from jobs.domain.errors import InvalidField
 from jobs.domain.retention import DAY_SECONDS
@@ -58,7 +58,7 @@ class Query(BaseModel):
             elif group == METADATA and dot and METADATA in cls.model_fields:
                 given.setdefault(METADATA, {})[key] = _single(name, values)
             elif cls.model_config["extra"] == "forbid":
-                hint = nearest(name, list(cls.model_fields))
+                hint = suggest_name(name, list(cls.model_fields))
                 raise InvalidField(name[:NAME_MAX_CHARS], f"there is no such parameter here{hint}")
         return cls.parse(given)
 

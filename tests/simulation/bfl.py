@@ -203,7 +203,7 @@ class SimulatedBflClient(BflClient):
         self,
         urls: Sequence[str],
         _seconds: float = 0.0,
-        _is_enough: Callable[[BflResponse], bool] = lambda _answer: False,
+        _is_enough: Callable[[BflResponse], bool] | None = None,
     ) -> list[BflResponse | BflUnavailable]:
         return self._bfl.poll(urls)
 

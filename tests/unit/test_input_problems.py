@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from jobs.bfl import openapi_document
-from jobs.bfl.input_problems import judge, nearest
+from jobs.bfl.input_problems import judge, suggest_name
 from jobs.bfl.model_names import SUCCESSORS
 from tests.harness.smallest_inputs import DOCUMENT, smallest_input
 
@@ -93,4 +93,4 @@ def test_the_successor_of_a_withdrawn_model_is_named(model: str, successor: str)
     ],
 )
 def test_the_nearest_name_is_a_hint(name: str, hint: str) -> None:
-    assert nearest(name, ["dry_run", "limit"]) == hint
+    assert suggest_name(name, ["dry_run", "limit"]) == hint

@@ -10,7 +10,7 @@ from itertools import chain
 from jobs.domain.job import Job
 from jobs.store import codec, indexes
 from jobs.store.job_store import JobStore
-from jobs.store.listing import load_records
+from jobs.store.record_reader import load_records
 from jobs.store.redis import keys
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.scripts import Command

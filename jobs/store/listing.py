@@ -3,12 +3,13 @@
 The cost follows the page, not the number of jobs.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.store import codec
+from jobs.store.record_reader import load_records
 from jobs.store.redis import scripts
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX, TASK_PREFIX
@@ -18,7 +19,8 @@ from jobs.store.search_conditions import Group, Search
 JOBS_READ_MAX = 1000
 STRIDE = 250
 SCANNED = 5000  # keys for each answer
-# Of those that workers would take next, and of the oldest ones: jobs at risk are among them.
+# Read of the jobs that workers would take next, and of the oldest `ready` jobs: the jobs at risk
+# are among them.
 EXPIRING_READ_MAX = 50
 
 
@@ -29,7 +31,7 @@ class Position(NamedTuple):
     id: str
 
 
-_END = Position(float("-inf"), "")
+_END = Position(-math.inf, "")
 
 
 class Page(NamedTuple):
@@ -43,15 +45,32 @@ class Page(NamedTuple):
     is_cut: bool = False
 
 
-Bound = float | str  # of a sorted set's scores, as Redis reads it
+class _Match(NamedTuple):
+    """A job that matches a search, and its position in the list."""
+
+    position: Position
+    job: Job
 
 
-def _bounds(search: Search, before: Position | None) -> tuple[Bound, Bound]:
-    """The newest and the oldest creation time of a search's jobs older than a position."""
-    oldest = "-inf" if search.since is None else search.since
+class _Bounds(NamedTuple):
+    """Creation times between which sorted sets are read, as Redis reads scores."""
+
+    newest: float | str
+    oldest: float | str
+
+
+def _bounds(search: Search, before: Position | None) -> _Bounds:
+    """The creation times of a search's jobs that are older than a position."""
+    oldest: float | str = "-inf"
+    if search.since is not None:
+        oldest = search.since
+    if search.until is None:
+        newest: float | str = "+inf"
+    else:
+        newest = f"({search.until!r}"  # exclusive
     if before and (search.until is None or before.created_at < search.until):
-        return before.created_at, oldest
-    return "+inf" if search.until is None else f"({search.until!r}", oldest
+        newest = before.created_at
+    return _Bounds(newest, oldest)
 
 
 class JobListing:
@@ -62,135 +81,194 @@ class JobListing:
         self._read_sets_script = redis.register_script(scripts.read("read_sets"))
 
     def ids(self, prefix: str) -> list[str]:
-        """Jobs whose id or task id begins so. The cost follows the number of keys."""
-        pages = self._redis.key_pages(RECORD_PREFIX + prefix, SCANNED)
-        found = {key.removeprefix(RECORD_PREFIX) for page in pages for key in page}
-        for by_task in self._redis.key_pages(TASK_PREFIX + prefix, SCANNED):
-            found |= {job_id.decode() for job_id in self._redis.mget(by_task) if job_id}
-        return sorted(found)
+        """Ids of the jobs whose id or task id has this prefix.
+
+        The cost follows the number of keys.
+        """
+        job_ids: set[str] = set()
+        for record_keys in self._redis.key_pages(RECORD_PREFIX + prefix, SCANNED):
+            for record_key in record_keys:
+                job_ids.add(record_key.removeprefix(RECORD_PREFIX))
+        for task_keys in self._redis.key_pages(TASK_PREFIX + prefix, SCANNED):
+            for job_id in self._redis.mget(task_keys):
+                if job_id:
+                    job_ids.add(job_id.decode())
+        return sorted(job_ids)
 
     def owners(self, names: Sequence[str]) -> dict[str, str]:
-        """The jobs with a record that have these ids, as their own or as BFL's."""
+        """Find the jobs with a record by ids, each the job's own or BFL's.
+
+        Returns the id of the job by the name that was looked up.
+        """
         with self._redis.round_trip() as pipe:
             pipe.mget([TASK_PREFIX + name for name in names])
             for name in names:
                 pipe.exists(RECORD_PREFIX + name)
-            by_task, *own = pipe.execute()
-        found = {name: name for name, exists in zip(names, own, strict=True) if exists}
-        return {
-            name: job_id.decode() for name, job_id in zip(names, by_task, strict=True) if job_id
-        } | found
+            ids_by_task, *record_exists = pipe.execute()
+        owners: dict[str, str] = {}
+        for name, has_record, job_id in zip(names, record_exists, ids_by_task, strict=True):
+            if has_record:
+                owners[name] = name
+            elif job_id:
+                owners[name] = job_id.decode()
+        return owners
 
     def page(self, search: Search, limit: int, before: Position | None) -> Page:
-        """Up to `limit` jobs that fit, newest first, older than the position `before`.
+        """Up to `limit` jobs that match, newest first, older than the position `before`.
 
         A page that is not full can have a successor: then too many jobs were read for it.
         """
-        walked, is_exact = self._smallest(search, before)
-        required = search.required_texts()
-        found: list[tuple[Position, Job]] = []
-        jobs_read, position = 0, before
+        group, is_exact = self._smallest_group(search, before)
+        required_texts = search.required_texts()
+        matches: list[_Match] = []
+        jobs_read = 0
+        position = before
         while True:
-            needed = limit - len(found) + 1
-            count = needed if is_exact else max(needed, STRIDE)
-            run = self._positions(walked, count, position, search)
-            jobs = self.load_jobs([one.id for one in run], required)
-            known = ((one, jobs.get(one.id)) for one in run)
-            found += [(one, job) for one, job in known if job and search.matches(job)]
-            jobs_read += len(run)
-            if len(found) > limit:
-                return Page([job for _, job in found[:limit]], found[limit - 1][0])
-            position = run[-1] if len(run) == count else None
-            if position is None or jobs_read >= JOBS_READ_MAX:
-                return Page([job for _, job in found], position)
+            missing = limit - len(matches) + 1  # one more than the page: whether the list continues
+            count = missing
+            if not is_exact:
+                count = max(missing, STRIDE)
+            positions = self._positions(group, count, position, search)
+            matches += self._matches(positions, search, required_texts)
+            jobs_read += len(positions)
+            if len(matches) > limit:
+                del matches[limit:]
+                return _page(matches, matches[-1].position)
+            is_end_of_list = len(positions) < count
+            if is_end_of_list:
+                return _page(matches, None)
+            position = positions[-1]
+            if jobs_read >= JOBS_READ_MAX:
+                return _page(matches, position)
 
-    def _smallest(self, search: Search, before: Position | None) -> tuple[Group, bool]:
+    def _smallest_group(self, search: Search, before: Position | None) -> tuple[Group, bool]:
         """The group with the fewest jobs, and whether all of its jobs match the search."""
         groups = search.groups()
         if len(groups) == 1:
             return groups[0], search.is_indexed
-        newest, oldest = _bounds(search, before)
+        bounds = _bounds(search, before)
         with self._redis.round_trip() as pipe:
-            for key in (key for group in groups for key in group):
-                pipe.zcount(key, oldest, newest)
-            sizes = iter(pipe.execute())
-        ranked = [(sum(next(sizes) for _ in group), n) for n, group in enumerate(groups)]
-        return groups[min(ranked)[1]], False
+            for group in groups:
+                for key in group:
+                    pipe.zcount(key, bounds.oldest, bounds.newest)
+            set_sizes = pipe.execute()
+        smallest_group = groups[0]
+        smallest_size = math.inf
+        sets_counted = 0
+        for group in groups:
+            group_sizes = set_sizes[sets_counted : sets_counted + len(group)]
+            sets_counted += len(group)
+            if sum(group_sizes) < smallest_size:
+                smallest_group = group
+                smallest_size = sum(group_sizes)
+        return smallest_group, False
 
     def _positions(
         self, group: Group, limit: int, before: Position | None, search: Search
     ) -> list[Position]:
-        """The sets of a group are read at one moment and merged."""
-        count = limit + bool(before)  # the bound itself is read again
+        """The next positions of a group. Its sets are read at one moment and merged."""
+        bounds = _bounds(search, before)
+        count = limit
+        if before is not None:
+            count += 1  # the bound itself is read again
         while True:
-            answers = self._read(group, _bounds(search, before), count)
-            # Behind the end of a set that was not read to its end, jobs could be missing.
-            horizon = max((rows[-1] for rows in answers if len(rows) == count), default=_END)
-            merged = sorted({position for rows in answers for position in rows}, reverse=True)
-            found = [
-                position
-                for position in merged
-                if position >= horizon and (not before or position < before)
-            ]
+            sets = self._read_sets(group, bounds, count)
+            horizon = _horizon(sets, count)
+            positions = _merge(sets, horizon, before)
             # Jobs created in the very same microsecond share a score and may fill the page.
-            if len(found) >= limit or horizon == _END:
-                return found[:limit]
+            if len(positions) >= limit or horizon == _END:
+                return positions[:limit]
             count += limit
 
-    def _read(self, group: Group, bounds: tuple[Bound, Bound], count: int) -> list[list[Position]]:
+    def _read_sets(self, group: Group, bounds: _Bounds, count: int) -> list[list[Position]]:
+        """Up to `count` positions of each set of a group, the newest first."""
         # Not MULTI, which a full Redis refuses whatever is in it.
-        answers = self._read_sets_script(keys=group, args=[*bounds, count])
-        return [
-            [
-                Position(float(at), job_id.decode())
-                for job_id, at in zip(rows[::2], rows[1::2], strict=True)
-            ]
-            for rows in answers
-        ]
+        answers = self._read_sets_script(keys=group, args=[bounds.newest, bounds.oldest, count])
+        sets: list[list[Position]] = []
+        for answer in answers:  # id, creation time, id, creation time ...
+            job_ids = answer[::2]
+            creation_times = answer[1::2]
+            positions = []
+            for job_id, created_at in zip(job_ids, creation_times, strict=True):
+                positions.append(Position(float(created_at), job_id.decode()))
+            sets.append(positions)
+        return sets
+
+    def _matches(
+        self, positions: Sequence[Position], search: Search, required_texts: Sequence[bytes]
+    ) -> list[_Match]:
+        jobs = self.load_jobs([position.id for position in positions], required_texts)
+        matches = []
+        for position in positions:
+            job = jobs.get(position.id)
+            if job and search.matches(job):
+                matches.append(_Match(position, job))
+        return matches
 
     def expiring(self, limit: int = EXPIRING_READ_MAX) -> list[Job]:
         """Jobs that are `ready`, those whose URLs expire first."""
         with self._redis.round_trip() as pipe:
-            for key in (PENDING_RESCUES, STATUS_PREFIX + Status.READY):
-                pipe.zrange(key, 0, EXPIRING_READ_MAX - 1)
-            ids = dict.fromkeys(job_id.decode() for found in pipe.execute() for job_id in found)
-        ready = [job for job in self.load_jobs([*ids]).values() if job.status is Status.READY]
-        return sorted(ready, key=lambda job: job.delivery.expire_at or job.deadline)[:limit]
+            pipe.zrange(PENDING_RESCUES, 0, EXPIRING_READ_MAX - 1)
+            pipe.zrange(STATUS_PREFIX + Status.READY, 0, EXPIRING_READ_MAX - 1)
+            pending_ids, oldest_ids = pipe.execute()
+        job_ids = [job_id.decode() for job_id in pending_ids + oldest_ids]
+        jobs = self.load_jobs(job_ids).values()
+        ready = [job for job in jobs if job.status is Status.READY]
+        return sorted(ready, key=_expires_at)[:limit]
 
-    def load_jobs(self, job_ids: Sequence[str], required: Sequence[bytes] = ()) -> dict[str, Job]:
-        """Load jobs by their ids; missing and unreadable ones are left out.
+    def load_jobs(
+        self, job_ids: Sequence[str], required_texts: Sequence[bytes] = ()
+    ) -> dict[str, Job]:
+        """Load jobs by their ids.
 
-        So are records that lack a required text.
+        Missing and unreadable records are left out, and records that lack a required text.
         """
-        found = load_records(self._redis, job_ids, required).items()
-        return {job_id: job for job_id, job in found if job}
+        records = load_records(self._redis, job_ids, required_texts)
+        return {job_id: job for job_id, job in records.items() if job}
 
 
-def load_records(
-    redis: StoreClient, job_ids: Iterable[str], required: Sequence[bytes] = ()
-) -> dict[str, Job | None]:
-    """Load the records with these ids; None stands for an unreadable one."""
-    ids = list(dict.fromkeys(job_ids))
-    found = redis.mget([RECORD_PREFIX + job_id for job_id in ids]) if ids else []
-    records = [(job_id, raw) for job_id, raw in zip(ids, found, strict=True) if raw]
-    if required:
-        records = [(job_id, raw) for job_id, raw in records if _may_have(raw, required)]
-    return {job_id: codec.decode_if_readable(raw) for job_id, raw in records}
+def _page(matches: Sequence[_Match], last: Position | None) -> Page:
+    return Page([match.job for match in matches], last)
 
 
-def _may_have(record: bytes, required: Sequence[bytes]) -> bool:
-    """False if a record surely lacks a text: seen in a quarter of the time that reading it takes.
+def _horizon(sets: Sequence[Sequence[Position]], count: int) -> Position:
+    """The oldest position up to which no job is missing.
 
-    Letters beyond ASCII may fold into a text that is not there.
+    Behind the end of a set that was not read to its end, jobs could be missing.
     """
-    text = codec.text_of(record).lower()
-    return not text.isascii() or rb"\u" in text or all(one in text for one in required)
+    horizon = _END
+    for positions in sets:
+        is_cut = len(positions) == count
+        if is_cut:
+            horizon = max(horizon, positions[-1])
+    return horizon
+
+
+def _merge(
+    sets: Sequence[Sequence[Position]], horizon: Position, before: Position | None
+) -> list[Position]:
+    """The positions of all sets up to the horizon, newest first, that are older than `before`."""
+    positions: set[Position] = set()
+    for positions_of_set in sets:
+        for position in positions_of_set:
+            is_older = before is None or position < before
+            if is_older and position >= horizon:
+                positions.add(position)
+    return sorted(positions, reverse=True)
+
+
+def _expires_at(job: Job) -> float:
+    """The end of the URL's life; for a job that has no such time its deadline."""
+    if job.delivery.expire_at:
+        return job.delivery.expire_at
+    return job.deadline
 
 
 def longest_wait(ready: Iterable[Job], now: float) -> float:
     """Seconds that the oldest rescue has waited which no worker has begun; 0 when none waits."""
-    waiting = (
-        job for job in ready if job.lease.work_deadline is not None and not job.polling.attempts
-    )
-    since = (job.delivery.ready_at for job in waiting if job.delivery.ready_at)
-    return max(now - min(since, default=now), 0.0)
+    longest = 0.0
+    for job in ready:
+        is_waiting = job.lease.work_deadline is not None and not job.polling.attempts
+        if is_waiting and job.delivery.ready_at:
+            longest = max(longest, now - job.delivery.ready_at)
+    return longest

@@ -14,7 +14,8 @@ from jobs.domain.errors import ArchiveUnavailable, Evicted, UnreadableRecord
 from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL, Status
 from jobs.store import codec
-from jobs.store.archive_moves import ArchiveMoves, Cold
+from jobs.store.archiving.archiving_store import ArchivingStore
+from jobs.store.archiving.counts import ArchivedJobs
 from jobs.store.commit import ARCHIVE_SECONDS, NO_OPTIONS, Change, CommitOptions
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing, Page, Position
@@ -34,14 +35,14 @@ class Catalog:
         self,
         store: JobStore,
         listing: JobListing,
-        archive_moves: ArchiveMoves,
+        archiving: ArchivingStore,
         archive: Archive | None,
         archive_of_callbacks: Archive | None = None,
     ) -> None:
         """`archive_of_callbacks` has a connection of its own, for which no reader waits."""
         self._store = store
         self._listing = listing
-        self._archive_moves = archive_moves
+        self._archiving = archiving
         self._archive = archive
         self._archive_of_callbacks = archive_of_callbacks or archive
 
@@ -63,7 +64,7 @@ class Catalog:
 
         With `or_new` ids that Redis has never heard of are new while the database is away.
         """
-        known = self._archive_moves.known_jobs(list(dict.fromkeys(job_ids)))
+        known = self._archiving.presences.load(list(dict.fromkeys(job_ids)))
         hot = {
             name: codec.decode_if_readable(one.record) for name, one in known.items() if one.record
         }
@@ -81,7 +82,7 @@ class Catalog:
 
     def _current(self, rows: Sequence[Row]) -> dict[str, Job]:
         """The jobs of rows: as Redis has them, if it does (I25); without deleted ones (I27)."""
-        known = self._archive_moves.known_jobs([row.job.id for row in rows])
+        known = self._archiving.presences.load([row.job.id for row in rows])
         found = {}
         for row in rows:
             job, one = row.job, known[row.job.id]
@@ -101,11 +102,13 @@ class Catalog:
         if self._archive_of_callbacks is None:
             return None
         outcomes = self._archive_of_callbacks.outcomes(names)
-        known = self._archive_moves.known_jobs([outcome.job_id for outcome in outcomes])
+        known = self._archiving.presences.load([outcome.job_id for outcome in outcomes])
         for outcome in outcomes:
             in_redis = known[outcome.job_id]
             if in_redis.record is None and not in_redis.hides(outcome.version):
-                self._archive_moves.remember(outcome.job_id, outcome.task_id, outcome.status)
+                self._archiving.moves.restore_tombstone(
+                    outcome.job_id, outcome.task_id, outcome.status
+                )
                 return outcome.status
         return None
 
@@ -136,7 +139,7 @@ class Catalog:
         if search.reads_records and (found := self._by_rows(archive, search, limit, before)):
             return found
         hot = self._listing.page(search, limit, before)
-        cold = self._archive_moves.cold()  # read last: what was evicted meanwhile is in both
+        cold = self._archiving.counts.load()  # read last: what was evicted meanwhile is in both
         newest = cold.newest if cold else math.inf
         is_newer_than_rows = hot.last is not None and hot.last.created_at > newest
         if newest == 0 or is_newer_than_rows:
@@ -160,8 +163,8 @@ class Catalog:
         None where they do not: a database was lost or came back older (the sweep compares the
         same times), is away, or lacks too many jobs.
         """
-        cold = self._archive_moves.cold()
-        unproven = self._archive_moves.unproven(self._store.now(), UNPROVEN_MAX)
+        cold = self._archiving.counts.load()
+        unproven = self._archiving.schedule.unproven_jobs(self._store.now(), UNPROVEN_MAX)
         if cold is None or unproven is None:
             return None
         loaded = self._listing.load_jobs(unproven, search.required_texts()).values()
@@ -215,7 +218,7 @@ class Catalog:
             return job
         row = self._archive.get(job_id)
         _require_complete(row)
-        if row is None or not self._archive_moves.recall(row.job):
+        if row is None or not self._archiving.moves.recall(row.job):
             return None
         return self._store.load(row.job.id, exactly=True)
 
@@ -242,7 +245,7 @@ class Catalog:
             raise ArchiveUnavailable("the archive, which has this job, does not give it") from None
 
 
-def _is_current(archive: Archive, cold: Cold | None) -> bool:
+def _is_current(archive: Archive, cold: ArchivedJobs | None) -> bool:
     """Whether Redis knows of the latest rows, as far as can be told: the database may be away."""
     try:
         return cold is not None and _knows_last_pass(archive, cold)
@@ -250,7 +253,7 @@ def _is_current(archive: Archive, cold: Cold | None) -> bool:
         return True
 
 
-def _knows_last_pass(archive: Archive, cold: Cold) -> bool:
+def _knows_last_pass(archive: Archive, cold: ArchivedJobs) -> bool:
     """Whether Redis has the time of the last rows, by which the sweep notices a loss, too.
 
     Raises ArchiveUnavailable.

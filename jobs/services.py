@@ -28,7 +28,7 @@ from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink
 from jobs.storage import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits, open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage_room import StorageRoom
-from jobs.store.archive_moves import ArchiveMoves
+from jobs.store.archiving.archiving_store import ArchivingStore
 from jobs.store.batch_actions import Batches
 from jobs.store.callback_trials import CallbackTrials
 from jobs.store.change_stream import Events
@@ -121,11 +121,11 @@ class Services:
         self.ended_sessions = EndedSessions(client)
         self.listing = JobListing(client)
         self.archive = build_archive(settings, access)
-        self.archive_moves = ArchiveMoves(pipeline, self.store)
+        self.archiving = ArchivingStore(client, self.store)
         self.catalog = Catalog(
             self.store,
             self.listing,
-            self.archive_moves,
+            self.archiving,
             self.archive,
             build_archive_of_callbacks(settings, access),
         )

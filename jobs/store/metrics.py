@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.store import rq_queue
+from jobs.store.archiving.counts import count_name_of_key
 from jobs.store.redis import keys
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.clock import Clock
@@ -88,11 +89,6 @@ def ended_counter(status: Status, source: Source | None) -> str:
     return f"ended_{status}_{source or NO_SOURCE}"
 
 
-def counted(status: Status, key: str | None) -> list[str]:
-    """The numbers in COLD that count an archived job: of all keys, and of its own."""
-    return [status.value, *([f"{status}:{key}"] if key else [])]
-
-
 class Totals(NamedTuple):
     """Counters and queue lengths at one moment."""
 
@@ -126,7 +122,7 @@ class Metrics:
         with self._redis.round_trip() as pipe:
             for state in Status:
                 pipe.zcard(of_key(key, state))
-                pipe.zscore(keys.COLD, counted(state, key)[-1])
+                pipe.zscore(keys.COLD, count_name_of_key(state, key))
             found = [max(int(number or 0), 0) for number in pipe.execute()]
         cold = found[1::2] if self._has_archive else [0] * len(Status)
         return dict(zip(Status, map(add, found[::2], cold), strict=True))

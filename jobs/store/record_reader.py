@@ -37,7 +37,4 @@ def _may_have_texts(record: bytes, required_texts: Sequence[bytes]) -> bool:
     record_text = codec.text_of(record).lower()
     if not record_text.isascii() or rb"\u" in record_text:
         return True
-    for text in required_texts:
-        if text not in record_text:
-            return False
-    return True
+    return all(text in record_text for text in required_texts)

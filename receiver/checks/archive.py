@@ -116,7 +116,7 @@ def _filesystem(settings: Settings) -> str:
 
 def late_seconds(services: Services) -> float:
     """How late the sweep is with the oldest job that it is to look at."""
-    oldest = services.archive_moves.due(math.inf, 1)
+    oldest = services.archiving.schedule.due_until(math.inf, 1)
     return max(services.store.now() - oldest[0][1], 0.0) if oldest else 0.0
 
 
@@ -130,7 +130,7 @@ def check_rows(context: Context) -> Iterator[Result]:
     except ArchiveUnavailable as error:
         yield warning(ROWS, f"not counted: the database {_reason(error)}", _AWAY)
         return
-    if found := context.services.archive_moves.refused(READ_MAX):
+    if found := context.services.archiving.schedule.refused_jobs(READ_MAX):
         names = ", ".join([*found[:NAMED_MAX], *(["…"] if found[NAMED_MAX:] else [])])
         why = f"{len(found):,} jobs have ended and cannot be archived: {names}"
         yield warning(ROWS, why, _NO_ROW)

@@ -31,7 +31,7 @@ def examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
 def _examine_archived(services: Services) -> Iterator[Finding]:
     """The files of jobs that only the archive has, without thumbnails and sidecars."""
     for page in services.catalog.walk(Search(statuses=(Status.STORED,)), PAGE):
-        known = services.archive_moves.known_jobs([job.id for job in page])
+        known = services.archiving.presences.load([job.id for job in page])
         for job in (one for one in page if known[one.id].record is None):
             for file in job.present_media:
                 yield from _examine_file(services, job, file, verify_bytes=True, alone=True)

@@ -83,7 +83,7 @@ def read(services: Services, key: str) -> Job:
 
 def _unrecorded(services: Services, archive: Archive, keys: Sequence[str]) -> list[str]:
     """Those of the objects whose jobs have neither a record, nor a row, nor a deletion."""
-    known = services.archive_moves.known_jobs([*{layout.job_id_of(key) for key in keys}])
+    known = services.archiving.presences.load([*{layout.job_id_of(key) for key in keys}])
     lost = [
         job_id
         for job_id, one in known.items()
@@ -99,13 +99,13 @@ def insert(services: Services, archive: Archive, jobs: Sequence[Job]) -> set[str
     if not found:
         return set()
     now, newest = services.store.now(), max(job.created_at for job in found.values())
-    services.archive_moves.include(
+    services.archiving.counts.include(
         (), newest
     )  # first: a list must not end before a row that it lacks
     archive.put(found.values(), now)
     rows = archive.versions([*found])
     new = [found[name] for name, row in rows.items() if (row.version, row.archived_at) == (0, now)]
-    services.archive_moves.include(new, newest)
+    services.archiving.counts.include(new, newest)
     return set(rows)
 
 

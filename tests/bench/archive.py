@@ -97,7 +97,7 @@ class Population:
         stock.put_in(self.redis.client(), (stored_jobs.stored(size + n) for n in range(HOT)))
         if url:
             newest = stored_jobs.position(size - 1).created_at
-            self.services.archive_moves.recount({Status.STORED: size}, newest, 0.0)
+            self.services.archiving.counts.replace({Status.STORED: size}, newest, 0.0)
 
     def close(self) -> None:
         if self.services.archive:
@@ -127,7 +127,7 @@ class Population:
         archived.put(*jobs)
         archived.sweep = Archiving(self.services, archived.archive)
         hot = self._memory()
-        self.services.archive_moves.schedule([job.id for job in jobs], 0.0, only_new=False)
+        self.services.archiving.schedule.add([job.id for job in jobs], 0.0, only_new=False)
         writing, evicting = (
             milliseconds(lambda: pass_over(archived, WRITTEN)) / 1000 for _ in range(2)
         )

@@ -80,9 +80,9 @@ def _fill(redis: RedisServer, given: dict[str, str], size: int) -> None:
         services.archive.close()
         stock.put_in(client, hot)
         due = time.time() + 2 * DAY_SECONDS
-        services.archive_moves.schedule([job.id for job in hot], due, only_new=True)
+        services.archiving.schedule.add([job.id for job in hot], due, only_new=True)
         newest = stored_jobs.position(size - HOT - 1).created_at
-        services.archive_moves.recount({Status.STORED: size - HOT}, newest, 0.0)
+        services.archiving.counts.replace({Status.STORED: size - HOT}, newest, 0.0)
 
 
 def _cold(installation: Installation, url: str, size: int) -> dict[str, list[float]]:

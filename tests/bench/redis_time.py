@@ -165,7 +165,7 @@ def _archived(directory: Path) -> Iterator[tuple[str, float]]:
         archived = Archived(services)
         jobs = [stored_jobs.stored(n) for n in range(ARCHIVED)]
         stock.put_in(redis, jobs)
-        services.archive_moves.schedule([job.id for job in jobs], 0.0, only_new=False)
+        services.archiving.schedule.add([job.id for job in jobs], 0.0, only_new=False)
         for what in ("a job archived", "a job evicted"):
             yield what, spent.per(ARCHIVED, partial(pass_over, archived, ARCHIVED))
         assert services.archive is not None

@@ -59,11 +59,11 @@ class Archived:
     def pass_over(self, passes: int = PASSES) -> None:
         """The sweep's passes, a minute after the last write."""
         for _ in range(passes):
-            self.services.archive_moves.schedule(self._ended(), 0.0, only_new=False)
+            self.services.archiving.schedule.add(self._ended(), 0.0, only_new=False)
             self.sweep.run_pass()
 
     def _ended(self) -> list[str]:
-        return [job_id for page in self.services.archive_moves.scan_ended() for job_id in page]
+        return [job_id for page in self.services.archiving.schedule.scan_ended() for job_id in page]
 
     def evict(self, *jobs: Job) -> None:
         """Jobs that only the archive has."""

@@ -65,7 +65,7 @@ class TwoTeams:
         put_in(self.services.redis, [*cold, *hot])
         self.archived.archive.put(cold, self.services.store.now())
         for job in cold:
-            assert self.services.archive_moves.evict(replace(job, version=VERSION))
+            assert self.services.archiving.moves.evict(replace(job, version=VERSION))
 
     def client(self, name: str) -> Any:
         """With the key of this name, and logged in with it."""

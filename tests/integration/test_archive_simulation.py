@@ -9,8 +9,9 @@ import pytest
 from jobs import catalog, ingest
 from jobs.catalog import Catalog
 from jobs.domain.job import INCARNATION_SECONDS, Job
-from jobs.store import archive_moves, commit
-from jobs.store.archive_moves import ArchiveMoves
+from jobs.store import commit
+from jobs.store.archiving.moves import ArchiveMoves
+from jobs.store.archiving.presence import Presence
 from tests.simulation import exploration
 from tests.simulation.archive_situations import SITUATIONS, situation
 from tests.simulation.exploration import Protection
@@ -100,7 +101,7 @@ PROTECTIONS = {
         Flaws(lost_keys=b"fluxkeep:deletions"),
     ),
     "the look at deletions": Protection(
-        ("I27",), situation(), patch=(archive_moves.Known, "hides", lambda *_: False)
+        ("I27",), situation(), patch=(Presence, "hides", lambda *_: False)
     ),
     "a stored row": Protection(
         ("I26",),

@@ -80,7 +80,7 @@ class ArchiveWorld(World):
     def build_services(self) -> Services:
         built: Any = super().build_services()
         built.archive = Archive(SimulatedDatabase(self))
-        built.catalog = Catalog(built.store, built.listing, built.archive_moves, built.archive)
+        built.catalog = Catalog(built.store, built.listing, built.archiving, built.archive)
         built.daily_costs = DailyCosts(built.costs, built.archive, built.consistency)
         services: Services = built
         return services

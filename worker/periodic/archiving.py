@@ -16,10 +16,10 @@ from jobs.domain.status import TERMINAL, Status
 from jobs.services import Services
 from jobs.storage.layout import companion_keys
 from jobs.store import codec
-from jobs.store.archive_moves import NextLook
+from jobs.store.archiving.counts import count_names
+from jobs.store.archiving.schedule import NextLook
 from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
 from jobs.store.listing import Position
-from jobs.store.metrics import counted
 from jobs.store.search_conditions import Search
 
 BATCH = 500
@@ -42,8 +42,8 @@ class Archiving:
 
     def __init__(self, services: Services, archive: Archive) -> None:
         self._services, self._archive = services, archive
-        self._archive_moves = services.archive_moves
-        self._unseen = self._archive_moves.scan_ended()  # pages, when the process starts
+        self._archiving = services.archiving
+        self._unseen = self._archiving.schedule.scan_ended()  # pages, when the process starts
         self._day = 0  # of the last note about deletions
 
     def run_pass(self) -> float:
@@ -54,11 +54,11 @@ class Archiving:
         self._archive.erase_traces()
         self._follow_losses(now, state)
         try:  # some of the jobs that ended before there was a database
-            self._archive_moves.schedule(next(self._unseen, []), now, only_new=True)
+            self._archiving.schedule.add(next(self._unseen, []), now, only_new=True)
         except StoreUnavailable:  # the walk begins again
-            self._unseen = self._archive_moves.scan_ended()
+            self._unseen = self._archiving.schedule.scan_ended()
             raise
-        due = dict(self._archive_moves.due(now, BATCH))
+        due = dict(self._archiving.schedule.due_until(now, BATCH))
         if due:
             self._archive_jobs(due, now)
         return 0.0 if len(due) == BATCH else POLL_SECONDS
@@ -68,7 +68,7 @@ class Archiving:
     def _follow_deletions(self, now: float, state: State) -> None:
         """Delete rows of deleted jobs; once more where a backup of the database came back."""
         deleted: list[tuple[str, int]] = []
-        for deleted in self._archive_moves.deletions(state.deletions_until - DELETION_OVERLAP):
+        for deleted in self._archiving.deletions.pages(state.deletions_until - DELETION_OVERLAP):
             self._archive.delete(deleted)
         if deleted:
             self._archive.delete([], deletions_until=now * 1e6)
@@ -77,31 +77,31 @@ class Archiving:
             return
         self._archive.note_deletions(day, now * 1e6 - DELETION_OVERLAP)
         if until := self._archive.noted_deletions(day - BACKUP_DAYS):
-            for deleted in self._archive_moves.deletions(0, until):
+            for deleted in self._archiving.deletions.pages(0, until):
                 self._archive.delete(deleted)
-            self._archive_moves.drop_deletions(until)
+            self._archiving.deletions.drop_until(until)
         self._day = day
 
     # What was lost.
 
     def _follow_losses(self, now: float, state: State) -> None:
         """Count anew, and look at every job, when Redis or the database lost data."""
-        cold = self._archive_moves.cold()
+        cold = self._archiving.counts.load()
         if cold and abs(cold.last_pass - state.last_pass) <= ARCHIVE_SECONDS:
             return
         if cold or state.last_pass:
             log.warning("Redis or the database lost data: all ended jobs are compared")
         counts = Counter({status.value: 0 for status in TERMINAL})
         for one, number in self._archive.counts_of_keys().items():
-            counts.update(dict.fromkeys(counted(*one), number))
-        for job_ids in self._archive_moves.scan_ended():
+            counts.update(dict.fromkeys(count_names(*one), number))
+        for job_ids in self._archiving.schedule.scan_ended():
             for row in self._archive.versions(job_ids).values():
-                counts.subtract(counted(Status(row.status), row.key))
-            self._archive_moves.schedule(job_ids, now, only_new=False)
+                counts.subtract(count_names(Status(row.status), row.key))
+            self._archiving.schedule.add(job_ids, now, only_new=False)
         self._drop_outranked_under_way()
         restored = self._services.daily_costs.restore(now)
         log.info("restored %d sums of costs and budgets", restored)
-        self._archive_moves.recount(counts, self._newest_cold(), state.last_pass)
+        self._archiving.counts.replace(counts, self._newest_cold(), state.last_pass)
 
     def _drop_outranked_under_way(self) -> None:
         """Delete records of jobs under way whose rows decide: Redis came back older.
@@ -109,9 +109,9 @@ class Archiving:
         A late report must not end such a job once more (I5). It may have written the record before
         this look, which is then newer than its row; so is a replay, but not of what was stored.
         """
-        for job_ids in self._archive_moves.scan_under_way():
+        for job_ids in self._archiving.schedule.scan_under_way():
             rows = self._archive.versions(job_ids)
-            known = self._archive_moves.known_jobs([*rows])
+            known = self._archiving.presences.load([*rows])
             outranked = []
             for job_id, row in rows.items():
                 record = known[job_id].record
@@ -127,7 +127,7 @@ class Archiving:
         position: Position | None = None
         while found := self._archive.page(Search(), BATCH, position):
             jobs = {row.job.id: row.job for row in found}
-            known = self._archive_moves.known_jobs([*jobs])
+            known = self._archiving.presences.load([*jobs])
             for job in jobs.values():
                 if known[job.id].record is None and not known[job.id].hides(job.version):
                     return job.created_at
@@ -137,7 +137,7 @@ class Archiving:
     # Jobs that are due.
 
     def _archive_jobs(self, due: dict[str, float], now: float) -> None:
-        known, rows = self._archive_moves.known_jobs([*due]), self._archive.versions([*due])
+        known, rows = self._archiving.presences.load([*due]), self._archive.versions([*due])
         new, outranked, next_looks = list[Job](), list[Job](), dict[str, NextLook]()
         for job_id in due:
             row = rows.get(job_id)
@@ -156,10 +156,12 @@ class Archiving:
             elif (at := self._evict_at(job, row, now)) > now:
                 next_looks[job_id] = NextLook(at)
             else:
-                self._archive_moves.evict(job)
+                self._archiving.moves.evict(job)
         self._give_way(outranked)
         next_looks |= self._put(new, now)
-        self._archive_moves.reschedule((name, due[name], at) for name, at in next_looks.items())
+        self._archiving.schedule.reschedule(
+            (name, due[name], at) for name, at in next_looks.items()
+        )
 
     def _give_way(self, jobs: list[Job]) -> None:
         """Delete records whose rows decide, and have the objects deleted that only they name."""
@@ -170,14 +172,14 @@ class Archiving:
                 continue
             keys = set(job.object_keys) - set(row.job.object_keys)
             left = [name for key in sorted(keys) for name in (key, *companion_keys(key))]
-            if self._archive_moves.give_way(job, row.job, left if row.is_complete else ()):
+            if self._archiving.moves.give_way(job, row.job, left if row.is_complete else ()):
                 log.warning("job %s: its record gives way to its row", job.id)
 
     def _put(self, jobs: list[Job], now: float) -> Iterator[tuple[str, NextLook]]:
         if not jobs:
             return
         refused = set(self._archive.put(jobs, now, now))
-        self._archive_moves.end_pass(now)
+        self._archiving.counts.end_pass(now)
         for job in jobs:
             row = Version(
                 version=job.version,

@@ -147,7 +147,7 @@ class RowRetention:
         last = rows[-1].job if rows else None
         self._after[with_objects] = (last.end, last.id) if last else _START
         jobs = [row.job for row in rows if row.is_complete]
-        known = self._services.archive_moves.known_jobs([job.id for job in jobs])
+        known = self._services.archiving.presences.load([job.id for job in jobs])
         for job in jobs:
             if known[job.id].record or known[job.id].hides(job.version):
                 continue  # one that Redis has is due there
@@ -169,7 +169,7 @@ class RowRetention:
         for key in _strip(self._services, job):
             self._services.due.orphans.schedule(key, job.end)
         if self._archive.delete([(job.id, job.version)]):
-            self._services.archive_moves.leave(job)
+            self._services.archiving.moves.note_deleted_row(job)
             log.info("job %s: its row was deleted: its retention is over", job.id)
 
 

@@ -36,12 +36,19 @@ class StoreClient:
             yield pipe
 
     def key_pages(self, prefix: str, count: int) -> Iterator[list[str]]:
-        """The keys that begin so, page by page in no order; some may come twice."""
+        """The keys with a prefix, page by page in no order; some may come twice."""
         cursor: int | None = None
         while cursor != 0:  # which comes with the last page
-            cursor, found = self.scan(cursor or 0, f"{prefix}*", count)
-            if found:
-                yield [key.decode() for key in found]
+            cursor, page = self.scan(cursor or 0, f"{prefix}*", count)
+            if page:
+                yield [key.decode() for key in page]
+
+    def member_pages(self, sorted_set: str, count: int) -> Iterator[list[str]]:
+        """The members of a sorted set, page by page in no order; some may come twice."""
+        cursor: int | None = None
+        while cursor != 0:  # which comes with the last page
+            cursor, page = self.zscan(sorted_set, cursor or 0, count=count)
+            yield [member.decode() for member, _score in page]
 
     def write_essential(self, *commands: Command) -> None:
         """Run commands in one step, which Redis takes although its memory is full.

@@ -62,7 +62,7 @@ def test_without_a_sandbox_a_job_stays_for_its_hot_days_and_a_day(build: Build) 
     archived.put(stored_job())
     archived.pass_over()
     assert archived.hot([stored_job().id])
-    (due_at,) = [at for _, at in archived.services.archive_moves.due(float("inf"), 9)]
+    (due_at,) = [at for _, at in archived.services.archiving.schedule.due_until(float("inf"), 9)]
     assert due_at >= 0.0
 
 
@@ -71,7 +71,9 @@ def test_a_made_up_index_entry_of_a_new_job_is_not_needed(archived: Archived) ->
     store = archived.services.store
     report = Report(task_id="t", kind=ReportKind.FAILED, source=Source.CALLBACK)
     ingest.apply_report(store, report, archived.services.settings.timeouts)
-    assert [name for name, _ in archived.services.archive_moves.due(float("inf"), 9)] == ["t"]
+    assert [
+        name for name, _ in archived.services.archiving.schedule.due_until(float("inf"), 9)
+    ] == ["t"]
     assert archived.redis.exists(RECORD_PREFIX + "t") and not archived.redis.exists(
         TASK_PREFIX + "t"
     )
@@ -115,8 +117,8 @@ def test_a_row_is_deleted_and_its_media_stay_until_their_time(build: Build) -> N
     clean(archived)
     assert archived.catalog.load(job.id) is None and archived.walk() == []
     assert keys_of(archived) and job.media[0].key in archived.services.due.orphans
-    cold = archived.services.archive_moves.cold()
-    assert cold and not any(cold.jobs.values())
+    cold = archived.services.archiving.counts.load()
+    assert cold and not any(cold.by_status.values())
 
 
 def test_a_job_that_came_back_to_redis_is_left_to_it(build: Build) -> None:
@@ -146,7 +148,7 @@ def test_a_job_that_was_deleted_while_its_row_was_written_stays_deleted(archived
     assert archived.archive.get(job.id) is None
     archived.archive.put([job], 1.0)  # another sweep had read the record before
     assert archived.catalog.load(job.id) is None and archived.walk() == []
-    moves = archived.services.archive_moves
+    moves = archived.services.archiving.moves
     assert not moves.recall(job), "by who had read the row before"
     archived.pass_over(1)
     assert archived.archive.get(job.id) is None
@@ -184,8 +186,8 @@ def test_a_lost_redis_loses_no_ended_job(archived: Archived) -> None:
     archived.redis.flushdb()
     assert archived.walk() == newest_first(jobs)
     archived.pass_over()
-    cold = archived.services.archive_moves.cold()
-    assert cold and cold.jobs[Status.STORED] == 30 and cold.newest == jobs[-1].created_at
+    cold = archived.services.archiving.counts.load()
+    assert cold and cold.by_status[Status.STORED] == 30 and cold.newest == jobs[-1].created_at
     assert archived.walk() == newest_first(jobs)
 
 

@@ -11,7 +11,7 @@ from jobs import catalog
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store import codec
-from jobs.store.archive_moves import LAST_PASS
+from jobs.store.archiving.counts import LAST_PASS
 from jobs.store.redis.keys import ARCHIVE_REFUSED, COLD, RECORD_PREFIX
 from jobs.store.search_conditions import Search
 from tests.harness.archive_installation import Archived, newest_first, stored_job
@@ -64,7 +64,7 @@ def mostly_hot(build: Callable[..., Archived]) -> tuple[Archived, list[Job]]:
     archived.put(*found[1:3])
     archived.pass_over()
     archived.put(*found[3:])
-    archived.services.archive_moves.schedule([found[3].id], time.time() + 30, only_new=True)
+    archived.services.archiving.schedule.add([found[3].id], time.time() + 30, only_new=True)
     return archived, found
 
 

@@ -33,9 +33,9 @@ def imported(archived: Archived) -> tuple[int, dict[str, str]]:
 
 
 def counted(archived: Archived) -> tuple[int, float]:
-    cold = archived.services.archive_moves.cold()
+    cold = archived.services.archiving.counts.load()
     assert cold is not None
-    return cold.jobs[Status.STORED], cold.newest
+    return cold.by_status[Status.STORED], cold.newest
 
 
 def test_jobs_of_a_storage_are_listed_and_found_after_an_import(archived: Archived) -> None:

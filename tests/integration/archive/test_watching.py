@@ -110,7 +110,7 @@ def test_jobs_that_cannot_be_archived_are_named(archived: Archived) -> None:
     archived.redis.set(RECORD_PREFIX + jobs[2].id, b"7 2 {broken")
     archived.pass_over()
     assert archived.hot(job.id for job in jobs) == {refused.id, jobs[2].id}
-    due = dict(archived.services.archive_moves.due(float("inf"), 9))
+    due = dict(archived.services.archiving.schedule.due_until(float("inf"), 9))
     assert due[jobs[2].id] > archived.services.store.now() + 3000, "it is read again later"
     found = results(archived)["rows"]
     assert found.grade is Grade.WARNING and found.why.startswith(

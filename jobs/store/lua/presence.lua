@@ -1,0 +1,21 @@
+-- What Redis has of several jobs at one moment.
+--
+-- KEYS  1      deletions, by microsecond
+-- ARGV  1      prefix of job records
+--       2      prefix of tombstones
+--       3 ...  job ids
+-- Returns for each id {record or false, tombstone or false, microsecond of its deletion or false}
+
+local deletions = KEYS[1]
+local record_prefix = ARGV[1]
+local tombstone_prefix = ARGV[2]
+
+local presences = {}
+for i = 3, #ARGV do
+  local job_id = ARGV[i]
+  local record = redis.call('GET', record_prefix .. job_id)
+  local tombstone = redis.call('GET', tombstone_prefix .. job_id)
+  local deleted_at = redis.call('ZSCORE', deletions, job_id)
+  table.insert(presences, {record, tombstone, deleted_at})
+end
+return presences

@@ -1,14 +1,13 @@
 """`POST /selection`: star, download, replay or delete the jobs that were chosen in the gallery.
 
-They are those of the form or, with `all`, each that matches the filters of the address. What cannot
-be undone is confirmed on a page that says the number. No script is needed.
+The form names the jobs; with `all` each job that matches the filters of the address is chosen. What
+cannot be undone is confirmed on a page that says the number. No script is needed.
 """
 
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from itertools import chain, islice
 from typing import Any
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
@@ -24,14 +23,18 @@ from receiver import job_actions
 from receiver.api.downloads import matching_pages, zip_response
 from receiver.context import current_services
 from receiver.dashboard import form_body
-from receiver.dashboard.gallery import GalleryQuery, active_filters
+from receiver.dashboard.gallery_filters import GalleryQuery, active_filters
 from receiver.dashboard.session import local_path, requires_scope
 
 SCOPES: Mapping[str, Scope] = {
     "download": "read",
-    **dict.fromkeys(("star", "unstar"), "submit"),
-    **dict.fromkeys(("replay", "delete", "stop"), "admin"),
+    "star": "submit",
+    "unstar": "submit",
+    "replay": "admin",
+    "delete": "admin",
+    "stop": "admin",
 }
+UNCONFIRMED_ACTIONS = ("star", "unstar")  # they can be undone
 DONE = {
     "star": "starred",
     "unstar": "no longer starred",
@@ -41,6 +44,7 @@ DONE = {
 NONE = {"replay": "None of these jobs can be replayed: they have not failed, expired or been lost."}
 MATCHING_MAX = 1000  # at once, while the request waits
 ACT_SECONDS = 20.0  # routers close a connection that is silent for longer
+_COUNT = re.compile("[1-9][0-9]{0,8}")
 
 blueprint = Blueprint("selection", __name__, url_prefix="/selection")
 
@@ -56,68 +60,113 @@ def show() -> ResponseReturnValue:
 @requires_scope("read")
 def act() -> ResponseReturnValue:
     """Act on the chosen jobs, or ask whether to."""
-    fields, ids = form_body.form(), list(dict.fromkeys(form_body.values("job")))
+    fields = form_body.form()
     action = fields.get("action", "")
-    if not g.api_key.has_scope(SCOPES.get(action, "admin")):
-        raise errors.Forbidden(f"This needs a key with scope {SCOPES.get(action, 'admin')}.")
-    if action not in SCOPES:
-        raise errors.BadRequest("There is no such action.")
-    if len(ids) > MATCHING_MAX:
+    _require_allowed(action)
+    job_ids = list(dict.fromkeys(form_body.values("job")))
+    if len(job_ids) > MATCHING_MAX:
         raise errors.BadRequest(f"These are more than {MATCHING_MAX:,} jobs.")
     # Raises InvalidField: to `url_for`, which makes the next address, some names mean other things.
     search = GalleryQuery.read().search()
     if action == "stop":
-        batch = job_actions.load_batch(current_services(), fields.get("batch", ""))
-        current_services().batches.stop(batch.id, current_services().store.now())
-        flash("The batch is stopped: what is done stays done.")
-    elif "all" in fields:
-        return _act_on_all(action, fields, search)
-    elif not ids:
+        _stop_batch(fields.get("batch", ""))
+        return redirect(_back(), 303)
+    if "all" in fields:
+        if action in list(Action):
+            return _begin_batch(Action(action), search, fields.get("count", ""))
+        return _act_on_matching(action, search, is_confirmed="confirmed" in fields)
+    if not job_ids:
         flash("No job is selected.")
-    elif action in ("star", "unstar") or ("confirmed" in fields and action != "download"):
-        _act_on_each(action, ids)
-    else:
-        known = list[Job]()
-        for job_id in ids:
-            with suppress(errors.UnknownJob):
-                known.append(job_actions.load_job(current_services(), job_id))
-        if action == "download":
-            return _download(known)
-        ids = [job.id for job in known if action == "delete" or job.status in REPLAYABLE]
-        return _question(action, len(ids), ids)
+        return redirect(_back(), 303)
+    return _act_on_selected(action, job_ids, is_confirmed="confirmed" in fields)
+
+
+def _require_allowed(action: str) -> None:
+    """Raises Forbidden, and BadRequest for an unknown action."""
+    scope = SCOPES.get(action, "admin")
+    if not g.api_key.has_scope(scope):
+        raise errors.Forbidden(f"This needs a key with scope {scope}.")
+    if action not in SCOPES:
+        raise errors.BadRequest("There is no such action.")
+
+
+def _stop_batch(batch_id: str) -> None:
+    """Raises UnknownBatch."""
+    services = current_services()
+    batch = job_actions.load_batch(services, batch_id)
+    services.batches.stop(batch.id, services.store.now())
+    flash("The batch is stopped: what is done stays done.")
+
+
+def _act_on_selected(
+    action: str, job_ids: Sequence[str], *, is_confirmed: bool
+) -> ResponseReturnValue:
+    if action == "download":
+        return _download(_load_jobs(job_ids))
+    if is_confirmed or action in UNCONFIRMED_ACTIONS:
+        _act_on_each(action, job_ids)
+        return redirect(_back(), 303)
+    jobs = _load_jobs(job_ids)
+    if action == "replay":
+        jobs = [job for job in jobs if job.status in REPLAYABLE]
+    return _question(action, len(jobs), [job.id for job in jobs])
+
+
+def _load_jobs(job_ids: Iterable[str]) -> list[Job]:
+    """The jobs that still exist."""
+    jobs = []
+    for job_id in job_ids:
+        with suppress(errors.UnknownJob):
+            jobs.append(job_actions.load_job(current_services(), job_id))
+    return jobs
+
+
+def _begin_batch(action: Action, search: Search, count_text: str) -> ResponseReturnValue:
+    """Have the sweep act on all jobs that match, in two steps.
+
+    The first step asks. The number of jobs, and the time until which jobs count, come back with
+    the second step.
+    """
+    count = None
+    if _COUNT.fullmatch(count_text):
+        count = int(count_text)
+    try:
+        batch = job_actions.begin_batch(current_services(), action, search, count)
+    except errors.CountRequired as question:
+        if isinstance(question, errors.CountChanged):
+            flash("Another number of jobs matches by now.")
+        return _question(action, question.count, until=question.until)
+    except errors.InvalidField:  # the filter has a status whose jobs cannot be replayed
+        return _question(action, 0)
+    total = job_actions.count_text(batch.total)
+    flash(f"{total} will be {DONE[action]}: Health says how far it is.")
     return redirect(_back(), 303)
 
 
-def _act_on_all(action: str, fields: Mapping[str, str], search: Search) -> ResponseReturnValue:
-    """In two steps: the number, and the time until which jobs count, come back with the second."""
-    if action in list(Action):
-        given = fields.get("count", "")
-        count = int(given) if re.fullmatch("[1-9][0-9]{0,8}", given) else None
-        try:
-            batch = job_actions.begin_batch(current_services(), Action(action), search, count)
-        except errors.CountRequired as question:
-            if isinstance(question, errors.CountChanged):
-                flash("Another number of jobs matches by now.")
-            return _question(action, question.count, until=question.until)
-        except errors.InvalidField:  # the filter has a status whose jobs cannot be replayed
-            return _question(action, 0)
-        found = job_actions.count_text(batch.total)
-        flash(f"{found} will be {DONE[action]}: Health says how far it is.")
-        return redirect(_back(), 303)
-    jobs = list(
-        islice(chain.from_iterable(matching_pages(current_services(), search)), MATCHING_MAX + 1)
-    )
+def _act_on_matching(action: str, search: Search, *, is_confirmed: bool) -> ResponseReturnValue:
+    """Act at once on all jobs that match."""
+    jobs = _matching_jobs(search)
     if len(jobs) > MATCHING_MAX:
         flash(f"More than {MATCHING_MAX:,} jobs match: narrow the filter by Since and Until.")
-    elif "confirmed" not in fields:
+        return redirect(_back(), 303)
+    if not is_confirmed:
         now = current_services().store.now()
         until = now if search.until is None else min(search.until, now)
         return _question(action, len(jobs), until=until)
-    elif action == "download":
+    if action == "download":
         return _download(jobs)
-    else:
-        _act_on_each(action, [job.id for job in jobs])
+    _act_on_each(action, [job.id for job in jobs])
     return redirect(_back(), 303)
+
+
+def _matching_jobs(search: Search) -> list[Job]:
+    """All jobs that match, or more than `MATCHING_MAX`. Raises TooManyJobs."""
+    jobs: list[Job] = []
+    for page in matching_pages(current_services(), search):
+        jobs.extend(page)
+        if len(jobs) > MATCHING_MAX:
+            break
+    return jobs
 
 
 def _download(jobs: list[Job]) -> ResponseReturnValue:
@@ -127,54 +176,76 @@ def _download(jobs: list[Job]) -> ResponseReturnValue:
     return redirect(_back(), 303)
 
 
-def _act_on_each(action: str, ids: Collection[str]) -> None:
-    """Act on one after the other; those that cannot be acted on are left, and are counted."""
-    done, reasons, until = 0, dict[str, None](), time.monotonic() + ACT_SECONDS
-    for job_id in ids:
+def _act_on_each(action: str, job_ids: Collection[str]) -> None:
+    """Act on one job after the other, and say how many could not be acted on and why."""
+    until = time.monotonic() + ACT_SECONDS
+    done = 0
+    reasons: list[str] = []  # each once
+    for job_id in job_ids:
         if time.monotonic() > until:
-            reasons["it takes too long: select them again"] = None
+            reasons.append("it takes too long: select them again")
             break
         try:
-            job = job_actions.load_job(current_services(), job_id)
-            if action == "delete":
-                job_actions.delete_job(current_services(), job)
-            elif action == "replay":
-                job_actions.replay_job(current_services(), job.id)
-            else:
-                starred = True if action == "star" else None
-                job_actions.change_metadata(current_services(), job, starred=starred)
+            _act_on_job(action, job_id)
             done += 1
         except (errors.UnknownJob, errors.WrongStatus, errors.OtherKey, errors.Invalid) as error:
-            reasons[str(error).rstrip(".")] = None
-    left = f" {len(ids) - done} could not be: {'; '.join(reasons)}." if reasons else ""
-    flash(f"{job_actions.count_text(done)} {'is' if done == 1 else 'are'} {DONE[action]}.{left}")
+            reason = str(error).rstrip(".")
+            if reason not in reasons:
+                reasons.append(reason)
+    verb = "is" if done == 1 else "are"
+    message = f"{job_actions.count_text(done)} {verb} {DONE[action]}."
+    if reasons:
+        message += f" {len(job_ids) - done} could not be: {'; '.join(reasons)}."
+    flash(message)
+
+
+def _act_on_job(action: str, job_id: str) -> None:
+    """Raises UnknownJob, WrongStatus, OtherKey, Invalid."""
+    services = current_services()
+    job = job_actions.load_job(services, job_id)
+    match action:
+        case "delete":
+            job_actions.delete_job(services, job)
+        case "replay":
+            job_actions.replay_job(services, job.id)
+        case "star":
+            job_actions.change_metadata(services, job, starred=True)
+        case "unstar":
+            job_actions.change_metadata(services, job, starred=None)
 
 
 def _question(
-    action: str, count: int, ids: Iterable[str] = (), until: float | None = None
+    action: str, count: int, job_ids: Iterable[str] = (), until: float | None = None
 ) -> ResponseReturnValue:
-    """The page that says the number, if there are any. `until`: of all that match the address."""
+    """The page that says the number, if there are any jobs.
+
+    With `until` the action is for all jobs that match the address and were created before then.
+    """
     if not count:
         flash(NONE.get(action, "None of these jobs is left."))
         return redirect(_back(), 303)
-    filters: dict[str, Any] = request.args.to_dict(flat=False)
-    fixed = filters if until is None else filters | {"until": f"{until:.3f}", "cursor": None}
+    parameters: dict[str, Any] = request.args.to_dict(flat=False)
+    if until is not None:
+        parameters["until"] = f"{until:.3f}"
+        parameters["cursor"] = None
+    filters = [active_filter.text for active_filter in active_filters()]
+    filters.extend(request.args.getlist("status"))
     return render_template(
         "selection.html",
         action=action,
         count=count,
         jobs=job_actions.count_text(count),
-        filters=[text for text, _ in active_filters()] + request.args.getlist("status"),
+        filters=filters,
         matching_max=MATCHING_MAX,
-        ids=ids,
+        job_ids=job_ids,
         is_all=until is not None,
-        target=url_for("dashboard.selection.act", **fixed),
+        target=url_for("dashboard.selection.act", **parameters),
         back=_back(),
     )
 
 
 def _back() -> str:
     """The page that the form stood on."""
-    filters: dict[str, Any] = request.args.to_dict(flat=False)
-    gallery = url_for("dashboard.gallery.show", **filters)
+    parameters: dict[str, Any] = request.args.to_dict(flat=False)
+    gallery = url_for("dashboard.gallery.show", **parameters)
     return local_path(form_body.form().get("back") or gallery)

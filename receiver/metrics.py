@@ -201,10 +201,10 @@ def _costs(services: Services, figures: KeyFigures) -> Iterator[Metric]:
     )
     yield _gauges("credits_today", text, ("model", "key"), spent)
     left: Samples = {
-        (key, str(budget)): view["left"]
-        for key, budgets in services.budgets.by_key.items()
+        (key, str(balance.budget)): balance.left
+        for key in services.budgets.by_key
         if figures.has(key)
-        for budget, view in zip(budgets, services.budgets.views(key), strict=True)
+        for balance in services.budgets.balances(key)
     }
     text = "Credits that the jobs of an API key may still cost, by budget. For keys of scope admin."
     yield _gauges("budget_left", text, ("key", "budget"), left)

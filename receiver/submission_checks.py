@@ -29,7 +29,7 @@ def dry_run(services: Services, body: SubmissionBody) -> DryRunView:
     return {
         "price": price.credits,
         "known": price.is_known,
-        "left": services.budgets.left(current_key_name()),
+        "left": services.budgets.credits_left(current_key_name()),
         "problems": findings["problems"],
         "warnings": findings["warnings"],
     }

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from secrets import token_hex
 from typing import Self
 
@@ -107,7 +108,12 @@ class HeldClaim:
             before = services.store.load(found.job_id)
             options = CommitOptions(takes_rq_job=takes_rq_job)
             change = services.store.update_from(before, admit, options)
-        except (errors.NoFreeSlot, errors.OverBudget):
+        except errors.NoFreeSlot:
+            return None
+        except errors.OverBudget as refusal:
+            # It may be in the queue of another price, of which it must not be the first again.
+            price_anew = partial(submission.price_anew, refusal=refusal)
+            services.store.change(found.job_id, price_anew)
             return None
         except errors.UnreadableRecord as error:
             _postpone(services.store, found.job_id, error)

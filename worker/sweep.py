@@ -25,6 +25,7 @@ from worker.periodic import (
     input_cleanup,
     late_objects,
     price_polls,
+    unknown_prices,
 )
 from worker.periodic.archiving import Archiving
 from worker.periodic.folding import Folding
@@ -73,6 +74,7 @@ def main() -> int:
         "batches": partial(batch_actions.step, services),
         "inputs": partial(input_cleanup.run_batch, services),
         "prices": partial(price_polls.run_batch, services),
+        "unknown prices": partial(unknown_prices.settle_all, services),
         "schemas": partial(bfl_schemas.read_if_due, services),
     }
     if services.archive:

@@ -7,10 +7,14 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
-from jobs.domain.timestamps import utc
+from jobs.domain import errors
+from jobs.domain.timestamps import rfc3339, utc
 
 UNITS_PER_CREDIT = 10_000  # integers do not drift
 CREDITS_MAX = 1_000_000.0  # of one job: an absurd cost must not overflow the sum of a day
+# BFL names a price as soon as it accepts a job, or when the job has ended.
+UNKNOWN_PRICE_LEAST_SECONDS = 5.0
+UNKNOWN_PRICE_MOST_SECONDS = 900.0
 
 
 def units(credits: float) -> int:
@@ -22,12 +26,17 @@ class Price(NamedTuple):
     """The highest price of a job, in credits, by those that BFL has named for its model.
 
     It `is_known` if BFL named it for such an input, and `is_guess` if BFL has named none for an
-    input that differs in its size alone.
+    input that differs in its size alone. `credits` is None if BFL has named none at all.
     """
 
     credits: float | None = None
     is_known: bool = False
     is_guess: bool = False
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a job costs no more than this."""
+        return self.credits is not None and not self.is_guess
 
 
 _FORM = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,4})?)/(hour|day|week|month)")
@@ -83,3 +92,80 @@ class Budget(NamedTuple):
 
 NamedBudgets = Mapping[str, Sequence[Budget]]  # by the name of the API key
 NO_BUDGETS: NamedBudgets = MappingProxyType({})
+
+
+class Balance(NamedTuple):
+    """What is spent and reserved of a budget in its present period, in units."""
+
+    budget: Budget
+    spent: int
+    reserved: int
+    resets_at: float
+
+    @property
+    def left(self) -> float:
+        """Credits that jobs may still cost."""
+        left_units = self.budget.units - self.spent - self.reserved
+        return max(left_units, 0) / UNITS_PER_CREDIT
+
+    @property
+    def used_percent(self) -> float:
+        if not self.budget.units:
+            return 100.0
+        return 100 * (self.spent + self.reserved) / self.budget.units
+
+    @property
+    def spent_percent(self) -> float:
+        """What is used without the reserves."""
+        if not self.budget.units:
+            return 100.0
+        return 100 * self.spent / self.budget.units
+
+    def has_room(self, price: float) -> bool:
+        return self.left > 0 and price <= self.left
+
+
+def over_budget(balances: Sequence[Balance], price: float | None, now: float) -> errors.OverBudget:
+    """The error for a job that a budget has no room for: of several, the last to reset."""
+    least_price = price or 0.0
+    full_balances = [balance for balance in balances if not balance.has_room(least_price)]
+    too_small_balances = [balance for balance in balances if balance.budget.limit < least_price]
+    candidates = balances
+    if full_balances:
+        candidates = full_balances
+    if too_small_balances:
+        candidates = too_small_balances
+    balance = max(candidates, key=lambda candidate: candidate.resets_at)
+    detail = (
+        f"The budget of this key is {balance.budget}, of which {balance.left:.12g} credits are "
+        f"left until {rfc3339(balance.resets_at)}; "
+    )
+    if price is None:
+        detail += "BFL has not named the price of such a job yet"
+    else:
+        detail += f"this job would cost about {price:.12g}"
+    if too_small_balances:
+        detail += ", more than all of it"
+    spent_credits = balance.spent / UNITS_PER_CREDIT
+    refusal = errors.OverBudget(f"{detail}.", str(balance.budget), spent_credits, balance.resets_at)
+    refusal.retry_after = balance.resets_at - now
+    refusal.is_final = bool(too_small_balances)
+    return refusal
+
+
+def unknown_price(
+    balances: Sequence[Balance], held_since: float, now: float
+) -> errors.PriceUnknown:
+    """The error while a job of unknown price, sent at `held_since`, holds what is left."""
+    balance = min(balances, key=lambda candidate: candidate.left)
+    # The longer BFL has named no price, the longer it may take.
+    retry_after = max((now - held_since) / 4, UNKNOWN_PRICE_LEAST_SECONDS)
+    retry_after = min(retry_after, UNKNOWN_PRICE_MOST_SECONDS, balance.resets_at - now)
+    detail = (
+        f"The budget of this key is {balance.budget}. A job whose price BFL has not named yet "
+        f"holds what was left of it."
+    )
+    spent_credits = balance.spent / UNITS_PER_CREDIT
+    refusal = errors.PriceUnknown(detail, str(balance.budget), spent_credits, now + retry_after)
+    refusal.retry_after = retry_after
+    return refusal

@@ -167,14 +167,15 @@ class OverBudget(FluxkeepError):
         super().__init__(detail)
         self.budget, self.spent, self.resets_at = budget, spent, resets_at
         self.price: float | None = None  # of the job, in credits
+        self.is_guess = False  # the price is one, or nobody knows it
         self.is_final = False  # the whole budget would not be enough
         self.retry_after = 0.0
 
 
 class PriceUnknown(OverBudget):
-    """No price of this model is known yet for such a job: keys with a budget submit one at a time.
+    """A job whose price BFL has not named yet holds what was left of the budget of this key.
 
-    Submit it again in some seconds, when BFL has named the price of the first.
+    Submit it again after `resets_at`, when BFL may have named it.
     """
 
 

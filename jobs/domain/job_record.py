@@ -158,7 +158,7 @@ class Submission(Evolving):
     request_digest: str | None = None  # of the request with the idempotency key
     reserve: float | None = None  # credits of its key's budget; None if no price is known
     reserved_at: float | None = None  # only where its key has a budget
-    is_guess: bool = False  # the reserve is one: no price of such an input is known
+    is_guess: bool = False  # no price of such an input is known: the reserve was all that was left
     awaits_budget: bool = False  # it reserves when it takes a slot
     earlier: float | None = None  # credits that BFL may have billed for it before a replay
     unanswered: int = 0  # earlier sends since then that BFL may have made a task of, and billed
@@ -267,6 +267,8 @@ class JobRecord(Evolving):
         """The price of one task of the job: as BFL named it, else as it was reserved."""
         if self.cost:
             return self.cost
+        if self.submission.is_guess:  # one task holds all that was left of the budget
+            return 0.0
         return self.submission.reserve or 0.0
 
     @property

@@ -65,7 +65,7 @@ def create(
 def await_budget(job: Job, now: float, refusal: OverBudget) -> Job:
     """Have a new job wait until its key's budget has room; fail if that takes too long."""
     detail = {"budget": refusal.budget, "resets_at": rfc3339(refusal.resets_at)}
-    waiting = job.with_submission(awaits_budget=True, reserve=refusal.price)
+    waiting = _priced(job, refusal).with_submission(awaits_budget=True)
     waiting = waiting.with_event(now, EventCode.SUBMISSION_OVER_BUDGET, **detail)
     if refusal.resets_at <= job.deadline and not refusal.is_final:
         return waiting
@@ -73,6 +73,30 @@ def await_budget(job: Job, now: float, refusal: OverBudget) -> Job:
     too_dear = f"it would cost more than all of its key's budget, {refusal.budget}"
     why = too_dear if refusal.is_final else too_late
     return _give_up(waiting, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
+
+
+def _priced(job: Job, refusal: OverBudget) -> Job:
+    """A job that waits for a budget, in the queue of its price."""
+    return job.with_submission(reserve=refusal.price, is_guess=refusal.is_guess)
+
+
+def price_anew(job: Job, _now: float, refusal: OverBudget) -> Job:
+    """Have a job wait until there is room for its present price, which was another before."""
+    if not job.submission.awaits_budget or not job.submission.is_queued:
+        return job
+    priced = _priced(job, refusal)
+    if priced.submission == job.submission:
+        return job
+    return priced
+
+
+def settle_price(job: Job, _now: float, price: float) -> Job:
+    """Count the price of such jobs, which BFL has named since, instead of what the job reserved."""
+    has_reserve = job.submission.reserved_at is not None
+    is_unknown = job.submission.is_guess or job.submission.reserve is None
+    if job.cost is not None or not has_reserve or not is_unknown:
+        return job
+    return job.with_submission(reserve=price, is_guess=False)
 
 
 def hold(job: Job, now: float, why: str) -> Job:
@@ -301,7 +325,8 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
         return replayed.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
     # Each time that it was sent, BFL may have made and billed a task.
     last = job.cost_of_unanswered + job.cost_of_duplicates
-    if job.is_without_price or job.may_be_billed:
+    counts_as_reserve = job.is_without_price or job.may_be_billed
+    if counts_as_reserve and not job.submission.is_guess:
         last += job.submission.reserve or 0.0
     queued = job.evolve(
         status=Status.QUEUED,

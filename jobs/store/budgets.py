@@ -1,68 +1,54 @@
-"""Budgets of API keys: what is left, reserves of new submissions, and last known prices.
+"""Sums of the budgets of API keys, reserves of submissions, and the prices that BFL last named.
 
-The script that writes a record checks the budgets, and books reserve and cost.
+The script that writes a record checks the budgets, and books reserve and cost. A job whose price
+nobody knows reserves all that is left, so that no second one is sent until BFL has named a price.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
-
-from pydantic import Field
-from typing_extensions import TypedDict
+from typing import Any
 
 from jobs.bfl.price_classes import bounded_price, price_class
-from jobs.domain import errors
-from jobs.domain.budgets import (
-    UNITS_PER_CREDIT,
-    Budget,
-    NamedBudgets,
-    Period,
-    Price,
-    units,
-)
+from jobs.domain import budgets, errors
+from jobs.domain.budgets import UNITS_PER_CREDIT, Balance, Budget, NamedBudgets, Price, units
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.domain.timestamps import rfc3339
 from jobs.store.costs import LIVES, RESERVED, SPENT, budget_key
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.clock import Clock
-from jobs.store.redis.keys import PRICES_PREFIX
+from jobs.store.redis.keys import PRICES_PREFIX, UNPRICED_ENDED_PREFIX, UNPRICED_PREFIX
 
-REFUSED, DONE = "refused", b"done"
-CLAIM_SECONDS = 60.0
-UNKNOWN_RETRY_SECONDS = 5.0  # BFL names a price as soon as it accepts the job
-
-
-class BudgetView(TypedDict):
-    """A budget of an API key, in credits."""
-
-    limit: float
-    period: Period
-    spent: Annotated[float, Field(description="settled or quoted by BFL")]
-    reserved: Annotated[float, Field(description="for jobs that BFL has not quoted yet")]
-    left: float
-    resets_at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+REFUSED_FIELD = "refused"
+WARNED = b"done"
+WARNING_CLAIM_SECONDS = 60.0
+UNPRICED_MAX = 100  # jobs that are looked at together
 
 
 class Budgets:
     """Raises StoreUnavailable."""
 
-    def __init__(self, redis: StoreClient, clock: Clock, budgets: NamedBudgets) -> None:
+    def __init__(self, redis: StoreClient, clock: Clock, budgets_by_key: NamedBudgets) -> None:
         self._redis = redis
         self._clock = clock
-        self.by_key = budgets
+        self.by_key = budgets_by_key
 
-    def views(self, key: str | None) -> list[BudgetView]:
-        """The budgets of an API key, in the present periods; empty if it has none."""
-        budgets, now = self.by_key.get(key or "", ()), self._clock.now()
+    def balances(self, key: str | None) -> list[Balance]:
+        """The balances of an API key in the present periods; empty if it has no budget."""
+        key_name = key or ""
+        key_budgets = self.by_key.get(key_name, ())
+        now = self._clock.now()
         with self._redis.round_trip() as pipe:
-            for one in budgets:
-                pipe.hmget(budget_key(one.period, now, key or ""), SPENT, RESERVED)
-            found = pipe.execute()
-        return [_view(one, now, *sums) for one, sums in zip(budgets, found, strict=True)]
+            for budget in key_budgets:
+                pipe.hmget(budget_key(budget.period, now, key_name), SPENT, RESERVED)
+            sums_of_budgets = pipe.execute()
+        balances = []
+        for budget, (spent, reserved) in zip(key_budgets, sums_of_budgets, strict=True):
+            resets_at = budget.period.ends_at(now)
+            balances.append(Balance(budget, int(spent or 0), int(reserved or 0), resets_at))
+        return balances
 
-    def left(self, key: str | None) -> float | None:
+    def credits_left(self, key: str | None) -> float | None:
         """Credits that its jobs may still cost; None without a budget."""
-        return min((one["left"] for one in self.views(key)), default=None)
+        return min((balance.left for balance in self.balances(key)), default=None)
 
     def price(self, model: str | None, values: Mapping[str, Any]) -> Price:
         """The highest price of a kept input, by the prices that BFL last named."""
@@ -73,36 +59,60 @@ class Budgets:
         with self._redis.round_trip() as pipe:
             for model in models:
                 pipe.hgetall(f"{PRICES_PREFIX}{model}")
-            found = pipe.execute()
-        return [_price(model, named, values) for model, named in zip(models, found, strict=True)]
+            prices_of_models = pipe.execute()
+        return [
+            _price(model, named_prices, values)
+            for model, named_prices in zip(models, prices_of_models, strict=True)
+        ]
+
+    # Jobs whose price nobody knows.
+
+    def unpriced_jobs(self, key: str) -> list[str]:
+        """Ids of jobs of an API key that hold a budget, or used it, at an unknown price."""
+        job_ids: list[str] = []
+        for prefix in (UNPRICED_PREFIX, UNPRICED_ENDED_PREFIX):
+            members = self._redis.zrange(prefix + key, 0, UNPRICED_MAX - 1)
+            job_ids += [job_id.decode() for job_id in members]
+        return job_ids
+
+    def held_since(self, key: str) -> float | None:
+        """When the oldest job under way was made that holds what is left of a budget."""
+        oldest = self._redis.zrange(UNPRICED_PREFIX + key, 0, 0, withscores=True)
+        for _, created_at in oldest:
+            return float(created_at)
+        return None
 
     # Warnings.
 
-    def used_percent(self, key: str, view: BudgetView) -> float:
-        """100 as soon as a job was refused: the rest may be less than any job costs."""
-        used = 100 * (view["spent"] + view["reserved"]) / view["limit"] if view["limit"] else 100
-        return 100 if self._field(key, view, REFUSED) else used
+    def has_refused(self, key: str, balance: Balance) -> bool:
+        """Whether a job was refused: what is left may be less than any job costs."""
+        return self._field(key, balance.budget, REFUSED_FIELD) is not None
 
-    def may_warn(self, key: str, view: BudgetView, warning: str) -> bool:
+    def may_warn(self, key: str, budget: Budget, warning: str) -> bool:
         """Claim a warning of a period for a minute, unless it was given."""
-        found, now = self._field(key, view, warning), self._clock.now()
-        if found is not None and (found == DONE or float(found) > now - CLAIM_SECONDS):
+        now = self._clock.now()
+        claimed_at = self._field(key, budget, warning)
+        if claimed_at == WARNED:
             return False
-        self._set(key, view, warning, f"{now:.3f}")
+        if claimed_at is not None and float(claimed_at) > now - WARNING_CLAIM_SECONDS:
+            return False
+        self._set_field(key, budget, warning, f"{now:.3f}")
         return True
 
-    def end_warning(self, key: str, view: BudgetView, warning: str) -> None:
-        self._set(key, view, warning, DONE.decode())
+    def end_warning(self, key: str, budget: Budget, warning: str) -> None:
+        self._set_field(key, budget, warning, WARNED.decode())
 
-    def _field(self, key: str, view: BudgetView, name: str) -> bytes | None:
-        sums = budget_key(view["period"], self._clock.now(), key)
-        found: bytes | None = self._redis.hget(sums, f"{name} {view['limit']}")
-        return found
+    def _field(self, key: str, budget: Budget, name: str) -> bytes | None:
+        sums_key = budget_key(budget.period, self._clock.now(), key)
+        value: bytes | None = self._redis.hget(sums_key, _field_name(budget, name))
+        return value
 
-    def _set(self, key: str, view: BudgetView, name: str, value: str) -> None:
-        sums, life = budget_key(view["period"], self._clock.now(), key), LIVES[view["period"]]
-        field = f"{name} {view['limit']}"  # a budget that is changed is another one
-        self._redis.write_essential(("HSET", sums, field, value), ("EXPIRE", sums, life))
+    def _set_field(self, key: str, budget: Budget, name: str, value: str) -> None:
+        sums_key = budget_key(budget.period, self._clock.now(), key)
+        self._redis.write_essential(
+            ("HSET", sums_key, _field_name(budget, name), value),
+            ("EXPIRE", sums_key, LIVES[budget.period]),
+        )
 
     # For the store.
 
@@ -117,86 +127,88 @@ class Budgets:
         is_new = before is None or before.status.terminal or has_waited or is_sent_again
         if not is_new or after.submission.awaits_budget:
             return after
-        is_priced = after.submission.reserve is not None
+        is_priced = after.submission.reserve is not None and not after.submission.is_guess
         if is_priced and (has_waited or is_sent_again):
             return after.with_submission(reserved_at=now)
         price = self.price(after.model, after.request.kept_input or {})
-        return after.with_submission(
-            reserve=price.credits, is_guess=price.is_guess, reserved_at=now
-        )
+        if price.is_bound:
+            return after.with_submission(reserve=price.credits, is_guess=False, reserved_at=now)
+        credits_left = self.credits_left(after.request.key) or 0.0
+        # A guess that is more than all that is left is refused by the script.
+        reserve = max(credits_left, price.credits or 0.0)
+        return after.with_submission(reserve=reserve, is_guess=True, reserved_at=now)
 
     def limits(self, before: Job | None, after: Job, now: float) -> list[Any]:
         """Arguments of the script: the new reserve, count, then sums and limit of each budget."""
         if not is_reserved_anew(before, after):
             return [0, 0]
         key = after.request.key or ""
-        found = [(budget_key(one.period, now, key), one.units) for one in self.by_key[key]]
-        pairs = [part for pair in found for part in pair]
-        return [units(after.submission.reserve or 0.0), len(found), *pairs]
+        key_budgets = self.by_key[key]
+        arguments: list[Any] = [units(after.submission.reserve or 0.0), len(key_budgets)]
+        for budget in key_budgets:
+            arguments += [budget_key(budget.period, now, key), budget.units]
+        return arguments
 
-    def refusal(self, job: Job, *, is_noted: bool = True) -> errors.OverBudget:
-        """The error for a job that a budget has no room for: of several, the last to reset."""
-        price, views = job.submission.reserve, self.views(job.request.key)
-        is_over = [one["left"] <= 0 or one["left"] < (price or 0.0) for one in views]
-        full = [view for view, over in zip(views, is_over, strict=True) if over] or views
-        too_small = [one for one in views if one["limit"] < (price or 0.0)]
-        view = max(too_small or full, key=lambda one: one["resets_at"])
-        budget = Budget(view["limit"], view["period"])
-        detail = (
-            f"The budget of this key is {budget}, of which {view['left']:.12g} credits are left "
-            f"until {view['resets_at']}; this job would cost about {price or 0:.12g}"
-            f"{', more than all of it' if too_small else ''}."
-        )
+    def refusal(self, job: Job) -> errors.OverBudget:
+        """The error for a job that a budget has no room for."""
+        key = job.request.key or ""
+        balances = self.balances(key)
         now = self._clock.now()
-        if is_noted:
-            self._set(job.request.key or "", view, REFUSED, "1")
-        refused = errors.OverBudget(detail, str(budget), view["spent"], budget.period.ends_at(now))
-        refused.price, refused.retry_after = price, refused.resets_at - now
-        refused.is_final = bool(too_small)
-        return refused
-
-    def unknown_price(self, job: Job) -> errors.PriceUnknown:
-        """The error for a job whose price another one has to find out."""
-        known, now = self.refusal(job, is_noted=False), self._clock.now()
-        refused = errors.PriceUnknown("", known.budget, known.spent, now + UNKNOWN_RETRY_SECONDS)
-        refused.retry_after = UNKNOWN_RETRY_SECONDS
-        return refused
+        price = Price(job.submission.reserve)
+        if job.submission.is_guess:
+            price = self.price(job.model, job.request.kept_input or {})
+        refusal = budgets.over_budget(balances, price.credits, now)
+        held_since = self.held_since(key)
+        if held_since is not None and not refusal.is_final:
+            refusal = budgets.unknown_price(balances, held_since, now)
+        else:
+            for balance in balances:
+                if str(balance.budget) == refusal.budget:
+                    self._set_field(key, balance.budget, REFUSED_FIELD, "1")
+        refusal.price = price.credits
+        refusal.is_guess = not price.is_bound
+        return refusal
 
 
 def new_price(before: Job | None, after: Job) -> tuple[str, str, int | str]:
     """The price that BFL has just named for a submission: its hash, class and value."""
-    values, known = after.request.kept_input, before and before.cost
+    nothing = ("", "", "")
+    values = after.request.kept_input
+    if not after.is_submission or values is None or after.cost is None:
+        return nothing
+    if before is not None and before.cost == after.cost:
+        return nothing
     is_made = not after.status.terminal or after.status is Status.STORED
-    if not after.is_submission or values is None or not is_made or after.cost in (None, known):
-        return "", "", ""
-    priced = price_class(after.model, values)
-    if not priced.is_certain:  # its price would count for another class
-        return "", "", ""
-    return f"{PRICES_PREFIX}{after.model}", priced.name, units(after.cost or 0.0)
+    if not is_made:
+        return nothing
+    input_class = price_class(after.model, values)
+    if not input_class.is_certain:  # its price would count for another class
+        return nothing
+    return f"{PRICES_PREFIX}{after.model}", input_class.name, units(after.cost)
 
 
 def is_reserved_anew(before: Job | None, after: Job) -> bool:
     reserved_at = after.submission.reserved_at
-    is_new = before is None or before.submission.reserved_at != reserved_at
-    return is_new and reserved_at is not None and not after.status.terminal
+    if reserved_at is None or after.status.terminal:
+        return False
+    return before is None or before.submission.reserved_at != reserved_at
 
 
-def _price(model: str | None, named: Mapping[bytes, bytes], values: Mapping[str, Any]) -> Price:
-    prices = {name.decode(): int(number) / UNITS_PER_CREDIT for name, number in named.items()}
-    wanted = price_class(model, values)
-    if wanted.is_certain and not wanted.has_media and wanted.name in prices:
-        return Price(prices[wanted.name], is_known=True)
-    most, is_guess = bounded_price(wanted, prices)
-    return Price(most, is_guess=is_guess)
+def _field_name(budget: Budget, name: str) -> str:
+    """The field of a warning; a budget whose limit is changed is another one."""
+    return f"{name} {budget.limit}"
 
 
-def _view(budget: Budget, now: float, spent: bytes | None, reserved: bytes | None) -> BudgetView:
-    found = [int(number or 0) for number in (spent, reserved)]
-    return {
-        "limit": budget.limit,
-        "period": budget.period,
-        "spent": found[0] / UNITS_PER_CREDIT,
-        "reserved": found[1] / UNITS_PER_CREDIT,
-        "left": max(budget.units - sum(found), 0) / UNITS_PER_CREDIT,
-        "resets_at": rfc3339(budget.period.ends_at(now)),
+def _price(
+    model: str | None, named_prices: Mapping[bytes, bytes], values: Mapping[str, Any]
+) -> Price:
+    prices = {
+        class_name.decode(): int(price_units) / UNITS_PER_CREDIT
+        for class_name, price_units in named_prices.items()
     }
+    input_class = price_class(model, values)
+    is_of_one_price = input_class.is_certain and not input_class.has_media
+    if is_of_one_price and input_class.name in prices:
+        return Price(prices[input_class.name], is_known=True)
+    highest_price, is_guess = bounded_price(input_class, prices)
+    return Price(highest_price, is_guess=is_guess)

@@ -38,8 +38,10 @@ def indexes(job: Job) -> dict[str, float]:
         )
     if job.is_submission:
         scores |= _of_submission(job)
-    if is_unpriced(job):
-        scores[unpriced(job)] = job.created_at
+    if holds_budget_at_unknown_price(job):
+        scores[_unpriced_key(job)] = job.created_at
+    if has_used_budget_at_unknown_price(job):
+        scores[_unpriced_ended_key(job)] = job.end
     if job.request.announced_by:
         scores[keys.ANNOUNCED_PREFIX + job.request.announced_by] = job.created_at
     if job.submission.sent_at is not None:
@@ -109,25 +111,43 @@ def holds_reserve(job: Job) -> bool:
     return is_reserved and job.cost is None and not job.status.terminal
 
 
-def is_unpriced(job: Job) -> bool:
-    """Whether it will be the first to tell the price of its model, or of such inputs of it."""
-    is_unknown = job.submission.reserve is None or job.submission.is_guess
-    return holds_reserve(job) and is_unknown
+def holds_budget_at_unknown_price(job: Job) -> bool:
+    """Whether a job under way has reserved what was left of a budget."""
+    return holds_reserve(job) and is_of_unknown_price(job)
+
+
+def has_used_budget_at_unknown_price(job: Job) -> bool:
+    """Whether an ended job counts as what it reserved, which was all that was left."""
+    if job.submission.reserved_at is None or not is_of_unknown_price(job):
+        return False
+    is_moderated = job.status is Status.MODERATED
+    is_billed = job.is_without_price or job.may_be_billed or is_moderated
+    return job.status.terminal and job.cost is None and is_billed
+
+
+def is_of_unknown_price(job: Job) -> bool:
+    """Whether the reserve of a job says nothing about its price."""
+    return job.submission.reserve is None or job.submission.is_guess
 
 
 def _awaiting(job: Job) -> str:
     return f"{keys.AWAITING_PREFIX}{job.request.key}"
 
 
-def unpriced(job: Job) -> str:
-    return f"{keys.UNPRICED_PREFIX}{job.request.key}\t{job.model}"
+def _unpriced_key(job: Job) -> str:
+    return f"{keys.UNPRICED_PREFIX}{job.request.key}"
+
+
+def _unpriced_ended_key(job: Job) -> str:
+    return f"{keys.UNPRICED_ENDED_PREFIX}{job.request.key}"
 
 
 def every(job: Job) -> tuple[str, ...]:
     """All sorted sets that a job may ever belong to."""
     announcer = job.request.announced_by
     announced = (keys.ANNOUNCED_PREFIX + announcer,) if announcer else ()
-    others = (*announced, _awaiting(job), unpriced(job), *unkept_sets(job), *possible_facets(job))
+    unpriced = (_unpriced_key(job), _unpriced_ended_key(job))
+    others = (*announced, _awaiting(job), *unpriced, *unkept_sets(job), *possible_facets(job))
     return (*FIXED_KEYS, *_slots(job), queue_key(job), *others)
 
 
@@ -162,7 +182,7 @@ def capacities(
         return {keys.ANNOUNCED_PREFIX + after.request.announced_by: room.announced}
     if after.submission.awaits_budget and after.submission.is_queued and not before:
         return {_awaiting(after): room.awaiting}
-    limited = {unpriced(after): 1} if is_unpriced(after) else {}
+    limited: dict[str, int] = {}
     if after.submission.slot and not (before and before.submission.slot):
         maxima = (limits.total, limits.for_model(after.model or ""))
         limited |= dict(zip(_slots(after), maxima, strict=True))

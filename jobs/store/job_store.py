@@ -9,9 +9,8 @@ from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain import errors, notifications
 from jobs.domain.job import Job
 from jobs.store import change_stream, codec, commit, late_objects, rq_queue
-from jobs.store.budgets import Budgets, is_reserved_anew
+from jobs.store.budgets import Budgets
 from jobs.store.commit import After, Change, Commit, CommitOptions, CommitOutcome, Followers
-from jobs.store.indexes import is_unpriced
 from jobs.store.redis import keys, scripts
 from jobs.store.redis.clock import Clock
 from jobs.store.redis.script_pipeline import ScriptPipeline
@@ -151,9 +150,6 @@ class JobStore:
         )
         if outcome == CommitOutcome.OVER_BUDGET:
             raise self.budgets.refusal(planned.after)
-        is_first = is_unpriced(planned.after) and is_reserved_anew(planned.before, planned.after)
-        if outcome == CommitOutcome.NO_FREE_SLOT and is_first:
-            raise self.budgets.unknown_price(planned.after)
         if outcome == CommitOutcome.NO_FREE_SLOT and planned.is_new_submission:
             raise errors.QueueFull("Too many jobs of this key wait for its budget.")
         if outcome in _ERRORS:

@@ -97,7 +97,7 @@ class SubmissionQueue:
         """The oldest job that may be submitted now; `peek` starts no probe."""
         queue_keys = [keys.QUEUES, keys.ACTIVE, keys.CIRCUITS, keys.IN_FLIGHT, WORKERS_KEY]
         arguments: list[Any] = [self._limits.total, keys.QUEUE_PREFIX, "peek" if peek else "claim"]
-        arguments += [HALF_OPEN_SECONDS, self._threads, keys.PRICES_PREFIX, keys.UNPRICED_PREFIX]
+        arguments += [HALF_OPEN_SECONDS, self._threads, keys.PRICES_PREFIX]
         arguments += [VIDEO_TOOLS, VIDEO]
         names = self._configured_names()
         arguments += [len(names), *names]

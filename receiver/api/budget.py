@@ -6,8 +6,8 @@ from flask import Blueprint
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from jobs.budget_views import BudgetView, budget_view
 from jobs.services import Services
-from jobs.store.budgets import BudgetView
 from receiver.auth import current_key_name
 from receiver.context import current_services
 from receiver.schemas.endpoint_spec import EndpointSpec
@@ -32,4 +32,5 @@ def get_budget() -> KeyBudgets:
 def key_budgets(services: Services) -> KeyBudgets:
     """The budgets of the key or session of this request. Raises StoreUnavailable."""
     key = current_key_name() or ""
-    return {"key": key, "budgets": services.budgets.views(key)}
+    budget_views = [budget_view(balance) for balance in services.budgets.balances(key)]
+    return {"key": key, "budgets": budget_views}

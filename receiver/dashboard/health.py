@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
+from jobs.budget_views import budget_view
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.status import Status
 from jobs.services import Services
@@ -95,12 +96,15 @@ def _costs(services: Services, key: str | None) -> dict[str, Any]:
     named: list[dict[str, Any]] = [
         {"model": model, "key": name, **sums} for (model, name), sums in models.items()
     ]
-    names = [name for name in services.budgets.by_key if key in (None, name)]
+    budgets = {}
+    for name in services.budgets.by_key:
+        if key in (None, name):
+            budgets[name] = [budget_view(balance) for balance in services.budgets.balances(name)]
     return {
         "days": days,
         "total": sum(day["credits"] for day in days),
         "top": max(1.0, *(day["credits"] for day in days)),
         "models": sorted(named, key=lambda cost: -cost["credits"])[:MODELS_MAX],
         "unkept": services.costs.unkept(UNKEPT_MAX, key),
-        "budgets": {name: services.budgets.views(name) for name in names},
+        "budgets": budgets,
     }

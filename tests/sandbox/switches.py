@@ -34,7 +34,7 @@ class Switches:
     submit_answer: dict[str, Any] = field(default_factory=dict)  # more members of the answer
     submit_cut: bool = False  # the task is created, the connection closed without an answer
     submit_hang: float = 0.0  # the task is created, the answer delayed by these seconds
-    submit_false_error: Literal[429, 500, 502, 503] | None = (
+    submit_false_error: Literal[429, 500, 502, 503, 504] | None = (
         None  # the task is created, the answer is this error
     )
     strict: bool | None = None  # whether BFL's document is applied; None: as in the settings

@@ -10,7 +10,7 @@
 -- KEYS  submission queues, active slots, circuits, submissions in flight, RQ's workers
 -- ARGV  slots in total, prefix of queues, "claim" or "peek" (starts no probe),
 --       seconds that a probe may take, threads of each worker,
---       prefix of prices, prefix of jobs that find out a price,
+--       prefix of prices,
 --       start of the names of models that take the slots of another one, that one,
 --       count, then what the settings have: "account @" or "key " and a name (none: do not look)
 --       count, then for each model with a limit: model, slots
@@ -34,9 +34,9 @@ for i = 1, #circuits, 2 do
 end
 local function is_open(scope) return open_until[scope] and open_until[scope] > now end
 
-local names_count = tonumber(ARGV[10])
+local names_count = tonumber(ARGV[9])
 local is_configured = {}
-for i = 11, 10 + names_count do is_configured[ARGV[i]] = true end
+for i = 10, 9 + names_count do is_configured[ARGV[i]] = true end
 local function has_keys(account, key)
   if names_count == 0 then return true end
   local has_account = account == '' or is_configured['account ' .. account]
@@ -44,36 +44,35 @@ local function has_keys(account, key)
   return has_account and has_api_key
 end
 
-local models_begin = 12 + names_count
+local models_begin = 11 + names_count
 local budgets_begin = models_begin + 2 * ARGV[models_begin - 1]
 local slots = {}
 for i = models_begin, budgets_begin - 1, 2 do slots[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local function is_full(model, account)
   local all = account == '' and KEYS[2] or KEYS[2] .. ':' .. account
   if redis.call('ZCARD', all) >= tonumber(ARGV[1]) then return true end
-  local sharing = string.sub(model, 1, #ARGV[8]) == ARGV[8] and ARGV[9] or model
+  local sharing = string.sub(model, 1, #ARGV[7]) == ARGV[7] and ARGV[8] or model
   local used = slots[sharing] and redis.call('ZCARD', KEYS[2] .. ':' .. sharing .. account)
   return used and used >= slots[sharing]
 end
 
--- A job whose price nobody knew when it was queued takes the dearest that is known by now.
-local function reserve_of(price, key, model)
+-- A job whose price nobody knew when it was queued needs room for the dearest that is known by now.
+local function reserve_of(price, model)
   if price ~= '?' then return tonumber(price) end
-  local dearest
+  local dearest = 0
   for _, known in ipairs(redis.call('HVALS', ARGV[6] .. model)) do
-    dearest = math.max(dearest or 0, tonumber(known))
+    dearest = math.max(dearest, tonumber(known))
   end
-  local is_asked = redis.call('EXISTS', ARGV[7] .. key .. '\t' .. model) == 1
-  return dearest or (not is_asked and 0)
+  return dearest
 end
 
 local function fits(price, key, model)
-  local reserve = reserve_of(price, key, model)
+  local reserve = reserve_of(price, model)
   for i = budgets_begin, #ARGV, 3 do
-    local is_own = reserve and ARGV[i] == key
+    local is_own = ARGV[i] == key
     if is_own and not has_room(ARGV[i + 1], tonumber(ARGV[i + 2]), reserve) then return false end
   end
-  return reserve
+  return true
 end
 
 local job_id, found, oldest = false, false, math.huge

@@ -39,7 +39,9 @@ QUEUE_PREFIX = "fluxkeep:queue:"
 ACTIVE = "fluxkeep:active"  # jobs in a slot, by deadline; with ":" + model, those of one model
 IN_FLIGHT = "fluxkeep:in_flight"  # submissions that BFL has not answered yet, by their start
 AWAITING_PREFIX = "fluxkeep:awaiting:"  # + key name: jobs that wait for its budget
-UNPRICED_PREFIX = "fluxkeep:unpriced:"  # + key name, tab, model: the job that finds out its price
+# + key name: jobs of unknown price that hold what was left of its budget, and those that ended
+UNPRICED_PREFIX = "fluxkeep:unpriced:"
+UNPRICED_ENDED_PREFIX = "fluxkeep:unpriced_ended:"
 ANNOUNCED_PREFIX = "fluxkeep:announced:"  # + key name: jobs it announced, until BFL confirms
 
 # Sorted sets of job ids: what the API lists, by creation

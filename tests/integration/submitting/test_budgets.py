@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from jobs.bfl.price_classes import MEDIA
 from jobs.domain import submission
 from jobs.domain.budgets import Budget, Period
 from jobs.domain.job import Job
@@ -39,9 +40,10 @@ def worker_settings(hook: Hook) -> dict[str, str]:
 
 @pytest.fixture
 def priced(worker: LocalWorker) -> LocalWorker:
-    """BFL has named the price of the model before."""
+    """BFL has named the prices of the model before; a switch of the sandbox that is a text counts
+    as an image."""
     worker.sandbox.set_default_switches(callback="never", seconds=0)
-    worker.redis.hset(f"{PRICES_PREFIX}{MODEL}", "", 30_000)
+    worker.redis.hset(f"{PRICES_PREFIX}{MODEL}", mapping={"": 30_000, MEDIA: 30_000})
     return worker
 
 
@@ -144,28 +146,37 @@ def test_a_lost_submission_counts_beside_its_replay(priced: LocalWorker, api: An
         assert hour(api) == [3 * n, 3, 6.5 - 3 * n]
 
 
-def test_the_first_job_of_a_model_finds_out_its_price_alone(worker: LocalWorker, api: Any) -> None:
+def test_a_job_of_unknown_price_holds_what_is_left_until_bfl_names_it(
+    worker: LocalWorker, api: Any
+) -> None:
     worker.sandbox.set_default_switches(callback="never", seconds=0)
     first, second = submit(api), submit(api)
     assert (first.status_code, second.status_code) == (202, 402)
     assert second.json["code"] == "price_unknown" and second.headers["Retry-After"] == "5"
-    assert submit(api, "flux-2-max").status_code == 202  # another model's price
-    waits = submit(api, over_budget="wait").json["id"]
-    assert hour(api) == [0, 0, 9.5]
+    assert second.json["resets_at"] and "holds what was left" in second.json["detail"]
+    assert submit(api, "flux-2-max").json["code"] == "price_unknown"  # another model's price
+    waits = submit(api, "flux-2-max", over_budget="wait").json["id"]
+    assert hour(api) == [0, 9.5, 0]
+    worker.work()
+    assert hour(api) == [3, 0, 6.5]
+    assert submit(api).status_code == 202 and hour(api) == [3, 3, 3.5]
     worker.work(2)
-    assert hour(api) == [10, 0, 0]
-    assert worker.next() is None and worker.job(waits).status == "queued"
+    assert worker.job(waits).status == "submitted" and hour(api)[:2] == [13, 0]
+    assert worker.next() is None and len(worker.sandbox.tasks()) == 3
+
+
+def test_a_dry_run_tells_the_price_that_is_known(priced: LocalWorker, api: Any) -> None:
     elsewhere = BODY | {"input": {"prompt": "a", "draft_cache": {"job": "none"}}}
     assert api.post("/api/jobs?dry_run=1", json=elsewhere, headers=APP).status_code == 422
     known = api.post("/api/jobs?dry_run=1", json=BODY, headers=APP)
     assert (known.status_code, known.json) == (
         200,
-        {"price": 3, "known": True, "left": 0, "problems": [], "warnings": []},
+        {"price": 3, "known": True, "left": 9.5, "problems": [], "warnings": []},
     )
     dearest = {"model": MODEL, "input": {"prompt": "a", "input_image": "https://a.example/b.png"}}
     assert api.post("/api/jobs?dry_run=1", json=dearest, headers=APP).json["known"] is False
     wrong = api.post("/api/jobs?dry_run=1", json={"model": MODEL}, headers=APP)
-    assert wrong.status_code == 422 and len(worker.sandbox.tasks()) == 2
+    assert wrong.status_code == 422 and not priced.sandbox.tasks()
 
 
 def test_a_price_that_has_ended_leaves_what_was_reserved(priced: LocalWorker, api: Any) -> None:

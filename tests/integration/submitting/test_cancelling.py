@@ -32,7 +32,7 @@ def worker_settings() -> dict[str, str]:
 def priced(worker: LocalWorker) -> LocalWorker:
     """BFL has named the price of the model before."""
     worker.sandbox.set_default_switches(callback="never", seconds=0)
-    worker.redis.hset(f"{PRICES_PREFIX}{MODEL}", "", 30_000)
+    worker.redis.hset(f"{PRICES_PREFIX}{MODEL}", mapping={"": 30_000, "media": 30_000})
     return worker
 
 

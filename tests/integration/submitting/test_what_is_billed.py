@@ -1,15 +1,19 @@
 """Budgets against what BFL bills: odd sizes, counts and prices never spend more than they allow."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from jobs import ingest
+from jobs.bfl.price_classes import MEDIA
 from jobs.domain.bfl_report import Report
 from jobs.domain.job import Job
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.store.redis.keys import PRICES_PREFIX
 from tests.harness.local_worker import LocalWorker
+from tests.harness.parts import api_over
+from worker.periodic import unknown_prices
 from worker.sweep import sweep_job
 
 APP = {"x-key": "the-key-of-an-app"}
@@ -25,10 +29,13 @@ def worker_settings() -> dict[str, str]:
 
 @pytest.fixture
 def lax(worker: LocalWorker) -> LocalWorker:
-    """BFL reads bodies leniently, and has named the price of a prompt alone."""
+    """BFL reads bodies leniently, and has named the prices of a prompt, alone and with one image.
+
+    A switch of the sandbox that is a text counts as an image.
+    """
     worker.sandbox.settings.strict = False
     worker.sandbox.set_default_switches(callback="never", seconds=0)
-    worker.redis.hset(f"{PRICES_PREFIX}{MODEL}", "", 30_000)
+    worker.redis.hset(f"{PRICES_PREFIX}{MODEL}", mapping={"": 30_000, MEDIA: 30_000})
     return worker
 
 
@@ -77,17 +84,17 @@ def test_a_count_is_reserved_as_a_whole(api: Any, count: Any) -> None:
     assert (refused.status_code, refused.json["code"]) == (402, "over_budget")
     assert "1377" in refused.json["detail"]
     assert submit(api, number_of_generations="4").status_code == 202
-    assert budget(api)["reserved"] == 12
+    assert budget(api)["reserved"] == LIMIT, "BFL has named no price for four"
 
 
-def test_what_differs_in_kind_goes_alone_until_its_price_is_known(
+def test_what_differs_in_kind_holds_what_is_left_until_its_price_is_known(
     lax: LocalWorker, api: Any
 ) -> None:
-    media = {"input_image": "https://a.example/b.png"}
+    media = {"input_image": "https://a.example/b.png", "input_image_2": "https://a.example/c.png"}
     assert submit(api, **media).status_code == 202
-    second = submit(api, **media)
-    assert (second.status_code, second.json["code"]) == (402, "price_unknown")
-    assert submit(api).status_code == 202
+    assert budget(api)["left"] == 0
+    for refused in (submit(api, **media), submit(api)):
+        assert (refused.status_code, refused.json["code"]) == (402, "price_unknown")
     work_off(lax)
     assert [submit(api, **media).status_code for _ in range(2)] == [202, 202]
 
@@ -119,6 +126,87 @@ def test_numbers_that_json_does_not_have_leave_the_task_known(
     job_id = submit(api, sandbox={"submit_json": odd}).json["id"]
     work_off(lax)
     assert lax.job(job_id).task_id
+
+
+# Models whose price nobody has named.
+
+FRESH = ["flux-dev", "flux-pro-1.1", "flux-kontext-pro", "flux-2-max"]
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_model_that_nobody_priced_cannot_spend_more_than_the_budget(
+    lax: LocalWorker, api: Any, status: int
+) -> None:
+    answers = []
+    for n in range(6):
+        switches = {"submit_false_error": status, "priced": False}
+        answers.append(submit(api, FRESH[n % 4], sandbox=switches))
+        lax.close_circuits()
+        work_off(lax)
+    accepted = [answer.json["id"] for answer in answers if answer.status_code == 202]
+    assert len(accepted) == 1 and {answer.status_code for answer in answers[1:]} == {402}
+    for _ in range(3):
+        send_again(lax, accepted[0])
+    assert len(lax.sandbox.tasks()) == 1 and budget(api)["left"] == 0
+    (task,) = lax.sandbox.tasks()
+    ready = call_back(lax, accepted[0], task.id)
+    assert ready.cost is None and budget(api)["left"] == 0
+
+
+@pytest.mark.parametrize("cost", [-1000, "1e999", {"a": 3}, [3], True, "NaN", 1e15])
+def test_an_unusable_price_leaves_the_model_unknown(lax: LocalWorker, api: Any, cost: Any) -> None:
+    first = submit(api, "flux-2-max", sandbox={"named_cost": cost}).json["id"]
+    work_off(lax)
+    assert lax.job(first).task_id and lax.job(first).cost is None
+    for model in ("flux-2-max", MODEL):
+        refused = submit(api, model)
+        assert (refused.status_code, refused.json["code"]) == (402, "price_unknown")
+    assert budget(api)["left"] == 0
+
+
+def test_what_a_job_of_unknown_price_holds_is_given_back_when_the_price_is_known(
+    lax: LocalWorker, api: Any
+) -> None:
+    live = submit(api, "flux-2-max", sandbox={"priced": False}).json["id"]
+    work_off(lax)
+    unknown_prices.settle_all(lax.services)
+    assert budget(api)["reserved"] == LIMIT
+    lax.redis.hset(f"{PRICES_PREFIX}flux-2-max", mapping={"": 70_000, MEDIA: 80_000})
+    unknown_prices.settle_all(lax.services)
+    assert budget(api)["reserved"] == 7
+    assert lax.job(live).cost is None and submit(api).status_code == 202
+
+
+def test_an_ended_job_of_unknown_price_counts_as_what_it_held_until_the_price_is_known(
+    lax: LocalWorker, api: Any
+) -> None:
+    job_id = submit(api, "flux-2-max", sandbox={"priced": False}).json["id"]
+    work_off(lax)
+    lax.store.change(job_id, lambda job, now: job.ended(now, Status.EXPIRED))
+    lax.store.change(
+        job_id, lambda job, _now: job.with_claim(rescue_attempts=job.claim.rescue_attempts + 1)
+    )
+    unknown_prices.settle_all(lax.services)
+    assert (budget(api)["spent"], budget(api)["left"]) == (LIMIT, 0)
+    assert submit(api).json["code"] == "over_budget"
+    lax.redis.hset(f"{PRICES_PREFIX}flux-2-max", mapping={"": 70_000, MEDIA: 80_000})
+    unknown_prices.settle_all(lax.services)
+    assert budget(api)["spent"] == 7
+    version = lax.job(job_id).version
+    unknown_prices.settle_all(lax.services)
+    assert lax.job(job_id).version == version
+    assert submit(api).status_code == 202
+
+
+def test_many_at_once_of_unknown_prices_send_one(lax: LocalWorker, api: Any) -> None:
+    def submit_one(n: int) -> int:
+        status: int = submit(api_over(lax.services), FRESH[n % 4]).status_code
+        return status
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(submit_one, range(24)))
+    assert (statuses.count(202), statuses.count(402)) == (1, 23)
+    assert budget(api)["left"] == 0
 
 
 # Tasks that BFL makes although it answers with an error.

@@ -184,7 +184,7 @@ def test_an_ended_job_of_unknown_price_counts_as_what_it_held_until_the_price_is
     work_off(lax)
     lax.store.change(job_id, lambda job, now: job.ended(now, Status.EXPIRED))
     lax.store.change(
-        job_id, lambda job, _now: job.with_claim(rescue_attempts=job.claim.rescue_attempts + 1)
+        job_id, lambda job, _now: job.with_lease(rescue_attempts=job.lease.rescue_attempts + 1)
     )
     unknown_prices.settle_all(lax.services)
     assert (budget(api)["spent"], budget(api)["left"]) == (LIMIT, 0)

@@ -20,7 +20,7 @@ from jobs.config import settings
 from jobs.domain.errors import InvalidSettings
 from jobs.observability import logs
 from jobs.services import require_durability
-from jobs.storage import verify_access
+from jobs.storage.opening import verify_access
 
 GC_THRESHOLD = 10_000  # allocations minus deallocations before a collection
 FILES = 8192  # open at once, connections included

@@ -25,8 +25,9 @@ from jobs.domain.errors import BflKeyMissing
 from jobs.domain.job import Job
 from jobs.net.urls import Origin
 from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
-from jobs.storage import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits, open_storage
 from jobs.storage.base import MediaStorage
+from jobs.storage.limits import BACKGROUND_LIMITS, WEB_LIMITS, RequestLimits
+from jobs.storage.opening import open_storage
 from jobs.storage_room import StorageRoom
 from jobs.store.archiving.archiving_store import ArchivingStore
 from jobs.store.batch_actions import Batches

@@ -12,8 +12,8 @@ import hypothesis
 import pytest
 from redis import Redis
 
-from jobs.storage import RequestLimits
 from jobs.storage.bucket import BucketStorage
+from jobs.storage.limits import RequestLimits
 from jobs.storage.providers import Provider
 from tests.harness import (
     Client,

@@ -12,7 +12,7 @@ from jobs import observability
 from jobs.config import settings
 from jobs.domain.errors import FluxkeepError
 from jobs.services import Services, for_background
-from jobs.storage import verify_access
+from jobs.storage.opening import verify_access
 
 INTERPRETER_HUNG_SECONDS = 120.0
 WATCHDOG_RENEWALS = 12  # within that time

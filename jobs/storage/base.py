@@ -69,12 +69,14 @@ class MediaStorage(ABC):
 
     @abstractmethod
     def facts(self, key: str) -> ObjectFacts | None:
-        """Return what is known of an object without reading it, or None if it does not exist."""
+        """Return an object's facts without reading the object, or None if it does not exist."""
 
     def size(self, key: str) -> int | None:
         """Return an object's size in bytes, or None if it does not exist."""
         facts = self.facts(key)
-        return facts.bytes if facts else None
+        if facts is None:
+            return None
+        return facts.bytes
 
     @abstractmethod
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
@@ -91,7 +93,7 @@ class MediaStorage(ABC):
         """List the objects and companions of jobs of one day: a directory is read once for all."""
 
     def prove_listing(self) -> bool:
-        """Whether listings are in order, after it was tried. A directory is always read whole.
+        """Try whether listings are in order. A directory is always read whole.
 
         Raises StorageError if the storage does not list what it has.
         """
@@ -122,7 +124,8 @@ class MediaStorage(ABC):
 
     def probe(self, size: int) -> None:
         """Publish, read back and delete `size` bytes."""
-        body, key = bytes(size), f"{layout.day_of(time.time())}/.probe-{secrets.token_hex(8)}"
+        body = bytes(size)
+        key = f"{layout.day_of(time.time())}/.probe-{secrets.token_hex(8)}"
         with self.staging("probe") as path:
             with translate_errors():
                 path.write_bytes(body)
@@ -142,7 +145,8 @@ class MediaStorage(ABC):
 
     @contextmanager
     def local_copy(self, key: str) -> Iterator[Path]:
-        if path := self.local_path(key):
+        path = self.local_path(key)
+        if path is not None:
             yield path
             return
         with self.staging(layout.job_id_of(key)) as copy:
@@ -152,17 +156,22 @@ class MediaStorage(ABC):
 
     def delete_with_companions(self, key: str) -> None:
         """Delete an object, its sidecar and its thumbnail; missing ones are not an error."""
-        # The object goes first: who writes a sidecar anew looks for its object afterwards.
-        for each in (key, *layout.companion_keys(key)):
-            self.delete(each)
+        # The object goes first: a process that writes a sidecar anew looks for its object
+        # afterwards.
+        self.delete(key)
+        for companion in layout.companion_keys(key):
+            self.delete(companion)
 
     def delete_superseded(
         self, job_id: str, created_at: float, token: int, named: Collection[str]
     ) -> None:
         """Delete a job's media of fencing tokens up to `token`, except those in `named`."""
-        retained = {each for key in named for each in (key, *layout.companion_keys(key))}
-        for found in list(self.list_objects_of((job_id,), created_at)):
-            if layout.kind_of(found.key) is layout.ObjectKind.INPUT or found.key in retained:
+        retained = set(named)
+        for key in named:
+            retained.update(layout.companion_keys(key))
+        for listed in list(self.list_objects_of((job_id,), created_at)):
+            is_input = layout.kind_of(listed.key) is layout.ObjectKind.INPUT
+            if is_input or listed.key in retained:
                 continue
-            if layout.fencing_token_of(found.key) <= token:
-                self.delete(found.key)
+            if layout.fencing_token_of(listed.key) <= token:
+                self.delete(listed.key)

@@ -16,9 +16,10 @@ import obstore
 from obstore.exceptions import BaseError, GenericError
 
 from jobs.domain.errors import InvalidSettings, StorageError, StorageMisconfigured
-from jobs.storage import START_LIMITS, RequestLimits, layout
+from jobs.storage import layout
 from jobs.storage.base import ListedObject, MediaStorage, ObjectFacts, Verb
 from jobs.storage.error_translation import is_missing_bucket, translate_errors
+from jobs.storage.limits import START_LIMITS, RequestLimits
 from jobs.storage.providers import Provider
 from jobs.storage.staging import StagingDirectory, temporary_directory
 
@@ -63,9 +64,11 @@ class BucketStorage(MediaStorage):
         if sidecar:
             self.write(layout.sidecar_key(key), sidecar)
         with translate_errors(), staged.open("rb") as file:
-            is_small = staged.stat().st_size <= SMALL_BYTES
+            store = self._uploads
+            if staged.stat().st_size <= SMALL_BYTES:
+                store = self._objects
             obstore.put(
-                self._objects if is_small else self._uploads,
+                store,
                 key,
                 file,
                 attributes=_headers(key, name),
@@ -99,20 +102,23 @@ class BucketStorage(MediaStorage):
             if start == 0 and stop is None:
                 yield from obstore.get(self._streams, key).stream(min_chunk_size=CHUNK_BYTES)
                 return
-            span: Any = {"offset": start} if stop is None else (start, stop)
+            span: Any = (start, stop)
+            if stop is None:
+                span = {"offset": start}
             try:
-                got = obstore.get(self._streams, key, options={"range": span})
+                response = obstore.get(self._streams, key, options={"range": span})
             except GenericError as error:
                 if _NOT_PARTIAL not in str(error):
                     raise
                 yield from cut_range(self.read(key), start, stop)
             else:
-                yield from got.stream(min_chunk_size=CHUNK_BYTES)
+                yield from response.stream(min_chunk_size=CHUNK_BYTES)
 
     def list_objects(self) -> Iterator[ListedObject]:
-        for found in self._list():
-            if not found.key.rpartition("/")[2].startswith("."):
-                yield found
+        for listed in self._list():
+            name = listed.key.rpartition("/")[2]
+            if not name.startswith("."):
+                yield listed
 
     def _list(self, *directory: str, **options: Any) -> Iterator[ListedObject]:
         for page in self._pages(*directory, **options):
@@ -186,7 +192,7 @@ class BucketStorage(MediaStorage):
         return objects
 
     def lists_in_order(self) -> bool:
-        """Whether the bucket has proven so a while ago, or does now."""
+        """Whether the bucket has proven that it lists in order a while ago, or does now."""
         now = time.monotonic()
         if self._order is None or now - self._order.proven_at > ORDER_PROOF_SECONDS:
             try:
@@ -208,14 +214,16 @@ class BucketStorage(MediaStorage):
         try:
             for key in keys:
                 self.write(key, b"{}")
-            listed = [each.key for each in self._list(directory)]
-            listed_behind = [each.key for each in self._list(directory, offset=in_order[middle])]
+            listed_keys = [listed.key for listed in self._list(directory)]
+            keys_behind_middle = [
+                listed.key for listed in self._list(directory, offset=in_order[middle])
+            ]
         finally:
             for key in keys:
                 self.delete(key)
-        if set(listed) != set(keys):
+        if set(listed_keys) != set(keys):
             raise StorageError("the bucket does not list all objects that it has")
-        return listed == in_order and listed_behind == in_order[middle + 1 :]
+        return listed_keys == in_order and keys_behind_middle == in_order[middle + 1 :]
 
     def presign(self, method: Verb, key: str, seconds: int) -> str | None:
         if self._provider.scheme == "memory":
@@ -259,20 +267,26 @@ def _probe(url: str, variables: Mapping[str, str]) -> None:
 
 def cut_range(chunks: Iterator[bytes], start: int, stop: int | None) -> Iterator[bytes]:
     """Cut a range out of a whole body, for servers that ignore ranges."""
-    at = 0
+    position = 0  # of the chunk in the body
     for chunk in chunks:
-        if piece := chunk[max(start - at, 0) : None if stop is None else max(stop - at, 0)]:
+        first = max(start - position, 0)
+        end = len(chunk)
+        if stop is not None:
+            end = max(stop - position, 0)
+        piece = chunk[first:end]
+        if piece:
             yield bytes(piece)
-        at += len(chunk)
-        if stop is not None and at >= stop:
+        position += len(chunk)
+        if stop is not None and position >= stop:
             return
 
 
 def _headers(key: str, name: str = "") -> dict[str, str]:
-    types = {extension: kind for kind, extension in layout.EXTENSIONS.items()}
-    kind = types.get(key.rpartition(".")[2], "application/json")
-    headers = {"Content-Type": kind}
+    content_type = layout.content_type_of(key) or "application/json"
+    headers = {"Content-Type": content_type}
     if name:
-        disposition = "attachment" if kind == layout.OPAQUE else "inline"
+        disposition = "inline"
+        if content_type == layout.OPAQUE:
+            disposition = "attachment"
         headers["Content-Disposition"] = f'{disposition}; filename="{name}"'
     return headers

@@ -1,6 +1,6 @@
 """Object keys: `YYYY/MM/DD/<job id>-<n>-<fencing token>.<extension>`, and their companions.
 
-I9: no two workers have the same fencing token, so no worker writes the key of another one.
+No two workers have the same fencing token, so no worker writes another worker's key (I9).
 Objects of an input are `<job id>-input-<SHA-256>.<extension>`. First bytes tell the extension.
 """
 
@@ -73,7 +73,18 @@ def kind_of(key: str) -> ObjectKind | None:
         return None
     if key.endswith(".json"):
         return ObjectKind.SIDECAR
-    return ObjectKind.THUMBNAIL if key.endswith(".thumb.webp") else ObjectKind.MEDIA
+    if key.endswith(".thumb.webp"):
+        return ObjectKind.THUMBNAIL
+    return ObjectKind.MEDIA
+
+
+def content_type_of(key: str) -> str | None:
+    """The media type by the extension of a key; None for a sidecar."""
+    extension = key.rpartition(".")[2]
+    for content_type, known_extension in EXTENSIONS.items():
+        if extension == known_extension:
+            return content_type
+    return None
 
 
 def sniffed_type(head: bytes) -> str | None:

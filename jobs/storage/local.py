@@ -20,7 +20,10 @@ from jobs.storage.staging import StagingDirectory
 CHUNK_BYTES = 256 * 1024
 RENAMES_MAX = 4
 STAGING = ".staging"
-_DAY = tuple(map(re.compile, (r"[0-9]{4}", r"[0-9]{2}", r"[0-9]{2}")))
+_YEAR = re.compile(r"[0-9]{4}")
+_TWO_DIGITS = re.compile(r"[0-9]{2}")
+# The names of directories from the root down to the objects: year, month, day.
+_LEVELS = (_YEAR, _TWO_DIGITS, _TWO_DIGITS)
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +48,9 @@ class LocalStorage(MediaStorage):
             path = self._path(key)
             if sidecar:
                 with ThreadPoolExecutor(1) as pool:  # both syncs wait for the disk at once
-                    wait = pool.submit(_sync, staged).result
-                    self._write(self._path(sidecar_key(key)), (sidecar,), wait)
+                    syncing = pool.submit(_sync, staged)
+                    sidecar_path = self._path(sidecar_key(key))
+                    self._write(sidecar_path, (sidecar,), before_rename=syncing.result)
             else:
                 _sync(staged)
             _rename_into_place(staged, path)
@@ -59,13 +63,17 @@ class LocalStorage(MediaStorage):
             _sync_directories(path, self.root)
 
     def _write(
-        self, path: Path, chunks: Iterable[bytes], wait: Callable[[], object] = lambda: None
+        self,
+        path: Path,
+        chunks: Iterable[bytes],
+        before_rename: Callable[[], object] | None = None,
     ) -> None:
         with self.staging_directory.open(path.stem) as staged:
             staged.writelines(chunks)
             staged.flush()
             _sync(Path(staged.name))
-            wait()
+            if before_rename:
+                before_rename()
             _rename_into_place(Path(staged.name), path)
 
     def copy(self, source: str, key: str) -> None:
@@ -81,28 +89,30 @@ class LocalStorage(MediaStorage):
     def facts(self, key: str) -> ObjectFacts | None:
         with translate_errors():
             try:
-                found = self._path(key).lstat()
+                status = self._path(key).lstat()
             except (FileNotFoundError, NotADirectoryError):
                 self._require_mounted()
                 return None
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             return None
-        return ObjectFacts(found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+        return ObjectFacts(status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
 
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        left = float("inf") if stop is None else stop - start
-
-        def without_links(path: str, flags: int) -> int:
-            return os.open(path, flags | os.O_NOFOLLOW)
-
-        with translate_errors(), open(self._path(key), "rb", opener=without_links) as file:
+        with translate_errors(), open(self._path(key), "rb", opener=_open_without_links) as file:
             file.seek(start)
-            while chunk := file.read(int(min(CHUNK_BYTES, left))):
-                left -= len(chunk)
+            position = start
+            while True:
+                size = CHUNK_BYTES
+                if stop is not None:
+                    size = min(size, stop - position)
+                chunk = file.read(size)
+                if not chunk:
+                    return
+                position += len(chunk)
                 yield chunk
 
     def list_objects(self) -> Iterator[ListedObject]:
-        yield from _files(self.root, "", _DAY)
+        yield from _files(self.root, "", _LEVELS)
 
     def list_objects_of(
         self, job_ids: Collection[str], created_at: float
@@ -112,13 +122,16 @@ class LocalStorage(MediaStorage):
             if not self._path(f"{day}/any").parent.is_dir():
                 self._require_mounted()
                 return
-        for found in _files(self.root / day, "", (), job_ids):  # not to be read is an error here
-            key = f"{day}/{found.key}"
+        # A directory of a day that cannot be read is an error here.
+        for listed in _files(self.root / day, "", (), job_ids):
+            key = f"{day}/{listed.key}"
             if kind_of(key):
-                yield ListedObject(key, found.bytes)
+                yield ListedObject(key, listed.bytes)
 
     def local_path(self, key: str) -> Path | None:
-        return self.root / key if self.size(key) is not None else None
+        if self.size(key) is None:
+            return None
+        return self.root / key
 
     def _path(self, key: str) -> Path:
         """Return an object's path. Raises FileNotFoundError if a directory is a symbolic link."""
@@ -148,7 +161,9 @@ class LocalStorage(MediaStorage):
             return None
         free_bytes = volume.f_bavail * volume.f_frsize
         total_bytes = volume.f_blocks * volume.f_frsize
-        free_files = volume.f_favail if volume.f_files else None
+        free_files = None
+        if volume.f_files:
+            free_files = volume.f_favail
         is_read_only = bool(volume.f_flag & os.ST_RDONLY)
         return Space(free_bytes, total_bytes, free_files, is_read_only)
 
@@ -156,13 +171,14 @@ class LocalStorage(MediaStorage):
         """Remove directories that the probe created: its user may differ from the worker's."""
         with translate_errors():
             day = self.root / day_of(time.time())
-            new = [path for path in (day, day.parent, day.parent.parent) if not path.exists()]
+            directories = (day, day.parent, day.parent.parent)
+            missing = [directory for directory in directories if not directory.exists()]
         try:
             super().probe(size)
         finally:
-            for path in new:
+            for directory in missing:
                 with contextlib.suppress(OSError):
-                    path.rmdir()
+                    directory.rmdir()
             _synced.clear()  # another process may remove them, too
 
 
@@ -179,13 +195,14 @@ def _rename_into_place(staged: Path, path: Path) -> None:
 def _files(
     directory: Path,
     prefix: str,
-    below: Sequence[re.Pattern[str]],
+    levels: Sequence[re.Pattern[str]],
     job_ids: Collection[str] | None = None,
 ) -> Iterator[ListedObject]:
-    """Walk directories of days; symbolic links lead to foreign files and are skipped.
+    """Walk directories of days, `levels` deep, and yield their files.
 
-    So is a directory below the root that cannot be read. Only files of these jobs are looked at:
-    a directory may have a million others.
+    Symbolic links lead to foreign files and are skipped, as is a directory below the root that
+    cannot be read. With `job_ids` only files of these jobs are looked at: a directory may have a
+    million others.
     """
     with translate_errors():
         try:
@@ -201,28 +218,32 @@ def _files(
                 if job_ids is not None and job_id_of(name) not in job_ids:
                     continue
                 if entry.is_dir(follow_symlinks=False):
-                    if below and below[0].fullmatch(name):
-                        yield from _files(directory / name, f"{prefix}{name}/", below[1:])
+                    if levels and levels[0].fullmatch(name):
+                        yield from _files(directory / name, f"{prefix}{name}/", levels[1:])
                 elif entry.is_file(follow_symlinks=False) and not name.startswith("."):
                     with contextlib.suppress(FileNotFoundError):
                         size = entry.stat(follow_symlinks=False).st_size
                         yield ListedObject(prefix + name, size)
 
 
+def _open_without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
+
+
 _synced: set[tuple[int, int]] = set()  # device and inode of directories whose ancestors are synced
 
 
 def _sync_directories(path: Path, root: Path) -> None:
-    """Sync the directories above a new file, which make its name durable; old ones only once."""
-    new: list[tuple[int, int]] = []
+    """Sync the directories above a new file, which make its name durable, each of them once."""
+    identities: list[tuple[int, int]] = []
     for directory in path.parents:
         identity = _sync(directory)
         if identity in _synced:
             break
-        new.append(identity)
+        identities.append(identity)
         if directory == root:
             break
-    _synced.update(new)
+    _synced.update(identities)
 
 
 def _sync(path: Path) -> tuple[int, int]:
@@ -230,7 +251,7 @@ def _sync(path: Path) -> tuple[int, int]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-        found = os.fstat(descriptor)
-        return found.st_dev, found.st_ino
+        status = os.fstat(descriptor)
+        return status.st_dev, status.st_ino
     finally:
         os.close(descriptor)

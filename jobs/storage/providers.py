@@ -10,7 +10,7 @@ from obstore.store import MemoryStore, from_url
 
 from jobs.domain.errors import InvalidSettings
 from jobs.net.ip import is_loopback_host
-from jobs.storage import RequestLimits
+from jobs.storage.limits import RequestLimits
 
 CONNECT_TIMEOUT = timedelta(seconds=5)
 STREAM_TIMEOUT = timedelta(days=1)  # a client may read slowly; READ_TIMEOUT bounds the bucket
@@ -52,45 +52,59 @@ class Provider:
     def __init__(self, url: str, variables: Mapping[str, str], limits: RequestLimits) -> None:
         self.scheme = urlsplit(url).scheme
         self.prefix = unquote(urlsplit(url).path).strip("/")
-        self._url, self._limits = url, limits
-        self._config = {
-            option: next(variables[name] for name in names if name in variables)
-            for option, names in OPTIONS[self.scheme].items()
-            if not variables.keys().isdisjoint(names)
-        }
+        self._url = url
+        self._limits = limits
+        self._config = _provider_options(self.scheme, variables)
         endpoint = self._config.get("aws_endpoint", "")
         self._allow_http = endpoint.lower().startswith("http://")
-        is_asked = variables.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
+        is_http_requested = variables.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
         try:
             is_local = is_loopback_host(urlsplit(endpoint).hostname or "")
         except ValueError:
             raise InvalidSettings("AWS_ENDPOINT_URL: it is not a URL") from None
-        if self._allow_http and not (is_asked or is_local):
+        if self._allow_http and not is_http_requested and not is_local:
             # It would carry media and signatures unencrypted.
             why = "plain http is for loopback addresses, or with AWS_ALLOW_HTTP=true"
             raise InvalidSettings(f"AWS_ENDPOINT_URL: {why}")
-        self._memory = MemoryStore() if self.scheme == "memory" else None
+        self._memory: MemoryStore | None = None
+        if self.scheme == "memory":
+            self._memory = MemoryStore()
 
     def open(self, *, streaming: bool = False, uploading: bool = False) -> Any:
         """Open an obstore store; a streaming one limits silence instead of the whole request."""
         if self._memory:
             return self._memory
-        seconds = max(self._limits.seconds, UPLOAD_SECONDS if uploading else 0.0)
+        seconds = self._limits.seconds
+        if uploading:
+            seconds = max(seconds, UPLOAD_SECONDS)
         longest = timedelta(seconds=seconds)
         client: dict[str, Any] = {
             "allow_http": self._allow_http,
             "connect_timeout": min(CONNECT_TIMEOUT, longest),
-            "timeout": STREAM_TIMEOUT if streaming else longest,
+            "timeout": longest,
         }
         if streaming:
+            client["timeout"] = STREAM_TIMEOUT
             client["read_timeout"] = min(READ_TIMEOUT, longest)
         retries: Any = {"max_retries": self._limits.retries, "retry_timeout": longest}
         options: dict[str, Any] = {"client_options": client, "retry_config": retries}
         try:
             return from_url(self._url, config=cast(Any, self._config), **options)
         except (BaseError, ValueError, OSError) as error:
-            why = str(error).partition("\n")[0]
-            # It may quote a value that is secret.
-            is_quoting = any(str(value) in why for value in self._config.values())
-            reason = "" if is_quoting else f": {why}"
-            raise InvalidSettings(f"MEDIA_URL: the bucket cannot be used{reason}") from None
+            reason = str(error).partition("\n")[0]
+            message = "MEDIA_URL: the bucket cannot be used"
+            # The reason may quote a value that is secret.
+            if not any(value in reason for value in self._config.values()):
+                message = f"{message}: {reason}"
+            raise InvalidSettings(message) from None
+
+
+def _provider_options(scheme: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """The options of a provider that variables set; of several names the first one counts."""
+    options = dict[str, str]()
+    for option, names in OPTIONS[scheme].items():
+        for name in names:
+            if name in variables:
+                options[option] = variables[name]
+                break
+    return options

@@ -47,11 +47,11 @@ class StagingDirectory:
             return [path for path in self.path.iterdir() if _is_abandoned(path, horizon)]
 
     def delete_abandoned(self) -> int:
-        found = self.list_abandoned()
+        abandoned = self.list_abandoned()
         with translate_errors():
-            for path in found:
+            for path in abandoned:
                 path.unlink(missing_ok=True)
-        return len(found)
+        return len(abandoned)
 
 
 def _is_abandoned(path: Path, horizon: float) -> bool:
@@ -80,7 +80,7 @@ def temporary_directory() -> StagingDirectory:
     with translate_errors():
         directory = Path(tempfile.gettempdir()) / f"fluxkeep-{os.getuid()}"
         directory.mkdir(mode=0o700, exist_ok=True)
-        found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise StorageError("the staging directory under TMPDIR belongs to another user")
     return StagingDirectory(directory)

@@ -5,8 +5,8 @@ from functools import cached_property
 from jobs.archive.archive import Archive
 from jobs.config.settings import Settings
 from jobs.services import Services, build_archive, build_bfl_clients, build_storage, redis_for_web
-from jobs.storage import WEB_LIMITS
 from jobs.storage.base import MediaStorage
+from jobs.storage.limits import WEB_LIMITS
 from receiver.bfl_account import Account, Balances, ask_all
 
 

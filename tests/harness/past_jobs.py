@@ -15,8 +15,8 @@ from jobs.domain.job_record import MediaFile
 from jobs.domain.polling_policy import Timeouts
 from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.services import Services
-from jobs.storage import RequestLimits
 from jobs.storage.layout import object_key, sidecar_key
+from jobs.storage.limits import RequestLimits
 from tests.harness.kept_inputs import with_input
 from tests.harness.redis_server import RedisServer
 from tests.harness.required_settings import SECRETS

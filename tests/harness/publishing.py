@@ -1,8 +1,8 @@
 """Publishing objects in a storage."""
 
-from jobs.storage import RequestLimits
 from jobs.storage.base import MediaStorage
 from jobs.storage.bucket import PART_BYTES
+from jobs.storage.limits import RequestLimits
 
 KEY = "2026/01/01/job-0-1.jpg"
 LARGE = PART_BYTES + 1

@@ -8,9 +8,9 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from jobs.services import Services
-from jobs.storage import open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.bucket import BucketStorage
+from jobs.storage.opening import open_storage
 from jobs.store.job_store import JobStore
 from tests.harness import RedisServer
 from tests.harness.local_worker import LocalWorker

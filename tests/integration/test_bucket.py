@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from jobs.domain.errors import StorageError, StorageMisconfigured
-from jobs.storage import RequestLimits, staging
+from jobs.storage import staging
 from jobs.storage.bucket import PART_BYTES, SMALL_BYTES, BucketStorage
+from jobs.storage.limits import RequestLimits
 from jobs.storage.providers import Provider
 from tests.harness import S3Server, TestBucket
 from tests.harness.local_worker import LocalWorker

@@ -10,9 +10,10 @@ from redis import Redis
 
 from jobs.domain.errors import StorageError
 from jobs.domain.retention import DAY_SECONDS
-from jobs.storage import RequestLimits, bucket
+from jobs.storage import bucket
 from jobs.storage.bucket import BucketStorage
 from jobs.storage.layout import object_key, sidecar_key
+from jobs.storage.limits import RequestLimits
 from jobs.storage.providers import Provider
 from receiver import checks
 from receiver.checks.context import Context

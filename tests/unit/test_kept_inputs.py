@@ -13,9 +13,10 @@ from jobs import kept_inputs
 from jobs.domain import submission
 from jobs.domain.errors import Invalid
 from jobs.domain.job import Job
-from jobs.storage import BACKGROUND_LIMITS, open_storage
 from jobs.storage.base import MediaStorage
 from jobs.storage.layout import ObjectKind, job_id_of, kind_of
+from jobs.storage.limits import BACKGROUND_LIMITS
+from jobs.storage.opening import open_storage
 from tests.harness.kept_inputs import LIMIT_BYTES, sent, with_input
 from tests.sandbox.formats import gradient
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from jobs.services import Services
 from receiver import checks, metrics
 from receiver.bfl_account import Account
-from receiver.dashboard import health
+from receiver.dashboard.health_numbers import HealthNumbers
 from receiver.feed.broker import Broker
 from receiver.feed.sse import MessageCache
 
@@ -19,4 +19,4 @@ def build(services: Services) -> Iterator[object]:
     yield MessageCache(services)
     yield checks.ReadinessResults(services, account)
     yield metrics.MetricsText(services, account)
-    yield health.Numbers(services)
+    yield HealthNumbers(services)

@@ -3,8 +3,8 @@
 import hashlib
 import re
 import uuid
-from contextlib import suppress
 from operator import attrgetter
+from typing import Any, NamedTuple
 
 from flask import Blueprint, flash, g, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -27,41 +27,69 @@ from receiver.dashboard.submit import submit_as_visitor
 
 NEWER_MAX = 24  # lists begin at the newest job
 RELATED_MAX = 24
+_COUNT = re.compile(r"[1-8]", re.ASCII)
 
 blueprint = Blueprint("job", __name__, url_prefix="/jobs/<job_id>")
+
+
+class Neighbours(NamedTuple):
+    """The ids of the jobs that were created next; None at an end, or if it is far to seek."""
+
+    newer: str | None = None
+    older: str | None = None
 
 
 @blueprint.get("")
 @requires_scope("read")
 def show(job_id: str) -> ResponseReturnValue:
     """Show a job, by its own id or by BFL's task id."""
+    services = current_services()
     event_stream.begin_page()
-    job = job_actions.load_job(current_services(), job_id)
-    newer = older = None
-    with suppress(ArchiveUnavailable):
-        position = Position(job.created_at, job.id)
-        before = ownership.page(current_services(), Search(), 1, position).jobs
-        since = ownership.page(current_services(), Search(since=job.created_at), NEWER_MAX, None)
-        after = [one.id for one in since.jobs if (one.created_at, one.id) > position]
-        newer = after[-1] if after and not since.last else None  # else it is far to seek
-        older = before[0].id if before else None
-    kept = job.request.public_input if g.api_key.has_scope("submit") else None
+    job = job_actions.load_job(services, job_id)
+    neighbours = _neighbours(job)
     return render_template(
         "job.html",
-        newer=newer,
-        older=older,
-        job=card(current_services(), job),
-        input=kept_inputs.with_links(kept, current_services().links_to(job, is_input=True))
-        if kept
-        else {},
+        newer=neighbours.newer,
+        older=neighbours.older,
+        job=card(services, job),
+        input=_shown_input(job),
         is_input_complete=kept_inputs.is_complete(job),
         is_replayable=job.status in REPLAYABLE,
         is_cancellable=is_cancellable(job) and ownership.is_changeable(job),
         has_seed=_has_seed(job),
-        related=cards(current_services(), _related_jobs(job)),
+        related=cards(services, _related_jobs(job)),
         idempotency_key=str(uuid.uuid4()),
-        curl=f'curl -s {current_services().base_url()}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
+        curl=f'curl -s {services.base_url()}/api/jobs/{job.id} -H "x-key: $FLUXKEEP_KEY"',
     )
+
+
+def _neighbours(job: Job) -> Neighbours:
+    """The jobs before and after this one; none while the database is away."""
+    services = current_services()
+    position = Position(job.created_at, job.id)
+    try:
+        older_page = ownership.page(services, Search(), 1, position)
+        since = Search(since=job.created_at)
+        newest_page = ownership.page(services, since, NEWER_MAX, None)
+    except ArchiveUnavailable:
+        return Neighbours()
+    older = older_page.jobs[0].id if older_page.jobs else None
+    newer_ids = []
+    for candidate in newest_page.jobs:
+        if (candidate.created_at, candidate.id) > position:
+            newer_ids.append(candidate.id)
+    # The list begins at the newest job: only on its last page this job's neighbour is known.
+    if not newer_ids or newest_page.last is not None:
+        return Neighbours(older=older)
+    return Neighbours(newer=newer_ids[-1], older=older)
+
+
+def _shown_input(job: Job) -> dict[str, Any]:
+    """The input with links to its files; empty if it is not kept, or not for this visitor."""
+    kept_input = job.request.public_input
+    if not kept_input or not g.api_key.has_scope("submit"):
+        return {}
+    return kept_inputs.with_links(kept_input, current_services().links_to(job, is_input=True))
 
 
 @blueprint.get("/variants")
@@ -74,14 +102,27 @@ def show_repeats(job_id: str) -> ResponseReturnValue:
 @requires_scope("submit")
 def make_repeats(job_id: str) -> ResponseReturnValue:
     """Submit the input again, with other seeds if it takes any; a repeated click makes no more."""
-    job, fields = job_actions.load_job(current_services(), job_id), form_body.form()
-    key = fields.get(IDEMPOTENCY_FIELD, "")
-    count = int(fields["n"]) if re.fullmatch(r"[1-8]", fields.get("n", ""), re.ASCII) else 1
+    services = current_services()
+    job = job_actions.load_job(services, job_id)
+    fields = form_body.form()
+    idempotency_key = fields.get(IDEMPOTENCY_FIELD, "")
+    count = 1
+    if _COUNT.fullmatch(fields.get("n", "")):
+        count = int(fields["n"])
+    has_seed = _has_seed(job)
     for n in range(count):
-        seed = int.from_bytes(hashlib.sha256(f"{key} {n}".encode()).digest()[:4], "big")
-        changes = {"input": {"seed": seed}} if _has_seed(job) else {}
-        submit_as_visitor(repeat_fields(current_services(), job, changes), f"{key}-{n}", job.id)
+        changes = {}
+        if has_seed:
+            changes["input"] = {"seed": _seed_of(f"{idempotency_key} {n}")}
+        body = repeat_fields(services, job, changes)
+        submit_as_visitor(body, f"{idempotency_key}-{n}", job.id)
     return redirect(url_for("dashboard.job.show", job_id=job.id, _anchor="variants"), 303)
+
+
+def _seed_of(name: str) -> int:
+    """A seed that looks random, and is the same for each click on one form."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(digest[:4], "big")
 
 
 @blueprint.get("/replay", defaults={"action": "replay"})
@@ -124,26 +165,54 @@ def delete(job_id: str) -> ResponseReturnValue:
 
 
 def _has_seed(job: Job) -> bool:
-    given = job.request.kept_input or {}
+    """Whether the input has a seed, or its model takes one."""
+    kept_input = job.request.kept_input or {}
+    if "seed" in kept_input:
+        return True
     endpoint = current_services().schemas.endpoints().get(job.model or "")
-    known = endpoint.modes[endpoint.mode_of(given)].fields if endpoint else {}
-    return "seed" in given or "seed" in known
+    if endpoint is None:
+        return False
+    mode = endpoint.mode_of(kept_input)
+    return "seed" in endpoint.modes[mode].fields
 
 
 def _related_jobs(job: Job) -> list[Job]:
-    """The job that this one repeats, other repeats of it, and repeats of this one; oldest first.
+    """The job that this one repeats, its other repeats, and repeats of this one; oldest first.
 
     Of the repeats the newest are shown, and while the database is away those that Redis has.
     """
-    original = job.request.repeats
-    own, repeats = {job.id: job}, dict[str, Job]()
-    with suppress(ArchiveUnavailable):
-        if original and (parent := current_services().catalog.load(original, exactly=True)):
-            own |= {original: parent} if ownership.is_visible(parent) else {}
-    for job_id in filter(None, (original, job.id)):
-        with suppress(ArchiveUnavailable):
-            page = ownership.page(current_services(), Search(repeats=job_id), RELATED_MAX, None)
-            repeats |= {one.id: one for one in page.jobs if one.id not in own}
-    oldest_first = attrgetter("created_at")
-    newest = sorted(repeats.values(), key=oldest_first)[-RELATED_MAX:]
-    return sorted((*own.values(), *newest), key=oldest_first)
+    originals = {job.id: job}
+    original_id = job.request.repeats
+    if original_id:
+        original = _load_visible(original_id)
+        if original:
+            originals[original.id] = original
+    repeats: dict[str, Job] = {}
+    for repeated_id in (original_id, job.id):
+        if repeated_id:
+            for repeat in _repeats_of(repeated_id):
+                repeats[repeat.id] = repeat
+    for job_id in originals:
+        repeats.pop(job_id, None)
+    newest_repeats = sorted(repeats.values(), key=attrgetter("created_at"))[-RELATED_MAX:]
+    related = list(originals.values()) + newest_repeats
+    return sorted(related, key=attrgetter("created_at"))
+
+
+def _load_visible(job_id: str) -> Job | None:
+    """The job of this id if the visitor may see it; None while the database is away."""
+    try:
+        job = current_services().catalog.load(job_id, exactly=True)
+    except ArchiveUnavailable:
+        return None
+    if job is None or not ownership.is_visible(job):
+        return None
+    return job
+
+
+def _repeats_of(job_id: str) -> list[Job]:
+    """The newest repeats of a job; none while the database is away."""
+    try:
+        return ownership.page(current_services(), Search(repeats=job_id), RELATED_MAX, None).jobs
+    except ArchiveUnavailable:
+        return []

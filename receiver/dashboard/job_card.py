@@ -41,8 +41,9 @@ class MediaItem(NamedTuple):
         """The path of its thumbnail, or of the image itself if that is not too large."""
         if self.src and self.json["thumbnail_url"]:
             return path_of(self.json["thumbnail_url"])
-        is_small = self.json["bytes"] <= UNSCALED_MAX_BYTES
-        return self.src if self.is_image and is_small else None
+        if self.is_image and self.json["bytes"] <= UNSCALED_MAX_BYTES:
+            return self.src
+        return None
 
     @property
     def is_image(self) -> bool:
@@ -86,36 +87,54 @@ class JobCard:
         return seed_of(self.record)
 
     @property
+    def progress(self) -> float | None:
+        """The share that BFL says is done, from 0 to 1; None if not known, or if the job ended."""
+        if self.record.progress is None or self.status.terminal:
+            return None
+        return min(max(self.record.progress, 0.0), 1.0)
+
+    @property
     def media(self) -> list[MediaItem]:
-        drafts, media = count(), self.json["media"]
-        return [
-            MediaItem(
-                json,
-                None if "deleted_at" in json else path_of(json["url"]),
-                next(drafts) if json["role"] == Role.DRAFT_CACHE else None,
-            )
-            for json in media
-        ]
+        draft_numbers = count()
+        items = []
+        for json in self.json["media"]:
+            src = None
+            if "deleted_at" not in json:
+                src = path_of(json["url"])
+            draft = None
+            if json["role"] == Role.DRAFT_CACHE:
+                draft = next(draft_numbers)
+            items.append(MediaItem(json, src, draft))
+        return items
 
     @property
     def cover(self) -> MediaItem | None:
         """The file that a gallery shows, None if no file can be shown."""
-        present = [item for item in self.media if item.src]
-        return next((item for item in present if item.thumbnail or item.is_video), None)
+        for item in self.media:
+            if item.src and (item.thumbnail or item.is_video):
+                return item
+        return None
 
     @property
     def status_text(self) -> str:
-        is_deleted = self.status is Status.STORED and self.media and not self.record.present_media
-        text = STATUS_TEXTS.get(self.status, self.status.capitalize())
-        return "Media deleted" if is_deleted else text
+        has_media = bool(self.media)
+        if self.status is Status.STORED and has_media and not self.record.present_media:
+            return "Media deleted"
+        return STATUS_TEXTS.get(self.status, self.status.capitalize())
 
     @property
     def reason(self) -> str:
         """Why the job ended without media; empty if it did not."""
-        if moderation := self.json["moderation"]:
-            reasons = ", ".join(moderation["reasons"])
-            return REFUSED_BY_BFL[moderation["stage"]] + (reasons and f": {reasons}")
-        return as_sentence(self.json["error"]["message"]) if self.json["error"] else ""
+        moderation = self.json["moderation"]
+        if moderation:
+            refusal = REFUSED_BY_BFL[moderation["stage"]]
+            if not moderation["reasons"]:
+                return refusal
+            return f"{refusal}: {', '.join(moderation['reasons'])}"
+        error = self.json["error"]
+        if error:
+            return as_sentence(error["message"])
+        return ""
 
 
 def card(services: Services, job: Job) -> JobCard:
@@ -123,13 +142,21 @@ def card(services: Services, job: Job) -> JobCard:
 
 
 def cards(services: Services, jobs: list[Job]) -> list[JobCard]:
-    now, link_ttl = services.store.now(), services.settings.link_ttl
-    # Links expire at a full step of the clock: all pages within a step sign the same ones.
-    step = min(LINK_STEP_SECONDS, link_ttl / 2)
-    found = views.job_views(services, jobs, (now + link_ttl) // step * step - now + 0.5)
+    seconds = _link_seconds(services.store.now(), services.settings.link_ttl)
+    json_of_jobs = views.job_views(services, jobs, seconds)
     visitor = session.current_visitor()
     shows_input = visitor is not None and visitor.has_scope("submit")
-    return [JobCard(job, json, shows_input) for job, json in zip(jobs, found, strict=True)]
+    return [JobCard(job, json, shows_input) for job, json in zip(jobs, json_of_jobs, strict=True)]
+
+
+def _link_seconds(now: float, link_ttl: float) -> float:
+    """How long the links of a page are valid.
+
+    They expire at a full step of the clock, so that all pages within a step sign the same links.
+    """
+    step = min(LINK_STEP_SECONDS, link_ttl / 2)
+    expire_at = (now + link_ttl) // step * step
+    return expire_at - now + 0.5  # signing cuts to whole seconds
 
 
 def path_of(url: str) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from jobs.budget_views import BudgetView, budget_view
 from jobs.domain.errors import StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.budget_views import BudgetView, budget_view
 from jobs.store.batch_actions import Batch
 from jobs.store.costs import DayView, only
 from jobs.store.listing import EXPIRING_READ_MAX

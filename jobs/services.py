@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 from redis import Redis
-from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
@@ -23,6 +22,7 @@ from jobs.config.settings import Settings
 from jobs.daily_costs import DailyCosts
 from jobs.domain.errors import BflKeyMissing
 from jobs.domain.job import Job
+from jobs.domain.retry_policy import RetryPolicy
 from jobs.net.urls import Origin
 from jobs.signing import CallbackTokens, CallbackVerifier, LinkSigner, MediaLink, NotificationSigner
 from jobs.storage.base import MediaStorage
@@ -46,6 +46,7 @@ from jobs.store.metrics import Metrics
 from jobs.store.rate_limiter import RateLimiter
 from jobs.store.recent_origins import AnnouncedHosts, NamedHosts
 from jobs.store.redis import write_durability
+from jobs.store.redis.backoff import PolicyBackoff
 from jobs.store.redis.clock import Clock
 from jobs.store.redis.connection import connect
 from jobs.store.redis.outages import LoggedRetry
@@ -60,7 +61,10 @@ WEB_TIMEOUT_SECONDS = 2.0
 WEB_DATABASE_CONNECTIONS = 3
 CALLBACK_QUERY_SECONDS = 1.0  # BFL waits; the sweep applies what could not be compared in time
 BACKGROUND_TIMEOUT_SECONDS = 20.0
-BACKGROUND_RETRIES = 40
+# The jitter is large: what lost Redis together does not come back together.
+WEB_RETRIES = RetryPolicy(first_seconds=0.05, longest_seconds=0.2, growth=2.0, jitter=0.5)
+BACKGROUND_RETRIES = RetryPolicy(first_seconds=0.1, longest_seconds=2.0, growth=2.0, jitter=0.5)
+BACKGROUND_RETRIES_MAX = 40
 
 
 class DatabaseAccess(NamedTuple):
@@ -297,15 +301,13 @@ def require_durability(settings: Settings) -> None:
 def redis_for_web(settings: Settings) -> Redis:
     """Connect with the time-outs of a web process. Raises InvalidSettings."""
     # No retry after a timeout: too little time is left to answer BFL.
-    backoff = ExponentialWithJitterBackoff(cap=0.2, base=0.05)
-    retry = LoggedRetry(backoff, 1, (RedisConnectionError,))
+    retry = LoggedRetry(PolicyBackoff(WEB_RETRIES), 1, (RedisConnectionError,))
     return connect(settings, retry, WEB_TIMEOUT_SECONDS)
 
 
 def for_background(settings: Settings) -> Services:
     """Services that wait for Redis, and not for durability: media are rescued without a replica."""
-    backoff = ExponentialWithJitterBackoff(cap=2, base=0.1)
-    retry = LoggedRetry(backoff, BACKGROUND_RETRIES)
+    retry = LoggedRetry(PolicyBackoff(BACKGROUND_RETRIES), BACKGROUND_RETRIES_MAX)
     services = Services(settings, connect(settings, retry, BACKGROUND_TIMEOUT_SECONDS))
     _ = services.storage
     return services

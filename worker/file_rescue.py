@@ -4,21 +4,24 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 from jobs import sidecars, views
 from jobs.domain.errors import NotMedia, TransferFailed
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
+from jobs.domain.retry_policy import RetryPolicy
 from jobs.services import Services
 from jobs.storage.layout import object_key
 from worker import download
-from worker.backoff import backoff_seconds
 from worker.claim import HeldClaim
+from worker.download import Download
 from worker.formats import content_credentials, sniff
 
-QUICK_ATTEMPTS = 3  # under one claim
-QUICK_BACKOFF_SECONDS = (0.4, 1.0)  # the first, the longest
+# Under one claim.
+QUICK_ATTEMPTS = 3
+QUICK_RETRIES = RetryPolicy(first_seconds=0.4, longest_seconds=1.0)
 # A URL that looks expired is tried all the same: the clock of this machine may be wrong.
 LEAST_SECONDS = 20.0
 # A storage reports no progress: the time it may take grows with the size of a file.
@@ -41,79 +44,118 @@ class Published(NamedTuple):
 
 
 def rescue_file(
-    services: Services, claim: HeldClaim, n: int, others: Mapping[int, Published]
+    services: Services, claim: HeldClaim, number: int, earlier: Mapping[int, Published]
 ) -> Published:
-    """Publish the n-th file of a job; a broken transfer is repeated soon.
+    """Publish one file of a job; a broken transfer is repeated soon.
 
-    `others` are the files that are published already.
+    `earlier` are the files that are published already, by their numbers.
     Raises TransferFailed, MediaRefused, UrlExpired, StorageError, ClaimLost.
     """
-    doubted = set[str]()
-    for attempt in range(QUICK_ATTEMPTS - 1):
+    rescue = _FileRescue(services, claim, number, earlier)
+    for earlier_failures in range(QUICK_ATTEMPTS - 1):
         try:
-            return _download_and_publish(services, claim, n, others, doubted)
+            return rescue.attempt()
         except (TransferFailed, NotMedia) as error:
             log.info("job %s: %s", claim.job.id, error)
-            if _seconds_left(services, claim.job) <= 0:
+            if rescue.seconds_left() <= 0:
                 raise
-        time.sleep(backoff_seconds(attempt, *QUICK_BACKOFF_SECONDS))
-    return _download_and_publish(services, claim, n, others, doubted)
+        jitter_factor = QUICK_RETRIES.draw_jitter_factor()
+        time.sleep(QUICK_RETRIES.pause_seconds(earlier_failures, jitter_factor=jitter_factor))
+    return rescue.attempt()
 
 
-def _seconds_left(services: Services, job: Job) -> float:
-    now = services.store.now()
-    until = max(job.delivery.expire_at or 0.0, now + LEAST_SECONDS)
-    return min(until, job.deadline) - now
+class _FileRescue:
+    """The attempts to publish one file under one claim."""
 
+    def __init__(
+        self, services: Services, claim: HeldClaim, number: int, earlier: Mapping[int, Published]
+    ) -> None:
+        self._services = services
+        self._claim = claim
+        self._job = claim.job
+        self._number = number
+        self._role = claim.job.delivery.roles[number]
+        self._earlier = earlier
+        self._doubted_sha256 = set[str]()  # of each earlier download with a doubt
 
-def _download_and_publish(
-    services: Services,
-    claim: HeldClaim,
-    n: int,
-    others: Mapping[int, Published],
-    doubted: set[str],
-) -> Published:
-    """Publish a verified file at once, whether or not Redis answers.
+    def seconds_left(self) -> float:
+        """Seconds until the URL expires, at the latest until the deadline of the job."""
+        now = self._services.store.now()
+        expire_at = self._job.delivery.expire_at or 0.0
+        until = max(expire_at, now + LEAST_SECONDS)
+        return min(until, self._job.deadline) - now
 
-    `doubted` has the SHA-256 of each earlier download with a doubt. The same bytes twice in sound
-    framing are the file: a proof that contradicts them is wrong itself.
-    """
-    job, policy = claim.job, services.host_policy
-    address = policy.validate_delivery_url(job.delivery.urls[n])
-    seconds = _seconds_left(services, job)
-    if seconds <= 0:
-        raise TransferFailed("there is no time left")
-    claim.report_progress()
-    with services.storage.staging(job.id) as path:
-        downloaded = download.download(
-            download.session(policy.sandboxes),
-            address,
-            path,
-            download.Limits(seconds, services.settings.max_media_bytes),
-            job.delivery.roles[n],
-            allow=policy.validate_delivery_url,
-            progress=claim.report_progress,
-        )
-        if downloaded.doubt and downloaded.sha256 not in doubted:
-            doubted.add(downloaded.sha256)
+    def attempt(self) -> Published:
+        """Download, verify and publish the file at once, whether or not Redis answers."""
+        url = self._job.delivery.urls[self._number]
+        address = self._services.host_policy.validate_delivery_url(url)
+        seconds = self.seconds_left()
+        if seconds <= 0:
+            raise TransferFailed("there is no time left")
+        self._claim.report_progress()
+        with self._services.storage.staging(self._job.id) as path:
+            downloaded = download.download(
+                download.session(self._services.host_policy.sandboxes),
+                address,
+                path,
+                download.Limits(seconds, self._services.settings.max_media_bytes),
+                self._role,
+                allow=self._services.host_policy.validate_delivery_url,
+                progress=self._claim.report_progress,
+            )
+            self._require_no_new_doubt(downloaded)
+            file = self._describe(downloaded, path)
+            published_at = self._services.store.now()
+            sidecar = sidecars.render(self._job_with(file, published_at))
+            self._publish(path, file, sidecar)
+        return Published(file, published_at, sidecar, downloaded.doubt)
+
+    def _require_no_new_doubt(self, downloaded: Download) -> None:
+        """Raise TransferFailed for a doubt about bytes that came for the first time.
+
+        The same bytes twice in sound framing are the file: a proof that contradicts them is wrong
+        itself.
+        """
+        if downloaded.doubt and downloaded.sha256 not in self._doubted_sha256:
+            self._doubted_sha256.add(downloaded.sha256)
             raise TransferFailed(downloaded.doubt)
-        token, content_type = job.lease.fencing_token, downloaded.content_type
-        file = MediaFile(
-            key=object_key(job.id, job.created_at, n, token, content_type),
+
+    def _describe(self, downloaded: Download, path: Path) -> MediaFile:
+        content_type = downloaded.content_type
+        dimensions = sniff.dimensions(path, content_type)
+        return MediaFile(
+            key=object_key(
+                self._job.id,
+                self._job.created_at,
+                self._number,
+                self._job.lease.fencing_token,
+                content_type,
+            ),
             content_type=content_type,
             bytes=downloaded.bytes,
             sha256=downloaded.sha256,
-            role=job.delivery.roles[n],
+            role=self._role,
             has_content_credentials=content_credentials.are_present(path, content_type),
-            **sniff.dimensions(path, content_type)._asdict(),
+            width=dimensions.width,
+            height=dimensions.height,
+            seconds=dimensions.seconds,
         )
-        now, files = services.store.now(), {at: one.file for at, one in others.items()} | {n: file}
-        media = tuple(files[at] for at in sorted(files))
-        # Of the stored job, as soon as no file is missing.
-        is_whole = len(media) == len(job.delivery.urls)
-        known = job.stored(now, media) if is_whole else replace(job, media=media)
-        sidecar = sidecars.render(known)
-        with claim.silence(STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND):
-            # The sidecar goes first (I10), so that any object can be recovered.
-            services.storage.publish(path, file.key, views.file_name(job, n, file.key), sidecar)
-    return Published(file, now, sidecar, downloaded.doubt)
+
+    def _job_with(self, file: MediaFile, now: float) -> Job:
+        """The job for the sidecar: a stored one as soon as no file is missing."""
+        files_by_number = dict[int, MediaFile]()
+        for number, published in self._earlier.items():
+            files_by_number[number] = published.file
+        files_by_number[self._number] = file
+        media = tuple(files_by_number[number] for number in sorted(files_by_number))
+        is_whole = len(media) == len(self._job.delivery.urls)
+        if is_whole:
+            return self._job.stored(now, media)
+        return replace(self._job, media=media)
+
+    def _publish(self, path: Path, file: MediaFile, sidecar: bytes) -> None:
+        """The sidecar goes first (objects before records, I10): any object can be recovered."""
+        file_name = views.file_name(self._job, self._number, file.key)
+        seconds = STORAGE_SECONDS + file.bytes / STORAGE_BYTES_PER_SECOND
+        with self._claim.silence(seconds):
+            self._services.storage.publish(path, file.key, file_name, sidecar)

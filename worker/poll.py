@@ -15,16 +15,15 @@ from jobs.domain.bfl_report import Report
 from jobs.domain.errors import BadRequest, BflUnavailable, StoreUnavailable
 from jobs.domain.job import Job
 from jobs.domain.polling_policy import FINAL_POLL_SECONDS
+from jobs.domain.retry_policy import RetryPolicy
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.domain.timeline import EventCode
 from jobs.net import lenient_json
 from jobs.services import Services
 from jobs.store.metrics import Counter
-from worker.backoff import backoff_seconds
 from worker.claim import HeldClaim
 
-BACKOFF_MIN_SECONDS = 5.0
-BACKOFF_MAX_SECONDS = 60.0
+RETRIES = RetryPolicy(first_seconds=5.0, longest_seconds=60.0)
 ALL_HOSTS_SECONDS = 90.0  # the best guess, then the others at the same time
 LAST_ROUND_ANSWER_SECONDS = 4.0  # twice that passes before the deadline does
 # Hosts that gave no answer when all were asked are asked in so many rounds more.
@@ -92,15 +91,23 @@ def _back_off(
     grace: float = 0.0,
     is_unclear: bool = False,
 ) -> None:
+    """Poll again later, or end a job of which BFL has named no file for too long."""
+    jitter_factor = RETRIES.draw_jitter_factor()
+
     def back_off(job: Job, now: float) -> Job:
         if is_unclear and job.is_unclear_for_long(now):
             return job.expired(now, NO_FILES)
-        unclear_since = job.polling.unclear_since or now if is_unclear else None
-        seconds = backoff_seconds(job.polling.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
-        with_event = job.with_event(now, EventCode.POLL_RETRIED, answer=reason) if reason else job
-        seconds = max(seconds, grace, retry_after or 0.0)
-        noted = with_event.with_polling(unanswered=unanswered, unclear_since=unclear_since)
-        return noted.back_off(now, seconds, firm=retry_after is not None)
+        unclear_since: float | None = None
+        if is_unclear:
+            unclear_since = job.polling.unclear_since or now
+        pause = RETRIES.pause_seconds(
+            job.polling.attempts, jitter_factor=jitter_factor, retry_after=retry_after or 0.0
+        )
+        noted = job
+        if reason:
+            noted = job.with_event(now, EventCode.POLL_RETRIED, answer=reason)
+        noted = noted.with_polling(unanswered=unanswered, unclear_since=unclear_since)
+        return noted.back_off(now, max(pause, grace), firm=retry_after is not None)
 
     claim.commit(back_off)
 
@@ -138,8 +145,8 @@ def ask_hosts(services: Services, job: Job, *, asks_all: bool = False) -> list[H
     answers = _ask(services, job, [services.task_hosts.best_guess(job)], seconds)
     if not answers[0].is_decisive:
         is_first = asks_all or job.polling.attempts == 0
-        others = _others(services, job, answers[0], is_first=is_first, is_last=is_last)
-        answers += _ask(services, job, others, seconds)
+        further_urls = _further_urls(services, job, answers[0], is_first=is_first, is_last=is_last)
+        answers += _ask(services, job, further_urls, seconds)
     with suppress(StoreUnavailable):
         services.store.increment({Counter.POLLS: len(answers)})
     return answers
@@ -149,7 +156,7 @@ def is_last_round(job: Job, now: float) -> bool:
     return now >= job.deadline - FINAL_POLL_SECONDS
 
 
-def _others(
+def _further_urls(
     services: Services, job: Job, likeliest: HostAnswer, *, is_first: bool, is_last: bool
 ) -> list[str]:
     """The polling URLs to ask besides that of the likeliest host.

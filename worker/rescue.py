@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,6 +11,8 @@ from jobs import ingest, sidecars
 from jobs.domain import errors
 from jobs.domain.bfl_report import ErrorCode, Role
 from jobs.domain.job import Job
+from jobs.domain.job_record import MediaFile
+from jobs.domain.retry_policy import RetryPolicy
 from jobs.domain.status import ReportKind, Status
 from jobs.domain.timeline import EventCode
 from jobs.services import Services
@@ -18,12 +20,10 @@ from jobs.storage.layout import file_number_of, sidecar_key
 from jobs.store.commit import NO_COUNTS
 from jobs.store.metrics import LIFE_LEFT, TIME_TO_STORED
 from worker import poll, published_objects
-from worker.backoff import backoff_seconds
 from worker.claim import ClaimLost, HeldClaim
 from worker.file_rescue import STORAGE_SECONDS, Published, rescue_file
 
-BACKOFF_MIN_SECONDS = 2.0
-BACKOFF_MAX_SECONDS = 30.0
+RETRIES = RetryPolicy(first_seconds=2.0, longest_seconds=30.0)
 # A URL that is refused before its time: a replica may lag, or a cache hold an old answer.
 REFUSED_ATTEMPTS_BETWEEN_ASKING_BFL = 5
 FIRST_ATTEMPT_THAT_ASKS_BFL = 2
@@ -54,7 +54,8 @@ def rescue(services: Services, claim: HeldClaim) -> None:
         published_objects.delete_superseded(services, claim.job)
         raise
     job = claim.job
-    if job.status.terminal and (job.status is not Status.STORED or job.lease.rescue_attempts > 1):
+    was_stored_by_first_claim = job.status is Status.STORED and job.lease.rescue_attempts <= 1
+    if job.status.terminal and not was_stored_by_first_claim:
         published_objects.delete_superseded(services, job)
 
 
@@ -81,10 +82,19 @@ def _rescue_or_explain(services: Services, claim: HeldClaim) -> None:
     except errors.MediaRefused as error:
         _give_up(services, claim, partial(Job.refused, code=error.code, message=str(error)))
     else:
-        now, delivery = services.store.now(), claim.job.delivery
-        life_left = LIFE_LEFT.observed((delivery.expire_at or now) - now)
-        took = TIME_TO_STORED.observed(now - (delivery.ready_at or now))
-        store_files(services, claim, files, {**life_left, **took})
+        counts = _observed_times(claim.job, services.store.now())
+        store_files(services, claim, files, counts)
+
+
+def _observed_times(job: Job, now: float) -> dict[str, int]:
+    """Counts of the histograms: the life that the URLs had left, and the time that it took."""
+    delivery = job.delivery
+    counts = dict[str, int]()
+    life_left_seconds = (delivery.expire_at or now) - now
+    counts.update(LIFE_LEFT.observed(life_left_seconds))
+    seconds_to_stored = now - (delivery.ready_at or now)
+    counts.update(TIME_TO_STORED.observed(seconds_to_stored))
+    return counts
 
 
 def rescue_files(services: Services, claim: HeldClaim) -> RescuedFiles:
@@ -94,28 +104,42 @@ def rescue_files(services: Services, claim: HeldClaim) -> RescuedFiles:
     come are left out. Raises the error of a file that may come later, or of the last hope.
     """
     job = claim.job
-    published = _find_published(services, claim) if job.lease.rescue_attempts > 1 else {}
-    refused = dict[int, FileError]()
-    passing = list[FileError]()
-    for n in range(len(job.delivery.urls)):
-        if n not in published:
-            try:
-                published[n] = rescue_file(services, claim, n, published)
-            except (errors.TransferFailed, errors.MediaRefused, errors.UrlExpired) as error:
-                if _is_final(services, job, n, error):
-                    refused[n] = error
-                else:
-                    passing.append(error)
-    if passing:  # fresh URLs are requested once, so after all else was fetched
-        raise min(passing, key=lambda error: isinstance(error, errors.UrlExpired))
-    if refused and not _is_worth_storing(job, published):
-        raise next(iter(refused.values()))
-    return RescuedFiles(published, {n: error.code for n, error in refused.items()})
+    published = dict[int, Published]()
+    if job.lease.rescue_attempts > 1:
+        published = _find_published(services, claim)
+    final_errors = dict[int, FileError]()
+    passing_errors = list[FileError]()
+    for number in range(len(job.delivery.urls)):
+        if number in published:
+            continue
+        try:
+            published[number] = rescue_file(services, claim, number, published)
+        except (errors.TransferFailed, errors.MediaRefused, errors.UrlExpired) as error:
+            if _is_final(services, job, number, error):
+                final_errors[number] = error
+            else:
+                passing_errors.append(error)
+    if passing_errors:
+        raise _error_to_handle_first(passing_errors)
+    if final_errors and not _is_worth_storing(job, published):
+        first_number = min(final_errors)
+        raise final_errors[first_number]
+    left_out = {number: error.code for number, error in final_errors.items()}
+    return RescuedFiles(published, left_out)
 
 
-def _is_final(services: Services, job: Job, n: int, error: FileError) -> bool:
-    """Whether the n-th file will never come."""
-    is_other = job.delivery.roles[n] is Role.OTHER  # a fresh URL of such a file is not requested
+def _error_to_handle_first(passing_errors: Sequence[FileError]) -> FileError:
+    """An expired URL comes last: fresh URLs are requested once, so after all else was fetched."""
+    for error in passing_errors:
+        if not isinstance(error, errors.UrlExpired):
+            return error
+    return passing_errors[0]
+
+
+def _is_final(services: Services, job: Job, number: int, error: FileError) -> bool:
+    """Whether a file will never come."""
+    # A fresh URL of a file of another role is not requested.
+    is_other = job.delivery.roles[number] is Role.OTHER
     if isinstance(error, errors.UrlExpired):
         may_pass = _is_alive(services, job) and job.polling.attempts < OTHER_FILE_ATTEMPTS
         return is_other and not may_pass
@@ -130,46 +154,70 @@ def _is_alive(services: Services, job: Job) -> bool:
 
 
 def _find_published(services: Services, claim: HeldClaim) -> dict[int, Published]:
+    """The files that earlier claims published, by their numbers."""
     with claim.silence(STORAGE_SECONDS):
-        found = published_objects.find_files(services.storage, claim.job)
-    return {n: Published(file) for n, file in found.items()}
+        files = published_objects.find_files(services.storage, claim.job)
+    return {number: Published(file) for number, file in files.items()}
 
 
-def _is_worth_storing(job: Job, files: Collection[int]) -> bool:
-    """Whether a sample or bundle is among the files, or the result has neither."""
-    known = {n for n in range(len(job.delivery.urls)) if job.delivery.roles[n] is not Role.OTHER}
-    return not known.isdisjoint(files) if known else bool(files)
+def _is_worth_storing(job: Job, numbers: Collection[int]) -> bool:
+    """Whether a sample or bundle is among the numbered files, or the result has neither."""
+    main_numbers = set[int]()
+    for number, _url in enumerate(job.delivery.urls):
+        if job.delivery.roles[number] is not Role.OTHER:
+            main_numbers.add(number)
+    if not main_numbers:
+        return bool(numbers)
+    return not main_numbers.isdisjoint(numbers)
 
 
 def store_files(
     services: Services, claim: HeldClaim, files: RescuedFiles, counts: Mapping[str, int] = NO_COUNTS
 ) -> None:
     """Commit the files; every object has its final sidecar before the record names it (I10)."""
-    at = max(one.at for one in files.published.values()) or services.store.now()
-    sidecar = sidecars.render(_stored(claim.job, at, files))
-    stale = [one.file.key for one in files.published.values() if one.sidecar != sidecar]
-    if stale:
+    stored_at = max(published.at for published in files.published.values())
+    if stored_at == 0.0:  # earlier claims published all
+        stored_at = services.store.now()
+    sidecar = sidecars.render(_stored(claim.job, stored_at, files))
+    keys_with_old_sidecar = list[str]()
+    for published in files.published.values():
+        if published.sidecar != sidecar:
+            keys_with_old_sidecar.append(published.file.key)
+    if keys_with_old_sidecar:
         claim.commit(Job.leased)  # another worker may be storing the same files by now
-    for key in stale:
+    for key in keys_with_old_sidecar:
         with claim.silence(STORAGE_SECONDS):
             services.storage.write(sidecar_key(key), sidecar)
-    claim.commit(lambda job, _now: _stored(job, at, files), counts)
+    claim.commit(lambda job, _now: _stored(job, stored_at, files), counts)
     log.info("job %s: stored", claim.job.id)
     if sidecars.render(claim.job) != sidecar:  # its metadata changed meanwhile
         with suppress(errors.StoreUnavailable, errors.StorageError):
             sidecars.update(services.store, services.storage, claim.job.id)
 
 
-def _stored(job: Job, at: float, files: RescuedFiles) -> Job:
-    for n, code in files.left_out.items():
-        skipped = EventCode.RESCUE_FILE_SKIPPED
-        job = job.with_event(at, skipped, file=n, role=job.delivery.roles[n], reason=code)
-    for n in sorted(files.published):
-        if doubt := files.published[n].doubt:
-            role = job.delivery.roles[n]
-            job = job.with_event(at, EventCode.RESCUE_FILE_DOUBTED, file=n, role=role, reason=doubt)
-    media = tuple(files.published[n].file for n in sorted(files.published))
-    return job.stored(at, media, tuple(files.left_out))
+def _stored(job: Job, stored_at: float, files: RescuedFiles) -> Job:
+    roles = job.delivery.roles
+    media = list[MediaFile]()
+    for number, code in files.left_out.items():
+        job = job.with_event(
+            stored_at,
+            EventCode.RESCUE_FILE_SKIPPED,
+            file=number,
+            role=roles[number],
+            reason=code,
+        )
+    for number in sorted(files.published):
+        published = files.published[number]
+        media.append(published.file)
+        if published.doubt:
+            job = job.with_event(
+                stored_at,
+                EventCode.RESCUE_FILE_DOUBTED,
+                file=number,
+                role=roles[number],
+                reason=published.doubt,
+            )
+    return job.stored(stored_at, tuple(media), tuple(files.left_out))
 
 
 def _retry_refused_url(services: Services, claim: HeldClaim, reason: str) -> None:
@@ -200,7 +248,7 @@ def _refresh_urls(services: Services, claim: HeldClaim, reason: str) -> None:
 
 
 def _has_fresh_urls(services: Services, claim: HeldClaim) -> bool:
-    """Ask BFL for the task's URLs, once fresh ones came no more. Raises BflUnavailable.
+    """Ask BFL for fresh URLs of the task, unless it gave some before. Raises BflUnavailable.
 
     Fresh URLs are on record afterwards, and the job waits for a worker.
     """
@@ -235,14 +283,17 @@ def _look_once_more(services: Services, claim: HeldClaim) -> None:
 
 def _give_up(services: Services, claim: HeldClaim, end: Step) -> None:
     """Commit the end of the job, unless samples or bundles are in the storage already."""
-    job, found = claim.job, _find_published(services, claim)
-    if _is_worth_storing(job, found):
-        missing = sorted(set(range(len(job.delivery.urls))) - found.keys())
-        left_out = dict.fromkeys(missing, ErrorCode.UNAVAILABLE)
-        claim.commit(partial(_recovered, result=job.result))
-        store_files(services, claim, RescuedFiles(found, left_out))
-    else:
+    job = claim.job
+    published = _find_published(services, claim)
+    if not _is_worth_storing(job, published):
         claim.commit(end)
+        return
+    left_out = dict[int, ErrorCode]()
+    for number, _url in enumerate(job.delivery.urls):
+        if number not in published:
+            left_out[number] = ErrorCode.UNAVAILABLE
+    claim.commit(partial(_recovered, result=job.result))
+    store_files(services, claim, RescuedFiles(published, left_out))
 
 
 def _recovered(job: Job, now: float, result: Mapping[str, Any]) -> Job:
@@ -253,20 +304,27 @@ def _recovered(job: Job, now: float, result: Mapping[str, Any]) -> Job:
 def _back_off(
     claim: HeldClaim, reason: str, retry_after: float = 0.0, until: float = math.inf
 ) -> bool:
-    """Try again later, while the URLs live (I21). False if that time is over.
+    """Try again later, while the URLs live (I21: rescues go first). False if that time is over.
 
     Our clock may be wrong, that of the commit is not.
     """
     is_over = False
+    jitter_factor = RETRIES.draw_jitter_factor()
 
     def back_off(job: Job, now: float) -> Job:
         nonlocal is_over
-        is_over = now >= until
-        if is_over:
+        next_attempt_at = RETRIES.next_attempt_at(
+            now,
+            job.polling.attempts,
+            until=until,
+            jitter_factor=jitter_factor,
+            retry_after=retry_after,
+        )
+        is_over = next_attempt_at is None
+        if next_attempt_at is None:
             return job.leased(now)
-        seconds = backoff_seconds(job.polling.attempts, BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
-        with_event = job.with_event(now, EventCode.RESCUE_RETRIED, reason=reason)
-        return with_event.back_off(now, max(seconds, retry_after))
+        retried = job.with_event(now, EventCode.RESCUE_RETRIED, reason=reason)
+        return retried.back_off(now, next_attempt_at - now)
 
     claim.commit(back_off)
     if not is_over:

@@ -21,20 +21,19 @@ from jobs.bfl.submissions import WEBHOOK_FIELDS
 from jobs.domain import errors, submission
 from jobs.domain.bfl_report import ErrorCode, Failure
 from jobs.domain.job import Job
+from jobs.domain.retry_policy import RetryPolicy
 from jobs.input_parts import InputPart, JsonBody, opened, parts_in
 from jobs.net import watchdog
 from jobs.services import Services
 from jobs.store.indexes import at_account
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
-from worker.backoff import backoff_seconds
 from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, HeldClaim
 
 ANSWER_SECONDS = 20.0  # less than a platform waits before SIGKILL
 STRICT_MODEL_SECONDS = 86400  # BFL may change a model
 BYTES_PER_SECOND = 250_000  # of a slow uplink, for inputs with images
 STORAGE_PAUSE_SECONDS = 20.0  # after its relief jobs go within a minute
-BACKOFF_MIN_SECONDS = 1.0
-BACKOFF_MAX_SECONDS = 60.0
+CIRCUIT_PAUSES = RetryPolicy(first_seconds=1.0, longest_seconds=60.0)
 
 # With this many credits, a 402 concerns an expensive model or prompt, not the account.
 AMPLE_CREDITS = 100.0
@@ -51,34 +50,40 @@ log = logging.getLogger(__name__)
 def submit_job(services: Services, claim: HeldClaim) -> None:
     """Submit a job that was just admitted to a slot, and record the outcome."""
     watchdog.current.set(None)  # nothing was sent yet
-    attempt, storage = Attempt(services, claim), services.storage
+    attempt = Attempt(services, claim)
     try:
         with claim.silence(LEAST_SECONDS):
-            services.storage_room.require(storage)
+            services.storage_room.require(services.storage)
     except errors.StorageError as error:
         attempt.await_storage(f"the storage refuses: {error}")
         return
     try:
-        with claim.silence(LEAST_SECONDS):  # a bucket may be slow
-            kept = kept_inputs.load(storage, claim.job)
-            draft = None if kept is None else claim.job.request.draft
-            given, link = drafts.insert(services, kept or {}, draft)
-        if kept is None:
-            lost = "The input of this submission is gone from the storage."
-            attempt.refuse(Failure(ErrorCode.INPUT_LOST, lost), is_sent=False)
-        else:
-            size = sum(part.size_bytes for part in parts_in(given))
-            seconds = LEAST_SECONDS + size / BYTES_PER_SECOND
-            with claim.silence(seconds), opened(storage, given) as files:
-                attempt.send(given, link, files)
+        _send_kept_input(services, claim, attempt)
     except errors.Invalid as error:
         message = error.errors[0]["message"]
         attempt.refuse(Failure(ErrorCode.DRAFT_GONE, message), is_sent=False)
     except errors.StorageError as error:
         attempt.requeue(f"the input cannot be read: {error}", last=True)
     # While a circuit was open, RQ jobs were used up: the next submission may have none.
-    if found := services.submission_queue.next(peek=True):
-        services.store.enqueue([found.job_id])
+    next_submission = services.submission_queue.next(peek=True)
+    if next_submission:
+        services.store.enqueue([next_submission.job_id])
+
+
+def _send_kept_input(services: Services, claim: HeldClaim, attempt: "Attempt") -> None:
+    """Read the input and send it. Raises Invalid for a draft that is gone, and StorageError."""
+    with claim.silence(LEAST_SECONDS):  # a bucket may be slow
+        kept_input = kept_inputs.load(services.storage, claim.job)
+    if kept_input is None:
+        message = "The input of this submission is gone from the storage."
+        attempt.refuse(Failure(ErrorCode.INPUT_LOST, message), is_sent=False)
+        return
+    with claim.silence(LEAST_SECONDS):
+        model_input, draft_link = drafts.insert(services, kept_input, claim.job.request.draft)
+    size_bytes = sum(part.size_bytes for part in parts_in(model_input))
+    seconds = LEAST_SECONDS + size_bytes / BYTES_PER_SECOND
+    with claim.silence(seconds), opened(services.storage, model_input) as files:
+        attempt.send(model_input, draft_link, files)
 
 
 def probe_waiting_videos(services: Services, job: Job) -> None:
@@ -86,13 +91,14 @@ def probe_waiting_videos(services: Services, job: Job) -> None:
     if not is_video(job.model or ""):
         return
     queue = services.submission_queue
-    scopes = [
-        circuit.scope
-        for circuit in queue.open_circuits()
-        if account_refusals.is_video_waiting(circuit.reason)
-        and circuit.scope.partition("@")[2] == (job.submission.bfl_key or "")
-    ]
-    queue.release_half_open(scopes)
+    account = job.submission.bfl_key or ""
+    waiting_scopes = list[str]()
+    for circuit in queue.open_circuits():
+        _model, _separator, account_of_circuit = circuit.scope.partition("@")
+        is_waiting = account_refusals.is_video_waiting(circuit.reason)
+        if is_waiting and account_of_circuit == account:
+            waiting_scopes.append(circuit.scope)
+    queue.release_half_open(waiting_scopes)
 
 
 class Attempt:
@@ -105,66 +111,89 @@ class Attempt:
         self._model = claim.job.model or ""
         self._bfl = services.bfl_for(claim.job)
         key = claim.job.submission.bfl_key
-        self._all, self._own = at_account(ALL_MODELS, key), at_account(self._model, key)
+        # Scopes of circuits: all models of the account, and the job's model.
+        self._account_scope = at_account(ALL_MODELS, key)
+        self._model_scope = at_account(self._model, key)
         self._timeouts = services.settings.timeouts
         if self._model in services.strict_models:
             self._timeouts = replace(self._timeouts, has_webhook=False)
 
-    def send(self, given: Mapping[str, Any], draft_link: str | None, files: OpenFiles) -> None:
+    def send(
+        self, model_input: Mapping[str, Any], draft_link: str | None, files: OpenFiles
+    ) -> None:
         """POST the input, and record the outcome."""
         try:
-            answer = self._post(given, draft_link, files)
+            answer = self._post(model_input, draft_link, files)
         except errors.ConnectionFailed as error:
-            self.requeue(f"BFL cannot be reached: {error}", self._all)
+            self.requeue(f"BFL cannot be reached: {error}", self._account_scope)
         except errors.TransferFailed as error:
             reason = f"no answer from BFL: {error}"
             self._commit_unconfirmed(submission.await_confirmation, reason)
         else:
-            if answer.status in ACCEPTED:
-                self._accept(answer)
-            elif answer.is_key_malformed:
-                # It is about no model: the account pauses, and the job that met it goes first.
-                reason = account_refusals.explain_account_refusal(
-                    answer.status, answer.body, has_credits=False
-                )
-                self.requeue(reason, self._all, HALF_OPEN_SECONDS)
-            elif answer.status in account_refusals.ACCOUNT_REASONS:
-                self._requeue_for_account(answer)
-            elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-                self.requeue(BUSY, self._own, answer.retry_after)
-            elif answer.status in CLIENT_ERRORS and answer.status != HTTPStatus.REQUEST_TIMEOUT:
-                self.refuse(self._rejection(answer), is_sent=True)
-            else:
-                step = partial(submission.back_off, is_counted=answer.status == INTERNAL_ERROR)
-                self._commit_unconfirmed(step, f"BFL answered {answer.status}", answer.retry_after)
+            self._record(answer)
+
+    def _record(self, answer: BflResponse) -> None:
+        is_client_error = answer.status in CLIENT_ERRORS
+        if answer.status in ACCEPTED:
+            self._accept(answer)
+        elif answer.is_key_malformed:
+            # It is about no model: the account pauses, and the job that met it goes first.
+            reason = account_refusals.explain_account_refusal(
+                answer.status, answer.body, has_credits=False
+            )
+            self.requeue(reason, self._account_scope, HALF_OPEN_SECONDS)
+        elif answer.status in account_refusals.ACCOUNT_REASONS:
+            self._requeue_for_account(answer)
+        elif answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            self.requeue(BUSY, self._model_scope, answer.retry_after)
+        elif is_client_error and answer.status != HTTPStatus.REQUEST_TIMEOUT:
+            self.refuse(self._rejection(answer), is_sent=True)
+        else:
+            back_off = partial(submission.back_off, is_counted=answer.status == INTERNAL_ERROR)
+            reason = f"BFL answered {answer.status}"
+            self._commit_unconfirmed(back_off, reason, answer.retry_after)
 
     def _post(
-        self, given: Mapping[str, Any], draft_link: str | None, files: OpenFiles
+        self, model_input: Mapping[str, Any], draft_link: str | None, files: OpenFiles
     ) -> BflResponse:
         """Post the input; again without the webhook, or with a link to the draft, if BFL refuses.
 
         A refusal made no task.
         """
-        job, tokens, settings = self._claim.job, self._services.tokens, self._services.settings
-        webhook = dict[str, str]()
-        if self._timeouts.has_webhook:
-            base = settings.public_url or job.request.base_url or settings.base_url
-            url = f"{base}/webhooks/bfl/{tokens.sign(job.id)}"
-            webhook = dict(zip(WEBHOOK_FIELDS, (url, tokens.secret(job.id)), strict=True))
-        body = JsonBody({**given, **webhook}, files)
+        webhook = self._webhook()
+        fields = dict(model_input)
+        fields.update(webhook)
+        body = JsonBody(fields, files)
         seconds = ANSWER_SECONDS + len(body) / BYTES_PER_SECOND  # upload included
+        origin = self._services.origin_of(self._claim.job)
         with self._claim.silence(seconds + PROGRESS_SECONDS):
-            answer = self._bfl.submit(self._services.origin_of(job), self._model, body, seconds)
+            answer = self._bfl.submit(origin, self._model, body, seconds)
         if answer.status not in CLIENT_ERRORS:
             return answer
         if webhook and bfl_submissions.is_webhook_rejected(answer.body):
             with suppress(errors.StoreUnavailable):  # then the next submission finds it out again
                 self._services.strict_models.add(self._model, STRICT_MODEL_SECONDS)
             self._timeouts = replace(self._timeouts, has_webhook=False)
-            return self._post(given, draft_link, files)
+            return self._post(model_input, draft_link, files)
         if draft_link and bfl_submissions.is_field_rejected(answer.body, drafts.FIELD):
-            return self._post({**given, drafts.FIELD: draft_link}, None, files)
+            input_with_link = dict(model_input)
+            input_with_link[drafts.FIELD] = draft_link
+            return self._post(input_with_link, None, files)
         return answer
+
+    def _webhook(self) -> dict[str, str]:
+        """The fields that tell BFL where to call, and how to prove that it is BFL."""
+        if not self._timeouts.has_webhook:
+            return {}
+        job = self._claim.job
+        tokens = self._services.tokens
+        settings = self._services.settings
+        base_url = settings.public_url or job.request.base_url or settings.base_url
+        url_field, secret_field = WEBHOOK_FIELDS
+        return {
+            url_field: f"{base_url}/webhooks/bfl/{tokens.sign(job.id)}",
+            secret_field: tokens.secret(job.id),
+        }
 
     def _accept(self, answer: BflResponse) -> None:
         try:
@@ -207,51 +236,59 @@ class Attempt:
 
         The job goes last, so that another one probes next, unless the account is the cause.
         """
-        left = None  # if BFL does not say
-        try:
-            left = self._bfl.credits_left()
-        except errors.BflKeyRefused:
-            left = 0.0
-        except errors.BflUnavailable:
-            pass
-        is_good = left is not None and left >= AMPLE_CREDITS
+        credits_left = self._credits_left()
+        has_credits = credits_left is not None and credits_left >= AMPLE_CREDITS
+        has_none = credits_left is not None and credits_left <= 0
         is_unpaid = answer.status == HTTPStatus.PAYMENT_REQUIRED
-        if is_unpaid and is_good and self._is_other_video_under_way():
-            self.requeue(account_refusals.explain_waiting_video(answer.body), self._own)
+        if is_unpaid and has_credits and self._is_other_video_under_way():
+            reason = account_refusals.explain_waiting_video(answer.body)
+            self.requeue(reason, self._model_scope)
             return
         reason = account_refusals.explain_account_refusal(
-            answer.status, answer.body, has_credits=is_good, is_video=is_video(self._model)
+            answer.status, answer.body, has_credits=has_credits, is_video=is_video(self._model)
         )
-        scope, is_empty = self._own if is_good else self._all, left is not None and left <= 0
-        self.requeue(reason, scope, HALF_OPEN_SECONDS, last=not is_empty)
+        scope = self._model_scope if has_credits else self._account_scope
+        self.requeue(reason, scope, HALF_OPEN_SECONDS, last=not has_none)
+
+    def _credits_left(self) -> float | None:
+        """The credits of the account; None if BFL does not say."""
+        try:
+            return self._bfl.credits_left()
+        except errors.BflKeyRefused:
+            return 0.0
+        except errors.BflUnavailable:
+            return None
 
     def _is_other_video_under_way(self) -> bool:
         """Whether BFL works on another video of this account: it has to settle first."""
         if not is_video(self._model):
             return False
-        own_slot = 1
-        return self._circuits.slots_used(self._own) > own_slot
+        slots_of_this_job = 1
+        return self._circuits.slots_used(self._model_scope) > slots_of_this_job
 
     def _commit_unconfirmed(
         self, step: Callable[..., Job], reason: str, retry_after: float | None = None
     ) -> None:
         """Open the model's circuit, and submit again later or wait for BFL's callback."""
         log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
-        self._open_circuit(self._own, reason, retry_after)
+        self._open_circuit(self._model_scope, reason, retry_after)
         self._claim.commit(partial(step, why=reason, timeouts=self._timeouts))
 
     def refuse(self, failure: Failure, *, is_sent: bool) -> None:
-        settle = self._circuits.close_circuits if is_sent else self._circuits.release_half_open
-        settle(self._claim.half_open)
+        """End the job; BFL's refusal proves that BFL answers."""
+        if is_sent:
+            self._circuits.close_circuits(self._claim.half_open)
+        else:
+            self._circuits.release_half_open(self._claim.half_open)
         log.info("job %s: BFL refuses it: %s", self._claim.job.id, failure.code)
         self._claim.commit(partial(submission.refuse, failure=failure))
 
     def await_storage(self, reason: str) -> None:
         """Let nothing be made that could not be stored; soon one job tries again."""
-        probed_otherwise = [scope for scope in self._claim.half_open if scope != self._all]
-        self._circuits.release_half_open(probed_otherwise)
+        other_scopes = [scope for scope in self._claim.half_open if scope != self._account_scope]
+        self._circuits.release_half_open(other_scopes)
         log.warning("submitting pauses for %.0f s: %s", STORAGE_PAUSE_SECONDS, reason)
-        self._circuits.open_circuit(self._all, reason, STORAGE_PAUSE_SECONDS)
+        self._circuits.open_circuit(self._account_scope, reason, STORAGE_PAUSE_SECONDS)
         self._claim.commit(partial(submission.requeue, why=reason))
 
     def requeue(
@@ -263,14 +300,24 @@ class Attempt:
         last: bool = False,
     ) -> None:
         """Open a circuit for all jobs of the scope, usually the model, and requeue this one."""
-        self._open_circuit(scope or self._own, reason, retry_after)
+        self._open_circuit(scope or self._model_scope, reason, retry_after)
         self._claim.commit(partial(submission.requeue, why=reason, last=last))
 
     def _open_circuit(self, scope: str, reason: str, retry_after: float | None) -> None:
         """Open the circuit of `scope`; close the others that this job probed."""
-        self._circuits.close_circuits([each for each in self._claim.half_open if each != scope])
-        attempts = (one.attempts for one in self._circuits.open_circuits() if one.scope == scope)
-        backoff = backoff_seconds(next(attempts, 0), BACKOFF_MIN_SECONDS, BACKOFF_MAX_SECONDS)
-        seconds = max(backoff, retry_after or 0.0)
+        other_scopes = [half_open for half_open in self._claim.half_open if half_open != scope]
+        self._circuits.close_circuits(other_scopes)
+        seconds = CIRCUIT_PAUSES.pause_seconds(
+            self._earlier_failures(scope),
+            jitter_factor=CIRCUIT_PAUSES.draw_jitter_factor(),
+            retry_after=retry_after or 0.0,
+        )
         log.warning("submitting %s pauses for %.0f s: %s", scope, seconds, reason)
         self._circuits.open_circuit(scope, reason, seconds)
+
+    def _earlier_failures(self, scope: str) -> int:
+        """How often the circuit of a scope was opened in a row."""
+        for circuit in self._circuits.open_circuits():
+            if circuit.scope == scope:
+                return circuit.attempts
+        return 0

@@ -6,15 +6,17 @@ from typing import NamedTuple
 
 from jobs.domain.job import Job
 from jobs.domain.job_record import NotificationTarget, PendingNotification
+from jobs.domain.retry_policy import RetryPolicy
 from jobs.domain.status import Status
 from jobs.domain.timeline import EventCode
 
 CLAIM_SECONDS = 30.0  # after this a notification that was claimed counts as not sent
-# BFL repeats a failed webhook after 1, 5 and 30 s.
-BFL_PAUSES_SECONDS = (1.0, 5.0, 30.0)
-PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0)  # the last repeats
+# As BFL repeats a failed webhook. `docs/api.md` promises the pauses of both policies.
+RETRIES_LIKE_BFL = RetryPolicy.promising(1.0, 5.0, 30.0, retries_max=3)
+RETRIES = RetryPolicy.promising(
+    5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, jitter=0.1
+)
 GIVE_UP_AFTER_SECONDS = 86400.0
-RETRY_AFTER_MAX_SECONDS = 3600.0  # of a receiver's Retry-After
 
 OwnerEvents = Mapping[str, frozenset[str]]  # what each URL of NOTIFY_URL gets, by its digest
 
@@ -123,16 +125,17 @@ def _next_attempt(
     notification: PendingNotification, outcome: DeliveryOutcome, now: float, jitter: float
 ) -> float | None:
     """Time of the next attempt; jitter spreads those that failed together. None: give up."""
+    earlier_failures = notification.attempts - 1
     if notification.to is NotificationTarget.CALLER:
-        late = notification.attempts > len(BFL_PAUSES_SECONDS)
-        return None if late else now + BFL_PAUSES_SECONDS[notification.attempts - 1]
+        return RETRIES_LIKE_BFL.next_attempt_at(now, earlier_failures)
     first_at = notification.repeated_at or notification.since
-    until = first_at + GIVE_UP_AFTER_SECONDS
-    if now >= until:
-        return None
-    pause = PAUSES_SECONDS[min(notification.attempts, len(PAUSES_SECONDS)) - 1] * jitter
-    asked = min(outcome.retry_after, RETRY_AFTER_MAX_SECONDS)
-    return min(now + max(pause, asked), until)
+    return RETRIES.next_attempt_at(
+        now,
+        earlier_failures,
+        until=first_at + GIVE_UP_AFTER_SECONDS,
+        jitter_factor=jitter,
+        retry_after=outcome.retry_after,
+    )
 
 
 def _replaced(job: Job, recipient: str, new: PendingNotification | None) -> Job:

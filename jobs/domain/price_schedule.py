@@ -6,12 +6,19 @@ have none. Its answer to a poll has the settled one.
 
 from jobs.domain.bfl_report import Report
 from jobs.domain.job import Job
+from jobs.domain.retry_policy import RetryPolicy
 from jobs.domain.status import REPLAYABLE
 from jobs.domain.timeline import EventCode
 
 CLAIM_SECONDS = 120.0  # after this another sweep may ask
 ATTEMPTS_MAX = 3  # of a host that does not answer; an answer without a price is the last word
-PAUSES_SECONDS = (60.0, 600.0)
+RETRIES = RetryPolicy(
+    first_seconds=60.0,
+    longest_seconds=600.0,
+    growth=10.0,
+    jitter=0.0,
+    retries_max=ATTEMPTS_MAX - 1,
+)
 
 
 def claim(job: Job, now: float) -> Job:
@@ -27,12 +34,13 @@ def claim(job: Job, now: float) -> Job:
 
 def postpone(job: Job, now: float) -> Job:
     """Ask again later, or give up: no host has answered."""
-    attempts = job.polling.price_attempts
     if job.polling.price_due_at is None:
         return job
-    if attempts >= ATTEMPTS_MAX:
+    earlier_failures = job.polling.price_attempts - 1
+    next_attempt_at = RETRIES.next_attempt_at(now, earlier_failures)
+    if next_attempt_at is None:
         return finish(job)
-    return job.with_polling(price_due_at=now + PAUSES_SECONDS[attempts - 1])
+    return job.with_polling(price_due_at=next_attempt_at)
 
 
 def book(job: Job, now: float, report: Report | None) -> Job:

@@ -18,6 +18,7 @@ from jobs.domain.errors import OverBudget
 from jobs.domain.job import Job
 from jobs.domain.job_record import Notifications, Polling, Request, Submission
 from jobs.domain.polling_policy import Timeouts
+from jobs.domain.retry_policy import RetryPolicy
 from jobs.domain.status import REPLAYABLE, ReportKind, Source, Status
 from jobs.domain.timeline import EventCode
 from jobs.domain.timestamps import rfc3339
@@ -27,6 +28,7 @@ QUEUE_SECONDS = 7 * 86400.0
 QUEUE_CHECK_SECONDS = 900.0  # restores a lost position in the queue
 RESUBMITS_MAX = 6  # after a 500, which may be about this one job
 RESUBMIT_PAUSE_MAX_SECONDS = 3600.0
+RESUBMIT_PAUSE_GROWTH = 2.0
 FIRST_POLL_SECONDS = 2.0  # of a task that BFL will not call back about
 # An unanswered submission occupies its slot for as long as a generation may take. With the
 # job's deadline instead, a few time-outs would occupy every slot for an hour.
@@ -195,13 +197,25 @@ def back_off(job: Job, now: float, why: str, timeouts: Timeouts, *, is_counted: 
     if is_counted and attempts >= RESUBMITS_MAX:
         message = "BFL answered with errors each time"
         return refuse(job, now, Failure(ErrorCode.BFL_UNAVAILABLE, message))
-    grace = timeouts.grace(job.model) if timeouts.has_webhook else 0.0
-    pause = min(grace * 2**attempts, RESUBMIT_PAUSE_MAX_SECONDS)
+    pause = _resubmissions(job, timeouts).pause_seconds(attempts)
     waiting = job.unleased(min(now + pause, job.deadline))
+    if is_counted:
+        attempts += 1
     unconfirmed = waiting.with_submission(
-        unconfirmed=True, slot=False, sent_at=None, attempts=attempts + is_counted
+        unconfirmed=True, slot=False, sent_at=None, attempts=attempts
     )
     return _note_unconfirmed(unconfirmed, now, why, timeouts)
+
+
+def _resubmissions(job: Job, timeouts: Timeouts) -> RetryPolicy:
+    """The policy of submissions that met a 5xx: a callback may come before the next one is sent."""
+    grace = timeouts.grace(job.model) if timeouts.has_webhook else 0.0
+    return RetryPolicy(
+        first_seconds=grace,
+        longest_seconds=RESUBMIT_PAUSE_MAX_SECONDS,
+        growth=RESUBMIT_PAUSE_GROWTH,
+        jitter=0.0,
+    )
 
 
 def await_confirmation(job: Job, now: float, why: str, timeouts: Timeouts) -> Job:

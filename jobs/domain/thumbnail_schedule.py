@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
+from jobs.domain.retry_policy import RetryPolicy
 
 CLAIM_SECONDS = 120.0  # after this another worker may try
-# An image that crashes every worker is left without a thumbnail. After an error of the storage
-# the pauses are 10, 40, 160 and 640 s.
-ATTEMPTS_MAX = 5
-FIRST_PAUSE_SECONDS, PAUSE_GROWTH = 10.0, 4
+ATTEMPTS_MAX = 5  # an image that crashes every worker is left without a thumbnail
+# After an error of the storage: 10, 40, 160 and 640 s; after 2,560 s it is given up.
+STORAGE_RETRIES = RetryPolicy(first_seconds=10.0, longest_seconds=2560.0, growth=4.0, jitter=0.0)
 
 
 def claim(job: Job, now: float) -> Job:
@@ -25,7 +25,8 @@ def postpone(job: Job, now: float) -> Job:
     """Schedule the next attempt after the storage failed."""
     if job.thumbnails.due_at is None:
         return job
-    pause = FIRST_PAUSE_SECONDS * PAUSE_GROWTH ** (job.thumbnails.attempts - 1)
+    earlier_failures = job.thumbnails.attempts - 1
+    pause = STORAGE_RETRIES.pause_seconds(earlier_failures)
     return job.with_thumbnails(due_at=now + pause)
 
 

@@ -9,6 +9,7 @@ from obstore.exceptions import BaseError
 from obstore.store import MemoryStore, from_url
 
 from jobs.domain.errors import InvalidSettings
+from jobs.domain.retry_policy import RetryPolicy
 from jobs.net.ip import is_loopback_host
 from jobs.storage.limits import RequestLimits
 
@@ -16,6 +17,8 @@ CONNECT_TIMEOUT = timedelta(seconds=5)
 STREAM_TIMEOUT = timedelta(days=1)  # a client may read slowly; READ_TIMEOUT bounds the bucket
 READ_TIMEOUT = timedelta(seconds=20)
 UPLOAD_SECONDS = 40.0  # of a part of an upload, at 250 kB/s
+# Carried out by the client of the bucket, whose jitter is its own.
+REQUEST_RETRIES = RetryPolicy(first_seconds=0.1, longest_seconds=15.0, growth=2.0)
 
 # Options of each provider and their variables; the first variable that is set counts.
 # obstore finds roles and tokens of the platform by itself.
@@ -86,7 +89,15 @@ class Provider:
         if streaming:
             client["timeout"] = STREAM_TIMEOUT
             client["read_timeout"] = min(READ_TIMEOUT, longest)
-        retries: Any = {"max_retries": self._limits.retries, "retry_timeout": longest}
+        retries: Any = {
+            "max_retries": self._limits.retries,
+            "retry_timeout": longest,
+            "backoff": {
+                "init_backoff": timedelta(seconds=REQUEST_RETRIES.first_seconds),
+                "max_backoff": timedelta(seconds=REQUEST_RETRIES.longest_seconds),
+                "base": REQUEST_RETRIES.growth,
+            },
+        }
         options: dict[str, Any] = {"client_options": client, "retry_config": retries}
         try:
             return from_url(self._url, config=cast(Any, self._config), **options)

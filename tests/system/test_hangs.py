@@ -69,9 +69,9 @@ def test_a_process_whose_threads_run_goes_on() -> None:
 UNABLE_SECONDS = 3
 IMPATIENT_WORKER = f"""
 import sys
-import worker.__main__ as worker
-worker.UNABLE_SECONDS = {UNABLE_SECONDS}
-sys.exit(worker.main())
+from worker import __main__, process
+process.UNABLE_SECONDS = {UNABLE_SECONDS}
+sys.exit(__main__.main())
 """
 
 

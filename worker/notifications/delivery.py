@@ -2,7 +2,6 @@
 
 import json
 import logging
-import random
 from http import HTTPStatus
 
 from jobs import kept_inputs, views
@@ -24,7 +23,6 @@ from jobs.store.metrics import Counter
 from jobs.views import Notification
 
 ANSWER_SECONDS = 20.0
-JITTER = (0.9, 1.1)
 
 JSON = {"Content-Type": "application/json"}
 
@@ -45,7 +43,7 @@ def deliver(services: Services, job_id: str, recipient: str) -> bool:
         return False
     outcome = _send(services, job, claimed)
     log.info("job %s: %s %s", job_id, recipient, outcome.problem or "called")
-    jitter = random.uniform(*JITTER)  # noqa: S311 - no secret depends on it
+    jitter = notifications.RETRIES.draw_jitter_factor()
     after = notifications.finish(job, claimed, outcome, services.store.now(), jitter)
     counter = Counter.NOTIFICATION_GIVEN_UP
     if not outcome.problem:

@@ -18,7 +18,7 @@ from jobs.store.submission_queue import ALL_MODELS
 from tests.harness import RedisServer, wait_for
 from tests.harness.local_worker import LocalWorker, submission_body
 from tests.harness.past_jobs import details
-from worker.submit import BACKOFF_MIN_SECONDS
+from worker.submit import CIRCUIT_PAUSES
 from worker.sweep import sweep, sweep_job
 
 SOON_SECONDS = 5.0
@@ -55,7 +55,7 @@ def test_a_poisoned_job_holds_the_others_up_for_seconds_only(worker: LocalWorker
     worker.post("poisoned", "small", submission_body(submit_status=500))
     worker.post("next", "small", submission_body())
     worker.work()
-    assert worker.circuits()["small"] < 2 * BACKOFF_MIN_SECONDS
+    assert worker.circuits()["small"] < 2 * CIRCUIT_PAUSES.first_seconds
     assert worker.job("poisoned").submission.attempts == 1
     worker.close_circuits()
     worker.work()

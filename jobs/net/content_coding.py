@@ -1,7 +1,7 @@
 """Content codings of HTTP bodies: gzip and deflate (RFC 9110), and aws-chunked of S3.
 
-Identity is asked for, so that a coding is a mistake of the other side, and often of its header
-alone: whoever uploads a blob chooses its `Content-Encoding`. So the bytes decide. A coding is
+Requests ask for identity, so that a coding is a mistake of the other side, and often of its header
+alone: the uploader of a blob chooses its `Content-Encoding`. So the bytes decide. A coding is
 decoded if the body is in it; other tokens (`utf-8`, `none`, none at all) mean nothing.
 
 `aws-chunked` frames an upload to S3. A bucket should take the frames off, and some that imitate S3
@@ -31,7 +31,11 @@ _SEPARATORS = re.compile(r"[\s,;]+")
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _GZIP_HEADER_BYTES = 10
 _GZIP_TRAILER_BYTES = 8
-_HEADER_CHECKSUM, _EXTRA, _NAME, _COMMENT = 2, 4, 8, 16  # bits of a gzip header's flags
+# Bits of a gzip header's flags.
+_HEADER_CHECKSUM = 2
+_EXTRA = 4
+_NAME = 8
+_COMMENT = 16
 _ZLIB_HEADER_BYTES = 2
 _ZLIB_METHOD = 8
 _ZLIB_CHECK_DIVISOR = 31
@@ -57,12 +61,22 @@ class Unpacked(NamedTuple):
 
 def parse_header(header: str | None) -> ContentCodings:
     """Read `Content-Encoding`; tokens that are no codings are left out."""
-    tokens = _SEPARATORS.split((header or "").lower())
-    codings = [_ALIASES[token] for token in tokens if token in _ALIASES]
+    if not header:
+        return ContentCodings()
+    codings: list[str] = []
+    frames: list[str] = []
+    unknown: list[str] = []
+    for token in _SEPARATORS.split(header.lower()):
+        coding = _ALIASES.get(token)
+        if coding == AWS_CHUNKED:
+            frames.append(coding)
+        elif coding is not None:
+            codings.append(coding)
+        elif token in _CANNOT_DECODE:
+            unknown.append(token)
     # Clients name the frames of an upload first or last; they are always around all else.
-    codings.sort(key=AWS_CHUNKED.__eq__)
-    unknown = tuple(token for token in tokens if token in _CANNOT_DECODE)
-    return ContentCodings(tuple(codings[-CODINGS_MAX:]), unknown)
+    codings.extend(frames)
+    return ContentCodings(tuple(codings[-CODINGS_MAX:]), tuple(unknown))
 
 
 def is_in(data: Data, coding: str) -> bool:
@@ -100,9 +114,12 @@ def unpack(data: Data, coding: str) -> Iterator[Unpacked]:
     if coding == AWS_CHUNKED:
         yield from _unpack_aws_chunked(data)
         return
-    start = _ZLIB_HEADER_BYTES if _has_zlib_header(data) else 0
+    start = 0
+    if _has_zlib_header(data):
+        start = _ZLIB_HEADER_BYTES
     stream = _DeflateStream(data, start)
-    yield from map(Unpacked, stream.pieces())
+    for piece in stream.pieces():
+        yield Unpacked(piece)
     if stream.doubt:
         yield Unpacked(b"", stream.doubt)
 
@@ -147,7 +164,8 @@ def _unpack_gzip(data: Data) -> Iterator[Unpacked]:
     start = 0
     for _ in range(MEMBERS_MAX):
         stream = _DeflateStream(data, _end_of_gzip_header(data, start))
-        yield from map(Unpacked, stream.pieces())
+        for piece in stream.pieces():
+            yield Unpacked(piece)
         if stream.end is None:
             yield Unpacked(b"", stream.doubt)
             return
@@ -173,8 +191,9 @@ def _unpack_aws_chunked(data: Data) -> Iterator[Unpacked]:
             return
         if chunk.start == chunk.end:
             return
-        for at in range(chunk.start, chunk.end, WINDOW_BYTES):
-            yield Unpacked(data[at : min(at + WINDOW_BYTES, chunk.end)])
+        for piece_start in range(chunk.start, chunk.end, WINDOW_BYTES):
+            piece_end = min(piece_start + WINDOW_BYTES, chunk.end)
+            yield Unpacked(data[piece_start:piece_end])
         start = chunk.end + len(_LINE_END)
 
 
@@ -186,7 +205,7 @@ class _Chunk(NamedTuple):
 
 
 def _chunk_at(data: Data, start: int) -> _Chunk | None:
-    """The chunk that begins there; None if none does that is whole."""
+    """The chunk that begins at `start`; None if no whole chunk begins there."""
     line_end = data.find(_LINE_END, start, start + _CHUNK_LINE_MAX_BYTES)
     if line_end < 0:
         return None
@@ -206,13 +225,21 @@ def _end_of_gzip_header(data: Data, start: int) -> int:
     at = start + _GZIP_HEADER_BYTES
     if flags & _EXTRA:
         at += 2 + int.from_bytes(data[at : at + 2], "little")
-    for text_follows in (flags & _NAME, flags & _COMMENT):
-        if text_follows:
-            zero = data.find(b"\0", at)
-            at = zero + 1 if zero >= 0 else len(data)
+    if flags & _NAME:
+        at = _end_of_text(data, at)
+    if flags & _COMMENT:
+        at = _end_of_text(data, at)
     if flags & _HEADER_CHECKSUM:
         at += 2
     return at
+
+
+def _end_of_text(data: Data, start: int) -> int:
+    """Behind the zero byte that ends a text; the end of the body without one."""
+    zero = data.find(b"\0", start)
+    if zero < 0:
+        return len(data)
+    return zero + 1
 
 
 def _has_zlib_header(data: Data) -> bool:

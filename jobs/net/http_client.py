@@ -35,7 +35,7 @@ READ_TIMEOUT_SECONDS = 15.0
 _TIMEOUTS = (CONNECT_SECONDS, READ_TIMEOUT_SECONDS)
 DEADLINE_MIN_SECONDS = 0.1
 REDIRECTS_MAX = 3
-# Clients differ over everything else: control characters, what is not latin-1, spaces at the ends.
+# Clients differ over all other values: control characters, text beyond latin-1, outer spaces.
 HEADER_VALUE = r"([\x21-\x7e\xa1-\xff]([\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa1-\xff])?)?"
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 
@@ -49,11 +49,19 @@ class BodyStream(Iterable[bytes], Sized, Protocol):
 Body = bytes | BodyStream
 
 
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
+
+
+def _is_public_or_private(address: str) -> bool:
+    return is_public(address) or is_private(address)
+
+
 _ADDRESS_CHECKS: dict[AddressScope, Callable[[str], bool]] = {
     AddressScope.PUBLIC: is_public,
-    AddressScope.LOOPBACK: lambda text: ipaddress.ip_address(text).is_loopback,
+    AddressScope.LOOPBACK: _is_loopback,
     AddressScope.PRIVATE: is_private,
-    AddressScope.PUBLIC_OR_PRIVATE: lambda text: is_public(text) or is_private(text),
+    AddressScope.PUBLIC_OR_PRIVATE: _is_public_or_private,
 }
 
 
@@ -62,25 +70,39 @@ class _Connection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         """Connect to one of the host's addresses; all of them must be in the scope."""
-        host, is_allowed = self._dns_host.strip("[]"), _ADDRESS_CHECKS[self.scope]
-        try:
-            found = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
-        except UnicodeError:
-            raise OSError("the host name is malformed") from None
-        addresses: list[Any] = [where for *_, where in found]
-        if not all(is_allowed(str(where[0])) for where in addresses):
-            kind = "private" if self.scope is AddressScope.PRIVATE else "public"
-            raise UrlRefused(f"the host resolves to an address that is not {kind}")
-        error: OSError = OSError("the name has no address")
-        for where in addresses[:ADDRESSES_TRIED_MAX]:
+        addresses = self._resolve()
+        self._require_scope(addresses)
+        error = OSError("the name has no address")
+        for address in addresses[:ADDRESSES_TRIED_MAX]:
             try:
-                opened = socket.create_connection(where[:2], CONNECT_SECONDS)
+                connection = socket.create_connection(address, CONNECT_SECONDS)
             except OSError as failure:
                 error = failure
-            else:
-                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return opened
+                continue
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection
         raise error
+
+    def _resolve(self) -> list[tuple[str, int]]:
+        """The addresses and ports of the host, by one look-up."""
+        host = self._dns_host.strip("[]")
+        try:
+            entries = socket.getaddrinfo(host, self.port, type=socket.SOCK_STREAM)
+        except UnicodeError:
+            raise OSError("the host name is malformed") from None
+        addresses: list[tuple[str, int]] = []
+        for _family, _type, _protocol, _name, socket_address in entries:
+            addresses.append((str(socket_address[0]), int(socket_address[1])))
+        return addresses
+
+    def _require_scope(self, addresses: Iterable[tuple[str, int]]) -> None:
+        is_allowed = _ADDRESS_CHECKS[self.scope]
+        if all(is_allowed(address) for address, _port in addresses):
+            return
+        kind = "public"
+        if self.scope is AddressScope.PRIVATE:
+            kind = "private"
+        raise UrlRefused(f"the host resolves to an address that is not {kind}")
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
         # urllib3 would normalize percent-encodings; a signature covers the bytes as given.
@@ -91,7 +113,8 @@ class _Connection(HTTPConnection):
         """Record that bytes left: a request that was never sent is safe to repeat."""
         if self.sock is None:
             self.connect()
-        if exchange := watchdog.current.get():
+        exchange = watchdog.current.get()
+        if exchange:
             exchange.add(self.sock)
             exchange.is_sent = True
         super().send(data)
@@ -156,10 +179,14 @@ def send_request(
     """
     # Prepared here: a session would add cookies, redirects and half a millisecond.
     request = requests.PreparedRequest()
-    request.method, request.url = "GET" if body is None else "POST", str(url)
-    sent: dict[str, Any] = {**session.headers, **(headers or {})}
-    request.headers = CaseInsensitiveDict(sent)
+    request.method = "GET"
+    request.url = str(url)
+    sent_headers: dict[str, Any] = dict(session.headers)
+    if headers:
+        sent_headers.update(headers)
+    request.headers = CaseInsensitiveDict(sent_headers)
     if body is not None:
+        request.method = "POST"
         request.body = cast(bytes, body)  # its type lacks what can be iterated
         request.headers["Content-Length"] = str(len(body))
     _target.set(url.target)
@@ -174,8 +201,16 @@ def send_request(
             problem = f"the connection failed: {type(error).__name__}"
         finally:
             # A body that was cut off can look complete: report the deadline instead.
-            if problem := exchange.problem or problem:
-                raise (TransferFailed if exchange.is_sent else ConnectionFailed)(problem) from None
+            if exchange.problem:
+                problem = exchange.problem
+            if problem and exchange.is_sent:
+                raise TransferFailed(problem) from None
+            if problem:
+                raise ConnectionFailed(problem) from None
+
+
+def _no_headers(_url: ParsedUrl) -> Mapping[str, str]:
+    return {}
 
 
 @contextmanager
@@ -185,17 +220,17 @@ def get_following_redirects(
     *,
     seconds: float,
     allow: Callable[[str], ParsedUrl],
-    headers: Callable[[ParsedUrl], Mapping[str, str]] = lambda _url: {},
+    headers: Callable[[ParsedUrl], Mapping[str, str]] = _no_headers,
 ) -> Iterator[requests.Response]:
     """GET a URL through at most REDIRECTS_MAX redirects; yield the streaming response.
 
     `allow` validates the URL of each redirect, `headers` builds the headers for each URL.
     Raises TransferFailed for a redirect that is refused, otherwise as `send_request`.
     """
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     for _ in range(REDIRECTS_MAX + 1):
-        left = max(until - time.monotonic(), DEADLINE_MIN_SECONDS)
-        with send_request(session, url, seconds=left, headers=headers(url)) as response:
+        remaining = max(deadline - time.monotonic(), DEADLINE_MIN_SECONDS)
+        with send_request(session, url, seconds=remaining, headers=headers(url)) as response:
             if response.status_code not in _REDIRECT_STATUSES:
                 yield response
                 return
@@ -232,11 +267,14 @@ def _text_of_header(value: str) -> str:
 
 
 def _next_hop(url: ParsedUrl, location: str, allow: Callable[[str], ParsedUrl]) -> ParsedUrl:
+    """The URL to which a redirect leads. Raises TransferFailed if it is not followed."""
     try:
-        found = allow(urls.escape(_absolute(url, _text_of_header(location).strip(" "))))
-    except (UrlRefused, ValueError) as error:
-        why = str(error) if isinstance(error, UrlRefused) else "it is not a URL"
-        raise TransferFailed(f"a redirect is not followed: {why}") from None
-    if (url.origin.scheme, found.origin.scheme) == ("https", "http"):
+        absolute = _absolute(url, _text_of_header(location).strip(" "))
+        next_url = allow(urls.escape(absolute))
+    except UrlRefused as error:
+        raise TransferFailed(f"a redirect is not followed: {error}") from None
+    except ValueError:
+        raise TransferFailed("a redirect is not followed: it is not a URL") from None
+    if url.origin.scheme == "https" and next_url.origin.scheme == "http":
         raise TransferFailed("a redirect is not followed: it leads from https to http")
-    return found
+    return next_url

@@ -8,7 +8,7 @@ Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
 def _networks(text: str) -> Networks:
-    return tuple(map(ipaddress.ip_network, text.split()))
+    return tuple(ipaddress.ip_network(network) for network in text.split())
 
 
 def _is_in(networks: Networks, address: Address) -> bool:
@@ -49,7 +49,7 @@ def is_public(text: str) -> bool:
     An IPv6 address that a translator makes of an IPv4 address is judged by the latter: a network
     of IPv6 alone reaches every IPv4 host by such an address (NAT64, RFC 6146).
     """
-    return all(map(_is_public, _destinations(text)))
+    return all(_is_public(destination) for destination in _destinations(text))
 
 
 def _is_public(address: Address) -> bool:
@@ -68,12 +68,13 @@ def is_private(text: str) -> bool:
 
 def _unmapped(text: str) -> Address:
     address = ipaddress.ip_address(text.partition("%")[0])
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
 
 
 def _destinations(text: str) -> list[Address]:
-    """The addresses that a connection may lead to in the end; without translation the address."""
+    """The addresses that a connection may reach in the end: without translation, this one."""
     address = _unmapped(text)
     if not isinstance(address, ipaddress.IPv6Address):
         return [address]
@@ -82,7 +83,9 @@ def _destinations(text: str) -> list[Address]:
     if address in _SIX_TO_FOUR:
         return [_embedded(address, _SIX_TO_FOUR_BYTES)]
     if address in _LOCAL_NAT64:
-        return _local_nat64_destinations(address) or [address]
+        destinations = _local_nat64_destinations(address)
+        if destinations:
+            return destinations
     return [address]
 
 
@@ -92,12 +95,20 @@ def _local_nat64_destinations(address: ipaddress.IPv6Address) -> list[Address]:
     Operators choose how long the translator's prefix is, and RFC 6052 says for each length where
     the IPv4 address is. A translator ignores what follows it, so that each reading counts.
     """
-    readings = [_embedded(address, positions) for positions in _RFC_6052_POSITIONS]
-    return [reading for reading in readings if not _is_in(_NOWHERE, reading)]
+    destinations: list[Address] = []
+    for positions in _RFC_6052_POSITIONS:
+        reading = _embedded(address, positions)
+        if not _is_in(_NOWHERE, reading):
+            destinations.append(reading)
+    return destinations
 
 
 def _embedded(address: ipaddress.IPv6Address, positions: Sequence[int]) -> ipaddress.IPv4Address:
-    return ipaddress.IPv4Address(bytes(address.packed[at] for at in positions))
+    """The IPv4 address whose bytes stand at these positions of an IPv6 address."""
+    ipv4_bytes = bytearray()
+    for position in positions:
+        ipv4_bytes.append(address.packed[position])
+    return ipaddress.IPv4Address(bytes(ipv4_bytes))
 
 
 def is_internal_host(host: str) -> bool:
@@ -106,8 +117,9 @@ def is_internal_host(host: str) -> bool:
     try:
         return not is_public(name)
     except ValueError:
-        last = name.rpartition(".")[2]
-        return last == "localhost" or last.isdigit()  # 127.1 and 2130706433 are addresses, too
+        last_label = name.rpartition(".")[2]
+        # 127.1 and 2130706433 are addresses, too.
+        return last_label == "localhost" or last_label.isdigit()
 
 
 def is_loopback_host(host: str) -> bool:
@@ -127,4 +139,6 @@ def unmapped(text: str) -> str:
         mapped = ipaddress.IPv6Address(text).ipv4_mapped
     except ValueError:
         return text
-    return text if mapped is None else str(mapped)
+    if mapped is None:
+        return text
+    return str(mapped)

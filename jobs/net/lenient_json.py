@@ -56,12 +56,11 @@ def _text(body: bytes) -> str:
 
 def _windows_1252() -> dict[int, str]:
     """The probable meaning of a single byte beyond ASCII that is not UTF-8."""
-    return {
-        _FIRST_ESCAPED_BYTE + byte - _BYTES_BEYOND_ASCII.start: bytes([byte]).decode(
-            "cp1252", "replace"
-        )
-        for byte in _BYTES_BEYOND_ASCII
-    }
+    characters = dict[int, str]()
+    for position, byte in enumerate(_BYTES_BEYOND_ASCII):
+        escaped_byte = _FIRST_ESCAPED_BYTE + position
+        characters[escaped_byte] = bytes([byte]).decode("cp1252", "replace")
+    return characters
 
 
 def _without_lone_surrogates(value: Any) -> Any:
@@ -70,14 +69,18 @@ def _without_lone_surrogates(value: Any) -> Any:
 
 
 def _integer(digits: str) -> int | None:
-    return int(digits) if len(digits) <= NUMBER_MAX_CHARS else None
+    if len(digits) > NUMBER_MAX_CHARS:
+        return None
+    return int(digits)
 
 
 def _finite(digits: str) -> float | None:
     if len(digits) > NUMBER_MAX_CHARS:
         return None
     number = float(digits)
-    return number if math.isfinite(number) else None
+    if not math.isfinite(number):
+        return None
+    return number
 
 
 def _no_number(_constant: str) -> None:

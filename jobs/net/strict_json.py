@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from jobs.domain.errors import FluxkeepError, InvalidJson
@@ -10,7 +11,8 @@ from jobs.domain.errors import FluxkeepError, InvalidJson
 DEPTH_MAX = 34  # an input has 31; a call of a tool adds three
 VALUES_MAX = 100_000  # ten million take half a minute to parse and block every other request
 # Beyond this size of a body: long numbers take quadratic time, to read and to write.
-LARGE_BYTES, NUMBER_MAX_CHARS = 2**20, 128
+LARGE_BYTES = 2**20
+NUMBER_MAX_CHARS = 128
 NO_OBJECT = "The body is not a JSON object."
 
 SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -24,7 +26,10 @@ def loads(body: bytes, error: type[FluxkeepError] = InvalidJson) -> Any:
             raise error(f"The body holds more than {VALUES_MAX:,} values.")
         # json.loads would also accept UTF-16, UTF-32 and a byte order mark.
         text = body.decode("utf-8")
-        value = (_STRICT if len(body) <= LARGE_BYTES else _STRICT_LARGE).decode(text)
+        decoder = _STRICT
+        if len(body) > LARGE_BYTES:
+            decoder = _STRICT_LARGE
+        value = decoder.decode(text)
         if SURROGATE_ESCAPE.search(text):
             json.dumps(value, ensure_ascii=False).encode()  # fails for a lone surrogate
     except (ValueError, RecursionError) as problem:
@@ -54,11 +59,15 @@ def load_object(body: bytes, error: type[FluxkeepError] = InvalidJson) -> dict[s
 
 
 def is_shallow(value: Any, levels: int) -> bool:
-    """Whether no more lists and objects than so many stand in one another."""
+    """Whether at most `levels` lists and objects stand in one another."""
     if not isinstance(value, dict | list):
         return True
-    children = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(is_shallow(child, levels - 1) for child in children)
+    if levels <= 0:
+        return False
+    children: Iterable[Any] = value
+    if isinstance(value, dict):
+        children = value.values()
+    return all(is_shallow(child, levels - 1) for child in children)
 
 
 def _refuse_constant(constant: str) -> None:
@@ -72,10 +81,19 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _short(digits: str) -> str:
+def _short_integer(digits: str) -> int:
+    _require_short(digits)
+    return int(digits)
+
+
+def _short_finite(digits: str) -> float:
+    _require_short(digits)
+    return _finite(digits)
+
+
+def _require_short(digits: str) -> None:
     if len(digits) > NUMBER_MAX_CHARS:
         raise ValueError(f"a number has more than {NUMBER_MAX_CHARS} digits")
-    return digits
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -85,10 +103,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-_HOOKS: Any = {"parse_constant": _refuse_constant, "object_pairs_hook": _unique}
-_STRICT = json.JSONDecoder(parse_float=_finite, **_HOOKS)
+_STRICT = json.JSONDecoder(
+    parse_float=_finite, parse_constant=_refuse_constant, object_pairs_hook=_unique
+)
 _STRICT_LARGE = json.JSONDecoder(
-    parse_int=lambda digits: int(_short(digits)),
-    parse_float=lambda digits: _finite(_short(digits)),
-    **_HOOKS,
+    parse_int=_short_integer,
+    parse_float=_short_finite,
+    parse_constant=_refuse_constant,
+    object_pairs_hook=_unique,
 )

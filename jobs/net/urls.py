@@ -23,7 +23,7 @@ _URL = re.compile(
 _LOOSE_URL = re.compile(
     r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#.*)?", re.ASCII | re.IGNORECASE | re.DOTALL
 )
-# All that `_URL` allows beside letters and digits: the rest is escaped.
+# All that `_URL` allows beside letters and digits: other characters are escaped.
 _SAFE_IN_PATH = "/%!$&'()*+,;=:@"
 _SAFE_IN_QUERY = f"{_SAFE_IN_PATH}?"
 _NOT_PLAIN = "the URL is not in plain form"
@@ -48,13 +48,14 @@ class Origin(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}"
+        if self.port == _PORTS[self.scheme]:
+            return f"{self.scheme}://{self.host}"
+        return f"{self.scheme}://{self.host}:{self.port}"
 
     @property
     def is_https(self) -> bool:
         """Whether it is https on the standard port."""
-        return (self.scheme, self.port) == ("https", HTTPS_PORT)
+        return self.scheme == "https" and self.port == HTTPS_PORT
 
     @property
     def is_loopback(self) -> bool:
@@ -77,14 +78,23 @@ class ParsedUrl(NamedTuple):
 
 def parse(url: str) -> ParsedUrl:
     """Parse a URL that all parsers read alike. Raises UrlRefused."""
-    found = _URL.fullmatch(url) if len(url) <= URL_MAX_CHARS else None
-    if found is None or _DOTS.search(found[4].partition("?")[0]):
+    if len(url) > URL_MAX_CHARS:
         raise UrlRefused(_NOT_PLAIN)
-    scheme, host, port, target = found.groups()
-    number = int(port) if port else _PORTS[scheme]
-    if not 0 < number <= PORT_MAX:
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise UrlRefused(_NOT_PLAIN)
+    scheme, host, port_digits, target = match.groups()
+    path = target.partition("?")[0]
+    if _DOTS.search(path):
+        raise UrlRefused(_NOT_PLAIN)
+    port = _PORTS[scheme]
+    if port_digits:
+        port = int(port_digits)
+    if port <= 0 or port > PORT_MAX:
         raise UrlRefused(f"{_NOT_PLAIN}: no such port")
-    return ParsedUrl(Origin(scheme, host, number), target if target[:1] == "/" else f"/{target}")
+    if not target.startswith("/"):
+        target = f"/{target}"
+    return ParsedUrl(Origin(scheme, host, port), target)
 
 
 def escape(url: str) -> str:
@@ -97,7 +107,9 @@ def escape(url: str) -> str:
     about these.
     """
     text = url.strip(" ")
-    match = _LOOSE_URL.fullmatch(text) if len(text) <= URL_MAX_CHARS else None
+    if len(text) > URL_MAX_CHARS:
+        raise UrlRefused(_NOT_PLAIN)
+    match = _LOOSE_URL.fullmatch(text)
     if match is None or has_ambiguous_characters(text):
         raise UrlRefused(_NOT_PLAIN)
     scheme, authority, path, query = match.groups(default="")
@@ -134,15 +146,18 @@ def _without_dot_segments(path: str) -> str:
 def _ascii_authority(authority: str) -> str:
     """Host and port, the host in small letters and in ASCII. Raises UrlRefused."""
     host, colon, port = authority.rpartition(":")
-    has_port = bool(colon) and not port.endswith("]")  # of an IPv6 address
-    if not has_port:
-        host, port = authority, ""
+    is_end_of_ipv6_address = port.endswith("]")
+    if not colon or is_end_of_ipv6_address:
+        host = authority
+        port = ""
     if not host.isascii():
         try:
             host = idna.encode(host, uts46=True).decode()
         except idna.IDNAError:
             raise UrlRefused(_NOT_PLAIN) from None
-    return f"{host.lower()}:{port}" if port else host.lower()
+    if not port:
+        return host.lower()
+    return f"{host.lower()}:{port}"
 
 
 class AddressScope(Enum):
@@ -173,9 +188,14 @@ def is_host_pattern(text: str) -> bool:
 
 def matches_host_pattern(pattern: str, host: str) -> bool:
     """Whether a host has the labels of a pattern, where `*` is any label."""
-    expected, labels = pattern.split("."), host.split(".")
-    pairs = zip(expected, labels, strict=False)
-    return len(expected) == len(labels) and all(one in (ANY_LABEL, other) for one, other in pairs)
+    expected_labels = pattern.split(".")
+    labels = host.split(".")
+    if len(expected_labels) != len(labels):
+        return False
+    for expected, label in zip(expected_labels, labels, strict=True):
+        if expected not in (ANY_LABEL, label):
+            return False
+    return True
 
 
 def is_host(text: str) -> bool:

@@ -1,7 +1,7 @@
 """Total deadlines for HTTP exchanges, however slowly their bytes arrive.
 
 A socket timeout bounds the silence between two bytes. One thread for the whole process bounds
-the rest: it shuts down the connections of an exchange at its deadline.
+the whole exchange: it shuts down the connections of an exchange at its deadline.
 """
 
 import socket
@@ -36,15 +36,16 @@ class Exchange:
     def __exit__(self, *_: object) -> None:
         _under_way.pop(threading.get_ident(), None)
 
-    def add(self, opened: socket.socket) -> None:
-        self._sockets.append(weakref.ref(opened))
+    def add(self, connection: socket.socket) -> None:
+        self._sockets.append(weakref.ref(connection))
 
     def shut_down(self) -> None:
         """Shut the sockets down: their reader gets an error or an end of file."""
         for reference in list(self._sockets):
             with suppress(OSError):  # closed meanwhile
-                if opened := reference():
-                    opened.shutdown(socket.SHUT_RDWR)
+                connection = reference()
+                if connection is not None:
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 # The last exchange of each thread, or of each greenlet of the web process.
@@ -56,7 +57,8 @@ _thread: threading.Thread | None = None
 
 def abort_transfer(thread: int) -> None:
     """Shut down the exchange of a thread, as when another worker took its job over."""
-    if exchange := _under_way.get(thread):
+    exchange = _under_way.get(thread)
+    if exchange:
         exchange.shut_down()
 
 

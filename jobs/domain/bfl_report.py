@@ -101,8 +101,10 @@ class Report:
 
     def expires_at(self, now: float) -> float:
         """The unix time at which the first URL expires, as stated or else as BFL's docs say."""
-        stated = now + URL_LIFE_SECONDS if self.stated_expiry is None else self.stated_expiry
-        return min(stated, now + URL_LIFE_MAX_SECONDS)
+        expires_at = self.stated_expiry
+        if expires_at is None:
+            expires_at = now + URL_LIFE_SECONDS
+        return min(expires_at, now + URL_LIFE_MAX_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,11 +28,23 @@ def is_chat_webhook(url: str) -> bool:
 
 def chat_message(url: str, job: Job, prompt: str, link: str) -> Mapping[str, Any]:
     """The body of a request to a chat webhook; `link` is our own and leads to the job's page."""
-    reason = job.error.message if job.error and job.status is not Status.STORED else ""
-    if job.moderation and job.status is Status.MODERATED:
-        reason = f"{job.moderation.stage}: {', '.join(job.moderation.reasons)}"
-    texts = filter(None, (_escaped(url, text) for text in (prompt, reason)))
-    return _body(url, " · ".join((f"Job {job.status}", *texts, f"<{link}>")))
+    parts = [f"Job {job.status}"]
+    for text in (prompt, _reason(job)):
+        escaped = _escaped(url, text)
+        if escaped:
+            parts.append(escaped)
+    parts.append(f"<{link}>")
+    return _body(url, " · ".join(parts))
+
+
+def _reason(job: Job) -> str:
+    """Why a job has no media; empty if it has."""
+    if job.status is Status.MODERATED and job.moderation:
+        reasons = ", ".join(job.moderation.reasons)
+        return f"{job.moderation.stage}: {reasons}"
+    if job.status is not Status.STORED and job.error:
+        return job.error.message
+    return ""
 
 
 def chat_warning(url: str, line: str) -> Mapping[str, Any]:
@@ -42,10 +54,17 @@ def chat_warning(url: str, line: str) -> Mapping[str, Any]:
 
 def _escaped(url: str, text: str) -> str:
     """A text shortened, without line breaks, control characters and changes of direction."""
-    line = " ".join("".join(one if one.isprintable() else " " for one in text).split())
-    line = line if len(line) <= TEXT_MAX_CHARS else f"{line[: TEXT_MAX_CHARS - 1]}…"
-    is_slack = _SLACK.fullmatch(url)
-    return line.translate(_SLACK_ESCAPES) if is_slack else _MARKDOWN.sub(r"\\\g<0>", line)
+    printable = "".join(_printable_or_space(character) for character in text)
+    line = " ".join(printable.split())
+    if len(line) > TEXT_MAX_CHARS:
+        line = f"{line[: TEXT_MAX_CHARS - 1]}…"
+    if _SLACK.fullmatch(url):
+        return line.translate(_SLACK_ESCAPES)
+    return _MARKDOWN.sub(r"\\\g<0>", line)
+
+
+def _printable_or_space(character: str) -> str:
+    return character if character.isprintable() else " "
 
 
 def _body(url: str, line: str) -> Mapping[str, Any]:

@@ -22,7 +22,10 @@ def message_of(error: type[Exception]) -> str:
 
 def as_sentence(text: str) -> str:
     """The text with a capital letter and a full stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
+    sentence = text[:1].upper() + text[1:]
+    if not text.endswith((".", "?")):
+        sentence += "."
+    return sentence
 
 
 class InvalidSettings(FluxkeepError):
@@ -72,11 +75,12 @@ class Invalid(BadRequest):
     """A field of the body is wrong. `detail` and `errors` name it."""
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
-        first, more = errors[:ERRORS_SHOWN], len(errors) - ERRORS_SHOWN
-        shown = [f"{one['field']}: {as_sentence(one['message'])}" for one in first]
-        if more > 0:
-            shown.append(f"And {more} more.")
-        super().__init__(" ".join(shown))
+        sentences = []
+        for error in errors[:ERRORS_SHOWN]:
+            sentences.append(f"{error['field']}: {as_sentence(error['message'])}")
+        if len(errors) > ERRORS_SHOWN:
+            sentences.append(f"And {len(errors) - ERRORS_SHOWN} more.")
+        super().__init__(" ".join(sentences))
         self.errors = errors
 
 
@@ -116,7 +120,8 @@ class CountRequired(FluxkeepError):
 
     def __init__(self, detail: str = "", count: int = 0, until: float = 0.0) -> None:
         super().__init__(detail)
-        self.count, self.until = count, until
+        self.count = count
+        self.until = until
 
 
 class CountChanged(CountRequired):
@@ -165,7 +170,9 @@ class OverBudget(FluxkeepError):
         self, detail: str = "", budget: str = "", spent: float = 0.0, resets_at: float = 0.0
     ) -> None:
         super().__init__(detail)
-        self.budget, self.spent, self.resets_at = budget, spent, resets_at
+        self.budget = budget
+        self.spent = spent
+        self.resets_at = resets_at
         self.price: float | None = None  # of the job, in credits
         self.is_guess = False  # the price is one, or nobody knows it
         self.is_final = False  # the whole budget would not be enough

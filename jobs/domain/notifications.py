@@ -8,7 +8,7 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import NotificationTarget, PendingNotification
 from jobs.domain.retry_policy import RetryPolicy
 from jobs.domain.status import Status
-from jobs.domain.timeline import EventCode
+from jobs.domain.timeline import EventCode, TimelineEvent
 
 CLAIM_SECONDS = 30.0  # after this a notification that was claimed counts as not sent
 # As BFL repeats a failed webhook. `docs/api.md` promises the pauses of both policies.
@@ -36,32 +36,40 @@ def schedule(before: Job | None, after: Job, now: float, owner: OwnerEvents) -> 
     from its sidecar ended long ago.
     """
     if not after.status.terminal:
-        return after.with_notifications(pending=()) if after.notifications.pending else after
+        if after.notifications.pending:
+            return after.with_notifications(pending=())
+        return after
     if before is None and after.status is Status.STORED:
         return after
     has_just_ended = before is None or not before.status.terminal
     since = after.end if has_just_ended else now  # the id follows from it, also of a repetition
-    new = [
-        PendingNotification(to, since, now, url_digest=digest)
-        for to, digest in _targets(before, after, owner)
+    added = []
+    for target, digest in _targets(before, after, owner):
+        added.append(PendingNotification(target, since, now, url_digest=digest))
+    if not added:
+        return after
+    recipients = {notification.recipient for notification in added}
+    pending = [
+        notification
+        for notification in after.notifications.pending
+        if notification.recipient not in recipients
     ]
-    recipients = {one.recipient for one in new}
-    others = [one for one in after.notifications.pending if one.recipient not in recipients]
-    return after.with_notifications(pending=(*others, *new)) if new else after
+    pending += added
+    return after.with_notifications(pending=tuple(pending))
 
 
 def repeat(job: Job, now: float, owner: OwnerEvents) -> Job:
     """Notify once more of an end, with the same ids; what is still pending stays as it is."""
-    pending_recipients = {one.recipient for one in job.notifications.pending}
-    repeated = [
-        PendingNotification(to, job.end, now, url_digest=digest, repeated_at=now)
-        for to, digest in _targets(None, job, owner)
-    ]
-    added = [one for one in repeated if one.recipient not in pending_recipients]
-    if not added:
+    pending = list(job.notifications.pending)
+    pending_recipients = {notification.recipient for notification in pending}
+    for target, digest in _targets(None, job, owner):
+        repeated = PendingNotification(target, job.end, now, url_digest=digest, repeated_at=now)
+        if repeated.recipient not in pending_recipients:
+            pending.append(repeated)
+    if len(pending) == len(job.notifications.pending):
         return job
-    pending = (*job.notifications.pending, *added)
-    return job.with_notifications(pending=pending).with_event(now, EventCode.NOTIFICATION_REPEATED)
+    after = job.with_notifications(pending=tuple(pending))
+    return after.with_event(now, EventCode.NOTIFICATION_REPEATED)
 
 
 def has_recipient(job: Job, owner: OwnerEvents) -> bool:
@@ -72,6 +80,7 @@ def has_recipient(job: Job, owner: OwnerEvents) -> bool:
 def _targets(
     before: Job | None, after: Job, owner: OwnerEvents
 ) -> Iterator[tuple[NotificationTarget, str]]:
+    """Each target of a change, and which of NOTIFY_URL it is."""
     if before is None or not before.status.terminal:
         if after.submission.client_webhook:
             yield NotificationTarget.CALLER, ""
@@ -80,8 +89,13 @@ def _targets(
         for digest, events in owner.items():
             if after.status in events:
                 yield NotificationTarget.OWNER, digest
-    elif after.notifications.notify_url not in (None, before.notifications.notify_url):
+    elif _has_new_notify_url(before, after):
         yield NotificationTarget.APP, ""
+
+
+def _has_new_notify_url(before: Job, after: Job) -> bool:
+    notify_url = after.notifications.notify_url
+    return notify_url is not None and notify_url != before.notifications.notify_url
 
 
 def claim(job: Job, recipient: str, now: float) -> Job:
@@ -95,7 +109,11 @@ def claim(job: Job, recipient: str, now: float) -> Job:
 
 
 def find(job: Job, recipient: str) -> PendingNotification | None:
-    return next((one for one in job.notifications.pending if one.recipient == recipient), None)
+    """The pending notification of a recipient."""
+    for notification in job.notifications.pending:
+        if notification.recipient == recipient:
+            return notification
+    return None
 
 
 def finish(
@@ -108,27 +126,46 @@ def finish(
     if notification is None or notification.since != sent.since:
         return job
     if not outcome.problem:
-        delivered = _replaced(job, recipient, None)
+        delivered = _removed(job, recipient)
         return delivered.with_event(now, EventCode.NOTIFICATION_DELIVERED, to=recipient)
-    at = None if outcome.final else _next_attempt(notification, outcome, now, jitter)
-    after = _replaced(job, recipient, None if at is None else replace(notification, at=at))
-    event = EventCode.NOTIFICATION_ABANDONED if at is None else EventCode.NOTIFICATION_RETRIED
+    next_attempt_at = _next_attempt(notification, outcome, now, jitter)
+    if next_attempt_at is None:
+        after = _removed(job, recipient)
+        event = EventCode.NOTIFICATION_ABANDONED
+    else:
+        after = _replaced(job, recipient, replace(notification, at=next_attempt_at))
+        event = EventCode.NOTIFICATION_RETRIED
     detail = {"to": recipient, "reason": outcome.problem}
-    # The same is on record once, whatever happened to other recipients meanwhile.
-    last = next((e for e in reversed(job.timeline) if e.detail.get("to") == recipient), None)
-    if last and (last.event, last.detail) == (event, detail):
+    # A failure that repeats is on record once, whatever happened to other recipients meanwhile.
+    last_event = _last_event(job, recipient)
+    if last_event and last_event.event == event and last_event.detail == detail:
         return after
     return after.with_event(now, event, **detail)
+
+
+def _last_event(job: Job, recipient: str) -> TimelineEvent | None:
+    """The last event of the timeline about a recipient."""
+    for event in reversed(job.timeline):
+        if event.detail.get("to") == recipient:
+            return event
+    return None
 
 
 def _next_attempt(
     notification: PendingNotification, outcome: DeliveryOutcome, now: float, jitter: float
 ) -> float | None:
-    """Time of the next attempt; jitter spreads those that failed together. None: give up."""
+    """Time of the next attempt, None to give up.
+
+    Jitter spreads the attempts of notifications that failed at one time.
+    """
+    if outcome.final:
+        return None
     earlier_failures = notification.attempts - 1
     if notification.to is NotificationTarget.CALLER:
         return RETRIES_LIKE_BFL.next_attempt_at(now, earlier_failures)
-    first_at = notification.repeated_at or notification.since
+    first_at = notification.since
+    if notification.repeated_at:
+        first_at = notification.repeated_at
     return RETRIES.next_attempt_at(
         now,
         earlier_failures,
@@ -138,6 +175,22 @@ def _next_attempt(
     )
 
 
-def _replaced(job: Job, recipient: str, new: PendingNotification | None) -> Job:
-    pending = (new if one.recipient == recipient else one for one in job.notifications.pending)
-    return job.with_notifications(pending=tuple(filter(None, pending)))
+def _replaced(job: Job, recipient: str, changed: PendingNotification) -> Job:
+    """Replace the pending notification of a recipient."""
+    pending = []
+    for notification in job.notifications.pending:
+        if notification.recipient == recipient:
+            pending.append(changed)
+        else:
+            pending.append(notification)
+    return job.with_notifications(pending=tuple(pending))
+
+
+def _removed(job: Job, recipient: str) -> Job:
+    """Remove the pending notification of a recipient."""
+    pending = [
+        notification
+        for notification in job.notifications.pending
+        if notification.recipient != recipient
+    ]
+    return job.with_notifications(pending=tuple(pending))

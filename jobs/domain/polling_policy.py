@@ -44,8 +44,8 @@ class Timeouts:
         grace = self.callback_grace
         if grace is None:
             grace = callback_grace(model)
-        last = max(self.give_up_after - FINAL_POLL_SECONDS, self.give_up_after / 2)
-        return min(grace, last)
+        longest = max(self.give_up_after - FINAL_POLL_SECONDS, self.give_up_after / 2)
+        return min(grace, longest)
 
     def deadline(self, now: float) -> float:
         """When a job that BFL has now is given up if there is no sign of life."""
@@ -54,9 +54,11 @@ class Timeouts:
 
 def typical_seconds(model: str | None) -> float:
     """How long a generation usually takes."""
-    known = _TYPICAL_SECONDS.items()
-    found = (seconds for prefix, seconds in known if model and model.startswith(prefix))
-    return next(found, TYPICAL_SECONDS)
+    if model:
+        for prefix, seconds in _TYPICAL_SECONDS.items():
+            if model.startswith(prefix):
+                return seconds
+    return TYPICAL_SECONDS
 
 
 def callback_grace(model: str | None) -> float:
@@ -72,5 +74,7 @@ def callback_grace(model: str | None) -> float:
 
 def poll_time(now: float, pause: float, deadline: float) -> float:
     """Time of the next poll: after the pause, with a last one shortly before the deadline."""
-    last = deadline - FINAL_POLL_SECONDS
-    return min(now + pause, last) if now < last else min(now + pause, deadline)
+    last_poll_at = deadline - FINAL_POLL_SECONDS
+    if now < last_poll_at:
+        return min(now + pause, last_poll_at)
+    return min(now + pause, deadline)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from jobs.domain.job import Job
+from jobs.domain.job_record import MediaFile
 from jobs.domain.media_references import references_only
 from jobs.domain.timeline import EventCode
 
@@ -13,7 +14,7 @@ NEVER = float("-inf")
 
 
 class Cutoffs(NamedTuple):
-    """Unix times: media and records of jobs that ended by then are deleted."""
+    """Unix times: media, and records, of jobs that ended until such a time are deleted."""
 
     media: float
     jobs: float
@@ -21,39 +22,50 @@ class Cutoffs(NamedTuple):
 
 def media_deleted(job: Job, now: float) -> Job:
     """Mark all media as deleted, the input's objects too; the status stays."""
-    gone = _mark_deleted(job, {file.key for file in job.present_media}, now)
+    keys = [file.key for file in job.present_media]
+    after = _mark_deleted(job, keys, now)
     if job.request.input_files:
-        gone = gone.with_request(input_files=())
-    if gone is job:
+        after = after.with_request(input_files=())
+    if after is job:
         return job
-    return gone.with_thumbnails(due_at=None).with_event(
-        now, EventCode.MEDIA_DELETED, files=len(job.present_media)
-    )
+    after = after.with_thumbnails(due_at=None)
+    return after.with_event(now, EventCode.MEDIA_DELETED, files=len(keys))
 
 
 def input_deleted(job: Job) -> Job:
     """Drop what people gave: its input, and the texts of the result, which repeats the prompt."""
-    bare = job.with_request(kept_input=None, input_files=())
-    return bare.evolve(result=references_only(job.result))
+    after = job.with_request(kept_input=None, input_files=())
+    return after.evolve(result=references_only(job.result))
 
 
 def media_missing(job: Job, now: float, keys: Collection[str]) -> Job:
     """Mark media as deleted that are missing in the storage."""
-    gone = _mark_deleted(job, keys, now)
-    event = EventCode.MEDIA_MISSING
-    return gone if gone is job else gone.with_event(now, event, objects=sorted(keys))
+    after = _mark_deleted(job, keys, now)
+    if after is job:
+        return job
+    return after.with_event(now, EventCode.MEDIA_MISSING, objects=sorted(keys))
 
 
 def media_found(job: Job, now: float, key: str) -> Job:
     """Mark a missing file as present again; its thumbnail was deleted with it."""
 
-    gone = [file for file in job.media if file.key == key and file.deleted_at is not None]
-    present = replace(gone[0], deleted_at=None, thumbnail=None) if gone else None
-    found = job.with_files(lambda file: present if present and file in gone else file)
-    return found if found is job else found.with_event(now, EventCode.MEDIA_FOUND, objects=[key])
+    def present_again(file: MediaFile) -> MediaFile:
+        if file.key == key and file.deleted_at is not None:
+            return replace(file, deleted_at=None, thumbnail=None)
+        return file
+
+    after = job.with_files(present_again)
+    if after is job:
+        return job
+    return after.with_event(now, EventCode.MEDIA_FOUND, objects=[key])
 
 
 def _mark_deleted(job: Job, keys: Collection[str], now: float) -> Job:
-    """Mark files as deleted. They stay in the list, because links name files by number."""
-    gone = [file for file in job.present_media if file.key in keys]
-    return job.with_files(lambda file: replace(file, deleted_at=now) if file in gone else file)
+    """Mark present files as deleted. They stay in the list: links name files by number."""
+
+    def deleted(file: MediaFile) -> MediaFile:
+        if file.key in keys and file.deleted_at is None:
+            return replace(file, deleted_at=now)
+        return file
+
+    return job.with_files(deleted)

@@ -32,13 +32,20 @@ def postpone(job: Job, now: float) -> Job:
 
 def release(job: Job, now: float) -> Job:
     """Release the claim of a worker that has more urgent work."""
-    return job.with_thumbnails(due_at=now) if job.thumbnails.due_at is not None else job
+    if job.thumbnails.due_at is None:
+        return job
+    return job.with_thumbnails(due_at=now)
 
 
 def add(job: Job, original: MediaFile, thumbnail: MediaFile) -> Job:
     """Add a thumbnail to its original; the same job if it has this original no longer."""
-    drawn = replace(original, thumbnail=thumbnail)
-    after = job.with_files(lambda file: drawn if file == original else file)
+
+    def with_thumbnail(file: MediaFile) -> MediaFile:
+        if file == original:
+            return replace(file, thumbnail=thumbnail)
+        return file
+
+    after = job.with_files(with_thumbnail)
     if after is job:
         return job
     # A success restarts the count of attempts.
@@ -46,15 +53,24 @@ def add(job: Job, original: MediaFile, thumbnail: MediaFile) -> Job:
 
 
 def finish(job: Job, _now: float) -> Job:
-    return job.with_thumbnails(due_at=None) if job.thumbnails.due_at is not None else job
+    """No thumbnail is due any more; the same job when none was."""
+    if job.thumbnails.due_at is None:
+        return job
+    return job.with_thumbnails(due_at=None)
 
 
 def remove(job: Job, now: float, thumbnail: MediaFile) -> Job:
     """Remove a thumbnail that is missing or damaged in the storage, and schedule a new one."""
-    after = job.with_files(
-        lambda file: replace(file, thumbnail=None) if file.thumbnail == thumbnail else file
-    )
-    return job if after is job else schedule(after, now)
+
+    def without_thumbnail(file: MediaFile) -> MediaFile:
+        if file.thumbnail == thumbnail:
+            return replace(file, thumbnail=None)
+        return file
+
+    after = job.with_files(without_thumbnail)
+    if after is job:
+        return job
+    return schedule(after, now)
 
 
 def schedule(job: Job, now: float) -> Job:

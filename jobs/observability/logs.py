@@ -38,7 +38,9 @@ def formatter(settings: Settings, process: str) -> logging.Formatter:
     if kind == "auto":
         kind = "text" if sys.stderr.isatty() else "json"
     redacted = Redaction(settings)
-    return JsonFormatter(process, redacted) if kind == "json" else TextFormatter(redacted)
+    if kind == "json":
+        return JsonFormatter(process, redacted)
+    return TextFormatter(redacted)
 
 
 class TextFormatter(logging.Formatter):
@@ -53,8 +55,14 @@ class TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - name given by logging
         """Escape control characters: a message is one line."""
-        record.message = _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], record.message)
+        record.message = _CONTROLS.sub(_escaped, record.message)
         return super().formatMessage(record)
+
+
+def _escaped(control: re.Match[str]) -> str:
+    """A control character as Python writes it, such as `\\x1b`."""
+    quoted = ascii(control[0])
+    return quoted[1:-1]
 
 
 class JsonFormatter(logging.Formatter):
@@ -66,18 +74,19 @@ class JsonFormatter(logging.Formatter):
         self._redacted = redacted
 
     def format(self, record: logging.LogRecord) -> str:
-        job, message = None, record.getMessage()
-        if isinstance(record.msg, str) and record.msg.startswith(JOB_PREFIX):
-            job, _, message = message.removeprefix("job ").partition(": ")
+        message = record.getMessage()
         event = {
             "time": rfc3339(record.created),
             "level": record.levelname.lower(),
             "process": self._process,
             "pid": os.getpid(),
             "logger": record.name,
-            **({"job": job} if job else {}),
-            "message": self._redacted(message),
         }
+        if isinstance(record.msg, str) and record.msg.startswith(JOB_PREFIX):
+            job_id, _, message = message.removeprefix("job ").partition(": ")
+            if job_id:
+                event["job"] = job_id
+        event["message"] = self._redacted(message)
         if record.exc_info and record.exc_info[0]:
             event["error"] = record.exc_info[0].__name__
             event["traceback"] = self._redacted(self.formatException(record.exc_info))

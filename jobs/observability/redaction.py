@@ -1,7 +1,7 @@
 """Redaction of secrets and URL queries in logs and error reports: a second line of defence."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import SecretStr
@@ -12,54 +12,91 @@ from jobs.config.settings import Settings
 SECRET_MIN_CHARS = 6  # shorter secrets are words that can appear anywhere
 HIDDEN = "[hidden]"
 
-_REDIS_PASSWORDS = ("password", "sentinel_password")
-_PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (re.compile(r"(/(?:media|webhooks/bfl|login)/)[^\s?\"'<>]+"), rf"\1{HIDDEN}"),
-    (re.compile(r"(://)[^\s/@\"']+@"), rf"\1{HIDDEN}@"),
-    # Also matches URLs without a query, so that no text is scanned twice: linear time.
-    (
-        re.compile(r"(://[^\s?\"'<>]*)(\?[^\s\"'<>]*)?"),
-        lambda url: f"{url[1]}?{HIDDEN}" if url[2] else url[1],
-    ),
-    (
-        re.compile(r"((?:Bearer|x-key:?|X-Webhook-Secret:?)\s+)[^\s\"']+", re.IGNORECASE),
-        rf"\1{HIDDEN}",
-    ),
-)
+_SIGNED_PATH = re.compile(r"(/(?:media|webhooks/bfl|login)/)[^\s?\"'<>]+")
+_URL_CREDENTIALS = re.compile(r"(://)[^\s/@\"']+@")
+# Also matches URLs without a query, so that no text is scanned twice: linear time.
+_URL = re.compile(r"(://[^\s?\"'<>]*)(\?[^\s\"'<>]*)?")
+_SECRET_HEADER = re.compile(r"((?:Bearer|x-key:?|X-Webhook-Secret:?)\s+)[^\s\"']+", re.IGNORECASE)
 
 
 class Redaction:
     """Replace an installation's secrets, and anything in the form of its tokens."""
 
     def __init__(self, settings: Settings) -> None:
-        long = {one for one in _secrets(settings) if len(one) >= SECRET_MIN_CHARS}
-        known = sorted(long, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+        self._secrets = _pattern_of_secrets(settings)
 
     def __call__(self, text: str) -> str:
-        found = self._known.sub(HIDDEN, text) if self._known else text
-        for pattern, replacement in _PATTERNS:
-            found = pattern.sub(replacement, found)
-        return found
+        redacted = text
+        if self._secrets is not None:
+            redacted = self._secrets.sub(HIDDEN, redacted)
+        redacted = _SIGNED_PATH.sub(rf"\1{HIDDEN}", redacted)
+        redacted = _URL_CREDENTIALS.sub(rf"\1{HIDDEN}@", redacted)
+        redacted = _URL.sub(_without_query, redacted)
+        return _SECRET_HEADER.sub(rf"\1{HIDDEN}", redacted)
+
+
+def _without_query(url: re.Match[str]) -> str:
+    return f"{url[1]}?{HIDDEN}" if url[2] else url[1]
+
+
+def _pattern_of_secrets(settings: Settings) -> re.Pattern[str] | None:
+    """Any secret of the settings; a longer one first, which may begin with a shorter one."""
+    secrets = set[str]()
+    for secret in _secrets(settings):
+        if len(secret) >= SECRET_MIN_CHARS:
+            secrets.add(secret)
+    if not secrets:
+        return None
+    longest_first = sorted(secrets, key=len, reverse=True)
+    return re.compile("|".join(re.escape(secret) for secret in longest_first))
 
 
 def _secrets(settings: Settings) -> Iterator[str]:
-    lists = (settings.webhook_secret, settings.secret_key, settings.notify_secret)
-    options = (settings.media_options.get(name) for name in PROVIDER_SECRETS)
-    single = (settings.bfl_api_key, *settings.bfl_api_keys.values(), *options)
-    keys = (key.key for key in settings.api_keys)
-    secrets: list[SecretStr] = [one for each in lists for one in each]
-    urls = (url.url for url in settings.notify_url)
-    for secret in (*secrets, *filter(None, single), *keys, *urls):
+    """All secrets of the settings; some may be empty."""
+    for secret in _secret_settings(settings):
         yield secret.get_secret_value()
-    yield from (str(url.parsed) for url in settings.notify_url)
-    redis = urlsplit(settings.redis_url.get_secret_value())
-    yield redis.password or ""
-    asked = parse_qs(redis.query)
-    yield from (one for name in _REDIS_PASSWORDS for one in asked.get(name, ()))
-    if settings.database_url:
-        database = urlsplit(settings.database_url.get_secret_value())
-        given = [database.password or "", *parse_qs(database.query).get("password", ())]
-        yield from (*given, *map(unquote, given))
-    if settings.sentry_dsn:
-        yield urlsplit(settings.sentry_dsn.get_secret_value()).username or ""
+    for notify_url in settings.notify_url:
+        yield str(notify_url.parsed)  # as errors of requests have it
+    yield from _secrets_of_redis(settings.redis_url.get_secret_value())
+    if settings.database_url is not None:
+        yield from _secrets_of_database(settings.database_url.get_secret_value())
+    if settings.sentry_dsn is not None:
+        key_of_dsn = urlsplit(settings.sentry_dsn.get_secret_value()).username
+        yield key_of_dsn or ""
+
+
+def _secret_settings(settings: Settings) -> Iterator[SecretStr]:
+    """Values that are secret as a whole."""
+    yield from settings.webhook_secret
+    yield from settings.secret_key
+    yield from settings.notify_secret
+    if settings.bfl_api_key is not None:
+        yield settings.bfl_api_key
+    yield from settings.bfl_api_keys.values()
+    for name in PROVIDER_SECRETS:
+        provider_secret = settings.media_options.get(name)
+        if provider_secret is not None:
+            yield provider_secret
+    for api_key in settings.api_keys:
+        yield api_key.key
+    for notify_url in settings.notify_url:
+        yield notify_url.url
+
+
+def _secrets_of_redis(redis_url: str) -> Iterator[str]:
+    """Passwords of the server and of Sentinels, which may also stand in the query."""
+    parts = urlsplit(redis_url)
+    yield parts.password or ""
+    options = parse_qs(parts.query)
+    yield from options.get("password", ())
+    yield from options.get("sentinel_password", ())
+
+
+def _secrets_of_database(database_url: str) -> Iterator[str]:
+    """The password in both places of the URL, as it stands there and without escapes."""
+    parts = urlsplit(database_url)
+    passwords = [parts.password or ""]
+    passwords += parse_qs(parts.query).get("password", ())
+    for password in passwords:
+        yield password
+        yield unquote(password)

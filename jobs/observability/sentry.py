@@ -26,16 +26,18 @@ def missing_package(settings: Settings) -> str | None:
 
 def configure(settings: Settings, process: str) -> None:
     """Initialize the SDK. Raises InvalidSettings when its package is missing."""
-    if problem := missing_package(settings):
+    problem = missing_package(settings)
+    if problem is not None:
         raise InvalidSettings(problem)
     if settings.sentry_dsn is None:
         return
-    logs, hook = (import_module(f"{SDK}.integrations.{name}") for name in ("logging", "excepthook"))
+    logs = import_module(f"{SDK}.integrations.logging")
+    excepthook = import_module(f"{SDK}.integrations.excepthook")
     redacted = Redaction(settings)
     import_module(SDK).init(
         dsn=settings.sentry_dsn.get_secret_value(),
         default_integrations=False,
-        integrations=[logs.LoggingIntegration(level=None), hook.ExcepthookIntegration()],
+        integrations=[logs.LoggingIntegration(level=None), excepthook.ExcepthookIntegration()],
         send_default_pii=False,
         include_local_variables=False,
         include_source_context=False,
@@ -47,13 +49,16 @@ def configure(settings: Settings, process: str) -> None:
 def scrub(event: dict[str, Any], process: str, redacted: Redaction) -> dict[str, Any]:
     """Remove requests, variables and texts: an exception's message can hold any of them."""
     remaining = {name: value for name, value in event.items() if name not in _REMOVED_FIELDS}
-    for exception in (remaining.get("exception") or {}).get("values", ()):
-        exception["value"] = HIDDEN
+    exceptions = remaining.get("exception")
+    if exceptions:
+        for exception in exceptions.get("values", ()):
+            exception["value"] = HIDDEN
     remaining["tags"] = {"process": process}
     return dict(map_texts(remaining, redacted))
 
 
 def flush() -> None:
     """Send buffered events before the process exits."""
-    if sdk := sys.modules.get(SDK):
+    sdk = sys.modules.get(SDK)
+    if sdk is not None:
         sdk.flush(timeout=FLUSH_SECONDS)

@@ -56,12 +56,15 @@ class Job(JobRecord):
 
     def with_event(self, now: float, event: EventCode, **detail: Any) -> Self:
         """Add an event to the timeline, unless it repeats the last one."""
-        if self.timeline and (event, detail) == (self.timeline[-1].event, self.timeline[-1].detail):
-            return self
-        longer = (*self.timeline, TimelineEvent(now, event, detail))
-        if len(longer) > TIMELINE_MAX:
-            longer = (*longer[:TIMELINE_HEAD], *longer[TIMELINE_HEAD - TIMELINE_MAX :])
-        return self.evolve(updated_at=now, timeline=longer)
+        if self.timeline:
+            last = self.timeline[-1]
+            if last.event == event and last.detail == detail:
+                return self
+        timeline = (*self.timeline, TimelineEvent(now, event, detail))
+        if len(timeline) > TIMELINE_MAX:
+            newest_events = TIMELINE_MAX - TIMELINE_HEAD
+            timeline = timeline[:TIMELINE_HEAD] + timeline[-newest_events:]
+        return self.evolve(updated_at=now, timeline=timeline)
 
     def with_polling(self, **changes: Any) -> Self:
         return self.evolve(polling=self.polling.evolve(**changes))
@@ -83,20 +86,27 @@ class Job(JobRecord):
 
     def with_files(self, change: Callable[[MediaFile], MediaFile]) -> Self:
         """Change each file of the result; the same job if none differs afterwards."""
-        media = tuple(map(change, self.media))
-        return self.evolve(media=media) if media != self.media else self
+        media = tuple([change(file) for file in self.media])
+        if media == self.media:
+            return self
+        return self.evolve(media=media)
 
     def with_details(self, now: float, details: Mapping[str, Any]) -> Self:
         """Add what its caller says: `model`, `metadata`, `polling_url`, `notify_url`."""
-        public, parts = dict(details), dict[str, Any]()
-        if "polling_url" in public:
-            named = public.pop("polling_url")
-            is_host_found = self.polling.is_host_found and named == self.polling.polling_url
-            parts["polling"] = self.polling.evolve(polling_url=named, is_host_found=is_host_found)
-        if "notify_url" in public:
-            parts["notifications"] = self.notifications.evolve(notify_url=public.pop("notify_url"))
-        after = self.evolve(**public, **parts)
-        return self if after == self else after.evolve(updated_at=now)
+        changes = dict(details)
+        if "polling_url" in changes:
+            polling_url = changes.pop("polling_url")
+            is_same_url = polling_url == self.polling.polling_url
+            changes["polling"] = self.polling.evolve(
+                polling_url=polling_url, is_host_found=self.polling.is_host_found and is_same_url
+            )
+        if "notify_url" in changes:
+            notify_url = changes.pop("notify_url")
+            changes["notifications"] = self.notifications.evolve(notify_url=notify_url)
+        after = self.evolve(**changes)
+        if after == self:
+            return self
+        return after.evolve(updated_at=now)
 
     def with_host(self, polling_url: str) -> Self:
         """Adopt the host that knows the task, of which BFL had named no polling URL."""
@@ -113,42 +123,56 @@ class Job(JobRecord):
 
     def enqueue(self, now: float) -> Self:
         """Wait for a worker. Before the first report the media may be new: assume a short life."""
-        expire_at = self.delivery.expire_at if self.status is Status.READY else None
-        waiting = self.with_lease(work_deadline=expire_at or now + URL_LIFE_SECONDS)
+        work_deadline = now + URL_LIFE_SECONDS
+        if self.status is Status.READY and self.delivery.expire_at:
+            work_deadline = self.delivery.expire_at
+        waiting = self.with_lease(work_deadline=work_deadline)
         return waiting.with_polling(next_check_at=min(now + RECHECK_SECONDS, self.deadline))
 
     def recheck(self, now: float) -> Self:
-        """The sweep's step for a due job that BFL is known to have (I6, I7)."""
+        """The sweep's step for a due job of which BFL has a task.
+
+        The job ends at its deadline (I6), and a lease that has run out is free again (I7).
+        """
         if self.status.terminal:
             return self
         if now >= self.deadline:
-            if self.lease.is_last or not self.lease.rescue_attempts:
-                return self.give_up(now)
-            # I22: an earlier claim may have published files: a worker looks first.
-            longer = self.evolve(deadline=now + LAST_LOOK_SECONDS)
-            return longer.with_lease(is_last=True).recheck(now)
-        job, lease, leased = self, self.lease, self.is_leased(now)
-        if leased or lease.work_deadline is not None:  # it keeps its position
-            later = lease.lease_until if leased else now + RECHECK_SECONDS
-            return self.with_polling(next_check_at=min(later or now, self.deadline))
-        if lease.lease_until is not None:  # its worker died or hung
-            job = self.with_lease(lease_until=None, crashes=lease.crashes + 1)
-        if job.lease.crashes < CRASHES_MAX:
+            return self._give_up_or_look(now)
+        if self.lease.lease_until is not None and self.is_leased(now):
+            return self.with_polling(next_check_at=min(self.lease.lease_until, self.deadline))
+        if self.lease.work_deadline is not None:  # it waits for a worker, and keeps its position
+            next_check_at = min(now + RECHECK_SECONDS, self.deadline)
+            return self.with_polling(next_check_at=next_check_at)
+        crashes = self.lease.crashes
+        if self.lease.lease_until is not None:  # its worker died or hung
+            crashes += 1
+        job = self.with_lease(lease_until=None, crashes=crashes)
+        if crashes < CRASHES_MAX:
             return job.enqueue(now)
         message = f"{CRASHES_MAX} workers died or hung while they worked on it"
         failed = job.ended(now, Status.FAILED, error=Failure(ErrorCode.POISON, message))
         return failed.with_event(now, EventCode.JOB_GIVEN_UP)
+
+    def _give_up_or_look(self, now: float) -> Self:
+        """After the deadline. An earlier claim may have published files: a worker looks (I22)."""
+        if self.lease.is_last or not self.lease.rescue_attempts:
+            return self.give_up(now)
+        extended = self.evolve(deadline=now + LAST_LOOK_SECONDS)
+        return extended.with_lease(is_last=True).recheck(now)
 
     def is_leased(self, now: float) -> bool:
         return self.lease.lease_until is not None and self.lease.lease_until > now
 
     def claimed(self, now: float) -> Self:
         """Lease the job: a lease (I7), and a fencing token that every commit must show (I8)."""
+        rescue_attempts = self.lease.rescue_attempts
+        if self.status is Status.READY:
+            rescue_attempts += 1
         return self.leased(
             now,
             work_deadline=None,
             fencing_token=self.next_fencing_token(now),
-            rescue_attempts=self.lease.rescue_attempts + (self.status is Status.READY),
+            rescue_attempts=rescue_attempts,
         )
 
     def leased(self, now: float, **changes: Any) -> Self:
@@ -158,7 +182,10 @@ class Job(JobRecord):
         return leased.with_polling(next_check_at=min(until, self.deadline))
 
     def next_fencing_token(self, now: float) -> int:
-        """The next token (I8, I9); by the Redis clock, so that a lost history cannot repeat one."""
+        """The next token: it only rises (I8, I9).
+
+        It follows the Redis clock, so that a Redis that lost its latest writes repeats none.
+        """
         return max(self.lease.fencing_token + 1, int(now * 1e6))
 
     def back_off(self, now: float, pause: float, *, firm: bool = False) -> Self:
@@ -167,9 +194,12 @@ class Job(JobRecord):
         A last poll takes place shortly before the deadline, unless BFL named the pause itself
         (`firm`, from a Retry-After).
         """
-        later = now + pause if firm else poll_time(now, pause, self.deadline)
+        if firm:
+            next_check_at = min(now + pause, self.deadline)
+        else:
+            next_check_at = min(poll_time(now, pause, self.deadline), self.deadline)
         failed = self.with_lease(crashes=0).with_polling(attempts=self.polling.attempts + 1)
-        return failed.unleased(min(later, self.deadline))
+        return failed.unleased(next_check_at)
 
     def unleased(self, next_check_at: float) -> Self:
         """End the lease; no worker is needed before the next check."""
@@ -184,15 +214,16 @@ class Job(JobRecord):
 
     def ended(self, now: float, status: Status, **facts: Any) -> Self:
         """End the job: no more checks (I3), and no signed URL stays on record."""
+        polling = Polling(awaits_callback=self.polling.awaits_callback)
+        if status in REPLAYABLE:
+            polling = polling.evolve(
+                polling_url=self.polling.polling_url, is_host_found=self.polling.is_host_found
+            )
         ended = self.evolve(
             status=status,
             updated_at=now,
             ended_at=now,
-            polling=Polling(
-                polling_url=self.polling.polling_url if status in REPLAYABLE else None,
-                is_host_found=self.polling.is_host_found and status in REPLAYABLE,
-                awaits_callback=self.polling.awaits_callback,
-            ),
+            polling=polling,
             lease=Lease(
                 fencing_token=self.lease.fencing_token, rescue_attempts=self.lease.rescue_attempts
             ),
@@ -213,14 +244,14 @@ class Job(JobRecord):
         self, now: float, media: tuple[MediaFile, ...], left_out: Sequence[int] = ()
     ) -> Self:
         """All files are in the storage, except those `left_out`."""
-        due_at = now if any(file.is_image for file in media) else None
+        thumbnails = Thumbnails()
+        if any(file.is_image for file in media):
+            thumbnails = Thumbnails(due_at=now)
+        result = self.result
+        if left_out:
+            result = drop_references(result, left_out)
         stored = self.ended(
-            now,
-            Status.STORED,
-            media=media,
-            error=None,
-            thumbnails=Thumbnails(due_at=due_at),
-            result=drop_references(self.result, left_out) if left_out else self.result,
+            now, Status.STORED, media=media, error=None, thumbnails=thumbnails, result=result
         )
         size = sum(file.bytes for file in media)
         return stored.with_event(now, EventCode.JOB_STORED, bytes=size)
@@ -244,8 +275,11 @@ class Job(JobRecord):
         """Whether a task that its own host does not know is so old that BFL has forgotten it."""
         if self.polling.polling_url is None:
             return False
-        sent = [one.at for one in self.timeline if one.event in _TAKEN_BY_BFL]
-        return now - max(sent, default=self.created_at) >= FORGOTTEN_SECONDS
+        taken_at = self.created_at
+        taken_times = [event.at for event in self.timeline if event.event in _TAKEN_BY_BFL]
+        if taken_times:
+            taken_at = max(taken_times)
+        return now - taken_at >= FORGOTTEN_SECONDS
 
     def is_unclear_for_long(self, now: float) -> bool:
         """Whether BFL has called it ready for long without naming a file."""
@@ -255,13 +289,23 @@ class Job(JobRecord):
     def give_up(self, now: float) -> Self:
         """The deadline has passed: `expired` with URLs, `lost` without."""
         if self.status is Status.READY:
-            retries = [one for one in self.timeline if one.event is EventCode.RESCUE_RETRIED]
-            why = retries[-1].detail["reason"] if retries else NOT_FETCHED
-            return self.expired(now, str(why))
-        error = Failure(ErrorCode.NO_FINAL_WORD, "BFL gave no final word before the deadline")
-        if self.polling.alive_at is not None and self.deadline >= (self.polling.ends_by or 0.0):
-            hours = (self.deadline - self.created_at) / 3600
-            message = f"BFL still called it pending when {hours:.3g} hours were over"
-            error = Failure(ErrorCode.STILL_PENDING, message)
-        lost = self.ended(now, Status.LOST, error=error)
+            return self.expired(now, self._last_reason_for_retry())
+        lost = self.ended(now, Status.LOST, error=self._failure_of_lost_job())
         return lost.with_event(now, EventCode.JOB_GIVEN_UP)
+
+    def _last_reason_for_retry(self) -> str:
+        """Why the last rescue failed."""
+        for event in reversed(self.timeline):
+            if event.event is EventCode.RESCUE_RETRIED:
+                return str(event.detail["reason"])
+        return NOT_FETCHED
+
+    def _failure_of_lost_job(self) -> Failure:
+        ends_by = self.polling.ends_by
+        is_at_most = ends_by is None or self.deadline >= ends_by
+        if self.polling.alive_at is None or not is_at_most:
+            message = "BFL gave no final word before the deadline"
+            return Failure(ErrorCode.NO_FINAL_WORD, message)
+        hours = (self.deadline - self.created_at) / 3600
+        message = f"BFL still called it pending when {hours:.3g} hours were over"
+        return Failure(ErrorCode.STILL_PENDING, message)

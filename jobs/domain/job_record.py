@@ -94,9 +94,10 @@ class PendingNotification:
         return f"{self.to} {self.url_digest}".rstrip()
 
     def id(self, job_id: str) -> str:
-        """The same for every attempt, and another for each recipient and each end of a job."""
-        named = f"fluxkeep notice 1\0{job_id}\0{self.recipient}\0{self.since!r}".encode()
-        return f"msg_{hashlib.sha256(named).hexdigest()[:32]}"
+        """One id for all attempts; each recipient, and each end of a job, has another."""
+        identity = f"fluxkeep notice 1\0{job_id}\0{self.recipient}\0{self.since!r}"
+        digest = hashlib.sha256(identity.encode()).hexdigest()
+        return f"msg_{digest[:32]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +162,7 @@ class Submission(Evolving):
     is_guess: bool = False  # no price of such an input is known: the reserve was all that was left
     awaits_budget: bool = False  # it reserves when it takes a slot
     earlier: float | None = None  # credits that BFL may have billed for it before a replay
-    unanswered: int = 0  # earlier sends since then that BFL may have made a task of, and billed
+    unanswered: int = 0  # earlier sends without an answer: BFL may have made a task, and billed it
     duplicates: tuple[str, ...] = ()  # further tasks that BFL made of it, which are billed too
     bfl_key: str | None = None  # name of the API key whose BFL key sends it; None: BFL_API_KEY
     is_held: bool = False  # the API key that brought it is not configured any more
@@ -184,7 +185,9 @@ class Request(Evolving):
     @property
     def public_input(self) -> Mapping[str, Any] | None:
         """The kept input, unless it is only kept until BFL has it."""
-        return None if self.deletes_input else self.kept_input
+        if self.deletes_input:
+            return None
+        return self.kept_input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +277,10 @@ class JobRecord(Evolving):
     @property
     def duplicate_count(self) -> int:
         """The further tasks that BFL is known to have made; a report may come before its answer."""
-        return sum(1 for task_id in self.submission.duplicates if task_id != self.task_id)
+        further_tasks = [
+            task_id for task_id in self.submission.duplicates if task_id != self.task_id
+        ]
+        return len(further_tasks)
 
     @property
     def cost_of_duplicates(self) -> float:
@@ -288,23 +294,31 @@ class JobRecord(Evolving):
         return max(unknown, 0) * self.price
 
     def next_version(self, now: float) -> int:
-        """I4: by the Redis clock, so that no record that Redis has lost had the same version."""
+        """The version of the next write: it only rises (I4).
+
+        It follows the Redis clock, so that it is above that of any record that Redis has lost.
+        """
         return max(self.version + 1, int(now * 1e6))
 
     @property
     def end(self) -> float:
-        return self.updated_at if self.ended_at is None else self.ended_at
+        """When the job ended; before that, when it last changed."""
+        if self.ended_at is None:
+            return self.updated_at
+        return self.ended_at
 
     @property
     def present_media(self) -> tuple[MediaFile, ...]:
         """The media that were not deleted."""
-        return tuple(file for file in self.media if file.deleted_at is None)
+        return tuple([file for file in self.media if file.deleted_at is None])
 
     @property
     def object_keys(self) -> list[str]:
         """The keys of the media that were not deleted, and of the objects of the input."""
-        return [file.key for file in (*self.present_media, *self.request.input_files)]
+        files = self.present_media + self.request.input_files
+        return [file.key for file in files]
 
 
-_NAMES = [one.name for one in fields(JobRecord)]
-PUBLIC_FIELDS = _NAMES[: _NAMES.index("is_submission")]
+_FIELD_NAMES = [field_of_record.name for field_of_record in fields(JobRecord)]
+_FIRST_INTERNAL_FIELD = _FIELD_NAMES.index("is_submission")
+PUBLIC_FIELDS = _FIELD_NAMES[:_FIRST_INTERNAL_FIELD]

@@ -18,7 +18,9 @@ def leaves(value: Any) -> Iterator[Any]:
 
 def texts(value: Any) -> Iterator[str]:
     """Every text in a JSON value, without the names of members."""
-    return (leaf for leaf in leaves(value) if isinstance(leaf, str))
+    for leaf in leaves(value):
+        if isinstance(leaf, str):
+            yield leaf
 
 
 def map_leaves(
@@ -28,10 +30,10 @@ def map_leaves(
     if isinstance(value, list | tuple):
         return [map_leaves(item, change, change_name) for item in value]
     if isinstance(value, dict):
-        return {
-            change_name(name): map_leaves(member, change, change_name)
-            for name, member in value.items()
-        }
+        changed = {}
+        for name, member in value.items():
+            changed[change_name(name)] = map_leaves(member, change, change_name)
+        return changed
     return change(value)
 
 
@@ -41,7 +43,9 @@ def map_texts(
     """A copy of a JSON value with each of its texts changed, and the names of its members."""
 
     def change_text(leaf: Any) -> Any:
-        return change(leaf) if isinstance(leaf, str) else leaf
+        if isinstance(leaf, str):
+            return change(leaf)
+        return leaf
 
     return map_leaves(value, change_text, change_name)
 

@@ -16,9 +16,17 @@ def drop_references(result: Mapping[str, Any], left_out: Sequence[int]) -> dict[
         if number in left_out:
             replacements[_reference(number)] = None
         else:
-            left_out_before = [position for position in left_out if position < number]
-            replacements[_reference(number)] = _reference(number - len(left_out_before))
+            replacements[_reference(number)] = _reference(_new_number(number, left_out))
     return dict(replace_texts(result, replacements))
+
+
+def _new_number(number: int, left_out: Sequence[int]) -> int:
+    """The number of a file once the files that were left out are gone from before it."""
+    new_number = number
+    for left_out_number in left_out:
+        if left_out_number < number:
+            new_number -= 1
+    return new_number
 
 
 def _referenced_numbers(result: Mapping[str, Any]) -> list[int]:
@@ -38,7 +46,9 @@ def references_only(result: Mapping[str, Any]) -> dict[str, Any]:
     """A result without any text that a person may have given, such as the prompt."""
 
     def reference_or_nothing(text: str) -> str | None:
-        return text if _REFERENCE.fullmatch(text) else None
+        if _REFERENCE.fullmatch(text):
+            return text
+        return None
 
     return dict(map_texts(result, reference_or_nothing))
 

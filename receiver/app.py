@@ -34,9 +34,21 @@ from receiver.mcp import endpoint as mcp
 # gunicorn's exit status for a failed boot; after any other it starts the worker again for ever.
 BOOT_FAILED = 3
 HSTS_SECONDS = 365 * 86400
-PARTS = (
-    *(webhook, submissions, repeats, bfl_compat, jobs, batch_actions, downloads, events),
-    *(costs, budget, mcp, media, health, openapi),
+VIEWS = (
+    webhook,
+    submissions,
+    repeats,
+    bfl_compat,
+    jobs,
+    batch_actions,
+    downloads,
+    events,
+    costs,
+    budget,
+    mcp,
+    media,
+    health,
+    openapi,
 )
 
 
@@ -57,8 +69,8 @@ def create_app(services: Services | None = None) -> Flask:
     app.extensions[context.NAME] = context.Parts(state.build(built))
     built.reader_origin = context.reader_origin
     app.json = _Json(app)
-    for part in PARTS:
-        app.register_blueprint(part.blueprint)
+    for view_module in VIEWS:
+        app.register_blueprint(view_module.blueprint)
     dashboard.install(app, built)
     problem_details.register(app)
     if built.settings.public_url.startswith("https:"):

@@ -12,7 +12,8 @@ from jobs.domain.errors import RateLimited, StoreUnavailable, Unauthorized, Wron
 from jobs.store.rate_limiter import RateStatus
 from receiver.context import current_services
 
-BEARER, BASIC = "bearer", "basic"
+BEARER = "bearer"
+BASIC = "basic"
 IPV6_PREFIX_BITS = 64  # one household; it can choose the other bits for each request
 
 
@@ -42,22 +43,37 @@ def require_scope(scope: Scope) -> None:
 
 
 def current_key_name() -> str | None:
-    """Name of the key or session of this request; None for the command line."""
-    return g.api_key.name if has_request_context() else None
+    """Name of the API key or session of this request; None for the command line."""
+    if not has_request_context():
+        return None
+    name: str = g.api_key.name
+    return name
 
 
 def present_caller() -> str | None:
-    """Name of the key or session, if any: also for a request without one, and outside of one."""
-    api_key: ApiKey | None = g.get("api_key") if has_request_context() else None
-    return api_key.name if api_key else None
+    """Name of the API key or session; None for a request without a key, and outside a request."""
+    if not has_request_context():
+        return None
+    api_key: ApiKey | None = g.get("api_key")
+    if api_key is None:
+        return None
+    return api_key.name
 
 
 def request_key() -> str:
     """The key in `Authorization: Bearer` or `x-key`; when there are two, a wrong one wins."""
-    # WSGI decodes header bytes as latin-1; the settings hold text.
-    keys = [key.encode("latin-1", "replace").decode("utf-8", "replace") for key in key_headers()]
-    wrong = (key for key in keys if not _find(key))
-    return next(wrong, keys[0] if keys else "")
+    keys = [_header_text(header) for header in key_headers()]
+    for key in keys:
+        if _find(key) is None:
+            return key
+    if keys:
+        return keys[0]
+    return ""
+
+
+def _header_text(header: str) -> str:
+    """WSGI decodes the bytes of a header as latin-1; the settings hold text."""
+    return header.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def _find(key: str) -> ApiKey | None:
@@ -65,13 +81,23 @@ def _find(key: str) -> ApiKey | None:
 
 
 def key_headers() -> list[str]:
-    """Basic credentials are ignored: a proxy in front of us may ask for them and pass them on."""
-    header = request.headers.get("Authorization")
-    scheme, _, token = (header or BASIC).partition(" ")
+    """The API keys in the headers of the request; of an unknown scheme an empty one.
+
+    Basic credentials are ignored: a proxy in front of us may ask for them and pass them on.
+    """
     keys = request.headers.getlist("x-key")
-    if scheme.lower() == BASIC:
+    authorization = request.headers.get("Authorization")
+    if not authorization:
         return keys
-    return [token.strip() if scheme.lower() == BEARER else "", *keys]
+    scheme, _, token = authorization.partition(" ")
+    scheme = scheme.lower()
+    if scheme == BASIC:
+        return keys
+    if scheme == BEARER:
+        keys.insert(0, token.strip())
+    else:
+        keys.insert(0, "")
+    return keys
 
 
 def count_request(key_name: str) -> None:
@@ -89,18 +115,25 @@ def client_address() -> str:
     peer = request.remote_addr or ""
     forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
     is_trusted = current_services().settings.forwarded_allow_ips.trust(peer)
-    address = _parse(forwarded if forwarded and is_trusted else peer)
+    if forwarded and is_trusted:
+        address = _parse(forwarded)
+    else:
+        address = _parse(peer)
+    if address is None:
+        return ""
     if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or address
-    bits = IPV6_PREFIX_BITS if isinstance(address, IPv6Address) else 32
-    return str(ip_network((address, bits), strict=False)) if address else ""
+        if address.ipv4_mapped is None:
+            return str(ip_network((address, IPV6_PREFIX_BITS), strict=False))
+        address = address.ipv4_mapped
+    return str(ip_network(address))
 
 
 def _require_room(status: RateStatus) -> None:
     if status.retry_after_seconds > 0:
-        blocked = status.is_blocked_address
-        kind = "wrong keys from your address" if blocked else "requests with this key"
-        raise RateLimited(f"Too many {kind}: come again later.", status.retry_after_seconds)
+        requests = "requests with this key"
+        if status.is_blocked_address:
+            requests = "wrong keys from your address"
+        raise RateLimited(f"Too many {requests}: come again later.", status.retry_after_seconds)
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

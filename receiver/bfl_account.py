@@ -25,7 +25,9 @@ class Balance(NamedTuple):
         """`1,234 credits ($12.34)`; a credit is a US cent (BFL's docs)."""
         if self.credits is None:
             return self.reason
-        sign = "-" if self.credits < 0 else ""
+        sign = ""
+        if self.credits < 0:
+            sign = "-"
         number = f"{self.credits:,.2f}".removesuffix(".00")
         return f"{number} credits ({sign}${abs(self.credits) / 100:,.2f})"
 
@@ -36,20 +38,24 @@ Balances = Mapping[str | None, Balance]  # by the name of an API key; None: of B
 
 
 def ask_all(clients: Clients) -> Balances:
-    """The balance of each BFL key; without any, that of the missing one."""
-    balances = dict[str | None, Balance]()
-    known = {name: bfl for name, bfl in clients.items() if bfl.has_key} or clients
-    for name, bfl in known.items():
-        try:
-            balances[name] = Balance(bfl.credits_left())
-        except BflUnavailable as error:
-            balances[name] = Balance(reason=str(error))
+    """The balance of each BFL key; without any key, the error of each client."""
+    clients_with_key = {name: client for name, client in clients.items() if client.has_key}
+    balances: dict[str | None, Balance] = {}
+    for name, client in (clients_with_key or clients).items():
+        balances[name] = _ask(client)
     return balances
+
+
+def _ask(client: BflClient) -> Balance:
+    try:
+        return Balance(client.credits_left())
+    except BflUnavailable as error:
+        return Balance(reason=str(error))
 
 
 @dataclass(slots=True)
 class Account:
-    """The last balances. They are asked for again in the background: nobody waits long for BFL."""
+    """The latest balances. They are refreshed in the background: nobody waits long for BFL."""
 
     clients: Clients
     _balances: Balances = field(default_factory=lambda: {None: ASKING})

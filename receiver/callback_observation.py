@@ -17,7 +17,7 @@ NAME_MAX_CHARS = 64
 def observe(
     services: Services, job_id: str, proofs: Iterable[str], scheme: Scheme | None, body: bytes
 ) -> None:
-    """Store what a callback looked like. Without a scheme it was refused, and is not parsed.
+    """Store the names in a callback. Without a scheme it was refused, and is not parsed.
 
     `proofs` are the names of the headers that look like a signature or a secret.
     """
@@ -36,15 +36,20 @@ def _fields(body: bytes) -> dict[str, Any]:
     except InvalidReport as error:
         return {"problem": str(error)}
     result = message.get("result")
+    names_of_result: list[str] = []
+    if isinstance(result, dict):
+        names_of_result = _names(result)
+    hosts = {url.split("/")[2] for url in report.urls}
     return {
         "status": report.status_text,
         "is_final": parsing.is_final(message),
         "fields": _names(message),
-        "fields_of_result": _names(result) if isinstance(result, dict) else [],
+        "fields_of_result": names_of_result,
         "names_cost": report.cost is not None,
-        "hosts": sorted({url.split("/")[2] for url in report.urls}),
+        "hosts": sorted(hosts),
     }
 
 
 def _names(fields: Mapping[str, Any]) -> list[str]:
-    return [name[:NAME_MAX_CHARS] for name in fields][:NAMES_MAX]
+    names = list(fields)[:NAMES_MAX]
+    return [name[:NAME_MAX_CHARS] for name in names]

@@ -11,7 +11,7 @@ from jobs.services import Services
 
 NAME = "fluxkeep"  # in the extensions of the Flask application
 
-T = TypeVar("T")
+Part = TypeVar("Part")
 
 
 class Parts:
@@ -20,28 +20,32 @@ class Parts:
     def __init__(self, parts: Iterable[Any]) -> None:
         self._parts = {type(part): part for part in parts}
 
-    def get(self, kind: type[T]) -> T:
-        return cast(T, self._parts[kind])
+    def get(self, kind: type[Part]) -> Part:
+        return cast(Part, self._parts[kind])
 
     def close(self) -> None:
         """Answer all waiting requests and end all event streams: the process stops."""
-        for each in self._parts.values():
-            if close := getattr(each, "close", None):
+        for part in self._parts.values():
+            close = getattr(part, "close", None)
+            if close:
                 close()
 
 
-def part(kind: type[T]) -> T:
+def part(kind: type[Part]) -> Part:
     """The part of this type of the current application."""
     return cast(Parts, current_app.extensions[NAME]).get(kind)
 
 
 def current_services() -> Services:
+    """The services of the current application."""
     return part(Services)
 
 
 def reader_origin() -> str | None:
     """Our own origin by the Host header of the current request; None without a proper one."""
+    if not has_request_context():
+        return None
     try:
-        return str(parse(request.host_url).origin) if has_request_context() else None
+        return str(parse(request.host_url).origin)
     except UrlRefused:
         return None

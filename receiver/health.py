@@ -1,5 +1,7 @@
 """Liveness of this process, readiness and metrics of the installation."""
 
+from collections import defaultdict
+
 from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -10,7 +12,7 @@ from receiver.checks import UNKNOWN, ReadinessResults
 from receiver.checks.archive import ARCHIVE, DATABASE
 from receiver.checks.bfl import SUBMISSIONS
 from receiver.checks.redis import MEMORY
-from receiver.checks.result import Grade
+from receiver.checks.result import Grade, Result
 from receiver.checks.storage import NAME as STORAGE
 from receiver.context import part
 from receiver.metrics import KeyFigures, MetricsText
@@ -35,17 +37,28 @@ def is_alive() -> ResponseReturnValue:
 @EndpointSpec(responses={200: Readiness, 503: Readiness}, uses_redis=False)
 def is_ready() -> ResponseReturnValue:
     """Readiness. 503 as long as a check fails; each check is `ok` or the reason of its failure."""
-    results = part(ReadinessResults).get()
-    wrong = [result for result in results if not result.ok or result.why == UNKNOWN]
-    ready = not wrong
-    reasons: dict[str, list[str]] = {result.name: [] for result in results}
-    for result in results:
-        # Warnings about settings are not public: this endpoint needs no key.
-        shown = result.name in SHOWN_WARNINGS and result.grade is Grade.WARNING
-        if shown or result in wrong:
-            reasons[result.name].append(result.why)
-    checks = {name: "; ".join(texts) if texts else "ok" for name, texts in reasons.items()}
-    return {"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503
+    is_installation_ready = True
+    reasons: defaultdict[str, list[str]] = defaultdict(list)
+    for result in part(ReadinessResults).get():
+        is_passed = result.ok and result.why != UNKNOWN
+        if not is_passed:
+            is_installation_ready = False
+        reasons_of_check = reasons[result.name]  # also an entry for a check without a reason
+        if not is_passed or _is_public_warning(result):
+            reasons_of_check.append(result.why)
+    checks: dict[str, str] = {}
+    for name, reasons_of_check in reasons.items():
+        checks[name] = "ok"
+        if reasons_of_check:
+            checks[name] = "; ".join(reasons_of_check)
+    if is_installation_ready:
+        return {"status": "ready", "checks": checks}, 200
+    return {"status": "not ready", "checks": checks}, 503
+
+
+def _is_public_warning(result: Result) -> bool:
+    """Whether a warning is shown without a key: those about settings are not."""
+    return result.grade is Grade.WARNING and result.name in SHOWN_WARNINGS
 
 
 @blueprint.get("/metrics")
@@ -59,5 +72,8 @@ def get_metrics() -> Response:
     Without a key, or with another one, simultaneous requests share one reading.
     """
     key = request_key()
-    figures = KeyFigures.of(authenticate(key) if key else None)
+    api_key = None
+    if key:
+        api_key = authenticate(key)
+    figures = KeyFigures.of(api_key)
     return Response(part(MetricsText).get(figures), content_type=CONTENT_TYPE_LATEST)

@@ -40,16 +40,21 @@ def record(
         if is_new_id:
             _delete(services, files, note)
         raise
-    if unnamed := [file for file in files if file.key not in change.after.object_keys]:
-        _delete(services, unnamed, note)
+    unnamed_files = [file for file in files if file.key not in change.after.object_keys]
+    if unnamed_files:
+        _delete(services, unnamed_files, note)
     if change.before is None and not is_new_id:
-        recorded = change.after.request.input_files
-        sizes = [run_in_thread(services.storage.size, file.key) for file in recorded]
-        # The objects were deleted with the job that had this id before.
-        if None in sizes and services.store.delete_unchanged(change.after):
-            _delete(services, recorded, note)
+        recorded_files = change.after.request.input_files
+        # The objects may have been deleted with the job that had this id before.
+        is_complete = _has_all_objects(services.storage, recorded_files)
+        if not is_complete and services.store.delete_unchanged(change.after):
+            _delete(services, recorded_files, note)
             raise StoreUnavailable("the job was deleted at the same time: send it again")
     return change
+
+
+def _has_all_objects(storage: MediaStorage, files: Sequence[MediaFile]) -> bool:
+    return all(run_in_thread(storage.size, file.key) is not None for file in files)
 
 
 def _store(storage: MediaStorage, parts: Sequence[InputPart], files: Sequence[MediaFile]) -> None:
@@ -58,7 +63,7 @@ def _store(storage: MediaStorage, parts: Sequence[InputPart], files: Sequence[Me
 
 
 def _delete(services: Services, files: Sequence[MediaFile], note: str) -> None:
-    """The sweep does it later where it fails."""
+    """Delete files as far as possible: the sweep deletes the others by their note."""
     with suppress(StorageError, StoreUnavailable):
         for file in files:
             run_in_thread(services.storage.delete, file.key)

@@ -1,7 +1,9 @@
 """Load, replay and delete jobs, one or a batch: shared by API, dashboard and command line."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from jobs import batch_actions, delete_and_replay, sidecars
@@ -22,12 +24,16 @@ log = logging.getLogger(__name__)
 
 
 def count_text(jobs: int) -> str:
-    return f"{jobs:,} {'job' if jobs == 1 else 'jobs'}"
+    if jobs == 1:
+        return "1 job"
+    return f"{jobs:,} jobs"
 
 
 def load_job(services: Services, job_id: str) -> Job:
     """Load a job that the request may see by its own id or by BFL's. Raises UnknownJob."""
-    job = services.catalog.load(job_id) if parsing.TASK_ID.fullmatch(job_id) else None
+    if not parsing.TASK_ID.fullmatch(job_id):
+        raise errors.UnknownJob
+    job = services.catalog.load(job_id)
     if job is None or not is_visible(job):
         raise errors.UnknownJob
     return job
@@ -45,13 +51,8 @@ def change_metadata(services: Services, job: Job, **changes: Any) -> None:
     """Set or remove (None) entries of a job's metadata. Raises OtherKey, Invalid, UnknownJob."""
     require_changeable(job)
 
-    def merge(job: Job, now: float) -> Job:
-        entries = {**job.metadata, **changes}.items()
-        metadata = {name: value for name, value in entries if value is not None}
-        return job.with_details(now, {"metadata": require_metadata(metadata)})
-
     try:
-        change = services.catalog.change(job.id, merge)
+        change = services.catalog.change(job.id, partial(_merge_metadata, changes))
     except ValueError as error:
         raise errors.Invalid([{"field": "metadata", "message": str(error)}]) from None
     if change.after is None:
@@ -60,8 +61,18 @@ def change_metadata(services: Services, job: Job, **changes: Any) -> None:
         update_sidecar(services, job.id)
 
 
+def _merge_metadata(changes: Mapping[str, Any], job: Job, now: float) -> Job:
+    metadata = dict(job.metadata)
+    for name, value in changes.items():
+        if value is None:
+            metadata.pop(name, None)
+        else:
+            metadata[name] = value
+    return job.with_details(now, {"metadata": require_metadata(metadata)})
+
+
 def update_sidecar(services: Services, job_id: str) -> None:
-    """A failure leaves a stale sidecar, which `repair` rewrites; the record is changed anyway."""
+    """Rewrite the sidecar of a job. A failure leaves a stale one, which `repair` rewrites."""
     try:
         sidecars.update(services.store, services.storage, job_id, run_in_thread)
     except (errors.StorageError, errors.StoreUnavailable) as error:
@@ -74,10 +85,12 @@ def delete_or_erase(services: Services, job_id: str) -> bool:
     Raises UnknownJob for what is no id, and where not all jobs may be seen; QueueFull.
     """
     if owner() or not parsing.TASK_ID.fullmatch(job_id):
-        load_job(services, job_id)  # whose the objects of an unknown job are nobody knows
-    while (job := services.catalog.recall(job_id)) is None:
+        load_job(services, job_id)  # nobody knows whose objects those of an unknown job are
+    job = services.catalog.recall(job_id)
+    while job is None:
         if erasures.begin(services.store, services.due.erasures, job_id):
             return False
+        job = services.catalog.recall(job_id)  # a record came meanwhile
     delete_job(services, job)
     return True
 

@@ -1,6 +1,6 @@
 """Jobs that a request may see: of all keys, or with an `own` key only those of its name.
 
-All others are to it as if they did not exist.
+To a request with an `own` key all other jobs are as if they did not exist.
 """
 
 from dataclasses import replace
@@ -17,23 +17,29 @@ from jobs.store.search_conditions import Search
 
 def owner() -> str | None:
     """The name whose jobs alone this request may see; None if it may see all."""
-    key = g.get("api_key") if has_request_context() else None
-    return key.name if key and key.own else None
+    if not has_request_context():
+        return None
+    api_key: ApiKey | None = g.get("api_key")
+    if api_key is None or not api_key.own:
+        return None
+    return api_key.name
 
 
 def is_visible(job: Job) -> bool:
-    return owner() in (None, job.request.key)
+    """Whether this request may see the job."""
+    owner_name = owner()
+    return owner_name is None or owner_name == job.request.key
 
 
 def is_changeable(job: Job) -> bool:
     """Whether the request's key brought a job, or is an admin's.
 
-    Nobody has brought a job that a callback made: the first key that announces it has it then.
+    Nobody has brought a job that a callback made: it belongs to the first key that announces it.
     """
-    key: ApiKey = g.api_key
-    is_free = job.request.key is None and not job.is_submission
-    is_admin = key.has_scope("admin") and not key.own
-    return is_free or is_admin or job.request.key == key.name
+    api_key: ApiKey = g.api_key
+    is_unowned = job.request.key is None and not job.is_submission
+    is_admin = api_key.has_scope("admin") and not api_key.own
+    return is_unowned or is_admin or job.request.key == api_key.name
 
 
 def require_changeable(job: Job) -> None:

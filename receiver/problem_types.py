@@ -79,5 +79,8 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
 
 
 def listing() -> dict[ProblemType, str]:
-    """The cause and the remedy by type; of two errors with one code the last one says it."""
-    return {kind: kind.text or errors.message_of(error) for error, kind in PROBLEM_TYPES.items()}
+    """The cause and the remedy by problem type; of two errors of one type the last one's."""
+    texts: dict[ProblemType, str] = {}
+    for error, problem_type in PROBLEM_TYPES.items():
+        texts[problem_type] = problem_type.text or errors.message_of(error)
+    return texts

@@ -29,18 +29,19 @@ def prepare(response: Response, request: Request, size: int) -> tuple[int, int]:
         response.status_code = 304
     # A date or a weak ETag does not prove that two ranges are of the same bytes.
     elif span and request.headers.get("If-Range", etag) == etag:
-        if span[0] >= span[1]:
+        start, end = span
+        if start >= end:
             raise RequestedRangeNotSatisfiable(size)
         response.status_code = 206
-        response.content_range = ContentRange("bytes", *span, size)
-        response.content_length = span[1] - span[0]
+        response.content_range = ContentRange("bytes", start, end, size)
+        response.content_length = end - start
         return span
     response.content_length = size
     return 0, size
 
 
 def _span(header: str, size: int) -> tuple[int, int] | None:
-    """A single byte range; malformed, multiple or other ranges are ignored."""
+    """The first byte and the end of a single byte range; all other ranges are ignored (None)."""
     match = _SINGLE.fullmatch(header)
     if match is None:
         return None
@@ -49,4 +50,7 @@ def _span(header: str, size: int) -> tuple[int, int] | None:
         return max(size - int(suffix_length), 0), size
     if last and int(last) < int(start):
         return None
-    return int(start), min(int(last) + 1, size) if last else size
+    end = size
+    if last:
+        end = min(int(last) + 1, size)
+    return int(start), end

@@ -13,7 +13,7 @@ from werkzeug.wsgi import get_input_stream
 from jobs.domain.errors import BadRequest, BodyTooLarge, RequestTimeout
 
 ARRIVAL_SECONDS = 20.0  # a slow body must not hold its connection for ever
-BYTES_PER_SECOND_MIN = 250_000  # of a long one, in addition
+BYTES_PER_SECOND_MIN = 250_000  # a long body may take longer, at this rate
 PIECE_BYTES = 64 * 1024
 
 
@@ -28,12 +28,14 @@ def read(environ: Mapping[str, Any], max_bytes: int) -> bytes:
 def pieces(
     environ: Mapping[str, Any], max_bytes: int, refusal: BodyTooLarge | None = None
 ) -> Iterator[bytes]:
-    """The raw body, piece by piece. The time that it may take grows with its length.
+    """The raw body, piece by piece. The time for its arrival grows with its length.
 
     Raises `refusal` at once if the declared length is too long. The iterator raises it too, and
     the other errors of `read`.
     """
-    refusal, length = refusal or too_large(max_bytes), declared_length(environ)
+    if refusal is None:
+        refusal = too_large(max_bytes)
+    length = declared_length(environ)
     if length is not None and length > max_bytes:
         raise refusal
     stream: IO[bytes] = environ["wsgi.input"]
@@ -46,23 +48,25 @@ def pieces(
 def _pieces(
     stream: IO[bytes], length: int | None, max_bytes: int, refusal: BodyTooLarge
 ) -> Iterator[bytes]:
-    arrived, seconds = 0, 0.0
-    while length is None or arrived < length:
-        seconds_max = ARRIVAL_SECONDS + (length or arrived) / BYTES_PER_SECOND_MIN
+    arrived_bytes = 0
+    waited_seconds = 0.0
+    while length is None or arrived_bytes < length:
+        seconds_max = ARRIVAL_SECONDS + (length or arrived_bytes) / BYTES_PER_SECOND_MIN
+        bytes_left = (length or max_bytes + 1) - arrived_bytes
         began_at = time.monotonic()
         try:
-            with gevent.Timeout(max(seconds_max - seconds, 0.0), RequestTimeout):
-                piece = bytes(stream.read(min(PIECE_BYTES, (length or max_bytes + 1) - arrived)))
+            with gevent.Timeout(max(seconds_max - waited_seconds, 0.0), RequestTimeout):
+                piece = bytes(stream.read(min(PIECE_BYTES, bytes_left)))
         except (OSError, ValueError, ParseException, WerkzeugBadRequest):
             raise BadRequest("The body could not be read.") from None
-        seconds += time.monotonic() - began_at
-        arrived += len(piece)
-        if arrived > max_bytes:
+        waited_seconds += time.monotonic() - began_at
+        arrived_bytes += len(piece)
+        if arrived_bytes > max_bytes:
             raise refusal
         if not piece:
             break
         yield piece
-    if length is not None and arrived != length:
+    if length is not None and arrived_bytes != length:
         raise BadRequest("The body is incomplete.")
 
 

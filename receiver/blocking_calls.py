@@ -10,16 +10,16 @@ THREADS = 32
 STORING_THREADS = 4
 DATABASE_THREADS = 3
 
-# Pools of our own: gevent's resolves host names, which must not queue behind these calls.
+# The pools are not gevent's: that one resolves host names, which must not queue behind these calls.
 _pool = cache(ThreadPool)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def run_in_storing_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+def run_in_storing_thread(call: Callable[[], T]) -> T:
     """As `run_in_thread`, for uploads to a bucket, each of which buffers megabytes."""
-    return _apply(_pool(STORING_THREADS), partial(call, *args, **kwargs))
+    return _apply(_pool(STORING_THREADS), call)
 
 
 def run_in_database_thread(call: Callable[[], T]) -> T:

@@ -39,7 +39,9 @@ def _fields(body: bytes) -> dict[str, Any]:
     names_of_result: list[str] = []
     if isinstance(result, dict):
         names_of_result = _names(result)
-    hosts = {url.split("/")[2] for url in report.urls}
+    hosts = set()
+    for url in report.urls:
+        hosts.add(url.split("/")[2])
     return {
         "status": report.status_text,
         "is_final": parsing.is_final(message),

@@ -32,7 +32,7 @@ class InputBody(NamedTuple):
 
     fields: dict[str, Any]
     bytes: int
-    digest: str  # of the path, too: under /v1 it names the model
+    digest: str  # of the path and the body: under /v1 the path names the model
 
 
 @contextmanager
@@ -42,21 +42,26 @@ def received(default: bytes = b"") -> Iterator[InputBody]:
     Raises BadRequest, BodyTooLarge, Invalid for too many long strings, TooManyWaiting and
     StorageError.
     """
-    digest, size = hashlib.sha256(f"{request.path}\0".encode()), 0
-    limit = current_services().settings.max_input_bytes
-    with arriving(limit + FURTHER_MAX_BYTES) as pieces, staged() as open_file:
+    digest = hashlib.sha256(f"{request.path}\0".encode())
+    max_bytes = current_services().settings.max_input_bytes + FURTHER_MAX_BYTES
+    with arriving(max_bytes) as pieces, staged() as open_file:
         if _is_small():
             raw = b"".join(pieces)
             digest.update(raw)
-            yield InputBody(strict_json.load_object(raw or default), len(raw), digest.hexdigest())
+            fields = strict_json.load_object(raw or default)
+            yield InputBody(fields, len(raw), digest.hexdigest())
             return
         cutter = LongStringCutter(open_file)
+        arrived_bytes = 0
         for piece in pieces:
-            size += len(piece)
+            arrived_bytes += len(piece)
             run_in_thread(digest.update, piece)
             run_in_thread(cutter.feed, piece)
-        fields = run_in_thread(cutter.finish) if size else strict_json.load_object(default)
-        yield InputBody(fields, size, digest.hexdigest())
+        if arrived_bytes == 0:
+            fields = strict_json.load_object(default)
+        else:
+            fields = run_in_thread(cutter.finish)
+        yield InputBody(fields, arrived_bytes, digest.hexdigest())
 
 
 @contextmanager
@@ -75,7 +80,7 @@ def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
             "Too many large requests come at once. Send it again after `Retry-After`."
         )
     try:
-        # What a process has left that was killed.
+        # A process that was killed has left its staged files.
         run_in_thread(current_services().storage.staging_directory.delete_abandoned)
         yield pieces
     finally:
@@ -83,13 +88,19 @@ def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
 
 
 def _uncompressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same pieces. A header alone is no reason to refuse: the first bytes decide."""
+    """The pieces of a body that is not compressed. Raises CompressedBody.
+
+    A header alone is no reason to refuse: the first bytes decide.
+    """
     coding = request.headers.get("Content-Encoding", "")
     is_first = True
     for piece in pieces:
         if is_first and piece[:1] not in _STARTS_OF_BODIES and _is_compressed(coding, piece):
-            named = f"The body is compressed ({coding[:CODING_MAX_CHARS] or content_coding.GZIP})"
-            raise CompressedBody(f"{named}: send it as it is, without `Content-Encoding`.")
+            coding_name = coding[:CODING_MAX_CHARS] or content_coding.GZIP
+            raise CompressedBody(
+                f"The body is compressed ({coding_name}): send it as it is, without "
+                "`Content-Encoding`."
+            )
         is_first = False
         yield piece
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from jobs.domain.errors import OverBudget, QueueFull, StorageError, StoreUnavailable
 from jobs.domain.job import Job
@@ -34,7 +35,7 @@ def record(
     note = input_note(job_id_of(files[0].key), files)
     services.due.input_notes.schedule(note, services.store.now() + UNRECORDED_SECONDS)
     try:
-        run_in_storing_thread(_store, services.storage, parts, files)
+        run_in_storing_thread(partial(_store, services.storage, parts, files))
         change = write(note)
     except (StorageError, QueueFull, OverBudget):
         if is_new_id:

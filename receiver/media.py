@@ -5,6 +5,8 @@ import logging
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
 
 from flask import Blueprint, Response, after_this_request, redirect, request
 from flask.typing import ResponseReturnValue
@@ -38,7 +40,8 @@ CACHE_SECONDS = 3600
 BLOCK_BYTES = 256 * 1024  # read from disk at once, for each client
 PRESIGNED_SECONDS = 3600  # enough to watch a video after one redirect
 RESUMPTIONS_MAX = 3  # of a download from the bucket, in a row without a byte
-# What a browser shows or plays. A script's request ("empty") would need the bucket's CORS rules.
+# Destinations that a browser shows or plays. The destination of a script's request is "empty": it
+# would need the bucket's CORS rules.
 _SHOWN_BY_BROWSERS = frozenset(
     {"document", "iframe", "frame", "embed", "object", "image", "video", "audio"}
 )
@@ -70,8 +73,10 @@ def add_cors_headers(response: Response) -> Response:
     allowed = current_services().settings.cors_origins
     if not allowed:
         return response
-    origin = "*" if "*" in allowed else request.headers.get("Origin", "")
-    if origin != "*":
+    if "*" in allowed:
+        origin = "*"
+    else:
+        origin = request.headers.get("Origin", "")
         response.vary.add("Origin")
     if origin in allowed:
         response.headers["Access-Control-Allow-Origin"] = origin
@@ -98,34 +103,47 @@ def add_cors_headers(response: Response) -> Response:
 )
 def get_media(token: str) -> ResponseReturnValue:
     """Fetch a file. Range and conditional requests work; the ETag is its SHA-256."""
-    store, media = current_services().store, current_services().storage
-    link = current_services().links.read(token, store.now())
-    job, file = _load_file(current_services().catalog, link)
-    seconds = int(link.expires - store.now())
-    if current_services().settings.media_serve == "redirect":
+    services = current_services()
+    link = services.links.read(token, services.store.now())
+    job, file = _load_file(services.catalog, link)
+    valid_seconds = int(link.expires - services.store.now())
+    if services.settings.media_serve == "redirect":
         after_this_request(_vary_by_destination)
-        if _may_redirect() and (redirection := _redirect(media, file, seconds)):
+        redirection = None
+        if _may_redirect():
+            redirection = _redirect(services.storage, file, valid_seconds)
+        if redirection is not None:
             return redirection
-    response = _stream(media, file)
+    response = _stream(services.storage, file)
     response.headers.update(SAFETY_HEADERS)
-    as_attachment = file.content_type == OPAQUE or "download" in request.args
-    disposition = "attachment" if as_attachment else "inline"
+    disposition = "inline"
+    if file.content_type == OPAQUE or "download" in request.args:
+        disposition = "attachment"
     name = file_name(job, link.n, file.key)
     response.headers["Content-Disposition"] = f'{disposition}; filename="{name}"'
     # No shared cache, and never longer than the link is valid.
-    response.headers["Cache-Control"] = f"private, max-age={min(CACHE_SECONDS, seconds)}"
+    response.headers["Cache-Control"] = f"private, max-age={min(CACHE_SECONDS, valid_seconds)}"
     return response
 
 
 def _load_file(catalog: Catalog, link: MediaLink) -> tuple[Job, MediaFile]:
+    """The job and the file that a link names. Raises MediaGone."""
     job = catalog.load(link.job_id, exactly=True)
-    files = (job.request.input_files if link.is_input else job.media) if job else ()
-    if job is None or not 0 <= link.n < len(files) or files[link.n].deleted_at is not None:
+    if job is None:
         raise MediaGone("the media were deleted")
-    file = files[link.n].thumbnail if link.thumbnail else files[link.n]
-    if file is None:
+    files = job.media
+    if link.is_input:
+        files = job.request.input_files
+    if link.n < 0 or link.n >= len(files):
+        raise MediaGone("the media were deleted")
+    file = files[link.n]
+    if file.deleted_at is not None:
+        raise MediaGone("the media were deleted")
+    if not link.thumbnail:
+        return job, file
+    if file.thumbnail is None:
         raise MediaGone("the thumbnail was deleted")
-    return job, file
+    return job, file.thumbnail
 
 
 def _may_redirect() -> bool:
@@ -146,17 +164,20 @@ def _vary_by_destination(response: Response) -> Response:
     return response
 
 
-def _redirect(media: MediaStorage, file: MediaFile, seconds: int) -> ResponseReturnValue | None:
+def _redirect(
+    storage: MediaStorage, file: MediaFile, valid_seconds: int
+) -> ResponseReturnValue | None:
     """A redirect to a presigned link; None where the storage cannot sign one."""
-    if seconds < 1:
+    if valid_seconds < 1:
         return None
-    valid_seconds = min(seconds, PRESIGNED_SECONDS)
-    # The method is part of what is signed.
-    verb: Verb = "HEAD" if request.method == "HEAD" else "GET"
-    url = run_in_thread(media.presign, verb, file.key, valid_seconds)
+    # The signature includes the method.
+    verb: Verb = "GET"
+    if request.method == "HEAD":
+        verb = "HEAD"
+    url = run_in_thread(storage.presign, verb, file.key, min(valid_seconds, PRESIGNED_SECONDS))
     if url is None:
         return None
-    _facts(media, file)  # a lost object is 410 here, and not an error page of the bucket
+    _facts(storage, file)  # a lost object is 410 here, and not an error page of the bucket
     response = redirect(url, 302)
     # The target expires: a cached redirect would lead to a dead link.
     response.headers["Cache-Control"] = "private, no-store"
@@ -164,56 +185,75 @@ def _redirect(media: MediaStorage, file: MediaFile, seconds: int) -> ResponseRet
     return response
 
 
-def _facts(media: MediaStorage, file: MediaFile) -> ObjectFacts:
-    facts = run_in_thread(media.facts, file.key)
+def _facts(storage: MediaStorage, file: MediaFile) -> ObjectFacts:
+    """Size and time of the stored object. Raises MediaGone."""
+    facts = run_in_thread(storage.facts, file.key)
     if facts is None:
         raise MediaGone("the media were deleted")
     return facts
 
 
-def _stream(media: MediaStorage, file: MediaFile) -> Response:
+def _stream(storage: MediaStorage, file: MediaFile) -> Response:
     """The file from the disk, or from the bucket."""
     response = Response(mimetype=file.content_type)
     response.set_etag(file.sha256)
-    path = media.local_path(file.key)
+    path = storage.local_path(file.key)
     if path is None:
-        facts = _facts(media, file)
-        response.last_modified = facts.modified_at
-        start, stop = range_requests.prepare(response, request, facts.bytes)
-        response.response = _chunks(media, file.key, start, stop)
-        return response
+        _stream_from_bucket(response, storage, file)
+    else:
+        _stream_from_disk(response, path)
+    return response
+
+
+def _stream_from_bucket(response: Response, storage: MediaStorage, file: MediaFile) -> None:
+    facts = _facts(storage, file)
+    response.last_modified = facts.modified_at
+    start, stop = range_requests.prepare(response, request, facts.bytes)
+    response.response = _chunks(storage, file.key, start, stop)
+
+
+def _stream_from_disk(response: Response, path: Path) -> None:
     try:
-        body = path.open("rb", buffering=0)
+        file = path.open("rb", buffering=0)
     except FileNotFoundError:
         raise MediaGone("the media were deleted") from None
-    stat = os.fstat(body.fileno())
+    stat = os.fstat(file.fileno())
     response.last_modified = datetime.fromtimestamp(stat.st_mtime, UTC)
-    response.call_on_close(body.close)
+    response.call_on_close(file.close)
     try:
         start, stop = range_requests.prepare(response, request, stat.st_size)
     except HTTPException:
         response.close()
         raise
-    body.seek(start)
-    response.response = iter(lambda: body.read(min(BLOCK_BYTES, stop - body.tell())), b"")
-    return response
+    file.seek(start)
+    response.response = _blocks(file, stop)
 
 
-def _chunks(media: MediaStorage, key: str, start: int, stop: int) -> Iterator[bytes]:
+def _blocks(file: FileIO, stop: int) -> Iterator[bytes]:
+    """Read an open file from its position as the client reads."""
+    block = file.read(min(BLOCK_BYTES, stop - file.tell()))
+    while block:
+        yield block
+        block = file.read(min(BLOCK_BYTES, stop - file.tell()))
+
+
+def _chunks(storage: MediaStorage, object_key: str, start: int, stop: int) -> Iterator[bytes]:
     """Download from the bucket as the client reads; holds one chunk in memory.
 
-    A bucket may hang up on a slow reader: then the rest of the file is requested again.
+    A bucket may hang up on a slow reader: then the remaining part is requested again.
     """
     position = start
     failures = 0
     while position < stop:
         reason = "the bucket sent less than the whole file"
         try:
-            chunks = run_in_thread(media.read, key, position, stop)
-            while chunk := run_in_thread(next, chunks, b""):
+            chunks = run_in_thread(storage.read, object_key, position, stop)
+            chunk = run_in_thread(next, chunks, b"")
+            while chunk:
                 position += len(chunk)
                 failures = 0
                 yield chunk
+                chunk = run_in_thread(next, chunks, b"")
         except StorageError as error:
             reason = str(error)
         if position < stop:

@@ -1,7 +1,7 @@
 """Metrics from counters in Redis; deploy/prometheus and deploy/grafana use their names."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from jobs.archive.archive import Archive
 from jobs.config.api_keys import ApiKey
 from jobs.domain.errors import ArchiveUnavailable, StoreUnavailable
+from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL, ReportKind, Source
 from jobs.services import Services
 from jobs.signing import Scheme
@@ -46,35 +47,38 @@ Samples = Mapping[tuple[str, ...], float]  # values by the values of the labels
 
 @dataclass(frozen=True, slots=True)
 class KeyFigures:
-    """The keys whose figures an answer has: none by default, those of one name, or all."""
+    """The API keys whose figures an answer has: none by default, that of one name, or all."""
 
     name: str | None = None
     all: bool = False
 
     @classmethod
-    def of(cls, key: ApiKey | None) -> Self:
-        """Only keys of scope `admin` see figures by key; with `own` those of their name."""
-        if key is None or not key.has_scope("admin"):
+    def of(cls, api_key: ApiKey | None) -> Self:
+        """Only keys of scope `admin` see figures by key; with `own` only figures of their name."""
+        if api_key is None or not api_key.has_scope("admin"):
             return cls()
-        return cls(key.name, all=not key.own)
+        return cls(api_key.name, all=not api_key.own)
 
     def has(self, key_name: str) -> bool:
         return self.all or key_name == self.name
 
 
-NOBODYS = KeyFigures()
+NO_KEY_FIGURES = KeyFigures()
 
 
 class MetricsText:
     """All families in the text format of Prometheus; requests at the same time share one."""
 
     def __init__(self, services: Services, account: Account) -> None:
-        self._services, self._account = services, account
-        self._shared = SharedValue(partial(self._text, NOBODYS))
+        self._services = services
+        self._account = account
+        self._shared = SharedValue(partial(self._text, NO_KEY_FIGURES))
 
-    def get(self, figures: KeyFigures = NOBODYS) -> bytes:
+    def get(self, figures: KeyFigures = NO_KEY_FIGURES) -> bytes:
         """The page; strangers, of whom there may be many, share a reading of Redis."""
-        return self._shared.get() if figures == NOBODYS else self._text(figures)
+        if figures == NO_KEY_FIGURES:
+            return self._shared.get()
+        return self._text(figures)
 
     def _text(self, figures: KeyFigures) -> bytes:
         return generate_latest(_Families(self._services, self._account, figures))
@@ -88,13 +92,16 @@ class _Families(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Only `fluxkeep_redis_up` while Redis does not answer."""
+        families: list[Metric] = []
+        has_redis_answered = True
         try:
-            found = list(_from_redis(self.services, self.figures))
-            found.append(_credits_left(self.account, self.figures))
+            families += _from_redis(self.services, self.figures)
+            families.append(_credits_left(self.account, self.figures))
         except StoreUnavailable:
-            found = []
-        yield _gauge("redis_up", "Whether Redis answers this web process.", bool(found))
-        yield from found
+            has_redis_answered = False
+        yield _gauge("redis_up", "Whether Redis answers this web process.", has_redis_answered)
+        if has_redis_answered:
+            yield from families
 
 
 def _from_redis(services: Services, figures: KeyFigures) -> Iterator[Metric]:
@@ -106,7 +113,7 @@ def _from_redis(services: Services, figures: KeyFigures) -> Iterator[Metric]:
     yield _gauge("slots", "Tasks that may be active at BFL at once (MAX_ACTIVE).", slots.most)
     yield _gauge("slots_used", "Submitted tasks that are active at BFL.", slots.used)
     text = "1 for each model (* is all of them) whose submissions are paused, with the reason."
-    paused: Samples = {_pause(circuit, figures): 1 for circuit in circuits}
+    paused: Samples = {_labels_of_pause(circuit, figures): 1 for circuit in circuits}
     yield _gauges("submitting_paused", text, ("model", "reason"), paused)
     yield from _costs(services, figures)
     yield from _processes(services, totals)
@@ -118,8 +125,8 @@ def _from_redis(services: Services, figures: KeyFigures) -> Iterator[Metric]:
     yield _histogram(totals, metrics.TIME_TO_STORED, "Time from ready to stored.")
 
 
-def _pause(circuit: Circuit, figures: KeyFigures) -> tuple[str, str]:
-    """Model and reason. Those of an account of its own name the API key."""
+def _labels_of_pause(circuit: Circuit, figures: KeyFigures) -> tuple[str, str]:
+    """The model and the reason. With a BFL account of its own the API key is named, too."""
     model, _, key_name = circuit.scope.partition("@")
     if key_name and not figures.has(key_name):
         return model, HIDDEN_REASON
@@ -128,24 +135,20 @@ def _pause(circuit: Circuit, figures: KeyFigures) -> tuple[str, str]:
 
 def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     """Duplicate and late reports have the kind `old`; such callbacks the outcome `duplicate`."""
-    reports: Samples = {
-        (source, kind or metrics.OLD_REPORT): counts.get(metrics.report_counter(source, kind), 0)
-        for source in Source
-        for kind in (*ReportKind, None)
-    }
+    reports = _reports_by_source_and_kind(counts)
     refused = _labelled(counts, REFUSALS)
-    duplicates = reports[Source.CALLBACK, metrics.OLD_REPORT]
-    callbacks = sum(number for (source, _), number in reports.items() if source == Source.CALLBACK)
+    new_callbacks = sum(reports[Source.CALLBACK, kind] for kind in ReportKind)
     outcomes: Samples = {
-        ("accepted",): callbacks - duplicates,
-        ("duplicate",): duplicates,
+        ("accepted",): new_callbacks,
+        ("duplicate",): reports[Source.CALLBACK, metrics.OLD_REPORT],
         ("refused",): sum(refused.values()),
     }
     yield _counters("callbacks", "Callbacks by outcome.", ("outcome",), outcomes)
     yield _counters("callbacks_refused", "Refused callbacks by reason.", ("why",), refused)
-    schemes: Samples = {
-        (scheme,): counts.get(metrics.scheme_counter(scheme), 0) for scheme in Scheme
-    }
+    schemes: dict[tuple[str, ...], float] = {}
+    for scheme in Scheme:
+        labels = (scheme.value,)
+        schemes[labels] = counts.get(metrics.scheme_counter(scheme), 0)
     text = "Authentic callbacks by the scheme that BFL used."
     yield _counters("callbacks_authentic", text, ("scheme",), schemes)
     yield _counters("reports", "Reports of BFL by source and kind.", ("source", "kind"), reports)
@@ -157,20 +160,26 @@ def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     yield _counters("notifications", text, ("outcome",), _labelled(counts, NOTIFICATIONS))
 
 
+def _reports_by_source_and_kind(counts: Mapping[str, int]) -> Samples:
+    reports: dict[tuple[str, ...], float] = {}
+    for source in Source:
+        for kind in ReportKind:
+            counter = metrics.report_counter(source, kind)
+            reports[source, kind] = counts.get(counter, 0)
+        old_counter = metrics.report_counter(source, None)
+        reports[source, metrics.OLD_REPORT] = counts.get(old_counter, 0)
+    return reports
+
+
 def _labelled(counts: Mapping[str, int], counters: Mapping[str, metrics.Counter]) -> Samples:
+    """The values of counters by their label."""
     return {(label,): counts.get(counter, 0) for label, counter in counters.items()}
 
 
 def _jobs(services: Services, totals: metrics.Totals) -> Iterator[Metric]:
     on_record: Samples = {(status,): number for status, number in totals.jobs.items()}
-    ended: Samples = {
-        (status, source or metrics.NO_SOURCE): totals.counts.get(
-            metrics.ended_counter(status, source), 0
-        )
-        for status in sorted(TERMINAL)
-        for source in (*Source, None)
-    }
     yield _gauges("jobs", "Jobs on record, in Redis or in the database.", ("status",), on_record)
+    ended = _ended_by_status_and_source(totals.counts)
     text = "Ended jobs by status and source of the final report."
     yield _counters("jobs_ended", text, ("status", "source"), ended)
     yield _gauge("due_jobs", "Jobs that are due for a check.", totals.due)
@@ -178,68 +187,99 @@ def _jobs(services: Services, totals: metrics.Totals) -> Iterator[Metric]:
     yield _gauge("waiting_jobs", "Jobs that wait for a worker.", totals.waiting)
     yield _gauge("queue_entries", "RQ jobs in the queue.", totals.rq_jobs)
     yield _gauge("notifications_pending", "Notifications to be delivered.", totals.notifications)
-    ready, now = services.listing.expiring(), services.store.now()
+    expiring_jobs = services.listing.expiring()
+    now = services.store.now()
     text = "Age of the oldest rescue that no worker has begun."
-    yield _gauge("oldest_waiting_rescue_seconds", text, longest_wait(ready, now))
-    urgent = next((job for job in ready if job.lease.work_deadline is not None), None)
-    left = (urgent.delivery.expire_at or now) - now if urgent else None  # no sample without one
+    yield _gauge("oldest_waiting_rescue_seconds", text, longest_wait(expiring_jobs, now))
     text = "Remaining life of the URL that expires first among the waiting rescues."
-    yield _gauge("urgent_rescue_life_left_seconds", text, left)
+    seconds_left = _life_left_of_first_rescue(expiring_jobs, now)
+    yield _gauge("urgent_rescue_life_left_seconds", text, seconds_left)
+
+
+def _ended_by_status_and_source(counts: Mapping[str, int]) -> Samples:
+    ended: dict[tuple[str, ...], float] = {}
+    for status in sorted(TERMINAL):
+        for source in Source:
+            counter = metrics.ended_counter(status, source)
+            ended[status, source] = counts.get(counter, 0)
+        counter_without_source = metrics.ended_counter(status, None)
+        ended[status, metrics.NO_SOURCE] = counts.get(counter_without_source, 0)
+    return ended
+
+
+def _life_left_of_first_rescue(expiring_jobs: Iterable[Job], now: float) -> float | None:
+    """Seconds until the first URL of a waiting rescue expires; None, no sample, without a rescue.
+
+    The jobs are sorted by the expiry of their URLs.
+    """
+    for job in expiring_jobs:
+        if job.lease.work_deadline is not None:
+            return (job.delivery.expire_at or now) - now
+    return None
 
 
 def _costs(services: Services, figures: KeyFigures) -> Iterator[Metric]:
-    spent: dict[tuple[str, ...], float] = defaultdict(float)
-    for cost in services.costs.days(1)[0]["costs"]:
-        if cost["credits"]:
-            key_name = cost["key"] or ""
-            shown_name = key_name if figures.has(key_name) else ""
-            spent[cost["model"] or "", shown_name] += cost["credits"]
-    unkept = services.costs.unkept(0).number
+    today = services.costs.days(1)[0]
+    spent: defaultdict[tuple[str, ...], float] = defaultdict(float)
+    for cost in today["costs"]:
+        if not cost["credits"]:
+            continue
+        key_name = cost["key"] or ""
+        if not figures.has(key_name):
+            key_name = ""
+        spent[cost["model"] or "", key_name] += cost["credits"]
+    unkept = services.costs.unkept(0)
     text = (
         "Credits of the jobs created today (UTC), as quoted or settled. Under an empty key are "
         "those of all keys that who asks may not see."
     )
     yield _gauges("credits_today", text, ("model", "key"), spent)
-    left: Samples = {
-        (key, str(balance.budget)): balance.left
-        for key in services.budgets.by_key
-        if figures.has(key)
-        for balance in services.budgets.balances(key)
-    }
     text = "Credits that the jobs of an API key may still cost, by budget. For keys of scope admin."
-    yield _gauges("budget_left", text, ("key", "budget"), left)
-    yield _gauge("paid_and_not_kept_jobs", "Billed jobs on record without stored media.", unkept)
+    yield _gauges("budget_left", text, ("key", "budget"), _budgets_left(services, figures))
+    text = "Billed jobs on record without stored media."
+    yield _gauge("paid_and_not_kept_jobs", text, unkept.number)
+
+
+def _budgets_left(services: Services, figures: KeyFigures) -> Samples:
+    credits_left: dict[tuple[str, ...], float] = {}
+    for key_name in services.budgets.by_key:
+        if not figures.has(key_name):
+            continue
+        for balance in services.budgets.balances(key_name):
+            credits_left[key_name, str(balance.budget)] = balance.left
+    return credits_left
 
 
 def _credits_left(account: Account, figures: KeyFigures) -> Metric:
-    """Of BFL_API_KEY also for strangers: it is no figure of a key of ours."""
-    known: Samples = {
-        (key or "",): balance.credits
-        for key, balance in account.balances().items()
-        if balance.credits is not None and (key is None or figures.has(key))
-    }
+    """Credits left at BFL. Strangers see those of BFL_API_KEY: it is no API key of ours."""
+    credits_left: dict[tuple[str, ...], float] = {}
+    for key_name, balance in account.balances().items():
+        is_shown = key_name is None or figures.has(key_name)
+        if is_shown and balance.credits is not None:
+            labels = (key_name or "",)
+            credits_left[labels] = balance.credits
     text = "Credits left at BFL, by the API key with a BFL key of its own; empty is BFL_API_KEY."
-    return _gauges("credits_left", text, ("key",), known)
+    return _gauges("credits_left", text, ("key",), credits_left)
 
 
 def _processes(services: Services, totals: metrics.Totals) -> Iterator[Metric]:
     ages = services.metrics.heartbeat_ages()
-    workers = len(services.metrics.worker_keys())
-    refuses = services.metrics.problem("storage") is not None
+    ages_by_process: Samples = {(process,): age for process, age in ages.items()}
     text = "Seconds since the last heartbeat of a process."
-    beats: Samples = {(process,): age for process, age in ages.items()}
-    yield _gauges("heartbeat_age_seconds", text, ("process",), beats)
-    yield _gauge("workers", "Worker processes that are alive.", workers)
+    yield _gauges("heartbeat_age_seconds", text, ("process",), ages_by_process)
+    workers = services.metrics.worker_keys()
+    yield _gauge("workers", "Worker processes that are alive.", len(workers))
     ratio = services.metrics.memory_used_ratio()
     text = "Share of Redis's maxmemory that is in use; 0 without a limit."
     yield _gauge("redis_memory_used_ratio", text, ratio)
     text = "Memory of Redis for each job there; no sample under 1,000 jobs."
     yield _gauge("redis_bytes_per_job", text, services.metrics.bytes_per_job(totals))
+    refuses = services.metrics.problem("storage") is not None
     yield _gauge("storage_refuses", "1 if the storage refused a write this minute.", refuses)
 
 
 def _archive(services: Services, archive: Archive, totals: metrics.Totals) -> Iterator[Metric]:
-    """Rows are not counted: that reads an index of the whole table."""
+    """Metrics of the database, without a count of its rows: that reads a whole index."""
     try:
         is_up = bool(archive.state())
     except ArchiveUnavailable:

@@ -32,14 +32,11 @@ PATH_MAX_CHARS = 2000
 _SLASHES = re.compile("/+")
 BODY_MAX_BYTES = 2**20  # BFL echoes the prompt, which may be long
 UNVERIFIED_BODY_MAX_BYTES = 64 * 1024  # read for its job id: the timeline shows refusals
-HELD = "held"  # the status of a job that only the archive could tell, while it is away
-LARGE_BODIES_MAX = 16  # at once, larger than that and not verified yet
+HELD = "held"  # in place of the status of a job while the archive, which has it, is away
+LARGE_BODIES_MAX = 16  # unverified bodies at once that are larger than UNVERIFIED_BODY_MAX_BYTES
 LARGE_BODY_WAIT_SECONDS = 5.0
 
-_HEADERS = tuple(
-    "HTTP_" + name.upper().replace("-", "_") for name in parsing.AUTHENTICATION_HEADERS
-)
-# In names of headers in which a scheme that we do not know may have its proof.
+# Words in the name of a header that may hold the proof of a scheme that we do not know.
 PROOF_WORDS = ("SIGN", "SECRET", "HMAC", "DIGEST", "TOKEN", "AUTH")
 PROOF_NAMES_MAX = 5
 _HEADER_NAME = re.compile(r"[a-z0-9-]{1,64}")
@@ -50,6 +47,16 @@ _SPEC = EndpointSpec(
     errors=(errors.WrongSecret, errors.InvalidReport),
     security=("webhookSecret", "webhookSignature"),
 )
+
+
+def _wsgi_variable(header: str) -> str:
+    """The name of a header in the environment of a WSGI request."""
+    return "HTTP_" + header.upper().replace("-", "_")
+
+
+_SECRET_HEADER, _SIGNATURE_HEADER = parsing.AUTHENTICATION_HEADERS
+_SECRET_VARIABLE = _wsgi_variable(_SECRET_HEADER)
+_SIGNATURE_VARIABLE = _wsgi_variable(_SIGNATURE_HEADER)
 
 log = logging.getLogger(__name__)
 blueprint = Blueprint("webhook", __name__)
@@ -78,7 +85,8 @@ def accept_callback(
     Raises WrongSecret, BadRequest and its subclasses, and TooManyWaiting or StoreUnavailable
     (503: BFL sends the callback again).
     """
-    verifier, job_id = services.callback_verifier, None
+    verifier = services.callback_verifier
+    job_id = None
     if token is not None:
         try:
             job_id = services.tokens.read(token)
@@ -98,7 +106,7 @@ def accept_callback(
 
 
 def _decoded(environ: Mapping[str, Any], verified_body: bytes) -> bytes:
-    """Decode a compressed body; what is proven is the body as it was sent (I15)."""
+    """Decode a compressed body. Its authentication is about the body as it was sent (I15)."""
     coding = environ.get("HTTP_CONTENT_ENCODING")
     if not coding:
         return verified_body
@@ -116,42 +124,59 @@ def _verify(
     services: Services, environ: Mapping[str, Any], verifier: CallbackVerifier, job_id: str | None
 ) -> VerifiedBody:
     """Return the verified body. A valid secret header is checked before the body is read."""
-    secret, signature = (environ.get(name) for name in _HEADERS)
+    secret = environ.get(_SECRET_VARIABLE)
+    signature = environ.get(_SIGNATURE_VARIABLE)
     if verifier.knows_secret(secret):
-        scheme = Scheme.BOTH if signature else Scheme.SECRET
+        scheme = Scheme.SECRET
+        if signature:
+            scheme = Scheme.BOTH
         return VerifiedBody(_read(services, environ, BODY_MAX_BYTES), scheme)
-    body = b""
+    body = _read_unverified(services, environ, signature)
+    refusal = verifier.refusal(secret, signature, body)
+    if refusal is None:
+        return VerifiedBody(body, Scheme.SIGNATURE)
+    proofs = unknown_proofs(environ)
+    if is_trial(job_id):
+        callback_observation.observe(services, job_id, proofs, None, b"")
+    if proofs:
+        refusal += f"; it had the headers {', '.join(proofs)}"
+    claimed_id = parsing.claimed_task_id(body[:UNVERIFIED_BODY_MAX_BYTES])
+    _record_refusal(services, job_id or claimed_id, refusal)
+    is_self_check = verifier.refusal(None, signature, FORGED_BODY) is None
+    if is_self_check:
+        refusal += ", a test by doctor"
+    log.info("callback refused: %s", refusal)
+    raise errors.WrongSecret
+
+
+def _read_unverified(
+    services: Services, environ: Mapping[str, Any], signature: str | None
+) -> bytes:
+    """The body of a callback without a valid secret; empty if it is long and has no signature."""
     if is_signature(signature):
-        body = _read_signed(services, environ)
-    elif (declared_length(environ) or 0) > BODY_MAX_BYTES:
+        return _read_signed(services, environ)
+    length = declared_length(environ)
+    if length is not None and length > BODY_MAX_BYTES:
         raise too_large(BODY_MAX_BYTES)
-    else:
-        with suppress(errors.BodyTooLarge):  # a larger one is not read
-            body = _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
-    if refusal := verifier.refusal(secret, signature, body):
-        claimed = parsing.claimed_task_id(body[:UNVERIFIED_BODY_MAX_BYTES])
-        proofs = unknown_proofs(environ)
-        if is_trial(job_id):
-            callback_observation.observe(services, job_id, proofs, None, b"")
-        if proofs:
-            refusal += f"; it had the headers {', '.join(proofs)}"
-        _record_refusal(services, job_id or claimed, refusal)
-        is_check = verifier.refusal(None, signature, FORGED_BODY) is None
-        log.info("callback refused: %s%s", refusal, ", a test by doctor" if is_check else "")
-        raise errors.WrongSecret
-    return VerifiedBody(body, Scheme.SIGNATURE)
+    try:
+        return _read(services, environ, UNVERIFIED_BODY_MAX_BYTES)
+    except errors.BodyTooLarge:
+        return b""
 
 
 def unknown_proofs(environ: Mapping[str, Any]) -> list[str]:
-    """Names of headers that look like a signature or a secret, and are not those that we know.
+    """Names of headers that look like a signature or a secret, and that we do not know.
 
     BFL's documents describe two schemes. Should it use a third one, its header is named where the
     refusal is shown; its value never is.
     """
     proofs = []
     for variable in environ:
-        is_header = variable.startswith("HTTP_") and variable not in _HEADERS
-        if is_header and any(word in variable for word in PROOF_WORDS):
+        if not variable.startswith("HTTP_"):
+            continue
+        if variable in (_SECRET_VARIABLE, _SIGNATURE_VARIABLE):
+            continue
+        if any(word in variable for word in PROOF_WORDS):
             name = variable.removeprefix("HTTP_").lower().replace("_", "-")
             if _HEADER_NAME.fullmatch(name):
                 proofs.append(name)
@@ -184,7 +209,9 @@ def _apply(
 ) -> CallbackAccepted:
     counts = {scheme_counter(verified.scheme): 1}
     timeouts = services.settings.timeouts
-    find_archived = services.catalog.find_archived if services.archive else None
+    find_archived = None
+    if services.archive:
+        find_archived = services.catalog.find_archived
     try:
         job = ingest.apply_report(services.store, report, timeouts, job_id, counts, find_archived)
     except errors.ArchiveUnavailable:
@@ -205,7 +232,7 @@ def _apply(
 
 
 def _record_refusal(services: Services, job_id: str | None, reason: str) -> None:
-    """Outside the job's record, which an unverified body must not change (I15)."""
+    """Record a refusal outside the job's record: an unverified body must not change that (I15)."""
     with suppress(errors.StoreUnavailable):
         services.refused_callbacks.record(job_id, reason)
 
@@ -229,7 +256,8 @@ class CallbackPaths:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
-        if (path.endswith("/") or "//" in path) and len(path) <= PATH_MAX_CHARS:
+        has_further_slashes = path.endswith("/") or "//" in path
+        if has_further_slashes and len(path) <= PATH_MAX_CHARS:
             plain_path = _SLASHES.sub("/", path).removesuffix("/")
             if plain_path == PATH or plain_path.startswith(_TOKEN_PREFIX):
                 environ["PATH_INFO"] = plain_path
@@ -244,24 +272,28 @@ class CallbackAccelerator:
     """
 
     def __init__(self, app: Flask, services: Services) -> None:
-        self._app, self._services = app, services
+        self._app = app
+        self._services = services
         self._wsgi_app = app.wsgi_app
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         path: str = environ["PATH_INFO"]
-        token = path.removeprefix(_TOKEN_PREFIX) if path.startswith(_TOKEN_PREFIX) else None
-        is_callback = path == PATH or (token and "/" not in token)
-        # Only what Flask certainly routes to the same views; Flask handles all others.
+        token = None
+        is_callback = path == PATH
+        if path.startswith(_TOKEN_PREFIX):
+            token = path.removeprefix(_TOKEN_PREFIX)
+            is_callback = bool(token) and "/" not in token
+        # Only requests that Flask certainly routes to the same views; Flask handles all others.
         if environ["REQUEST_METHOD"] != "POST" or not is_callback:
             return self._wsgi_app(environ, start_response)
         try:
             body = to_json(accept_callback(self._services, environ, token))
         except Exception as error:  # noqa: BLE001 - Flask's error handlers take every exception
             with self._app.request_context(environ):
-                rv = self._app.handle_user_exception(error)
-                response = self._app.process_response(self._app.make_response(rv))
+                answer = self._app.handle_user_exception(error)
+                response = self._app.process_response(self._app.make_response(answer))
                 return response(environ, start_response)
         length = str(len(body))
         start_response("200 OK", [("Content-Type", JSON), ("Content-Length", length)])

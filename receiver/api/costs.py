@@ -39,9 +39,9 @@ class CostsView(TypedDict):
 class CostsQuery(Query):
     """Parameters of the costs. A range is one of whole days (UTC), up to today."""
 
-    days: Annotated[int, Field(ge=1, le=DAYS_MAX, description="so many, without `since`")] = (
-        DAYS_DEFAULT
-    )
+    days: Annotated[
+        int, Field(ge=1, le=DAYS_MAX, description="number of days, without `since`")
+    ] = DAYS_DEFAULT
     since: Time | None = Field(default=None, description="the first day, by any time of it")
     until: Time | None = Field(default=None, description="the days before this time")
     by: str | None = Field(

@@ -5,7 +5,7 @@ import socket
 import threading
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from operator import attrgetter
 from typing import Any
@@ -16,8 +16,8 @@ from gevent import monkey
 from jobs.domain.errors import StoreUnavailable, TooManyWaiting
 from jobs.store.change_stream import BATCH_MAX, Event, EventBatch, EventPosition, Events
 
-# Of gunicorn's 2000 worker_connections; the rest stays free for other requests. A key takes at most
-# as many as it leaves to others.
+# gunicorn has 2000 worker_connections: the others stay free for other requests. An API key takes at
+# most as many subscriptions as it leaves free for other keys.
 SUBSCRIBERS_MAX = 1500
 RECENT_MAX = 4000
 ALL_JOBS_BATCH_MAX = 100  # each event of all jobs is sent with its job
@@ -33,7 +33,8 @@ class Subscriber:
     """Waits for events of one job, or of all jobs (None), without a thread or connection."""
 
     def __init__(self, job_id: str | None, key_name: str | None) -> None:
-        self.job_id, self.key_name = job_id, key_name
+        self.job_id = job_id
+        self.key_name = key_name
         self.woken = threading.Event()
 
     def wait(self, seconds: float) -> bool:
@@ -57,13 +58,14 @@ class Broker:
 
     @property
     def closed(self) -> bool:
+        """Whether the process stops."""
         return self._closed.is_set()
 
     def close(self) -> None:
         """Wake all subscribers: the process stops."""
         self._closed.set()
         with self._lock:
-            _wake(chain(*self._subscribers.values()))
+            _wake(self._all_subscribers())
 
     # Subscriptions.
 
@@ -73,19 +75,27 @@ class Broker:
             if not self._recent:  # only now: gunicorn has forked
                 self._recent = [_mark(self._events.end())]
                 threading.Thread(target=self._listen, name="events", daemon=True).start()
-            all_names = [one.key_name for one in chain(*self._subscribers.values())]
-            if len(all_names) + all_names.count(key_name) >= SUBSCRIBERS_MAX:
-                raise TooManyWaiting
+            self._require_room(key_name)
             subscriber = Subscriber(job_id, key_name)
             self._subscribers[job_id].add(subscriber)
         return subscriber
 
+    def _require_room(self, key_name: str | None) -> None:
+        """Raises TooManyWaiting."""
+        key_names = [subscriber.key_name for subscriber in self._all_subscribers()]
+        if len(key_names) + key_names.count(key_name) >= SUBSCRIBERS_MAX:
+            raise TooManyWaiting
+
     def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Forget a subscriber."""
         with self._lock:
-            others = self._subscribers[subscriber.job_id]
-            others.discard(subscriber)
-            if not others:
+            subscribers_of_job = self._subscribers[subscriber.job_id]
+            subscribers_of_job.discard(subscriber)
+            if not subscribers_of_job:
                 del self._subscribers[subscriber.job_id]
+
+    def _all_subscribers(self) -> Iterator[Subscriber]:
+        return chain.from_iterable(self._subscribers.values())
 
     def after(
         self, position: EventPosition, job_id: str | None, owner: str | None = None
@@ -94,23 +104,33 @@ class Broker:
 
         Read from Redis only for positions before the recent events. Raises StoreUnavailable.
         """
-        limit = ALL_JOBS_BATCH_MAX if job_id is None else BATCH_MAX
+        limit = BATCH_MAX
+        if job_id is None:
+            limit = ALL_JOBS_BATCH_MAX
+        batch = self._recent_events_after(position, limit)
+        if batch is None:
+            batch = self._events.after(position, limit)
+        events = batch.events
+        if job_id is not None:
+            events = [event for event in events if event.job_id == job_id]
+        if owner is not None:
+            events = [event for event in events if event.key == owner]
+        return batch._replace(events=events)
+
+    def _recent_events_after(self, position: EventPosition, limit: int) -> EventBatch | None:
+        """The recent events after a position; None if it is outside of them."""
         with self._lock:
             recent = self._recent
-            is_recent = recent and recent[0].position <= position <= recent[-1].position
+            if not recent:
+                return None
+            if position < recent[0].position or position > recent[-1].position:
+                return None
             first = bisect_right(recent, position, key=attrgetter("position"))
-            found = recent[first : first + limit]
-        if is_recent:
-            end = found[-1].position if found else position
-            batch = EventBatch(found, complete=True, end=end)
-        else:
-            batch = self._events.after(position, limit)
-        events = [
-            event
-            for event in batch.events
-            if job_id in (None, event.job_id) and owner in (None, event.key)
-        ]
-        return batch._replace(events=events)
+            events = recent[first : first + limit]
+        end = position
+        if events:
+            end = events[-1].position
+        return EventBatch(events, complete=True, end=end)
 
     # The listener.
 
@@ -129,15 +149,16 @@ class Broker:
         with self._lock:
             if not batch.complete:
                 self._recent = [_mark(batch.end)]
-                _wake(chain(*self._subscribers.values()))
+                _wake(self._all_subscribers())
                 return
             self._recent = (self._recent + batch.events)[-RECENT_MAX:]
             for event in batch.events:
-                for job_id in (event.job_id, None):
-                    _wake(self._subscribers.get(job_id, ()))
+                _wake(self._subscribers.get(event.job_id, ()))
+                _wake(self._subscribers.get(None, ()))
 
 
 def _mark(position: EventPosition) -> Event:
+    """An event of no job, at the position where the recent events begin."""
     return Event(position, job_id="", status="")
 
 
@@ -148,12 +169,12 @@ def _wake(subscribers: Iterable[Subscriber]) -> None:
 
 def client_socket() -> socket.socket | None:
     """Socket of the current request; without gunicorn the client counts as connected."""
-    found: socket.socket | None = request.environ.get("gunicorn.socket")
-    return found
+    client: socket.socket | None = request.environ.get("gunicorn.socket")
+    return client
 
 
 def is_disconnected(client: socket.socket | None) -> bool:
-    """Also true for a client that has only closed its sending side."""
+    """Whether a client has closed its connection, or only its sending side."""
     if client is None:
         return False
     poll = _poll()

@@ -97,9 +97,17 @@ def validate_with_input(
     model: type[Model], value: Mapping[str, Any], names: Iterable[str] = ("input",)
 ) -> Model:
     """Validate an object with parts in `input`, or in members of these names. Raises Invalid."""
-    given = {name: value[name] for name in names if name in value}
-    plain = map_leaves(given, lambda leaf: "" if isinstance(leaf, InputPart) else leaf)
-    return validate(model, {**value, **plain}).model_copy(update=given)
+    members_with_parts = {name: value[name] for name in names if name in value}
+    value_without_parts = dict(value)
+    value_without_parts.update(map_leaves(members_with_parts, _text_in_place_of_part))
+    validated = validate(model, value_without_parts)
+    return validated.model_copy(update=members_with_parts)
+
+
+def _text_in_place_of_part(leaf: Any) -> Any:
+    if isinstance(leaf, InputPart):
+        return ""
+    return leaf
 
 
 def validate(model: type[Model], value: dict[str, Any]) -> Model:

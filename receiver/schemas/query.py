@@ -1,7 +1,7 @@
 """Query parameters: parsing and validation."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self, get_origin
 
@@ -39,7 +39,7 @@ METADATA = "metadata"
 
 
 class Query(BaseModel):
-    """Query parameters of a request: a field for each, `None` when it is absent."""
+    """Query parameters of a request: a field for each, `None` when the parameter is absent."""
 
     model_config = ConfigDict(extra="forbid")
     repeated: ClassVar[frozenset[str]] = frozenset()  # may be repeated with the same value
@@ -47,33 +47,39 @@ class Query(BaseModel):
     @classmethod
     def read(cls) -> Self:
         """Parse the current request. Raises InvalidField with the name of the parameter."""
-        given: dict[str, Any] = {}
-        for name, found in request.args.lists():
-            values = list(dict.fromkeys(found)) if name in cls.repeated else found
-            known = cls.model_fields.get(name) if name != METADATA else None
-            group, dot, key = name.partition(".")
-            if known:
-                repeats = get_origin(known.annotation) is list
-                given[name] = values if repeats else _single(name, values)
+        parameters: dict[str, Any] = {}
+        for name, sent_values in request.args.lists():
+            values = sent_values
+            if name in cls.repeated:
+                values = list(dict.fromkeys(sent_values))
+            group, dot, entry_name = name.partition(".")
+            if name in cls.model_fields and name != METADATA:
+                is_list = get_origin(cls.model_fields[name].annotation) is list
+                parameters[name] = values if is_list else _single(name, values)
             elif group == METADATA and dot and METADATA in cls.model_fields:
-                given.setdefault(METADATA, {})[key] = _single(name, values)
+                metadata = parameters.setdefault(METADATA, {})
+                metadata[entry_name] = _single(name, values)
             elif cls.model_config["extra"] == "forbid":
                 hint = suggest_name(name, list(cls.model_fields))
                 raise InvalidField(name[:NAME_MAX_CHARS], f"there is no such parameter here{hint}")
-        return cls.parse(given)
+        return cls.parse(parameters)
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> Self:
+    def parse(cls, parameters: Mapping[str, Any]) -> Self:
         """Parse texts by name. Raises InvalidField with the name of the parameter."""
         try:
-            return cls.model_validate(given)
+            return cls.model_validate(parameters)
         except ValidationError as error:
-            first = error.errors()[0]
-            # By the parameter: without the index in a list, and without pydantic's "[key]".
-            names = (part for part in first["loc"] if isinstance(part, str) and part != "[key]")
-            problem = field_error({**first, "loc": names})
-            field, message = problem["field"][:NAME_MAX_CHARS], problem["message"]
-            raise InvalidField(field, message) from None
+            first_error: dict[str, Any] = dict(error.errors()[0])
+            first_error["loc"] = _parameter_names(first_error["loc"])
+            problem = field_error(first_error)
+            name = problem["field"][:NAME_MAX_CHARS]
+            raise InvalidField(name, problem["message"]) from None
+
+
+def _parameter_names(location: Iterable[str | int]) -> list[str]:
+    """The location of an error without the index in a list, and without pydantic's "[key]"."""
+    return [part for part in location if isinstance(part, str) and part != "[key]"]
 
 
 def _single(name: str, values: list[str]) -> str:
@@ -116,8 +122,13 @@ Seconds = Annotated[
         f"give seconds from 0 to {WAIT_MAX_SECONDS:g}",
     ),
 ]
-_DATES = ({"format": "date-time"}, {"format": "date"})
-_TIMES = json_schema(anyOf=[*_DATES, {"pattern": anchored(formats.UNIX_TIME)}])
+_TIMES = json_schema(
+    anyOf=[
+        {"format": "date-time"},
+        {"format": "date"},
+        {"pattern": anchored(formats.UNIX_TIME)},
+    ]
+)
 Time = Annotated[float, PlainValidator(formats.parse_time, Annotated[str, _TIMES])]
 Cursor = Annotated[
     Position,
@@ -156,9 +167,10 @@ class LinksQuery(Query):
         """Validity of links in seconds. Raises InvalidField."""
         if self.link_ttl is None:
             return settings.link_ttl
-        most = max(settings.link_ttl, settings.link_ttl_max)
-        if self.link_ttl > most:
-            raise InvalidField("link_ttl", f"give a whole number of seconds from 1 to {most:.0f}")
+        seconds_max = max(settings.link_ttl, settings.link_ttl_max)
+        if self.link_ttl > seconds_max:
+            message = f"give a whole number of seconds from 1 to {seconds_max:.0f}"
+            raise InvalidField("link_ttl", message)
         return self.link_ttl
 
 
@@ -186,7 +198,9 @@ class FilterQuery(Query):
     )
     seed: Seed | None = Field(default=None, description="the seed that BFL took")
     sha256: str | None = Field(
-        default=None, pattern=anchored("[0-9a-f]{64}"), description="of a file of the result"
+        default=None,
+        pattern=anchored("[0-9a-f]{64}"),
+        description="SHA-256 of a file of the result",
     )
     key: str | None = Field(
         default=None, min_length=1, max_length=KEY_NAME_MAX_CHARS, description="name of the API key"
@@ -194,6 +208,10 @@ class FilterQuery(Query):
     metadata: Filters = Field(default_factory=dict, description="as metadata.<name>=<value>")
 
     def search(self) -> Search:
+        """The search for the jobs that match."""
+        words = None
+        if self.q and search_words.phrases(self.q):
+            words = self.q
         return Search(
             statuses=tuple(self.status),
             model=self.model,
@@ -201,7 +219,7 @@ class FilterQuery(Query):
             since=self.since,
             until=self.until,
             repeats=self.repeats,
-            words=self.q if self.q and search_words.phrases(self.q) else None,
+            words=words,
             seed=self.seed,
             sha256=self.sha256,
             key=self.key,
@@ -219,7 +237,7 @@ class ListQuery(LinksQuery, FilterQuery):
 class BatchQuery(FilterQuery):
     """The jobs of a batch, and their number."""
 
-    count: JobCount | None = Field(default=None, description="so many must match")
+    count: JobCount | None = Field(default=None, description="number of jobs that must match")
 
 
 class NotificationQuery(BatchQuery):
@@ -228,16 +246,14 @@ class NotificationQuery(BatchQuery):
     since: Time = Field(description="ended then or later: RFC 3339, unix, or a day (UTC)")
 
     def search(self) -> Search:
-        """Begin a week and a day earlier: a job may have been created so long before its end."""
+        """Search by the time of creation, at most LONGEST_LIFE_SECONDS before an end at `since`."""
         return replace(super().search(), since=self.since - LONGEST_LIFE_SECONDS)
 
 
 class ShowQuery(LinksQuery):
     """Parameters of one job."""
 
-    wait: Seconds | None = Field(
-        default=None, description="wait so many seconds for the job to end"
-    )
+    wait: Seconds | None = Field(default=None, description="seconds to wait for the end of the job")
 
 
 class EventsQuery(Query):

@@ -1,15 +1,19 @@
 """`repair`: make records, indexes and storage consistent."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import click
 
 from jobs.domain.errors import FluxkeepError
 from jobs.services import Services
 from receiver.cli.base import Command, example, load_services, plain, sentence
-from receiver.repair import Finding, indexes, media, objects
+from receiver.repair import indexes, media, objects
+from receiver.repair.finding import Finding
 
-CLEAN, LEFT, UNAVAILABLE = 0, 1, 2
+# Exit statuses; 0 when nothing is wrong, or all is repaired.
+LEFT = 1
+UNAVAILABLE = 2
 
 
 @click.command(cls=Command, epilog=example("repair --dry-run"))
@@ -23,20 +27,30 @@ def repair(*, dry_run: bool, verify_bytes: bool) -> None:
     names are never deleted. Ends with 0 when nothing is wrong, 1 when a finding is left, 2 when
     Redis or the storage cannot be used.
     """
-    found = repaired = 0
+    findings = 0
+    repaired = 0
     try:
         for finding in _examine(load_services(), verify_bytes=verify_bytes):
-            done = not dry_run and finding.repair is not None and finding.repair()
-            end = " (repaired)" if done else ""
-            if not dry_run and finding.repair is None:
-                end = " (no automatic repair)"
-            click.echo(plain(f"{finding.subject}: {finding.problem}{end}"))
-            found, repaired = found + 1, repaired + done
+            findings += 1
+            if dry_run:
+                outcome = ""
+            elif finding.repair is None:
+                outcome = " (no automatic repair)"
+            elif finding.repair():
+                outcome = " (repaired)"
+                repaired += 1
+            else:
+                outcome = ""  # the problem is gone
+            click.echo(plain(f"{finding.subject}: {finding.problem}{outcome}"))
     except FluxkeepError as error:
         click.echo(f"Error: {sentence(error)}", err=True)
         click.get_current_context().exit(UNAVAILABLE)
-    click.echo(f"{found} found, {repaired} repaired" if found else "all is well")
-    click.get_current_context().exit(CLEAN if found == repaired else LEFT)
+    if findings:
+        click.echo(f"{findings} found, {repaired} repaired")
+    else:
+        click.echo("all is well")
+    if repaired < findings:
+        click.get_current_context().exit(LEFT)
 
 
 def _examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
@@ -47,7 +61,12 @@ def _examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
     yield from indexes.examine_task_ids(services)
     yield from media.examine(services, verify_bytes=verify_bytes)
     yield from objects.examine(services)
-    costs, now = services.daily_costs, services.store.now()
-    if lower := costs.restore(now, dry_run=True):
-        problem = f"{lower} are lower than what the known jobs cost"
-        yield Finding("sums of costs", problem, lambda: costs.restore(now) > 0)
+    now = services.store.now()
+    lower_sums = services.daily_costs.restore(now, dry_run=True)
+    if lower_sums:
+        problem = f"{lower_sums} are lower than what the known jobs cost"
+        yield Finding("sums of costs", problem, partial(_restore_costs, services, now))
+
+
+def _restore_costs(services: Services, now: float) -> bool:
+    return services.daily_costs.restore(now) > 0

@@ -5,7 +5,7 @@ from functools import partial
 
 from jobs.services import Services
 from jobs.store.indexes import every
-from receiver.repair import Finding
+from receiver.repair.finding import Finding
 
 
 def examine_records(services: Services) -> Iterator[Finding]:
@@ -25,14 +25,16 @@ def examine_records(services: Services) -> Iterator[Finding]:
 def examine_members(services: Services) -> Iterator[Finding]:
     """Find members of a sorted set that have no record or do not belong there."""
     for key, ids in services.consistency.members():
-        known = services.catalog.load_many(ids)
+        jobs_by_id = services.catalog.load_many(ids)
         for job_id in ids:
-            job, problem = known.get(job_id), ""
-            if job_id not in known:
+            job = jobs_by_id.get(job_id)
+            if job_id not in jobs_by_id:
                 problem = f"is in {key} and has no record"
             elif job and key not in every(job):
                 problem = f"is in {key}, where it does not belong"
-            if problem and services.consistency.is_member(key, job_id, job):
+            else:
+                continue
+            if services.consistency.is_member(key, job_id, job):
                 repair = partial(services.consistency.remove_member, key, job_id, job)
                 yield Finding(f"job {job_id}", problem, repair)
 
@@ -40,10 +42,10 @@ def examine_members(services: Services) -> Iterator[Finding]:
 def examine_task_ids(services: Services) -> Iterator[Finding]:
     """Find task ids of BFL that lead to no record or to that of another task."""
     for page in services.consistency.task_ids():
-        known = services.catalog.load_many(page.values())
+        jobs_by_id = services.catalog.load_many(page.values())
         for task_id, job_id in page.items():
-            job = known.get(job_id)
-            if job_id not in known:
+            job = jobs_by_id.get(job_id)
+            if job_id not in jobs_by_id:
                 problem = f"leads to job {job_id}, which has no record"
             elif job and task_id != job.task_id:
                 problem = f"leads to job {job_id}, which has another task"

@@ -12,9 +12,9 @@ from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.storage.layout import companion_keys, sidecar_key
 from jobs.store.search_conditions import Search
-from receiver.repair import Finding
+from receiver.repair.finding import Finding
 
-PAGE = 200  # jobs
+PAGE_SIZE = 200  # jobs
 
 
 def examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
@@ -30,15 +30,24 @@ def examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
 
 def _examine_archived(services: Services) -> Iterator[Finding]:
     """The files of jobs that only the archive has, without thumbnails and sidecars."""
-    for page in services.catalog.walk(Search(statuses=(Status.STORED,)), PAGE):
-        known = services.archiving.presences.load([job.id for job in page])
-        for job in (one for one in page if known[one.id].record is None):
+    for page in services.catalog.walk(Search(statuses=(Status.STORED,)), PAGE_SIZE):
+        presences = services.archiving.presences.load([job.id for job in page])
+        for job in page:
+            if presences[job.id].record is not None:
+                continue
             for file in job.present_media:
-                yield from _examine_file(services, job, file, verify_bytes=True, alone=True)
+                yield from _examine_file(
+                    services, job, file, verify_bytes=True, has_companions=False
+                )
 
 
 def _examine_file(
-    services: Services, job: Job, file: MediaFile, *, verify_bytes: bool, alone: bool = False
+    services: Services,
+    job: Job,
+    file: MediaFile,
+    *,
+    verify_bytes: bool,
+    has_companions: bool = True,
 ) -> Iterator[Finding]:
     problem = _problem(services, file, verify_bytes=verify_bytes)
     if problem and not _recorded(services, job.id, file.key):
@@ -48,9 +57,10 @@ def _examine_file(
         return
     if problem:
         yield Finding(file.key, problem)
-    if alone:
+    if not has_companions:
         return
-    if thumbnail := file.thumbnail:
+    thumbnail = file.thumbnail
+    if thumbnail:
         problem = _problem(services, thumbnail, verify_bytes=verify_bytes)
         if problem:
             repair = partial(_redo_thumbnail, services, job.id, thumbnail)
@@ -75,7 +85,12 @@ def _problem(services: Services, file: MediaFile, *, verify_bytes: bool) -> str:
 def _recorded(services: Services, job_id: str, key: str) -> Job | None:
     """The job as it is now, if it still has this file."""
     job = services.catalog.load(job_id, exactly=True)
-    return job if job and key in [file.key for file in job.present_media] else None
+    if job is None:
+        return None
+    present_keys = [file.key for file in job.present_media]
+    if key not in present_keys:
+        return None
+    return job
 
 
 def _mark_missing(services: Services, job_id: str, key: str) -> bool:
@@ -110,8 +125,8 @@ def _has_current_sidecar(services: Services, job_id: str, key: str) -> bool:
         described = sidecars.read(services.storage, key)
     except ForeignObject:
         return False
-    same = described.evolve(timeline=job.timeline, updated_at=job.updated_at)
-    return sidecars.render(same) == sidecars.render(job)
+    with_timeline = described.evolve(timeline=job.timeline, updated_at=job.updated_at)
+    return sidecars.render(with_timeline) == sidecars.render(job)
 
 
 def _write_sidecars(services: Services, job_id: str) -> bool:

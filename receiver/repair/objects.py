@@ -16,8 +16,10 @@ from jobs.domain.status import REPLAYABLE
 from jobs.services import Services
 from jobs.storage import layout
 from jobs.storage.base import ListedObject
+from jobs.store.archiving.presence import DELETED
 from jobs.store.commit import CommitOptions
-from receiver.repair import Finding, sidecar_import
+from receiver.repair import sidecar_import
+from receiver.repair.finding import Finding
 
 PAGE_SIZE = 200
 LOST = "has no record"
@@ -25,53 +27,75 @@ LOST = "has no record"
 
 def examine(services: Services) -> Iterator[Finding]:
     listing = services.storage.list_objects()
-    inputs, lost = list[Finding](), set[str]()
+    findings_of_inputs: list[Finding] = []
+    lost_ids: set[str] = set()
     while page := list(islice(listing, PAGE_SIZE)):
         for finding in _examine_page(services, page):
             if layout.kind_of(finding.subject) is layout.ObjectKind.INPUT:
-                inputs.append(finding)
+                findings_of_inputs.append(finding)
                 continue
             if finding.problem == LOST:
-                lost.add(layout.job_id_of(finding.subject))
+                lost_ids.add(layout.job_id_of(finding.subject))
             yield finding
     expected = services.due.noted_inputs()  # read last: the record of a request may come now
-    for one in inputs:
-        if layout.job_id_of(one.subject) not in lost and one.subject not in expected:
-            yield one
-    staging = services.storage.staging_directory
-    if abandoned := staging.list_abandoned():
+    for finding in findings_of_inputs:
+        is_of_lost_job = layout.job_id_of(finding.subject) in lost_ids
+        if not is_of_lost_job and finding.subject not in expected:
+            yield finding
+    abandoned = services.storage.staging_directory.list_abandoned()
+    if abandoned:
         problem = f"{len(abandoned)} abandoned files"
-        yield Finding("staging", problem, lambda: staging.delete_abandoned() > 0)
+        yield Finding("staging", problem, partial(_delete_abandoned, services))
+
+
+def _delete_abandoned(services: Services) -> bool:
+    return services.storage.staging_directory.delete_abandoned() > 0
 
 
 def _examine_page(services: Services, page: list[ListedObject]) -> Iterator[Finding]:
-    ours = [found for found in page if layout.kind_of(found.key)]
-    known = services.catalog.load_many(layout.job_id_of(found.key) for found in ours)
-    for found in ours:
-        job_id = layout.job_id_of(found.key)
-        job = known.get(job_id)
+    our_objects = [listed for listed in page if layout.kind_of(listed.key)]
+    jobs_by_id = services.catalog.load_many(layout.job_id_of(listed.key) for listed in our_objects)
+    for listed in our_objects:
+        job_id = layout.job_id_of(listed.key)
+        job = jobs_by_id.get(job_id)
         # Active jobs belong to the workers; `indexes` reports unreadable records.
-        if job_id in known and (job is None or not job.status.terminal):
+        if job_id in jobs_by_id and (job is None or not job.status.terminal):
             continue
-        yield from _examine(services, found, job)
+        yield from _examine(services, listed, job)
 
 
-def _examine(services: Services, found: ListedObject, job: Job | None) -> Iterator[Finding]:
-    if layout.kind_of(found.key) is layout.ObjectKind.INPUT:
-        if job is None or found.key not in job.object_keys:  # it never outlives the record
-            what = "not part of its job's input" if job else "part of an input without a record"
-            yield Finding(found.key, f"is {what}", partial(_delete, services, found.key))
-    elif layout.kind_of(found.key) is not layout.ObjectKind.MEDIA:
-        recorded = {file.key for file in job.present_media} if job else set[str]()
-        # `media` reports a recorded object that is missing.
-        is_expected = not recorded.isdisjoint(layout.possible_object_keys(found.key))
-        if not is_expected and _is_orphan(services, found.key):
-            problem = "belongs to an object that does not exist"
-            yield Finding(found.key, problem, partial(_remove_orphan, services, found.key))
+def _examine(services: Services, listed: ListedObject, job: Job | None) -> Iterator[Finding]:
+    kind = layout.kind_of(listed.key)
+    if kind is layout.ObjectKind.INPUT:
+        yield from _examine_input(services, listed.key, job)
+    elif kind is not layout.ObjectKind.MEDIA:
+        yield from _examine_companion(services, listed.key, job)
     elif job is None:
-        yield from _examine_unrecorded(services, found.key)
-    elif found.key not in job.object_keys:
-        yield from _examine_unlisted(services, found, job)
+        yield from _examine_unrecorded(services, listed.key)
+    elif listed.key not in job.object_keys:
+        yield from _examine_unlisted(services, listed, job)
+
+
+def _examine_input(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
+    """An object of an input, which never outlives the record."""
+    if job is None:
+        problem = "is part of an input without a record"
+    elif key not in job.object_keys:
+        problem = "is not part of its job's input"
+    else:
+        return
+    yield Finding(key, problem, partial(_delete, services, key))
+
+
+def _examine_companion(services: Services, key: str, job: Job | None) -> Iterator[Finding]:
+    """A sidecar or a thumbnail: `media` reports where its recorded object is missing."""
+    recorded_keys: set[str] = set()
+    if job:
+        recorded_keys = {file.key for file in job.present_media}
+    is_expected = not recorded_keys.isdisjoint(layout.possible_object_keys(key))
+    if not is_expected and _is_orphan(services, key):
+        problem = "belongs to an object that does not exist"
+        yield Finding(key, problem, partial(_remove_orphan, services, key))
 
 
 def _delete(services: Services, key: str) -> bool:
@@ -85,11 +109,12 @@ def _delete(services: Services, key: str) -> bool:
 
 
 def _is_orphan(services: Services, key: str) -> bool:
-    """Whether there is no object, and no active job that could publish one."""
+    """Whether a companion has no object, and no active job could publish one."""
     job = services.catalog.load(layout.job_id_of(key), exactly=True)
     if services.storage.size(key) is None or (job and not job.status.terminal):
         return False
-    return all(services.storage.size(each) is None for each in layout.possible_object_keys(key))
+    object_keys = layout.possible_object_keys(key)
+    return all(services.storage.size(object_key) is None for object_key in object_keys)
 
 
 def _remove_orphan(services: Services, key: str) -> bool:
@@ -101,11 +126,12 @@ def _remove_orphan(services: Services, key: str) -> bool:
 
 def _examine_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     """An object without a record: restore the record unless its retention has ended."""
-    if services.storage.size(key) is None or services.catalog.load(
-        layout.job_id_of(key), exactly=True
-    ):
-        return  # deleted, or recorded, since it was listed
-    if services.store.tombstone(layout.job_id_of(key)) == "":
+    if services.storage.size(key) is None:
+        return  # deleted since it was listed
+    job_id = layout.job_id_of(key)
+    if services.catalog.load(job_id, exactly=True):
+        return  # recorded since it was listed
+    if services.store.tombstone(job_id) == DELETED:
         yield Finding(key, "belongs to a deleted job", partial(_delete, services, key))
         return
     try:
@@ -121,9 +147,12 @@ def _examine_unrecorded(services: Services, key: str) -> Iterator[Finding]:
     elif services.settings.retain_media_days and key not in services.due.orphans:
         problem = "has outlived its record, and its deletion is not scheduled"
         yield Finding(key, problem, partial(_schedule_deletion, services, job, key))
-    elif (bare := retention.input_deleted(job)) != job:
-        problem = "describes an input that has outlived its record"
-        yield Finding(layout.sidecar_key(key), problem, partial(_rewrite, services, bare))
+    else:
+        without_input = retention.input_deleted(job)
+        if without_input != job:
+            problem = "describes an input that has outlived its record"
+            repair = partial(_rewrite, services, without_input)
+            yield Finding(layout.sidecar_key(key), problem, repair)
 
 
 def _rewrite(services: Services, job: Job) -> bool:
@@ -132,11 +161,11 @@ def _rewrite(services: Services, job: Job) -> bool:
 
 
 def _schedule_deletion(services: Services, job: Job, key: str) -> bool:
-    """Have a job's media deleted when their time is over. False if this file has been already."""
-    is_known = key in services.due.orphans
+    """Have a job's media deleted when their time is over. False if this file was scheduled."""
+    was_scheduled = key in services.due.orphans
     for file in job.present_media:
         services.due.orphans.schedule(file.key, job.end)
-    return not is_known
+    return not was_scheduled
 
 
 def _restore(services: Services, job: Job) -> bool:
@@ -144,12 +173,13 @@ def _restore(services: Services, job: Job) -> bool:
     hot_since = services.store.now() - services.settings.hot_days * retention.DAY_SECONDS
     if services.archive and job.end < hot_since:
         return bool(sidecar_import.insert(services, services.archive, [job]))
-    owner = services.catalog.load(job.task_id) if job.task_id else None
-    is_foreign = owner is not None and owner.id != job.id  # a sidecar may name any task
-    restored = replace(job, task_id=None) if is_foreign else job
+    restored = _without_foreign_task(services, job)
 
-    def create(known: Job | None, now: float) -> Job:
-        return known or thumbnail_schedule.schedule(replace(restored, version=int(now * 1e6)), now)
+    def create(recorded: Job | None, now: float) -> Job:
+        if recorded is not None:
+            return recorded
+        first_version = replace(restored, version=int(now * 1e6))
+        return thumbnail_schedule.schedule(first_version, now)
 
     # Not by `load`, which would find another job that has this id as its task id.
     try:
@@ -160,33 +190,47 @@ def _restore(services: Services, job: Job) -> bool:
         return False
 
 
+def _without_foreign_task(services: Services, job: Job) -> Job:
+    """The job, without a task id that leads to another job: a sidecar may name any task."""
+    if job.task_id is None:
+        return job
+    owner = services.catalog.load(job.task_id)
+    if owner is None or owner.id == job.id:
+        return job
+    return replace(job, task_id=None)
+
+
 def _are_media_expired(services: Services, job: Job) -> bool:
     return job.end <= services.settings.cutoffs(services.store.now()).media
 
 
-def _examine_unlisted(services: Services, found: ListedObject, job: Job) -> Iterator[Finding]:
+def _examine_unlisted(services: Services, listed: ListedObject, job: Job) -> Iterator[Finding]:
     """An object of an ended job whose record does not list it."""
-    returned = [file for file in job.media if file.key == found.key and file.bytes == found.bytes]
-    if returned and not _are_media_expired(services, job):
-        repair = partial(_mark_found, services, job.id, found.key)
-        yield Finding(found.key, "exists, but its record marks it as missing", repair)
-    elif job.status in REPLAYABLE and sidecars.is_stored(services.storage, found.key):
-        yield Finding(found.key, f"was stored, but its job is {job.status}: replay the job")
-    elif returned or not job.present_media:
+    is_file_of_job = any(
+        file.key == listed.key and file.bytes == listed.bytes for file in job.media
+    )
+    if is_file_of_job and not _are_media_expired(services, job):
+        repair = partial(_mark_found, services, job.id, listed.key)
+        yield Finding(listed.key, "exists, but its record marks it as missing", repair)
+    elif job.status in REPLAYABLE and sidecars.is_stored(services.storage, listed.key):
+        yield Finding(listed.key, f"was stored, but its job is {job.status}: replay the job")
+    elif is_file_of_job or not job.present_media:
         problem = f"belongs to a job that has no media ({job.status})"
-        yield Finding(found.key, problem, partial(_delete, services, found.key))
-    elif layout.fencing_token_of(found.key) < job.lease.fencing_token:
+        yield Finding(listed.key, problem, partial(_delete, services, listed.key))
+    elif layout.fencing_token_of(listed.key) < job.lease.fencing_token:
         # A worker that was late for a job which was deleted and announced again published it (I11).
         problem = "was superseded by what another worker stored"
-        yield Finding(found.key, problem, partial(_delete, services, found.key))
+        yield Finding(listed.key, problem, partial(_delete, services, listed.key))
     else:
-        yield Finding(found.key, "is not a file of its job")
+        yield Finding(listed.key, "is not a file of its job")
 
 
 def _mark_found(services: Services, job_id: str, key: str) -> bool:
     def mark(job: Job, now: float) -> Job:
-        found = retention.media_found(job, now, key)
-        return found if found is job else thumbnail_schedule.schedule(found, now)
+        with_file = retention.media_found(job, now, key)
+        if with_file is job:
+            return job
+        return thumbnail_schedule.schedule(with_file, now)
 
     change = services.catalog.change(job_id, mark)
     sidecars.update(services.store, services.storage, job_id)

@@ -41,15 +41,19 @@ class DevSettings:
     def key(self, scope: Scope) -> str:
         """The first key with this scope; the first key of all when there is none."""
         keys = self.settings.api_keys
-        found = next((one for one in keys if one.scope == scope), keys[0])
-        return found.key.get_secret_value()
+        keys_with_scope = [key for key in keys if key.scope == scope]
+        first_key = keys_with_scope[0] if keys_with_scope else keys[0]
+        return first_key.key.get_secret_value()
 
     @property
     def url(self) -> str:
         """Address of the web process on this machine."""
         host = self.settings.listen_host
-        address = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared only
-        return f"http://{f'[{address}]' if ':' in address else address}:{self.settings.port}"
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - compared only
+            host = LOOPBACK
+        if ":" in host:  # IPv6
+            host = f"[{host}]"
+        return f"http://{host}:{self.settings.port}"
 
 
 @contextmanager
@@ -64,78 +68,103 @@ def locked_data_directory() -> Iterator[int]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.seek(0)
-            words = lock.read().split()
-            if len(words) < 2:
-                raise CannotStart("another `make run` is starting in this folder") from None
-            launcher, url, *started = words
-            try:
-                os.kill(int(launcher), 0)
-            except ProcessLookupError:
-                raise CannotStart(
-                    "a `make run` that was killed left processes in this folder; stop them: "
-                    f"kill {' '.join(started)}"
-                ) from None
-            raise CannotStart(
-                f"another `make run` works in this folder (process {launcher}, {url}); "
-                f"press Ctrl-C there, or: kill {launcher}"
-            ) from None
+            raise CannotStart(_why_locked(lock.read().split())) from None
         lock.truncate(0)
         yield lock.fileno()
 
 
-def prepare() -> DevSettings:
-    """Load the given settings and generate missing ones. Raises CannotStart, InvalidSettings."""
-    given = environment.read_file(".env") | environment.stripped(os.environ)
-    saved = environment.read_file(RUN_FILE)
-    has_redis = not is_set(given, "REDIS_URL")
-    redis = LocalRedis.at(VAR / "redis", saved.get("REDIS_URL", "")) if has_redis else None
-    has_sandbox = not is_set(given, "BFL_API_KEY") and not is_set(given, "BFL_SANDBOX_URL")
-    generated = _generate(saved, redis, has_sandbox=has_sandbox)
-    # Not beside a Redis that is given: its jobs would be taken out of it, into a file here.
-    if redis and not is_set(given, "DATABASE_URL"):
-        generated["DATABASE_URL"] = (
-            (VAR / "archive.db").as_uri().replace("file://", "sqlite:///", 1)
+def _why_locked(words: list[str]) -> str:
+    """The reason and the remedy, from the words in the lock's file."""
+    if len(words) < 2:
+        return "another `make run` is starting in this folder"
+    launcher, url, *started = words
+    try:
+        os.kill(int(launcher), 0)
+    except ProcessLookupError:
+        return (
+            "a `make run` that was killed left processes in this folder; stop them: "
+            f"kill {' '.join(started)}"
         )
-    generated["PORT"] = str(first_free_port(given.get("LISTEN_HOST") or LOOPBACK))
-    generated |= {name: given[name] for name in SAVED if given.get(name)}
-    missing = {name: value for name, value in generated.items() if not is_set(given, name)}
-    loaded = settings.load(given | missing)
+    return (
+        f"another `make run` works in this folder (process {launcher}, {url}); "
+        f"press Ctrl-C there, or: kill {launcher}"
+    )
+
+
+def prepare() -> DevSettings:
+    """Load the settings and generate missing ones. Raises CannotStart, InvalidSettings."""
+    configured = environment.read_file(".env")
+    configured.update(environment.stripped(os.environ))
+    saved = environment.read_file(RUN_FILE)
+    redis: LocalRedis | None = None
+    if not is_set(configured, "REDIS_URL"):
+        redis = LocalRedis.at(VAR / "redis", saved.get("REDIS_URL", ""))
+    has_bfl = is_set(configured, "BFL_API_KEY") or is_set(configured, "BFL_SANDBOX_URL")
+    variables = _generate(saved, redis, has_sandbox=not has_bfl)
+    # Not beside a Redis of its own settings: its jobs would be taken out of it, into a file here.
+    if redis and not is_set(configured, "DATABASE_URL"):
+        file_url = (VAR / "archive.db").as_uri()
+        variables["DATABASE_URL"] = file_url.replace("file://", "sqlite:///", 1)
+    host = configured.get("LISTEN_HOST") or LOOPBACK
+    variables["PORT"] = str(first_free_port(host))
+    for name in SAVED:
+        if configured.get(name):
+            variables[name] = configured[name]
+
+    effective = dict(configured)
+    for name, value in variables.items():
+        if not is_set(configured, name):
+            effective[name] = value
+    loaded = settings.load(effective)
     if loaded.port == 0 or not is_free(loaded.port, loaded.listen_host):
         raise CannotStart(
             f"port {loaded.port} cannot be used; name another, or leave PORT out: "
             "then the next free one is taken"
         )
-    sandbox = loaded.bfl_sandbox_url[0] if has_sandbox else None
-    dev = DevSettings(loaded, redis, sandbox, has_generated_keys="API_KEYS" in missing)
-    # Variables of README's examples. A key that was given is not copied to the file.
-    generated |= {"FLUXKEEP_URL": loaded.base_url, "BFL_URL": str(sandbox or loaded.bfl_origin)}
-    if dev.has_generated_keys:
-        generated["FLUXKEEP_KEY"] = dev.key("submit")
-    path = ROOT / RUN_FILE
-    path.touch(mode=0o600)
-    path.write_text("".join(f"{name}='{value}'\n" for name, value in generated.items()))
+    sandbox = None if has_bfl else loaded.bfl_sandbox_url[0]
+    has_generated_keys = not is_set(configured, "API_KEYS")
+    dev = DevSettings(loaded, redis, sandbox, has_generated_keys)
+    # Variables of README's examples. A key that was configured is not copied to the file.
+    variables["FLUXKEEP_URL"] = loaded.base_url
+    variables["BFL_URL"] = str(sandbox or loaded.bfl_origin)
+    if has_generated_keys:
+        variables["FLUXKEEP_KEY"] = dev.key("submit")
+    _save(variables)
     return dev
 
 
-def is_set(given: Mapping[str, str], name: str) -> bool:
+def _save(variables: Mapping[str, str]) -> None:
+    """Write the variables to the file that a shell can source; only this user may read it."""
+    path = ROOT / RUN_FILE
+    path.touch(mode=0o600)
+    lines = [f"{name}='{value}'\n" for name, value in variables.items()]
+    path.write_text("".join(lines))
+
+
+def is_set(variables: Mapping[str, str], name: str) -> bool:
     """Whether a setting has a value or a file with its value."""
-    return bool(given.get(name) or given.get(f"{name}_FILE"))
+    return bool(variables.get(name) or variables.get(f"{name}_FILE"))
 
 
 def _generate(
     saved: Mapping[str, str], redis: LocalRedis | None, *, has_sandbox: bool
 ) -> dict[str, str]:
-    """Values for settings that are not given; secrets and a free port stay as they were saved."""
-    admin, app = (secrets.token_urlsafe(18) for _ in range(2))
-    new = {
+    """Values for missing settings; secrets and a free port stay as they were saved."""
+    admin_key = secrets.token_urlsafe(18)
+    app_key = secrets.token_urlsafe(18)
+    notify_secret = base64.b64encode(secrets.token_bytes(32)).decode()
+    values = {
         "WEBHOOK_SECRET": secrets.token_urlsafe(24),
         "SECRET_KEY": secrets.token_urlsafe(32),
-        "API_KEYS": f"admin:{admin}:admin,app:{app}:submit",
-        "NOTIFY_SECRET": f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}",
+        "API_KEYS": f"admin:{admin_key}:admin,app:{app_key}:submit",
+        "NOTIFY_SECRET": f"whsec_{notify_secret}",
     }
-    values = {name: saved.get(name) or value for name, value in new.items()}
-    media = (VAR / "media").as_uri()
-    values |= {"LISTEN_HOST": LOOPBACK, "LOG_FORMAT": "text", "MEDIA_URL": media}
+    for name in values:
+        if saved.get(name):
+            values[name] = saved[name]
+    values["LISTEN_HOST"] = LOOPBACK
+    values["LOG_FORMAT"] = "text"
+    values["MEDIA_URL"] = (VAR / "media").as_uri()
     if redis:
         values["REDIS_URL"] = redis.url
     if has_sandbox:

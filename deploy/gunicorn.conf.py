@@ -37,12 +37,16 @@ except InvalidSettings as error:
 
 # Each waiting client holds an open connection, and the usual limit is 1024 files.
 _files, _files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
-_target = FILES if _files_max == resource.RLIM_INFINITY else min(FILES, _files_max)
+_target = FILES
+if _files_max != resource.RLIM_INFINITY:
+    _target = min(FILES, _files_max)
 if _target > _files:
     resource.setrlimit(resource.RLIMIT_NOFILE, (_target, _files_max))
 
 _host = _settings.listen_host
-bind = f"{f'[{_host}]' if ':' in _host else _host}:{_settings.port}"
+if ":" in _host:  # IPv6
+    _host = f"[{_host}]"
+bind = f"{_host}:{_settings.port}"
 workers = _settings.web_concurrency
 # gevent: a stalled client costs a greenlet instead of a thread (BENCHMARKS.md).
 worker_class = "deploy.gunicorn_worker.Worker"
@@ -75,8 +79,9 @@ class Log(Logger):
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
         formatter = logs.formatter(settings.load(), "web")
-        for handler in (*self.error_log.handlers, *self.access_log.handlers):
-            handler.setFormatter(formatter)
+        for logger in (self.error_log, self.access_log):
+            for handler in logger.handlers:
+                handler.setFormatter(formatter)
 
 
 logger_class = Log
@@ -97,7 +102,8 @@ def when_ready(_server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Freeze loaded objects: no callback waits for the collector to traverse them."""
     # gunicorn looks up its settings for each request through two Python functions: store them.
-    vars(worker.cfg).update({name: setting.get() for name, setting in worker.cfg.settings.items()})
+    for name, setting in worker.cfg.settings.items():
+        vars(worker.cfg)[name] = setting.get()
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)

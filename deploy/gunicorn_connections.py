@@ -28,15 +28,16 @@ class Connections:
     def __init__(self, places: int, idle_seconds: float) -> None:
         self.idle_seconds = idle_seconds
         self._open = 0
-        self._most = places - max(1, int(places * RESERVED_PLACES_RATIO))
+        reserved_places = max(1, int(places * RESERVED_PLACES_RATIO))
+        self._open_max = places - reserved_places
         self._idle: OrderedDict[TimeoutSocket, None] = OrderedDict()  # the longest idle one first
 
     @contextmanager
     def place(self) -> Iterator[None]:
         """Count a connection while it is open; the longest idle one ends for it at the limit."""
         self._open += 1
-        if self._open > self._most and self._idle:
-            longest_idle, _ = self._idle.popitem(last=False)
+        if self._open > self._open_max and self._idle:
+            longest_idle, _none = self._idle.popitem(last=False)
             longest_idle.end()
         try:
             yield

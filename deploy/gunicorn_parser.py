@@ -58,14 +58,16 @@ def forwarded_scheme(headers: Iterable[tuple[str, str]]) -> Literal["https", "ht
 class BoundedChunkedReader(ChunkedReader):
     """Reader of a chunked body that refuses one of many tiny chunks."""
 
-    _chunks = _bytes = 0
+    _chunks = 0
+    _bytes = 0
 
     def parse_chunk_size(self, unreader: Any, data: bytes | None = None) -> tuple[int, Any]:
-        size, rest = super().parse_chunk_size(unreader, data)
-        self._chunks, self._bytes = self._chunks + 1, self._bytes + size
+        size, unparsed = super().parse_chunk_size(unreader, data)
+        self._chunks += 1
+        self._bytes += size
         if self._chunks > CHUNKS_MAX + self._bytes // CHUNK_BYTES:
             raise InvalidChunkSize(b"too many small chunks")
-        return size, rest
+        return size, unparsed
 
 
 class BoundedRequest(Request):
@@ -100,10 +102,12 @@ class BoundedRequest(Request):
             searched = max(0, len(head) - len(_END))
             head += part
             end = head.find(_END, searched)
-            is_over = (end if end >= 0 else len(head)) > HEAD_MAX_BYTES
+            has_end = end >= 0
+            head_bytes = end if has_end else len(head)
+            is_over = head_bytes > HEAD_MAX_BYTES
             if is_over and b"\r\n" in head:
                 raise LimitRequestHeaders("the headers are too large")
-            if is_over or end >= 0:
+            if is_over or has_end:
                 break  # the parser refuses a line that is too long
             part = unreader.read()
         unreader.unread(bytes(head))

@@ -42,9 +42,13 @@ class SingleSendResponse(wsgi.Response):
         if self.headers_sent or not is_whole or len(arg) > SINGLE_SEND_MAX_BYTES:
             super().write(arg)
             return
-        fields = (f"{name}: {value}\r\n" for name, value in self.headers)
-        head = "".join([*self.default_headers(), *fields, "\r\n"])
-        self.headers_sent, self.sent = True, len(arg)
+        lines = self.default_headers()
+        for name, value in self.headers:
+            lines.append(f"{name}: {value}\r\n")
+        lines.append("\r\n")
+        head = "".join(lines)
+        self.headers_sent = True
+        self.sent = len(arg)
         self.sock.sendall(head.encode("latin-1") + arg)
 
 
@@ -69,10 +73,13 @@ class Worker(GeventWorker):
         The master has patched the standard library. To patch it once more reads the metadata of
         all packages, and unshares 3 MB of the loaded application.
         """
-        self.sockets = [
-            socket.socket(one.FAMILY, socket.SOCK_STREAM, fileno=one.sock.detach())
-            for one in self.sockets
-        ]
+        bound_sockets = list[Any]()
+        for listener in self.sockets:
+            descriptor = listener.sock.detach()
+            bound_sockets.append(
+                socket.socket(listener.FAMILY, socket.SOCK_STREAM, fileno=descriptor)
+            )
+        self.sockets = bound_sockets
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Also close the application: long polls and event streams do not end by themselves."""
@@ -80,7 +87,8 @@ class Worker(GeventWorker):
         gevent.spawn(self.connections.stop)
         application: Any = getattr(self, "wsgi", None)
         for extension in getattr(application, "extensions", {}).values():
-            if close := getattr(extension, "close", None):
+            close = getattr(extension, "close", None)
+            if close is not None:
                 # Not in the signal handler: the interrupted code may hold a lock.
                 gevent.spawn(close)
 

@@ -31,8 +31,10 @@ daemonize no
 """
 
 LOOPBACK = "127.0.0.1"
-WEB_PORT, WEB_PORTS = 8000, 100
-FIRST_PORT, PORTS = 12_000, 20_000
+WEB_PORT = 8000
+WEB_PORTS = 100
+FIRST_PORT = 12_000
+PORTS = 20_000
 FREE_PORT_TRIES = 100
 START_SECONDS = 20.0
 STOP_SECONDS = 10.0
@@ -74,14 +76,18 @@ def free_port() -> int:
 
 def first_free_port(host: str) -> int:
     """The first free port for a web process; the usual one if none is."""
-    ports = range(WEB_PORT, WEB_PORT + WEB_PORTS)
-    return next((port for port in ports if is_free(port, host)), WEB_PORT)
+    for port in range(WEB_PORT, WEB_PORT + WEB_PORTS):
+        if is_free(port, host):
+            return port
+    return WEB_PORT
 
 
 def reusable_port(url: str) -> int:
     """The port of this URL if it is free, else another port."""
     port = urlsplit(url).port
-    return port if port and is_free(port) else free_port()
+    if port and is_free(port):
+        return port
+    return free_port()
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,8 @@ class LocalRedis:
     @classmethod
     def at(cls, directory: Path, url: str) -> "LocalRedis":
         """Use the password and the free port of this URL; generate what is missing."""
-        return cls(directory, reusable_port(url), urlsplit(url).password or secrets.token_hex(16))
+        password = urlsplit(url).password or secrets.token_hex(16)
+        return cls(directory, reusable_port(url), password)
 
     @property
     def url(self) -> str:

@@ -32,7 +32,8 @@ class Runner(Manager):
         """`on_start` is called once, when all have been forked; `on_pid` with each one's id."""
         self._console = Console(on_pid, self._say_why)
         super().__init__(self._console)
-        self._redis, self._on_start = redis, on_start
+        self._redis = redis
+        self._on_start = on_start
         self._was_signalled = False
 
     @property
@@ -58,8 +59,9 @@ class Runner(Manager):
 
     def _any_stopped(self) -> bool:
         """Whether honcho must stop all processes; it asks several times a second."""
-        if self._redis and (code := self._redis.poll()) is not None:
-            self._console.record_end("redis", code)
+        exit_code = self._redis.poll() if self._redis else None
+        if exit_code is not None:
+            self._console.record_end("redis", exit_code)
         return self._was_signalled or self._console.first_end is not None
 
     def terminate(self) -> None:
@@ -74,24 +76,36 @@ class Console(Printer):
 
     def __init__(self, on_pid: Callable[[str], None], on_first_end: Callable[[str], None]) -> None:
         super().__init__(sys.stdout, colour="NO_COLOR" not in os.environ)
-        self._on_pid, self._on_first_end = on_pid, on_first_end
+        self._on_pid = on_pid
+        self._on_first_end = on_first_end
         self.first_end: str | None = None
         self._last_lines: dict[str, str] = {}
 
     def write(self, message: Message) -> None:
         super().write(message)
-        if message.name != SYSTEM_PRINTER_NAME:
+        if message.name == SYSTEM_PRINTER_NAME:
+            self._read_line_of_honcho(message.data.strip())
+        else:
             self._last_lines[message.name] = message.data.decode(errors="replace").strip()
-        elif found := _STARTED.fullmatch(message.data.strip()):
-            self._on_pid(found[1])
-        elif found := _STOPPED.fullmatch(message.data.strip()):
-            self.record_end(found[1], int(found[2]))
 
-    def record_end(self, name: str, code: int) -> None:
+    def _read_line_of_honcho(self, line: str) -> None:
+        """honcho tells only its printer which processes it started, and how they ended."""
+        started = _STARTED.fullmatch(line)
+        if started:
+            self._on_pid(started[1])
+        stopped = _STOPPED.fullmatch(line)
+        if stopped:
+            name, exit_code = stopped.groups()
+            self.record_end(name, int(exit_code))
+
+    def record_end(self, name: str, exit_code: int) -> None:
         """Record the first process that ended; the others are stopped because of it."""
-        if self.first_end is None:
-            cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-            self.first_end = f"{name} ended with {cause}"
-            if last_line := self._last_lines.get(name):
-                self.first_end += f"; its last line: {last_line}"
-            self._on_first_end(self.first_end)
+        if self.first_end is not None:
+            return
+        is_signal = exit_code < 0
+        cause = f"signal {-exit_code}" if is_signal else f"exit code {exit_code}"
+        self.first_end = f"{name} ended with {cause}"
+        last_line = self._last_lines.get(name)
+        if last_line:
+            self.first_end += f"; its last line: {last_line}"
+        self._on_first_end(self.first_end)

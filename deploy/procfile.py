@@ -11,19 +11,29 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def commands(root: Path = ROOT) -> dict[str, list[str]]:
     """Name and command of each long-running process, in the order of the file."""
-    return {name: command for name, command in entries(root).items() if name != "release"}
+    processes = entries(root)
+    processes.pop("release", None)
+    return processes
 
 
 def entries(root: Path = ROOT) -> dict[str, list[str]]:
     """Every entry, including `release`, which platforms run once before the processes."""
-    text = (root / "Procfile").read_text().splitlines()
-    split = (line.partition(":") for line in text if line.strip() and line[0] != "#")
-    return {name.strip(): shlex.split(command) for name, _, command in split}
+    commands_by_name = dict[str, list[str]]()
+    for line in (root / "Procfile").read_text().splitlines():
+        is_comment = line.startswith("#")
+        if is_comment or not line.strip():
+            continue
+        name, _separator, command = line.partition(":")
+        commands_by_name[name.strip()] = shlex.split(command)
+    return commands_by_name
 
 
-def environment(own: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment overridden by `own`, with the programs of this venv in PATH."""
+def environment(overrides: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with `overrides`, and the programs of this venv in PATH."""
     path = os.environ.get("PATH", os.defpath)
     programs = str(Path(sys.executable).parent)
-    unbuffered = {"PYTHONUNBUFFERED": "1", "PATH": f"{programs}{os.pathsep}{path}"}
-    return {**os.environ, **unbuffered, **own}
+    variables = dict(os.environ)
+    variables["PYTHONUNBUFFERED"] = "1"
+    variables["PATH"] = f"{programs}{os.pathsep}{path}"
+    variables.update(overrides)
+    return variables

@@ -42,11 +42,12 @@ def run(dev: DevSettings, lock: int) -> int:
             _record(lock, redis.pid)
         welcome = Welcome(dev)
         runner = Runner(redis, on_start=welcome.start, on_pid=partial(_record, lock))
-        processes = {name: shlex.join(command) for name, command in procfile.commands().items()}
+        commands = procfile.commands()
         if dev.sandbox:
-            processes["sandbox"] = f"python -m tests.sandbox --port={dev.sandbox.port}"
-        for name, command in processes.items():
-            runner.add_process(name, f"exec {command}", env=procfile.environment({}))
+            commands["sandbox"] = ["python", "-m", "tests.sandbox", f"--port={dev.sandbox.port}"]
+        for name, command in commands.items():
+            shell_command = f"exec {shlex.join(command)}"
+            runner.add_process(name, shell_command, env=procfile.environment({}))
         try:
             runner.loop()
         finally:

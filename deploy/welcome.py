@@ -1,7 +1,6 @@
 """Welcome message of `make run`: addresses and keys, then the first sample or BFL's answer."""
 
 import threading
-from contextlib import suppress
 from typing import Any
 
 import requests
@@ -24,7 +23,8 @@ class Welcome(threading.Thread):
 
     def __init__(self, dev: DevSettings) -> None:
         super().__init__(name="welcome", daemon=True)
-        self._dev, self._stopped = dev, threading.Event()
+        self._dev = dev
+        self._stopped = threading.Event()
 
     def stop(self) -> None:
         self._stopped.set()
@@ -32,23 +32,31 @@ class Welcome(threading.Thread):
             self.join()
 
     def run(self) -> None:
-        is_healthy = False
-        while not is_healthy:
-            with suppress(requests.RequestException):
-                url = f"{self._dev.url}/healthz"
-                is_healthy = requests.get(url, timeout=TIMEOUT_SECONDS).ok
-            if not is_healthy and self._stopped.wait(POLL_SECONDS):
+        while not self._is_healthy():
+            if self._stopped.wait(POLL_SECONDS):
                 return
         print(message(self._dev), flush=True)  # noqa: T201 - output for the terminal
-        text = self._sample() if self._dev.sandbox else None
-        if not self._dev.sandbox:
-            try:  # asking costs nothing
-                left = build_bfl_clients(self._dev.settings)[None].credits_left()
-                text = f"BFL key: accepted, {left:,.10g} credits left"
-            except BflUnavailable as error:
-                text = f"BFL key: {error}"
+        if self._dev.sandbox:
+            text = self._sample()
+        else:
+            text = self._bfl_answer()
         if text:
             print(text, flush=True)  # noqa: T201 - output for the terminal
+
+    def _is_healthy(self) -> bool:
+        try:
+            return requests.get(f"{self._dev.url}/healthz", timeout=TIMEOUT_SECONDS).ok
+        except requests.RequestException:
+            return False
+
+    def _bfl_answer(self) -> str:
+        """What BFL says about the key; asking costs nothing."""
+        client = build_bfl_clients(self._dev.settings)[None]
+        try:
+            credits_left = client.credits_left()
+        except BflUnavailable as error:
+            return f"BFL key: {error}"
+        return f"BFL key: accepted, {credits_left:,.10g} credits left"
 
     def _sample(self) -> str | None:
         """Submit one job to an empty store, and wait until it has ended."""
@@ -60,9 +68,10 @@ class Welcome(threading.Thread):
             job = self._request("GET", f"/api/jobs/{job['id']}?wait={SAMPLE_SECONDS}")
         except requests.RequestException as error:
             return f"Sample: interrupted ({type(error).__name__})"
-        return (
-            f"Sample: {job['status']}, {job['media'][0]['url'] if job['media'] else job['error']}"
-        )
+        outcome = job["error"]
+        if job["media"]:
+            outcome = job["media"][0]["url"]
+        return f"Sample: {job['status']}, {outcome}"
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"x-key": self._dev.key("submit")}
@@ -74,36 +83,57 @@ class Welcome(threading.Thread):
 
 
 def message(dev: DevSettings) -> str:
-    settings = dev.settings
-    # Only generated keys are shown: a given key may be in use elsewhere.
-    keys = ["  keys        as set in API_KEYS"]
-    if dev.has_generated_keys:
-        keys = [f"  admin key   {dev.key('admin')}"]
-        keys.append(f"  app key     {dev.key('submit')} (scope submit)")
-    if dev.sandbox:
-        why = f"because BFL_API_KEY is not set (from {GET_STARTED}); nothing costs credits"
-        about_bfl = [f"  BFL         simulated by a sandbox at {dev.sandbox}, {why}"]
-    else:
-        cost = "" if settings.has_sandbox else ": pictures and videos cost credits"
-        results = "are polled from BFL, because PUBLIC_URL is not set"
-        if settings.bfl_reaches_us:
-            results = f"are sent by BFL to {settings.base_url}/webhooks/bfl"
-        about_bfl = [f"  BFL         {settings.bfl_origin}{cost}", f"  results     {results}"]
-    link, admin = dev.url, next((key for key in settings.api_keys if key.scope == "admin"), None)
-    if admin:
-        token, minutes = LoginSigner(settings.secret_key).sign(admin.name), LOGIN_SECONDS // 60
-        link = f"{settings.base_url}/login/{token} (for one login within {minutes} minutes)"
+    """The address, the keys, and what is behind it."""
     lines = [
         "",
         f"Fluxkeep is running at {dev.url}",
         "",
-        *keys,
-        *about_bfl,
+    ]
+    lines += _lines_about_keys(dev)
+    lines += _lines_about_bfl(dev)
+    lines += [
         "  commands    .venv/bin/flask --app receiver jobs list",
         "  examples    README.md; `. var/run.env` sets its variables in another shell",
-        f"  dashboard   {link}",
+        f"  dashboard   {_dashboard_link(dev)}",
         "",
         "Ctrl-C stops everything.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _lines_about_keys(dev: DevSettings) -> list[str]:
+    """Only generated keys are shown: a key that was configured may be in use elsewhere."""
+    if not dev.has_generated_keys:
+        return ["  keys        as set in API_KEYS"]
+    return [
+        f"  admin key   {dev.key('admin')}",
+        f"  app key     {dev.key('submit')} (scope submit)",
+    ]
+
+
+def _lines_about_bfl(dev: DevSettings) -> list[str]:
+    settings = dev.settings
+    if dev.sandbox:
+        why = f"because BFL_API_KEY is not set (from {GET_STARTED}); nothing costs credits"
+        return [f"  BFL         simulated by a sandbox at {dev.sandbox}, {why}"]
+    cost = "" if settings.has_sandbox else ": pictures and videos cost credits"
+    results = "are polled from BFL, because PUBLIC_URL is not set"
+    if settings.bfl_reaches_us:
+        results = f"are sent by BFL to {settings.base_url}/webhooks/bfl"
+    return [
+        f"  BFL         {settings.bfl_origin}{cost}",
+        f"  results     {results}",
+    ]
+
+
+def _dashboard_link(dev: DevSettings) -> str:
+    """A link that logs in once, with the name of an admin key; the plain address without one."""
+    settings = dev.settings
+    for key in settings.api_keys:
+        if key.scope == "admin":
+            token = LoginSigner(settings.secret_key).sign(key.name)
+            minutes = LOGIN_SECONDS // 60
+            link = f"{settings.base_url}/login/{token}"
+            return f"{link} (for one login within {minutes} minutes)"
+    return dev.url

@@ -9,7 +9,7 @@ INSTALL := $(PIP) install --quiet --require-hashes --no-deps
 LISTEN = import socket; socket.create_server(('127.0.0.1', $(PORT)))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test programs compiled unit check style bench soak search mutants screenshots docs format pins clean
+.PHONY: help setup run test image programs compiled unit check style bench soak search mutants screenshots docs format pins clean
 
 help: ## List the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ test unit check: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.dev ## Everything that CI runs: format, lint, types, every test
 	@$(MAKE) --no-print-directory --jobs=3 style programs compiled
 	$(BIN)/python -m pytest -n 8 --dist loadfile --no-loadscope-reorder --durations=20
+
+image: $(VENV)/.dev ## Build the image and run it with a Docker of its own: root, on Debian
+	@sh tests/image/run.sh $(CURDIR)/$(BIN)/python
 
 programs: $(VENV)/.dev
 	@$(BIN)/python -m tests.harness.browser

@@ -16,6 +16,7 @@ from typing import Any
 from gunicorn.glogging import Logger
 
 from deploy.page_compiler import load_pages
+from jobs.archive.file_access import require_writable
 from jobs.config import settings
 from jobs.domain.errors import InvalidSettings
 from jobs.observability import logs
@@ -31,6 +32,7 @@ os.umask(0o077)  # only this user may read media
 try:
     _settings = settings.load()
     verify_access(_settings.storage_url, _settings.media_options)
+    require_writable(_settings.database_url)
     require_durability(_settings)
 except InvalidSettings as error:
     sys.exit(f"Fluxkeep cannot start: {error}")

@@ -9,6 +9,7 @@ import time
 from functools import cache
 
 from jobs import observability
+from jobs.archive.file_access import require_writable
 from jobs.config import settings
 from jobs.domain.errors import FluxkeepError
 from jobs.services import Services, for_background
@@ -26,13 +27,15 @@ def current_services() -> Services:
     return for_background(settings.load())
 
 
-def start(process: str) -> Services:
+def start(process: str, *, writes_database: bool = False) -> Services:
     """Set up logs and services; exit with a one-line message when that fails."""
     os.umask(0o077)  # media are for this user alone
     try:
         found = current_services()
         observability.configure(found.settings, process)
         verify_access(found.settings.storage_url, found.settings.media_options)
+        if writes_database:
+            require_writable(found.settings.database_url)
     except FluxkeepError as error:
         sys.exit(f"Fluxkeep cannot start: {error}")
     exit_when_interpreter_hangs()

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    services, stop = startup.start("sweep"), threading.Event()
+    services, stop = startup.start("sweep", writes_database=True), threading.Event()
     is_stopping = False
 
     def begin_shutdown(*_: object) -> None:

@@ -363,6 +363,10 @@ class Archive:
         """The encoding of the database's texts, as PostgreSQL writes it."""
         return self._database.encoding()
 
+    def probe_write(self) -> None:
+        """Write in a transaction that changes nothing: `write_problem` tells what is refused."""
+        self._database.transact(lambda run: run("DELETE FROM state WHERE 1 = 0"), writes=True)
+
     @property
     def write_problem(self) -> str:
         """Why the last write of this process was refused; empty if it was not."""

@@ -49,6 +49,7 @@ CHECKS = (
     Check("storage", storage.check, before_start=True),
     Check(media_links.NAME, media_links.check, before_start=True, on_demand=True),
     Check(archive.DATABASE, archive.check, before_start=True),
+    Check(archive.DATABASE, archive.check_writable, before_start=True, on_demand=True),
     Check(redis.MEMORY, redis.check_memory, needs_redis=True),
     Check("worker", processes.check_worker, needs_redis=True),
     Check("sweep", processes.check_sweep, needs_redis=True),

@@ -1,18 +1,20 @@
 """Checks of the archive: the database, how late the sweep is, and jobs that it cannot archive.
 
-None is a failure but a file on a network: while the database is away callbacks go on.
+A file on a network and a database that cannot be written before a start are failures, no others:
+while the database is away callbacks go on.
 """
 
 import math
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from jobs.archive import schema
+from jobs.archive import file_access, schema
 from jobs.archive.archive import Archive, sqlite_path
 from jobs.archive.file_damage import DAMAGED
 from jobs.config.settings import Settings
-from jobs.domain.errors import ArchiveUnavailable
+from jobs.domain.errors import ArchiveUnavailable, InvalidSettings
 from jobs.services import Services
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
@@ -43,9 +45,28 @@ _RESTORE = (
 _NO_WRITES = (
     "Give it room, or let the role write. Redis keeps what ended; deletions and reads go on."
 )
+_WRITABLE = "Ended jobs would stay in Redis and fill it. Correct DATABASE_URL or its permissions."
 _NO_ROW = (
     "Redis keeps them. `repair` looks at unreadable records; the sweep's log names the others."
 )
+
+
+def check_writable(context: Context) -> Iterator[Result]:
+    """A failure where ended jobs could never be written: a start would fill Redis with them."""
+    if context.archive is None:
+        return
+    try:
+        file_access.require_writable(context.settings.database_url)
+    except InvalidSettings as error:
+        _, _, why = str(error).partition(": ")
+        yield failed(DATABASE, f"cannot be written: {why}", _WRITABLE)
+        return
+    # A server that is away has its warning already, and comes back.
+    with suppress(ArchiveUnavailable):
+        context.archive.probe_write()
+    if context.archive.write_problem:
+        why = context.archive.write_problem.removeprefix("database: ")
+        yield failed(DATABASE, f"takes no writes: {why}", _WRITABLE)
 
 
 def check(context: Context) -> Iterator[Result]:

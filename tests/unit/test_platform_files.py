@@ -30,7 +30,7 @@ from tests.harness.documents import page
 LINES = procfile.entries()
 RUNNING = procfile.commands()
 # What others than Fluxkeep read: Python, and deploy/compose.yaml.
-FOREIGN = {"TMPDIR", "REDIS_PASSWORD", "POSTGRES_PASSWORD"}
+FOREIGN = {"TMPDIR", "REDIS_PASSWORD", "POSTGRES_PASSWORD", "SUBNET", "WORKERS"}
 SHARED = {"REDIS_URL", "DATABASE_URL", "MEDIA_URL"}
 Commands = dict[str, list[str]]
 
@@ -209,8 +209,45 @@ def test_what_the_image_copies_is_there_and_is_sent() -> None:
 
 
 def test_images_of_others_are_pinned_by_digest() -> None:
-    bases = re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
-    named = [one["image"] for one in read("compose.yaml")["services"].values()]
-    others = {*bases, *named} - {"fluxkeep"}
-    assert others and not [one for one in others if not re.search("@sha256:[0-9a-f]{64}$", one)]
-    assert len(set(bases)) == 1, "both stages are built on one image"
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    (python,) = re.findall(r"^ARG PYTHON_IMAGE=(\S+)$", dockerfile, re.MULTILINE)
+    bases = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    assert bases == ["${PYTHON_IMAGE}"] * 2, "both stages are built on one image"
+    services = read("compose.yaml")["services"]
+    own = [service for service in services.values() if service["image"] == "fluxkeep"]
+    assert len(own) == len(LINES)
+    pinned = [python]
+    for name in ("redis", "postgres"):
+        # Whoever has a registry of his own names its image in deploy/.env.
+        default = re.fullmatch(r"\$\{[A-Z]+_IMAGE:-(\S+)\}", services[name]["image"])
+        assert default, name
+        pinned.append(default[1])
+    assert not [image for image in pinned if not re.search("@sha256:[0-9a-f]{64}$", image)]
+
+
+def test_compose_builds_one_image_once_and_never_fetches_one_of_its_name() -> None:
+    services = read("compose.yaml")["services"]
+    built = [name for name, service in services.items() if "build" in service]
+    assert built == ["release"]
+    for name in LINES:
+        assert services[name]["image"] == "fluxkeep", name
+        assert services[name]["pull_policy"] == "never", name
+
+
+def test_every_service_in_compose_is_restricted() -> None:
+    for name, service in read("compose.yaml")["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["stop_grace_period"] == "30s", name
+        if name in LINES:
+            assert "cap_add" not in service, name
+
+
+def test_compose_trusts_the_network_from_which_a_proxy_on_the_machine_connects() -> None:
+    compose = read("compose.yaml")
+    ((network,),) = (one["ipam"]["config"] for one in [compose["networks"]["outer"]])
+    subnet = network["subnet"]
+    for name in LINES:
+        trusted = compose["services"][name]["environment"]["FORWARDED_ALLOW_IPS"]
+        assert trusted == f"${{FORWARDED_ALLOW_IPS:-{subnet}}}"

@@ -66,6 +66,20 @@ class Compose:
             check=False,
         )
 
+    def type(self, lines: str) -> None:
+        """Run lines of a shell in the checkout, which must succeed, as docs/ has them."""
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST")}
+        result = subprocess.run(
+            ["/bin/sh", "-eu", "-c", lines],
+            cwd=self.directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        output = result.stdout + result.stderr
+        assert result.returncode == 0, output.decode(errors="replace")[-4000:]
+
     def succeed(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """Run `docker compose`, which must succeed; return its output."""
         result = self.run(*arguments, stdin=stdin)

@@ -35,6 +35,8 @@ RUN = {
     ("README.md", "Use the real BFL"),
     ("clients.md", "Before you start"),
     ("operate.md", "Restore drill"),
+    # tests/image/test_compose.py, by `make image`
+    ("deploy.md", "One machine with Docker"),
     # tests/system/test_documented_programs.py
     ("clients.md", "Point a BFL client at Fluxkeep"),
     ("clients.md", "Let Fluxkeep submit"),
@@ -65,6 +67,9 @@ OTHER_VARIABLES = {
     "ENV_FILE",
     "REDIS_PASSWORD",
     "POSTGRES_PASSWORD",
+    "PYTHON_IMAGE",
+    "REDIS_IMAGE",
+    "POSTGRES_IMAGE",
     "FLUXKEEP_KEY",
     "FLUXKEEP_URL",
     "BFL_URL",

@@ -57,7 +57,7 @@ class KeyFigures:
         """Only keys of scope `admin` see figures by key; with `own` only figures of their name."""
         if api_key is None or not api_key.has_scope("admin"):
             return cls()
-        return cls(api_key.name, all=not api_key.own)
+        return cls(api_key.name, all=not api_key.sees_own_jobs_only)
 
     def has(self, key_name: str) -> bool:
         return self.all or key_name == self.name

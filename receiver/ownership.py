@@ -20,7 +20,7 @@ def owner() -> str | None:
     if not has_request_context():
         return None
     api_key: ApiKey | None = g.get("api_key")
-    if api_key is None or not api_key.own:
+    if api_key is None or not api_key.sees_own_jobs_only:
         return None
     return api_key.name
 
@@ -38,7 +38,7 @@ def is_changeable(job: Job) -> bool:
     """
     api_key: ApiKey = g.api_key
     is_unowned = job.request.key is None and not job.is_submission
-    is_admin = api_key.has_scope("admin") and not api_key.own
+    is_admin = api_key.has_scope("admin") and not api_key.sees_own_jobs_only
     return is_unowned or is_admin or job.request.key == api_key.name
 
 

@@ -16,8 +16,8 @@ Scope = Literal["read", "submit", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 # Options behind the scope.
-OWN = "own"
-BUDGET = "budget="
+OWN_OPTION = "own"
+BUDGET_OPTION = "budget="
 _HASHED = "sha256$"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -25,38 +25,45 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class ApiKey(NamedTuple):
     """`key` is the key itself, or `sha256$` and its SHA-256 in hex.
 
-    With `own` it reaches only the jobs that keys of its name brought. Its budgets bind all keys of
-    its name.
+    Its budgets bind all keys of its name.
     """
 
     name: str
     key: SecretStr
     scope: Scope
-    own: bool = False
+    sees_own_jobs_only: bool = False  # the jobs that keys of its name brought
     budgets: tuple[Budget, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Parse `name:key:scope:…` from the right: a key may hold colons. Raises ValueError."""
-        name, _, rest = text.partition(":")
-        rest, _, last = rest.rpartition(":")
-        options: list[str] = []
-        while (last == OWN and OWN not in options) or last.startswith(BUDGET):
-            options.insert(0, last)
-            rest, _, last = rest.rpartition(":")
-        key, scope = rest, last
-        budgets = [Budget.parse(one.removeprefix(BUDGET)) for one in options if one != OWN]
-        if not (name and key) or scope not in SCOPES:
+        name, _, key_scope_and_options = text.partition(":")
+        key_and_scope, options = _split_off_options(key_scope_and_options)
+        key, _, scope = key_and_scope.rpartition(":")
+        budgets = [
+            Budget.parse(option.removeprefix(BUDGET_OPTION))
+            for option in options
+            if option != OWN_OPTION
+        ]
+        if not name or not key or scope not in SCOPES:
             raise ValueError("each key is name:key:scope, with scope read, submit or admin")
         if key.startswith(_HASHED) and not _DIGEST.fullmatch(key.removeprefix(_HASHED)):
             raise ValueError("sha256$ is followed by 64 digits of lower-case hex")
-        return cls(name, SecretStr(key), scope, OWN in options, tuple(budgets))
+        return cls(name, SecretStr(key), scope, OWN_OPTION in options, tuple(budgets))
 
     @classmethod
     def hashed(
-        cls, name: str, key: str, scope: Scope, *, own: bool = False, budgets: Iterable[Budget] = ()
+        cls,
+        name: str,
+        key: str,
+        scope: Scope,
+        *,
+        sees_own_jobs_only: bool = False,
+        budgets: Iterable[Budget] = (),
     ) -> Self:
-        return cls(name, SecretStr(_HASHED + digest(key).hex()), scope, own, tuple(budgets))
+        """An API key of which only the hash is known."""
+        hashed_key = _HASHED + digest(key).hex()
+        return cls(name, SecretStr(hashed_key), scope, sees_own_jobs_only, tuple(budgets))
 
     def has_scope(self, scope: Scope) -> bool:
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
@@ -70,14 +77,35 @@ class ApiKey(NamedTuple):
     def digest(self) -> bytes:
         """SHA-256 of the key, to compare with that of a presented key."""
         key = self.key.get_secret_value()
-        is_hashed = key.startswith(_HASHED)
-        return bytes.fromhex(key.removeprefix(_HASHED)) if is_hashed else digest(key)
+        if key.startswith(_HASHED):
+            return bytes.fromhex(key.removeprefix(_HASHED))
+        return digest(key)
 
     @property
     def setting(self) -> str:
         """The key as an item of API_KEYS."""
-        options = [*([OWN] if self.own else []), *(f"{BUDGET}{one}" for one in self.budgets)]
-        return ":".join([self.name, self.key.get_secret_value(), self.scope, *options])
+        parts = [self.name, self.key.get_secret_value(), self.scope]
+        if self.sees_own_jobs_only:
+            parts.append(OWN_OPTION)
+        for budget in self.budgets:
+            parts.append(f"{BUDGET_OPTION}{budget}")
+        return ":".join(parts)
+
+
+def _split_off_options(text: str) -> tuple[str, list[str]]:
+    """Split `key:scope:…` into `key:scope` and the options behind it.
+
+    `own` is an option once only: a second one, further left, is a part of the key.
+    """
+    options: list[str] = []
+    key_and_scope = text
+    while True:
+        before, _, last = key_and_scope.rpartition(":")
+        is_first_own = last == OWN_OPTION and OWN_OPTION not in options
+        if not is_first_own and not last.startswith(BUDGET_OPTION):
+            return key_and_scope, options
+        options.insert(0, last)
+        key_and_scope = before
 
 
 def digest(key: str) -> bytes:
@@ -87,6 +115,9 @@ def digest(key: str) -> bytes:
 
 def find(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:
     """The API key that was presented, compared with every one in constant time."""
-    given = digest(presented)
-    found = [key for key in keys if hmac.compare_digest(given, key.digest)]
-    return found[0] if presented and found else None
+    presented_digest = digest(presented)
+    # All keys are compared, so that the time does not tell which one it is.
+    matching_keys = [key for key in keys if hmac.compare_digest(presented_digest, key.digest)]
+    if not presented or not matching_keys:
+        return None
+    return matching_keys[0]

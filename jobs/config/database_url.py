@@ -95,18 +95,19 @@ def require_valid(url: str) -> bool:
     return True
 
 
-def _require_server(rest: str) -> None:
-    if not rest:
+def _require_server(text: str) -> None:
+    """`text` is a URL without its scheme."""
+    if not text:
         raise ValueError("names no server, and no database")
-    if _SPACE.search(rest):
+    if _SPACE.search(text):
         raise ValueError("holds a space, a line break or a control character")
     # As libpq does: a user ends at the first @, unless a / comes before it.
-    user_end = re.search("[@/]", rest)
-    address = rest
+    user_end = re.search("[@/]", text)
+    address = text
     if user_end and user_end[0] == "@":
-        address = rest[user_end.end() :]
-        _require_escaped(rest[: user_end.start()])
-    elif "@" in rest.partition("?")[0]:
+        address = text[user_end.end() :]
+        _require_escaped(text[: user_end.start()])
+    elif "@" in text.partition("?")[0]:
         raise ValueError("has a / in its user or password: write it as %2F")
     location, _, query = address.partition("?")
     hosts, _, database = location.partition("/")
@@ -134,12 +135,20 @@ def _require_host(text: str) -> None:
         raise ValueError(
             "has a host or port that cannot be read: write / and ? in a password as %2F and %3F"
         )
-    if form[2] and not 0 < int(form[2][:6]) <= PORT_MAX:
+    if form[2] and not _is_port(form[2]):
         raise ValueError(f"must have a port from 1 to {PORT_MAX}")
 
 
+def _is_port(digits: str) -> bool:
+    """Only the first digits are read: Python refuses numbers of thousands of digits."""
+    port = int(digits[:6])
+    return port > 0 and port <= PORT_MAX
+
+
 def _require_options(query: str) -> None:
-    for part in filter(None, query.split("&")):
+    for part in query.split("&"):
+        if not part:
+            continue
         name, has_value, value = part.partition("=")
         if name not in OPTIONS:
             raise ValueError(_unknown_option(name, query))
@@ -154,7 +163,7 @@ def _require_options(query: str) -> None:
 
 
 def _unknown_option(name: str, query: str) -> str:
-    """It may be a part of a password with a question mark in it."""
+    """The message about an unknown option, which may be a part of a password with a `?` in it."""
     if "@" in query or not _NAME_OF_OPTION.fullmatch(name):
         return "has an unknown option behind a ?: one in a password is written as %3F"
     replacement = _REPLACED.get(name.lower())

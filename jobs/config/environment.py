@@ -10,7 +10,7 @@ from jobs.domain.errors import InvalidSettings
 # Development only: the file of `make run`, then the developer's, which wins.
 RUN_FILE = "var/run.env"
 _FILES = (RUN_FILE, ".env")
-_OTHER_FILE = "ENV_FILE"  # names the one file to read instead
+_ONLY_FILE = "ENV_FILE"  # names the one file to read instead
 
 # Variables of bucket providers; secrets among them can come from files.
 PROVIDER_PREFIXES = ("AWS_", "GOOGLE_", "AZURE_")
@@ -41,14 +41,23 @@ def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, 
     An empty RETAIN_… means forever: an empty line must not delete media.
     Raises InvalidSettings.
     """
-    names = [*map(str.upper, fields), *PROVIDER_SECRETS]
+    names = [field.upper() for field in fields]
+    names.extend(PROVIDER_SECRETS)
     if environ is not None:
         return _resolved(environ, names)
-    other = os.environ.get(_OTHER_FILE, "").strip()
     values: dict[str, str] = {}
-    for path in (other,) if other else _FILES:
-        values |= _resolved(read_file(path), names)
-    return values | _resolved(os.environ, names)
+    for path in _development_files():
+        values.update(_resolved(read_file(path), names))
+    values.update(_resolved(os.environ, names))
+    return values
+
+
+def _development_files() -> tuple[str, ...]:
+    """The paths of the files to read, the least important first."""
+    only_file = os.environ.get(_ONLY_FILE, "").strip()
+    if only_file:
+        return (only_file,)
+    return _FILES
 
 
 def read_file(path: str) -> dict[str, str]:
@@ -56,12 +65,13 @@ def read_file(path: str) -> dict[str, str]:
     if not Path(path).exists():
         return {}
     try:  # loaded here: deployed processes have no such file
-        found = import_module("dotenv").dotenv_values(path, encoding=_ENCODING)
+        variables = import_module("dotenv").dotenv_values(path, encoding=_ENCODING)
     except UnicodeDecodeError:
         raise InvalidSettings(f"{path}: is not UTF-8") from None
     except OSError as error:
         raise InvalidSettings(f"{path}: {error.strerror}") from None
-    return stripped({name: value for name, value in found.items() if value is not None})
+    assigned = {name: value for name, value in variables.items() if value is not None}
+    return stripped(assigned)
 
 
 def stripped(environ: Mapping[str, str]) -> dict[str, str]:
@@ -70,22 +80,32 @@ def stripped(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def bfl_key_variable(name: str) -> str:
-    """The variable with the BFL key of an API key's jobs; of no name that of all others."""
-    return BFL_KEY_PREFIX + name.upper().replace("-", "_") if name else "BFL_API_KEY"
+    """The variable with the BFL key of an API key's jobs; without a name that of all others."""
+    if not name:
+        return "BFL_API_KEY"
+    return BFL_KEY_PREFIX + name.upper().replace("-", "_")
 
 
 def has_process_manager() -> bool:
     """Whether honcho or foreman started this process: they stop all when one exits."""
-    return any(name in os.environ for name in _PROCESS_MANAGERS) and "DYNO" not in os.environ
+    if "DYNO" in os.environ:  # Heroku sets PS as well
+        return False
+    return any(name in os.environ for name in _PROCESS_MANAGERS)
 
 
 def _resolved(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """The values of an environment, those in files read, without empty ones."""
     values = stripped(environ)
-    files = [name for name in environ if name.startswith(BFL_KEY_PREFIX) and name.endswith(_FILE)]
-    for name in (*names, *(name.removesuffix(_FILE) for name in files)):
-        if path := values.get(name + _FILE):
-            try:
-                values[name] = Path(path).read_text(_ENCODING).strip()
-            except (OSError, UnicodeDecodeError):
-                raise InvalidSettings(f"{name}{_FILE}: the file cannot be read") from None
+    names_with_files = list(names)
+    for variable in environ:
+        if variable.startswith(BFL_KEY_PREFIX) and variable.endswith(_FILE):
+            names_with_files.append(variable.removesuffix(_FILE))
+    for name in names_with_files:
+        path = values.get(name + _FILE)
+        if not path:
+            continue
+        try:
+            values[name] = Path(path).read_text(_ENCODING).strip()
+        except (OSError, UnicodeDecodeError):
+            raise InvalidSettings(f"{name}{_FILE}: the file cannot be read") from None
     return {name: value for name, value in values.items() if value or name in _EMPTY_IS_A_VALUE}

@@ -46,7 +46,10 @@ class ConcurrencyLimits:
                 raise ValueError("each is a number, or model=number")
         if len(totals) > 1:
             raise ValueError("only one number is the total; the others need a model")
-        return cls(totals[0] if totals else BFL_TOTAL, BFL_MODELS | models)
+        total = BFL_TOTAL
+        if totals:
+            total = totals[0]
+        return cls(total, BFL_MODELS | models)
 
     def for_model(self, model: str) -> int:
         return self.models.get(slot_model(model), self.total)
@@ -60,7 +63,7 @@ class QueueCapacity:
     memory_share: float = 0.6  # of `maxmemory`: callbacks and workers keep the rest
     announced: int = 1000  # jobs that one key announced and BFL has never confirmed
     budgets: NamedBudgets = field(default_factory=dict)
-    awaiting: int = 1000  # jobs of one key that wait for its budget, of those submissions
+    awaiting: int = 1000  # waiting submissions of one key that wait for its budget
 
 
 class RateLimit(NamedTuple):
@@ -89,5 +92,9 @@ DEFAULT_RATE = RateLimit(6000, 60)
 
 def _number(text: str, most: int) -> int | None:
     """A number from 1 to `most`, else None."""
-    number = int(text) if _NUMBER.fullmatch(text) else 0
-    return number if 1 <= number <= most else None
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = int(text)
+    if number < 1 or number > most:
+        return None
+    return number

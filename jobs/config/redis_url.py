@@ -11,6 +11,10 @@ _FORM = re.compile(
     r"(redis|rediss|valkey|valkeys|unix)(\+sentinel)?://"
     r"([^/?#]*@)?([^/?#@]*)(/[^?#]*)?(?:\?([^#]*))?(?:#.*)?"
 )
+_WRONG_SCHEME = (
+    "must begin with redis://, rediss://, valkey://, valkeys:// or unix://, "
+    "or with redis+sentinel:// and the like"
+)
 
 
 class Sentinels(NamedTuple):
@@ -32,10 +36,11 @@ class RedisUrl:
     def parse(cls, url: str) -> Self:
         """Parse a URL. Raises ValueError with a message that quotes nothing of it."""
         form = _FORM.fullmatch(url)
-        kind, by_sentinel, user, hosts, path, query = form.groups("") if form else ("",) * 6
-        if not kind or (by_sentinel and kind == "unix"):
-            known = "redis://, rediss://, valkey://, valkeys:// or unix://"
-            raise ValueError(f"must begin with {known}, or with redis+sentinel:// and the like")
+        if form is None:
+            raise ValueError(_WRONG_SCHEME)
+        kind, by_sentinel, user, hosts, path, query = form.groups("")
+        if by_sentinel and kind == "unix":
+            raise ValueError(_WRONG_SCHEME)
         scheme = kind.replace("valkey", "redis")  # Valkey's names for the same
         if by_sentinel:
             return cls._by_sentinel(f"{scheme}://{user}", hosts, path, query)
@@ -52,21 +57,29 @@ class RedisUrl:
             raise ValueError(f"must name a service behind its Sentinels: {form}")
         _require_database(slash + database)
         options = {name: values[-1] for name, values in parse_qs(query).items()}
-        own = {
-            ours: options.pop(name) for name, ours in _SENTINEL_OPTIONS.items() if name in options
-        }
-        found = tuple(map(_host, hosts.split(",")))
-        if not all(host for host, _ in found):
-            raise ValueError("must name at least one Sentinel")
+        options_of_sentinels = {}
+        for name, redis_py_name in _SENTINEL_OPTIONS.items():
+            if name in options:
+                options_of_sentinels[redis_py_name] = options.pop(name)
+        addresses = []
+        for text in hosts.split(","):
+            host, port = _host(text)
+            if not host:
+                raise ValueError("must name at least one Sentinel")
+            addresses.append((host, port))
         plain = f"{start}/{database}?{urlencode(options)}"
-        return cls(plain, Sentinels(found, unquote(service), own))
+        sentinels = Sentinels(tuple(addresses), unquote(service), options_of_sentinels)
+        return cls(plain, sentinels)
 
     @property
     def hosts(self) -> tuple[str, ...]:
         """Empty for a socket in the file system."""
         if self.sentinels:
-            return tuple(host for host, _ in self.sentinels.hosts)
-        return () if self.is_socket else (urlsplit(self.plain).hostname or "localhost",)
+            return tuple([host for host, _ in self.sentinels.hosts])
+        if self.is_socket:
+            return ()
+        host = urlsplit(self.plain).hostname
+        return (host or "localhost",)
 
     @property
     def is_encrypted(self) -> bool:

@@ -10,6 +10,7 @@ from jobs.bfl.hosts import api_origin, region_of
 from jobs.config import environment, fields
 from jobs.config.api_keys import ApiKey
 from jobs.config.redis_url import RedisUrl
+from jobs.config.values import NotifyUrl
 from jobs.domain.budgets import Budget
 from jobs.domain.chat_messages import is_chat_webhook
 from jobs.domain.errors import InvalidSettings
@@ -35,47 +36,66 @@ class Settings(
 
     @field_validator("webhook_secret", "secret_key", "api_keys")
     @classmethod
-    def _long_secrets(cls, given: Any, info: ValidationInfo) -> Any:
+    def _long_secrets(cls, items: Any, info: ValidationInfo) -> Any:
         """Refuse secrets that can be guessed, except with a sandbox for BFL."""
-        secrets = [one.key if isinstance(one, ApiKey) else one for one in given]
-        shortest = min(len(secret.get_secret_value()) for secret in secrets)
+        lengths = []
+        for item in items:
+            secret = item.key if isinstance(item, ApiKey) else item
+            lengths.append(len(secret.get_secret_value()))
+        shortest = min(lengths)
         if shortest < SECRET_MIN_CHARS and not info.data.get("bfl_sandbox_url"):
             raise ValueError(
                 f"must have at least {SECRET_MIN_CHARS} characters; make one with "
                 "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
             )
-        return given
+        return items
 
     @field_validator("api_keys", "notify_url")
     @classmethod
-    def _items_differ(cls, given: Any, info: ValidationInfo) -> Any:
-        if len({one.digest for one in given}) != len(given):
+    def _items_differ(cls, items: Any, info: ValidationInfo) -> Any:
+        digests = {item.digest for item in items}
+        if len(digests) != len(items):
             what = "key" if info.field_name == "api_keys" else "URL"
             raise ValueError(f"the same {what} stands there twice")
-        return given
+        return items
 
     @field_validator("api_keys")
     @classmethod
-    def _names_own(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
-        # By name: a key that replaces one with `own`, without it, must not see more.
-        own = {key.name for key in keys if key.own}
-        return tuple(key._replace(own=key.name in own) for key in keys)
+    def _own_jobs_by_name(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
+        """All keys of a name see only its own jobs if one of them does.
+
+        A key that replaces one with `own`, without it, must not see more.
+        """
+        limited_names = {key.name for key in keys if key.sees_own_jobs_only}
+        keys_by_name = []
+        for key in keys:
+            keys_by_name.append(key._replace(sees_own_jobs_only=key.name in limited_names))
+        return tuple(keys_by_name)
 
     @field_validator("bfl_api_keys")
     @classmethod
-    def _by_key_name(cls, given: dict[str, SecretStr], info: ValidationInfo) -> Any:
+    def _by_key_name(cls, bfl_keys: dict[str, SecretStr], info: ValidationInfo) -> Any:
         """BFL's keys by the names of the API keys that their variables name."""
-        names: dict[str, set[str]] = {}
-        for key in info.data.get("api_keys", ()):
-            names.setdefault(key.name.upper().replace("-", "_"), set()).add(key.name)
-        if "FILE" in names:
+        if "api_keys" not in info.data:
+            return {}  # API_KEYS has an error of its own, which is enough
+        # Two names can have one variable: `a-b` and `a_b`.
+        names_of_variable: dict[str, set[str]] = {}
+        for api_key in info.data["api_keys"]:
+            variable = environment.bfl_key_variable(api_key.name)
+            names_of_variable.setdefault(variable, set()).add(api_key.name)
+        if "BFL_API_KEY_FILE" in names_of_variable:
             raise ValueError("BFL_API_KEY_FILE is a file's: no key in API_KEYS may be named file")
-        for name in given:
-            found = " or ".join(sorted(names.get(name, ())))
-            if len(names.get(name, ())) != 1 and "api_keys" in info.data:
-                whose = f"could be that of {found}: rename one" if found else "is of no API key"
-                raise ValueError(f"BFL_API_KEY_{name} {whose}")
-        return {"".join(names.get(name, ())): key for name, key in given.items()}
+        bfl_key_of_name = {}
+        for suffix, bfl_key in bfl_keys.items():
+            variable = environment.BFL_KEY_PREFIX + suffix
+            names = sorted(names_of_variable.get(variable, ()))
+            if not names:
+                raise ValueError(f"{variable} is of no API key")
+            if len(names) > 1:
+                listed = " or ".join(names)
+                raise ValueError(f"{variable} could be that of {listed}: rename one")
+            bfl_key_of_name[names[0]] = bfl_key
+        return bfl_key_of_name
 
     @field_validator("bfl_api_url")
     @classmethod
@@ -87,11 +107,9 @@ class Settings(
     @field_validator("notify_url", "notify_hosts")
     @classmethod
     def _can_be_signed(cls, value: Any, info: ValidationInfo) -> Any:
-        is_signed = any(
-            isinstance(one, str) or not is_chat_webhook(str(one.parsed)) for one in value
-        )
         # An invalid secret has its own error, which is enough.
-        if is_signed and not info.data.get("notify_secret", True):
+        has_secret = bool(info.data.get("notify_secret", True))
+        if not has_secret and any(_is_signed(item) for item in value):
             raise ValueError("needs NOTIFY_SECRET, which signs what is sent")
         return value
 
@@ -104,45 +122,55 @@ class Settings(
         """The variables of BFL keys that do not look like one; a sandbox takes any."""
         if self.has_sandbox:
             return []
-        variables = {name: environment.bfl_key_variable(name) for name in self.bfl_api_keys}
-        keys = {variables[name]: key for name, key in self.bfl_api_keys.items()}
-        if self.bfl_api_key:
-            keys[environment.bfl_key_variable("")] = self.bfl_api_key
-        return sorted(
-            variable
-            for variable, key in keys.items()
-            if not key.get_secret_value().startswith(BFL_KEY_START)
-        )
+        keys = {"": self.bfl_api_key} if self.bfl_api_key else {}
+        keys.update(self.bfl_api_keys)
+        odd_variables = []
+        for name, key in keys.items():
+            if not key.get_secret_value().startswith(BFL_KEY_START):
+                odd_variables.append(environment.bfl_key_variable(name))
+        return sorted(odd_variables)
 
     @property
     def bfl_accounts(self) -> dict[str, str | None]:
-        """By API key with a BFL key of its own: the first that has the same; None: BFL_API_KEY."""
-        first: dict[str, str | None] = {}
+        """The account of each API key with a BFL key of its own.
+
+        An account has the name of the first API key with this BFL key; None is that of BFL_API_KEY.
+        """
+        account_of_bfl_key: dict[str, str | None] = {}
         if self.bfl_api_key:
-            first[self.bfl_api_key.get_secret_value()] = None
-        return {
-            name: first.setdefault(key.get_secret_value(), name)
-            for name, key in sorted(self.bfl_api_keys.items())
-        }
+            account_of_bfl_key[self.bfl_api_key.get_secret_value()] = None
+        accounts: dict[str, str | None] = {}
+        for name, bfl_key in sorted(self.bfl_api_keys.items()):
+            accounts[name] = account_of_bfl_key.setdefault(bfl_key.get_secret_value(), name)
+        return accounts
 
     @property
     def budgets(self) -> dict[str, tuple[Budget, ...]]:
-        """By the name of the API keys that share them."""
-        found: dict[str, tuple[Budget, ...]] = {}
+        """Budgets by the name of the API keys that share them, each once."""
+        budgets_of_name: dict[str, tuple[Budget, ...]] = {}
         for key in self.api_keys:
-            found[key.name] = tuple(dict.fromkeys((*found.get(key.name, ()), *key.budgets)))
-        return {name: budgets for name, budgets in found.items() if budgets}
+            for budget in key.budgets:
+                budgets = budgets_of_name.get(key.name, ())
+                if budget not in budgets:
+                    budgets_of_name[key.name] = (*budgets, budget)
+        return budgets_of_name
 
     @property
     def timeouts(self) -> Timeouts:
-        after, at_most = self.give_up_after, self.give_up_at_most
-        return Timeouts(self.callback_grace, after, at_most, has_webhook=self.bfl_reaches_us)
+        return Timeouts(
+            callback_grace=self.callback_grace,
+            give_up_after=self.give_up_after,
+            give_up_at_most=self.give_up_at_most,
+            has_webhook=self.bfl_reaches_us,
+        )
 
     def cutoffs(self, now: float) -> Cutoffs:
+        """Until when jobs must have ended for their media, and their records, to be deleted now."""
+        jobs_days = self.retain_jobs_days
         is_default = "retain_jobs_days" not in self.model_fields_set
-        jobs_days = None if is_default and self.database_url else self.retain_jobs_days
-        periods = (self.retain_media_days, jobs_days)  # None means forever
-        return Cutoffs(*(NEVER if days is None else now - days * DAY_SECONDS for days in periods))
+        if is_default and self.database_url:
+            jobs_days = None
+        return Cutoffs(media=_cutoff(now, self.retain_media_days), jobs=_cutoff(now, jobs_days))
 
     @property
     def redis(self) -> RedisUrl:
@@ -182,27 +210,56 @@ class Settings(
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment. Raises InvalidSettings naming each wrong variable, never its value."""
     values: dict[str, Any] = dict(environment.read(environ, Settings.model_fields))
-    values["MEDIA_OPTIONS"] = {
-        name: value
-        for name, value in values.items()
-        if name.startswith(environment.PROVIDER_PREFIXES)
-    }
-    prefix = environment.BFL_KEY_PREFIX  # the rest of the variable's name is that of an API key
-    values["BFL_API_KEYS"] = {
-        name.removeprefix(prefix): value
-        for name, value in values.items()
-        if name.startswith(prefix) and not name.endswith("_FILE")
-    }
+    values["MEDIA_OPTIONS"] = _provider_options(values)
+    values["BFL_API_KEYS"] = _bfl_keys_by_suffix(values)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
     # One for each variable: a wrong item of a list makes the list too short besides.
-    sentences: dict[str, str] = {}
+    sentence_of_variable: dict[str, str] = {}
     for problem in problems:
-        name = str(problem["loc"][0])
-        if name == "BFL_API_KEYS" and problem["loc"][1:]:
-            name = f"{prefix}{problem['loc'][1]}"
-        what = "is missing" if problem["type"] == "missing" else problem["msg"]
-        sentences.setdefault(name, f"{name}: {what.removeprefix('Value error, ')}")
-    raise InvalidSettings(*sentences.values()) from None
+        variable = _variable(problem["loc"])
+        what = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "missing":
+            what = "is missing"
+        sentence_of_variable.setdefault(variable, f"{variable}: {what}")
+    raise InvalidSettings(*sentence_of_variable.values()) from None
+
+
+def _provider_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of bucket providers."""
+    return {
+        name: value
+        for name, value in values.items()
+        if name.startswith(environment.PROVIDER_PREFIXES)
+    }
+
+
+def _bfl_keys_by_suffix(values: Mapping[str, Any]) -> dict[str, Any]:
+    """BFL's keys of single API keys, by the end of the variable's name, which is an API key's."""
+    bfl_keys = {}
+    for variable, value in values.items():
+        if variable.startswith(environment.BFL_KEY_PREFIX) and not variable.endswith("_FILE"):
+            bfl_keys[variable.removeprefix(environment.BFL_KEY_PREFIX)] = value
+    return bfl_keys
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """The variable that a problem of pydantic is about."""
+    setting = str(location[0])
+    if setting == "BFL_API_KEYS" and len(location) > 1:
+        return f"{environment.BFL_KEY_PREFIX}{location[1]}"
+    return setting
+
+
+def _is_signed(target: NotifyUrl | str) -> bool:
+    """Whether notifications of a URL, or of a host, are signed; chat services verify nothing."""
+    return isinstance(target, str) or not is_chat_webhook(str(target.parsed))
+
+
+def _cutoff(now: float, days: float | None) -> float:
+    """The time some days ago; None means forever."""
+    if days is None:
+        return NEVER
+    return now - days * DAY_SECONDS

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, NamedTuple, Self
@@ -33,24 +33,45 @@ _CORS_ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 
 def split_list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """The items of a list with commas, without empty ones."""
+    items = []
+    for part in text.split(","):
+        item = part.strip()
+        if item:
+            items.append(item)
+    return tuple(items)
 
 
 def parsed_by(parse_value: Callable[[str], Any]) -> BeforeValidator:
     """Build a validator that parses text and accepts parsed values."""
-    return BeforeValidator(lambda value: parse_value(value) if isinstance(value, str) else value)
+
+    def parse_text(value: Any) -> Any:
+        if isinstance(value, str):
+            return parse_value(value)
+        return value
+
+    return BeforeValidator(parse_text)
 
 
 def require(is_valid: Callable[[str], object], message: str) -> AfterValidator:
     """Build a validator of a text, or of each text in a list; none and empty ones are valid."""
 
     def require_valid(value: Any) -> Any:
-        for one in value if isinstance(value, tuple) else filter(None, [value]):
-            if not is_valid(one.get_secret_value() if isinstance(one, SecretStr) else one):
+        for text in _texts(value):
+            if not is_valid(text):
                 raise ValueError(message)
         return value
 
     return AfterValidator(require_valid)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts of a setting: none if it is not set, else one, or those of a list."""
+    items = value if isinstance(value, tuple) else (value,)
+    for item in items:
+        text = item.get_secret_value() if isinstance(item, SecretStr) else item
+        if text or isinstance(value, tuple):
+            yield text
 
 
 def normalize_address(text: str) -> str:
@@ -79,7 +100,7 @@ class TrustedProxies:
         """Parse `*`, or a list of addresses and networks. Raises ValueError."""
         parts = split_list(text)
         try:
-            networks = tuple(_network(part) for part in parts if part != ANY)
+            networks = tuple([_network(part) for part in parts if part != ANY])
         except ValueError:
             raise ValueError("each is *, an IP address or a network like 10.0.0.0/8") from None
         return cls(networks, ANY in parts)
@@ -94,7 +115,10 @@ class TrustedProxies:
     @property
     def setting(self) -> str:
         """The value in gunicorn's syntax."""
-        return ",".join([*([ANY] if self.any else []), *map(str, self.networks)])
+        parts = [str(network) for network in self.networks]
+        if self.any:
+            parts.insert(0, ANY)
+        return ",".join(parts)
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:
@@ -123,10 +147,12 @@ class NotifyUrl(NamedTuple):
             raise ValueError(
                 "each is a plain http or https URL, its host in lower case, a comma in it as %2C"
             ) from None
-        events = frozenset(listed.split("+")) if has_events else EVENTS
+        events = EVENTS
+        if has_events:
+            events = frozenset(listed.split("+"))
         if not events <= EVENTS:
-            known = ", ".join(sorted(EVENTS))
-            raise ValueError(f"behind # stand the events that it gets, parted by +, of {known}")
+            possible = ", ".join(sorted(EVENTS))
+            raise ValueError(f"behind # stand the events that it gets, parted by +, of {possible}")
         return cls(SecretStr(url), events)
 
     @property
@@ -146,13 +172,39 @@ def _is_url(text: str) -> bool:
         return False
 
 
+def _is_public_url(url: str) -> bool:
+    return _is_url(url.lower()) and "?" not in url
+
+
+def _is_printable(url: str) -> bool:
+    return unquote(url).isprintable()
+
+
+def _is_host_or_any(host: str) -> bool:
+    return host == ANY_HOST or is_host(host)
+
+
+def _is_dsn(text: str) -> bool:
+    dsn = _DSN.fullmatch(text)
+    if dsn is None:
+        return False
+    port = dsn[1]
+    return port is None or int(port) <= PORT_MAX
+
+
+def _none_if_forever(days: Any) -> Any:
+    if str(days).strip().lower() in ("", "forever"):
+        return None
+    return days
+
+
 IpAddress = Annotated[str, AfterValidator(normalize_address)]
 Secrets = Annotated[tuple[SecretStr, ...], parsed_by(split_list)]
 StringList = Annotated[tuple[str, ...], parsed_by(split_list)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400, allow_inf_nan=False)]
 Days = Annotated[
     Annotated[float, Field(gt=0, le=100 * 366, allow_inf_nan=False)] | None,
-    BeforeValidator(lambda days: None if str(days).strip().lower() in ("", "forever") else days),
+    BeforeValidator(_none_if_forever),
 ]
 
 SENT_AS_HEADER = require(
@@ -161,14 +213,14 @@ SENT_AS_HEADER = require(
 )
 REDIS_URL = require(RedisUrl.parse, "")  # which raises an error of its own
 PUBLIC_URL = require(
-    lambda url: _is_url(url.lower()) and "?" not in url,
+    _is_public_url,
     "must be an http or https URL without user, query or fragment",
 )
 DATABASE_URL = require(database_url.require_valid, "")  # which raises an error of its own
 STORAGE_URL = require(
     _STORAGE.match, "must be file:///…, s3://, gs:// or az:// with a bucket, or memory://"
 )
-PRINTABLE = require(lambda url: unquote(url).isprintable(), "must not hold control characters")
+PRINTABLE = require(_is_printable, "must not hold control characters")
 CORS_ORIGINS = require(
     _CORS_ORIGIN.fullmatch, "each is * or an origin like https://app.example, in lower case"
 )
@@ -178,13 +230,13 @@ HOST_PATTERN = require(
     "* stands for a whole label before the last two",
 )
 HOST_OR_ANY = require(
-    lambda host: host == ANY_HOST or is_host(host),
+    _is_host_or_any,
     "each is * or a lower-case host name, without scheme or port",
 )
 NOTIFICATION_SECRET = require(
     is_notification_secret, "each is whsec_ and the base64 of 24 to 64 random bytes"
 )
 SENTRY_DSN = require(
-    lambda dsn: (found := _DSN.fullmatch(dsn)) and int(found[1] or 0) <= PORT_MAX,
+    _is_dsn,
     "must be a DSN as Sentry shows it, https://key@host/number",
 )

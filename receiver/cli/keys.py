@@ -40,7 +40,7 @@ def new(name: str, scope: Scope, *, own: bool, budgets: tuple[str, ...]) -> None
         raise click.BadParameter(str(error), param_hint="'--budget'") from None
     key = secrets.token_urlsafe(KEY_BYTES)
     click.echo(f"key    {key}")
-    entry = ApiKey.hashed(name, key, scope, own=own, budgets=parsed)
+    entry = ApiKey.hashed(name, key, scope, sees_own_jobs_only=own, budgets=parsed)
     click.echo(f"entry  {entry.setting}")
 
 

@@ -28,16 +28,22 @@ def test_a_key_opens_the_same_whether_it_or_its_hash_is_known(scope: Scope) -> N
 
 def test_options_stand_behind_the_scope_and_a_key_may_hold_colons() -> None:
     own = found(f"app:{KEY}:own:a:read:own", f"{KEY}:own:a")
-    assert own and own.own and own.scope == "read"
+    assert own and own.sees_own_jobs_only and own.scope == "read"
     assert ApiKey.parse(own.setting) == own
     plain = found(f"app:{KEY}:own:submit", f"{KEY}:own")
-    assert plain and not plain.own
+    assert plain and not plain.sees_own_jobs_only
     limited = found(f"app:{KEY}:submit:budget=0.5/day:own:budget=500/month", KEY)
-    assert limited and limited.own and [*map(str, limited.budgets)] == ["0.5/day", "500/month"]
+    assert (
+        limited
+        and limited.sees_own_jobs_only
+        and [*map(str, limited.budgets)] == ["0.5/day", "500/month"]
+    )
     assert ApiKey.parse(limited.setting) == limited
     entries = f"app:{KEY}:submit:own,app:another-key-of-tests:admin,b:a-third-key-of-tests:read"
     known = load({**REQUIRED, "API_KEYS": entries}).api_keys
-    assert [key.own for key in known] == [True, True, False], "all keys of a name if one does"
+    assert [key.sees_own_jobs_only for key in known] == [True, True, False], (
+        "all keys of a name if one does"
+    )
     for wrong in ("", "500", "500/year", "-1/day", "1e3/day", "nan/day", "1/2/day"):
         assert "as in 500/month" in start_error(API_KEYS=f"app:{KEY}:submit:budget={wrong}")
     for wrong in (f"{KEY}:read:own:own", f"{KEY}:own", f"{KEY}:read:mine"):

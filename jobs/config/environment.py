@@ -41,8 +41,9 @@ def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, 
     An empty RETAIN_… means forever: an empty line must not delete media.
     Raises InvalidSettings.
     """
-    names = [field.upper() for field in fields]
-    names.extend(PROVIDER_SECRETS)
+    names = list(PROVIDER_SECRETS)
+    for field in fields:
+        names.append(field.upper())
     if environ is not None:
         return _resolved(environ, names)
     values: dict[str, str] = {}
@@ -70,8 +71,11 @@ def read_file(path: str) -> dict[str, str]:
         raise InvalidSettings(f"{path}: is not UTF-8") from None
     except OSError as error:
         raise InvalidSettings(f"{path}: {error.strerror}") from None
-    assigned = {name: value for name, value in variables.items() if value is not None}
-    return stripped(assigned)
+    values = {}
+    for name, value in variables.items():
+        if value is not None:  # a name alone in its line assigns nothing
+            values[name] = value
+    return stripped(values)
 
 
 def stripped(environ: Mapping[str, str]) -> dict[str, str]:
@@ -88,7 +92,7 @@ def bfl_key_variable(name: str) -> str:
 
 def has_process_manager() -> bool:
     """Whether honcho or foreman started this process: they stop all when one exits."""
-    if "DYNO" in os.environ:  # Heroku sets PS as well
+    if "DYNO" in os.environ:  # Heroku runs each process in a dyno of its own
         return False
     return any(name in os.environ for name in _PROCESS_MANAGERS)
 
@@ -108,4 +112,8 @@ def _resolved(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str
             values[name] = Path(path).read_text(_ENCODING).strip()
         except (OSError, UnicodeDecodeError):
             raise InvalidSettings(f"{name}{_FILE}: the file cannot be read") from None
-    return {name: value for name, value in values.items() if value or name in _EMPTY_IS_A_VALUE}
+    resolved = {}
+    for name, value in values.items():
+        if value or name in _EMPTY_IS_A_VALUE:
+            resolved[name] = value
+    return resolved

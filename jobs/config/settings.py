@@ -122,8 +122,9 @@ class Settings(
         """The variables of BFL keys that do not look like one; a sandbox takes any."""
         if self.has_sandbox:
             return []
-        keys = {"": self.bfl_api_key} if self.bfl_api_key else {}
-        keys.update(self.bfl_api_keys)
+        keys = dict(self.bfl_api_keys)
+        if self.bfl_api_key:
+            keys[""] = self.bfl_api_key
         odd_variables = []
         for name, key in keys.items():
             if not key.get_secret_value().startswith(BFL_KEY_START):

@@ -66,12 +66,14 @@ def require(is_valid: Callable[[str], object], message: str) -> AfterValidator:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """The texts of a setting: none if it is not set, else one, or those of a list."""
-    items = value if isinstance(value, tuple) else (value,)
+    """The texts of a setting: none if it is not set or empty, else one, or those of a list."""
+    items: tuple[Any, ...] = ()
+    if isinstance(value, tuple):
+        items = value
+    elif value:
+        items = (value,)
     for item in items:
-        text = item.get_secret_value() if isinstance(item, SecretStr) else item
-        if text or isinstance(value, tuple):
-            yield text
+        yield item.get_secret_value() if isinstance(item, SecretStr) else item
 
 
 def normalize_address(text: str) -> str:

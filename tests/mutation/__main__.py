@@ -26,12 +26,18 @@ from tests.mutation.operators import Mutant, mutants
 
 # The quick tests that run the mutated code in their own process.
 INTEGRATION = (
-    *("store", "claim", "dispatcher", "rescue", "published_objects", "sweep"),
+    *("job_store", "claim", "dispatcher", "rescue", "published_objects", "sweep"),
     *("rate_limiter", "rq_queue", "store_faults", "reasons_for_waiting"),
-    *("simulation", "draft_bundles", "accepting_inputs"),
-    *("polling_answers", "every_file_is_kept", "strict_models", "webhook"),
-    *("draft_enhancement", "last_look", "login_links", "memory_storage", "scopes"),
-    *("non_generation_endpoints", "redirects", "own_keys", "acting_on_filters", "bfl_document"),
+    *("simulation", "draft_bundles", "input_storage"),
+    *("poll", "every_file_is_kept", "strict_models", "webhook"),
+    *("drafts", "last_look", "login_links", "memory_storage", "scopes"),
+    *(
+        "non_generation_endpoints",
+        "redirects",
+        "own_keys",
+        "acting_on_filters",
+        "live_model_schemas",
+    ),
     *("notify_urls", "media_store", "mcp_messages", "full_memory"),
 )
 TESTS = (

@@ -1,7 +1,7 @@
 """Search for a schedule that violates an invariant: all with few deviations, then random ones."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ def systematic(make: MakeWorld, positions: int) -> Iterator[Outcome]:
             yield make(Chooser(0, [0] * at + [other], boldness=0.0)).run()
 
 
-def seeded(make: MakeWorld, seeds: range) -> Iterator[Outcome]:
+def seeded(make: MakeWorld, seeds: Iterable[int]) -> Iterator[Outcome]:
     """Runs with random deviations, one for each seed."""
     for seed in seeds:
         yield make(Chooser(seed)).run()
@@ -89,6 +89,9 @@ class Protection:
     flaws: Flaws = field(default_factory=Flaws)
     sql: tuple[str, str] = ("", "")
     patch: tuple[Any, str, Any] | None = None
+    # The seed that found it last: tried first, as a search from 0 may take a minute. Any change of
+    # the order of choices can make it useless; then the search finds another one.
+    first_seed: int = 0
 
     def assert_missed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The simulation notices that it is not there."""
@@ -98,7 +101,7 @@ class Protection:
         if self.patch:
             monkeypatch.setattr(*self.patch, raising=False)
         began = time.process_time()
-        found = first_violation(seeded(make, SEEDS_FOR_FLAWS))
+        found = first_violation(seeded(make, [self.first_seed, *SEEDS_FOR_FLAWS]))
         assert found is not None
         trace = report(make, found, SHORTEN_FLAW_SECONDS)
         print(f"after {time.process_time() - began:.1f} s:\n{trace}")  # noqa: T201 - by pytest -s

@@ -15,8 +15,8 @@ from jobs.domain.job import Job
 from jobs.domain.status import TERMINAL, Status
 from jobs.store import codec
 from jobs.store.archiving.archiving_store import ArchivingStore
-from jobs.store.archiving.counts import ArchivedJobs
-from jobs.store.commit import ARCHIVE_SECONDS, NO_OPTIONS, Change, CommitOptions
+from jobs.store.archiving.counts import SAME_PASS_SECONDS, ArchivedJobs
+from jobs.store.commit import NO_OPTIONS, Change, CommitOptions
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing, Page, Position
 from jobs.store.search_conditions import Search
@@ -258,7 +258,7 @@ def _knows_last_pass(archive: Archive, cold: ArchivedJobs) -> bool:
 
     Raises ArchiveUnavailable.
     """
-    return abs(cold.last_pass - archive.state().last_pass) <= ARCHIVE_SECONDS
+    return abs(cold.last_pass - archive.state().last_pass) <= SAME_PASS_SECONDS
 
 
 def _require_complete(row: Row | None) -> None:

@@ -24,7 +24,6 @@ CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
 SUBMISSION_LATE_SECONDS = 1.5
 TOMBSTONE_SECONDS = 8 * 86400  # as long as BFL could still call about the job
-ARCHIVE_SECONDS = 60.0  # after the last write: thumbnails and notifications make one row
 # An input that is to be deleted, and that BFL did not take, can be sent again for so long.
 REPLAY_SECONDS = 86400
 UNRECORDED_SECONDS = 3600.0  # then the sweep deletes objects of inputs that no record names
@@ -167,8 +166,10 @@ class Commit:
         own = 1 if job.status is Status.STORED else 0
         if ends and before and job.lease.rescue_attempts > own:
             yield "ZADD", keys.SUPERSEDED, job.end, job.id
-        if self.archives and job.status.terminal:  # the sweep writes it to the archive (I30)
-            yield "ZADD", keys.ARCHIVE_DUE, job.version / 1e6 + ARCHIVE_SECONDS, job.id
+        # The sweep writes it to the archive at once (I30): until then the job would be a new one
+        # to a late callback, if Redis were lost.
+        if self.archives and job.status.terminal:
+            yield "ZADD", keys.ARCHIVE_DUE, job.version / 1e6, job.id
         elif self.archives and was_terminal:  # a replayed one has not ended
             yield "ZREM", keys.ARCHIVE_DUE, job.id
         yield from change_stream.change_event(before, job)
@@ -240,7 +241,7 @@ def deletion(job: Job) -> list[Command]:
 def removal(job: Job) -> list[Command]:
     """The commands that remove a record and its indexes; what the job is known by else stays."""
     # In whatever state it is: every index that it may be in is cleared.
-    sets = (*every(job), keys.ARCHIVE_DUE, keys.ARCHIVE_REFUSED)
+    sets = (*every(job), keys.ARCHIVE_DUE, keys.ARCHIVE_REFUSED, keys.ARCHIVE_PROVEN)
     stays = unkept_sets(job)
     return [
         *(("ZREM", key, job.id) for key in sets if key not in stays),

@@ -16,7 +16,7 @@ from tests.simulation import exploration
 from tests.simulation.archive_situations import SITUATIONS, situation
 from tests.simulation.exploration import Protection
 from tests.simulation.redis_model import Commands, Flaws
-from worker.periodic import archiving
+from worker.periodic import archiving, row_comparison
 
 SEEDS = range(2)
 # Seeds that found something once, before or after the order of choices changed.
@@ -61,7 +61,7 @@ PROTECTIONS = {
         ("I30",), situation(), Flaws(lost_keys=b"fluxkeep:archive_due")
     ),
     "the comparison of record and row": Protection(
-        ("I28",), situation(), patch=(archiving, "_is_newer", lambda _job, _row: False)
+        ("I28",), situation(), patch=(row_comparison, "is_newer", lambda _job, _row: False)
     ),
     "the time of the last pass": Protection(
         ("I31",),
@@ -87,7 +87,7 @@ PROTECTIONS = {
         ("I29",),
         SITUATIONS["a lost Redis and outages of the database"],
         sql=("\n  AND excluded.created_at < jobs.created_at + 1.0", ""),
-        patch=(archiving, "_is_made_anew", lambda *_: False),
+        patch=(row_comparison, "is_made_anew", lambda *_: False),
     ),
     "the tombstone of an evicted job": Protection(
         ("I29", "I5"),
@@ -107,12 +107,17 @@ PROTECTIONS = {
         ("I26",),
         SITUATIONS["a Redis from before the end"],
         sql=(STORED_STAYS, ""),
-        patch=(archiving, "_is_newer", lambda job, row: job.version > row.version),
+        patch=(row_comparison, "is_newer", lambda job, row: job.version > row.version),
     ),
     "the days in Redis": Protection(
         ("I24", "I28"),
         SITUATIONS["a restored backup"],
-        patch=(archiving.Archiving, "_evict_at", lambda _self, _job, _row, now: now),
+        patch=(archiving.Archiving, "_evict_at", lambda _self, _job, _proven, now: now),
+    ),
+    "the time at which Redis saw a row": Protection(
+        ("I24",),
+        SITUATIONS["processes that stop for three days, and a restored backup"],
+        Flaws(lua=(b"math.max(now, written_at)", b"written_at")),
     ),
     "the days of deletions": Protection(
         # I29: the row of the backup is older than the job that was announced since.

@@ -40,6 +40,9 @@ SITUATIONS = {
     "processes that stop for twenty minutes": situation(Faults(stalls=4), stall_seconds=1200.0),
     "processes that stop for three days": situation(Faults(stalls=4), stall_seconds=3 * DAY + 5),
     "a restored backup": situation(backup_days=1.9),
+    "processes that stop for three days, and a restored backup": situation(
+        Faults(stalls=6), stall_seconds=3 * DAY + 5, backup_days=1.9
+    ),
     "a restored backup of a week": situation(backup_days=7.9, days=20.0),
     "a lost database": situation(database_lost=True),
     "an older Redis": situation(redis_days=1.0),

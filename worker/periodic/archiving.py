@@ -4,31 +4,28 @@ Each step may be interrupted anywhere, run twice, or run by two sweeps at once.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Iterator
 
-from jobs.archive.archive import Archive, State, Version
+from jobs.archive.archive import Archive, State
 from jobs.domain.bfl_report import UNCONFIRMED_CODES
 from jobs.domain.errors import StoreUnavailable
-from jobs.domain.job import INCARNATION_SECONDS, Job
+from jobs.domain.job import Job
 from jobs.domain.retention import DAY_SECONDS
-from jobs.domain.status import TERMINAL, Status
 from jobs.services import Services
-from jobs.storage.layout import companion_keys
 from jobs.store import codec
-from jobs.store.archiving.counts import count_names
+from jobs.store.archiving.presence import Presence
 from jobs.store.archiving.schedule import NextLook
-from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
-from jobs.store.listing import Position
-from jobs.store.search_conditions import Search
+from jobs.store.commit import TOMBSTONE_SECONDS
+from worker.periodic import row_comparison
+from worker.periodic.archive_losses import ArchiveLosses, give_way
 
 BATCH = 500
-POLL_SECONDS = 2.0
+POLL_SECONDS = 1.0  # a job that has just ended has no row for so long
+SCORE_PRECISION_SECONDS = 1e-5  # a score has fewer digits than a time
 BAD_RECORD_SECONDS = 3600.0  # until a job is looked at again whose row cannot be written
 PRICE_SECONDS = 3600.0  # in which the sweep has asked BFL what a job cost
 NOT_READY_SECONDS = 600.0  # of a job with notifications or thumbnails to come
 # No request, pass or upload of a sidecar is older; an Idempotency-Key is known for a day.
-ARCHIVED_LEAST_SECONDS = 600.0
+PROVEN_LEAST_SECONDS = 600.0
 CREATED_LEAST_SECONDS = DAY_SECONDS
 # A deletion may be on record a moment later than one that was counted before it.
 DELETION_OVERLAP = 60_000_000  # microseconds
@@ -41,212 +38,164 @@ class Archiving:
     """The passes of one sweep. Raises ArchiveUnavailable and StoreUnavailable."""
 
     def __init__(self, services: Services, archive: Archive) -> None:
-        self._services, self._archive = services, archive
+        self._services = services
+        self._archive = archive
         self._archiving = services.archiving
-        self._unseen = self._archiving.schedule.scan_ended()  # pages, when the process starts
-        self._day = 0  # of the last note about deletions
+        self._losses = ArchiveLosses(services, archive)
+        self._unseen_pages = self._archiving.schedule.scan_ended()  # when the process starts
+        self._day_of_last_note = 0
 
     def run_pass(self) -> float:
         """Look at the jobs that are due; return the seconds until the next pass."""
         self._archive.require_intact()
-        now, state = self._services.store.now(), self._archive.state()
+        now = self._services.store.now()
+        state = self._archive.state()
         self._follow_deletions(now, state)
         self._archive.erase_traces()
-        self._follow_losses(now, state)
-        try:  # some of the jobs that ended before there was a database
-            self._archiving.schedule.add(next(self._unseen, []), now, only_new=True)
+        self._losses.follow(now, state)
+        self._schedule_unseen(now)
+        due_jobs = dict(self._archiving.schedule.due_until(now, BATCH))
+        if due_jobs:
+            self._archive_jobs(due_jobs, now)
+        if len(due_jobs) == BATCH:
+            return 0.0
+        return POLL_SECONDS
+
+    def _schedule_unseen(self, now: float) -> None:
+        """Schedule some of the jobs that ended before there was a database."""
+        try:
+            job_ids = next(self._unseen_pages, [])
+            self._archiving.schedule.add(job_ids, now, only_new=True)
         except StoreUnavailable:  # the walk begins again
-            self._unseen = self._archiving.schedule.scan_ended()
+            self._unseen_pages = self._archiving.schedule.scan_ended()
             raise
-        due = dict(self._archiving.schedule.due_until(now, BATCH))
-        if due:
-            self._archive_jobs(due, now)
-        return 0.0 if len(due) == BATCH else POLL_SECONDS
 
     # Deletions, which rows follow.
 
     def _follow_deletions(self, now: float, state: State) -> None:
         """Delete rows of deleted jobs; once more where a backup of the database came back."""
-        deleted: list[tuple[str, int]] = []
-        for deleted in self._archiving.deletions.pages(state.deletions_until - DELETION_OVERLAP):
-            self._archive.delete(deleted)
-        if deleted:
+        deleted_until = state.deletions_until - DELETION_OVERLAP
+        has_deleted = False
+        for deletions in self._archiving.deletions.pages(deleted_until):
+            self._archive.delete(deletions)
+            has_deleted = True
+        if has_deleted:
             self._archive.delete([], deletions_until=now * 1e6)
         day = int(now // DAY_SECONDS)
-        if day == self._day:
+        if day == self._day_of_last_note:
             return
         self._archive.note_deletions(day, now * 1e6 - DELETION_OVERLAP)
-        if until := self._archive.noted_deletions(day - BACKUP_DAYS):
-            for deleted in self._archiving.deletions.pages(0, until):
-                self._archive.delete(deleted)
-            self._archiving.deletions.drop_until(until)
-        self._day = day
+        self._drop_old_deletions(day - BACKUP_DAYS)
+        self._day_of_last_note = day
 
-    # What was lost.
-
-    def _follow_losses(self, now: float, state: State) -> None:
-        """Count anew, and look at every job, when Redis or the database lost data."""
-        cold = self._archiving.counts.load()
-        if cold and abs(cold.last_pass - state.last_pass) <= ARCHIVE_SECONDS:
+    def _drop_old_deletions(self, day: int) -> None:
+        """Drop the deletions up to the note of a day, after their rows were deleted once more."""
+        noted_until = self._archive.noted_deletions(day)
+        if not noted_until:
             return
-        if cold or state.last_pass:
-            log.warning("Redis or the database lost data: all ended jobs are compared")
-        counts = Counter({status.value: 0 for status in TERMINAL})
-        for one, number in self._archive.counts_of_keys().items():
-            counts.update(dict.fromkeys(count_names(*one), number))
-        for job_ids in self._archiving.schedule.scan_ended():
-            for row in self._archive.versions(job_ids).values():
-                counts.subtract(count_names(Status(row.status), row.key))
-            self._archiving.schedule.add(job_ids, now, only_new=False)
-        self._drop_outranked_under_way()
-        restored = self._services.daily_costs.restore(now)
-        log.info("restored %d sums of costs and budgets", restored)
-        self._archiving.counts.replace(counts, self._newest_cold(), state.last_pass)
-
-    def _drop_outranked_under_way(self) -> None:
-        """Delete records of jobs under way whose rows decide: Redis came back older.
-
-        A late report must not end such a job once more (I5). It may have written the record before
-        this look, which is then newer than its row; so is a replay, but not of what was stored.
-        """
-        for job_ids in self._archiving.schedule.scan_under_way():
-            rows = self._archive.versions(job_ids)
-            known = self._archiving.presences.load([*rows])
-            outranked = []
-            for job_id, row in rows.items():
-                record = known[job_id].record
-                job = codec.decode_if_readable(record) if record else None
-                if job is None or known[job_id].hides(row.version):
-                    continue
-                if job.version < row.version or _has_ended_for_good(job, row):
-                    outranked.append(job)
-            self._give_way(outranked)
-
-    def _newest_cold(self) -> float:
-        """The creation time of the newest job that only the archive has; 0 without one."""
-        position: Position | None = None
-        while found := self._archive.page(Search(), BATCH, position):
-            jobs = {row.job.id: row.job for row in found}
-            known = self._archiving.presences.load([*jobs])
-            for job in jobs.values():
-                if known[job.id].record is None and not known[job.id].hides(job.version):
-                    return job.created_at
-            position = Position(found[-1].job.created_at, found[-1].job.id)
-        return 0.0
+        for deletions in self._archiving.deletions.pages(0, noted_until):
+            self._archive.delete(deletions)
+        self._archiving.deletions.drop_until(noted_until)
 
     # Jobs that are due.
 
-    def _archive_jobs(self, due: dict[str, float], now: float) -> None:
-        known, rows = self._archiving.presences.load([*due]), self._archive.versions([*due])
-        new, outranked, next_looks = list[Job](), list[Job](), dict[str, NextLook]()
-        for job_id in due:
+    def _archive_jobs(self, due_jobs: dict[str, float], now: float) -> None:
+        """Write, evict or postpone each of these jobs, which were due at these times."""
+        presences = self._archiving.presences.load([*due_jobs])
+        rows = self._archive.versions([*due_jobs])
+        jobs_to_write: list[Job] = []
+        outranked_jobs: list[Job] = []
+        next_looks: dict[str, NextLook] = {}
+        for job_id, presence in presences.items():
             row = rows.get(job_id)
-            if row and known[job_id].hides(row.version):
+            if row is not None and presence.hides(row.version):
                 row = None
-            record = known[job_id].record
-            job = codec.decode_if_readable(record) if record else None
-            if job is None:  # gone, or unreadable: doctor names it
-                next_looks[job_id] = _refused(now) if record else NextLook(None)
+            if presence.record is None:
+                next_looks[job_id] = NextLook(None)
+                continue
+            job = codec.decode_if_readable(presence.record)
+            if job is None:  # doctor names it
+                next_looks[job_id] = _refused(now)
             elif not job.status.terminal:
                 next_looks[job_id] = NextLook(None)
-            elif row is None or _is_newer(job, row):
-                new.append(job)
-            elif _is_outranked(job, row):
-                outranked.append(job)
-            elif (at := self._evict_at(job, row, now)) > now:
-                next_looks[job_id] = NextLook(at)
+            elif row is None or row_comparison.is_newer(job, row):
+                jobs_to_write.append(job)
+            elif row_comparison.is_outranked(job, row):
+                outranked_jobs.append(job)
             else:
-                self._archiving.moves.evict(job)
-        self._give_way(outranked)
-        next_looks |= self._put(new, now)
+                next_look = self._evict_or_postpone(job, presence, now)
+                if next_look is not None:
+                    next_looks[job_id] = next_look
+        give_way(self._services, self._archive, outranked_jobs)
+        next_looks.update(self._write_rows(jobs_to_write))
         self._archiving.schedule.reschedule(
-            (name, due[name], at) for name, at in next_looks.items()
+            (job_id, due_jobs[job_id], next_look) for job_id, next_look in next_looks.items()
         )
 
-    def _give_way(self, jobs: list[Job]) -> None:
-        """Delete records whose rows decide, and have the objects deleted that only they name."""
-        rows = {row.job.id: row for row in self._archive.get_many([job.id for job in jobs])}
-        for job in jobs:
-            row = rows.get(job.id)
-            if row is None:  # deleted in this moment: the next look decides
-                continue
-            keys = set(job.object_keys) - set(row.job.object_keys)
-            left = [name for key in sorted(keys) for name in (key, *companion_keys(key))]
-            if self._archiving.moves.give_way(job, row.job, left if row.is_complete else ()):
-                log.warning("job %s: its record gives way to its row", job.id)
+    def _evict_or_postpone(self, job: Job, presence: Presence, now: float) -> NextLook | None:
+        """Evict a job whose row is proven, if it may leave Redis; else its next look."""
+        if not _is_proven(job, presence):
+            evict_at = self._evict_at(job, now, now)
+            return NextLook(max(evict_at, now), proves_version=job.version)
+        evict_at = self._evict_at(job, presence.proven_at or now, now)
+        if evict_at > now:
+            return NextLook(evict_at)
+        self._archiving.moves.evict(job)
+        return None
 
-    def _put(self, jobs: list[Job], now: float) -> Iterator[tuple[str, NextLook]]:
+    def _write_rows(self, jobs: list[Job]) -> dict[str, NextLook]:
         if not jobs:
-            return
-        refused = set(self._archive.put(jobs, now, now))
+            return {}
+        now = self._services.store.now()  # the pass may have begun long ago
+        refused_ids = set(self._archive.put(jobs, now, now))
         self._archiving.counts.end_pass(now)
+        next_looks = {}
         for job in jobs:
-            row = Version(
-                version=job.version,
-                status=job.status.value,
-                archived_at=now,
-                key=job.request.key,
-                created_at=job.created_at,
-                ended_at=job.end,
-            )
-            if job.id in refused:
+            if job.id in refused_ids:
                 log.error("job %s: the database refuses its row; Redis keeps it", job.id)
-                yield job.id, _refused(now)
+                next_looks[job.id] = _refused(now)
             else:
-                yield job.id, NextLook(max(self._evict_at(job, row, now), now))
+                evict_at = self._evict_at(job, now, now)
+                next_looks[job.id] = NextLook(max(evict_at, now), proves_version=job.version)
+        return next_looks
 
-    def _evict_at(self, job: Job, row: Version, now: float) -> float:
+    def _evict_at(self, job: Job, proven_at: float, now: float) -> float:
         """When the record may leave Redis: I24, a restored backup may lack a late row."""
-        waits = job.notifications.pending or job.thumbnails.due_at is not None
-        if waits or job.id in self._services.due.superseded:
+        has_notifications = bool(job.notifications.pending)
+        has_thumbnails_due = job.thumbnails.due_at is not None
+        is_superseded = job.id in self._services.due.superseded
+        if has_notifications or has_thumbnails_due or is_superseded:
             return now + NOT_READY_SECONDS
         settings = self._services.settings
-        at = row.archived_at + settings.hot_days * DAY_SECONDS
+        evict_at = proven_at + settings.hot_days * DAY_SECONDS
         if job.polling.price_due_at is not None:  # the answer writes the record, and its row
-            at = max(at, job.polling.price_due_at + PRICE_SECONDS)
+            evict_at = max(evict_at, job.polling.price_due_at + PRICE_SECONDS)
         if settings.has_sandbox:  # so that an eviction can be tried
-            return at
-        at = max(at, row.archived_at + ARCHIVED_LEAST_SECONDS)
-        at = max(at, job.created_at + CREATED_LEAST_SECONDS)
-        code = job.error.code if job.error else None
-        if job.is_submission and job.task_id is None and code in UNCONFIRMED_CODES:
-            at = max(at, job.end + TOMBSTONE_SECONDS)  # BFL may have a task, and call
-        return at
+            return evict_at
+        evict_at = max(evict_at, proven_at + PROVEN_LEAST_SECONDS)
+        evict_at = max(evict_at, job.created_at + CREATED_LEAST_SECONDS)
+        if _may_be_called_about(job):
+            evict_at = max(evict_at, job.end + TOMBSTONE_SECONDS)
+        return evict_at
+
+
+def _is_proven(job: Job, presence: Presence) -> bool:
+    """Whether Redis saw before that the row is as new as this record (I24).
+
+    The time in the row is that of a sweep, which may have been suspended before it wrote the row.
+    """
+    if presence.proven_at is None:
+        return False
+    written_at = job.version / 1e6
+    return presence.proven_at >= written_at - SCORE_PRECISION_SECONDS
+
+
+def _may_be_called_about(job: Job) -> bool:
+    """Whether BFL may have a task of this submission whose id is unknown, and call about it."""
+    if not job.is_submission or job.task_id is not None or job.error is None:
+        return False
+    return job.error.code in UNCONFIRMED_CODES
 
 
 def _refused(now: float) -> NextLook:
     return NextLook(now + BAD_RECORD_SECONDS, is_refused=True)
-
-
-def _is_newer(job: Job, row: Version) -> bool:
-    """Whether a record says more than a row: the statement that writes rows asks the same."""
-    return job.version > row.version and not (_is_lesser(job, row) or _is_made_anew(job, row))
-
-
-def _is_outranked(job: Job, row: Version) -> bool:
-    """Whether a record goes at once, because its row is of the job as it is."""
-    is_other_job = abs(job.created_at - row.created_at) >= INCARNATION_SECONDS
-    return _is_lesser(job, row) or is_other_job
-
-
-def _is_lesser(job: Job, row: Version) -> bool:
-    """Whether a record says less than a stored row, which stays (I26): Redis came back older."""
-    if row.status != Status.STORED:
-        return False
-    ended_at = row.ended_at if job.ended_at is None else job.ended_at
-    has_ended_again = ended_at >= row.ended_at + INCARNATION_SECONDS
-    return job.status is not Status.STORED or has_ended_again
-
-
-def _has_ended_for_good(job: Job, row: Version) -> bool:
-    """Whether a record under way is of the same job as a row that nobody can replay."""
-    is_final = row.status in (Status.STORED, Status.MODERATED)
-    return is_final and not _is_made_anew(job, row)
-
-
-def _is_made_anew(job: Job, row: Version) -> bool:
-    """Whether a record is of a later job than its row, which was not deleted (I29).
-
-    A callback made it while the database was away, or an announcement.
-    """
-    return job.created_at >= row.created_at + INCARNATION_SECONDS

@@ -11,6 +11,8 @@ from jobs.store.redis.client import StoreClient
 from jobs.store.redis.scripts import Command
 
 NEWEST = "newest"  # the creation time of the newest job that only the archive has
+# Redis and the database note the same pass, one after the other: more apart, one lost data.
+SAME_PASS_SECONDS = 60.0
 LAST_PASS = "last_pass"  # noqa: S105 - when the sweep wrote rows last: an older Redis knows an older time
 
 

@@ -57,8 +57,7 @@ class ArchiveMoves:
             commands.append(("SET", keys.TASK_PREFIX + task_id, job.id))
             commands.append(("DEL", keys.TOMBSTONE_PREFIX + task_id))
         commands += _count_one_less(job)
-        archive_at = version / 1e6 + commit.ARCHIVE_SECONDS
-        commands.append(("ZADD", keys.ARCHIVE_DUE, archive_at, job.id))
+        commands.append(("ZADD", keys.ARCHIVE_DUE, version / 1e6, job.id))
         names = [keys.RECORD_PREFIX + job.id, keys.TOMBSTONE_PREFIX + job.id, keys.DELETIONS]
         arguments = [job.id, job.version, *scripts.flat(commands)]
         return bool(self._recall_script(keys=names, args=arguments))

@@ -10,11 +10,15 @@ DELETED = ""  # tombstone of a deleted job; an archived job's tombstone has its 
 
 
 class Presence(NamedTuple):
-    """All that Redis has of a job; `deleted_at` is in microseconds, as versions are."""
+    """All that Redis has of a job; `deleted_at` is in microseconds, as versions are.
+
+    `proven_at` is when Redis first saw a row that was as new as the record.
+    """
 
     record: bytes | None
     tombstone: str | None
     deleted_at: int | None
+    proven_at: float | None = None
 
     def hides(self, version: int) -> bool:
         """Whether a row of this version does not count, because its job was deleted (I27)."""
@@ -34,10 +38,15 @@ class PresenceReader:
         if not job_ids:
             return {}
         arguments = [keys.RECORD_PREFIX, keys.TOMBSTONE_PREFIX, *job_ids]
-        answers = self._load_script(keys=[keys.DELETIONS], args=arguments)
+        names = [keys.DELETIONS, keys.ARCHIVE_PROVEN]
+        answers = self._load_script(keys=names, args=arguments)
         presences: dict[str, Presence] = {}
-        for job_id, (record, tombstone, deleted_at) in zip(job_ids, answers, strict=True):
-            presences[job_id] = Presence(record, _text(tombstone), _microseconds(deleted_at))
+        for job_id, (record, tombstone, deleted_at, proven_at) in zip(
+            job_ids, answers, strict=True
+        ):
+            presences[job_id] = Presence(
+                record, _text(tombstone), _microseconds(deleted_at), _seconds(proven_at)
+            )
         return presences
 
 
@@ -51,3 +60,9 @@ def _microseconds(score: bytes | None) -> int | None:
     if score is None:
         return None
     return int(float(score))
+
+
+def _seconds(score: bytes | None) -> float | None:
+    if score is None:
+        return None
+    return float(score)

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from jobs.domain.status import TERMINAL, Status
-from jobs.store import commit
 from jobs.store.redis import keys, scripts
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.scripts import Command
 
 SCANNED = 500
+WRITTEN_LATELY_SECONDS = 60.0  # the sweep may be busy, or not run
 _ACTIVE = tuple(status for status in Status if not status.terminal)
 
 
@@ -18,6 +18,7 @@ class NextLook(NamedTuple):
 
     at: float | None
     is_refused: bool = False  # its row could not be written
+    proves_version: int | None = None  # of the record that its row is as new as, for the first time
 
 
 class ArchiveSchedule:
@@ -55,7 +56,11 @@ class ArchiveSchedule:
             arguments += [job_id, _score(due_at)]
             arguments.append("" if next_look.at is None else _score(next_look.at))
             arguments.append("1" if next_look.is_refused else "")
-        names = [keys.ARCHIVE_DUE, keys.ARCHIVE_REFUSED]
+            written_at = ""
+            if next_look.proves_version is not None:
+                written_at = _score(next_look.proves_version / 1e6)
+            arguments.append(written_at)
+        names = [keys.ARCHIVE_DUE, keys.ARCHIVE_REFUSED, keys.ARCHIVE_PROVEN]
         self._reschedule_script(keys=names, args=arguments)
 
     def refused_jobs(self, limit: int) -> list[str]:
@@ -74,7 +79,7 @@ class ArchiveSchedule:
             for status in TERMINAL:
                 pipe.zcard(keys.STATUS_PREFIX + status)
             pipe.zcard(keys.ARCHIVE_DUE)
-            until = now + commit.ARCHIVE_SECONDS
+            until = now + WRITTEN_LATELY_SECONDS
             pipe.zrangebyscore(keys.ARCHIVE_DUE, "-inf", until, 0, most)
             pipe.zrange(keys.ARCHIVE_REFUSED, 0, most)
             answers = pipe.execute()

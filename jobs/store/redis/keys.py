@@ -65,6 +65,8 @@ LATE_OBJECTS = "fluxkeep:late_objects"
 
 # Sorted sets for the archive
 ARCHIVE_DUE = "fluxkeep:archive_due"  # ended jobs, by when the sweep looks at them next
+# Ended jobs, by when Redis first saw their rows proven: they may be evicted HOT_DAYS later
+ARCHIVE_PROVEN = "fluxkeep:archive_proven"
 ARCHIVE_REFUSED = "fluxkeep:archive_refused"  # those of them whose rows could not be written
 DELETIONS = "fluxkeep:deletions"  # deleted jobs, by the microsecond: their rows do not count
 # Numbers of the jobs that only the archive has, by status, and by status and key; times

@@ -13,7 +13,8 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import Request
 from jobs.domain.status import Status
 from jobs.services import Services
-from jobs.store.commit import ARCHIVE_SECONDS, TOMBSTONE_SECONDS
+from jobs.store.archiving.counts import SAME_PASS_SECONDS
+from jobs.store.commit import TOMBSTONE_SECONDS
 from jobs.store.redis.keys import COLD, HELD_CALLBACKS, INPUT_NOTES, TASK_PREFIX, TOMBSTONE_PREFIX
 from jobs.store.search_conditions import Search
 from receiver import webhook
@@ -22,10 +23,12 @@ from tests.harness.archive_installation import Archived, a_job, newest_first, st
 from tests.harness.parts import services_over
 from tests.harness.stock import VERSION, put_in
 from tests.integration.archive.conftest import NOW as AT_ONCE
+from tests.integration.archive.conftest import Build
 from tests.integration.test_webhook import SECRET, environ
 from worker.periodic.held_callbacks import apply_held
 from worker.periodic.input_cleanup import delete_unrecorded
 
+NEVER = 4e9
 HOST = "https://delivery.eu1.bfl.ai"
 
 
@@ -95,6 +98,23 @@ def test_a_late_callback_leaves_an_archived_job_as_it_is(
     assert before is not None and (before.request.key, before.cost) == ("app", 3.0)
     assert not archived.redis.exists(HELD_CALLBACKS)
     assert not list(archived.redis.scan_iter(f"{TASK_PREFIX}*"))
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_a_job_that_has_just_ended_outlives_redis(build: Build, kind: str) -> None:
+    """The first pass after its end has written its row, also with thumbnails to come."""
+    archived = build(HOT_DAYS="2")
+    archived.sweep.run_pass()  # the first one looks at all jobs
+    job = archived_job()
+    archived.services.store.update(job.id, lambda _job, _now: job.with_thumbnails(due_at=NEVER))
+    archived.sweep.run_pass()
+    archived.redis.flushdb()
+    body = LATE[kind] | {"id": job.task_id}
+    assert call_back(archived.services, job.id, body, own=True) == "stored"
+    assert not archived.hot([job.id])
+    found = archived.catalog.load(job.id)
+    assert found is not None
+    assert (found.status, found.media, found.cost) == (Status.STORED, job.media, 3.0)
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.EXPIRED, Status.LOST, Status.MODERATED])
@@ -270,7 +290,7 @@ def test_the_newest_page_has_what_an_older_redis_does_not_know(archived: Archive
     snapshot = archived.redis.zrange(COLD, 0, -1, withscores=True)
     archived.evict(*jobs[6:8])
     put_in(archived.redis, [*jobs[4:6], *jobs[8:]])
-    archived.archive.put([], 0.0, archived.services.store.now() + ARCHIVE_SECONDS + 1)
+    archived.archive.put([], 0.0, archived.services.store.now() + SAME_PASS_SECONDS + 1)
     archived.redis.delete(COLD)
     archived.redis.zadd(COLD, dict(snapshot))
     for limit in (1, 7):

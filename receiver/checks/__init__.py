@@ -41,7 +41,7 @@ class Check(NamedTuple):
     on_demand: bool = False  # it calls other hosts or reads many jobs: not for a probe
 
 
-CHECKS = (
+CHECKS: tuple[Check, ...] = (
     Check("settings", settings.check, before_start=True),
     Check("redis", redis.check, before_start=True),
     Check("redis", redis.check_commands, before_start=True, on_demand=True),
@@ -89,7 +89,8 @@ def run(context: Context, checks: tuple[Check, ...] = CHECKS) -> Iterator[Result
         try:
             yield from check.run(context)
         except InvalidSettings as error:
-            yield from map(settings.invalid, error.problems)
+            for problem in error.problems:
+                yield settings.invalid(problem)
         except StoreUnavailable:
             yield unknown
         except Exception as error:  # noqa: BLE001 - an answer about all others is worth more

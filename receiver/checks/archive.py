@@ -77,15 +77,17 @@ def check(context: Context) -> Iterator[Result]:
     if not context.redis_answers:
         return
     services = context.services
-    if (seconds := late_seconds(services)) > LATE_SECONDS:
+    seconds = late_seconds(services)
+    if seconds > LATE_SECONDS:
         why = f"the oldest job that is due for the database is {seconds / 60:,.0f} minutes late"
         yield warning(ARCHIVE, why, _LATE)
         return
     totals = services.metrics.totals()
-    size = services.metrics.bytes_per_job(totals)
-    each = f", {size:,.0f} bytes each" if size else ""
-    there = f"{totals.archived:,} jobs only there, {totals.hot:,} in Redis{each}"
-    yield ok(ARCHIVE, f"is not late; {there}")
+    why = f"is not late; {totals.archived:,} jobs only there, {totals.hot:,} in Redis"
+    bytes_per_job = services.metrics.bytes_per_job(totals)
+    if bytes_per_job:
+        why += f", {bytes_per_job:,.0f} bytes each"
+    yield ok(ARCHIVE, why)
 
 
 def _database(archive: Archive, kind: str) -> Result:
@@ -99,7 +101,9 @@ def _database(archive: Archive, kind: str) -> Result:
     except ArchiveUnavailable as error:
         return warning(DATABASE, _reason(error), _AWAY)
     problem = _problem(archive, version, encoding)
-    return problem or ok(DATABASE, f"{archive.database_name} answers, tables of version {version}")
+    if problem is not None:
+        return problem
+    return ok(DATABASE, f"{archive.database_name} answers, tables of version {version}")
 
 
 def _problem(archive: Archive, version: int, encoding: str) -> Result | None:
@@ -122,23 +126,37 @@ def _reason(error: ArchiveUnavailable) -> str:
 def _filesystem(settings: Settings) -> str:
     """The type of the file system of an SQLite file; empty where Linux does not tell it."""
     url = settings.database_url
-    if not (url and (name := sqlite_path(url.get_secret_value()))):
+    file_name = sqlite_path(url.get_secret_value()) if url else None
+    if not file_name:
         return ""
-    path = Path(name).absolute()
     try:
-        device = next(one for one in (path, *path.parents) if one.exists()).stat().st_dev
-        lines = MOUNTS.read_text().splitlines()
+        device = _device_of(Path(file_name).absolute())
+        mounts = MOUNTS.read_text().splitlines()
     except OSError:
         return ""
-    number = f"{os.major(device)}:{os.minor(device)}"
-    mounts = (line.partition(" - ") for line in lines)
-    return next((kind.split()[0] for place, _, kind in mounts if place.split()[2] == number), "")
+    device_number = f"{os.major(device)}:{os.minor(device)}"
+    for mount in mounts:
+        # `36 35 98:0 /root /mnt rw shared:1 - ext4 /dev/sda rw`: the device is the third field.
+        place, _, filesystem = mount.partition(" - ")
+        if place.split()[2] == device_number:
+            return filesystem.split()[0]
+    return ""
+
+
+def _device_of(path: Path) -> int:
+    """The device of a file, or of the folder in which it will be made. Raises OSError."""
+    while not path.exists():
+        path = path.parent
+    return path.stat().st_dev
 
 
 def late_seconds(services: Services) -> float:
-    """How late the sweep is with the oldest job that it is to look at."""
-    oldest = services.archiving.schedule.due_until(math.inf, 1)
-    return max(services.store.now() - oldest[0][1], 0.0) if oldest else 0.0
+    """How late the sweep is with the job that has been due for the archive for longest."""
+    due_jobs = services.archiving.schedule.due_until(math.inf, 1)
+    if not due_jobs:
+        return 0.0
+    _, due_at = due_jobs[0]
+    return max(services.store.now() - due_at, 0.0)
 
 
 def check_rows(context: Context) -> Iterator[Result]:
@@ -151,9 +169,12 @@ def check_rows(context: Context) -> Iterator[Result]:
     except ArchiveUnavailable as error:
         yield warning(ROWS, f"not counted: the database {_reason(error)}", _AWAY)
         return
-    if found := context.services.archiving.schedule.refused_jobs(READ_MAX):
-        names = ", ".join([*found[:NAMED_MAX], *(["…"] if found[NAMED_MAX:] else [])])
-        why = f"{len(found):,} jobs have ended and cannot be archived: {names}"
+    refused_ids = context.services.archiving.schedule.refused_jobs(READ_MAX)
+    if refused_ids:
+        names = ", ".join(refused_ids[:NAMED_MAX])
+        if len(refused_ids) > NAMED_MAX:
+            names += ", …"
+        why = f"{len(refused_ids):,} jobs have ended and cannot be archived: {names}"
         yield warning(ROWS, why, _NO_ROW)
     else:
         yield ok(ROWS, f"{rows:,} in the database")

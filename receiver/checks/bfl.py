@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import dropwhile
 
 from jobs.bfl import account_refusals
 from jobs.bfl import submissions as bfl_submissions
@@ -27,6 +26,7 @@ LOW_DAYS = 3.0
 PACE_DAYS = 7
 SENT = (Status.SUBMITTED, Status.READY)
 SENT_READ_MAX = 200
+DATE_CHARS = len("2026-11-21")
 
 _BUY = "Buy more on BFL's dashboard: without credits submissions wait."
 _PAUSED = "Fluxkeep tries one job when the pause is over, and resumes by itself."
@@ -60,7 +60,9 @@ def check_account(context: Context) -> Iterator[Result]:
             accepted = f"{name} accepts the key{whose}: {balance.text}"
             yield _try_submission(context, key, accepted)
         else:
-            why = f"{name} has no credits left{whose and f' for the key{whose}'}"
+            why = f"{name} has no credits left"
+            if whose:
+                why += f" for the key{whose}"
             yield failed(ACCOUNT, why, "Buy credits on BFL's dashboard.")
 
 
@@ -88,16 +90,17 @@ def check_credits(context: Context) -> Iterator[Result]:
 
 def _credits_per_day(context: Context, bfl_key: str | None) -> float:
     """The mean of the last days since the first that cost anything, of the jobs of a BFL key."""
-    days = [
-        sum(
-            cost["credits"]
-            for cost in day["costs"]
-            if context.services.bfl_key_of(cost["key"]) == bfl_key
-        )
-        for day in context.services.costs.days(PACE_DAYS)
-    ]
-    spent = list(dropwhile(lambda credits_spent: not credits_spent, days))
-    return sum(spent) / max(len(spent), 1)
+    credits_of_days: list[float] = []
+    for day in context.services.costs.days(PACE_DAYS):
+        spent = 0.0
+        for cost in day["costs"]:
+            if context.services.bfl_key_of(cost["key"]) == bfl_key:
+                spent += cost["credits"]
+        if spent or credits_of_days:  # the mean begins with the first day that cost anything
+            credits_of_days.append(spent)
+    if not credits_of_days:
+        return 0.0
+    return sum(credits_of_days) / len(credits_of_days)
 
 
 def check_submissions(context: Context) -> Iterator[Result]:
@@ -132,7 +135,8 @@ def check_submissions(context: Context) -> Iterator[Result]:
             why = f"submitting is paused: {circuit.reason}"
             if account_refusals.KEY_REFUSED in circuit.reason:
                 why += f" (in {bfl_key_variable(_account_of(circuit.scope))})"
-            yield failed(SUBMISSIONS, why, _ACCOUNT_PAUSED if is_about_account else _PAUSED)
+            remedy = _ACCOUNT_PAUSED if is_about_account else _PAUSED
+            yield failed(SUBMISSIONS, why, remedy)
     if not is_reported:
         yield ok(SUBMISSIONS, "are not paused")
 
@@ -144,15 +148,17 @@ def _circuits_that_hold_jobs_back(
 
     The pause of a model says nothing while its whole account is paused, and hides the reason.
     """
-    waiting = {queue.model for queue in usage.models if queue.waiting}
-    waiting_accounts = {_account_of(name) for name in waiting}
-    of_accounts = [one for one in circuits if one.scope.startswith(ALL_MODELS)]
-    paused_accounts = {_account_of(circuit.scope) for circuit in of_accounts}
-    for circuit in of_accounts:
-        if _account_of(circuit.scope) in waiting_accounts:
-            yield circuit
+    waiting_queues = {queue.model for queue in usage.models if queue.waiting}
+    waiting_accounts = {_account_of(queue) for queue in waiting_queues}
+    paused_accounts = set()
     for circuit in circuits:
-        if circuit.scope in waiting and _account_of(circuit.scope) not in paused_accounts:
+        if circuit.scope.startswith(ALL_MODELS):
+            account = _account_of(circuit.scope)
+            paused_accounts.add(account)
+            if account in waiting_accounts:
+                yield circuit
+    for circuit in circuits:
+        if circuit.scope in waiting_queues and _account_of(circuit.scope) not in paused_accounts:
             yield circuit
 
 
@@ -178,18 +184,29 @@ def _count(jobs: int) -> str:
 
 def check_schemas(context: Context) -> Iterator[Result]:
     """Tell by which document the form has its models."""
-    found, off = context.services.schemas.load(), not context.settings.bfl_openapi
-    models = f"{len(found.endpoints)} models"
-    if found.problem:
-        why = f"BFL's OpenAPI document is not taken over: {found.problem}"
+    schemas = context.services.schemas.load()
+    models = f"{len(schemas.endpoints)} models"
+    if schemas.problem:
+        why = f"BFL's OpenAPI document is not taken over: {schemas.problem}"
         yield warning(MODELS, why, f"The form keeps its {models}; nothing else depends on it.")
-    elif found.read_at:
-        newest = [one for one in found.changes if one[:10] == found.changes[0][:10]]
-        changed = f"; changed {', '.join(newest)}" if newest else ""
-        yield ok(MODELS, f"{models}, read at BFL {found.read_at[:16]}Z{changed}")
+    elif schemas.read_at:
+        why = f"{models}, read at BFL {schemas.read_at[:16]}Z"
+        latest_changes = _changes_of_latest_day(schemas.changes)
+        if latest_changes:
+            why += f"; changed {', '.join(latest_changes)}"
+        yield ok(MODELS, why)
+    elif context.settings.bfl_openapi:
+        yield ok(MODELS, f"{models} of this release")
     else:
-        why = f"{models} of this release"
-        yield ok(MODELS, f"{why}, by BFL_OPENAPI=no" if off else why)
+        yield ok(MODELS, f"{models} of this release, by BFL_OPENAPI=no")
+
+
+def _changes_of_latest_day(changes: Sequence[str]) -> list[str]:
+    """The changes of the latest day. Each text begins with its date; the latest comes first."""
+    if not changes:
+        return []
+    latest_day = changes[0][:DATE_CHARS]
+    return [change for change in changes if change.startswith(latest_day)]
 
 
 def _has_account(settings: Settings) -> bool:

@@ -20,9 +20,12 @@ HEADERS = {
 
 def check(context: Context) -> Iterator[Result]:
     counts = context.services.metrics.totals().counts
-    accepted = {scheme: counts.get(scheme_counter(scheme), 0) for scheme in Scheme}
-    by_header = [f"{number} by {HEADERS[scheme]}" for scheme, number in accepted.items() if number]
-    if by_header:
-        yield ok(NAME, f"accepted so far: {', '.join(by_header)}")
+    numbers_by_header = []
+    for scheme in Scheme:
+        accepted = counts.get(scheme_counter(scheme), 0)
+        if accepted:
+            numbers_by_header.append(f"{accepted} by {HEADERS[scheme]}")
+    if numbers_by_header:
+        yield ok(NAME, f"accepted so far: {', '.join(numbers_by_header)}")
     else:
         yield ok(NAME, "none was accepted so far")

@@ -21,7 +21,8 @@ class Context:
     ) -> None:
         self.settings = settings
         self.redis_answers = False  # set by the check of Redis, which runs first
-        self._services, self._account = services, account
+        self._services = services
+        self._account = account
 
     @cached_property
     def services(self) -> Services:
@@ -33,15 +34,19 @@ class Context:
     @cached_property
     def storage(self) -> MediaStorage:
         """Raises InvalidSettings."""
-        return self._services.storage if self._services else build_storage(self.settings)
+        if self._services is not None:
+            return self._services.storage
+        return build_storage(self.settings)
 
     @cached_property
     def archive(self) -> Archive | None:
-        return self._services.archive if self._services else build_archive(self.settings, None)
+        if self._services is not None:
+            return self._services.archive
+        return build_archive(self.settings, None)
 
     @cached_property
     def balances(self) -> Balances:
-        """The last known in the web process, else asked for now."""
-        return (
-            self._account.balances() if self._account else ask_all(build_bfl_clients(self.settings))
-        )
+        """The last known balances in the web process; elsewhere BFL is asked now."""
+        if self._account is not None:
+            return self._account.balances()
+        return ask_all(build_bfl_clients(self.settings))

@@ -25,25 +25,35 @@ class Destination(NamedTuple):
 
 def check(context: Context) -> Iterator[Result]:
     """Connect to one host of each kind; any HTTP answer counts."""
-    policy, origin = build_host_policy(context.settings), context.settings.bfl_origin
-    # Hosts of NOTIFY_URL are named by place and digest: a URL may be a secret.
-    for n, (digest, url) in enumerate(policy.notify_urls.items(), 1):
-        kind = f"NOTIFY_URL, number {n} ({digest})"
-        if why := unreachable_reason(url.origin, AddressScope.PUBLIC_OR_PRIVATE):
-            yield warning(NAME, f"{kind}: {why}", "Allow the sweep to connect to its host.")
-        else:
-            yield ok(NAME, f"{kind}: reached")
+    policy = build_host_policy(context.settings)
+    yield from _try_notify_urls(policy)
+    origin = context.settings.bfl_origin
     if origin in policy.sandboxes:
         for sandbox in policy.sandboxes:
             yield _try("sandbox", (str(sandbox),), sandbox, AddressScope.LOOPBACK)
         return
-    found = list(destinations(policy, origin))
+    bfl_destinations = list(destinations(policy, origin))
     if not context.settings.has_bfl_key and not policy.sandboxes:
-        hosts = ", ".join(host for one in found for host in one.patterns)
-        yield warning(NAME, "not tried without BFL_API_KEY", f"Allow port 443 to {hosts}.")
+        patterns: list[str] = []
+        for destination in bfl_destinations:
+            patterns.extend(destination.patterns)
+        remedy = f"Allow port 443 to {', '.join(patterns)}."
+        yield warning(NAME, "not tried without BFL_API_KEY", remedy)
         return
-    for kind, patterns, sample in found:
-        yield _try(kind, patterns, Origin("https", sample, HTTPS_PORT))
+    for destination in bfl_destinations:
+        sample = Origin("https", destination.sample, HTTPS_PORT)
+        yield _try(destination.kind, destination.patterns, sample)
+
+
+def _try_notify_urls(policy: HostPolicy) -> Iterator[Result]:
+    """Name the hosts of NOTIFY_URL by place and digest: a URL may be a secret."""
+    for number, (digest, url) in enumerate(policy.notify_urls.items(), 1):
+        kind = f"NOTIFY_URL, number {number} ({digest})"
+        reason = unreachable_reason(url.origin, AddressScope.PUBLIC_OR_PRIVATE)
+        if reason is None:
+            yield ok(NAME, f"{kind}: reached")
+        else:
+            yield warning(NAME, f"{kind}: {reason}", "Allow the sweep to connect to its host.")
 
 
 def destinations(policy: HostPolicy, origin: Origin) -> Iterator[Destination]:
@@ -51,12 +61,16 @@ def destinations(policy: HostPolicy, origin: Origin) -> Iterator[Destination]:
     region = policy.region or ""
     yield Destination("submissions", (origin.host,), origin.host)
     yield Destination("polls", (f"api.{region}*.bfl.ai",), f"api.{region or 'us'}.bfl.ai")
-    dashed = f"delivery-{region}*.bfl.ai" if region else "delivery*.bfl.ai"
-    delivery = (dashed, f"delivery.{region}*.bfl.ai")
-    yield Destination("delivery", delivery, f"delivery-{region or 'eu'}1.bfl.ai")
-    azure = [f"{account}.blob.core.windows.net" for account in AZURE_ACCOUNTS]
-    if inside := [host for host in azure if not region or region_of(host) == region]:
-        yield Destination("delivery (Azure)", tuple(inside), inside[0])
+    dashed_pattern = "delivery*.bfl.ai"
+    if region:
+        dashed_pattern = f"delivery-{region}*.bfl.ai"
+    delivery_patterns = (dashed_pattern, f"delivery.{region}*.bfl.ai")
+    yield Destination("delivery", delivery_patterns, f"delivery-{region or 'eu'}1.bfl.ai")
+    azure_hosts = [f"{account}.blob.core.windows.net" for account in AZURE_ACCOUNTS]
+    if region:
+        azure_hosts = [host for host in azure_hosts if region_of(host) == region]
+    if azure_hosts:
+        yield Destination("delivery (Azure)", tuple(azure_hosts), azure_hosts[0])
     for host in policy.delivery_hosts:
         yield Destination("DELIVERY_HOSTS", (host,), host)
 
@@ -67,8 +81,9 @@ def _try(
     hosts = " and ".join(patterns)
     if ANY_LABEL in sample.host:
         return ok(NAME, f"{kind}, {hosts}: not tried, it is a pattern")
-    if why := unreachable_reason(sample, scope):
-        return warning(NAME, f"{kind}, {sample.host}: {why}", f"Allow port 443 to {hosts}.")
+    reason = unreachable_reason(sample, scope)
+    if reason is not None:
+        return warning(NAME, f"{kind}, {sample.host}: {reason}", f"Allow port 443 to {hosts}.")
     return ok(NAME, f"{kind}, {hosts}: reached")
 
 

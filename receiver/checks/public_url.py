@@ -65,9 +65,11 @@ def _try_callbacks(address: ParsedUrl, settings: Settings) -> Result:
 def _post(address: ParsedUrl, signature: bytes) -> int:
     headers = {"Content-Type": "application/json", _SIGNATURE: f"sha256={signature.decode()}"}
     origin = address.origin
-    is_local = origin.scheme == "http" and origin.is_loopback
+    trusted_origins = []
+    if origin.scheme == "http" and origin.is_loopback:
+        trusted_origins.append(origin)
     with (
-        http_client.create_session(*([origin] if is_local else [])) as session,
+        http_client.create_session(*trusted_origins) as session,
         http_client.send_request(
             session, address, seconds=ANSWER_SECONDS, headers=headers, body=BODY
         ) as answer,

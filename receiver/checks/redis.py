@@ -64,7 +64,9 @@ def check(context: Context) -> Iterator[Result]:
         kind = str(error).removeprefix("Redis: ")
         if kind == _REFUSAL:
             yield failed(NAME, f"answers, but takes no writes ({kind})", _READ_LOG)
-            yield from (result for result in check_info(metrics.info()) if not result.ok)
+            for result in check_info(metrics.info()):
+                if not result.ok:
+                    yield result
             return
         if kind != _FULL:
             yield failed(NAME, f"does not answer ({kind})", _REMEDIES.get(kind, _START))
@@ -95,7 +97,13 @@ def check_info(info: Mapping[str, Any]) -> Iterator[Result]:
         yield failed(NAME, f"{name} {version} is a cluster", remedy)
     else:
         yield ok(NAME, f"{name} {version} answers")
-    if (enabled := info.get("aof_enabled")) is None:
+    yield from _check_disk(info)
+    yield from _check_eviction(info)
+
+
+def _check_disk(info: Mapping[str, Any]) -> Iterator[Result]:
+    enabled = info.get("aof_enabled")
+    if enabled is None:
         why = "cannot be known: INFO does not say whether the append-only file is on"
         yield warning(DISK, why, "Ask your provider whether the append-only file is on.")
     elif not enabled:
@@ -105,7 +113,11 @@ def check_info(info: Mapping[str, Any]) -> Iterator[Result]:
         yield failed(DISK, "its last write to disk failed", "Check its disk: it may be full.")
     else:
         yield ok(DISK, "the append-only file is on")
-    if (policy := info.get("maxmemory_policy")) is None:
+
+
+def _check_eviction(info: Mapping[str, Any]) -> Iterator[Result]:
+    policy = info.get("maxmemory_policy")
+    if policy is None:
         why = "cannot be known: INFO does not name the maxmemory-policy"
         yield warning(EVICTION, why, "Ask your provider whether maxmemory-policy is noeviction.")
     elif policy == "noeviction":
@@ -134,8 +146,11 @@ def check_access(settings: Settings) -> Iterator[Result]:
     url = settings.redis
     if url.is_socket or all(map(is_loopback_host, url.hosts)):
         return
-    found = list(_weaknesses(url, is_verified=settings.redis_verify))
-    yield from found or [ok(ACCESS, "needs a password and is encrypted or private")]
+    weaknesses = list(_weaknesses(url, is_verified=settings.redis_verify))
+    if weaknesses:
+        yield from weaknesses
+    else:
+        yield ok(ACCESS, "needs a password and is encrypted or private")
 
 
 def _weaknesses(url: RedisUrl, *, is_verified: bool) -> Iterator[Result]:
@@ -153,10 +168,11 @@ def _weaknesses(url: RedisUrl, *, is_verified: bool) -> Iterator[Result]:
 
 def _is_on_internet(host: str) -> bool:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:
         return False
-    return any(is_public(str(address[0])) for *_, address in found)
+    addresses = [str(answer[4][0]) for answer in answers]
+    return any(is_public(address) for address in addresses)
 
 
 def check_durability(context: Context) -> Iterator[Result]:

@@ -24,7 +24,8 @@ def check(context: Context) -> Iterator[Result]:
         yield warning("MEDIA_URL", why, "Set it to persistent storage that all processes share.")
     for variable in context.settings.odd_bfl_keys:
         yield warning(variable, settings.ODD_BFL_KEY, "See BFL's dashboard: it may be cut or old.")
-    if problem := sentry.missing_package(context.settings):
+    problem = sentry.missing_package(context.settings)
+    if problem:
         yield invalid(problem)
 
 

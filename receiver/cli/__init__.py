@@ -11,7 +11,8 @@ from receiver.cli.archive import archive
 from receiver.cli.credits import credits_left
 from receiver.cli.doctor import doctor
 from receiver.cli.jobs import jobs
-from receiver.cli.keys import keys, login
+from receiver.cli.keys import keys
+from receiver.cli.login import login
 from receiver.cli.repair import repair
 from receiver.cli.submit import submit
 
@@ -34,8 +35,10 @@ def install(app: Flask) -> None:
     if context and is_listing_commands() and context.command.help != HELP:
         context.command.help = HELP
         option = context.command.get_help_option(context)
-        is_asked = option and context.get_parameter_source(option.name or "")
-        if is_asked is ParameterSource.COMMANDLINE:
+        source = None
+        if option:
+            source = context.get_parameter_source(option.name or "")
+        if source is ParameterSource.COMMANDLINE:
             click.echo(context.get_help())
             sys.exit()
 

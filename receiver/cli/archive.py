@@ -31,27 +31,29 @@ def archive() -> None:
 @archive.command("status", cls=Command, epilog=example("archive status"))
 def status() -> None:
     """Show the rows by status, what only the database has, its size, and how late the sweep is."""
-    built, opened = _archive()
-    version, rows, totals = opened.state().schema, opened.counts(), built.metrics.totals()
+    services, opened = _open_archive()
+    version = opened.state().schema
+    rows = opened.counts()
+    totals = services.metrics.totals()
     size = f"{opened.size() / 1e6:,.1f} MB"
     _print("database", f"{opened.database_name}, tables of version {version}, {size}")
     _print("rows", f"{sum(rows.values()):,}")
-    for one in sorted(TERMINAL):
-        _print(f"  {one}", f"{rows.get(one, 0):,}")
+    for job_status in sorted(TERMINAL):
+        _print(f"  {job_status}", f"{rows.get(job_status, 0):,}")
     _print("only there", f"{totals.archived:,}")
     _print("in Redis", f"{totals.hot:,}")
-    _print("late", f"{late_seconds(built):,.0f} s")
+    _print("late", f"{late_seconds(services):,.0f} s")
 
 
 def _print(name: str, text: str) -> None:
     click.echo(name.ljust(LABEL_WIDTH) + text)
 
 
-def _archive() -> tuple[Services, Archive]:
-    built = load_services()
-    if built.archive is None:
+def _open_archive() -> tuple[Services, Archive]:
+    services = load_services()
+    if services.archive is None:
         raise click.UsageError("DATABASE_URL is not set, so there is no archive.")
-    return built, built.archive
+    return services, services.archive
 
 
 @archive.command("export", cls=Command, epilog=example("archive export > jobs.jsonl"))
@@ -61,10 +63,10 @@ def export() -> None:
     The lines are those of the API, with the keys of objects in place of links. Ends with 1 if the
     database went away before the end.
     """
-    built, _ = _archive()
+    services, _ = _open_archive()
     page: Page | None = None
     while page is None or page.last:
-        page = built.catalog.page(Search(), BATCH, page and page.last)
+        page = services.catalog.page(Search(), BATCH, page and page.last)
         for job in page.jobs:
             if job.status.terminal:
                 click.echo(to_json(sidecars.document(job)))
@@ -80,11 +82,11 @@ def import_sidecars() -> None:
     Fluxkeep runs; it can be interrupted and repeated. Sidecars that are not of Fluxkeep are named.
     Ends with 2 when Redis, the database or the storage cannot be used.
     """
-    built, rows = _archive()
+    services, opened = _open_archive()
     shown_at = time.monotonic()
     try:
-        rows.state()  # fail early: an empty storage would cause no query
-        walk = SidecarImport(built, rows, lambda key, why: click.echo(plain(f"{key}: {why}")))
+        opened.state()  # fail early: an empty storage would cause no query
+        walk = SidecarImport(services, opened, _print_foreign)
         for _ in walk.run():
             if time.monotonic() >= shown_at + PROGRESS_SECONDS:
                 shown_at = time.monotonic()
@@ -93,6 +95,10 @@ def import_sidecars() -> None:
         click.echo(f"Error: {sentence(error)} Run it again then.", err=True)
         click.get_current_context().exit(UNAVAILABLE)
     click.echo(_numbers(walk.counts))
+
+
+def _print_foreign(key: str, why: str) -> None:
+    click.echo(plain(f"{key}: {why}"))
 
 
 def _numbers(counts: Mapping[str, int]) -> str:

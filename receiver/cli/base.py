@@ -28,7 +28,9 @@ def sentence(error: FluxkeepError) -> str:
     """The message of an error for the terminal."""
     if isinstance(error, InvalidSettings):
         return f"{error}. See: flask --app receiver doctor"
-    return str(error) if getattr(error, "errors", None) else as_sentence(str(error))
+    if getattr(error, "errors", None):  # messages by field, which are no sentence
+        return str(error)
+    return as_sentence(str(error))
 
 
 def load_services() -> Services:
@@ -40,21 +42,29 @@ def pairs(
     _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
 ) -> dict[str, str]:
     """Parse options of the form `name=value`."""
-    found = [text.partition("=") for text in texts]
-    for text, (name, equals, _) in zip(texts, found, strict=True):
-        if not (name and equals):
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
             raise click.BadParameter(f"{text!r} is not name=value")
-    return {name: value for name, _, value in found}
+        values[name] = value
+    return values
 
 
 def full_id(services: Services, text: str) -> str:
-    """The only job's id that begins so, or the text itself. Raises BadRequest for several."""
-    if len(text) < PREFIX_MIN_CHARS or not TASK_ID.fullmatch(text) or services.catalog.load(text):
+    """The id of the only job whose id begins with a text; the text itself if there is none.
+
+    Raises BadRequest if several ids begin with it.
+    """
+    may_be_prefix = len(text) >= PREFIX_MIN_CHARS and TASK_ID.fullmatch(text)
+    if not may_be_prefix or services.catalog.load(text):
         return text
-    found = services.catalog.ids(text)
-    if len(found) > 1:
-        raise BadRequest(f"{len(found)} jobs have an id that begins with {text}: give more of it.")
-    return found[0] if found else text
+    ids = services.catalog.ids(text)
+    if len(ids) > 1:
+        raise BadRequest(f"{len(ids)} jobs have an id that begins with {text}: give more of it.")
+    if not ids:
+        return text
+    return ids[0]
 
 
 def example(command: str) -> str:
@@ -64,4 +74,10 @@ def example(command: str) -> str:
 
 def plain(text: str) -> str:
     """Replace characters of untrusted text that could control a terminal."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    characters = []
+    for character in text:
+        if character.isprintable():
+            characters.append(character)
+        else:
+            characters.append("\N{REPLACEMENT CHARACTER}")
+    return "".join(characters)

@@ -2,7 +2,7 @@
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -46,28 +46,30 @@ def doctor(*, release: bool, is_trial: bool, yes: bool) -> None:
     if is_trial:
         _report(_trial(is_confirmed=yes))
         return
-    results: Iterator[Result]
+    checks_to_run = checks.CHECKS
+    if release:
+        checks_to_run = checks.BEFORE_START
+    results: Iterable[Result]
     try:
-        context = Context(settings.load())
-        results = checks.run(context, checks.BEFORE_START if release else checks.CHECKS)
+        results = checks.run(Context(settings.load()), checks_to_run)
     except InvalidSettings as error:
-        results = map(invalid, error.problems)
+        results = [invalid(problem) for problem in error.problems]
     _report(results, waits=release)
 
 
 def _trial(*, is_confirmed: bool) -> Iterator[Result]:
     """Raises FluxkeepError when nothing could be submitted."""
-    built = load_services()
-    if not built.bfl.has_key:
+    services = load_services()
+    if not services.bfl.has_key:
         raise BflUnavailable(f"BFL_API_KEY is not set: get a key at {GET_STARTED}")
-    if not built.settings.bfl_reaches_us:
+    if not services.settings.bfl_reaches_us:
         raise BflUnavailable("PUBLIC_URL is not set, so BFL cannot call back")
     if not is_confirmed:
-        click.confirm(try_bfl.question(built), abort=True)
-    return try_bfl.try_bfl(built)
+        click.confirm(try_bfl.question(services), abort=True)
+    return try_bfl.try_bfl(services)
 
 
-def _report(results: Iterator[Result], *, waits: bool = False) -> None:
+def _report(results: Iterable[Result], *, waits: bool = False) -> None:
     """Print the results, and end with 1 if one is a failure."""
     grades: Counter[Grade] = Counter()
     for result in results:
@@ -82,4 +84,5 @@ def _report(results: Iterator[Result], *, waits: bool = False) -> None:
         click.echo("The checks passed. Waiting for a stop signal: the other processes run on.")
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         signal.sigwait(STOP_SIGNALS)
-    click.get_current_context().exit(1 if grades[Grade.FAILED] else 0)
+    if grades[Grade.FAILED]:
+        click.get_current_context().exit(1)

@@ -21,7 +21,6 @@ from receiver.cli.submit import INTERRUPTED, POLL_SECONDS
 from receiver.schemas.query import PAGE_MAX, FilterQuery
 
 LIST_DEFAULT = 20
-DELETED = {True: "deleted", False: "has no record; the storage is searched for its objects"}
 QUESTIONS = {
     Action.DELETE: "Delete {} with all media and inputs, for ever?",
     Action.REPLAY: "Ask BFL again for {}?",
@@ -38,13 +37,14 @@ def _filters(command: Callable[..., None]) -> Callable[..., None]:
     for name in reversed(FILTERS):
         described = as_sentence(FilterQuery.model_fields[name].description or "")
         command = click.option(f"--{name}", help=described)(command)
-    status = click.Choice([*map(str, Status)])
+    status = click.Choice([str(status) for status in Status])
     return click.option("--status", type=status, multiple=True, help="Repeatable.")(command)
 
 
 def _search(filters: Mapping[str, Any]) -> Search:
     """Raises InvalidField."""
-    return FilterQuery.parse({name: given for name, given in filters.items() if given}).search()
+    given_filters = {name: value for name, value in filters.items() if value}
+    return FilterQuery.parse(given_filters).search()
 
 
 @click.group(epilog=example("jobs list --status failed"))
@@ -59,25 +59,31 @@ def jobs() -> None:
 def list_jobs(limit: int, *, as_json: bool, **filters: Any) -> None:
     """List jobs, newest first, by the filters of the API."""
     search = _search(filters)
-    built = load_services()
-    page = built.catalog.page(search, limit, None)
-    found = views.job_views(built, page.jobs)
+    services = load_services()
+    page = services.catalog.page(search, limit, None)
+    job_views = views.job_views(services, page.jobs)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        click.echo(json.dumps(job_views, indent=2))
         return
     click.echo(_row({name: name.removesuffix("_at") for name in COLUMN_WIDTHS}))
-    for job, view in zip(page.jobs, found, strict=True):
-        click.echo(_row({**view, "prompt": kept_inputs.prompt(job) or job.result.get("prompt")}))
+    for job, view in zip(page.jobs, job_views, strict=True):
+        cells: dict[str, Any] = dict(view)
+        cells["prompt"] = kept_inputs.prompt(job) or job.result.get("prompt")
+        click.echo(_row(cells))
     if page.is_cut:
         click.echo("Older jobs are in the database, which does not answer.", err=True)
     elif page.last:
         click.echo(f"There are more jobs; these are the newest {limit}.", err=True)
 
 
-def _row(job: Mapping[str, Any]) -> str:
-    texts = {name: plain(str(job[name] or "-")) for name in COLUMN_WIDTHS}
-    texts["prompt"] = shorten(texts["prompt"], COLUMN_WIDTHS["prompt"], placeholder="…")
-    cells = (texts[name].ljust(width) for name, width in COLUMN_WIDTHS.items())
+def _row(values: Mapping[str, Any]) -> str:
+    """A line of the table; the values are by the names of the columns."""
+    cells = []
+    for name, width in COLUMN_WIDTHS.items():
+        text = plain(str(values[name] or "-"))
+        if name == "prompt":
+            text = shorten(text, width, placeholder="…")
+        cells.append(text.ljust(width))
     return "  ".join(cells).rstrip()
 
 
@@ -88,9 +94,9 @@ def show(job_id: str) -> None:
 
     ID is its own id or BFL's task id, or the beginning of one.
     """
-    built = load_services()
-    job = job_actions.load_job(built, full_id(built, job_id))
-    click.echo(json.dumps(views.job_view(built, job, with_input=True), indent=2))
+    services = load_services()
+    job = job_actions.load_job(services, full_id(services, job_id))
+    click.echo(json.dumps(views.job_view(services, job, with_input=True), indent=2))
 
 
 def _several(command: Callable[..., None]) -> Callable[..., None]:
@@ -106,11 +112,9 @@ def replay(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
 
     Give ids, or filters for all jobs that match: the sweep works them off.
     """
-    built = load_services()
-    _act_on_named(
-        built, job_ids, filters, lambda job_id: job_actions.replay_job(built, job_id).status
-    )
-    _act_on_all(built, Action.REPLAY, _search(filters), yes=yes)
+    services = load_services()
+    _act_on_each(services, job_ids, filters, _replay_job)
+    _act_on_all(services, Action.REPLAY, _search(filters), yes=yes)
 
 
 @jobs.command("rescue", cls=Command, epilog=example("jobs replay --status expired --key app"))
@@ -130,66 +134,80 @@ def delete(job_ids: tuple[str, ...], *, yes: bool, **filters: Any) -> None:
     Give ids, or filters for all jobs that match: the sweep works them off. It searches the storage
     for the objects of an id whose record is gone.
     """
-    built = load_services()
-    _act_on_named(
-        built, job_ids, filters, lambda job_id: DELETED[job_actions.delete_or_erase(built, job_id)]
-    )
-    _act_on_all(built, Action.DELETE, _search(filters), yes=yes)
+    services = load_services()
+    _act_on_each(services, job_ids, filters, _delete_job)
+    _act_on_all(services, Action.DELETE, _search(filters), yes=yes)
 
 
-def _act_on_named(
+def _replay_job(services: Services, job_id: str) -> str:
+    return job_actions.replay_job(services, job_id).status
+
+
+def _delete_job(services: Services, job_id: str) -> str:
+    if job_actions.delete_or_erase(services, job_id):
+        return "deleted"
+    return "has no record; the storage is searched for its objects"
+
+
+def _act_on_each(
     services: Services,
     job_ids: tuple[str, ...],
     filters: Mapping[str, Any],
-    act: Callable[[str], str],
+    act: Callable[[Services, str], str],
 ) -> None:
-    """Act on each named job, print the result, and exit. Return where filters are given."""
-    if bool(job_ids) == any(filters.values()):
+    """Act on each job of an id, print the result, and exit. Return if filters choose the jobs."""
+    has_filters = any(filters.values())
+    has_ids = bool(job_ids)
+    if has_ids == has_filters:
         raise click.UsageError("Give either ids or filters.")
-    failed = 0
-    for job_id in job_ids:
+    if has_filters:
+        return
+    exit_status = 0
+    for id_or_beginning in job_ids:
         try:
-            named = full_id(services, job_id)
-            click.echo(f"{named}  {act(named)}")
+            job_id = full_id(services, id_or_beginning)
+            outcome = act(services, job_id)
+            click.echo(f"{job_id}  {outcome}")
         except FluxkeepError as error:
-            click.echo(f"{job_id}  {sentence(error)}", err=True)
-            failed += 1
-    if job_ids:
-        click.get_current_context().exit(1 if failed else 0)
+            click.echo(f"{id_or_beginning}  {sentence(error)}", err=True)
+            exit_status = 1
+    click.get_current_context().exit(exit_status)
 
 
 def _act_on_all(services: Services, action: Action, search: Search, *, yes: bool) -> None:
     """Ask, have the sweep act on all jobs that match, and print how far it is."""
     try:
         batch = job_actions.begin_batch(services, action, search, None)
-    except CountRequired as asked:
+    except CountRequired as required:
         if not yes:
-            click.confirm(
-                QUESTIONS[action].format(job_actions.count_text(asked.count)), abort=True, err=True
-            )
-        fixed = replace(search, until=asked.until)
-        batch = job_actions.begin_batch(services, action, fixed, asked.count)
+            question = QUESTIONS[action].format(job_actions.count_text(required.count))
+            click.confirm(question, abort=True, err=True)
+        counted_search = replace(search, until=required.until)
+        batch = job_actions.begin_batch(services, action, counted_search, required.count)
     try:
         batch = _wait_until_ended(services, batch)
     except KeyboardInterrupt:
         click.echo(f"The sweep goes on. To stop it: DELETE /api/batches/{batch.id}", err=True)
         click.get_current_context().exit(INTERRUPTED)
-    for one in batch.failed_jobs:
-        click.echo(f"{one.id}  {as_sentence(one.reason)}", err=True)
-    click.get_current_context().exit(1 if batch.failed or batch.is_stopped else 0)
+    for failed_job in batch.failed_jobs:
+        click.echo(f"{failed_job.id}  {as_sentence(failed_job.reason)}", err=True)
+    if batch.failed or batch.is_stopped:
+        click.get_current_context().exit(1)
 
 
 def _wait_until_ended(services: Services, batch: Batch) -> Batch:
     """Print a line for each change. Raises UnknownBatch, StoreUnavailable."""
-    shown = ""
+    shown_text = ""
     while True:
         batch = job_actions.load_batch(services, batch.id)
         text = f"{batch.action}: {batch.done:,} of {batch.total:,}"
-        text += f", {batch.failed:,} failed" if batch.failed else ""
-        text += f", waits: {plain(batch.waits_for)}" if batch.waits_for else ""
-        if text != shown:
+        if batch.failed:
+            text += f", {batch.failed:,} failed"
+        if batch.waits_for:
+            text += f", waits: {plain(batch.waits_for)}"
+        if text != shown_text:
             click.echo(text)
-            shown = text
+            shown_text = text
         if batch.ended_at:
             return batch
         time.sleep(POLL_SECONDS)

@@ -1,14 +1,12 @@
-"""`keys`: create API keys, kept as hashes. `login`: make a link with the rights of one."""
+"""`keys`: create API keys, kept as hashes."""
 
 import re
 import secrets
 
 import click
 
-from jobs.config import settings
 from jobs.config.api_keys import SCOPES, ApiKey, Scope
 from jobs.domain.budgets import Budget
-from jobs.signing import LOGIN_SECONDS, LoginSigner
 from receiver.cli.base import Command, example
 
 KEY_BYTES = 32
@@ -35,25 +33,10 @@ def new(name: str, scope: Scope, *, own: bool, budgets: tuple[str, ...]) -> None
     if not _NAME_PATTERN.fullmatch(name):
         raise click.BadParameter("1 to 64 of A-Z a-z 0-9 . _ -", param_hint="'--name'")
     try:
-        parsed = [Budget.parse(one) for one in budgets]
+        parsed_budgets = [Budget.parse(budget) for budget in budgets]
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="'--budget'") from None
     key = secrets.token_urlsafe(KEY_BYTES)
     click.echo(f"key    {key}")
-    entry = ApiKey.hashed(name, key, scope, sees_own_jobs_only=own, budgets=parsed)
+    entry = ApiKey.hashed(name, key, scope, sees_own_jobs_only=own, budgets=parsed_budgets)
     click.echo(f"entry  {entry.setting}")
-
-
-@click.command(cls=Command, epilog=example("login"))
-@click.option("--name", help="Name of a key in API_KEYS; the first with scope admin if absent.")
-def login(name: str | None) -> None:
-    """Make a link for one login to the dashboard, with the rights of a key."""
-    loaded = settings.load()
-    fitting = [
-        key for key in loaded.api_keys if key.name == name or (not name and key.scope == "admin")
-    ]
-    if not fitting:
-        raise click.UsageError("API_KEYS has no such key: give another --name.")
-    token = LoginSigner(loaded.secret_key).sign(fitting[0].name)
-    click.echo(f"{loaded.base_url}/login/{token}")
-    click.echo(f"It is for one login within {LOGIN_SECONDS // 60} minutes.", err=True)

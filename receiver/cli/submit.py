@@ -57,41 +57,45 @@ def submit(
     prints the reason and ends with 1. --input may be repeated: a value that is valid JSON is read
     as JSON (width=1024), any other value as text.
     """
-    given = {name: _value(text) for name, text in fields.items()}
+    values = {name: _value(text) for name, text in fields.items()}
     if prompt is not None:
-        given["prompt"] = prompt
-    if not given:
+        values["prompt"] = prompt
+    if not values:
         raise click.UsageError("Give the input: --prompt or --input.")
-    raw = json.dumps({"model": model, "input": given, "metadata": metadata}).encode()
-    built = load_services()
+    raw = json.dumps({"model": model, "input": values, "metadata": metadata}).encode()
+    services = load_services()
     body = validate(SubmissionBody, strict_json.load_object(raw))
     if dry_run:
-        _show_dry_run(dry_run_view(built, body))
+        _show_dry_run(dry_run_view(services, body))
         return
-    for warning in judge(built.schemas.endpoints(), body.model, body.input)["warnings"]:
+    for warning in judge(services.schemas.endpoints(), body.model, body.input)["warnings"]:
         click.echo(plain(f"{warning['field']}: {warning['message']}"), err=True)
-    job = enqueue(built, body, Submission())
+    job = enqueue(services, body, Submission())
     click.echo(job.id)
     if not wait:
         return
     try:
-        job = _wait_until_ended(built, job)
+        job = _wait_until_ended(services, job)
     except KeyboardInterrupt:
         click.echo(f"The job continues: flask --app receiver jobs show {job.id}", err=True)
         click.get_current_context().exit(INTERRUPTED)
     if job.status is not Status.STORED:
         raise click.ClickException(plain(_reason(job)))
-    for medium in views.job_view(built, job)["media"]:
+    for medium in views.job_view(services, job)["media"]:
         click.echo(medium["url"])
 
 
 def _show_dry_run(view: DryRunView) -> None:
     """Print the price, then what BFL's document says against the input: with a problem exit 1."""
-    price = "unknown" if view["price"] is None else f"{view['price']:g} credits"
-    click.echo(price if view["known"] or view["price"] is None else f"at most {price}")
+    if view["price"] is None:
+        click.echo("unknown")
+    elif view["known"]:
+        click.echo(f"{view['price']:g} credits")
+    else:
+        click.echo(f"at most {view['price']:g} credits")
     problems = view["problems"]
-    remarks = [*problems, *(one for one in view["warnings"] if one not in problems)]
-    for remark in remarks:
+    warnings = [warning for warning in view["warnings"] if warning not in problems]
+    for remark in problems + warnings:
         click.echo(plain(f"{remark['field']}: {remark['message']}"), err=True)
     if problems:
         click.get_current_context().exit(1)
@@ -112,15 +116,18 @@ def _value(text: str) -> Any:
 
 def _wait_until_ended(services: Services, job: Job) -> Job:
     """Print a line for each change. Raises UnknownJob when it was deleted, StoreUnavailable."""
-    began_at, shown = time.monotonic(), ""
+    began_at = time.monotonic()
+    shown_text = ""
     while True:
         job = load_job(services, job.id)
-        percent = f" {job.progress:.0%}" if job.progress is not None else ""
-        reasons = views.waiting_reasons(services, job)
-        text = ": ".join([f"{job.status}{percent}", *reasons])
-        if text != shown:
+        text = str(job.status)
+        if job.progress is not None:
+            text += f" {job.progress:.0%}"
+        for reason in views.waiting_reasons(services, job):
+            text += f": {reason}"
+        if text != shown_text:
             click.echo(f"{time.monotonic() - began_at:3.0f} s  {plain(text)}", err=True)
-            shown = text
+            shown_text = text
         if job.status.terminal:
             return job
         time.sleep(POLL_SECONDS)

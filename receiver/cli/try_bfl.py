@@ -33,7 +33,9 @@ CALLBACK_SECONDS = 90.0
 STORED_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 0.5
 
-KNOWN_AT, UNKNOWN_AT, NO_REPORT = "it is known at", "not known at", "no report from"
+KNOWN_AT = "it is known at"
+UNKNOWN_AT = "not known at"
+NO_REPORT = "no report from"
 _REACH = "Check PUBLIC_URL with `doctor`, and that no proxy or firewall refuses the POST."
 
 
@@ -59,8 +61,13 @@ def try_bfl(services: Services) -> Iterator[Result]:
 def _submit(services: Services, job_id: str) -> BflResponse:
     """Raises BflUnavailable, and BadRequest if BFL refuses the input."""
     url = f"{services.settings.base_url}/webhooks/bfl/{services.tokens.sign(job_id)}"
-    webhook = dict(zip(WEBHOOK_FIELDS, (url, services.tokens.secret(job_id)), strict=True))
-    body = json.dumps({"prompt": PROMPT, **webhook}).encode()
+    url_field, secret_field = WEBHOOK_FIELDS
+    values = {
+        "prompt": PROMPT,
+        url_field: url,
+        secret_field: services.tokens.secret(job_id),
+    }
+    body = json.dumps(values).encode()
     try:
         answer = services.bfl.submit(services.bfl.origin, MODEL, body, ANSWER_SECONDS)
     except errors.TransferFailed as error:
@@ -110,9 +117,9 @@ def _hosts_that_know(services: Services, job: Job) -> Result:
         else:
             hosts[NO_REPORT].append(f"{host} ({answer.status})")
     parts = []
-    for words, named in hosts.items():
-        if named:
-            parts.append(f"{words} {', '.join(named)}")
+    for words, hosts_of_kind in hosts.items():
+        if hosts_of_kind:
+            parts.append(f"{words} {', '.join(hosts_of_kind)}")
     why = "; ".join(parts)
     if hosts[KNOWN_AT]:
         return ok("hosts", why)

@@ -29,7 +29,7 @@ _places = threading.BoundedSemaphore(IMAGES_MAX)
 
 
 class ImagePlaces:
-    """The places that one answer takes of those for images, until it is sent."""
+    """Places for images that one answer takes until it is sent."""
 
     def __init__(self) -> None:
         self._taken = 0
@@ -61,14 +61,17 @@ def prompt(job: Job) -> str:
 
 
 def job_row(services: Services, job: Job) -> JobRow:
-    links = zip(services.links_to(job), job.media, strict=True)
+    links = []
+    for link, file in zip(services.links_to(job), job.media, strict=True):
+        if file.deleted_at is None:
+            links.append(link)
     return {
         "id": job.id,
         "status": job.status,
         "model": job.model,
         "prompt": prompt(job),
         "created_at": rfc3339(job.created_at),
-        "links": [link for link, file in links if file.deleted_at is None],
+        "links": links,
     }
 
 
@@ -77,16 +80,23 @@ def job_result(services: Services, job: Job) -> Message:
     row = job_row(services, job)
     message = _message(services, job)
     structured: JobResult = {**row, "seed": seed_of(job), "cost": job.cost, "message": message}
-    found = result(structured)
-    for file in filter(None, map(shown, _first_image(job))):
+    answer = result(structured)
+    blocks = answer["content"]
+    image = _first_image(job)
+    file_to_show = image and small_file(image)
+    if file_to_show:
         with suppress(StorageError, TooManyWaiting):  # there are links, too
-            image = {"data": load(services, file), "mimeType": file.content_type}
-            found["content"].append({"type": "image", **image})
+            blocks.append(_image_block(services, file_to_show))
     for link, file in zip(row["links"], job.present_media, strict=True):
-        name, kind = views.file_name(job, job.media.index(file), file.key), file.content_type
-        block = {"type": "resource_link", "uri": link, "name": name, "mimeType": kind}
-        found["content"].append(block)
-    return found
+        name = views.file_name(job, job.media.index(file), file.key)
+        content_type = file.content_type
+        link_block = {"type": "resource_link", "uri": link, "name": name, "mimeType": content_type}
+        blocks.append(link_block)
+    return answer
+
+
+def _image_block(services: Services, file: MediaFile) -> Message:
+    return {"type": "image", "data": load(services, file), "mimeType": file.content_type}
 
 
 def _message(services: Services, job: Job) -> str:
@@ -94,12 +104,14 @@ def _message(services: Services, job: Job) -> str:
         return "The links expire; `get_job` gives new ones."
     if job.moderation and job.status.terminal:
         reasons = ", ".join(job.moderation.reasons) or "without a reason"
-        again = "The same would be refused again: change the prompt or the images."
-        return f"BFL's moderation refused the {job.moderation.stage} ({reasons}). {again}"
+        advice = "The same would be refused again: change the prompt or the images."
+        return f"BFL's moderation refused the {job.moderation.stage} ({reasons}). {advice}"
     if job.error and job.status.terminal:
         return f"It is {job.status} ({job.error.code}): {job.error.message}"
-    waits = [f" It waits: {why}." for why in views.waiting_reasons(services, job)]
-    return f"Not done yet.{''.join(waits)} {how_to_wait(job)}"
+    message = "Not done yet."
+    for reason in views.waiting_reasons(services, job):
+        message += f" It waits: {reason}."
+    return f"{message} {how_to_wait(job)}"
 
 
 def how_to_wait(job: Job) -> str:
@@ -109,14 +121,19 @@ def how_to_wait(job: Job) -> str:
 # The image.
 
 
-def shown(file: MediaFile) -> MediaFile | None:
+def small_file(file: MediaFile) -> MediaFile | None:
     """The file if it is small, else its thumbnail, which may not be made yet."""
-    return file if file.bytes <= IMAGE_MAX_BYTES else file.thumbnail
+    if file.bytes <= IMAGE_MAX_BYTES:
+        return file
+    return file.thumbnail
 
 
-def is_shown(job: Job) -> bool:
-    """Whether its image can be shown, or never will be: its thumbnail is not made yet."""
-    return job.thumbnails.due_at is None or None not in map(shown, _first_image(job))
+def awaits_thumbnail(job: Job) -> bool:
+    """Whether the job's image is too large to be shown, and its thumbnail is not made yet."""
+    image = _first_image(job)
+    if image is None or job.thumbnails.due_at is None:
+        return False
+    return small_file(image) is None
 
 
 def load(services: Services, file: MediaFile) -> str:
@@ -126,6 +143,8 @@ def load(services: Services, file: MediaFile) -> str:
     return base64.b64encode(body).decode()
 
 
-def _first_image(job: Job) -> list[MediaFile]:
-    images = [file for file in job.present_media if file.is_image and file.role is Role.SAMPLE]
-    return images[:1]
+def _first_image(job: Job) -> MediaFile | None:
+    for file in job.present_media:
+        if file.is_image and file.role is Role.SAMPLE:
+            return file
+    return None

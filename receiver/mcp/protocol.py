@@ -11,18 +11,23 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from werkzeug.datastructures import Headers
 
 WITH_HANDSHAKE = ("2025-06-18", "2025-11-25")
-# That of a request which names none. It is not offered: it has batches, which are refused here.
+# The revision of a request that names none. It is not offered: it has batches, which are refused.
 ASSUMED = "2025-03-26"
 STATELESS = "2026-07-28"  # without a handshake: each request names its revision
 REVISIONS = (*WITH_HANDSHAKE, STATELESS)
 REVISION_HEADER = "MCP-Protocol-Version"
 META = "io.modelcontextprotocol/"
-NAMED = {"tools/call": "name", "resources/read": "uri"}  # the parameter that `Mcp-Name` repeats
+# The parameter that `Mcp-Name` repeats, by method.
+NAME_PARAMETERS = {"tools/call": "name", "resources/read": "uri"}
 
-PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
-INVALID_PARAMS, INTERNAL_ERROR = -32602, -32603
-RESOURCE_NOT_FOUND = -32002  # of revisions with a handshake
-HEADER_MISMATCH, UNSUPPORTED_REVISION = -32020, -32022
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+RESOURCE_NOT_FOUND = -32002  # in revisions with a handshake
+HEADER_MISMATCH = -32020
+UNSUPPORTED_REVISION = -32022
 _NEVER_200 = {PARSE_ERROR, INVALID_REQUEST, HEADER_MISMATCH, UNSUPPORTED_REVISION}
 
 Message = dict[str, Any]  # of JSON-RPC, or the result in one
@@ -31,31 +36,44 @@ Message = dict[str, Any]  # of JSON-RPC, or the result in one
 class ProtocolError(Exception):
     """A request that has no result."""
 
-    def __init__(self, code: int, message: str, **data: Any) -> None:
+    def __init__(self, code: int, message: str, **details: Any) -> None:
         super().__init__(message)
         self.code = code
-        self.body = {"code": code, "message": message} | ({"data": data} if data else {})
+        self.body: dict[str, Any] = {"code": code, "message": message}
+        if details:
+            self.body["data"] = details
 
     def status(self, revision: str) -> HTTPStatus:
-        is_refused = revision == STATELESS and self.code != INTERNAL_ERROR
-        if not is_refused and self.code not in _NEVER_200:
+        """The status of the HTTP response; revisions with a handshake have 200 for most errors."""
+        is_http_error = revision == STATELESS and self.code != INTERNAL_ERROR
+        if not is_http_error and self.code not in _NEVER_200:
             return HTTPStatus.OK
-        is_unknown = self.code == METHOD_NOT_FOUND
-        return HTTPStatus.NOT_FOUND if is_unknown else HTTPStatus.BAD_REQUEST
+        if self.code == METHOD_NOT_FOUND:
+            return HTTPStatus.NOT_FOUND
+        return HTTPStatus.BAD_REQUEST
 
 
-def _object_or_none(value: Any) -> Any:
-    """Clients write null for what is absent."""
-    return {} if value is None else value
+def _empty_object_for_null(value: Any) -> Any:
+    """Clients write null for absent parameters."""
+    if value is None:
+        return {}
+    return value
+
+
+def _text_or_number(value: Any) -> str | int | None:
+    """A valid identifier of JSON-RPC; None for any other value, such as a bool."""
+    if type(value) in (str, int):
+        identifier: str | int = value
+        return identifier
+    return None
 
 
 def readable_id(fields: Mapping[str, Any]) -> str | int | None:
     """The id of a request that is invalid otherwise: its error must name it."""
-    request_id = fields.get("id")
-    return request_id if type(request_id) in (str, int) else None
+    return _text_or_number(fields.get("id"))
 
 
-class Request(BaseModel):
+class RpcRequest(BaseModel):
     """A request, or a notification, which has no `id`."""
 
     model_config = ConfigDict(strict=True)
@@ -63,17 +81,20 @@ class Request(BaseModel):
     jsonrpc: Literal["2.0"]
     method: str
     id: str | int = ""
-    params: Annotated[dict[str, Any], BeforeValidator(_object_or_none)] = {}
+    params: Annotated[dict[str, Any], BeforeValidator(_empty_object_for_null)] = {}
 
     @property
     def meta(self) -> Mapping[str, Any]:
+        """The metadata of the request; empty without any."""
         meta = self.params.get("_meta")
-        return meta if isinstance(meta, dict) else {}
+        if isinstance(meta, dict):
+            return meta
+        return {}
 
     @property
     def progress_token(self) -> str | int | None:
-        token = self.meta.get("progressToken")
-        return token if type(token) in (str, int) else None
+        """The token with which the client asks for notifications of the progress."""
+        return _text_or_number(self.meta.get("progressToken"))
 
     def text(self, name: str) -> str:
         """A required parameter. Raises ProtocolError."""
@@ -84,30 +105,37 @@ class Request(BaseModel):
 
     def revision(self, headers: Headers) -> str:
         """The revision that the request speaks. Raises ProtocolError."""
-        header, named = headers.get(REVISION_HEADER), self.meta.get(f"{META}protocolVersion")
-        if named and header and named != header:
+        in_header = headers.get(REVISION_HEADER)
+        in_body = self.meta.get(f"{META}protocolVersion")
+        if in_body and in_header and in_body != in_header:
             raise ProtocolError(HEADER_MISMATCH, f"{REVISION_HEADER} must repeat that in `_meta`.")
-        revision = str(named or header or ASSUMED)
-        if revision not in (*REVISIONS, ASSUMED):
-            data = {"supported": REVISIONS, "requested": revision[:64]}
-            raise ProtocolError(UNSUPPORTED_REVISION, "Unsupported protocol version", **data)
-        return revision
+        revision = str(in_body or in_header or ASSUMED)
+        if revision == ASSUMED or revision in REVISIONS:
+            return revision
+        raise ProtocolError(
+            UNSUPPORTED_REVISION,
+            "Unsupported protocol version",
+            supported=REVISIONS,
+            requested=revision[:64],
+        )
 
     def require_metadata(self, headers: Headers) -> None:
         """Require what a request without a handshake carries and repeats. Raises ProtocolError."""
-        named = self.meta.get(f"{META}protocolVersion")
-        if named is None or not isinstance(self.meta.get(f"{META}clientCapabilities"), dict):
+        revision = self.meta.get(f"{META}protocolVersion")
+        capabilities = self.meta.get(f"{META}clientCapabilities")
+        if revision is None or not isinstance(capabilities, dict):
             message = f"`_meta` needs `{META}protocolVersion` and `{META}clientCapabilities`."
             raise ProtocolError(INVALID_PARAMS, message)
-        repeated = {REVISION_HEADER: named, "Mcp-Method": self.method}
-        if self.method in NAMED:
-            repeated["Mcp-Name"] = self.params.get(NAMED[self.method])
-        for name, value in repeated.items():
+        repeated_values = {REVISION_HEADER: revision, "Mcp-Method": self.method}
+        if self.method in NAME_PARAMETERS:
+            repeated_values["Mcp-Name"] = self.params.get(NAME_PARAMETERS[self.method])
+        for name, value in repeated_values.items():
             if _decoded(headers.get(name, "")) != value:
                 raise ProtocolError(HEADER_MISMATCH, f"{name} must repeat the value in the body.")
 
 
 def _decoded(header: str) -> str:
+    """The text of a header, which may be base64: headers of HTTP have ASCII only."""
     encoded = header.removeprefix("=?base64?").removesuffix("?=")
     if header == f"=?base64?{encoded}?=":
         with suppress(Base64Error, UnicodeError):

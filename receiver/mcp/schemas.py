@@ -10,8 +10,10 @@ from jobs.bfl import model_names
 from jobs.domain.status import Status
 from receiver.schemas.query import FILTER_VALUE_MAX_CHARS, FILTERS_MAX, WORDS_MAX_CHARS, Time
 
-WAIT_MAX_SECONDS, WAIT_DEFAULT_SECONDS = 50, 25  # routers cut a silent request off after 60 s
-ROWS_MAX, ROWS_DEFAULT = 50, 10
+WAIT_MAX_SECONDS = 50  # routers cut a silent request off after 60 s
+WAIT_DEFAULT_SECONDS = 25
+ROWS_MAX = 50
+ROWS_DEFAULT = 10
 
 JobId = Annotated[str, Field(description="id of a job, or fluxkeep://jobs/<id>")]
 Wait = Annotated[

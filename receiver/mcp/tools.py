@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from flask import g
 
 from jobs.bfl import model_names
+from jobs.bfl.model_schemas import Endpoint
 from jobs.config.api_keys import Scope
 from jobs.domain.errors import Invalid
 from jobs.domain.job import Job
@@ -24,7 +25,8 @@ from receiver import job_actions, ownership
 from receiver.api.budget import KeyBudgets, key_budgets
 from receiver.context import current_services
 from receiver.mcp import content, schemas
-from receiver.mcp.resources import JOB_URI, with_images
+from receiver.mcp.image_arguments import with_images
+from receiver.mcp.job_uri import JobUri
 from receiver.new_submission import enqueue
 from receiver.schemas.bodies import validate_with_input
 from receiver.schemas.submission import DryRunView, SubmissionBody
@@ -38,7 +40,7 @@ PRICED_JOBS = 200  # the latest ones, whose costs are shown
 
 
 class Waiting(NamedTuple):
-    """A job whose end the answer waits for, for so many seconds."""
+    """A job, and the seconds for which the answer waits for its end."""
 
     job: Job
     seconds: float
@@ -53,111 +55,135 @@ class Tool(NamedTuple):
     result: Any
     run: Callable[[Any], Any]
 
-    def call(self, given: Mapping[str, Any]) -> Any:
-        """Raises Forbidden, Invalid, and what the function raises."""
+    def call(self, sent_arguments: Mapping[str, Any]) -> Any:
+        """Raises Forbidden, Invalid, and the errors of the function."""
         g.api_key.require_scope(self.scope)
         # Clients write null for an argument that is left out.
-        arguments = {name: value for name, value in given.items() if value is not None}
-        with_parts = {name for name, value in arguments.items() if any(parts_in(value))}
-        if wrong := with_parts - WITH_PARTS:
-            raise Invalid([{"field": name, "message": "it is too long"} for name in wrong])
-        return self.run(validate_with_input(self.arguments, arguments, with_parts))
+        arguments = {name: value for name, value in sent_arguments.items() if value is not None}
+        names_with_parts = {name for name, value in arguments.items() if any(parts_in(value))}
+        problems = []
+        for name in names_with_parts - WITH_PARTS:
+            problems.append({"field": name, "message": "it is too long"})
+        if problems:
+            raise Invalid(problems)
+        return self.run(validate_with_input(self.arguments, arguments, names_with_parts))
 
 
-def generate(asked: schemas.Generation) -> Waiting | DryRunView:
+def generate(arguments: schemas.Generation) -> Waiting | DryRunView:
     """Generate an image or a video with a FLUX model. Costs credits, see `list_models`. Returns the
     image and links to all files, or after `wait` seconds how to go on.
     """
-    return _submit(asked, asked.input, asked.images)
+    return _submit(arguments, arguments.input, arguments.images)
 
 
-def edit(asked: schemas.Edit) -> Waiting | DryRunView:
+def edit(arguments: schemas.Edit) -> Waiting | DryRunView:
     """Edit the image of a stored job: say in the prompt what changes. Makes a new job, which costs
     credits; the old one stays.
     """
-    is_uri = JOB_URI.fullmatch(asked.job)
-    uri = asked.job if is_uri else f"fluxkeep://jobs/{_load(asked.job).id}"
-    return _submit(asked, {}, [uri])
+    uri = arguments.job
+    if JobUri.parse(uri) is None:  # a bare id, perhaps that of BFL's task
+        uri = str(JobUri(_load(arguments.job).id))
+    return _submit(arguments, {}, [uri])
 
 
 def _submit(
-    asked: schemas.NewJob, given: Mapping[str, Any], images: list[str]
+    arguments: schemas.NewJob, model_input: Mapping[str, Any], images: list[str]
 ) -> Waiting | DryRunView:
-    placed = with_images(current_services(), asked.model, {**given, "prompt": asked.prompt}, images)
-    fields = {"model": asked.model, "input": placed, "over_budget": asked.over_budget}
-    body = validate_with_input(SubmissionBody, {**fields, "metadata": METADATA})
-    if asked.dry_run:
+    values = dict(model_input)
+    values["prompt"] = arguments.prompt
+    fields = {
+        "model": arguments.model,
+        "input": with_images(current_services(), arguments.model, values, images),
+        "over_budget": arguments.over_budget,
+        "metadata": METADATA,
+    }
+    body = validate_with_input(SubmissionBody, fields)
+    if arguments.dry_run:
         return dry_run(current_services(), body)
-    return Waiting(enqueue(current_services(), body, Submission()), asked.wait)
+    return Waiting(enqueue(current_services(), body, Submission()), arguments.wait)
 
 
-def get_job(asked: schemas.NamedJob) -> Waiting:
+def get_job(arguments: schemas.NamedJob) -> Waiting:
     """Get a job as it is now, with its image and fresh links."""
-    return Waiting(_load(asked.id), 0, is_question=True)
+    return Waiting(_load(arguments.id), 0, is_question=True)
 
 
-def wait_for_job(asked: schemas.AwaitedJob) -> Waiting:
+def wait_for_job(arguments: schemas.AwaitedJob) -> Waiting:
     """Wait until a job ends, or for `wait` seconds. Call it again while the job is not done."""
-    return Waiting(_load(asked.id), asked.wait)
+    return Waiting(_load(arguments.id), arguments.wait)
 
 
-def _load(name: str) -> Job:
-    found = JOB_URI.fullmatch(name)
-    return job_actions.load_job(current_services(), found[1] if found else name)
+def _load(id_or_uri: str) -> Job:
+    job_id = id_or_uri
+    job_uri = JobUri.parse(id_or_uri)
+    if job_uri:
+        job_id = job_uri.job_id
+    return job_actions.load_job(current_services(), job_id)
 
 
-def cancel_job(asked: schemas.NamedJob) -> schemas.CancelledJob:
-    """Take back a job that still waits in the queue: it then costs nothing. What was sent to BFL
-    cannot be taken back.
+def cancel_job(arguments: schemas.NamedJob) -> schemas.CancelledJob:
+    """Take back a job that still waits in the queue: it then costs nothing. A job that was sent to
+    BFL cannot be taken back.
     """
-    job = _load(asked.id)
+    job = _load(arguments.id)
     job_actions.cancel_job(current_services(), job.id)
     return {"id": job.id, "message": "It is cancelled; nothing was sent to BFL."}
 
 
-def search_jobs(asked: schemas.JobSearch) -> schemas.JobRows:
+def search_jobs(arguments: schemas.JobSearch) -> schemas.JobRows:
     """Search jobs by words of their prompts, metadata and time. The newest come first."""
     search = Search(
-        words=asked.query.strip() or None,
-        metadata=tuple(asked.metadata.items()),
-        since=asked.since,
-        until=asked.until,
+        words=arguments.query.strip() or None,
+        metadata=tuple(arguments.metadata.items()),
+        since=arguments.since,
+        until=arguments.until,
     )
     jobs: list[Job] = []
     last = None
     for _ in range(PAGES_MAX):
-        page = ownership.page(current_services(), search, asked.limit - len(jobs), last)
-        jobs, last = jobs + page.jobs, page.last
-        if last is None or len(jobs) == asked.limit:
+        page = ownership.page(current_services(), search, arguments.limit - len(jobs), last)
+        jobs += page.jobs
+        last = page.last
+        if last is None or len(jobs) == arguments.limit:
             break
     rows = [content.job_row(current_services(), job) for job in jobs]
     return {"jobs": rows, "searched_until": rfc3339(last.created_at) if last else None}
 
 
-def list_models(_asked: schemas.Arguments) -> schemas.Models:
+def list_models(_arguments: schemas.Arguments) -> schemas.Models:
     """List BFL's models: what each is for, the fields of its input, and what it last cost."""
-    stored = ownership.page(
-        current_services(), Search(statuses=(Status.STORED,)), PRICED_JOBS, None
-    ).jobs
-    costs = {job.model: job.cost for job in reversed(stored) if job.cost is not None}
+    search = Search(statuses=(Status.STORED,))
+    latest_jobs = ownership.page(current_services(), search, PRICED_JOBS, None).jobs
+    costs: dict[str | None, float] = {}
+    for job in latest_jobs:
+        if job.cost is not None and job.model not in costs:
+            costs[job.model] = job.cost
     endpoints = current_services().schemas.endpoints()
     rows: list[schemas.ModelRow] = []
     for model in sorted(endpoints, key=model_names.rank):
-        modes = endpoints[model].modes.values()
-        fields = dict.fromkeys(name for mode in modes for name in mode.fields if name != "prompt")
         row: schemas.ModelRow = {
             "model": model,
             "purpose": model_names.purpose(model),
             "seconds": typical_seconds(model),
             "last_cost": costs.get(model),
-            # Of numbered ones the first.
-            "fields": [name for name in fields if not re.fullmatch(r".+_[0-9]+", name)],
+            "fields": _fields(endpoints[model]),
         }
         rows.append(row)
     return {"models": rows}
 
 
-def budget(_asked: schemas.Arguments) -> KeyBudgets:
+def _fields(endpoint: Endpoint) -> list[str]:
+    """The names of the fields of all modes, besides the prompt; of numbered fields the first."""
+    names: list[str] = []
+    for mode in endpoint.modes.values():
+        for name in mode.fields:
+            is_further = re.fullmatch(r".+_[0-9]+", name) is not None
+            if name != "prompt" and not is_further and name not in names:
+                names.append(name)
+    return names
+
+
+def budget(_arguments: schemas.Arguments) -> KeyBudgets:
     """Get what your key may still spend, in credits. An empty list: it has no budget."""
     return key_budgets(current_services())
 

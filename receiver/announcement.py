@@ -98,7 +98,7 @@ class _AnnouncedJob:
     timeouts: Timeouts
 
     def merge(self, job: Job | None, now: float) -> Job:
-        """The recorded job, or a new one, with what was announced."""
+        """The recorded job, or a new job, with the details and the input of the announcement."""
         if job is None:
             job = self._new_job(now)
         _require_joinable(job, self.details, has_input=self.has_input)
@@ -126,7 +126,10 @@ class _AnnouncedJob:
 
 
 def _require_joinable(job: Job, details: Mapping[str, Any], *, has_input: bool) -> None:
-    """Raises OtherKey, and WrongStatus for a change of what Fluxkeep submits itself."""
+    """Require that the caller may change this job.
+
+    Raises OtherKey, and WrongStatus for a change of a job that Fluxkeep submits itself.
+    """
     if job.is_submission and has_input:
         raise errors.WrongStatus("Fluxkeep submits this job itself, and has its input")
     if job.is_submission:

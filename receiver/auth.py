@@ -14,19 +14,18 @@ from receiver.context import current_services
 
 BEARER = "bearer"
 BASIC = "basic"
-IPV6_PREFIX_BITS = 64  # one household; it can choose the other bits for each request
+IPV6_PREFIX_BITS = 64  # of one household, which can choose the lower bits for each request
 
 
-def authenticate(key: str) -> ApiKey:
+def authenticate(sent_key: str) -> ApiKey:
     """Return the valid API key, and count the request against its quota.
 
-    Raises Unauthorized, WrongKey, and RateLimited for this key or for wrong keys from the same
-    address.
-    While Redis is down nothing is counted.
+    Raises Unauthorized, WrongKey, and RateLimited for too many requests with this key, or for too
+    many wrong keys from this address. While Redis is down nothing is counted.
     """
-    api_key = _find(key)
+    api_key = _find(sent_key)
     if api_key is None:
-        if not key:
+        if not sent_key:
             raise Unauthorized
         with suppress(StoreUnavailable):
             _require_room(current_services().rate_limiter.record_wrong_key(client_address()))
@@ -61,13 +60,13 @@ def present_caller() -> str | None:
 
 
 def request_key() -> str:
-    """The key in `Authorization: Bearer` or `x-key`; when there are two, a wrong one wins."""
-    keys = [_header_text(header) for header in key_headers()]
-    for key in keys:
-        if _find(key) is None:
-            return key
-    if keys:
-        return keys[0]
+    """The key in `Authorization: Bearer` or `x-key`; of two keys the wrong one, if one is wrong."""
+    sent_keys = [_header_text(header) for header in key_headers()]
+    for sent_key in sent_keys:
+        if _find(sent_key) is None:
+            return sent_key
+    if sent_keys:
+        return sent_keys[0]
     return ""
 
 
@@ -76,8 +75,8 @@ def _header_text(header: str) -> str:
     return header.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
-def _find(key: str) -> ApiKey | None:
-    return api_keys.find(current_services().settings.api_keys, key)
+def _find(sent_key: str) -> ApiKey | None:
+    return api_keys.find(current_services().settings.api_keys, sent_key)
 
 
 def key_headers() -> list[str]:
@@ -85,19 +84,19 @@ def key_headers() -> list[str]:
 
     Basic credentials are ignored: a proxy in front of us may ask for them and pass them on.
     """
-    keys = request.headers.getlist("x-key")
+    sent_keys = request.headers.getlist("x-key")
     authorization = request.headers.get("Authorization")
     if not authorization:
-        return keys
+        return sent_keys
     scheme, _, token = authorization.partition(" ")
     scheme = scheme.lower()
     if scheme == BASIC:
-        return keys
+        return sent_keys
     if scheme == BEARER:
-        keys.insert(0, token.strip())
+        sent_keys.insert(0, token.strip())
     else:
-        keys.insert(0, "")
-    return keys
+        sent_keys.insert(0, "")
+    return sent_keys
 
 
 def count_request(key_name: str) -> None:

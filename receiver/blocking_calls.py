@@ -10,7 +10,7 @@ THREADS = 32
 STORING_THREADS = 4
 DATABASE_THREADS = 3
 
-# The pools are not gevent's: that one resolves host names, which must not queue behind these calls.
+# Own pools: gevent's resolves host names, which must not queue behind these calls.
 _pool = cache(ThreadPool)
 
 P = ParamSpec("P")

@@ -1,4 +1,4 @@
-"""How views reach what the application was built with (`state.py`): each part by its type."""
+"""Access of views to the parts of their application (`state.py`), each by its type."""
 
 from collections.abc import Iterable
 from typing import Any, TypeVar, cast

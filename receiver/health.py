@@ -71,9 +71,9 @@ def get_metrics() -> Response:
 
     Without a key, or with another one, simultaneous requests share one reading.
     """
-    key = request_key()
+    sent_key = request_key()
     api_key = None
-    if key:
-        api_key = authenticate(key)
+    if sent_key:
+        api_key = authenticate(sent_key)
     figures = KeyFigures.of(api_key)
     return Response(part(MetricsText).get(figures), content_type=CONTENT_TYPE_LATEST)

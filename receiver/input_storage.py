@@ -1,4 +1,4 @@
-"""Store the parts of an input ahead of its record, and delete what the record does not name."""
+"""Store the parts of an input before its record, and delete parts that the record does not name."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -25,7 +25,7 @@ def record(
 ) -> Change[Job]:
     """Store objects, then write the record that names them (I23); `write` takes their note.
 
-    Two requests for one job may store equal objects: the one that comes second deletes only what
+    Two requests for one job may store equal objects: the second request deletes only objects that
     the record does not name. Without a record only objects of a new id, which no other request
     can have, are deleted at once; the sweep finds the others by their note. Raises StorageError,
     and what `write` raises.

@@ -18,7 +18,7 @@ from jobs.store.batch_actions import Action, Batch
 from jobs.store.search_conditions import Search
 from receiver.auth import current_key_name
 from receiver.blocking_calls import run_in_thread
-from receiver.ownership import is_visible, owner, require_changeable, visible
+from receiver.ownership import is_visible, may_see_jobs_of, owner, require_changeable, visible
 
 log = logging.getLogger(__name__)
 
@@ -82,10 +82,10 @@ def update_sidecar(services: Services, job_id: str) -> None:
 def delete_or_erase(services: Services, job_id: str) -> bool:
     """Delete a job; without a record have the sweep search for its objects, and return False.
 
-    Raises UnknownJob for what is no id, and where not all jobs may be seen; QueueFull.
+    Raises UnknownJob for a text that is no id, and for a key that may not see all jobs; QueueFull.
     """
     if owner() or not parsing.TASK_ID.fullmatch(job_id):
-        load_job(services, job_id)  # nobody knows whose objects those of an unknown job are
+        load_job(services, job_id)  # nobody knows to which key the objects of an unknown job belong
     job = services.catalog.recall(job_id)
     while job is None:
         if erasures.begin(services.store, services.due.erasures, job_id):
@@ -96,7 +96,7 @@ def delete_or_erase(services: Services, job_id: str) -> bool:
 
 
 def delete_job(services: Services, job: Job) -> None:
-    """Raises UnknownJob when another request deleted it meanwhile."""
+    """Delete a job and its objects. Raises UnknownJob when another request deleted it first."""
     delete_and_replay.delete(services, job, run=run_in_thread)
 
 
@@ -132,6 +132,6 @@ def begin_batch(
 def load_batch(services: Services, batch_id: str) -> Batch:
     """Load a batch; with an `own` key only one of its name. Raises UnknownBatch."""
     batch = services.batches.get(batch_id)
-    if batch is None or owner() not in (None, batch.key):
+    if batch is None or not may_see_jobs_of(batch.key):
         raise errors.UnknownBatch
     return batch

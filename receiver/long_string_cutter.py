@@ -42,7 +42,8 @@ class LongStringCutter:
         # The string that has begun: in memory as long as it is short, then in a file.
         self._string: bytearray | IO[bytes] | None = None
         self._long_strings: dict[str, IO[bytes]] = {}  # by placeholder
-        self._withheld = b""  # a backslash at the end of a piece: the next piece has its escape
+        # A backslash at the end of a piece: the next piece begins with the character it escapes.
+        self._withheld = b""
 
     def feed(self, piece: bytes) -> None:
         """Raises BodyTooLarge, Invalid for too many long strings, StorageError."""
@@ -113,7 +114,7 @@ class LongStringCutter:
         return dict(replace_texts(fields, parts))
 
     def _part(self, raw: IO[bytes]) -> InputPart:
-        """The bytes of base64 if encoding them again gives the same text, else the text."""
+        """The bytes that base64 encodes, if encoding them again gives that text, else the text."""
         target = self._open_file()
         if _convert(raw, target, _base64_decoded):
             return InputPart.of_file("input", target)
@@ -132,7 +133,7 @@ def _end(pattern: re.Pattern[AnyStr], text: AnyStr, start: int = 0) -> int:
 def _convert(
     raw: IO[bytes], target: IO[bytes], converter: Callable[[Iterable[str]], Iterator[bytes]]
 ) -> bool:
-    """Write the converted text of a JSON string to a file, and empty that of the string.
+    """Write the converted text of a JSON string to a file, and empty the file of the string.
 
     Returns False if the text cannot be converted.
     """

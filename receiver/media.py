@@ -147,7 +147,7 @@ def _load_file(catalog: Catalog, link: MediaLink) -> tuple[Job, MediaFile]:
 
 
 def _may_redirect() -> bool:
-    """Whether this client follows redirects: a browser that shows the file, or one that asks.
+    """Whether this client follows redirects: a browser that shows the file, or `?redirect`.
 
     Other clients may store the page of a redirect in place of the file, or refuse its host.
     """

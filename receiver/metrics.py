@@ -47,7 +47,7 @@ Samples = Mapping[tuple[str, ...], float]  # values by the values of the labels
 
 @dataclass(frozen=True, slots=True)
 class KeyFigures:
-    """The API keys whose figures an answer has: none by default, that of one name, or all."""
+    """The API keys whose figures an answer has: none by default, one key by its name, or all."""
 
     name: str | None = None
     all: bool = False
@@ -67,7 +67,7 @@ NO_KEY_FIGURES = KeyFigures()
 
 
 class MetricsText:
-    """All families in the text format of Prometheus; requests at the same time share one."""
+    """All metrics in the text format of Prometheus; simultaneous requests share one reading."""
 
     def __init__(self, services: Services, account: Account) -> None:
         self._services = services
@@ -126,7 +126,7 @@ def _from_redis(services: Services, figures: KeyFigures) -> Iterator[Metric]:
 
 
 def _labels_of_pause(circuit: Circuit, figures: KeyFigures) -> tuple[str, str]:
-    """The model and the reason. With a BFL account of its own the API key is named, too."""
+    """The model and the reason. The pause of an API key's own BFL account names the key, too."""
     model, _, key_name = circuit.scope.partition("@")
     if key_name and not figures.has(key_name):
         return model, HIDDEN_REASON

@@ -27,14 +27,19 @@ def owner() -> str | None:
 
 def is_visible(job: Job) -> bool:
     """Whether this request may see the job."""
+    return may_see_jobs_of(job.request.key)
+
+
+def may_see_jobs_of(key_name: str | None) -> bool:
+    """Whether this request may see the jobs of an API key; None: jobs that no key brought."""
     owner_name = owner()
-    return owner_name is None or owner_name == job.request.key
+    return owner_name is None or owner_name == key_name
 
 
 def is_changeable(job: Job) -> bool:
     """Whether the request's key brought a job, or is an admin's.
 
-    Nobody has brought a job that a callback made: it belongs to the first key that announces it.
+    No key has brought a job that a callback made: it belongs to the first key that announces it.
     """
     api_key: ApiKey = g.api_key
     is_unowned = job.request.key is None and not job.is_submission

@@ -124,7 +124,7 @@ def problem(
 def _bfl_error(
     problem_type: ProblemType, detail: str, field_errors: Sequence[Mapping[str, str]]
 ) -> Response:
-    """An error as BFL's API has it."""
+    """An error response in the form of BFL's API."""
     status = HTTPStatus(problem_type.status)
     if status is HTTPStatus.UNAUTHORIZED:  # BFL has 403 for a wrong key
         status = HTTPStatus.FORBIDDEN

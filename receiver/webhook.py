@@ -184,7 +184,7 @@ def unknown_proofs(environ: Mapping[str, Any]) -> list[str]:
 
 
 def _read_signed(services: Services, environ: Mapping[str, Any]) -> bytes:
-    """Bound the memory of bodies whose signature may turn out to be wrong."""
+    """Read a body that has a signature, perhaps a wrong one: large bodies take turns."""
     length = declared_length(environ)
     if length is not None and length <= UNVERIFIED_BODY_MAX_BYTES:
         return _read(services, environ, BODY_MAX_BYTES)

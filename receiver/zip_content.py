@@ -18,8 +18,8 @@ from jobs.storage.base import MediaStorage
 from receiver.blocking_calls import run_in_thread
 
 PAGE_JOBS = 50
-# Neither changes a byte: a reader of a stream finds the end of what is deflated, and level 0 does
-# not compress. Of a stored entry its size and its CRC would have to be known before its bytes.
+# Deflation with level 0 changes no byte. A reader of a stream finds the end of a deflated entry; a
+# stored entry would need its size and its CRC before its bytes.
 DEFLATED = zipfile.ZIP_DEFLATED
 UNCOMPRESSED = 0
 
@@ -52,7 +52,7 @@ class CheckedFile:
 
     @property
     def is_intact(self) -> bool:
-        """Whether all that was read is what was recorded."""
+        """Whether the bytes that were read have the recorded size and SHA-256."""
         has_size = self._bytes == self._file.bytes
         return has_size and self._digest.hexdigest() == self._file.sha256
 
@@ -101,7 +101,7 @@ class ZipContent:
                     self._missing += self._names[job_id]
 
     def _is_visible(self, job: Job) -> bool:
-        """Whether it belongs to the owner: a job can be made anew by another key meanwhile."""
+        """Whether the job belongs to the owner: another key may have made a new job of this id."""
         return self._owner is None or self._owner == job.request.key
 
     def _files_of(self, job: Job) -> Iterator[bytes]:

@@ -150,7 +150,7 @@ def get_batch(batch_id: str) -> BatchView:
     errors=(errors.UnknownBatch,),
 )
 def stop_batch(batch_id: str) -> BatchView:
-    """Stop a batch. What it has done stays done; nothing changes if it is over already."""
+    """Stop a batch. Jobs that it has acted on stay as they are. No change if it is over already."""
     batch = load_batch(current_services(), batch_id)
     current_services().batches.stop(batch.id, current_services().store.now())
     return batch_view(load_batch(current_services(), batch_id))

@@ -25,12 +25,12 @@ class KeyBudgets(TypedDict):
 @blueprint.get("")
 @EndpointSpec(scope="read", responses={200: KeyBudgets})
 def get_budget() -> KeyBudgets:
-    """Budgets of this key, and what is left of them. An empty list without a budget."""
+    """Budgets of this key, with the credits left in each. An empty list without a budget."""
     return key_budgets(current_services())
 
 
 def key_budgets(services: Services) -> KeyBudgets:
     """The budgets of the key or session of this request. Raises StoreUnavailable."""
-    key = current_key_name() or ""
-    budget_views = [budget_view(balance) for balance in services.budgets.balances(key)]
-    return {"key": key, "budgets": budget_views}
+    key_name = current_key_name() or ""
+    budget_views = [budget_view(balance) for balance in services.budgets.balances(key_name)]
+    return {"key": key_name, "budgets": budget_views}

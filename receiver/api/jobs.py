@@ -127,10 +127,11 @@ def rescue_job(job_id: str) -> ResponseReturnValue:
     ),
 )
 def delete_job(job_id: str) -> ResponseReturnValue:
-    """Delete a job, its media and its input. For ever; without a record soon, and by its own id.
+    """Delete a job, its media and its input. For ever.
 
-    A key of scope `submit` takes back a job of its own while that is `queued` and nothing was sent
-    to BFL: its reserve is returned to the budget. 409 once it was sent.
+    Objects of a job without a record are deleted soon, if the path has the job's own id. A key of
+    scope `submit` takes back a job that it submitted itself, while the job is `queued` and nothing
+    was sent to BFL: the reserve is returned to the budget. 409 once it was sent.
     """
     if not g.api_key.has_scope("admin"):
         job_actions.cancel_job(current_services(), job_id)

@@ -21,7 +21,7 @@ def watch(
     seconds: float,
     is_done: Callable[[Job], bool] = has_ended,
 ) -> Iterator[Job | None]:
-    """Yield the job as it is and after each change, and None in each second without one.
+    """Yield the job at once and after each change, and None in each second without a change.
 
     Ends when the job is done, after the time, when the client is gone or this process stops.
     Raises UnknownJob, TooManyWaiting, StoreUnavailable.
@@ -53,7 +53,7 @@ def watch(
 
 
 def await_end(services: Services, broker: Broker, job_id: str, seconds: float) -> Job:
-    """The job as it is when it has ended, or after these seconds. Raises what `watch` raises."""
+    """The job when it has ended, or after these seconds. Raises the errors of `watch`."""
     latest: Job | None = None
     for job in watch(services, broker, job_id, seconds):
         if job:

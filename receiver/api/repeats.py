@@ -33,7 +33,7 @@ blueprint = Blueprint("repeats", __name__, url_prefix="/api/jobs")
 
 
 class RepeatBody(BaseModel):
-    """Body of `POST /api/jobs/<id>/repeats`: what differs from the job that is repeated."""
+    """Body of `POST /api/jobs/<id>/repeats`: changes to the job that is repeated."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -58,7 +58,7 @@ class RepeatBody(BaseModel):
     errors=(errors.UnknownJob, errors.InputNotKept, *SUBMISSION_ERRORS),
 )
 def repeat_job(job_id: str) -> ResponseReturnValue:
-    """Submit a job's input again. Model, metadata and region stay, but for what is given."""
+    """Submit a job's input again. The body can replace the model, the metadata and the region."""
     is_dry_run = SubmissionQuery.read().dry_run
     with input_body.received(default=b"{}") as received:
         body = validate_with_input(RepeatBody, received.fields)

@@ -70,7 +70,7 @@ class MessageCache:
         return jobs
 
     def first_message(self, job: Job, position: EventPosition, base_url: str) -> str:
-        """The job as it is at the beginning of a stream. Raises StoreUnavailable."""
+        """The current job, for the beginning of a stream. Raises StoreUnavailable."""
         (view,) = views.job_views(self._services, [job], base_url=base_url)
         return message("job", view, position)
 

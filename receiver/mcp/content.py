@@ -17,6 +17,7 @@ from jobs.domain.job_record import MediaFile
 from jobs.domain.status import Status
 from jobs.domain.timestamps import rfc3339
 from jobs.services import Services
+from jobs.storage.base import MediaStorage
 from jobs.store.search_conditions import seed_of
 from receiver.blocking_calls import run_in_thread
 from receiver.mcp.protocol import Message
@@ -139,8 +140,12 @@ def awaits_thumbnail(job: Job) -> bool:
 def load(services: Services, file: MediaFile) -> str:
     """A file as base64. Raises StorageError, and TooManyWaiting beyond IMAGES_MAX."""
     g.image_places.take()
-    body = run_in_thread(lambda: b"".join(services.storage.read(file.key)))
+    body = run_in_thread(_read, services.storage, file.key)
     return base64.b64encode(body).decode()
+
+
+def _read(storage: MediaStorage, object_key: str) -> bytes:
+    return b"".join(storage.read(object_key))
 
 
 def _first_image(job: Job) -> MediaFile | None:

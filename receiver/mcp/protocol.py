@@ -120,7 +120,10 @@ class RpcRequest(BaseModel):
         )
 
     def require_metadata(self, headers: Headers) -> None:
-        """Require what a request without a handshake carries and repeats. Raises ProtocolError."""
+        """Require the metadata of a request without a handshake, and their repetition in headers.
+
+        Raises ProtocolError.
+        """
         revision = self.meta.get(f"{META}protocolVersion")
         capabilities = self.meta.get(f"{META}clientCapabilities")
         if revision is None or not isinstance(capabilities, dict):

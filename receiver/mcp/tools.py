@@ -36,7 +36,7 @@ DESCRIPTIONS = Path(__file__).with_suffix(".json")
 METADATA = {"made by": "an agent"}
 WITH_PARTS = {"prompt", "images", "input"}  # arguments that may hold images and long texts
 PAGES_MAX = 5  # of a search, each of which reads a thousand jobs
-PRICED_JOBS = 200  # the latest ones, whose costs are shown
+PRICED_JOBS = 200  # latest jobs whose costs are shown
 
 
 class Waiting(NamedTuple):
@@ -48,7 +48,7 @@ class Waiting(NamedTuple):
 
 
 class Tool(NamedTuple):
-    """A tool: its name and description are those of the function."""
+    """A tool. The function `run` gives it its name and its description."""
 
     scope: Scope
     arguments: type[schemas.Arguments]

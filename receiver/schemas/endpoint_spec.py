@@ -1,7 +1,7 @@
 """Endpoint specification: parameters, body, responses and errors of a view, for OpenAPI.
 
-Of it the scope is enforced, and that an endpoint of the API without parameters gets none.
-Schemathesis compares the rest with a running installation.
+The scope is enforced, and an endpoint of the API without parameters refuses all parameters.
+Schemathesis compares the other parts with a running installation.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ class ResponseSpec:
 
     @classmethod
     def of(cls, described: Any) -> "ResponseSpec":
-        """From the type of its body, whose docstring describes it, or from a description alone."""
+        """A response by the type of its body, which has a docstring, or by a description alone."""
         if isinstance(described, cls):
             return described
         if isinstance(described, str):
@@ -62,7 +62,7 @@ class EndpointSpec:
     errors: tuple[type[FluxkeepError], ...] = ()
     security: tuple[str, ...] = ()
     uses_redis: bool = True
-    successor: str = ""  # where the same is now called by its better name
+    successor: str = ""  # the endpoint that has replaced this one, under a better name
 
     def __call__(self, view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)

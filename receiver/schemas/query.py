@@ -42,7 +42,8 @@ class Query(BaseModel):
     """Query parameters of a request: a field for each, `None` when the parameter is absent."""
 
     model_config = ConfigDict(extra="forbid")
-    repeated: ClassVar[frozenset[str]] = frozenset()  # may be repeated with the same value
+    # Parameters that may be repeated with an equal value.
+    repeated: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def read(cls) -> Self:
@@ -241,7 +242,7 @@ class BatchQuery(FilterQuery):
 
 
 class NotificationQuery(BatchQuery):
-    """The jobs of a batch whose ends are notified once more, and their number."""
+    """The jobs of a batch that repeats the notifications of their ends, and their number."""
 
     since: Time = Field(description="ended then or later: RFC 3339, unix, or a day (UTC)")
 

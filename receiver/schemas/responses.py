@@ -86,7 +86,7 @@ class CountProblem(Problem):
 
 
 class Relayed(TypedDict):
-    """BFL's error response to a submission, or ours in the same shape."""
+    """BFL's error response to a submission, or ours in its form."""
 
     message: str
     detail: NotRequired[Any]

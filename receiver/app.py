@@ -63,7 +63,9 @@ def create_app(services: Services | None = None) -> Flask:
         cli.install(app)
         if services is None and cli.is_listing_commands():
             return app
-    built = services or _services_from_environment()
+    built = services
+    if built is None:
+        built = _services_from_environment()
     app.url_map.merge_slashes = False  # it would answer with a redirect in HTML
     app.url_map.converters["model"] = bfl_compat.ModelConverter
     app.extensions[context.NAME] = context.Parts(state.build(built))

@@ -2,10 +2,8 @@
 
 import logging
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from jobs import drafts, kept_inputs
 from jobs.domain import errors, submission
@@ -60,12 +58,11 @@ def record(
     packed_input = kept_inputs.pack(body.input, services.settings.max_input_bytes)
     if packed_input.parts:
         services.store.require_room()
-    is_new_id = job_id is None
-    if job_id is None:
-        job_id = str(uuid.uuid4())
+    own_id = job_id
+    if own_id is None:
+        own_id = str(uuid.uuid4())
     created_at = services.store.now()
-    files = packed_input.files(job_id, created_at)
-    key_name = current_key_name()
+    files = packed_input.files(own_id, created_at)
     request = Request(
         repeats=repeats,
         region=body.region,
@@ -73,25 +70,22 @@ def record(
         kept_input=packed_input.values,
         input_files=files,
         deletes_input=not services.settings.keep_inputs,
-        key=key_name,
+        key=current_key_name(),
         draft=draft,
     )
     new_job = _NewJob(
-        id=job_id,
+        id=own_id,
         created_at=created_at,
-        model=body.model,
-        metadata=body.metadata,
-        notify_url=body.notify_url,
+        body=body,
         request=request,
         details=details,
-        bfl_key=services.bfl_key_of(key_name),
+        bfl_key=services.bfl_key_of(request.key),
     )
-    writer = _Writer(services.store, new_job, rivals, may_await_budget=body.over_budget == "wait")
-    change = input_storage.record(
-        services, packed_input.parts, files, writer.write, is_new_id=is_new_id
-    )
+    write = _Writer(services.store, new_job, rivals).write
+    is_new_id = job_id is None
+    change = input_storage.record(services, packed_input.parts, files, write, is_new_id=is_new_id)
     if change.written:
-        log.info("job %s: queued for %s", job_id, body.model)
+        log.info("job %s: queued for %s", own_id, body.model)
     return change
 
 
@@ -101,17 +95,16 @@ class _NewJob:
 
     id: str
     created_at: float
-    model: str
-    metadata: Mapping[str, Any] | None
-    notify_url: str | None
+    body: SubmissionBody
     request: Request
-    details: Submission  # of which the client's webhook and the digest of the request count
+    details: Submission  # has the client's webhook and the digest of the request
     bfl_key: str | None
 
     def queued(self, now: float) -> Job:
         """The job, waiting for a concurrency slot."""
+        body = self.body
         job = submission.create(
-            self.id, self.model, now, self.request, self.metadata, self.notify_url
+            self.id, body.model, now, self.request, body.metadata, body.notify_url
         )
         draft = self.request.draft
         if draft:
@@ -133,7 +126,6 @@ class _Writer:
     store: JobStore
     new_job: _NewJob
     rivals: tuple[str, ...]
-    may_await_budget: bool
 
     def write(self, note: str | None) -> Change[Job]:
         """Raises OverBudget, unless the job may wait for its budget."""
@@ -141,7 +133,7 @@ class _Writer:
         try:
             return self.store.update(self.new_job.id, self._queue, options, new=True)
         except errors.OverBudget as refusal:
-            if not self.may_await_budget:
+            if self.new_job.body.over_budget == "refuse":
                 raise
             await_budget = partial(self._await_budget, refusal)
             return self.store.update(self.new_job.id, await_budget, options, new=True)

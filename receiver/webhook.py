@@ -66,7 +66,7 @@ _large_bodies = threading.BoundedSemaphore(LARGE_BODIES_MAX)
 @blueprint.post(PATH)
 @_SPEC
 def receive_callback() -> CallbackAccepted:
-    """Receive a callback. For a job of its caller's own; `WEBHOOK_SECRET` authenticates it."""
+    """Receive a callback. A caller submitted the job itself; `WEBHOOK_SECRET` authenticates it."""
     return accept_callback(current_services(), request.environ)
 
 

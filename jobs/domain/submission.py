@@ -1,7 +1,8 @@
 """Lifecycle of a job that Fluxkeep submits: queued, sent, then confirmed, refused or unconfirmed.
 
-All steps are pure. "Sent" is on record before the request leaves: if the worker dies, the next
-one knows that BFL may have the task. Such a job is not sent again without an operator (I13).
+All steps are pure; `submission_life.py` has the table of what leads where. "Sent" is on record
+before the request leaves: if the worker dies, the next one knows that BFL may have the task. Such a
+job is not sent again without an operator (I13).
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from jobs.domain.job_record import Notifications, Polling, Request, Submission
 from jobs.domain.polling_policy import Timeouts
 from jobs.domain.retry_policy import RetryPolicy
 from jobs.domain.status import REPLAYABLE, ReportKind, Source, Status
+from jobs.domain.submission_life import Phase, Step, applies, phase_of
 from jobs.domain.timeline import EventCode
 from jobs.domain.timestamps import rfc3339
 
@@ -114,7 +116,7 @@ def assign_bfl_key(job: Job, bfl_key: str) -> Job:
 
 def admit(job: Job, now: float, origin: str, sent_by: str | None = None) -> Job:
     """Move a job from the queue into a slot; the worker that does so sends it at once."""
-    if not job.submission.is_queued:
+    if not applies(Step.ADMIT, job):
         return job
     leased = job.leased(now, fencing_token=job.next_fencing_token(now))
     sent = leased.with_submission(
@@ -131,9 +133,10 @@ def admit(job: Job, now: float, origin: str, sent_by: str | None = None) -> Job:
 
 def requeue(job: Job, now: float, why: str, *, last: bool = False) -> Job:
     """Requeue a job that BFL does not have; `last`, to block no others, if it may be the reason."""
-    if job.task_id is not None:
+    if not applies(Step.REQUEUE, job):
         return _release(job)
-    return _wait(job, now, last=last).with_event(now, EventCode.SUBMISSION_REQUEUED, reason=why)
+    waiting = _wait(job, now, last=last)
+    return waiting.with_event(now, EventCode.SUBMISSION_REQUEUED, reason=why)
 
 
 def _wait(job: Job, now: float, *, last: bool) -> Job:
@@ -154,22 +157,28 @@ def is_cancellable(job: Job) -> bool:
 
 def accept(job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts) -> Job:
     """Record BFL's answer to the submission: it has the task."""
+    cost = job.cost
+    if cost is None:
+        cost = answer.cost
     if job.task_id not in (None, answer.task_id):  # a duplicate was ready first
-        price = job.cost if job.cost is not None else answer.cost
-        answered = with_duplicate(job.evolve(cost=price), answer.task_id)
+        answered = with_duplicate(job.evolve(cost=cost), answer.task_id)
         answered = answered.with_submission(sent_at=None)
         return answered.with_event(now, EventCode.SUBMISSION_DUPLICATED, task_id=answer.task_id)
-    known = job.evolve(
+    answered = job.evolve(
         task_id=answer.task_id,
-        cost=job.cost if job.cost is not None else answer.cost,
+        cost=cost,
         polling=job.polling.evolve(polling_url=job.polling.polling_url or answer.polling_url),
         submission=job.submission.evolve(megapixels=answer.megapixels, sent_at=None),
     )
-    if job.task_id or job.status.terminal:  # the callback came before the answer
-        return known if known != job else job
-    awaits = timeouts.has_webhook
-    next_check_at = now + (timeouts.grace(job.model) if awaits else FIRST_POLL_SECONDS)
-    submitted = known.submitted(now, timeouts, awaits_callback=awaits, next_check_at=next_check_at)
+    if not applies(Step.ACCEPT, job):  # the callback came before the answer
+        return job if answered == job else answered
+    pause = timeouts.grace(job.model) if timeouts.has_webhook else FIRST_POLL_SECONDS
+    submitted = answered.submitted(
+        now,
+        timeouts,
+        awaits_callback=timeouts.has_webhook,
+        next_check_at=now + pause,
+    )
     detail = {"task_id": answer.task_id}
     if answer.unusable_cost is not None:
         detail["unusable_cost"] = answer.unusable_cost
@@ -179,7 +188,7 @@ def accept(job: Job, now: float, answer: SubmissionReceipt, timeouts: Timeouts) 
 
 def refuse(job: Job, now: float, failure: Failure) -> Job:
     """End a job that BFL refuses for good."""
-    if job.task_id is not None:
+    if not applies(Step.REFUSE, job):
         return _release(job)
     failed = job.ended(now, Status.FAILED, error=failure).with_submission(sent_at=None)
     return failed.with_event(now, EventCode.SUBMISSION_REFUSED, code=failure.code)
@@ -191,7 +200,7 @@ def back_off(job: Job, now: float, why: str, timeouts: Timeouts, *, is_counted: 
     A 5xx usually means that no task was created. `is_counted` limits the attempts: the error may
     be about this one job.
     """
-    if job.task_id is not None:
+    if not applies(Step.BACK_OFF, job):
         return _release(job)
     attempts = job.submission.attempts
     if is_counted and attempts >= RESUBMITS_MAX:
@@ -220,7 +229,7 @@ def _resubmissions(job: Job, timeouts: Timeouts) -> RetryPolicy:
 
 def await_confirmation(job: Job, now: float, why: str, timeouts: Timeouts) -> Job:
     """Record that no answer came: BFL probably has the task, and only a callback can prove it."""
-    if job.task_id is not None:
+    if not applies(Step.AWAIT_CONFIRMATION, job):
         return _release(job)
     grace = timeouts.grace(job.model)
     deadline = now + (timeouts.give_up_after if timeouts.has_webhook else grace)
@@ -274,7 +283,7 @@ def recheck(job: Job, now: float, timeouts: Timeouts, obstacle: str = "") -> Job
     """
     if job.status is Status.QUEUED:
         return _recheck_queued(job, now, timeouts, obstacle)
-    if job.submission.unconfirmed:
+    if phase_of(job) is Phase.UNCONFIRMED:
         if now < job.deadline:
             return job.with_polling(next_check_at=job.deadline).with_submission(slot=False)
         why = "it was sent to BFL, which neither answered nor called; it may have been paid for"
@@ -285,21 +294,32 @@ def recheck(job: Job, now: float, timeouts: Timeouts, obstacle: str = "") -> Job
 def _recheck_queued(job: Job, now: float, timeouts: Timeouts, obstacle: str) -> Job:
     if job.is_leased(now):
         return job.with_polling(next_check_at=job.lease.lease_until)
-    if job.submission.sent_at is not None:  # I13: BFL may have it
+    phase = phase_of(job)
+    if phase is Phase.SENT:  # BFL may have it, and it is paid once (I13)
         why = "the worker that sent it has stopped"
         return await_confirmation(job, now, why, timeouts)
     if now >= job.deadline:
-        why = "BFL did not take it within a week"
-        if job.submission.awaits_budget:
-            why = "the budget of its key had no room for it within a week"
-        if obstacle:
-            why = f"it waited for a week: {obstacle}"
-        if job.submission.unconfirmed and not job.submission.is_queued:
-            why = "BFL answered with an error a week ago, and it could not be sent again since"
-            return _give_up(job, now, Status.FAILED, ErrorCode.BFL_UNAVAILABLE, why)
-        return _give_up(job, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
-    if job.submission.is_queued:
+        return _give_up_after_a_week(job, now, obstacle)
+    if not applies(Step.SEND_AGAIN, job):
         return job.with_polling(next_check_at=min(now + QUEUE_CHECK_SECONDS, job.deadline))
+    return _send_again(job, now)
+
+
+def _give_up_after_a_week(job: Job, now: float, obstacle: str) -> Job:
+    """End a job that could not be sent; the reason that hindered it last counts."""
+    if job.submission.unconfirmed and phase_of(job) is Phase.BACKED_OFF:
+        why = "BFL answered with an error a week ago, and it could not be sent again since"
+        return _give_up(job, now, Status.FAILED, ErrorCode.BFL_UNAVAILABLE, why)
+    why = "BFL did not take it within a week"
+    if job.submission.awaits_budget:
+        why = "the budget of its key had no room for it within a week"
+    if obstacle:
+        why = f"it waited for a week: {obstacle}"
+    return _give_up(job, now, Status.FAILED, ErrorCode.NOT_SUBMITTED, why)
+
+
+def _send_again(job: Job, now: float) -> Job:
+    """Requeue a job that BFL answered with an error, and of which no callback came."""
     why = "BFL answered with an error and did not call; if it has the task, this one is paid too"
     # Last: if the errors are about this job alone, it would be each probe of the model's circuit.
     waiting = _wait(job, now, last=True)
@@ -326,22 +346,27 @@ def with_duplicate(job: Job, task_id: str | None) -> Job:
 
 
 def _give_up(job: Job, now: float, status: Status, code: ErrorCode, why: str) -> Job:
-    return job.ended(now, status, error=Failure(code, why)).with_event(now, EventCode.JOB_GIVEN_UP)
+    """End a job in any phase in which BFL may still have no task of it."""
+    if not applies(Step.GIVE_UP, job):
+        return job
+    ended = job.ended(now, status, error=Failure(code, why))
+    return ended.with_event(now, EventCode.JOB_GIVEN_UP)
 
 
 def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
     """Replay a job for an operator (I5): poll BFL, or submit again if it may not have the task."""
-    if job.status not in REPLAYABLE:
+    if job.status not in REPLAYABLE or not applies(Step.REPLAY, job):
         return job
     if job.task_id is not None:
-        known = job.evolve(error=None, ended_at=None)
-        replayed = known.submitted(now, timeouts, is_replay=True)
+        reopened = job.evolve(error=None, ended_at=None)
+        replayed = reopened.submitted(now, timeouts, is_replay=True)
         return replayed.with_event(now, EventCode.JOB_REPLAYED).enqueue(now)
     # Each time that it was sent, BFL may have made and billed a task.
-    last = job.cost_of_unanswered + job.cost_of_duplicates
+    new_credits = job.cost_of_unanswered + job.cost_of_duplicates
     counts_as_reserve = job.is_without_price or job.may_be_billed
     if counts_as_reserve and not job.submission.is_guess:
-        last += job.submission.reserve or 0.0
+        new_credits += job.submission.reserve or 0.0
+    earlier_credits = job.submission.earlier or 0.0
     queued = job.evolve(
         status=Status.QUEUED,
         error=None,
@@ -353,7 +378,7 @@ def replay(job: Job, now: float, timeouts: Timeouts) -> Job:
             queued_at=job.created_at,
             attempts=0,
             reserved_at=None,  # the store reserves anew
-            earlier=((job.submission.earlier or 0.0) + last) or None,
+            earlier=(earlier_credits + new_credits) or None,
             unanswered=0,
             duplicates=(),
             unconfirmed=job.error is not None and job.error.code in UNCONFIRMED_CODES,

@@ -36,7 +36,7 @@ class InputBody(NamedTuple):
 
 
 @contextmanager
-def received(default: bytes = b"") -> Iterator[InputBody]:
+def receive(default: bytes = b"") -> Iterator[InputBody]:
     """The body of Flask's request, or a default for an empty one; its staged files last as long.
 
     Raises BadRequest, BodyTooLarge, Invalid for too many long strings, TooManyWaiting and
@@ -44,7 +44,7 @@ def received(default: bytes = b"") -> Iterator[InputBody]:
     """
     digest = hashlib.sha256(f"{request.path}\0".encode())
     max_bytes = current_services().settings.max_input_bytes + FURTHER_MAX_BYTES
-    with arriving(max_bytes) as pieces, staged() as open_file:
+    with receive_pieces(max_bytes) as pieces, staged_files() as open_file:
         if _is_small():
             raw = b"".join(pieces)
             digest.update(raw)
@@ -65,7 +65,7 @@ def received(default: bytes = b"") -> Iterator[InputBody]:
 
 
 @contextmanager
-def arriving(max_bytes: int) -> Iterator[Iterator[bytes]]:
+def receive_pieces(max_bytes: int) -> Iterator[Iterator[bytes]]:
     """The pieces of the body, once it is its turn.
 
     Raises TooManyWaiting, BodyTooLarge. The iterator raises CompressedBody, too.
@@ -117,7 +117,7 @@ def _is_small() -> bool:
 
 
 @contextmanager
-def staged() -> Iterator[Callable[[], IO[bytes]]]:
+def staged_files() -> Iterator[Callable[[], IO[bytes]]]:
     """A function that opens a staged file; all files are deleted at the end."""
     storage = current_services().storage  # not in the threads that open files
     with ExitStack() as files:

@@ -18,7 +18,13 @@ from jobs.store.batch_actions import Action, Batch
 from jobs.store.search_conditions import Search
 from receiver.auth import current_key_name
 from receiver.blocking_calls import run_in_thread
-from receiver.ownership import is_visible, may_see_jobs_of, owner, require_changeable, visible
+from receiver.ownership import (
+    is_visible,
+    may_see_jobs_of,
+    owner,
+    require_changeable,
+    restrict_to_visible,
+)
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +131,7 @@ def begin_batch(
     if replace(search, until=None) == Search():
         raise errors.BadRequest("give at least one filter besides `until`: all jobs would match")
     return batch_actions.begin(
-        services, action, visible(search), count, current_key_name(), ended_since
+        services, action, restrict_to_visible(search), count, current_key_name(), ended_since
     )
 
 

@@ -53,11 +53,11 @@ def require_changeable(job: Job) -> None:
         raise OtherKey
 
 
-def visible(search: Search) -> Search:
+def restrict_to_visible(search: Search) -> Search:
     """The search among the jobs that this request may see."""
     return replace(search, owner=owner())
 
 
-def page(services: Services, search: Search, limit: int, before: Position | None) -> Page:
+def load_page(services: Services, search: Search, limit: int, before: Position | None) -> Page:
     """A page of the jobs that match and that this request may see (`Catalog.page`)."""
-    return services.catalog.page(visible(search), limit, before)
+    return services.catalog.page(restrict_to_visible(search), limit, before)

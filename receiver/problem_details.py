@@ -51,7 +51,7 @@ def _product_error(error: FluxkeepError) -> Response:
         members["count"] = error.count
         members["until"] = rfc3339(error.until)
     problem_type = PROBLEM_TYPES[type(error)]
-    response = problem(problem_type, detail_of(error), wrong_fields, members)
+    response = problem_response(problem_type, detail_of(error), wrong_fields, members)
     if isinstance(error, errors.RateLimited | errors.OverBudget):
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return response
@@ -74,7 +74,7 @@ def _http_error(error: HTTPException) -> Response:
     problem_type = PROBLEM_TYPES.get(type(error), PROBLEM_TYPES[errors.BadRequest])
     status = HTTPStatus(error.code or problem_type.status)
     detail = problem_type.text or error.description or ""
-    response = problem(problem_type._replace(status=status), detail)
+    response = problem_response(problem_type._replace(status=status), detail)
     for name, value in error.get_headers():  # Allow, Content-Range
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
@@ -90,10 +90,10 @@ def _unexpected_error(error: Exception) -> Response:
     if trace:
         location = f"{trace.tb_frame.f_code.co_qualname}:{trace.tb_lineno}"
     log.error("unexpected %s in %s", type(error).__name__, location)
-    return problem(UNEXPECTED, UNEXPECTED.text)
+    return problem_response(UNEXPECTED, UNEXPECTED.text)
 
 
-def problem(
+def problem_response(
     problem_type: ProblemType,
     detail: str,
     wrong_fields: Sequence[Mapping[str, str]] = (),

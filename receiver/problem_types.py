@@ -78,7 +78,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
 }
 
 
-def listing() -> dict[ProblemType, str]:
+def problem_texts() -> dict[ProblemType, str]:
     """The cause and the remedy by problem type; of two errors of one type the last one's."""
     texts: dict[ProblemType, str] = {}
     for error, problem_type in PROBLEM_TYPES.items():

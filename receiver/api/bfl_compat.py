@@ -29,7 +29,7 @@ from receiver.idempotent_submission import enqueue_request
 from receiver.ownership import is_visible
 from receiver.schemas.bodies import Url, accepted_by, validate, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec, ResponseSpec
-from receiver.schemas.formats import PUBLIC_URL, anchored, documented_pattern
+from receiver.schemas.formats import PUBLIC_URL, anchor, documented_pattern
 from receiver.schemas.query import Query, TaskId
 from receiver.schemas.responses import Relayed
 from receiver.schemas.submission import SubmissionBody
@@ -61,9 +61,9 @@ class WebhookFields(BaseModel):
         ]
         | None
     ) = None
-    webhook_secret: (
-        Annotated[str, Field(max_length=1024, pattern=anchored(HEADER_VALUE))] | None
-    ) = None
+    webhook_secret: Annotated[str, Field(max_length=1024, pattern=anchor(HEADER_VALUE))] | None = (
+        None
+    )
 
     def client_webhook(self) -> ClientWebhook | None:
         if not self.webhook_url:
@@ -98,7 +98,7 @@ class ResultQuery(Query):
 def bfl_submit(model: str) -> ResponseReturnValue:
     """Submit as to BFL. A refusal is relayed if it comes at once."""
     _refuse_dry_run()
-    with input_body.received() as received:
+    with input_body.receive() as received:
         webhook_fields = validate(WebhookFields, received.fields)
         model_input = bfl_submissions.without_webhook(received.fields)
         body = validate_with_input(SubmissionBody, {"model": model, "input": model_input})

@@ -12,7 +12,7 @@ from jobs.store.costs import DAY_SECONDS, DAYS_MAX, DayView
 from receiver.context import current_services
 from receiver.ownership import owner
 from receiver.schemas.endpoint_spec import EndpointSpec
-from receiver.schemas.formats import anchored
+from receiver.schemas.formats import anchor
 from receiver.schemas.query import FILTER_NAME_MAX_CHARS, METADATA, Query, Time
 
 DAYS_DEFAULT = 30
@@ -46,7 +46,7 @@ class CostsQuery(Query):
     until: Time | None = Field(default=None, description="the days before this time")
     by: str | None = Field(
         default=None,
-        pattern=anchored(rf"{METADATA}\.[\s\S]{{1,{FILTER_NAME_MAX_CHARS}}}"),
+        pattern=anchor(rf"{METADATA}\.[\s\S]{{1,{FILTER_NAME_MAX_CHARS}}}"),
         description="sum by the values of a metadata entry, too: metadata.<name>",
     )
 

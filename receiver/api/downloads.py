@@ -77,7 +77,7 @@ def get_zip() -> ResponseReturnValue:
 def matching_pages(services: Services, search: Search) -> Iterator[list[Job]]:
     """Pages of all jobs that the request may see. Raises TooManyJobs when that takes too long."""
     until = time.monotonic() + FIND_SECONDS
-    for jobs in services.catalog.walk(ownership.visible(search), PAGE_JOBS):
+    for jobs in services.catalog.walk(ownership.restrict_to_visible(search), PAGE_JOBS):
         yield jobs
         if time.monotonic() > until:
             raise TooManyJobs(

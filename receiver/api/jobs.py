@@ -45,7 +45,7 @@ def announce_job(job_id: str) -> ResponseReturnValue:
     """Announce a job. Its caller submitted it; 201 if no callback brought it before."""
     if not parsing.TASK_ID.fullmatch(job_id):
         raise errors.InvalidField("task_id", NO_ID)
-    with input_body.received(default=b"{}") as received:
+    with input_body.receive(default=b"{}") as received:
         body = validate_with_input(Announcement, received.fields)
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:
             raise request_body.too_large(input_body.FURTHER_MAX_BYTES)
@@ -83,7 +83,7 @@ def list_jobs() -> JobPage:
     """List and search. Newest first; new jobs do not shift the pages of a cursor."""
     query = ListQuery.read()
     link_seconds = query.link_seconds(current_services().settings)
-    page = ownership.page(current_services(), query.search(), query.limit, query.cursor)
+    page = ownership.load_page(current_services(), query.search(), query.limit, query.cursor)
     return {
         "jobs": views.job_views(current_services(), page.jobs, link_seconds),
         "next_cursor": format_cursor(page.last) if page.last else None,

@@ -12,7 +12,7 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import Submission
 from jobs.services import Services
 from receiver import input_body
-from receiver.api.submissions import SUBMISSION_ERRORS, accepted
+from receiver.api.submissions import SUBMISSION_ERRORS, accepted_response
 from receiver.blocking_calls import run_in_thread
 from receiver.context import current_services
 from receiver.idempotent_submission import enqueue_request
@@ -60,7 +60,7 @@ class RepeatBody(BaseModel):
 def repeat_job(job_id: str) -> ResponseReturnValue:
     """Submit a job's input again. The body can replace the model, the metadata and the region."""
     is_dry_run = SubmissionQuery.read().dry_run
-    with input_body.received(default=b"{}") as received:
+    with input_body.receive(default=b"{}") as received:
         body = validate_with_input(RepeatBody, received.fields)
         original = load_job(current_services(), job_id)
         changes = body.model_dump(exclude={"input"})
@@ -72,7 +72,7 @@ def repeat_job(job_id: str) -> ResponseReturnValue:
         job = enqueue_request(
             current_services(), submission, Submission(), received.digest, repeats=original.id
         )
-    return accepted(current_services(), job, submission)
+    return accepted_response(current_services(), job, submission)
 
 
 def repeat_fields(services: Services, job: Job, changes: dict[str, Any]) -> dict[str, Any]:

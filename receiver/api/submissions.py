@@ -47,15 +47,15 @@ blueprint = Blueprint("submissions", __name__, url_prefix="/api/jobs")
 def submit_job() -> ResponseReturnValue:
     """Submit to BFL. A repeated `Idempotency-Key` returns the same job."""
     is_dry_run = SubmissionQuery.read().dry_run
-    with input_body.received() as received:
+    with input_body.receive() as received:
         body = validate_with_input(SubmissionBody, received.fields)
         if is_dry_run:
             return jsonify(dry_run(current_services(), body))
         job = enqueue_request(current_services(), body, Submission(), received.digest)
-    return accepted(current_services(), job, body)
+    return accepted_response(current_services(), job, body)
 
 
-def accepted(services: Services, job: Job, body: SubmissionBody) -> ResponseReturnValue:
+def accepted_response(services: Services, job: Job, body: SubmissionBody) -> ResponseReturnValue:
     """The 202 of a job, with warnings about its input."""
     findings = judge(services.schemas.endpoints(), body.model, body.input)
     view: SubmittedJobView = {**views.job_view(services, job), "warnings": findings["warnings"]}

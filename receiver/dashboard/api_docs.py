@@ -22,4 +22,4 @@ def show() -> ResponseReturnValue:
 
 @blueprint.get(problem_types.PAGE)
 def show_errors() -> ResponseReturnValue:
-    return render_template("problem_types.html", problem_types=problem_types.listing())
+    return render_template("problem_types.html", problem_types=problem_types.problem_texts())

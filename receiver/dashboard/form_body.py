@@ -44,7 +44,7 @@ def files() -> list[tuple[str, InputPart]]:
 def uploaded() -> Iterator[None]:
     """Stage a form's files. Raises BadRequest, BodyTooLarge, TooManyWaiting, StorageError."""
     most = largest_upload() + FORM_MAX_BYTES
-    with input_body.arriving(most) as pieces, input_body.staged() as open_file:
+    with input_body.receive_pieces(most) as pieces, input_body.staged_files() as open_file:
         # The pieces of a body as werkzeug reads them.
         stream: Any = SimpleNamespace(read=lambda _size=-1: next(pieces, b""))
         uploads = _parse(stream, lambda **_: _StagedFile(open_file()))

@@ -61,7 +61,7 @@ def show() -> ResponseReturnValue:
     search = query.search()
     is_filtered = search != Search()
     event_stream.begin_page()
-    page = ownership.page(current_services(), search, query.limit, query.cursor)
+    page = ownership.load_page(current_services(), search, query.limit, query.cursor)
     has_no_jobs = not page.jobs and page.last is None
     if has_no_jobs and not is_filtered and query.cursor is None:
         return start.page()

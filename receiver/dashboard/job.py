@@ -68,9 +68,9 @@ def _neighbours(job: Job) -> Neighbours:
     services = current_services()
     position = Position(job.created_at, job.id)
     try:
-        older_page = ownership.page(services, Search(), 1, position)
+        older_page = ownership.load_page(services, Search(), 1, position)
         since = Search(since=job.created_at)
-        newest_page = ownership.page(services, since, NEWER_MAX, None)
+        newest_page = ownership.load_page(services, since, NEWER_MAX, None)
     except ArchiveUnavailable:
         return Neighbours()
     older = older_page.jobs[0].id if older_page.jobs else None
@@ -213,6 +213,7 @@ def _load_visible(job_id: str) -> Job | None:
 def _repeats_of(job_id: str) -> list[Job]:
     """The newest repeats of a job; none while the database is away."""
     try:
-        return ownership.page(current_services(), Search(repeats=job_id), RELATED_MAX, None).jobs
+        repeats = Search(repeats=job_id)
+        return ownership.load_page(current_services(), repeats, RELATED_MAX, None).jobs
     except ArchiveUnavailable:
         return []

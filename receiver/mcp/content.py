@@ -47,16 +47,16 @@ class ImagePlaces:
             _places.release()
 
 
-def error(text: str) -> Message:
+def error_result(text: str) -> Message:
     return {"content": [{"type": "text", "text": text}], "isError": True}
 
 
-def result(structured: Mapping[str, Any]) -> Message:
+def structured_result(structured: Mapping[str, Any]) -> Message:
     text = to_json(structured).decode()
     return {"content": [{"type": "text", "text": text}], "structuredContent": structured}
 
 
-def prompt(job: Job) -> str:
+def visible_prompt(job: Job) -> str:
     """The prompt that the request's key may see."""
     return kept_inputs.shown_prompt(job, with_input=g.api_key.has_scope("submit"))
 
@@ -70,7 +70,7 @@ def job_row(services: Services, job: Job) -> JobRow:
         "id": job.id,
         "status": job.status,
         "model": job.model,
-        "prompt": prompt(job),
+        "prompt": visible_prompt(job),
         "created_at": rfc3339(job.created_at),
         "links": links,
     }
@@ -81,7 +81,7 @@ def job_result(services: Services, job: Job) -> Message:
     row = job_row(services, job)
     message = _message(services, job)
     structured: JobResult = {**row, "seed": seed_of(job), "cost": job.cost, "message": message}
-    answer = result(structured)
+    answer = structured_result(structured)
     blocks = answer["content"]
     image = _first_image(job)
     file_to_show = image and small_file(image)
@@ -97,7 +97,7 @@ def job_result(services: Services, job: Job) -> Message:
 
 
 def _image_block(services: Services, file: MediaFile) -> Message:
-    return {"type": "image", "data": load(services, file), "mimeType": file.content_type}
+    return {"type": "image", "data": load_base64(services, file), "mimeType": file.content_type}
 
 
 def _message(services: Services, job: Job) -> str:
@@ -137,7 +137,7 @@ def awaits_thumbnail(job: Job) -> bool:
     return small_file(image) is None
 
 
-def load(services: Services, file: MediaFile) -> str:
+def load_base64(services: Services, file: MediaFile) -> str:
     """A file as base64. Raises StorageError, and TooManyWaiting beyond IMAGES_MAX."""
     g.image_places.take()
     body = run_in_thread(_read, services.storage, file.key)

@@ -54,7 +54,7 @@ def _answer() -> ResponseReturnValue:
     request_id = None
     revision = protocol.ASSUMED
     try:
-        with input_body.received() as received:
+        with input_body.receive() as received:
             request_id = protocol.readable_id(received.fields)
             rpc_request = validate(RpcRequest, received.fields)
             revision = rpc_request.revision(request.headers)

@@ -95,10 +95,10 @@ def _call_tool(rpc_request: RpcRequest) -> Message | Waiting:
     try:
         outcome = TOOLS[name].call(arguments)
     except errors.FluxkeepError as error:
-        return content.error(detail_of(error))
+        return content.error_result(detail_of(error))
     if isinstance(outcome, Waiting):
         return outcome
-    return content.result(outcome)
+    return content.structured_result(outcome)
 
 
 def _list_resource_templates(_rpc_request: RpcRequest) -> Message:

@@ -40,7 +40,7 @@ def notifications(waiting: Waiting, token: str | int | None) -> Generator[Messag
     except (errors.TooManyWaiting, errors.StoreUnavailable):
         pass  # the job goes on, and the result says how to wait for it
     except errors.UnknownJob as error:
-        return content.error(detail_of(error))
+        return content.error_result(detail_of(error))
     return _result(waiting, job)
 
 
@@ -74,7 +74,7 @@ def _result(waiting: Waiting, job: Job) -> Message:
     try:
         result = content.job_result(current_services(), job)
     except errors.FluxkeepError as error:
-        return content.error(f"{detail_of(error)} {content.how_to_wait(job)}")
+        return content.error_result(f"{detail_of(error)} {content.how_to_wait(job)}")
     has_failed = job.status.terminal and job.status is not Status.STORED
     if has_failed and not waiting.is_question:
         result["isError"] = True

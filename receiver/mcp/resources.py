@@ -32,10 +32,10 @@ TEMPLATES = [
 
 def list_resources(cursor: Any) -> Message:
     """A page of the newest jobs that the request may see. Raises InvalidField."""
-    page = ownership.page(current_services(), Search(), PAGE_DEFAULT, _position(cursor))
+    page = ownership.load_page(current_services(), Search(), PAGE_DEFAULT, _position(cursor))
     rows = []
     for job in page.jobs:
-        title = content.prompt(job) or job.model or job.id
+        title = content.visible_prompt(job) or job.model or job.id
         uri = str(JobUri(job.id))
         rows.append({"uri": uri, "name": job.id, "title": title, "mimeType": JSON})
     result: Message = {"resources": rows}
@@ -83,5 +83,5 @@ def _file_resource(job: Job, position: int) -> Message:
     if small_file is None:
         link = current_services().links_to(job)[position]
         return {"mimeType": "text/uri-list", "text": link}
-    blob = content.load(current_services(), small_file)
+    blob = content.load_base64(current_services(), small_file)
     return {"mimeType": small_file.content_type, "blob": blob}

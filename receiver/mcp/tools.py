@@ -141,7 +141,7 @@ def search_jobs(arguments: schemas.JobSearch) -> schemas.JobRows:
     jobs: list[Job] = []
     last = None
     for _ in range(PAGES_MAX):
-        page = ownership.page(current_services(), search, arguments.limit - len(jobs), last)
+        page = ownership.load_page(current_services(), search, arguments.limit - len(jobs), last)
         jobs += page.jobs
         last = page.last
         if last is None or len(jobs) == arguments.limit:
@@ -153,7 +153,7 @@ def search_jobs(arguments: schemas.JobSearch) -> schemas.JobRows:
 def list_models(_arguments: schemas.Arguments) -> schemas.Models:
     """List BFL's models: what each is for, the fields of its input, and what it last cost."""
     search = Search(statuses=(Status.STORED,))
-    latest_jobs = ownership.page(current_services(), search, PRICED_JOBS, None).jobs
+    latest_jobs = ownership.load_page(current_services(), search, PRICED_JOBS, None).jobs
     costs: dict[str | None, float] = {}
     for job in latest_jobs:
         if job.cost is not None and job.model not in costs:

@@ -70,9 +70,9 @@ def json_schema(**extra: Any) -> FieldInfo:
 
 def documented_pattern(pattern: str) -> FieldInfo:
     """Document the pattern of a field that the server checks otherwise, and maybe more strictly."""
-    return json_schema(pattern=anchored(pattern))
+    return json_schema(pattern=anchor(pattern))
 
 
-def anchored(pattern: str) -> str:
+def anchor(pattern: str) -> str:
     """Anchor a pattern: JSON Schema searches for it anywhere in the text."""
     return f"^{pattern}$" if "|" not in pattern else f"^(?:{pattern})$"

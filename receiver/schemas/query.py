@@ -22,7 +22,7 @@ from jobs.store.listing import Position
 from jobs.store.search_conditions import Search
 from receiver.schemas import formats
 from receiver.schemas.bodies import field_error
-from receiver.schemas.formats import anchored, documented_pattern, json_schema
+from receiver.schemas.formats import anchor, documented_pattern, json_schema
 
 NAME_MAX_CHARS = 50
 PAGE_DEFAULT = 50
@@ -127,7 +127,7 @@ _TIMES = json_schema(
     anyOf=[
         {"format": "date-time"},
         {"format": "date"},
-        {"pattern": anchored(formats.UNIX_TIME)},
+        {"pattern": anchor(formats.UNIX_TIME)},
     ]
 )
 Time = Annotated[float, PlainValidator(formats.parse_time, Annotated[str, _TIMES])]
@@ -190,7 +190,7 @@ class FilterQuery(Query):
         default=None, description="created before: RFC 3339, unix, or a day (UTC)"
     )
     repeats: str | None = Field(
-        default=None, pattern=anchored(parsing.TASK_ID.pattern), description="repeats of this job"
+        default=None, pattern=anchor(parsing.TASK_ID.pattern), description="repeats of this job"
     )
     q: str | None = Field(
         default=None,
@@ -200,7 +200,7 @@ class FilterQuery(Query):
     seed: Seed | None = Field(default=None, description="the seed that BFL took")
     sha256: str | None = Field(
         default=None,
-        pattern=anchored("[0-9a-f]{64}"),
+        pattern=anchor("[0-9a-f]{64}"),
         description="SHA-256 of a file of the result",
     )
     key: str | None = Field(

@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 
 from jobs.store.change_stream import ChangeKind
 from jobs.views import JobView, Time
-from receiver.problem_types import PAGE, listing
+from receiver.problem_types import PAGE, problem_texts
 
 
 class JobPage(TypedDict):
@@ -70,7 +70,7 @@ class Problem(TypedDict):
     type: Annotated[str, Field(description=f"`{PAGE}#` and the code")]
     title: str
     status: int
-    code: Annotated[str, Field(json_schema_extra={"enum": [kind.code for kind in listing()]})]
+    code: Annotated[str, Field(json_schema_extra={"enum": [kind.code for kind in problem_texts()]})]
     detail: Annotated[str, Field(description="what is wrong and where, for people")]
     errors: NotRequired[list[WrongField]]
     budget: NotRequired[Annotated[str, Field(description="of a 402, as in `500/month`")]]

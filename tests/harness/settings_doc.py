@@ -11,7 +11,7 @@ from jobs.config.fields import SettingGroup
 from jobs.config.quotas import ConcurrencyLimits, RateLimit
 from jobs.config.settings import Settings
 from jobs.config.values import TrustedProxies
-from receiver.problem_types import listing
+from receiver.problem_types import problem_texts
 
 API = ROOT / "docs/api.md"
 TABLE_HEAD = "| status | `code` | meaning, and what to do |\n|---|---|---|\n"
@@ -92,7 +92,9 @@ def _row(field: FieldInfo) -> tuple[str, str]:
 def api_page() -> str:
     """docs/api.md with the errors that the code lists."""
     before, head, rest = API.read_text().partition(TABLE_HEAD)
-    rows = [f"| {kind.status} | `{kind.code}` | {text} |\n" for kind, text in listing().items()]
+    rows = [
+        f"| {kind.status} | `{kind.code}` | {text} |\n" for kind, text in problem_texts().items()
+    ]
     return before + head + "".join(rows) + rest[rest.index("\n\n") + 1 :]
 
 

@@ -87,7 +87,7 @@ def _recent_cards() -> list[JobCard]:
     """Cards of the last stored jobs; none while Redis or the database is away."""
     stored_jobs = Search(statuses=(Status.STORED,))
     try:
-        recent_page = ownership.page(current_services(), stored_jobs, RECENT_MAX, None)
+        recent_page = ownership.load_page(current_services(), stored_jobs, RECENT_MAX, None)
         return cards(current_services(), recent_page.jobs)
     except (StoreUnavailable, ArchiveUnavailable):
         return []

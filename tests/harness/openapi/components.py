@@ -6,7 +6,7 @@ from jobs.bfl.model_names import MODEL
 from jobs.bfl.parsing import AUTHENTICATION_HEADERS, TASK_ID
 from jobs.job_validation import MODEL_MAX_CHARS
 from jobs.store.change_stream import POSITION_FORM
-from receiver.schemas.formats import IDEMPOTENCY_KEY, anchored
+from receiver.schemas.formats import IDEMPOTENCY_KEY, anchor
 
 _SECRET, _SIGNATURE = AUTHENTICATION_HEADERS
 
@@ -28,20 +28,18 @@ def _text(description: str = "", **schema: Any) -> dict[str, Any]:
 
 
 PATH = {
-    "job_id": _text("its own id or BFL's task id", pattern=anchored(TASK_ID.pattern)),
+    "job_id": _text("its own id or BFL's task id", pattern=anchor(TASK_ID.pattern)),
     "batch_id": _text("as `Location` named it", minLength=1),
     "token": _text("signed by this installation", minLength=1),
     "model": _text(
         "a path at BFL; slashes need no escaping",
-        pattern=anchored(MODEL),
+        pattern=anchor(MODEL),
         maxLength=MODEL_MAX_CHARS,
     ),
 }
 REQUEST_HEADERS = {
     "Idempotency-Key": {
-        **_text(
-            "a repetition within a day returns the same job", pattern=anchored(IDEMPOTENCY_KEY)
-        ),
+        **_text("a repetition within a day returns the same job", pattern=anchor(IDEMPOTENCY_KEY)),
         "example": "order-4711",
     },
     "Last-Event-ID": _text(

@@ -6,10 +6,10 @@ after those that its validator reads. Times are seconds, sizes are bytes.
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from jobs.bfl.hosts import ANY_HOST
-from jobs.config import values
+from jobs.config import units, values
 from jobs.config.api_keys import ApiKey
 from jobs.config.quotas import DEFAULT_RATE, ConcurrencyLimits, RateLimit
 from jobs.domain.polling_policy import GIVE_UP_AT_MOST_SECONDS
@@ -69,7 +69,8 @@ class KeySettings(SettingGroup):
 
     webhook_secret: Annotated[values.Secrets, values.SENT_AS_HEADER] = Field(min_length=1)
     """List. Any of them authenticates a callback; you invent it and send it to BFL with each
-    task. 16 characters or more."""
+    task. 16 characters or more. If not set, it is derived from SECRET_KEY, and
+    `flask --app receiver keys derived` shows it."""
     secret_key: values.Secrets = Field(min_length=1)
     """List. The first signs media links, sessions and callback addresses, all verify. 16
     characters or more."""
@@ -93,8 +94,9 @@ class WebSettings(SettingGroup):
     """Web."""
 
     public_url: Annotated[str, values.PUBLIC_URL, AfterValidator(values.normalize_url)] = ""
-    """Address under which BFL and your apps reach this installation; begins every media link.
-    Without it links begin with the host that their own reader asked, in notifications with
+    """Address under which BFL and your apps reach this installation; begins every media link. If
+    not set, the one that Heroku, Render, Railway or Fly tells the process. Without
+    one links begin with the host that their own reader asked, in notifications with
     `http://127.0.0.1:$PORT`, and BFL is polled."""
     listen_host: values.IpAddress = "0.0.0.0"  # noqa: S104 - the only one of use in a container
     """Address on which the web process listens."""
@@ -102,14 +104,15 @@ class WebSettings(SettingGroup):
     """Port on which the web process listens."""
     web_concurrency: int = Field(2, ge=1, le=1000)
     """Web processes."""
-    keep_alive: int = Field(95, ge=1, le=3600)
+    keep_alive: Annotated[int, Field(ge=1, le=3600), BeforeValidator(units.whole_seconds)] = 95
     """Seconds that an idle connection stays open. More than your router keeps its own, or it
     sends a callback on a connection that has just ended ([deploy](deploy.md))."""
     forwarded_allow_ips: Annotated[
         values.TrustedProxies, values.parsed_by(values.TrustedProxies.parse)
     ] = values.TrustedProxies.parse("127.0.0.1,::1")
     """List of addresses or networks of the proxies whose `X-Forwarded-` headers are believed;
-    `*` where only the platform's router can connect."""
+    `*` where only the platform's router can connect, as on Heroku, Render, Railway and Fly, where
+    it is the default."""
     cors_origins: Annotated[values.StringList, values.CORS_ORIGINS] = ()
     """List of the origins whose pages may read media by script, or `*`."""
     callback_accelerator: bool = True
@@ -135,7 +138,9 @@ class ProcessSettings(SettingGroup):
     """Database of ended jobs: `sqlite:///path` (one machine, a local disk) or `postgres://`. Then
     records leave Redis and are kept, with the prompts, for ever unless RETAIN_JOBS_DAYS says
     otherwise. If not set, Redis keeps the records, for 30 days."""
-    hot_days: Annotated[float, Field(ge=0, le=100 * 366, allow_inf_nan=False)] = 2.0
+    hot_days: Annotated[
+        float, Field(ge=0, le=100 * 366, allow_inf_nan=False), BeforeValidator(units.days)
+    ] = 2.0
     """Days that a job stays in Redis after its row was written. More than the time between two
     backups of the database: what a restored one lacks is then written again."""
     worker_concurrency: int = Field(4, ge=1, le=100)
@@ -156,7 +161,7 @@ class MediaSettings(SettingGroup):
     media_public_url: Annotated[str, values.PUBLIC_URL, AfterValidator(values.normalize_url)] = ""
     """Address at which a CDN or a public bucket serves what is in MEDIA_URL: the API then names
     each file's `public_url`, which needs no signature and does not expire."""
-    max_media_bytes: int = Field(2**30, gt=0)
+    max_media_bytes: values.Bytes = 2**30
     """Larger files are refused."""
     link_ttl: values.Seconds = 86400.0
     """Seconds that a media link lives."""
@@ -166,7 +171,7 @@ class MediaSettings(SettingGroup):
     """`no` deletes the input of a job (prompt, parameters, images) seconds after BFL has it; what
     BFL repeats of it in the result stays. Otherwise its images and long texts go with the job's
     media, and all of it with the record."""
-    max_input_bytes: int = Field(288 * 2**20, gt=0)
+    max_input_bytes: values.Bytes = 288 * 2**20
     """Bytes of JSON that one input may have, its images and videos as base64 included. BFL takes
     clips of 50 MB, drafts of 128 MB as base64, and ten keyframes of 20 MB: 267 MB as base64."""
     retain_media_days: values.Days = None
@@ -181,8 +186,8 @@ class NotificationSettings(SettingGroup):
     """Notifications."""
 
     notify_secret: Annotated[values.Secrets, values.NOTIFICATION_SECRET] = ()
-    """List of `whsec_` secrets; all of them sign. Without it only Slack and Discord are notified,
-    and a `notify_url` is refused."""
+    """List of `whsec_` secrets; all of them sign. If not set, it is derived from SECRET_KEY, and
+    `flask --app receiver keys derived` shows it."""
     notify_url: Annotated[
         tuple[Annotated[values.NotifyUrl, values.parsed_by(values.NotifyUrl.parse)], ...],
         values.parsed_by(values.split_list),

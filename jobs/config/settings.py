@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 
 from jobs.bfl.hosts import api_origin, region_of
-from jobs.config import environment, fields
+from jobs.config import environment, fields, platform_defaults
 from jobs.config.api_keys import ApiKey
 from jobs.config.redis_url import RedisUrl
 from jobs.config.values import NotifyUrl
@@ -210,7 +210,8 @@ class Settings(
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment. Raises InvalidSettings naming each wrong variable, never its value."""
-    values: dict[str, Any] = dict(environment.read(environ, Settings.model_fields))
+    configured = environment.read(environ, Settings.model_fields)
+    values: dict[str, Any] = dict(platform_defaults.fill_in(configured))
     values["MEDIA_OPTIONS"] = _provider_options(values)
     values["BFL_API_KEYS"] = _bfl_keys_by_suffix(values)
     try:

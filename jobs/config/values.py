@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from jobs.bfl.hosts import ANY_HOST
-from jobs.config import database_url
+from jobs.config import database_url, units
 from jobs.config.redis_url import RedisUrl
 from jobs.domain.errors import UrlRefused
 from jobs.domain.status import TERMINAL
@@ -203,9 +203,19 @@ def _none_if_forever(days: Any) -> Any:
 IpAddress = Annotated[str, AfterValidator(normalize_address)]
 Secrets = Annotated[tuple[SecretStr, ...], parsed_by(split_list)]
 StringList = Annotated[tuple[str, ...], parsed_by(split_list)]
-Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400, allow_inf_nan=False)]
+Seconds = Annotated[
+    float,
+    Field(gt=0, le=10 * 366 * 86400, allow_inf_nan=False),
+    BeforeValidator(units.seconds),
+]
+Bytes = Annotated[int, Field(gt=0), BeforeValidator(units.size_bytes)]
 Days = Annotated[
-    Annotated[float, Field(gt=0, le=100 * 366, allow_inf_nan=False)] | None,
+    Annotated[
+        float,
+        Field(gt=0, le=100 * 366, allow_inf_nan=False),
+        BeforeValidator(units.days),
+    ]
+    | None,
     BeforeValidator(_none_if_forever),
 ]
 

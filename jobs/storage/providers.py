@@ -60,14 +60,13 @@ class Provider:
         self._config = _provider_options(self.scheme, variables)
         endpoint = self._config.get("aws_endpoint", "")
         self._allow_http = endpoint.lower().startswith("http://")
-        is_http_requested = variables.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
+        is_http_forbidden = variables.get("AWS_ALLOW_HTTP", "").lower() in ("0", "no", "false")
         try:
             is_local = is_loopback_host(urlsplit(endpoint).hostname or "")
         except ValueError:
             raise InvalidSettings("AWS_ENDPOINT_URL: it is not a URL") from None
-        if self._allow_http and not is_http_requested and not is_local:
-            # It would carry media and signatures unencrypted.
-            why = "plain http is for loopback addresses, or with AWS_ALLOW_HTTP=true"
+        if self._allow_http and is_http_forbidden and not is_local:
+            why = "plain http beyond loopback is forbidden by AWS_ALLOW_HTTP"
             raise InvalidSettings(f"AWS_ENDPOINT_URL: {why}")
         self._memory: MemoryStore | None = None
         if self.scheme == "memory":
@@ -119,3 +118,9 @@ def _provider_options(scheme: str, variables: Mapping[str, str]) -> dict[str, st
                 options[option] = variables[name]
                 break
     return options
+
+
+def sends_plain_http(url: str, variables: Mapping[str, str]) -> bool:
+    """Whether media and signatures go unencrypted to a bucket on another machine."""
+    endpoint = urlsplit(_provider_options(urlsplit(url).scheme, variables).get("aws_endpoint", ""))
+    return endpoint.scheme.lower() == "http" and not is_loopback_host(endpoint.hostname or "")

@@ -6,6 +6,7 @@ from jobs.config import settings
 from jobs.config.settings import Settings
 from jobs.net.urls import parse
 from jobs.observability import sentry
+from jobs.storage.providers import sends_plain_http
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 
@@ -22,6 +23,10 @@ def check(context: Context) -> Iterator[Result]:
     if "media_url" not in context.settings.model_fields_set:
         why = "not set, so media are stored in var/media of the working directory"
         yield warning("MEDIA_URL", why, "Set it to persistent storage that all processes share.")
+    if _media_are_unencrypted(context.settings):
+        why = "plain http, so media and signatures are unencrypted on their way"
+        remedy = "Use https, or make sure that the network between is yours alone."
+        yield warning("AWS_ENDPOINT_URL", why, remedy)
     for variable in context.settings.odd_bfl_keys:
         yield warning(variable, settings.ODD_BFL_KEY, "See BFL's dashboard: it may be cut or old.")
     problem = sentry.missing_package(context.settings)
@@ -33,6 +38,13 @@ def invalid(problem: str) -> Result:
     """Failure for a variable that prevents the start; `problem` is "NAME: reason"."""
     name, _, why = problem.partition(": ")
     return failed(name, why, "Correct it (docs/settings.md lists all variables) and check again.")
+
+
+def _media_are_unencrypted(settings: Settings) -> bool:
+    if not settings.storage_url.startswith("s3:"):
+        return False
+    variables = {name: value.get_secret_value() for name, value in settings.media_options.items()}
+    return sends_plain_http(settings.storage_url, variables)
 
 
 def _public_url(settings: Settings) -> Iterator[Result]:

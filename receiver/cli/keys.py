@@ -5,7 +5,9 @@ import secrets
 
 import click
 
+from jobs.config import settings
 from jobs.config.api_keys import SCOPES, ApiKey, Scope
+from jobs.config.platform_defaults import derived_notify_secret, derived_webhook_secret
 from jobs.domain.budgets import Budget
 from receiver.cli.base import Command, example
 
@@ -40,3 +42,21 @@ def new(name: str, scope: Scope, *, own: bool, budgets: tuple[str, ...]) -> None
     click.echo(f"key    {key}")
     entry = ApiKey.hashed(name, key, scope, sees_own_jobs_only=own, budgets=parsed_budgets)
     click.echo(f"entry  {entry.setting}")
+
+
+@keys.command("derived", cls=Command, epilog=example("keys derived"))
+def derived() -> None:
+    """Show the secrets that are derived from SECRET_KEY, where none is set.
+
+    You send WEBHOOK_SECRET to BFL with each task that you submit to BFL yourself. Receivers of
+    notifications verify them with NOTIFY_SECRET.
+    """
+    loaded = settings.load()
+    first_key = loaded.secret_key[0].get_secret_value()
+    pairs = (
+        ("WEBHOOK_SECRET", loaded.webhook_secret, derived_webhook_secret(first_key)),
+        ("NOTIFY_SECRET", loaded.notify_secret, derived_notify_secret(first_key)),
+    )
+    for name, configured, derived_secret in pairs:
+        is_derived = configured[0].get_secret_value() == derived_secret
+        click.echo(f"{name}  {derived_secret if is_derived else 'is set, not derived'}")

@@ -31,7 +31,7 @@ FOREIGN = (
     ("Media", "AWS_…", "none", "Access to a bucket in `s3://` ([storage](storage.md))."),
     ("Media", "GOOGLE_…", "none", "Access to a bucket in `gs://`."),
     ("Media", "AZURE_…", "none", "Access to a container in `az://`."),
-    ("Media", "AWS_ALLOW_HTTP", "none", "`true` allows a plain http endpoint beyond loopback."),
+    ("Media", "AWS_ALLOW_HTTP", "none", "`no` refuses a plain http endpoint beyond loopback."),
     (
         "Media",
         "TMPDIR",
@@ -39,6 +39,7 @@ FOREIGN = (
         "Where files are staged on their way into a bucket, large requests among them.",
     ),
 )
+RARE = ("HOT_DAYS", "MAX_ANNOUNCED", "LINK_TTL_MAX", "CALLBACK_ACCELERATOR", "BFL_OPENAPI")
 OPENING = """\
 <!-- Written by `make docs`. -->
 # Which settings are there?
@@ -48,6 +49,11 @@ same ones: web, worker and sweep each stop with the variable's name if one is mi
 Each `NAME` may be given as `NAME_FILE` instead, the path of a file that holds the value. Lists are
 separated by commas. Of several secrets the first is used and all are accepted, so that they can be
 [rotated](../SECURITY.md). `deploy/env.example` is a template.
+
+Durations and sizes are plain numbers, or have a unit: `90s`, `15m`, `1h`, `7d`, `4w`; `300MB`,
+`288MiB`, `1GB`.
+What is required and not set may come from elsewhere: WEBHOOK_SECRET from SECRET_KEY, and on Heroku,
+Render, Railway and Fly PUBLIC_URL and FORWARDED_ALLOW_IPS from the platform.
 
 In development `var/run.env` (made by `make run`) and `.env` are read too, or the one file that
 `ENV_FILE` names. The environment wins.
@@ -66,14 +72,28 @@ FORMATS: dict[type, Callable[[Any], str]] = {
 
 
 def page() -> str:
-    return "\n".join([OPENING, *map(_table, reversed(Settings.__bases__))])
+    groups = [group for group in reversed(Settings.__bases__) if issubclass(group, SettingGroup)]
+    tables = [_table_of(group) for group in groups]
+    return "\n".join([OPENING, *tables, _appendix()])
 
 
-def _table(group: type[SettingGroup]) -> str:
+def _table_of(group: type[SettingGroup]) -> str:
     heading = str(group.__doc__).removesuffix(".")
-    fields = [(name, field) for name, field in group.model_fields.items() if field.description]
-    rows = [(name.upper(), *_row(field)) for name, field in fields]
+    rows = [
+        (name.upper(), *_row(field))
+        for name, field in group.model_fields.items()
+        if field.description and name.upper() not in RARE
+    ]
     rows += [(name, default, text) for under, name, default, text in FOREIGN if under == heading]
+    return _table(heading, rows)
+
+
+def _appendix() -> str:
+    rows = [(name, *_row(Settings.model_fields[name.lower()])) for name in RARE]
+    return _table("Appendix: what hardly anybody changes", rows)
+
+
+def _table(heading: str, rows: list[tuple[str, str, str]]) -> str:
     lines = [f"| `{name}` | {default} | {text} |" for name, default, text in rows]
     return "\n".join([f"## {heading}", "", "| variable | default | |", "|---|---|---|", *lines, ""])
 

@@ -72,7 +72,7 @@ def test_a_wrong_setting_leaves_the_old_processes_running(compose: Compose) -> N
     assert compose.client().get("/readyz").status_code == 200
 
 
-def test_an_upgrade_leaves_no_image_without_a_name(
+def test_an_upgrade_leaves_no_image_but_the_one_before(
     compose: Compose, relays: RelayedContainers
 ) -> None:
     compose.configure(LOG_LEVEL="WARNING")
@@ -80,7 +80,8 @@ def test_an_upgrade_leaves_no_image_without_a_name(
     relays.follow()
     compose.wait_until_ready()
     dangling = ["docker", "images", "--quiet", "--filter", "dangling=true"]
-    assert subprocess.run(dangling, check=True, capture_output=True).stdout == b""
+    listed = subprocess.run(dangling, check=True, capture_output=True, text=True).stdout
+    assert len(listed.split()) <= 1
 
 
 def test_the_number_of_workers_is_not_forgotten(

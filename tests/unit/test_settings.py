@@ -53,7 +53,7 @@ WRONG = {
         "http://127.0.0.1:9,https://127.0.0.1:10",
     ],
     "CALLBACK_GRACE": ["canary", "0", "-1", "nan", "inf"],
-    "GIVE_UP_AFTER": ["1e300", "1h"],
+    "GIVE_UP_AFTER": ["1e300", "1 hour"],
     "MAX_MEDIA_BYTES": ["0", "1.5", "canary"],
     "LINK_TTL": ["0", "canary"],
     "DELIVERY_HOSTS": [
@@ -62,7 +62,7 @@ WRONG = {
         "canary.example.com.",
     ],
     "RETAIN_MEDIA_DAYS": ["canary", "-1"],
-    "RETAIN_JOBS_DAYS": ["0", "nan", "30d"],
+    "RETAIN_JOBS_DAYS": ["0", "nan", "30 days"],
     "LOG_LEVEL": ["canary"],
     "LOG_FORMAT": ["canary"],
     "SENTRY_DSN": [
@@ -81,7 +81,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("name", ["SECRET_KEY", "API_KEYS"])
 @pytest.mark.parametrize("value", [None, "", " ", ",", " , ,"])
 def test_nothing_secret_has_a_default(name: str, value: str | None) -> None:
     text = start_error(**{name: value})

@@ -12,7 +12,7 @@ from jobs.domain.errors import InvalidSettings, StorageError, StorageFull, Stora
 from jobs.storage.bucket import BucketStorage, cut_range
 from jobs.storage.error_translation import translate_errors
 from jobs.storage.layout import ObjectKind, kind_of
-from jobs.storage.providers import Provider
+from jobs.storage.providers import Provider, sends_plain_http
 from tests.harness.publishing import QUICK
 
 
@@ -99,14 +99,17 @@ def test_only_what_cannot_pass_by_itself_stops_a_start(
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_ENDPOINT_URL_S3"])
-def test_plain_http_needs_loopback_or_the_setting(name: str) -> None:
+def test_plain_http_is_what_an_endpoint_says_unless_it_is_forbidden(name: str) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
     for host in ("127.0.0.1:9000", "localhost", "[::1]:9000"):
         Provider("s3://keep", {**keys, name: f"http://{host}"}, QUICK).open()
+    elsewhere = {**keys, name: "http://minio.internal:9000"}
+    Provider("s3://keep", elsewhere, QUICK).open()
+    assert sends_plain_http("s3://keep", elsewhere)
+    assert not sends_plain_http("s3://keep", {**keys, name: "http://127.0.0.1:9000"})
+    assert not sends_plain_http("s3://keep", {**keys, name: "https://minio.internal:9000"})
     with pytest.raises(InvalidSettings, match="AWS_ENDPOINT_URL"):
-        Provider("s3://keep", {**keys, name: "http://minio.internal:9000"}, QUICK)
-    asked = {**keys, name: "http://minio.internal:9000", "AWS_ALLOW_HTTP": "true"}
-    Provider("s3://keep", asked, QUICK).open()
+        Provider("s3://keep", {**elsewhere, "AWS_ALLOW_HTTP": "false"}, QUICK)
     for scheme in ("http", "https"):
         with pytest.raises(InvalidSettings, match="AWS_ENDPOINT_URL"):
             Provider("s3://keep", {**keys, name: f"{scheme}://[::1"}, QUICK)

@@ -3,6 +3,7 @@
 import json
 import logging
 from http import HTTPStatus
+from typing import NamedTuple
 
 from jobs import kept_inputs, views
 from jobs.bfl import compat
@@ -37,9 +38,11 @@ def deliver(services: Services, job_id: str, recipient: str) -> bool:
     change = services.store.change(
         job_id, lambda job, now: notifications.claim(job, recipient, now)
     )
-    job = change.after if change.written else None
-    claimed = notifications.find(job, recipient) if job else None
-    if job is None or claimed is None:
+    job = change.after
+    if job is None or not change.written:
+        return False
+    claimed = notifications.find(job, recipient)
+    if claimed is None:
         return False
     outcome = _send(services, job, claimed)
     log.info("job %s: %s %s", job_id, recipient, outcome.problem or "called")
@@ -66,31 +69,55 @@ def _send(services: Services, job: Job, notification: PendingNotification) -> De
         endpoint = endpoint_of(services, job, notification)
     except UrlRefused as error:
         return DeliveryOutcome(str(error), final=True)
-    url, headers = str(endpoint.url), JSON
+    url = str(endpoint.url)
     if notification.to is NotificationTarget.CALLER:
-        # A callback as BFL sends it, with the caller's secret in both official headers.
-        body = json.dumps(
-            compat.poll_response(job, services.links_to(job)), ensure_ascii=False
-        ).encode()
-        webhook = job.submission.client_webhook
-        if webhook and webhook.secret is not None:
-            digest = callback_digest(webhook.secret.encode(), body).decode()
-            values = (webhook.secret, f"sha256={digest}")
-            headers = JSON | dict(zip(AUTHENTICATION_HEADERS, values, strict=True))
-    elif is_chat_webhook(url):  # a line with a link, not signed: a chat service verifies nothing
-        prompt = kept_inputs.prompt(job) or str(job.result.get("prompt") or "")
-        link = f"{services.base_url()}/jobs/{job.id}"
-        body = json.dumps(chat_message(url, job, prompt, link)).encode()
-    else:  # the job as in the status API, signed for this attempt
-        content: Notification = {
-            "type": f"job.{job.status}",
-            "timestamp": rfc3339(notification.since),
-            "data": views.job_view(services, job),
-        }
-        message_id, text = notification.id(job.id), json.dumps(content)
-        now, signer = services.store.now(), services.notification_signer
-        headers, body = JSON | signer.headers(message_id, now, text), text.encode()
-    return post(endpoint, headers, body)
+        request = _callback_like_bfl(services, job)
+    elif is_chat_webhook(url):
+        request = _chat_message(services, job, url)
+    else:
+        request = _standard_webhook(services, job, notification)
+    return post(endpoint, request.headers, request.body)
+
+
+class _Request(NamedTuple):
+    headers: dict[str, str]
+    body: bytes
+
+
+def _callback_like_bfl(services: Services, job: Job) -> _Request:
+    """A callback as BFL sends it, with the caller's secret in both official headers."""
+    response = compat.poll_response(job, services.links_to(job))
+    body = json.dumps(response, ensure_ascii=False).encode()
+    headers = JSON.copy()
+    webhook = job.submission.client_webhook
+    if webhook and webhook.secret is not None:
+        secret_header, digest_header = AUTHENTICATION_HEADERS
+        digest = callback_digest(webhook.secret.encode(), body).decode()
+        headers[secret_header] = webhook.secret
+        headers[digest_header] = f"sha256={digest}"
+    return _Request(headers, body)
+
+
+def _chat_message(services: Services, job: Job, url: str) -> _Request:
+    """A line with a link, not signed: a chat service verifies nothing."""
+    prompt = kept_inputs.prompt(job) or str(job.result.get("prompt") or "")
+    link = f"{services.base_url()}/jobs/{job.id}"
+    body = json.dumps(chat_message(url, job, prompt, link)).encode()
+    return _Request(JSON, body)
+
+
+def _standard_webhook(services: Services, job: Job, notification: PendingNotification) -> _Request:
+    """The job as in the status API, signed for this attempt."""
+    content: Notification = {
+        "type": f"job.{job.status}",
+        "timestamp": rfc3339(notification.since),
+        "data": views.job_view(services, job),
+    }
+    text = json.dumps(content)
+    message_id = notification.id(job.id)
+    headers = JSON.copy()
+    headers.update(services.notification_signer.headers(message_id, services.store.now(), text))
+    return _Request(headers, text.encode())
 
 
 def post(endpoint: NotificationEndpoint, headers: dict[str, str], body: bytes) -> DeliveryOutcome:
@@ -105,7 +132,8 @@ def post(endpoint: NotificationEndpoint, headers: dict[str, str], body: bytes) -
                 session, endpoint.url, seconds=ANSWER_SECONDS, headers=headers, body=body
             ) as response,
         ):
-            status, retry_after = response.status_code, http_client.retry_after(response) or 0.0
+            status = response.status_code
+            retry_after = http_client.retry_after(response) or 0.0
     except (TransferFailed, UrlRefused) as error:
         return DeliveryOutcome(str(error))
     if status // 100 == 2:
@@ -113,11 +141,14 @@ def post(endpoint: NotificationEndpoint, headers: dict[str, str], body: bytes) -
     return DeliveryOutcome(f"it answered {status}", status == HTTPStatus.GONE, retry_after)
 
 
-def endpoint_of(services: Services, job: Job, one: PendingNotification) -> NotificationEndpoint:
+def endpoint_of(
+    services: Services, job: Job, notification: PendingNotification
+) -> NotificationEndpoint:
     """The URL of a recipient. Raises UrlRefused."""
-    host_policy, webhook = services.host_policy, job.submission.client_webhook
-    if one.to is NotificationTarget.OWNER:
-        return host_policy.operator_endpoint(one.url_digest)
-    if one.to is NotificationTarget.APP:
+    host_policy = services.host_policy
+    if notification.to is NotificationTarget.OWNER:
+        return host_policy.operator_endpoint(notification.url_digest)
+    if notification.to is NotificationTarget.APP:
         return host_policy.notify_url_endpoint(job.notifications.notify_url or "")
+    webhook = job.submission.client_webhook
     return host_policy.client_webhook_endpoint(webhook.url if webhook else "")

@@ -7,22 +7,26 @@ places than it leaves to others. Pending notifications are in the record: none i
 import logging
 import random
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 from jobs.domain.errors import FluxkeepError, UnreadableRecord, UrlRefused
+from jobs.domain.job import Job
+from jobs.domain.job_record import PendingNotification
 from jobs.services import Services
-from worker.notifications import delivery
+from worker.notifications.delivery import endpoint_of
 
 POLL_SECONDS = 0.5
 BATCH = 200
-# Of each target: a job's own receivers take no place of NOTIFY_URL, nor one URL there of another.
-THREADS_MAX, PER_HOST_THREADS = 128, 4
-PENDING_MAX, PER_HOST_PENDING_MAX = 2048, 64  # more wait in Redis
+THREADS_MAX = 128
+PER_HOST_THREADS = 4
+PENDING_MAX = 2048  # further ones wait in Redis
+PER_HOST_PENDING_MAX = 64
 # A notification is due again in Redis after a random time between these, in case there is no room
 # for it now or this process dies. So it hides no later ones; the longer it has waited, the longer.
-DEFERRED_SECONDS = (5.0, 60.0)
+DEFERRED_MIN_SECONDS = 5.0
+DEFERRED_MAX_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +39,48 @@ class Delivery(NamedTuple):
     key: str | None
     host: str
 
+    @property
+    def share(self) -> "Share":
+        return Share(self.recipient, self.key, self.host)
 
-def _has_place(one: Delivery, others: Collection[Delivery], most: int, per_host: int) -> bool:
-    """Whether its key, and its host for this key, leave as many places free as they take."""
-    of_target = [other for other in others if other.recipient == one.recipient]
-    of_key = [other for other in of_target if other.key == one.key]
-    of_host = sum(other.host == one.host for other in of_key)
-    return of_host < per_host and len(of_target) + len(of_key) + of_host < most
+
+class Share(NamedTuple):
+    """What shares places: the deliveries for one recipient, key and host."""
+
+    recipient: str
+    key: str | None
+    host: str
+
+
+class Places(NamedTuple):
+    """The places for each recipient: a job's own receivers take none of NOTIFY_URL.
+
+    Nor does one URL of NOTIFY_URL take a place of another one.
+    """
+
+    total: int
+    per_host: int
+
+    def has_one_for(self, candidate: Delivery, occupants: Iterable[Delivery]) -> bool:
+        """Whether its key, and its host for this key, leave as many places free as they take."""
+        recipient_count = 0
+        key_count = 0
+        host_count = 0
+        for occupant in occupants:
+            if occupant.recipient != candidate.recipient:
+                continue
+            recipient_count += 1
+            if occupant.key != candidate.key:
+                continue
+            key_count += 1
+            if occupant.host == candidate.host:
+                host_count += 1
+        has_total = recipient_count + key_count + host_count < self.total
+        return has_total and host_count < self.per_host
+
+
+RUNNING = Places(THREADS_MAX, PER_HOST_THREADS)
+PENDING = Places(PENDING_MAX, PER_HOST_PENDING_MAX)
 
 
 class NotificationDispatcher:
@@ -53,39 +92,43 @@ class NotificationDispatcher:
         self._running: dict[Delivery, threading.Thread] = {}
         self._lock = threading.Lock()
 
-    def submit(self, one: Delivery) -> bool:
-        """Queue one notification, unless it is queued. False when there is no room for it."""
+    def submit(self, delivery: Delivery) -> bool:
+        """Queue a notification, unless it is queued. False when there is no room for it."""
         with self._lock:
-            pending = [*self._queued, *self._running]
-            if one in pending:
+            pending = self._queued + list(self._running)
+            if delivery in pending:
                 return True
-            if not _has_place(one, pending, PENDING_MAX, PER_HOST_PENDING_MAX):
+            if not PENDING.has_one_for(delivery, pending):
                 return False
-            self._queued.append(one)
-            self._start([one])
+            self._queued.append(delivery)
+            self._start([delivery])
         return True
 
-    def _start(self, queued: list[Delivery]) -> None:
-        """Start what has a place, the first of them first."""
-        full = set[tuple[object, ...]]()
-        for one in queued:
-            share = one[1:]
-            if share in full or not _has_place(one, self._running, THREADS_MAX, PER_HOST_THREADS):
-                full.add(share)
+    def _start(self, candidates: list[Delivery]) -> None:
+        """Start each candidate that has a place, the first one first."""
+        full_shares = set[Share]()
+        for candidate in candidates:
+            share = candidate.share
+            if share in full_shares:
                 continue
-            self._queued.remove(one)
-            thread = self._running[one] = threading.Thread(target=self._run, args=(one,))
+            if not RUNNING.has_one_for(candidate, self._running):
+                full_shares.add(share)
+                continue
+            self._queued.remove(candidate)
+            thread = threading.Thread(target=self._run, args=(candidate,))
+            self._running[candidate] = thread
             thread.start()
 
-    def _run(self, one: Delivery) -> None:
+    def _run(self, delivery: Delivery) -> None:
         try:
-            self._deliver(one.job_id, one.recipient)
+            self._deliver(delivery.job_id, delivery.recipient)
         except FluxkeepError as error:
-            log.warning("job %s: %s; the notification is sent again", one.job_id, error)
+            log.warning("job %s: %s; the notification is sent again", delivery.job_id, error)
         except Exception as error:  # noqa: BLE001 - its text is not logged: it may hold secrets
-            log.error("job %s: unexpected %s", one.job_id, type(error).__name__)  # noqa: TRY400
+            kind = type(error).__name__
+            log.error("job %s: unexpected %s", delivery.job_id, kind)  # noqa: TRY400
         with self._lock:
-            del self._running[one]
+            del self._running[delivery]
             self._start(self._queued.copy())
 
     def close(self) -> None:
@@ -101,25 +144,49 @@ def dispatch_due(services: Services, dispatcher: NotificationDispatcher) -> floa
     """Submit a batch of due notifications, each due again later; return a pause in seconds."""
     job_ids = services.due.notifications.members_until(services.store.now(), BATCH)
     for job_id in job_ids:
-        job = None
+        job: Job | None = None
         with suppress(UnreadableRecord):
             job = services.store.load(job_id)
-        now = services.store.now()
-        pending = job.notifications.pending if job else ()
-        due = [one for one in pending if one.at <= now]
-        if job is None or not due:
-            first_at = min((one.at for one in pending), default=None)
-            services.due.notifications.schedule(job_id, first_at)
-            continue
-        least, most = DEFERRED_SECONDS
-        # The newest counts: a receiver that was away for hours delays no other of the job.
-        waited_seconds = now - max(one.at for one in due)
-        again_at = now + random.uniform(least, most + waited_seconds)  # noqa: S311 - no secret
-        again_at = min([again_at, *(one.at for one in pending if one.at > now)])
-        services.due.notifications.schedule(job_id, again_at)
-        for one in due:
-            host = ""
-            with suppress(UrlRefused):  # then the delivery fails, and says why
-                host = delivery.endpoint_of(services, job, one).url.origin.host
-            dispatcher.submit(Delivery(job_id, one.recipient, job.request.key, host))
-    return 0.0 if len(job_ids) == BATCH else POLL_SECONDS
+        if job is None:
+            services.due.notifications.remove(job_id)
+        else:
+            _dispatch_notifications_of(services, dispatcher, job)
+    if len(job_ids) == BATCH:
+        return 0.0
+    return POLL_SECONDS
+
+
+def _dispatch_notifications_of(
+    services: Services, dispatcher: NotificationDispatcher, job: Job
+) -> None:
+    now = services.store.now()
+    due_notifications = list[PendingNotification]()
+    later_times = list[float]()
+    for notification in job.notifications.pending:
+        if notification.at <= now:
+            due_notifications.append(notification)
+        else:
+            later_times.append(notification.at)
+    if not due_notifications:
+        first_at = min(later_times, default=None)
+        services.due.notifications.schedule(job.id, first_at)
+        return
+    due_again_at = _due_again_at(now, due_notifications)
+    services.due.notifications.schedule(job.id, min([due_again_at, *later_times]))
+    for notification in due_notifications:
+        host = ""
+        with suppress(UrlRefused):  # then the delivery fails, and says why
+            endpoint = endpoint_of(services, job, notification)
+            host = endpoint.url.origin.host
+        dispatcher.submit(Delivery(job.id, notification.recipient, job.request.key, host))
+
+
+def _due_again_at(now: float, due_notifications: Sequence[PendingNotification]) -> float:
+    """A random time; the later, the longer the newest one has waited.
+
+    The newest one counts: a receiver that was away for hours delays no other of the job.
+    """
+    newest_at = max(notification.at for notification in due_notifications)
+    longest_seconds = DEFERRED_MAX_SECONDS + now - newest_at
+    seconds = random.uniform(DEFERRED_MIN_SECONDS, longest_seconds)  # noqa: S311 - no secret
+    return now + seconds

@@ -17,7 +17,8 @@ SEGMENTS_MAX = 1000
 
 _PNG_SIGNATURE_BYTES = 8
 _RIFF_HEADER_BYTES = 12
-_APP11, _START_OF_SCAN = 0xEB, 0xDA
+_APP11 = 0xEB
+_START_OF_SCAN = 0xDA
 _JUMBF_IN_JPEG = b"JP"  # the common identifier of ISO/IEC 19566-5
 _C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 
@@ -87,11 +88,11 @@ def _in_webp(data: mmap) -> bool:
 
 def _in_boxes(data: mmap) -> bool:
     """Walk the boxes of the file, not those in them."""
-    boxes = islice(mp4.boxes(data, 0, len(data)), CHUNKS_MAX)
-    return any(
-        box.kind == b"uuid" and data[box.start : box.start + len(_C2PA_BOX)] == _C2PA_BOX
-        for box in boxes
-    )
+    for box in islice(mp4.boxes(data, 0, len(data)), CHUNKS_MAX):
+        uuid = data[box.start : box.start + len(_C2PA_BOX)]
+        if box.kind == b"uuid" and uuid == _C2PA_BOX:
+            return True
+    return False
 
 
 _SEARCHES: dict[str, Callable[[mmap], bool]] = {

@@ -13,7 +13,9 @@ from typing import NamedTuple
 BOXES_MAX = 64  # in each box; a real video has a few
 
 Data = bytes | mmap
-_TO_THE_END, _LARGE = 0, 1  # special lengths of a box
+# Special lengths of a box.
+_TO_THE_END = 0
+_LARGE = 1  # the length follows in 64 bits
 _UNKNOWN = frozenset({0, 2**32 - 1, 2**64 - 1})
 
 
@@ -28,31 +30,43 @@ class Box(NamedTuple):
 def boxes(data: Data, start: int, end: int) -> Iterator[Box]:
     """Iterate over adjacent boxes, up to the first whose length is impossible."""
     while start + 8 <= end:
-        length, header = int.from_bytes(data[start : start + 4], "big"), 8
+        length = int.from_bytes(data[start : start + 4], "big")
+        header_bytes = 8
         if length == _TO_THE_END:
             length = end - start
         elif length == _LARGE:
-            length, header = int.from_bytes(data[start + 8 : start + 16], "big"), 16
-        if length < header or start + length > end:
+            length = int.from_bytes(data[start + 8 : start + 16], "big")
+            header_bytes = 16
+        if length < header_bytes or start + length > end:
             return
-        yield Box(data[start + 4 : start + 8], start + header, start + length)
+        yield Box(data[start + 4 : start + 8], start + header_bytes, start + length)
         start += length
 
 
 def size(data: Data) -> tuple[int, int] | None:
     """Display width and height of the first video track, in whole pixels."""
     movie = _find(data, None, b"moov")
-    for track in _children(data, movie, b"trak") if movie else ():
+    if movie is None:
+        return None
+    for track in _children(data, movie, b"trak"):
         handler = _find(data, track, b"mdia", b"hdlr")
         if handler and _read(data, handler, 8, 4) == b"vide":
-            header = _find(data, track, b"tkhd")
-            if header is None:
-                return None
-            at = 88 if _version(data, header) == 1 else 76
-            width = _number(data, header, at, 4) >> 16  # 16.16 fixed point
-            height = _number(data, header, at + 4, 4) >> 16
-            return (width, height) if width and height else None
+            return _size_of_track(data, track)
     return None
+
+
+def _size_of_track(data: Data, track: Box) -> tuple[int, int] | None:
+    header = _find(data, track, b"tkhd")
+    if header is None:
+        return None
+    offset = 76
+    if _version(data, header) == 1:  # its dates have 64 bits
+        offset = 88
+    width = _number(data, header, offset, 4) >> 16  # 16.16 fixed point
+    height = _number(data, header, offset + 4, 4) >> 16
+    if width == 0 or height == 0:
+        return None
+    return width, height
 
 
 def largest_image(data: Data) -> tuple[int, int] | None:
@@ -65,10 +79,11 @@ def largest_image(data: Data) -> tuple[int, int] | None:
     properties = _find(data, content, b"iprp", b"ipco")
     if properties is None:
         return None
-    sizes = [
-        (_number(data, extent, 4, 4), _number(data, extent, 8, 4))
-        for extent in _children(data, properties, b"ispe")
-    ]
+    sizes = list[tuple[int, int]]()
+    for extent in _children(data, properties, b"ispe"):
+        width = _number(data, extent, 4, 4)
+        height = _number(data, extent, 8, 4)
+        sizes.append((width, height))
     return max(sizes, key=_area, default=None)
 
 
@@ -82,18 +97,27 @@ def seconds(data: Data) -> float | None:
     header = _find(data, None, b"moov", b"mvhd")
     if not header:
         return None
-    dates = 16 if _version(data, header) == 1 else 8
-    scale = _number(data, header, 4 + dates, 4)
+    dates_bytes = 16 if _version(data, header) == 1 else 8
+    units_per_second = _number(data, header, 4 + dates_bytes, 4)
+    if units_per_second == 0:
+        return None
+    duration: int | None = None
     # With all fragments, which the movie header leaves out.
     extends = _find(data, None, b"moov", b"mvex", b"mehd")
-    duration = _duration(data, extends, 4) if extends else None
-    duration = duration or _duration(data, header, 8 + dates)
-    return round(duration / scale, 3) if duration and scale else None
+    if extends:
+        duration = _duration(data, extends, 4)
+    if not duration:
+        duration = _duration(data, header, 8 + dates_bytes)
+    if not duration:
+        return None
+    return round(duration / units_per_second, 3)
 
 
 def _children(data: Data, parent: Box, kind: bytes) -> Iterator[Box]:
-    found = islice(boxes(data, parent.start, parent.end), BOXES_MAX)
-    return (box for box in found if box.kind == kind)
+    """The boxes of a kind, among the first in the parent."""
+    for box in islice(boxes(data, parent.start, parent.end), BOXES_MAX):
+        if box.kind == kind:
+            yield box
 
 
 def _find(data: Data, parent: Box | None, *kinds: bytes) -> Box | None:
@@ -101,27 +125,34 @@ def _find(data: Data, parent: Box | None, *kinds: bytes) -> Box | None:
 
     The first of each kind: of most there is one, and to search others would take long.
     """
-    found: Box | None = parent or Box(b"", 0, len(data))
+    box = parent or Box(b"", 0, len(data))
     for kind in kinds:
-        found = next(_children(data, found, kind), None) if found else None
-    return found
+        child = next(_children(data, box, kind), None)
+        if child is None:
+            return None
+        box = child
+    return box
 
 
-def _duration(data: Data, box: Box, at: int) -> int | None:
+def _duration(data: Data, box: Box, offset: int) -> int | None:
     """A duration of 64 bits (version 1) or 32; all bits set means unknown."""
-    found = _number(data, box, at, 8 if _version(data, box) == 1 else 4)
-    return None if found in _UNKNOWN else found
+    length = 8 if _version(data, box) == 1 else 4
+    duration = _number(data, box, offset, length)
+    return None if duration in _UNKNOWN else duration
 
 
 def _version(data: Data, box: Box) -> int:
     return _number(data, box, 0, 1)
 
 
-def _number(data: Data, box: Box, at: int, length: int) -> int:
-    return int.from_bytes(_read(data, box, at, length), "big")
+def _number(data: Data, box: Box, offset: int, length: int) -> int:
+    return int.from_bytes(_read(data, box, offset, length), "big")
 
 
-def _read(data: Data, box: Box, at: int, length: int) -> bytes:
-    """A part of a box; empty when the box ends before it does."""
-    start = box.start + at
-    return data[start : start + length] if start + length <= box.end else b""
+def _read(data: Data, box: Box, offset: int, length: int) -> bytes:
+    """A part of a box; empty when the box ends before the part does."""
+    start = box.start + offset
+    end = start + length
+    if end > box.end:
+        return b""
+    return data[start:end]

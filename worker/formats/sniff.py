@@ -17,7 +17,9 @@ from worker.formats import mp4
 WINDOW_BYTES = 64 * 1024
 SHORTEST_BYTES = 16  # no media file is this short
 # A hundred times what real files have: bounds the time that a hostile file can take.
-MARKERS_MAX = CHUNKS_MAX = BOXES_MAX = 200_000
+MARKERS_MAX = 200_000
+CHUNKS_MAX = 200_000
+BOXES_MAX = 200_000
 # A JPEG has about ten segments before its size; an ICC profile or C2PA data have dozens.
 SEGMENTS_MAX = 1000
 HEIF_TYPES = ("image/avif", "image/heic", "image/heif")
@@ -77,11 +79,14 @@ def _jpeg_is_complete(data: mmap) -> bool:
     at = 2
     for _ in range(MARKERS_MAX):
         # Window by window: a regular expression holds the GIL until it returns.
-        while not (found := _MARKER.search(data, at, at + WINDOW_BYTES)):
+        marker = _MARKER.search(data, at, at + WINDOW_BYTES)
+        while marker is None:
             at += WINDOW_BYTES - 1  # its last byte may be the first of a marker
             if at >= len(data):
                 return False
-        kind, at = data[found.end() - 1], found.end()
+            marker = _MARKER.search(data, at, at + WINDOW_BYTES)
+        at = marker.end()
+        kind = data[at - 1]
         if kind == _END_OF_IMAGE:
             return True
         at += int.from_bytes(data[at : at + 2], "big")
@@ -94,35 +99,43 @@ def _png_is_complete(data: mmap) -> bool:
     for _ in range(CHUNKS_MAX):
         kind = data[at + 4 : at + 8]
         at += 12 + int.from_bytes(data[at : at + 4], "big")  # length, kind and checksum
-        if kind == b"IEND" or at >= len(data):
-            return kind == b"IEND" and at <= len(data)
+        if kind == b"IEND":
+            return at <= len(data)
+        if at >= len(data):
+            return False
     return False
 
 
 def _mp4_is_complete(data: mmap) -> bool:
     """A chain of boxes up to the end of the file, with samples (mdat) and their index."""
-    end, seen = 0, set()
-    for box in islice(mp4.boxes(data, 0, len(data)), BOXES_MAX):
-        end = box.end
-        seen.add(box.kind)
-    return end == len(data) and b"mdat" in seen and not seen.isdisjoint({b"moov", b"moof"})
+    end, kinds = _chain_of_boxes(data)
+    has_index = b"moov" in kinds or b"moof" in kinds
+    return end == len(data) and b"mdat" in kinds and has_index
 
 
 def _heif_is_complete(data: mmap) -> bool:
     """A chain of boxes up to the end of the file, with the items' description."""
+    end, kinds = _chain_of_boxes(data)
+    has_description = b"meta" in kinds or b"moov" in kinds
+    return end == len(data) and has_description
+
+
+def _chain_of_boxes(data: mmap) -> tuple[int, set[bytes]]:
+    """The end of the last box of the file, and the kinds of all."""
     end = 0
     kinds = set[bytes]()
     for box in islice(mp4.boxes(data, 0, len(data)), BOXES_MAX):
         end = box.end
         kinds.add(box.kind)
-    return end == len(data) and not kinds.isdisjoint({b"meta", b"moov"})
+    return end, kinds
 
 
 def _jpeg_size(data: Data) -> tuple[int, int] | None:
     """Walk the markers up to the frame: a thumbnail in the EXIF data has frames too."""
     at = 2
     for _ in range(SEGMENTS_MAX):
-        if not (marker := _HEADER_MARKER.match(data, at)):
+        marker = _HEADER_MARKER.match(data, at)
+        if marker is None:
             return None
         at = marker.end()
         if marker[1][0] in _FRAMES:
@@ -133,7 +146,8 @@ def _jpeg_size(data: Data) -> tuple[int, int] | None:
 
 def _webp_size(data: Data) -> tuple[int, int] | None:
     """Three kinds: lossy, lossless (14 bits each), and extended with a canvas (24 bits each)."""
-    coding, head = data[12:16], data[20:30]
+    coding = data[12:16]
+    head = data[20:30]
     if len(head) < 10:
         return None
     if coding == b"VP8 " and head[3:6] == b"\x9d\x01\x2a":
@@ -148,26 +162,40 @@ def _webp_size(data: Data) -> tuple[int, int] | None:
 
 def _big(data: Data, at: int, length: int) -> int:
     """A big-endian number; 0 when the file ends before it does."""
-    found = data[at : at + length]
-    return int.from_bytes(found, "big") if len(found) == length else 0
+    digits = data[at : at + length]
+    if len(digits) < length:
+        return 0
+    return int.from_bytes(digits, "big")
 
 
-def _little(found: bytes) -> int:
-    return int.from_bytes(found, "little")
+def _little(digits: bytes) -> int:
+    return int.from_bytes(digits, "little")
+
+
+def _png_size(data: Data) -> tuple[int, int] | None:
+    """The first chunk is the header."""
+    if data[12:16] != b"IHDR":
+        return None
+    width = _big(data, 16, 4)
+    height = _big(data, 20, 4)
+    return width, height
+
+
+def _webp_is_complete(data: mmap) -> bool:
+    """The length at the beginning leaves out itself and the four letters before it."""
+    return _little(data[4:8]) + 8 <= len(data)
 
 
 _COMPLETE: dict[str, Callable[[mmap], bool]] = {
     "image/jpeg": _jpeg_is_complete,
     "image/png": _png_is_complete,
-    "image/webp": lambda data: _little(data[4:8]) + 8 <= len(data),
+    "image/webp": _webp_is_complete,
     **dict.fromkeys(HEIF_TYPES, _heif_is_complete),
     "video/mp4": _mp4_is_complete,
 }
 _SIZES: dict[str, Callable[[Data], tuple[int, int] | None]] = {
     "image/jpeg": _jpeg_size,
-    "image/png": lambda data: (
-        (_big(data, 16, 4), _big(data, 20, 4)) if data[12:16] == b"IHDR" else None
-    ),
+    "image/png": _png_size,
     "image/webp": _webp_size,
     **dict.fromkeys(HEIF_TYPES, mp4.largest_image),
 }

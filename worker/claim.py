@@ -47,7 +47,8 @@ class HeldClaim:
         self._store = store
         now = time.monotonic()
         self._renew_at = now + RENEW_EVERY_SECONDS
-        self._progress_by, self.silent_at = now + PROGRESS_SECONDS, now + SILENT_SECONDS
+        self._progress_by = now + PROGRESS_SECONDS
+        self.silent_at = now + SILENT_SECONDS
         self._ends_by = now + LEAST_SECONDS
         if job.status is Status.READY and job.delivery.expire_at:
             life = job.delivery.expire_at - store.now()
@@ -70,8 +71,12 @@ class HeldClaim:
         """
 
         def claim(job: Job | None, now: float) -> Job | None:
-            is_waiting = job is not None and job.lease.work_deadline is not None
-            return job.claimed(now) if job and is_waiting and accept(job) else job
+            if job is None:
+                return None
+            is_waiting = job.lease.work_deadline is not None
+            if is_waiting and accept(job):
+                return job.claimed(now)
+            return job
 
         try:
             before = codec.decode(record) if record else store.load(job_id)
@@ -79,33 +84,36 @@ class HeldClaim:
         except errors.UnreadableRecord as error:
             _postpone(store, job_id, error)
             return None
-        return cls(store, change.after) if change.written and change.after else None
+        if not change.written or change.after is None:
+            return None
+        return cls(store, change.after)
 
     @classmethod
     def admit(
-        cls, services: Services, found: NextSubmission, *, takes_rq_job: bool = False
+        cls, services: Services, candidate: NextSubmission, *, takes_rq_job: bool = False
     ) -> Self | None:
         """Claim the next queued submission together with a slot; None when that failed.
 
         If the reply to our own write was lost, the write is found on record and counts as ours:
         otherwise a job that is never sent would look as if BFL might have it.
         """
-        own: Job | None = None
+        admitted: Job | None = None
         sent_by = token_hex(4)
 
         def admit(job: Job | None, now: float) -> Job | None:
-            nonlocal own
+            nonlocal admitted
             if job is None or not job.submission.is_queued:
                 return job
             # Its key may have been removed from the settings since it was queued.
-            if obstacle := services.obstacle_to_sending(job):
-                own = None
+            obstacle = services.obstacle_to_sending(job)
+            if obstacle:
+                admitted = None
                 return submission.hold(job, now, obstacle)
-            own = submission.admit(job, now, str(services.origin_of(job)), sent_by)
-            return own
+            admitted = submission.admit(job, now, str(services.origin_of(job)), sent_by)
+            return admitted
 
         try:
-            before = services.store.load(found.job_id)
+            before = services.store.load(candidate.job_id)
             options = CommitOptions(takes_rq_job=takes_rq_job)
             change = services.store.update_from(before, admit, options)
         except errors.NoFreeSlot:
@@ -113,17 +121,17 @@ class HeldClaim:
         except errors.OverBudget as refusal:
             # It may be in the queue of another price, of which it must not be the first again.
             price_anew = partial(submission.price_anew, refusal=refusal)
-            services.store.change(found.job_id, price_anew)
+            services.store.change(candidate.job_id, price_anew)
             return None
         except errors.UnreadableRecord as error:
-            _postpone(services.store, found.job_id, error)
-            services.store.remove_queued(found.job_id, found.queue)
+            _postpone(services.store, candidate.job_id, error)
+            services.store.remove_queued(candidate.job_id, candidate.queue)
             return None
-        if change.after and own and _lease(change.after) == _lease(own):
-            return cls(services.store, change.after, found.half_open)
+        if change.after and admitted and _lease(change.after) == _lease(admitted):
+            return cls(services.store, change.after, candidate.half_open)
         # Another worker has it, or it was deleted.
         version = change.after.version if change.after else 0
-        services.store.remove_queued(found.job_id, found.queue, version)
+        services.store.remove_queued(candidate.job_id, candidate.queue, version)
         return None
 
     def commit(
@@ -153,20 +161,24 @@ class HeldClaim:
         if self.is_lost:
             raise ClaimLost
         now = time.monotonic()
-        self._progress_by, self.silent_at = now + PROGRESS_SECONDS, now + SILENT_SECONDS
+        self._progress_by = now + PROGRESS_SECONDS
+        self.silent_at = now + SILENT_SECONDS
 
     @contextmanager
     def silence(self, seconds: float) -> Iterator[None]:
         """Run a step that reports no progress and may take this long; its end is progress."""
-        outer = self._progress_by, self.silent_at
-        self._progress_by = self.silent_at = time.monotonic() + seconds
+        outer_progress_by = self._progress_by
+        outer_silent_at = self.silent_at
+        until = time.monotonic() + seconds
+        self._progress_by = until
+        self.silent_at = until
         self._ends_by = max(self._ends_by, self._progress_by)
         try:
             yield
         finally:
             now = time.monotonic()
-            self._progress_by = max(outer[0], now + PROGRESS_SECONDS)
-            self.silent_at = max(outer[1], now + SILENT_SECONDS)
+            self._progress_by = max(outer_progress_by, now + PROGRESS_SECONDS)
+            self.silent_at = max(outer_silent_at, now + SILENT_SECONDS)
 
     # Supervision, by the thread that checks all claims of the process.
 
@@ -219,20 +231,23 @@ class Claims(set[HeldClaim]):
         self.checked_at = time.monotonic()
 
     def count_silent(self) -> int:
-        """Of those whose threads wait for a delivery host that sends nothing."""
+        """Count the claims whose threads wait for a delivery host that sends nothing."""
         now = time.monotonic()
-        return sum(now > claim.silent_at for claim in self.copy())
+        silent_claims = [claim for claim in self.copy() if now > claim.silent_at]
+        return len(silent_claims)
 
     def supervise(self) -> list[HeldClaim]:
         """Renew leases of work that makes progress; return the claims whose work hangs."""
-        now, before = time.monotonic(), self.checked_at
+        now = time.monotonic()
+        seconds_since_check = now - self.checked_at
         self.checked_at = now
-        if now - before > LATE_CHECK_SECONDS:
+        if seconds_since_check > LATE_CHECK_SECONDS:
             # This process was stopped, or waited for Redis: so did the work.
             for claim in self.copy():
                 claim.resume(now)
-        hung = [claim for claim in self.copy() if claim.supervise(now)]
-        return [claim for claim in hung if claim in self]  # a renewal may have waited for Redis
+        hung_claims = [claim for claim in self.copy() if claim.supervise(now)]
+        # A renewal may have waited for Redis, and work have ended meanwhile.
+        return [claim for claim in hung_claims if claim in self]
 
 
 def _postpone(store: JobStore, job_id: str, error: errors.UnreadableRecord) -> None:

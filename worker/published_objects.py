@@ -18,16 +18,16 @@ LATE_WORKER_SECONDS = 60.0  # after the end of a job: a worker that was stopped 
 
 def find_files(media: MediaStorage, job: Job) -> dict[int, MediaFile]:
     """Intact published files of a job by number; of several, the highest fencing token wins."""
-    found = {}
+    files = dict[int, MediaFile]()
     for key in _object_keys(media, job):
         file = sidecars.read_file(media, key)
         if file and is_intact(media, file):
-            found[file_number_of(key)] = file
-    return found
+            files[file_number_of(key)] = file
+    return files
 
 
 def find_stored(media: MediaStorage, job: Job) -> Job | None:
-    """The job as a sidecar describes it that was stored whole, all its files intact; or None."""
+    """The job by the sidecar of a whole, stored result; None unless all its files are intact."""
     for key in reversed(_object_keys(media, job)):
         with suppress(ForeignObject):
             stored = sidecars.read(media, key)
@@ -41,10 +41,12 @@ def is_intact(media: MediaStorage, file: MediaFile) -> bool:
 
 
 def _object_keys(media: MediaStorage, job: Job) -> list[str]:
-    found = media.list_objects_of((job.id,), job.created_at)
-    return sorted(
-        (one.key for one in found if kind_of(one.key) is ObjectKind.MEDIA), key=fencing_token_of
-    )
+    """The keys of a job's published files, the lowest fencing token first."""
+    keys = list[str]()
+    for listed in media.list_objects_of((job.id,), job.created_at):
+        if kind_of(listed.key) is ObjectKind.MEDIA:
+            keys.append(listed.key)
+    return sorted(keys, key=fencing_token_of)
 
 
 def delete_superseded(services: Services, job: Job) -> None:
@@ -58,18 +60,27 @@ def delete_superseded(services: Services, job: Job) -> None:
 
 
 def _delete_superseded(services: Services, job: Job) -> None:
-    media, after = services.storage, services.store.load(job.id, exactly=True)
-    if after is not None and not after.status.terminal:
-        return
-    tombstone = None if after else services.store.tombstone(job.id)
-    if tombstone:  # I32: only the archive knows which of them are the job's
-        return
-    named = {file.key for file in after.present_media} if after else set[str]()
-    is_stored = after and after.status is Status.STORED
-    if not is_stored and tombstone is None:
+    media = services.storage
+    present = services.store.load(job.id, exactly=True)
+    tombstone: str | None = None
+    retained_keys = set[str]()
+    is_stored = False
+    if present is None:
+        tombstone = services.store.tombstone(job.id)
+        if tombstone:  # only the archive knows which of them are the job's (I32)
+            return
+    else:
+        if not present.status.terminal:
+            return
+        is_stored = present.status is Status.STORED
+        retained_keys.update(file.key for file in present.present_media)
+    is_deleted = tombstone is not None
+    if not is_stored and not is_deleted:
         # A replay or a restore may still need objects that were stored before.
-        named |= {key for key in _object_keys(media, job) if sidecars.is_stored(media, key)}
-    media.delete_superseded(job.id, job.created_at, job.lease.fencing_token, named)
+        for key in _object_keys(media, job):
+            if sidecars.is_stored(media, key):
+                retained_keys.add(key)
+    media.delete_superseded(job.id, job.created_at, job.lease.fencing_token, retained_keys)
 
 
 def delete_left_objects(services: Services) -> float:
@@ -80,7 +91,8 @@ def delete_left_objects(services: Services) -> float:
     now = services.store.now()
     for job_id in services.due.superseded.members_until(now - LATE_WORKER_SECONDS, BATCH):
         try:
-            if job := services.store.load(job_id):
+            job = services.store.load(job_id)
+            if job:
                 _delete_superseded(services, job)
         except (StorageError, UnreadableRecord):
             services.due.superseded.schedule(job_id, now)

@@ -49,11 +49,14 @@ class Shutdown:
         self.requested.set()
         for claim in hung:
             log.critical("job %s: its work hangs, so this process exits", claim.job.id)
-        others = self._claims.copy() - set(hung)
-        for claim in others:
+        healthy_claims = self._claims.copy() - set(hung)
+        for claim in healthy_claims:
             claim.release()
         until = time.monotonic() + UNWIND_SECONDS
-        while others & self._claims.copy() and time.monotonic() < until:
+        while time.monotonic() < until:
+            unfinished_claims = healthy_claims & self._claims.copy()
+            if not unfinished_claims:
+                break
             time.sleep(TICK_SECONDS)
         sentry.flush()
         os._exit(1)

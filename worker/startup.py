@@ -31,22 +31,22 @@ def start(process: str, *, writes_database: bool = False) -> Services:
     """Set up logs and services; exit with a one-line message when that fails."""
     os.umask(0o077)  # media are for this user alone
     try:
-        found = current_services()
-        observability.configure(found.settings, process)
-        verify_access(found.settings.storage_url, found.settings.media_options)
+        services = current_services()
+        observability.configure(services.settings, process)
+        verify_access(services.settings.storage_url, services.settings.media_options)
         if writes_database:
-            require_writable(found.settings.database_url)
+            require_writable(services.settings.database_url)
     except FluxkeepError as error:
         sys.exit(f"Fluxkeep cannot start: {error}")
     exit_when_interpreter_hangs()
-    for variable in found.settings.odd_bfl_keys:
+    for variable in services.settings.odd_bfl_keys:
         log.warning("%s %s; BFL may refuse it", variable, settings.ODD_BFL_KEY)
     log.info("started")
-    return found
+    return services
 
 
 def exit_when_interpreter_hangs(seconds: float = INTERPRETER_HUNG_SECONDS) -> None:
-    """Exit with a traceback when no Python code has run for so long.
+    """Exit with a traceback when no Python code has run for as many seconds.
 
     C code that holds the GIL stops every thread, as a page fault on a disk that hangs does.
     faulthandler waits without the GIL. The platform starts the process again.

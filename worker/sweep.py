@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from jobs.domain import submission
@@ -13,6 +13,7 @@ from jobs.domain.errors import FluxkeepError, NoFreeSlot, OverBudget, StoreUnava
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
+from jobs.store.job_store import Due
 from worker import published_objects, startup
 from worker.claim import UNREADABLE_POSTPONED_SECONDS
 from worker.notifications import budget_warnings, delivery
@@ -44,7 +45,22 @@ log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    services, stop = startup.start("sweep", writes_database=True), threading.Event()
+    services = startup.start("sweep", writes_database=True)
+    stop = threading.Event()
+    _stop_on_signals(services, stop)
+    threads = [_notification_thread(services, stop)]
+    for name, step in _periodic_steps(services).items():
+        threads.append(threading.Thread(target=repeat, args=(step, stop), name=name, daemon=True))
+    for thread in threads:
+        thread.start()
+    repeat(partial(sweep, services), stop)
+    until = time.monotonic() + JOIN_SECONDS
+    for thread in threads:  # one that a storage blocks for longer ends with the process
+        thread.join(max(until - time.monotonic(), 0))
+    return 0
+
+
+def _stop_on_signals(services: Services, stop: threading.Event) -> None:
     is_stopping = False
 
     def begin_shutdown(*_: object) -> None:
@@ -59,12 +75,20 @@ def main() -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, begin_shutdown)
+
+
+def _notification_thread(services: Services, stop: threading.Event) -> threading.Thread:
     notifications = NotificationDispatcher(partial(delivery.deliver, services))
 
     def dispatch() -> None:
         repeat(partial(dispatch_due, services, notifications), stop)
         notifications.close()
 
+    return threading.Thread(target=dispatch, name="notifications", daemon=True)
+
+
+def _periodic_steps(services: Services) -> dict[str, Step]:
+    """The steps of which each is repeated in a thread of its own, by the thread's name."""
     steps: dict[str, Step] = {
         "superseded": partial(published_objects.delete_left_objects, services),
         "late objects": partial(late_objects.step, services),
@@ -82,16 +106,7 @@ def main() -> int:
         steps["callbacks"] = partial(held_callbacks.apply_held, services)
         steps["rows"] = RowRetention(services, services.archive).run_batch
         steps["words"] = Folding(services.archive).run_batch
-    threads = [threading.Thread(target=dispatch, name="notifications", daemon=True)]
-    for name, step in steps.items():
-        threads.append(threading.Thread(target=repeat, args=(step, stop), name=name, daemon=True))
-    for thread in threads:
-        thread.start()
-    repeat(partial(sweep, services), stop)
-    until = time.monotonic() + JOIN_SECONDS
-    for thread in threads:  # one that a storage blocks for longer ends with the process
-        thread.join(max(until - time.monotonic(), 0))
-    return 0
+    return steps
 
 
 def repeat(step: Step, stop: threading.Event) -> None:
@@ -118,16 +133,29 @@ def sweep(services: Services) -> float:
             services.store.postpone(job_id, UNREADABLE_POSTPONED_SECONDS)
             log.error("job %s: unexpected %s. Put off.", job_id, type(error).__name__)  # noqa: TRY400
     services.submission_queue.close_idle_circuits()
-    waiting = due.without_rq_job
-    if not (waiting or due.rq_jobs) and (found := services.submission_queue.next(peek=True)):
-        # A circuit's time may be over. Any RQ job makes a worker process everything that waits.
-        waiting = (found.job_id,)
-    services.store.enqueue(waiting)
+    services.store.enqueue(_jobs_to_enqueue(services, due))
     services.metrics.record_heartbeat("sweep")
     if due.ids:
         return INTERVAL_MIN_SECONDS
-    until_next = (due.next_at or due.now + SWEEP_EVERY_SECONDS) - due.now
-    return min(max(until_next, INTERVAL_MIN_SECONDS), SWEEP_EVERY_SECONDS)
+    if due.next_at is None:
+        return SWEEP_EVERY_SECONDS
+    seconds_until_next = due.next_at - due.now
+    return min(max(seconds_until_next, INTERVAL_MIN_SECONDS), SWEEP_EVERY_SECONDS)
+
+
+def _jobs_to_enqueue(services: Services, due: Due) -> Sequence[str]:
+    """The jobs that wait and have lost their RQ job; else a submission whose circuit may be over.
+
+    Any RQ job makes a worker process everything that waits.
+    """
+    if due.without_rq_job:
+        return due.without_rq_job
+    if due.rq_jobs:
+        return ()
+    next_submission = services.submission_queue.next(peek=True)
+    if next_submission is None:
+        return ()
+    return (next_submission.job_id,)
 
 
 def sweep_job(services: Services, job_id: str) -> None:
@@ -143,7 +171,9 @@ def sweep_job(services: Services, job_id: str) -> None:
     try:
         change = services.store.change(job_id, recheck)
     except (OverBudget, NoFreeSlot) as error:  # a job that BFL may have is not sent again
-        refusal = error if isinstance(error, OverBudget) else OverBudget()
+        refusal = OverBudget()
+        if isinstance(error, OverBudget):
+            refusal = error
         postpone = partial(submission.postpone_retry, refusal=refusal)
         change = services.store.change(job_id, postpone)
     if change.before is None:
@@ -155,11 +185,11 @@ def sweep_job(services: Services, job_id: str) -> None:
 def _with_present_account(services: Services, job: Job) -> Job:
     """The same job, unless the BFL key that it shared has gone and its API key has one itself."""
     accounts = services.settings.bfl_accounts
-    present = accounts.get(job.request.key or "")
-    named = job.submission.bfl_key
-    if named is None or named in accounts or present is None:
+    present_account = accounts.get(job.request.key or "")
+    assigned_account = job.submission.bfl_key
+    if assigned_account is None or assigned_account in accounts or present_account is None:
         return job
-    return submission.assign_bfl_key(job, present)
+    return submission.assign_bfl_key(job, present_account)
 
 
 if __name__ == "__main__":

@@ -26,10 +26,10 @@ FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 
 
 def main() -> int:
-    limits = ((RLIMIT_CORE, 0), (RLIMIT_CPU, CPU_SECONDS), (RLIMIT_AS, MEMORY_MAX_BYTES))
-    for resource, most in limits:  # before the first byte is read
-        with suppress(ValueError, OSError):  # macOS knows RLIMIT_AS but refuses to set it
-            setrlimit(resource, (most, getrlimit(resource)[1]))
+    # Before the first byte is read.
+    _limit(RLIMIT_CORE, 0)
+    _limit(RLIMIT_CPU, CPU_SECONDS)
+    _limit(RLIMIT_AS, MEMORY_MAX_BYTES)
     warnings.simplefilter("ignore")  # image data must not reach the log
     try:
         sys.stdout.buffer.write(thumbnail(sys.stdin.buffer, sys.argv[1]))
@@ -38,6 +38,12 @@ def main() -> int:
         sys.stderr.write(ascii(reason[:REASON_MAX_CHARACTERS]))
         return 1
     return 0
+
+
+def _limit(resource: int, limit: int) -> None:
+    _soft_limit, hard_limit = getrlimit(resource)
+    with suppress(ValueError, OSError):  # macOS knows RLIMIT_AS but refuses to set it
+        setrlimit(resource, (limit, hard_limit))
 
 
 def thumbnail(file: BinaryIO, content_type: str) -> bytes:
@@ -54,7 +60,9 @@ def thumbnail(file: BinaryIO, content_type: str) -> bytes:
             image.info.pop("transparency", None)
             frame = image.point(lambda grey: grey * (1 / 256)).convert("L")
         mode = "RGBA" if frame.has_transparency_data else "RGB"  # taken as sRGB
-        small = frame if frame.mode == mode else frame.convert(mode)
+        small = frame
+        if frame.mode != mode:
+            small = frame.convert(mode)
         small.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
         # Broken EXIF data are ignored.
         with suppress(OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error):

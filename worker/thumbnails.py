@@ -61,16 +61,17 @@ def process_next(services: Services, stop: threading.Event) -> bool:
     try:
         change = services.store.change(job_id, thumbnail_schedule.claim)
         job = change.after
-        if not change.written or job is None:
-            services.due.thumbnails.schedule(job_id, job.thumbnails.due_at if job else None)
+        if job is None:
+            services.due.thumbnails.remove(job_id)
+        elif not change.written:
+            services.due.thumbnails.schedule(job_id, job.thumbnails.due_at)
         elif job.thumbnails.due_at is None:
             log.warning("job %s: thumbnails given up", job_id)
         else:  # any of these steps may be the last
             is_done = _make_all(services, job, stop)
             sidecars.update(services.store, services.storage, job.id)
-            services.store.change(
-                job.id, thumbnail_schedule.finish if is_done else thumbnail_schedule.release
-            )
+            end = thumbnail_schedule.finish if is_done else thumbnail_schedule.release
+            services.store.change(job.id, end)
     except UnreadableRecord:
         services.due.thumbnails.remove(job_id)
     except (StorageError, OSError) as error:
@@ -80,37 +81,50 @@ def process_next(services: Services, stop: threading.Event) -> bool:
 
 
 def _is_anything_urgent(services: Services) -> bool:
-    return bool(services.store.most_urgent() or services.submission_queue.next(peek=True))
+    if services.store.most_urgent():
+        return True
+    return services.submission_queue.next(peek=True) is not None
 
 
 def _make_all(services: Services, job: Job, stop: threading.Event) -> bool:
     """Make each missing thumbnail; False when a job came that is more urgent."""
     until = time.monotonic() + JOB_SECONDS
-    missing = [one for one in job.present_media if one.is_image and one.thumbnail is None]
-    small = [one for one in missing if one.bytes <= ORIGINAL_MAX_BYTES]
-    for n, file in enumerate(small):
-        if n and (stop.is_set() or _is_anything_urgent(services)):
+    is_first = True
+    for original in job.present_media:
+        if not _can_have_thumbnail(original):
+            continue
+        if not is_first and (stop.is_set() or _is_anything_urgent(services)):
             return False
+        is_first = False
         if time.monotonic() >= until:
             continue
-        with services.storage.local_copy(file.key) as original:
-            made = make(original, file.content_type)
-        if made:
-            store(services, job.id, file, made)
+        with services.storage.local_copy(original.key) as path:
+            thumbnail = make(path, original.content_type)
+        if thumbnail:
+            store(services, job.id, original, thumbnail)
         else:
-            log.info("job %s: stored without a thumbnail of %s", job.id, file.key)
+            log.info("job %s: stored without a thumbnail of %s", job.id, original.key)
     return True
 
 
-def store(services: Services, job_id: str, file: MediaFile, made: Thumbnail) -> None:
+def _can_have_thumbnail(file: MediaFile) -> bool:
+    """Whether a file is an image without a thumbnail, and not too large."""
+    is_missing = file.is_image and file.thumbnail is None
+    return is_missing and file.bytes <= ORIGINAL_MAX_BYTES
+
+
+def store(services: Services, job_id: str, original: MediaFile, thumbnail: Thumbnail) -> None:
     """Write a thumbnail and record it; remove it again if the job was deleted meanwhile."""
-    small = made.media_file(thumbnail_key(file.key))
-    services.storage.write(small.key, made.body)
+    file = thumbnail.media_file(thumbnail_key(original.key))
+    services.storage.write(file.key, thumbnail.body)
     change = services.store.change(
-        job_id, lambda job, _now: thumbnail_schedule.add(job, file, small)
+        job_id, lambda job, _now: thumbnail_schedule.add(job, original, file)
     )
-    if change.after is None or all(one.thumbnail != small for one in change.after.media):
-        services.storage.delete(small.key)
+    recorded_thumbnails = list[MediaFile | None]()
+    if change.after is not None:
+        recorded_thumbnails = [media_file.thumbnail for media_file in change.after.media]
+    if file not in recorded_thumbnails:
+        services.storage.delete(file.key)
 
 
 def make(path: Path, content_type: str) -> Thumbnail | None:
@@ -138,9 +152,18 @@ def make(path: Path, content_type: str) -> Thumbnail | None:
     if child.returncode in KILLED_FROM_OUTSIDE:
         raise InterruptedError
     if child.returncode:
-        ending = signal.strsignal(-child.returncode) if child.returncode < 0 else None
-        reason = child.stderr.decode("ascii", errors="replace")
-        log.warning("no thumbnail of %s: %s", path.name, ending or reason)
+        log.warning("no thumbnail of %s: %s", path.name, _why_it_failed(child))
         return None
     size = sniff.image_size(child.stdout, THUMBNAIL_TYPE)
-    return Thumbnail(child.stdout, *size) if size else None
+    if size is None:
+        return None
+    width, height = size
+    return Thumbnail(child.stdout, width, height)
+
+
+def _why_it_failed(child: subprocess.CompletedProcess[bytes]) -> str:
+    """The signal that ended the child, by its own limits or a fault; else what it says."""
+    signal_name: str | None = None
+    if child.returncode < 0:
+        signal_name = signal.strsignal(-child.returncode)
+    return signal_name or child.stderr.decode("ascii", errors="replace")

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
-from itertools import groupby
 
 from jobs import batch_actions, delete_and_replay
 from jobs.domain import errors
@@ -28,7 +27,8 @@ log = logging.getLogger(__name__)
 
 def step(services: Services) -> float:
     """Work off a page of each batch; return a pause in seconds. Raises StoreUnavailable."""
-    under_way, has_advanced = services.batches.under_way(), False
+    under_way = services.batches.under_way()
+    has_advanced = False
     for batch in under_way:
         if batch.search is None:
             continue
@@ -43,46 +43,53 @@ def step(services: Services) -> float:
             has_advanced = True
     if not under_way:
         return POLL_SECONDS
-    return INTERVAL_SECONDS if has_advanced else RETRY_SECONDS
+    if has_advanced:
+        return INTERVAL_SECONDS
+    return RETRY_SECONDS
 
 
 def _act(services: Services, batch: Batch, jobs: Iterable[Job]) -> list[FailedJob]:
     """Raises ArchiveUnavailable, StoreUnavailable, and StorageError while the storage is away."""
-    failed, superseded = [], _superseded(services, jobs) if batch.action is Action.DELETE else {}
+    superseded_keys = dict[str, list[str]]()
+    if batch.action is Action.DELETE:
+        superseded_keys = _superseded(services, jobs)
+    failed = list[FailedJob]()
     for job in jobs:
-        job_id = job.id
         if not services.batches.is_under_way(batch.id):
             break
         try:
-            _act_on(services, batch, job, superseded.get(job_id))
+            _act_on(services, batch, job, superseded_keys.get(job.id))
         except errors.StoreUnavailable:
             raise
         except errors.StorageError as error:
             services.storage.probe(PROBE_BYTES)  # is it this job's object, or all of them?
-            failed.append(FailedJob(job_id, str(error)))
+            failed.append(FailedJob(job.id, str(error)))
         except errors.FluxkeepError as error:
-            failed.append(FailedJob(job_id, str(error)))
+            failed.append(FailedJob(job.id, str(error)))
         except Exception as error:  # noqa: BLE001 - it concerns this job alone
             # Its text is not logged: it may hold secrets.
-            log.error("job %s: unexpected %s", job_id, type(error).__name__)  # noqa: TRY400
-            failed.append(FailedJob(job_id, "an unexpected error occurred; the log has more"))
+            log.error("job %s: unexpected %s", job.id, type(error).__name__)  # noqa: TRY400
+            failed.append(FailedJob(job.id, "an unexpected error occurred; the log has more"))
     return failed
 
 
 def _superseded(services: Services, jobs: Iterable[Job]) -> dict[str, list[str]]:
-    """The objects of earlier claims of jobs that have ended: of each day one listing."""
-    found = {
-        job.id: list[str]()
-        for job in jobs
-        if job.status.terminal and delete_and_replay.may_have_superseded(job)
-    }
-    listed = (job for job in jobs if job.id in found)
-    for _, of_day in groupby(listed, lambda job: layout.day_of(job.created_at)):
-        at = [(job.id, job.created_at) for job in of_day]
-        for one in services.storage.list_objects_of(dict(at), at[0][1]):
-            if layout.kind_of(one.key) is not layout.ObjectKind.INPUT:
-                found[layout.job_id_of(one.key)].append(one.key)
-    return found
+    """Keys of the objects of earlier claims, by job, for the jobs that have ended.
+
+    The directory of each day is listed once.
+    """
+    keys_by_job = dict[str, list[str]]()
+    jobs_by_day = dict[str, list[Job]]()
+    for job in jobs:
+        if job.status.terminal and delete_and_replay.may_have_superseded(job):
+            keys_by_job[job.id] = []
+            jobs_by_day.setdefault(layout.day_of(job.created_at), []).append(job)
+    for jobs_of_day in jobs_by_day.values():
+        job_ids = {job.id for job in jobs_of_day}
+        for listed in services.storage.list_objects_of(job_ids, jobs_of_day[0].created_at):
+            if layout.kind_of(listed.key) is not layout.ObjectKind.INPUT:
+                keys_by_job[layout.job_id_of(listed.key)].append(listed.key)
+    return keys_by_job
 
 
 def _act_on(

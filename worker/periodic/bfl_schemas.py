@@ -31,27 +31,39 @@ def read_if_due(services: Services) -> float:
     settings = services.settings
     has_account = settings.has_sandbox or settings.has_bfl_key  # others cannot submit
     if settings.bfl_openapi and has_account and services.schemas.begin_read():
-        known = services.schemas.load()
+        present = services.schemas.load()
         try:
-            services.schemas.save(_read(services, known), DAY_SECONDS)
+            services.schemas.save(_read(services, present), DAY_SECONDS)
         except (BflUnavailable, InvalidDocument) as error:
             log.warning("BFL's OpenAPI document is not taken over: %s", error)
-            services.schemas.save(replace(known, problem=str(error)))
+            services.schemas.save(replace(present, problem=str(error)))
     return CHECK_SECONDS
 
 
-def _read(services: Services, known: Schemas) -> Schemas:
+def _read(services: Services, present: Schemas) -> Schemas:
     """Raises BflUnavailable, and InvalidDocument also if it lacks a model in use, or many."""
     document = lenient_json.load_object(services.bfl.openapi(), InvalidDocument)
-    found, now, listing = read_endpoints(document), services.store.now(), services.listing
-    lost = known.endpoints.keys() - found.keys()
-    recent = {model: Search(model=model, since=now - IN_USE_SECONDS) for model in lost}
-    in_use = [model for model in recent if listing.page(recent[model], 1, None).jobs]
-    if model_names.DEFAULT in lost or in_use or len(lost) > LOST_MAX * len(known.endpoints):
-        names = ", ".join(sorted(lost)[:5])
-        raise InvalidDocument(f"it lacks {len(lost)} models, some of them in use: {names}")
-    at, changes = rfc3339(now), [*describe_differences(known.endpoints, found)]
-    for change in changes:
+    endpoints = dict(read_endpoints(document))
+    now = services.store.now()
+    missing_models = present.endpoints.keys() - endpoints.keys()
+    is_model_in_use = any(_is_in_use(services, model, now) for model in missing_models)
+    is_default_missing = model_names.DEFAULT in missing_models
+    are_many_missing = len(missing_models) > LOST_MAX * len(present.endpoints)
+    if is_default_missing or is_model_in_use or are_many_missing:
+        names = ", ".join(sorted(missing_models)[:5])
+        count = len(missing_models)
+        raise InvalidDocument(f"it lacks {count} models, some of them in use: {names}")
+    read_at = rfc3339(now)
+    dated_changes = list[str]()
+    for change in describe_differences(present.endpoints, endpoints):
         log.warning("BFL's OpenAPI document: %s", change)
-    dated = (*(f"{at[:10]}: {change}" for change in changes), *known.changes)
-    return Schemas({**found}, at, dated[:CHANGES_MAX])
+        date = read_at[:10]
+        dated_changes.append(f"{date}: {change}")
+    dated_changes.extend(present.changes)
+    return Schemas(endpoints, read_at, tuple(dated_changes[:CHANGES_MAX]))
+
+
+def _is_in_use(services: Services, model: str, now: float) -> bool:
+    recent_jobs = Search(model=model, since=now - IN_USE_SECONDS)
+    page = services.listing.page(recent_jobs, 1, None)
+    return bool(page.jobs)

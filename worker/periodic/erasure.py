@@ -28,27 +28,35 @@ def step(services: Services) -> float:
     under_way = services.due.erasures.earliest(ERASURES_MAX)
     random.shuffle(under_way)  # a job that fails again and again stops others for a step at most
     for job_id, first in under_way:
-        until = min(first + DAYS * DAY_SECONDS, services.store.now() + 2 * DAY_SECONDS)
+        end = services.store.now() + 2 * DAY_SECONDS
+        until = min(first + DAYS * DAY_SECONDS, end)
         days = range(int(first), int(until), int(DAY_SECONDS))
-        if deleted := sum(_delete_objects(services, job_id, day) for day in days):
-            log.info("job %s: %d objects erased; it had no record", job_id, deleted)
+        deleted_count = 0
+        for day in days:
+            deleted_count += _delete_objects(services, job_id, day)
+        if deleted_count:
+            log.info("job %s: %d objects erased; it had no record", job_id, deleted_count)
         if days:
             erasures.advance(services.store, job_id, days[-1] + DAY_SECONDS)
         else:
             services.due.erasures.remove(job_id)
             log.info("job %s: erased; the whole storage was searched", job_id)
-    return INTERVAL_SECONDS if under_way else POLL_SECONDS
+    if under_way:
+        return INTERVAL_SECONDS
+    return POLL_SECONDS
 
 
 def _delete_objects(services: Services, job_id: str, day: float) -> int:
     """Delete the objects of one day, unless a job that was made anew may have written them."""
-    found = list(services.storage.list_objects_of((job_id,), day))
-    job = services.catalog.load(job_id, exactly=True) if found else None
+    objects = list(services.storage.list_objects_of((job_id,), day))
+    if not objects:
+        return 0
+    job = services.catalog.load(job_id, exactly=True)
     if job and day_of(job.created_at) == day_of(day):
         return 0
-    expected = services.due.noted_inputs() if found else ()  # a request may be writing its record
-    for each in found:
-        if each.key not in expected:
-            services.storage.delete(each.key)
-            services.due.orphans.remove(each.key)
-    return len(found)
+    noted_keys = services.due.noted_inputs()  # a request may be writing its record
+    for listed in objects:
+        if listed.key not in noted_keys:
+            services.storage.delete(listed.key)
+            services.due.orphans.remove(listed.key)
+    return len(objects)

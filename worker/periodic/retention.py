@@ -7,6 +7,7 @@ An interrupted deletion is repeated: a record says that its media are deleted on
 import logging
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from jobs import sidecars
 from jobs.archive.archive import Archive
@@ -40,36 +41,62 @@ class RetentionCleanup:
 
     def run_batch(self) -> float:
         """Process one batch; return the seconds until the next one."""
-        return BATCH_INTERVAL_SECONDS if self.step() else POLL_SECONDS
+        if self.step():
+            return BATCH_INTERVAL_SECONDS
+        return POLL_SECONDS
 
     def step(self) -> bool:
-        """Process one batch; return whether more may be due."""
-        services, now, errors, count = self._services, time.monotonic(), 0, 0
-        cutoffs = services.settings.cutoffs(services.store.now())
-        self._retry_at = {name: at for name, at in self._retry_at.items() if at > now}
-        most = BATCH + len(self._retry_at)
-        job_ids = services.due.ended_with_media.members_until(max(cutoffs), most)
-        job_ids += services.due.ended.members_until(cutoffs.jobs, most)
-        # Ids of jobs, then (True) keys of objects that have no record any more.
-        due = [(job_id, False) for job_id in job_ids[:most]]
-        due += [(key, True) for key in services.due.orphans.members_until(cutoffs.media, most)]
-        for name, is_object in (one for one in due if one[0] not in self._retry_at):
-            if time.monotonic() > now + BATCH_SECONDS or errors == STORAGE_ERRORS_MAX:
+        """Process one batch; return whether a further one may be due."""
+        began_at = time.monotonic()
+        cutoffs = self._services.settings.cutoffs(self._services.store.now())
+        processed_count = 0
+        error_count = 0
+        for item in self._due_items(cutoffs):
+            is_time_over = time.monotonic() > began_at + BATCH_SECONDS
+            if is_time_over or error_count == STORAGE_ERRORS_MAX:
                 break
-            count += 1
+            processed_count += 1
             try:
-                if is_object:
-                    _delete_object(services, name)
-                elif not _clean_up_job(services, name, cutoffs):
-                    self._retry_at[name] = time.monotonic() + NOT_READY_RETRY_SECONDS
+                self._clean_up(item, cutoffs)
             except StorageError as error:
-                log.warning("retention: %s: storage error: %s", name, error)
-                self._retry_at[name] = time.monotonic() + STORAGE_RETRY_SECONDS
-                errors += 1
-        return count > 0 and not errors
+                log.warning("retention: %s: storage error: %s", item.name, error)
+                self._retry_at[item.name] = time.monotonic() + STORAGE_RETRY_SECONDS
+                error_count += 1
+        return processed_count > 0 and error_count == 0
+
+    def _due_items(self, cutoffs: Cutoffs) -> list["_DueItem"]:
+        """The jobs that are due, then the objects that have no record any more."""
+        now = time.monotonic()
+        for name, retry_at in list(self._retry_at.items()):
+            if retry_at <= now:
+                del self._retry_at[name]
+        due = self._services.due
+        limit = BATCH + len(self._retry_at)
+        job_ids = due.ended_with_media.members_until(max(cutoffs), limit)
+        job_ids += due.ended.members_until(cutoffs.jobs, limit)
+        items = [_DueItem(job_id, is_object=False) for job_id in job_ids[:limit]]
+        for key in due.orphans.members_until(cutoffs.media, limit):
+            items.append(_DueItem(key, is_object=True))
+        return [item for item in items if item.name not in self._retry_at]
+
+    def _clean_up(self, item: "_DueItem", cutoffs: Cutoffs) -> None:
+        if item.is_object:
+            _delete_object(self._services, item.name)
+            return
+        is_done = _clean_up_job(self._services, item.name, cutoffs)
+        if not is_done:
+            self._retry_at[item.name] = time.monotonic() + NOT_READY_RETRY_SECONDS
+
+
+class _DueItem(NamedTuple):
+    """A job by its id, or an object by its key."""
+
+    name: str
+    is_object: bool
 
 
 def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
+    """Delete what is due of a job; False if it has to wait."""
     job: Job | None = None
     try:
         job = services.store.load(job_id)
@@ -120,32 +147,39 @@ class RowRetention:
     """
 
     def __init__(self, services: Services, archive: Archive) -> None:
-        self._services, self._archive = services, archive
-        self._after = {True: _START, False: _START}  # with objects, and all
+        self._services = services
+        self._archive = archive
+        # Where the last batch ended, by `with_objects`: of rows with objects, and of all rows.
+        self._last_position = {True: _START, False: _START}
 
     def run_batch(self) -> float:
         """Process some rows of each kind; return the seconds until the next batch."""
         cutoffs: Cutoffs = self._services.settings.cutoffs(self._services.store.now())
-        refused: ArchiveUnavailable | None = None
-        found = 0
+        refusal: ArchiveUnavailable | None = None
+        count = 0
         try:
-            found = self._clean(cutoffs.media, self._delete_media, with_objects=True)
+            count += self._clean(cutoffs.media, self._delete_media, with_objects=True)
         except ArchiveUnavailable as error:  # a full disk refuses rows that change
-            refused = error
-        found += self._clean(cutoffs.jobs, self._delete_row, with_objects=False)  # which makes room
-        if refused:
-            raise refused
+            refusal = error
+        # This makes room on a full disk.
+        count += self._clean(cutoffs.jobs, self._delete_row, with_objects=False)
+        if refusal:
+            raise refusal
         self._archive.erase_traces()
-        return BATCH_INTERVAL_SECONDS if found else ROWS_POLL_SECONDS
+        if count:
+            return BATCH_INTERVAL_SECONDS
+        return ROWS_POLL_SECONDS
 
     def _clean(self, cutoff: float, delete: Callable[[Job], None], *, with_objects: bool) -> int:
         """Delete what is due after the last batch; one that fails has its turn in the next walk."""
         if cutoff == float("-inf"):
             return 0
-        after = self._after[with_objects]
+        after = self._last_position[with_objects]
         rows = self._archive.due_for_deletion(cutoff, BATCH, after, with_objects=with_objects)
-        last = rows[-1].job if rows else None
-        self._after[with_objects] = (last.end, last.id) if last else _START
+        self._last_position[with_objects] = _START
+        if rows:
+            last_job = rows[-1].job
+            self._last_position[with_objects] = (last_job.end, last_job.id)
         jobs = [row.job for row in rows if row.is_complete]
         known = self._services.archiving.presences.load([job.id for job in jobs])
         for job in jobs:
@@ -182,10 +216,15 @@ def _delete_objects(media: MediaStorage, job: Job) -> None:
 
 
 def _strip(services: Services, job: Job) -> list[str]:
-    """Delete the input; the sidecars of media that stay lose it first. The keys that expire."""
+    """Delete the input of a job, also from the sidecars of media that stay.
+
+    Returns the keys of the media whose retention ends later.
+    """
     for file in job.request.input_files:
         services.storage.delete(file.key)
-    if job.present_media and (bare := input_deleted(job)) != job:
-        sidecars.rewrite(services.storage, bare)
-    is_finite = services.settings.retain_media_days is not None
-    return [file.key for file in job.present_media] if is_finite else []
+    job_without_input = input_deleted(job)
+    if job.present_media and job_without_input != job:
+        sidecars.rewrite(services.storage, job_without_input)
+    if services.settings.retain_media_days is None:
+        return []
+    return [file.key for file in job.present_media]

@@ -37,6 +37,9 @@ def record(services: Services, task_id: str, body: Announcement) -> Change[Job]:
         created_at = recorded_job.created_at
     packed_input = kept_inputs.pack(body.input or {}, services.settings.max_input_bytes)
     stores_input = _stores_input(services, body, recorded_job)
+    input_files: tuple[MediaFile, ...] = ()
+    if stores_input:
+        input_files = packed_input.files(own_id, created_at)
     key_name = g.api_key.name
     announced = _AnnouncedJob(
         task_id=task_id,
@@ -45,7 +48,7 @@ def record(services: Services, task_id: str, body: Announcement) -> Change[Job]:
         has_input=body.input is not None,
         stores_input=stores_input,
         kept_input=packed_input.values,
-        input_files=packed_input.files(own_id, created_at) if stores_input else (),
+        input_files=input_files,
         key_name=key_name,
         bfl_key=services.bfl_key_of(key_name),
         timeouts=services.settings.timeouts,
@@ -53,7 +56,7 @@ def record(services: Services, task_id: str, body: Announcement) -> Change[Job]:
     write = partial(_write, services, own_id, announced, recorded_job is None)
     try:
         return input_storage.record(
-            services, packed_input.parts, announced.input_files, write, is_new_id=False
+            services, packed_input.parts, input_files, write, is_new_id=False
         )
     except errors.NoFreeSlot:
         raise errors.TooManyAnnounced(retry_after=RETRY_SECONDS) from None

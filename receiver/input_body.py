@@ -71,7 +71,7 @@ def receive_pieces(max_bytes: int) -> Iterator[Iterator[bytes]]:
     Raises TooManyWaiting, BodyTooLarge. The iterator raises CompressedBody, too.
     """
     too_large = kept_inputs.too_large(current_services().settings.max_input_bytes)
-    pieces = _uncompressed(request_body.pieces(request.environ, max_bytes, too_large))
+    pieces = _require_uncompressed(request_body.read_pieces(request.environ, max_bytes, too_large))
     if _is_small():
         yield pieces
         return
@@ -87,7 +87,7 @@ def receive_pieces(max_bytes: int) -> Iterator[Iterator[bytes]]:
         _turns.release()
 
 
-def _uncompressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def _require_uncompressed(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces of a body that is not compressed. Raises CompressedBody.
 
     A header alone is no reason to refuse: the first bytes decide.

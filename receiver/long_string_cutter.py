@@ -116,9 +116,9 @@ class LongStringCutter:
     def _part(self, raw: IO[bytes]) -> InputPart:
         """The bytes that base64 encodes, if encoding them again gives that text, else the text."""
         target = self._open_file()
-        if _convert(raw, target, _base64_decoded):
+        if _convert(raw, target, _decode_base64):
             return InputPart.of_file("input", target)
-        if _convert(raw, target, _utf8_encoded):
+        if _convert(raw, target, _encode_utf8):
             return InputPart.of_file("text", target)
         raise InvalidJson("A long text in the body is not strict JSON.")
 
@@ -140,14 +140,14 @@ def _convert(
     with translate_errors():
         try:
             target.truncate(target.seek(0))
-            target.writelines(converter(_unescaped(raw)))
+            target.writelines(converter(_unescape(raw)))
         except ValueError:
             return False
         raw.truncate(0)
     return True
 
 
-def _unescaped(raw: IO[bytes]) -> Iterator[str]:
+def _unescape(raw: IO[bytes]) -> Iterator[str]:
     """The text between the quotes of a JSON string. Raises ValueError if it is malformed."""
     raw.seek(0)
     pieces = iter(partial(raw.read, PIECE_BYTES), b"")
@@ -163,12 +163,12 @@ def _unescaped(raw: IO[bytes]) -> Iterator[str]:
         raise ValueError("an escape is cut off")
 
 
-def _utf8_encoded(pieces: Iterable[str]) -> Iterator[bytes]:
+def _encode_utf8(pieces: Iterable[str]) -> Iterator[bytes]:
     for piece in pieces:
         yield piece.encode()
 
 
-def _base64_decoded(pieces: Iterable[str]) -> Iterator[bytes]:
+def _decode_base64(pieces: Iterable[str]) -> Iterator[bytes]:
     """Decode base64 by fours. Raises ValueError if encoding again gives another text."""
     pending = ""  # up to three characters, until the next piece completes the four
     is_first = True

@@ -177,7 +177,7 @@ def _redirect(
     url = run_in_thread(storage.presign, verb, file.key, min(valid_seconds, PRESIGNED_SECONDS))
     if url is None:
         return None
-    _facts(storage, file)  # a lost object is 410 here, and not an error page of the bucket
+    _load_facts(storage, file)  # a lost object is 410 here, and not an error page of the bucket
     response = redirect(url, 302)
     # The target expires: a cached redirect would lead to a dead link.
     response.headers["Cache-Control"] = "private, no-store"
@@ -185,7 +185,7 @@ def _redirect(
     return response
 
 
-def _facts(storage: MediaStorage, file: MediaFile) -> ObjectFacts:
+def _load_facts(storage: MediaStorage, file: MediaFile) -> ObjectFacts:
     """Size and time of the stored object. Raises MediaGone."""
     facts = run_in_thread(storage.facts, file.key)
     if facts is None:
@@ -206,7 +206,7 @@ def _stream(storage: MediaStorage, file: MediaFile) -> Response:
 
 
 def _stream_from_bucket(response: Response, storage: MediaStorage, file: MediaFile) -> None:
-    facts = _facts(storage, file)
+    facts = _load_facts(storage, file)
     response.last_modified = facts.modified_at
     start, stop = range_requests.prepare(response, request, facts.bytes)
     response.response = _chunks(storage, file.key, start, stop)

@@ -81,11 +81,11 @@ class MetricsText:
         return self._text(figures)
 
     def _text(self, figures: KeyFigures) -> bytes:
-        return generate_latest(_Families(self._services, self._account, figures))
+        return generate_latest(_MetricFamilies(self._services, self._account, figures))
 
 
 @dataclass(frozen=True, slots=True)
-class _Families(Collector):
+class _MetricFamilies(Collector):
     services: Services
     account: Account
     figures: KeyFigures
@@ -95,7 +95,7 @@ class _Families(Collector):
         families: list[Metric] = []
         has_redis_answered = True
         try:
-            families += _from_redis(self.services, self.figures)
+            families += _families_from_redis(self.services, self.figures)
             families.append(_credits_left(self.account, self.figures))
         except StoreUnavailable:
             has_redis_answered = False
@@ -104,7 +104,7 @@ class _Families(Collector):
             yield from families
 
 
-def _from_redis(services: Services, figures: KeyFigures) -> Iterator[Metric]:
+def _families_from_redis(services: Services, figures: KeyFigures) -> Iterator[Metric]:
     totals = services.metrics.totals()
     yield from _callbacks(totals.counts)
     yield from _jobs(services, totals)
@@ -136,7 +136,7 @@ def _labels_of_pause(circuit: Circuit, figures: KeyFigures) -> tuple[str, str]:
 def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     """Duplicate and late reports have the kind `old`; such callbacks the outcome `duplicate`."""
     reports = _reports_by_source_and_kind(counts)
-    refused = _labelled(counts, REFUSALS)
+    refused = _values_by_label(counts, REFUSALS)
     new_callbacks = sum(reports[Source.CALLBACK, kind] for kind in ReportKind)
     outcomes: Samples = {
         ("accepted",): new_callbacks,
@@ -153,11 +153,11 @@ def _callbacks(counts: Mapping[str, int]) -> Iterator[Metric]:
     yield _counters("callbacks_authentic", text, ("scheme",), schemes)
     yield _counters("reports", "Reports of BFL by source and kind.", ("source", "kind"), reports)
     text = "Prices of jobs that BFL had not quoted, or settled, by what told them."
-    yield _counters("prices", text, ("by",), _labelled(counts, PRICES))
+    yield _counters("prices", text, ("by",), _values_by_label(counts, PRICES))
     polls: Samples = {(): counts.get(metrics.Counter.POLLS, 0)}
     yield _counters("polls", "Polls of tasks whose callback did not come.", (), polls)
     text = "Attempts to deliver a notification by outcome."
-    yield _counters("notifications", text, ("outcome",), _labelled(counts, NOTIFICATIONS))
+    yield _counters("notifications", text, ("outcome",), _values_by_label(counts, NOTIFICATIONS))
 
 
 def _reports_by_source_and_kind(counts: Mapping[str, int]) -> Samples:
@@ -171,7 +171,7 @@ def _reports_by_source_and_kind(counts: Mapping[str, int]) -> Samples:
     return reports
 
 
-def _labelled(counts: Mapping[str, int], counters: Mapping[str, metrics.Counter]) -> Samples:
+def _values_by_label(counts: Mapping[str, int], counters: Mapping[str, metrics.Counter]) -> Samples:
     """The values of counters by their label."""
     return {(label,): counts.get(counter, 0) for label, counter in counters.items()}
 
@@ -297,14 +297,16 @@ def _gauge(name: str, text: str, value: float | None) -> Metric:
 
 
 def _gauges(name: str, text: str, labels: tuple[str, ...], samples: Samples) -> Metric:
-    return _with(core.GaugeMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
+    return _add_samples(core.GaugeMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
 
 
 def _counters(name: str, text: str, labels: tuple[str, ...], samples: Samples) -> Metric:
-    return _with(core.CounterMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
+    return _add_samples(core.CounterMetricFamily(f"fluxkeep_{name}", text, labels=labels), samples)
 
 
-def _with(family: core.GaugeMetricFamily | core.CounterMetricFamily, samples: Samples) -> Metric:
+def _add_samples(
+    family: core.GaugeMetricFamily | core.CounterMetricFamily, samples: Samples
+) -> Metric:
     for labels, value in samples.items():
         family.add_metric(labels, value)
     return family

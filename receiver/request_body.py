@@ -22,10 +22,10 @@ def read(environ: Mapping[str, Any], max_bytes: int) -> bytes:
 
     Raises BodyTooLarge, RequestTimeout, or BadRequest for a body that is incomplete or malformed.
     """
-    return b"".join(pieces(environ, max_bytes))
+    return b"".join(read_pieces(environ, max_bytes))
 
 
-def pieces(
+def read_pieces(
     environ: Mapping[str, Any], max_bytes: int, refusal: BodyTooLarge | None = None
 ) -> Iterator[bytes]:
     """The raw body, piece by piece. The time for its arrival grows with its length.
@@ -42,10 +42,10 @@ def pieces(
     if length is None:
         # One byte more than allowed: werkzeug cuts a chunked body without an error.
         stream = get_input_stream(dict(environ), max_content_length=max_bytes + 1)
-    return _pieces(stream, length, max_bytes, refusal)
+    return _read_pieces(stream, length, max_bytes, refusal)
 
 
-def _pieces(
+def _read_pieces(
     stream: IO[bytes], length: int | None, max_bytes: int, refusal: BodyTooLarge
 ) -> Iterator[bytes]:
     arrived_bytes = 0

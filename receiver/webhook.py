@@ -98,14 +98,14 @@ def accept_callback(
         proofs = unknown_proofs(environ)
         callback_observation.observe(services, job_id, proofs, verified.scheme, verified.body)
     try:
-        report = parsing.parse_callback(_decoded(environ, verified.body))
+        report = parsing.parse_callback(_decode(environ, verified.body))
     except errors.InvalidReport:
         _count(services, Counter.CALLBACK_MALFORMED)
         raise
     return _apply(services, report, job_id, verified)
 
 
-def _decoded(environ: Mapping[str, Any], verified_body: bytes) -> bytes:
+def _decode(environ: Mapping[str, Any], verified_body: bytes) -> bytes:
     """Decode a compressed body. Its authentication is about the body as it was sent (I15)."""
     coding = environ.get("HTTP_CONTENT_ENCODING")
     if not coding:

@@ -106,7 +106,7 @@ def bfl_submit(model: str) -> ResponseReturnValue:
         job = enqueue_request(current_services(), body, details, received.digest)
     job = _await_acceptance(job)
     if job.error and job.error.http_status:
-        return _relayed(job.error), job.error.http_status
+        return _relayed_response(job.error), job.error.http_status
     # The origin by which the client reaches us: some clients send their key to no other one.
     return compat.submission_response(job, current_services().base_url())
 
@@ -124,7 +124,7 @@ def _await_acceptance(job: Job) -> Job:
     return job
 
 
-def _relayed(error: Failure) -> dict[str, Any]:
+def _relayed_response(error: Failure) -> dict[str, Any]:
     """BFL's error response, with a `message` if it has none."""
     response: dict[str, Any] = {"message": error.message}
     if isinstance(error.answer, dict):
@@ -191,10 +191,10 @@ def bfl_credits() -> ResponseReturnValue:
     if answer.is_key_refused:
         text = "BFL refuses the API key of this Fluxkeep"
         return compat.error_response(text, text), HTTPStatus.BAD_GATEWAY
-    return Response(_readable(answer.body), answer.status, mimetype="application/json")
+    return Response(_readable_json(answer.body), answer.status, mimetype="application/json")
 
 
-def _readable(body: bytes) -> bytes:
+def _readable_json(body: bytes) -> bytes:
     """BFL's answer as JSON that every client can read; unchanged if it is no JSON object."""
     try:
         return to_json(lenient_json.load_object(body))

@@ -97,7 +97,7 @@ def zip_response(services: Services, pages: Iterable[list[Job]]) -> Response:
         raise
     with_input = g.api_key.has_scope("submit")
     content = ZipContent(services, names, ownership.owner(), with_input=with_input)
-    response = Response(in_time(content), mimetype=ZIP)
+    response = Response(require_speed(content), mimetype=ZIP)
     response.call_on_close(partial(_places.give_back, key_name))
     day = time.strftime("%Y-%m-%d", time.gmtime())
     response.headers["Content-Disposition"] = f'attachment; filename="fluxkeep-{day}.zip"'
@@ -128,7 +128,7 @@ def _names_of_job(job: Job) -> list[str]:
     return names
 
 
-def in_time(chunks: Iterable[bytes]) -> Iterator[bytes]:
+def require_speed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """End a download that makes hardly any progress, however much it has received before.
 
     A chunk is sent in pieces: all of it could take a slow client an hour.

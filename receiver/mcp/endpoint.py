@@ -135,8 +135,8 @@ def _waiting_response(
     messages = _messages(rpc_request, revision, notifications)
     takes_stream = STREAM in request.headers.get("Accept", "")
     if rpc_request.progress_token is None or not takes_stream:
-        return jsonify(_last(messages))
-    events = stream_with_context(_events(messages))
+        return jsonify(_await_last(messages))
+    events = stream_with_context(_format_events(messages))
     return Response(events, mimetype=STREAM, headers=HEADERS)
 
 
@@ -148,14 +148,14 @@ def _messages(
     yield _response(rpc_request, revision, result)
 
 
-def _last(messages: Iterator[Message]) -> Message:
+def _await_last(messages: Iterator[Message]) -> Message:
     latest = next(messages)
     for message in messages:
         latest = message
     return latest
 
 
-def _events(messages: Iterator[Message]) -> Iterator[bytes]:
+def _format_events(messages: Iterator[Message]) -> Iterator[bytes]:
     """The messages as Server-Sent Events."""
     for message in messages:
         yield b"event: message\ndata: " + to_json(message) + b"\n\n"

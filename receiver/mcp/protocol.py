@@ -133,11 +133,11 @@ class RpcRequest(BaseModel):
         if self.method in NAME_PARAMETERS:
             repeated_values["Mcp-Name"] = self.params.get(NAME_PARAMETERS[self.method])
         for name, value in repeated_values.items():
-            if _decoded(headers.get(name, "")) != value:
+            if _decode_header(headers.get(name, "")) != value:
                 raise ProtocolError(HEADER_MISMATCH, f"{name} must repeat the value in the body.")
 
 
-def _decoded(header: str) -> str:
+def _decode_header(header: str) -> str:
     """The text of a header, which may be base64: headers of HTTP have ASCII only."""
     encoded = header.removeprefix("=?base64?").removesuffix("?=")
     if header == f"=?base64?{encoded}?=":

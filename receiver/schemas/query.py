@@ -56,10 +56,10 @@ class Query(BaseModel):
             group, dot, entry_name = name.partition(".")
             if name in cls.model_fields and name != METADATA:
                 is_list = get_origin(cls.model_fields[name].annotation) is list
-                parameters[name] = values if is_list else _single(name, values)
+                parameters[name] = values if is_list else _require_single(name, values)
             elif group == METADATA and dot and METADATA in cls.model_fields:
                 metadata = parameters.setdefault(METADATA, {})
-                metadata[entry_name] = _single(name, values)
+                metadata[entry_name] = _require_single(name, values)
             elif cls.model_config["extra"] == "forbid":
                 hint = suggest_name(name, list(cls.model_fields))
                 raise InvalidField(name[:NAME_MAX_CHARS], f"there is no such parameter here{hint}")
@@ -83,7 +83,7 @@ def _parameter_names(location: Iterable[str | int]) -> list[str]:
     return [part for part in location if isinstance(part, str) and part != "[key]"]
 
 
-def _single(name: str, values: list[str]) -> str:
+def _require_single(name: str, values: list[str]) -> str:
     if len(values) > 1:
         raise InvalidField(name[:NAME_MAX_CHARS], "give it only once")
     return values[0]

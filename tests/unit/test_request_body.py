@@ -33,7 +33,7 @@ class SlowStream(io.BytesIO):
 
 def arrived(length: int) -> int:
     environ = {"CONTENT_LENGTH": str(length), "wsgi.input": SlowStream(bytes(length))}
-    return sum(map(len, request_body.pieces(environ, length)))
+    return sum(map(len, request_body.read_pieces(environ, length)))
 
 
 def test_a_longer_body_has_more_time_to_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,9 +52,9 @@ def test_a_body_of_unknown_length_is_cut_at_the_limit() -> None:
         "wsgi.input": io.BytesIO(bytes(300_001)),
     }
     with pytest.raises(BodyTooLarge):
-        list(request_body.pieces(environ, 300_000))
+        list(request_body.read_pieces(environ, 300_000))
     environ["wsgi.input"] = io.BytesIO(bytes(300_000))
-    assert sum(map(len, request_body.pieces(environ, 300_000))) == 300_000
+    assert sum(map(len, request_body.read_pieces(environ, 300_000))) == 300_000
 
 
 SHORT_BYTES = 40  # a string is long from here on in some tests

@@ -59,7 +59,7 @@ def test_a_client_that_hardly_reads_is_ended_soon_however_fast_it_began(
     monkeypatch: pytest.MonkeyPatch, rate: float
 ) -> None:
     reader = Reader(monkeypatch)
-    pieces = downloads.in_time(itertools.repeat(CHUNK))
+    pieces = downloads.require_speed(itertools.repeat(CHUNK))
     reader.read(pieces, 1e9, reader.now + 10)
     slow_since = reader.now
     with pytest.raises(BrokenPipeError):
@@ -72,6 +72,6 @@ def test_a_client_that_reads_slowly_and_steadily_is_not_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reader = Reader(monkeypatch)
-    pieces = downloads.in_time(itertools.repeat(CHUNK))
+    pieces = downloads.require_speed(itertools.repeat(CHUNK))
     reader.read(pieces, SLOWEST_BYTES_PER_SECOND * 2, reader.now + 7200)
     assert reader.now >= 8200

@@ -6,7 +6,7 @@ from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from jobs.domain.errors import RateLimited, Unauthorized
+from jobs.domain.errors import FluxkeepError, RateLimited, Unauthorized
 from receiver.auth import authenticate, request_key
 from receiver.checks import UNKNOWN, ReadinessResults
 from receiver.checks.archive import ARCHIVE, DATABASE
@@ -36,8 +36,12 @@ def is_alive() -> ResponseReturnValue:
 @blueprint.get("/readyz")
 @EndpointSpec(responses={200: Readiness, 503: Readiness}, uses_redis=False)
 def is_ready() -> ResponseReturnValue:
-    """Readiness. 503 as long as a check fails; each check is `ok` or the reason of its failure."""
+    """Readiness. 503 as long as a check fails; each check is `ok` or the reason of its failure.
+
+    Names of API keys are shown to keys of scope `admin`.
+    """
     is_installation_ready = True
+    shows_names = _is_asked_by_administrator()
     reasons: defaultdict[str, list[str]] = defaultdict(list)
     for result in part(ReadinessResults).get():
         is_passed = result.ok and result.why != UNKNOWN
@@ -45,7 +49,7 @@ def is_ready() -> ResponseReturnValue:
             is_installation_ready = False
         reasons_of_check = reasons[result.name]  # also an entry for a check without a reason
         if not is_passed or _is_public_warning(result):
-            reasons_of_check.append(result.why)
+            reasons_of_check.append(result.why if shows_names else result.reason_for_strangers)
     checks: dict[str, str] = {}
     for name, reasons_of_check in reasons.items():
         checks[name] = "ok"
@@ -54,6 +58,17 @@ def is_ready() -> ResponseReturnValue:
     if is_installation_ready:
         return {"status": "ready", "checks": checks}, 200
     return {"status": "not ready", "checks": checks}, 503
+
+
+def _is_asked_by_administrator() -> bool:
+    """Whether the request has a key of scope `admin`; a probe with a wrong key is answered, too."""
+    key = request_key()
+    if not key:
+        return False
+    try:
+        return authenticate(key).scope == "admin"
+    except FluxkeepError:
+        return False
 
 
 def _is_public_warning(result: Result) -> bool:

@@ -3,12 +3,13 @@
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from jobs import sidecars, views
-from jobs.domain.errors import NotMedia, TransferFailed
+from jobs.domain.errors import NotMedia, TransferFailed, UrlExpired
 from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.retry_policy import RetryPolicy
@@ -24,6 +25,8 @@ QUICK_ATTEMPTS = 3
 QUICK_RETRIES = RetryPolicy(first_seconds=0.4, longest_seconds=1.0)
 # A URL that looks expired is tried all the same: the clock of this machine may be wrong.
 LEAST_SECONDS = 20.0
+# The next claim of the job may begin as late as this after a failure of this one.
+NEXT_CLAIM_SECONDS = 60.0
 # A storage reports no progress: the time it may take grows with the size of a file.
 STORAGE_SECONDS = 60.0
 STORAGE_BYTES_PER_SECOND = 250_000
@@ -34,7 +37,7 @@ log = logging.getLogger(__name__)
 class Published(NamedTuple):
     """A file in the storage; if this claim published it, also when, its sidecar and a doubt.
 
-    A doubt says what contradicts the bytes, which came twice alike.
+    A doubt says what contradicts the bytes, which came twice alike, or once before the URL died.
     """
 
     file: MediaFile
@@ -52,16 +55,38 @@ def rescue_file(
     Raises TransferFailed, MediaRefused, UrlExpired, StorageError, ClaimLost.
     """
     rescue = _FileRescue(services, claim, number, earlier)
+    try:
+        return _attempt_some_times(rescue, claim.job.id)
+    except (TransferFailed, NotMedia, UrlExpired) as error:
+        is_url_dead = isinstance(error, UrlExpired)
+        is_url_about_to_die = rescue.seconds_left() <= NEXT_CLAIM_SECONDS
+        if rescue.doubted is None or not (is_url_dead or is_url_about_to_die):
+            raise
+        log.warning("job %s: %s; what came before is kept", claim.job.id, error)
+        return rescue.publish_doubted()
+    finally:
+        rescue.close()
+
+
+def _attempt_some_times(rescue: "_FileRescue", job_id: str) -> Published:
     for earlier_failures in range(QUICK_ATTEMPTS - 1):
         try:
             return rescue.attempt()
         except (TransferFailed, NotMedia) as error:
-            log.info("job %s: %s", claim.job.id, error)
+            log.info("job %s: %s", job_id, error)
             if rescue.seconds_left() <= 0:
                 raise
         jitter_factor = QUICK_RETRIES.draw_jitter_factor()
         time.sleep(QUICK_RETRIES.pause_seconds(earlier_failures, jitter_factor=jitter_factor))
     return rescue.attempt()
+
+
+class _DoubtedFile(NamedTuple):
+    """A staged file that something contradicts. Its framing was sound: it is whole."""
+
+    download: Download
+    path: Path
+    staging: ExitStack  # deletes the file
 
 
 class _FileRescue:
@@ -77,6 +102,11 @@ class _FileRescue:
         self._role = claim.job.delivery.roles[number]
         self._earlier = earlier
         self._doubted_sha256 = set[str]()  # of each earlier download with a doubt
+        self.doubted: _DoubtedFile | None = None  # the first of these
+
+    def close(self) -> None:
+        if self.doubted is not None:
+            self.doubted.staging.close()
 
     def seconds_left(self) -> float:
         """Seconds until the URL expires, at the latest until the deadline of the job."""
@@ -93,7 +123,8 @@ class _FileRescue:
         if seconds <= 0:
             raise TransferFailed("there is no time left")
         self._claim.report_progress()
-        with self._services.storage.staging(self._job.id) as path:
+        with ExitStack() as staging:
+            path = staging.enter_context(self._services.storage.staging(self._job.id))
             downloaded = download.download(
                 download.session(self._services.host_policy.sandboxes),
                 address,
@@ -103,22 +134,35 @@ class _FileRescue:
                 allow=self._services.host_policy.validate_delivery_url,
                 progress=self._claim.report_progress,
             )
-            self._require_no_new_doubt(downloaded)
-            file = self._describe(downloaded, path)
-            published_at = self._services.store.now()
-            sidecar = sidecars.render(self._job_with(file, published_at))
-            self._publish(path, file, sidecar)
-        return Published(file, published_at, sidecar, downloaded.doubt)
+            if self._is_doubted_anew(downloaded):
+                if self.doubted is None:
+                    self.doubted = _DoubtedFile(downloaded, path, staging.pop_all())
+                raise TransferFailed(downloaded.doubt)
+            return self._publish_download(downloaded, path)
 
-    def _require_no_new_doubt(self, downloaded: Download) -> None:
-        """Raise TransferFailed for a doubt about bytes that came for the first time.
+    def _is_doubted_anew(self, downloaded: Download) -> bool:
+        """Whether something contradicts bytes that came for the first time.
 
         The same bytes twice in sound framing are the file: a proof that contradicts them is wrong
         itself.
         """
-        if downloaded.doubt and downloaded.sha256 not in self._doubted_sha256:
-            self._doubted_sha256.add(downloaded.sha256)
-            raise TransferFailed(downloaded.doubt)
+        if not downloaded.doubt or downloaded.sha256 in self._doubted_sha256:
+            return False
+        self._doubted_sha256.add(downloaded.sha256)
+        return True
+
+    def publish_doubted(self) -> Published:
+        """Publish the bytes that came once, and that cannot be fetched once more."""
+        if self.doubted is None:
+            raise TransferFailed("nothing was downloaded")
+        return self._publish_download(self.doubted.download, self.doubted.path)
+
+    def _publish_download(self, downloaded: Download, path: Path) -> Published:
+        file = self._describe(downloaded, path)
+        published_at = self._services.store.now()
+        sidecar = sidecars.render(self._job_with(file, published_at))
+        self._publish(path, file, sidecar)
+        return Published(file, published_at, sidecar, downloaded.doubt)
 
     def _describe(self, downloaded: Download, path: Path) -> MediaFile:
         content_type = downloaded.content_type

@@ -216,13 +216,19 @@ class Attempt:
                 )
 
     def _await_the_callback_of(self, answer: BflResponse, error: errors.InvalidReport) -> None:
-        """BFL accepted it, and may bill it: an answer that cannot be read is silence (I13)."""
+        """BFL accepted it, and may bill it: an answer that cannot be read is silence (I13).
+
+        The silence is about this one task. BFL answers, so that the model does not pause.
+        """
         is_generation = bfl_submissions.is_generation(self._model)
         if not is_generation and bfl_submissions.is_readable(answer.body):
             self.refuse(bfl_submissions.missing_task_failure(self._model), is_sent=True)
             return
         reason = f"BFL accepted it, but its answer cannot be read: {error}"
-        self._commit_unconfirmed(submission.await_confirmation, reason)
+        log.warning("job %s: unconfirmed: %s", self._claim.job.id, reason)
+        self._circuits.close_circuits(self._claim.half_open)
+        step = partial(submission.await_confirmation, why=reason, timeouts=self._timeouts)
+        self._claim.commit(step)
 
     def _rejection(self, answer: BflResponse) -> Failure:
         failure = bfl_submissions.parse_rejection(answer.status, answer.body)

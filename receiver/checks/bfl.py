@@ -115,19 +115,24 @@ def check_submissions(context: Context) -> Iterator[Result]:
     held = queue.held()
     for name, number in sorted(held.by_account.items()):
         is_reported = True
-        why = f"{_count(number)} wait: {bfl_key_variable(name)} is not set any more"
+        why = f"{_waiting_jobs(number)}: {bfl_key_variable(name)} is not set any more"
         yield failed(SUBMISSIONS, why, _SET_BFL_KEY)
     for name, number in sorted(held.by_api_key.items()):
         is_reported = True
-        why = f"{_count(number)} wait: their API key, {name}, is not in API_KEYS any more"
-        yield failed(SUBMISSIONS, why, _SET_API_KEY)
+        waiting_jobs = _waiting_jobs(number)
+        why = f"{waiting_jobs}: the API key {name} is not in API_KEYS any more"
+        public_why = f"{waiting_jobs}: an API key is not in API_KEYS any more"
+        yield failed(SUBMISSIONS, why, _SET_API_KEY)._replace(public_why=public_why)
     for name, number in sorted(_sent_with_missing_keys(context.services).items()):
         why = f"{_count(number)} at BFL cannot be polled: {bfl_key_variable(name)} is not set"
         yield warning(SUBMISSIONS, why, _SET_BFL_KEY)
     for circuit in _circuits_that_hold_jobs_back(queue.open_circuits(), usage):
         if account_refusals.is_video_waiting(circuit.reason):
             is_reported = True
-            yield warning(SUBMISSIONS, f"{circuit.scope} waits: {circuit.reason}", _PAUSED)
+            model, _, _account = circuit.scope.partition("@")
+            public_why = f"{model} waits: {circuit.reason}"
+            why = f"{circuit.scope} waits: {circuit.reason}"
+            yield warning(SUBMISSIONS, why, _PAUSED)._replace(public_why=public_why)
             continue
         is_about_account = account_refusals.is_about_account(circuit.reason)
         if circuit.scope.startswith(ALL_MODELS) or is_about_account:
@@ -176,6 +181,10 @@ def _sent_with_missing_keys(services: Services) -> Counter[str]:
         except BflKeyMissing:
             numbers[job.submission.bfl_key or ""] += 1
     return numbers
+
+
+def _waiting_jobs(jobs: int) -> str:
+    return "1 job waits" if jobs == 1 else f"{jobs:,} jobs wait"
 
 
 def _count(jobs: int) -> str:

@@ -13,16 +13,26 @@ class Grade(StrEnum):
 
 
 class Result(NamedTuple):
-    """One line of the list, without any secret."""
+    """One line of the list, without any secret.
+
+    `public_why` is the reason without names of API keys, where `why` has any: for `/readyz`.
+    """
 
     name: str
     grade: Grade
     why: str
     remedy: str = ""
+    public_why: str = ""
 
     @property
     def ok(self) -> bool:
         return self.grade is not Grade.FAILED
+
+    @property
+    def reason_for_strangers(self) -> str:
+        if self.public_why:
+            return self.public_why
+        return self.why
 
 
 def ok(name: str, why: str) -> Result:

@@ -91,7 +91,7 @@ def _code_of(error: errors.InvalidJson | errors.Invalid) -> int:
 
 
 def _refusal(
-    request_id: str | int | None, revision: str, error: ProtocolError
+    request_id: protocol.RequestId | None, revision: str, error: ProtocolError
 ) -> ResponseReturnValue:
     return jsonify(jsonrpc="2.0", id=request_id, error=error.body), error.status(revision)
 

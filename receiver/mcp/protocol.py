@@ -60,15 +60,18 @@ def _empty_object_for_null(value: Any) -> Any:
     return value
 
 
-def _text_or_number(value: Any) -> str | int | None:
+RequestId = str | int | float  # JSON-RPC advises against fractions, and takes them
+
+
+def _text_or_number(value: Any) -> RequestId | None:
     """A valid identifier of JSON-RPC; None for any other value, such as a bool."""
-    if type(value) in (str, int):
-        identifier: str | int = value
+    if type(value) in (str, int, float):
+        identifier: RequestId = value
         return identifier
     return None
 
 
-def readable_id(fields: Mapping[str, Any]) -> str | int | None:
+def readable_id(fields: Mapping[str, Any]) -> RequestId | None:
     """The id of a request that is invalid otherwise: its error must name it."""
     return _text_or_number(fields.get("id"))
 
@@ -80,7 +83,7 @@ class RpcRequest(BaseModel):
 
     jsonrpc: Literal["2.0"]
     method: str
-    id: str | int = ""
+    id: RequestId = ""
     params: Annotated[dict[str, Any], BeforeValidator(_empty_object_for_null)] = {}
 
     @property
@@ -92,7 +95,7 @@ class RpcRequest(BaseModel):
         return {}
 
     @property
-    def progress_token(self) -> str | int | None:
+    def progress_token(self) -> RequestId | None:
         """The token with which the client asks for notifications of the progress."""
         return _text_or_number(self.meta.get("progressToken"))
 

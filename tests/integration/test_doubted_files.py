@@ -50,6 +50,32 @@ def test_the_same_bytes_twice_are_kept_and_the_timeline_says_why(
     assert line.detail["file"] == 0 and line.detail["reason"]
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+@pytest.mark.parametrize(("body", "headers"), DOUBTED.values(), ids=DOUBTED)
+def test_bytes_that_came_once_are_kept_when_their_url_dies(
+    worker: LocalWorker, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    dies = {"delivery_status": status, "delivery_status_from": 1}
+    task = worker.ready(**delivered(body, **headers), **dies)
+    worker.work()
+    job = worker.job(task)
+    assert stored(job, worker) == body
+    assert worker.downloads(task) == 2
+    assert EventCode.RESCUE_FILE_DOUBTED in [line.event for line in job.timeline]
+    assert not list(worker.storage.staging_directory.path.glob("*"))
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_bytes_that_came_once_wait_for_the_second_download_while_the_url_lives(
+    worker: LocalWorker, status: int
+) -> None:
+    fails = {"delivery_status": status, "delivery_status_from": 1, "delivery_status_times": 3}
+    task = worker.ready(**delivered(JPEG[:-2]), **fails)
+    worker.work()
+    assert worker.job(task).status is Status.READY
+    assert not list(worker.storage.staging_directory.path.glob("*"))
+
+
 PLAIN: dict[str, tuple[bytes, dict[str, str]]] = {
     "an empty coding": (JPEG, {"Content_Encoding": ""}),
     "a coding that is none": (JPEG, {"Content_Encoding": "aws-chunked"}),

@@ -107,6 +107,14 @@ def test_an_error_has_the_id_of_its_request(app: Flask, body: dict[str, Any]) ->
     assert post(app, body, **OLD).json["id"] == 7
     assert post(app, body | {"id": "a"}, **OLD).json["id"] == "a"
     assert post(app, body | {"id": [7]}, **OLD).json["id"] is None
+    assert post(app, body | {"id": True}, **OLD).json["id"] is None
+
+
+@pytest.mark.parametrize("request_id", [6.5, -0.25, 7.0, 1e300, 2**53 + 1, -1, 0, "", "6.5"])
+def test_an_answer_has_the_id_as_it_was_sent(app: Flask, request_id: float | str) -> None:
+    for method in ("ping", "no/such"):
+        answer = post(app, message(method, request_id), **OLD).json
+        assert answer["id"] == request_id and type(answer["id"]) is type(request_id)
 
 
 def test_null_is_absence(app: Flask) -> None:

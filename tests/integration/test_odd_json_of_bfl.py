@@ -1,5 +1,7 @@
 """Answers of BFL that are not quite JSON: read as well as they can be, and silence otherwise."""
 
+import time
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -37,6 +39,23 @@ def test_a_submission_whose_answer_cannot_be_read_is_unconfirmed(
     event = job.timeline[-1]
     assert event.event is EventCode.SUBMISSION_UNCONFIRMED
     assert "its answer cannot be read" in event.detail["reason"]
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_answers_that_cannot_be_read_do_not_pause_the_model(worker: LocalWorker, kind: str) -> None:
+    for name in ("a", "b", "c"):
+        worker.post(name, given=submission_body(submit_json=kind, seconds=0))
+    worker.work(3)
+    assert [worker.job(name).status for name in ("a", "b", "c")] == [Status.SUBMITTED] * 3
+    assert worker.circuits() == {}
+
+
+def test_a_probe_whose_answer_cannot_be_read_ends_the_pause(worker: LocalWorker) -> None:
+    worker.post("a", given=submission_body(submit_json="cut", seconds=0))
+    worker.services.submission_queue.open_circuit("large", "an outage", 0.01)
+    time.sleep(0.02)
+    worker.work()
+    assert worker.job("a").status is Status.SUBMITTED and worker.circuits() == {}
 
 
 @pytest.mark.parametrize("kind", READABLE)

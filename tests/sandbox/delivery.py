@@ -94,7 +94,9 @@ def _serve(task: Task, link: Link, request: Request, fault: str | None, attempt:
     if fault == "delivery_500":
         return refusal(500)
     times = switches.delivery_status_times
-    if switches.delivery_status is not None and (times is None or attempt < times):
+    is_early = attempt < switches.delivery_status_from
+    is_over = times is not None and attempt >= times
+    if switches.delivery_status is not None and not is_early and not is_over:
         return Answer.text(switches.delivery_status, b"as the task wants it", "text/plain")
     if switches.redirect is not None:
         return redirection(switches.redirect)

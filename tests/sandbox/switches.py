@@ -93,6 +93,7 @@ class Switches:
     short_body: int = 0
     wrong_md5: int = 0
     delivery_status: int | None = None
+    delivery_status_from: int = 0  # only after n downloads, as by a URL that dies early
     delivery_status_times: int | None = None  # only the first n, as by a replica that lags
     redirect: str | None = None
     redirect_hops: int = 0  # redirects within this host before the media

@@ -10,6 +10,7 @@ from redis import Redis
 from jobs import views
 from jobs.domain.job import Job
 from jobs.domain.status import Status
+from receiver.app import create_app
 from receiver.checks import bfl
 from receiver.checks.context import Context
 from receiver.checks.result import Grade
@@ -83,7 +84,7 @@ def test_a_queued_job_of_a_removed_bfl_key_waits_and_says_so(
     view = views.job_view(without.services, without.job(ours))
     last = view["timeline"][-1]
     assert last["event"] == "submission.paused" and why in last["detail"]["reason"]
-    assert results(without) == [(Grade.FAILED, f"1 job wait: {why}")]
+    assert results(without) == [(Grade.FAILED, f"1 job waits: {why}")]
     ready: Any = api_over(without.services).get("/readyz")
     assert ready.status_code == 503 and why in ready.json["checks"]["submissions"]
     again = restart(BFL_API_KEY_APP=APP_BFL_KEY)
@@ -152,8 +153,20 @@ def test_jobs_of_a_removed_api_key_wait_and_block_no_others(
     (failure,) = results(renamed)
     assert failure == (
         Grade.FAILED,
-        "2 jobs wait: their API key, app, is not in API_KEYS any more",
+        "2 jobs wait: the API key app is not in API_KEYS any more",
     )
+    for key, is_named in (
+        ("", False),
+        (APP_KEY, False),
+        ("no key", False),
+        (ADMIN.split(":")[1], True),
+    ):
+        headers = {"x-key": key} if key else {}
+        ready: Any = create_app(renamed.services).test_client().get("/readyz", headers=headers)
+        assert ready.status_code == 503
+        reason = ready.json["checks"]["submissions"]
+        assert reason.startswith("2 jobs wait") and "API_KEYS" in reason
+        assert ("the API key app " in reason) is is_named, key
     again = restart(f"{ADMIN},app:{APP_KEY}:submit")
     work_off(again)
     assert all(again.job(job_id).task_id for job_id in ours) and again.posts() == 3

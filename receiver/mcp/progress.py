@@ -11,7 +11,7 @@ from receiver.api.long_poll import watch
 from receiver.context import current_services, part
 from receiver.feed.broker import Broker
 from receiver.mcp import content
-from receiver.mcp.protocol import Message
+from receiver.mcp.protocol import Message, RequestId
 from receiver.mcp.tools import Waiting
 from receiver.problem_details import detail_of
 
@@ -19,7 +19,7 @@ PROGRESS_SECONDS = 5.0  # routers cut a silent stream off
 THUMBNAIL_SECONDS = 3.0  # when the job has ended, and its image is too large
 
 
-def notifications(waiting: Waiting, token: protocol.RequestId | None) -> Generator[Message, None, Message]:
+def notifications(waiting: Waiting, token: RequestId | None) -> Generator[Message, None, Message]:
     """Yield notifications while the job is waited for; return the result of the tool.
 
     A job that was submitted is never hidden by an error: its caller would pay for another.
@@ -62,7 +62,7 @@ def _is_shown(job: Job) -> bool:
     return not content.awaits_thumbnail(job)
 
 
-def _notification(job: Job, token: protocol.RequestId | None, seconds: float) -> Message:
+def _notification(job: Job, token: RequestId | None, seconds: float) -> Message:
     message = str(job.status)
     if job.progress is not None:
         message += f", {job.progress:.0%}"

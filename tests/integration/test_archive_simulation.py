@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jobs import catalog, ingest
-from jobs.catalog import Catalog
+from jobs import ingest, job_pages
+from jobs.current_jobs import CurrentJobs
 from jobs.domain.job import INCARNATION_SECONDS, Job
 from jobs.store import commit
 from jobs.store.archiving.moves import ArchiveMoves
@@ -66,7 +66,7 @@ PROTECTIONS = {
     "the time of the last pass": Protection(
         ("I31",),
         SITUATIONS["a much older Redis and jobs of each day"],
-        patch=(catalog, "_is_current", lambda *_: True),
+        patch=(job_pages, "_is_current", lambda *_: True),
     ),
     "the row decides": Protection(
         ("I29", "I5", "I33"),
@@ -128,7 +128,7 @@ PROTECTIONS = {
     "the second look at Redis": Protection(
         ("I24", "I25", "I27"),
         situation(),
-        patch=(Catalog, "_current", lambda _self, rows: {row.job.id: row.job for row in rows}),
+        patch=(CurrentJobs, "load", lambda _self, rows: {row.job.id: row.job for row in rows}),
     ),
     "a recall that is no new job": Protection(
         ("I33",), situation(), patch=(ArchiveMoves, "recall", recall_as_a_new_job)
@@ -169,7 +169,7 @@ PROTECTIONS = {
     "the nearer end of a page": Protection(
         ("I31",),
         situation(clients=("racing_walker", "deleter_of_many", "editor"), jobs=10),
-        patch=(catalog, "max", min),
+        patch=(job_pages, "max", min),
     ),
 }
 

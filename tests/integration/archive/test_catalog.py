@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from jobs import catalog
+from jobs import job_pages
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.store import codec
@@ -95,7 +95,7 @@ def test_no_walk_begins_as_many_jobs_are_about_to_leave_redis(
     archived.put(*jobs)
     archived.pass_over()
     forbid_walks(archived, monkeypatch)
-    monkeypatch.setattr(catalog, "UNPROVEN_MAX", 3)
+    monkeypatch.setattr(job_pages, "UNPROVEN_MAX", 3)
     assert archived.walk(Search(words="heron")) == newest_first(jobs)
 
 

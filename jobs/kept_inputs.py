@@ -23,7 +23,7 @@ from jobs.storage.base import MediaStorage
 from jobs.storage.layout import input_key
 
 TEXT_MAX_CHARS = 2048  # a longer text becomes an object
-# Of UTF-8. BFL's report repeats the prompt, twice to six times as long where JSON escapes it, and
+# In UTF-8. BFL's report repeats the prompt, twice to six times as long where JSON escapes it, and
 # at most `ANSWER_MAX_BYTES` of it are read.
 TEXT_MAX_BYTES = 256 * 1024
 VALUES_MAX_BYTES = 8192  # of JSON, on the record
@@ -48,51 +48,81 @@ class PackedInput(NamedTuple):
 
     def files(self, job_id: str, created_at: float) -> tuple[MediaFile, ...]:
         """The objects of the parts. Their names hold their SHA-256: equal bytes have one name."""
-        return tuple(
-            MediaFile(
-                key=input_key(job_id, created_at, part.sha256, part.content_type),
-                content_type=part.content_type,
-                bytes=part.size_bytes,
-                sha256=part.sha256,
-                role=Role.INPUT,
+        files: list[MediaFile] = []
+        for part in self.parts:
+            key = input_key(job_id, created_at, part.sha256, part.content_type)
+            files.append(
+                MediaFile(
+                    key=key,
+                    content_type=part.content_type,
+                    bytes=part.size_bytes,
+                    sha256=part.sha256,
+                    role=Role.INPUT,
+                )
             )
-            for part in self.parts
-        )
+        return tuple(files)
 
 
-def pack(given: Mapping[str, Any], max_bytes: int) -> PackedInput:
+class Reference(NamedTuple):
+    """A text in the values that stands for the object of this number."""
+
+    text: str
+    encoding: Encoding
+    number: int
+
+
+def pack(fields: Mapping[str, Any], max_bytes: int) -> PackedInput:
     """Divide an input into values and parts.
 
     Raises what `require_limits` raises, and Invalid for a text that is too long.
     """
-    plain = without_webhook(given)
-    # A text that reads like a reference would be taken for one.
-    found = dict.fromkeys(
-        text
-        for text in texts(plain)
-        if len(text) > TEXT_MAX_CHARS or _REFERENCE.fullmatch(text) or is_image(text)
-    )
-    if len(found) > FILES_MAX:  # before any is decoded or hashed
+    values = without_webhook(fields)
+    part_texts = _texts_for_parts(values)
+    if len(part_texts) > FILES_MAX:  # before any is decoded or hashed
         raise too_many_parts()
-    long_texts = {text: _part_of(text) for text in found}
-    values: dict[str, Any] = replace_texts(plain, long_texts) if found else plain
+    if part_texts:
+        parts_by_text = {text: _part_of(text) for text in part_texts}
+        values = replace_texts(values, parts_by_text)
     require_limits(values, max_bytes)
     _require_short_texts(values, "input")
-    parts = {_name(part): part for part in parts_in(values)}
-    numbers = {name: n for n, name in enumerate(parts)}
+    return _refer_to_parts(values)
+
+
+def _texts_for_parts(values: Mapping[str, Any]) -> list[str]:
+    """The different texts that become objects, in their order."""
+    part_texts = dict[str, None]()
+    for text in texts(values):
+        is_long = len(text) > TEXT_MAX_CHARS
+        # A text that reads like a reference would be taken for one.
+        if is_long or _REFERENCE.fullmatch(text) or is_image(text):
+            part_texts[text] = None
+    return list(part_texts)
+
+
+def _refer_to_parts(values: Mapping[str, Any]) -> PackedInput:
+    """Put references in place of the parts. Equal parts have one number."""
+    parts = dict[tuple[str, str], InputPart]()
+    for part in parts_in(values):
+        parts[_name(part)] = part
+    numbers = dict[tuple[str, str], int]()
+    for number, name in enumerate(parts):
+        numbers[name] = number
 
     def refer(leaf: Any) -> Any:
-        is_part = isinstance(leaf, InputPart)
-        return f"{leaf.encoding}:{numbers[_name(leaf)]}" if is_part else leaf
+        if not isinstance(leaf, InputPart):
+            return leaf
+        return f"{leaf.encoding}:{numbers[_name(leaf)]}"
 
-    kept = map_leaves(values, refer) if parts else values
-    text = _json(kept)
+    kept_values = values
+    if parts:
+        kept_values = map_leaves(values, refer)
+    text = _json(kept_values)
     if len(text) <= VALUES_MAX_BYTES:
-        return PackedInput(kept, tuple(parts.values()))
+        return PackedInput(kept_values, tuple(parts.values()))
     if len(parts) == FILES_MAX:
         raise too_many_parts()
-    every = (*parts.values(), InputPart.of_bytes("json", text))
-    return PackedInput({_VALUES: f"json:{len(parts)}"}, every)
+    part_of_values = InputPart.of_bytes("json", text)
+    return PackedInput({_VALUES: f"json:{len(parts)}"}, (*parts.values(), part_of_values))
 
 
 def require_limits(values: Mapping[str, Any], max_bytes: int) -> None:
@@ -100,19 +130,21 @@ def require_limits(values: Mapping[str, Any], max_bytes: int) -> None:
     if not strict_json.is_shallow(values, DEPTH_MAX):
         raise BadRequest(f"the input is nested too deeply: {DEPTH_MAX} levels at most")
     parts = list(parts_in(values))
-    if len({_name(part) for part in parts}) > FILES_MAX:
+    different_parts = {_name(part) for part in parts}
+    if len(different_parts) > FILES_MAX:
         raise too_many_parts()
     size = len(_json(values))
     if size > JSON_MAX_BYTES:
         raise BodyTooLarge(
             f"an input may have {JSON_MAX_BYTES:,} bytes of JSON without images and long texts"
         )
-    if size + sum(part.json_bytes for part in parts) > max_bytes:
+    size_with_parts = size + sum(part.json_bytes for part in parts)
+    if size_with_parts > max_bytes:
         raise too_large(max_bytes)
 
 
 def _require_short_texts(values: Any, path: str, *, is_prompt: bool = False) -> None:
-    """Refuse texts that BFL's report would be too long with. Raises Invalid, which names them.
+    """Refuse texts with which BFL's report would be too long. Raises Invalid, which names them.
 
     Images are no texts. A prompt is one also if it reads like base64, as a row of letters does.
     """
@@ -149,86 +181,129 @@ def load(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
     """The input with its parts, `data:` URLs as base64; None if deleted. Raises StorageError."""
     files = job.request.input_files
     values = load_values(storage, job)
-    if values is None or not all(n < len(files) for _, _, n in _references(values)):
+    if values is None or not _has_all_objects(values, len(files)):
         return None
-    is_intact = all(storage.size(file.key) == file.bytes for file in files)
-    return with_parts(values, files) if is_intact else None
+    for file in files:
+        if storage.size(file.key) != file.bytes:
+            return None
+    return with_parts(values, files)
 
 
 def load_values(storage: MediaStorage, job: Job) -> dict[str, Any] | None:
     """The values with their references; None if they are not kept any more. Raises StorageError."""
-    kept, files = job.request.kept_input, job.request.input_files
-    if kept is None or not is_complete(job):
+    kept_input = job.request.kept_input
+    if kept_input is None or not is_complete(job):
         return None
-    found = (files[n] for _, encoding, n in _references(kept) if encoding == "json")
-    file = next(found, None)
+    file = _file_of_values(kept_input, job.request.input_files)
     if file is None:
-        return dict(kept)
+        return dict(kept_input)
     if file.bytes > JSON_MAX_BYTES or storage.size(file.key) != file.bytes:
         return None
-    return strict_json.load_object(b"".join(storage.read(file.key)), StorageError)
+    body = b"".join(storage.read(file.key))
+    return strict_json.load_object(body, StorageError)
+
+
+def _file_of_values(
+    kept_input: Mapping[str, Any], files: tuple[MediaFile, ...]
+) -> MediaFile | None:
+    """The object that holds the values, if they are too long for the record."""
+    for reference in _references(kept_input):
+        if reference.encoding == "json":
+            return files[reference.number]
+    return None
 
 
 def with_parts(values: Mapping[str, Any], files: tuple[MediaFile, ...]) -> dict[str, Any]:
-    found = {
-        reference: InputPart.of_object(encoding, files[n])
-        for reference, encoding, n in _references(values)
-        if n < len(files)
-    }
-    return dict(replace_texts(values, found))
+    """The values with parts in place of references; a reference to no object stays."""
+    parts_by_text = dict[str, InputPart]()
+    for reference in _references(values):
+        if reference.number < len(files):
+            part = InputPart.of_object(reference.encoding, files[reference.number])
+            parts_by_text[reference.text] = part
+    return dict(replace_texts(values, parts_by_text))
 
 
 def prompt(job: Job) -> str:
     """The prompt of the kept input if it is a short text; else empty."""
-    given = (job.request.public_input or {}).get("prompt")
-    return given.strip() if isinstance(given, str) and not _REFERENCE.fullmatch(given) else ""
+    public_input = job.request.public_input
+    if public_input is None:
+        return ""
+    text = public_input.get("prompt")
+    if not isinstance(text, str) or _REFERENCE.fullmatch(text):
+        return ""
+    return text.strip()
 
 
 def shown_prompt(job: Job, *, with_input: bool) -> str:
     """The caller's prompt for those who may see the input; else BFL's, which may be enhanced."""
-    found = (with_input and prompt(job)) or job.result.get("prompt")
-    return found.strip() if isinstance(found, str) else ""
+    text: Any = ""
+    if with_input:
+        text = prompt(job)
+    if not text:
+        text = job.result.get("prompt", "")
+    if not isinstance(text, str):
+        return ""
+    return text.strip()
 
 
 def is_complete(job: Job) -> bool:
     """Whether the objects of the kept input, if there is one, were not deleted with the media."""
-    files = len(job.request.input_files)
-    return all(n < files for _, _, n in _references(job.request.kept_input or {}))
+    kept_input = job.request.kept_input
+    if kept_input is None:
+        return True
+    return _has_all_objects(kept_input, len(job.request.input_files))
+
+
+def _has_all_objects(values: Mapping[str, Any], objects: int) -> bool:
+    """Whether every reference in the values has one of so many objects."""
+    return all(reference.number < objects for reference in _references(values))
 
 
 def file_numbers(values: Mapping[str, Any]) -> list[int]:
     """The numbers of the objects that the values hold as base64, in order."""
-    return [n for _, encoding, n in _references(values) if encoding == "input"]
+    return [reference.number for reference in _references(values) if reference.encoding == "input"]
 
 
 def with_texts(
     storage: MediaStorage, job: Job, values: Mapping[str, Any], max_bytes: int
 ) -> dict[str, Any]:
     """Values with long texts; empty where one is gone, or all are too long. Raises StorageError."""
-    left, found = max_bytes, dict[str, str]()
+    remaining_bytes = max_bytes
+    long_texts = dict[str, str]()
     files = job.request.input_files
-    for reference, encoding, n in _references(values):
-        if encoding == "text":
-            size = storage.size(files[n].key) if n < len(files) else None
-            left -= size or 0
-            body = b"".join(storage.read(files[n].key)) if size and left >= 0 else b""
-            found[reference] = body.decode("utf-8", "replace")
-    return dict(replace_texts(values, found))
+    for reference in _references(values):
+        if reference.encoding != "text":
+            continue
+        long_texts[reference.text] = ""
+        if reference.number >= len(files):
+            continue
+        key = files[reference.number].key
+        size = storage.size(key)
+        if not size:
+            continue
+        remaining_bytes -= size
+        if remaining_bytes >= 0:
+            body = b"".join(storage.read(key))
+            long_texts[reference.text] = body.decode("utf-8", "replace")
+    return dict(replace_texts(values, long_texts))
 
 
 def with_links(values: Mapping[str, Any], links: list[str]) -> dict[str, Any]:
-    """The values with links in place of references; None in place of what was deleted."""
-    found = {
-        reference: links[n] if n < len(links) else None for reference, _, n in _references(values)
-    }
-    return dict(replace_texts(values, found))
+    """The values with links in place of references; None in place of a deleted object."""
+    links_by_text = dict[str, str | None]()
+    for reference in _references(values):
+        links_by_text[reference.text] = None
+        if reference.number < len(links):
+            links_by_text[reference.text] = links[reference.number]
+    return dict(replace_texts(values, links_by_text))
 
 
-def _references(values: Mapping[str, Any]) -> Iterator[tuple[str, Encoding, int]]:
+def _references(values: Mapping[str, Any]) -> Iterator[Reference]:
     for text in texts(values):
-        if found := _REFERENCE.fullmatch(text):
-            encoding: Any = found[1]
-            yield text, encoding, int(found[2])
+        match = _REFERENCE.fullmatch(text)
+        if match is not None:
+            encoding: Any = match[1]
+            yield Reference(text, encoding, int(match[2]))
 
 
 def is_image(text: str) -> bool:
@@ -238,8 +313,10 @@ def is_image(text: str) -> bool:
 
 def _part_of(text: str) -> InputPart:
     """The bytes of base64 if encoding them again gives the same text, else the text."""
+    encoded = text
     prefix = DATA_URL.match(text)
-    encoded = text[prefix.end() :] if prefix else text
+    if prefix:
+        encoded = text[prefix.end() :]
     with suppress(ValueError):
         body = base64.b64decode(encoded, validate=True)
         if base64.b64encode(body).decode() == encoded:
@@ -253,7 +330,11 @@ def _name(part: InputPart) -> tuple[str, str]:
 
 def _json(values: Mapping[str, Any]) -> bytes:
     """Encode values; a part is an empty string."""
-    return json.dumps(values, ensure_ascii=False, default=lambda _part: "").encode()
+    return json.dumps(values, ensure_ascii=False, default=_empty_text).encode()
+
+
+def _empty_text(_part: InputPart) -> str:
+    return ""
 
 
 def too_many_parts() -> Invalid:

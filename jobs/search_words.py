@@ -14,8 +14,8 @@ from jobs.domain.job import Job
 TEXT_MAX_CHARS = 8192
 WORD_MAX_CHARS = 64  # an index of PostgreSQL refuses words of 2,700 bytes
 _CACHED = 0x3000  # code points
-_FIRST_SYMBOL = 0x2600  # of those that are pictures: emoji
-# Of another rule the words of rows are others: the sweep folds them once more.
+_FIRST_SYMBOL = 0x2600  # the first code point of symbols that are pictures, as emoji are
+# The version of the rule: the sweep folds the words of rows once more that another rule folded.
 FOLDING = 2
 # Scripts that put no space between words, or write several words as one, and pictures: each
 # character is a word, so that a part of what stands together is found as well.
@@ -36,13 +36,21 @@ class _Letters(dict[int, str]):
     """Stand-in for a character: itself in a word, nothing for an accent, else a space."""
 
     def __missing__(self, code: int) -> str:
-        character, kind = chr(code), category(chr(code))
-        is_symbol = kind == "So" and code >= _FIRST_SYMBOL
-        found = character if kind[0] in "LNM" or is_symbol else " "
-        found = "" if combining(character) else found
+        replacement = _replacement(chr(code))
         if code < _CACHED:
-            self[code] = found
-        return found
+            self[code] = replacement
+        return replacement
+
+
+def _replacement(character: str) -> str:
+    if combining(character):
+        return ""
+    kind = category(character)  # as `Lu` for a capital letter
+    if kind.startswith(("L", "N", "M")):
+        return character
+    if kind == "So" and ord(character) >= _FIRST_SYMBOL:
+        return character
+    return " "
 
 
 _LETTERS = _Letters()
@@ -50,11 +58,15 @@ _LETTERS = _Letters()
 
 def of_job(job: Job) -> str:
     """The words of the caller's prompt and BFL's, folded."""
-    rewritten = job.result.get("prompt")
-    texts = dict.fromkeys(
-        (kept_inputs.prompt(job), rewritten if isinstance(rewritten, str) else "")
-    )
-    return fold("\n".join(filter(None, texts))[:TEXT_MAX_CHARS])
+    prompts: list[str] = []
+    prompt = kept_inputs.prompt(job)
+    if prompt:
+        prompts.append(prompt)
+    rewritten_prompt = job.result.get("prompt")
+    if isinstance(rewritten_prompt, str) and rewritten_prompt not in ("", prompt):
+        prompts.append(rewritten_prompt)
+    text = "\n".join(prompts)
+    return fold(text[:TEXT_MAX_CHARS])
 
 
 def fold(text: str) -> str:
@@ -65,15 +77,25 @@ def fold(text: str) -> str:
 
 def _without_accents(text: str) -> str:
     decomposed = normalize("NFKD", _VARIANTS.sub("", text))
-    return normalize("NFC", normalize("NFKD", decomposed.upper().casefold()).translate(_LETTERS))
+    # By way of capitals: they make one letter of some that casefold leaves apart (i, dotless i).
+    folded = decomposed.upper().casefold()
+    letters = normalize("NFKD", folded).translate(_LETTERS)
+    return normalize("NFC", letters)
 
 
-@lru_cache(maxsize=64)  # of one list it is asked for each job
+@lru_cache(maxsize=64)  # one list of jobs asks for the same query once for each job
 def phrases(query: str) -> tuple[str, ...]:
-    """All that a text must have, folded: words, and quoted ones in a row. Any query is valid."""
-    quoted = (fold(found[1]) for found in _QUOTED.finditer(query))
-    words = map(fold, _without_accents(_QUOTED.sub(" ", query)).split())
-    return tuple(dict.fromkeys(filter(None, (*quoted, *words))))
+    """The folded words of a query, and its quoted phrases before them. Any query is valid."""
+    unique_phrases = dict[str, None]()
+    for quotation in _QUOTED.finditer(query):
+        phrase = fold(quotation[1])
+        unique_phrases[phrase] = None
+    unquoted = _QUOTED.sub(" ", query)
+    for word in _without_accents(unquoted).split():
+        phrase = fold(word)
+        unique_phrases[phrase] = None
+    unique_phrases.pop("", None)
+    return tuple(unique_phrases)
 
 
 def matches(job: Job, query: str) -> bool:

@@ -1,6 +1,6 @@
 """JSON sidecars beside the objects: a storage can be restored from them without Redis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from operator import call
 from typing import Any
@@ -30,9 +30,11 @@ SIDECAR_MAX_BYTES = 256 * 1024
 # Other times are not of a job, and some of them cannot be represented.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
-# Fields that a record and its view have alike.
+# Fields that are equal in a record and its view.
 _UNCHANGED = ("id", "task_id", "status", "model", "source", "progress", "cost", "metadata")
 _PRESENCE = {"present": True, "absent": False, None: None}
+_FOREIGN_KEY = "it claims an object that is not its own"
+_FOREIGN_THUMBNAIL = "it claims a thumbnail that is not its own"
 _FILE_FIELDS = ("key", "content_type", "bytes", "sha256", "width", "height")
 
 
@@ -42,34 +44,46 @@ def render(job: Job) -> bytes:
 
 def document(job: Job) -> dict[str, Any]:
     """A job as the API shows it, but with the keys of its objects in place of links."""
-    found: dict[str, Any] = {
-        "format": 1,
-        **views.base_view(job, [_sidecar_file(file) for file in job.media]),
-        "ended_at": rfc3339(job.end),
-        "request": job.submission.request_digest,
-    }
+    members: dict[str, Any] = {"format": 1}
+    members.update(views.base_view(job, _sidecar_files(job.media)))
+    members["ended_at"] = rfc3339(job.end)
+    members["request"] = job.submission.request_digest
     if job.request.public_input is not None:
-        found["input"] = job.request.public_input
-        found["input_files"] = [_sidecar_file(file) for file in job.request.input_files]
-    return found
+        members["input"] = job.request.public_input
+        members["input_files"] = _sidecar_files(job.request.input_files)
+    return members
+
+
+def _sidecar_files(files: Iterable[MediaFile]) -> list[dict[str, Any]]:
+    return [_sidecar_file(file) for file in files]
 
 
 def _sidecar_file(file: MediaFile) -> dict[str, Any]:
-    thumbnail = file.thumbnail and {name: getattr(file.thumbnail, name) for name in _FILE_FIELDS}
-    return {"key": file.key, **views.file_view(file), "thumbnail": thumbnail}
+    members: dict[str, Any] = {"key": file.key}
+    members.update(views.file_view(file))
+    members["thumbnail"] = None
+    if file.thumbnail is not None:
+        members["thumbnail"] = {name: getattr(file.thumbnail, name) for name in _FILE_FIELDS}
+    return members
 
 
 def update(store: JobStore, media: MediaStorage, job_id: str, run: Runner = call) -> None:
     """Rewrite the sidecars of a stored job until its record stays the same."""
-    previous, written = None, b""
+    previous: Job | None = None
+    written = b""
     for _ in range(RACES_MAX):
         job = store.load(job_id)
-        if job is None and previous and not store.tombstone(job_id):
-            # It was lost, or its retention is over: what stays must not describe an input.
+        if job is None and previous is not None and not store.tombstone(job_id):
+            # The record was lost, or its retention is over: the sidecars that stay must not
+            # describe an input.
             run(rewrite, media, input_deleted(previous))
-        if job is None or job.status is not Status.STORED or render(job) == written:
+        if job is None or job.status is not Status.STORED:
             return
-        previous, written = job, render(job)
+        body = render(job)
+        if body == written:
+            return
+        previous = job
+        written = body
         run(rewrite, media, job)
 
 
@@ -77,10 +91,12 @@ def rewrite(media: MediaStorage, job: Job) -> None:
     """Write the sidecars, except those of objects that were deleted, also meanwhile."""
     body = render(job)
     for file in job.media:
-        if media.size(file.key) is not None:
-            media.write(layout.sidecar_key(file.key), body)
-            if media.size(file.key) is None:
-                media.delete(layout.sidecar_key(file.key))
+        if media.size(file.key) is None:
+            continue
+        sidecar_key = layout.sidecar_key(file.key)
+        media.write(sidecar_key, body)
+        if media.size(file.key) is None:
+            media.delete(sidecar_key)
 
 
 def read(media: MediaStorage, key: str) -> Job:
@@ -97,7 +113,7 @@ def read_file(media: MediaStorage, key: str) -> MediaFile | None:
         job = _read(media, key)
     except ForeignObject:
         return None
-    return next(file for file in job.present_media if file.key == key)
+    return _present_file(job, key)
 
 
 def is_stored(media: MediaStorage, key: str) -> bool:
@@ -110,16 +126,24 @@ def is_stored(media: MediaStorage, key: str) -> bool:
 
 
 def _read(media: MediaStorage, key: str) -> Job:
-    name = layout.sidecar_key(key)
-    size = media.size(name)
+    sidecar_key = layout.sidecar_key(key)
+    size = media.size(sidecar_key)
     if size is None:
         raise ForeignObject("there is none")
     if size > SIDECAR_MAX_BYTES:
         raise ForeignObject("it is too large")
-    job = parse(b"".join(media.read(name)), name)
-    if key not in [file.key for file in job.present_media]:
+    body = b"".join(media.read(sidecar_key))
+    job = parse(body, sidecar_key)
+    if _present_file(job, key) is None:
         raise ForeignObject("it does not name this object")
     return job
+
+
+def _present_file(job: Job, key: str) -> MediaFile | None:
+    for file in job.present_media:
+        if file.key == key:
+            return file
+    return None
 
 
 def parse(body: bytes, key: str) -> Job:
@@ -129,10 +153,13 @@ def parse(body: bytes, key: str) -> Job:
     the job and the objects that its own key names.
     """
     try:
-        job = codec.ADAPTER.validate_python(_record(strict_json.load_object(body, ForeignObject)))
+        view = strict_json.load_object(body, ForeignObject)
+        job = codec.ADAPTER.validate_python(_record(view))
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        name = ".".join(map(str, first["loc"])) or "whole"
+        first_error = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(str(part) for part in first_error["loc"])
+        if not name:
+            name = "whole"
         raise ForeignObject(f"its {name} is not what Fluxkeep writes") from None
     except (AttributeError, LookupError, TypeError):
         raise ForeignObject("it lacks what Fluxkeep writes") from None
@@ -150,58 +177,107 @@ def _record(view: dict[str, Any]) -> dict[str, Any]:
     """The unchecked fields of a record. Raises LookupError, TypeError and the like."""
     if view["format"] != 1:
         raise ForeignObject("its format is not what Fluxkeep writes")
-    return {
-        **{name: view[name] for name in _UNCHANGED},
-        **{name: _seconds(view[name]) for name in ("created_at", "updated_at", "deadline")},
-        "result": view["result"] or {},
-        "media": [_file(one) for one in view["media"]],
-        "timeline": [{**event, "at": _seconds(event["at"])} for event in view["timeline"]],
-        "ended_at": _seconds(view["ended_at"]),
-        "submission": {"request_digest": view["request"]},
-        "request": {
-            "key": view.get("key"),  # not in those of earlier versions
-            "repeats": view.get("repeats"),
-            "kept_input": view.get("input"),
-            "input_files": [_file(one) for one in view.get("input_files", ())],
-        },
+    record: dict[str, Any] = {}
+    for name in _UNCHANGED:
+        record[name] = view[name]
+    for name in ("created_at", "updated_at", "deadline", "ended_at"):
+        record[name] = _seconds(view[name])
+    record["result"] = view["result"] or {}
+    record["media"] = _files(view["media"])
+    record["timeline"] = [_event(event_view) for event_view in view["timeline"]]
+    record["submission"] = {"request_digest": view["request"]}
+    record["request"] = {
+        "key": view.get("key"),  # not in sidecars of earlier versions
+        "repeats": view.get("repeats"),
+        "kept_input": view.get("input"),
+        "input_files": _files(view.get("input_files", ())),
     }
+    return record
+
+
+def _event(view: dict[str, Any]) -> dict[str, Any]:
+    at = _seconds(view["at"])
+    event = dict(view)
+    event["at"] = at
+    return event
+
+
+def _files(views_of_files: Iterable[Any]) -> list[dict[str, Any]]:
+    return [_file(view) for view in views_of_files]
 
 
 def _file(view: dict[str, Any]) -> dict[str, Any]:
-    deleted_at, thumbnail = view.get("deleted_at"), view["thumbnail"]
-    return {
-        **{name: view[name] for name in (*_FILE_FIELDS, "role")},
-        "seconds": view["duration"],
-        "has_content_credentials": _PRESENCE[view.get("content_credentials")],
-        "thumbnail": thumbnail and {name: thumbnail[name] for name in _FILE_FIELDS},
-        "deleted_at": None if deleted_at is None else _seconds(deleted_at),
-    }
+    file: dict[str, Any] = {}
+    for name in _FILE_FIELDS:
+        file[name] = view[name]
+    file["role"] = view["role"]
+    file["seconds"] = view["duration"]
+    file["has_content_credentials"] = _PRESENCE[view.get("content_credentials")]
+    thumbnail = view["thumbnail"]
+    if thumbnail:
+        thumbnail = {name: thumbnail[name] for name in _FILE_FIELDS}
+    file["thumbnail"] = thumbnail
+    file["deleted_at"] = None
+    deleted_at = view.get("deleted_at")
+    if deleted_at is not None:
+        file["deleted_at"] = _seconds(deleted_at)
+    return file
 
 
 def _seconds(text: str) -> float:
     """Unix seconds of an RFC 3339 time. Raises ValueError."""
     at = datetime.fromisoformat(text)
-    seconds = at.timestamp() if at.tzinfo else 0.0
-    if not _EARLIEST <= seconds < _LATEST:
+    if at.tzinfo is None:
+        raise ValueError("not a time of a job")
+    seconds = at.timestamp()
+    if seconds < _EARLIEST or seconds >= _LATEST:
         raise ValueError("not a time of a job")
     return seconds
 
 
 def _require_own_names(job: Job) -> None:
     """Check that each id is one, and each object key one of the job's own. Raises ForeignObject."""
-    ids = (job.id, job.task_id or job.id, job.request.repeats or job.id)
-    if not all(map(TASK_ID.fullmatch, ids)):
-        raise ForeignObject("it has an id that is not of a job")
-    for file in (*job.media, *job.request.input_files):
-        kind = layout.ObjectKind.MEDIA if file in job.media else layout.ObjectKind.INPUT
-        key = None
-        if layout.kind_of(file.key) is kind and file.content_type in layout.EXTENSIONS:
-            key = layout.input_key(job.id, job.created_at, file.sha256, file.content_type)
-            if kind is layout.ObjectKind.MEDIA:
-                n, token = layout.file_number_of(file.key), layout.fencing_token_of(file.key)
-                key = layout.object_key(job.id, job.created_at, n, token, file.content_type)
-        if file.key != key:
-            raise ForeignObject("it claims an object that is not its own")
-        own = (layout.thumbnail_key(file.key), layout.THUMBNAIL_TYPE)
-        if file.thumbnail and (file.thumbnail.key, file.thumbnail.content_type) != own:
-            raise ForeignObject("it claims a thumbnail that is not its own")
+    ids = [job.id]
+    if job.task_id:
+        ids.append(job.task_id)
+    if job.request.repeats:
+        ids.append(job.request.repeats)
+    for identifier in ids:
+        if not TASK_ID.fullmatch(identifier):
+            raise ForeignObject("it has an id that is not of a job")
+    for file in job.media:
+        if file.key != _own_media_key(job, file):
+            raise ForeignObject(_FOREIGN_KEY)
+        _require_own_thumbnail(file)
+    for file in job.request.input_files:
+        if file.key != _own_input_key(job, file):
+            raise ForeignObject(_FOREIGN_KEY)
+        _require_own_thumbnail(file)
+
+
+def _own_media_key(job: Job, file: MediaFile) -> str | None:
+    """The key that a file of the job's result has by its number, token and type; None without."""
+    if layout.kind_of(file.key) is not layout.ObjectKind.MEDIA:
+        return None
+    if file.content_type not in layout.EXTENSIONS:
+        return None
+    number = layout.file_number_of(file.key)
+    token = layout.fencing_token_of(file.key)
+    return layout.object_key(job.id, job.created_at, number, token, file.content_type)
+
+
+def _own_input_key(job: Job, file: MediaFile) -> str | None:
+    """The key that a file of the job's input has by its hash and type; None without."""
+    if layout.kind_of(file.key) is not layout.ObjectKind.INPUT:
+        return None
+    if file.content_type not in layout.EXTENSIONS:
+        return None
+    return layout.input_key(job.id, job.created_at, file.sha256, file.content_type)
+
+
+def _require_own_thumbnail(file: MediaFile) -> None:
+    if file.thumbnail is None:
+        return
+    is_own_key = file.thumbnail.key == layout.thumbnail_key(file.key)
+    if not is_own_key or file.thumbnail.content_type != layout.THUMBNAIL_TYPE:
+        raise ForeignObject(_FOREIGN_THUMBNAIL)

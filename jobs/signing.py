@@ -50,26 +50,36 @@ class CallbackVerifier:
     """Verifier of BFL's two authentication headers; compares bytes in constant time."""
 
     def __init__(self, secrets: Iterable[SecretStr]) -> None:
-        self._secrets = [secret.get_secret_value().encode() for secret in secrets]
+        self._secrets = [secret.encode() for secret in _plain_texts(secrets)]
 
     def refusal(
         self, secret_header: str | None, signature_header: str | None, body: bytes
     ) -> str | None:
         """The reason to refuse a body; None when one of the two headers authenticates it."""
-        given = _signature_bytes(signature_header)
+        signature = _signature_bytes(signature_header)
         digests = [callback_digest(secret, body) for secret in self._secrets]
-        # Compare with every secret, so that the time taken does not tell which one matched.
-        is_signed = sum([hmac.compare_digest(given, digest) for digest in digests]) > 0
-        if is_signed or self.knows_secret(secret_header):
+        if _is_one_of(digests, signature) or self.knows_secret(secret_header):
             return None
-        if not (secret_header or signature_header):
-            return "no authentication"
-        return "wrong signature" if signature_header else "wrong secret"
+        if signature_header:
+            return "wrong signature"
+        if secret_header:
+            return "wrong secret"
+        return "no authentication"
 
     def knows_secret(self, header: str | None) -> bool:
         """Whether the value of `X-Webhook-Secret` is one of the secrets."""
-        given = (header or "").encode("latin-1", "replace")
-        return bool(given) and sum(hmac.compare_digest(given, s) for s in self._secrets) > 0
+        if not header:
+            return False
+        return _is_one_of(self._secrets, header.encode("latin-1", "replace"))
+
+
+def _is_one_of(expected_values: Iterable[bytes], value: bytes) -> bool:
+    """Compare with every value, so that the time taken does not tell which one matched."""
+    is_equal_to_one = False
+    for expected in expected_values:
+        if hmac.compare_digest(value, expected):
+            is_equal_to_one = True
+    return is_equal_to_one
 
 
 def is_signature(header: str | None) -> bool:
@@ -78,8 +88,11 @@ def is_signature(header: str | None) -> bool:
 
 
 def _signature_bytes(header: str | None) -> bytes:
+    if header is None:
+        return b""
     # WSGI decodes headers as latin-1; this restores the bytes that were sent.
-    return (header or "").encode("latin-1", "replace").removeprefix(b"sha256=").lower()
+    sent_bytes = header.encode("latin-1", "replace")
+    return sent_bytes.removeprefix(b"sha256=").lower()
 
 
 class CallbackTokens:
@@ -90,8 +103,9 @@ class CallbackTokens:
     """
 
     def __init__(self, keys: Iterable[SecretStr]) -> None:
-        self._keys = [key.get_secret_value() for key in keys]
-        self._serializer = URLSafeSerializer(self._keys[::-1], salt=_CALLBACK_SALT)
+        self._keys = _plain_texts(keys)
+        newest_last = self._keys[::-1]  # as itsdangerous expects
+        self._serializer = URLSafeSerializer(newest_last, salt=_CALLBACK_SALT)
 
     def sign(self, job_id: str) -> str:
         return str(self._serializer.dumps(job_id))
@@ -112,7 +126,8 @@ class CallbackTokens:
 
 
 def _derived(key: str, job_id: str) -> str:
-    return hmac.new(key.encode(), f"{_DERIVATION} {job_id}".encode(), hashlib.sha256).hexdigest()
+    message = f"{_DERIVATION} {job_id}"
+    return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()
 
 
 def idempotent_id(secret: SecretStr, *seed: str) -> str:
@@ -136,18 +151,18 @@ class LinkSigner:
     """Signer of media links with their expiry: the first key signs, all verify."""
 
     def __init__(self, keys: Iterable[SecretStr]) -> None:
-        # itsdangerous expects the newest key last.
-        ordered = [key.get_secret_value() for key in keys][::-1]
-        self._serializer = URLSafeSerializer(ordered, salt=_LINK_SALT)
+        newest_last = _newest_last(keys)
+        self._serializer = URLSafeSerializer(newest_last, salt=_LINK_SALT)
         self._hmac = hmac.new(
             self._serializer.make_signer(_LINK_SALT).derive_key(), digestmod="sha1"
         )
 
     def sign(self, link: MediaLink) -> str:
         """A token as itsdangerous makes it, in a fifth of the time: it derives the key once."""
-        # Links to files are shorter without the fields for other objects.
-        is_file = not (link.thumbnail or link.is_input)
-        content = _base64(_JSON.encode(list(link[:3]) if is_file else list(link)).encode())
+        fields = list(link)
+        if not link.thumbnail and not link.is_input:
+            fields = fields[:3]  # links to files are shorter without the fields for other objects
+        content = _base64(_JSON.encode(fields).encode())
         signature = self._hmac.copy()
         signature.update(content)
         return (content + b"." + _base64(signature.digest())).decode()
@@ -163,8 +178,18 @@ class LinkSigner:
         return link
 
 
-def _base64(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
+def _base64(content: bytes) -> bytes:
+    return base64.urlsafe_b64encode(content).rstrip(b"=")
+
+
+def _newest_last(keys: Iterable[SecretStr]) -> list[str]:
+    """The keys in the order that itsdangerous expects; settings name the newest first."""
+    newest_first = _plain_texts(keys)
+    return newest_first[::-1]
+
+
+def _plain_texts(secrets: Iterable[SecretStr]) -> list[str]:
+    return [secret.get_secret_value() for secret in secrets]
 
 
 class LoginToken(NamedTuple):
@@ -178,8 +203,8 @@ class LoginSigner:
     """Tokens of login links, valid for LOGIN_SECONDS; the first key signs, all verify."""
 
     def __init__(self, keys: Iterable[SecretStr]) -> None:
-        ordered = [key.get_secret_value() for key in keys][::-1]
-        self._serializer = URLSafeTimedSerializer(ordered, salt=_LOGIN_SALT)
+        newest_last = _newest_last(keys)
+        self._serializer = URLSafeTimedSerializer(newest_last, salt=_LOGIN_SALT)
 
     def sign(self, key_name: str) -> str:
         return str(self._serializer.dumps(LoginToken(key_name, secrets.token_urlsafe(16))))
@@ -209,7 +234,7 @@ class NotificationSigner:
     """Signer by Standard Webhooks: every secret signs, so that receivers can rotate theirs."""
 
     def __init__(self, secrets: Iterable[SecretStr]) -> None:
-        self._webhooks = [Webhook(secret.get_secret_value()) for secret in secrets]
+        self._webhooks = [Webhook(secret) for secret in _plain_texts(secrets)]
 
     def headers(self, message_id: str, now: float, body: str) -> dict[str, str]:
         at = datetime.fromtimestamp(int(now), UTC)

@@ -135,10 +135,11 @@ def job_view(
     services: Services, job: Job, link_ttl: float | None = None, *, with_input: bool = False
 ) -> JobView:
     """The view of one job; with its input, if that was kept, for callers who may submit."""
-    view, kept = job_views(services, [job], link_ttl)[0], job.request.public_input
-    if with_input and kept is not None:
+    view = job_views(services, [job], link_ttl)[0]
+    public_input = job.request.public_input
+    if with_input and public_input is not None:
         links = services.links_to(job, seconds=link_ttl, is_input=True)
-        view["input"] = kept_inputs.with_links(kept, links)
+        view["input"] = kept_inputs.with_links(public_input, links)
     return view
 
 
@@ -149,38 +150,57 @@ def job_views(
     base_url: str | None = None,
 ) -> list[JobView]:
     """The views of several jobs; their links live for `link_ttl` seconds."""
-    refusals = services.refused_callbacks.latest([job.id for job in jobs]) if jobs else []
-    is_any_queued = any(job.submission.is_queued for job in jobs)
-    circuits = services.submission_queue.open_circuits() if is_any_queued else []
-    views = []
+    if not jobs:
+        return []
+    refusals = services.refused_callbacks.latest([job.id for job in jobs])
+    circuits: Sequence[Circuit] = []
+    if any(job.submission.is_queued for job in jobs):
+        circuits = services.submission_queue.open_circuits()
+    views: list[JobView] = []
     for job, refused in zip(jobs, refusals, strict=True):
-        urls = thumbnail_urls = services.links_to(job, base_url, link_ttl)
-        if any(file.thumbnail for file in job.media):
-            thumbnail_urls = services.links_to(job, base_url, link_ttl, thumbnail=True)
-        media: list[MediaView] = [
-            {
-                "url": url,
-                "public_url": _public_url(services, file),
-                "key": file.key,
-                "thumbnail_url": small if file.thumbnail else None,
-                **file_view(file),
-            }
-            for url, small, file in zip(urls, thumbnail_urls, job.media, strict=True)
-        ]
-        pauses = [*_open_circuits(job, circuits), *_missing_keys(services, job)]
-        views.append(base_view(job, media, (*refused, *pauses)))
+        media = _media_views(services, job, link_ttl, base_url)
+        events = list(refused)
+        events.extend(_open_circuits(job, circuits))
+        events.extend(_missing_keys(services, job))
+        views.append(base_view(job, media, events))
     return views
+
+
+def _media_views(
+    services: Services, job: Job, link_ttl: float | None, base_url: str | None
+) -> list[MediaView]:
+    links = services.links_to(job, base_url, link_ttl)
+    thumbnail_links = links
+    if any(file.thumbnail for file in job.media):
+        thumbnail_links = services.links_to(job, base_url, link_ttl, thumbnail=True)
+    media: list[MediaView] = []
+    for link, thumbnail_link, file in zip(links, thumbnail_links, job.media, strict=True):
+        view: MediaView = {
+            "url": link,
+            "public_url": _public_url(services, file),
+            "key": file.key,
+            "thumbnail_url": None,
+            **file_view(file),
+        }
+        if file.thumbnail:
+            view["thumbnail_url"] = thumbnail_link
+        media.append(view)
+    return media
 
 
 def _public_url(services: Services, file: MediaFile) -> str | None:
     base_url = services.settings.media_public_url
-    return f"{base_url}/{file.key}" if base_url else None
+    if not base_url:
+        return None
+    return f"{base_url}/{file.key}"
 
 
 def _open_circuits(job: Job, circuits: Sequence[Circuit]) -> list[TimelineEvent]:
     """Events for the open circuits that hold a queued job back; its record has none of them."""
-    models = (ALL_MODELS, job.model or "") if job.submission.is_queued else ()
-    scopes = [at_account(model, job.submission.bfl_key) for model in models]
+    if not job.submission.is_queued:
+        return []
+    account = job.submission.bfl_key
+    scopes = (at_account(ALL_MODELS, account), at_account(job.model or "", account))
     return [
         TimelineEvent(circuit.since, EventCode.SUBMISSION_PAUSED, {"reason": circuit.reason})
         for circuit in circuits
@@ -210,21 +230,32 @@ def waiting_reasons(services: Services, job: Job) -> list[str]:
         if job.submission.awaits_budget:
             reasons.insert(0, "the budget of its key has no room for it")
         return reasons
-    events = list(job.timeline) if job.submission.unconfirmed else []
-    unconfirmed = [one for one in events if one.event is EventCode.SUBMISSION_UNCONFIRMED]
-    return [event.detail["reason"] for event in unconfirmed[-1:]]
+    if not job.submission.unconfirmed:
+        return []
+    for event in reversed(job.timeline):
+        if event.event is EventCode.SUBMISSION_UNCONFIRMED:
+            return [event.detail["reason"]]
+    return []
 
 
 def base_view(job: Job, media: list[Any], events: Sequence[TimelineEvent] = ()) -> JobView:
     """The view of a record with views of its media; `events` are added to its timeline."""
-    timeline = sorted((*job.timeline, *events), key=lambda event: event.at)
-    error, moderation = (job.error, job.moderation) if job.status.terminal else (None, None)
+    error: ErrorView | None = None
+    moderation: ModerationView | None = None
+    if job.status.terminal and job.error:
+        error = {"code": job.error.code, "message": job.error.message}
+    if job.status.terminal and job.moderation:
+        reasons = list(job.moderation.reasons)
+        moderation = {"stage": job.moderation.stage, "reasons": reasons}
+    source: Source | None = None
+    if job.source:
+        source = _plain(job.source)
     view: JobView = {
         "id": job.id,
         "task_id": job.task_id,
         "status": _plain(job.status),
         "model": job.model,
-        "source": job.source and _plain(job.source),
+        "source": source,
         "progress": job.progress,
         "created_at": rfc3339(job.created_at),
         "updated_at": rfc3339(job.updated_at),
@@ -233,19 +264,23 @@ def base_view(job: Job, media: list[Any], events: Sequence[TimelineEvent] = ()) 
         "key": job.request.key,
         "metadata": job.metadata,
         "result": without_media_fields(job.result) or None,
-        "error": {"code": error.code, "message": error.message} if error else None,
-        "moderation": {"stage": moderation.stage, "reasons": list(moderation.reasons)}
-        if moderation
-        else None,
+        "error": error,
+        "moderation": moderation,
         "media": media,
-        "timeline": [
-            {"at": rfc3339(event.at), "event": _plain(event.event), "detail": event.detail}
-            for event in timeline
-        ],
+        "timeline": _timeline_view([*job.timeline, *events]),
     }
     if job.request.repeats is not None:
         view["repeats"] = job.request.repeats
     return view
+
+
+def _timeline_view(events: Sequence[TimelineEvent]) -> list[TimelineEventView]:
+    """The events, oldest first."""
+    in_order = sorted(events, key=lambda event: event.at)
+    return [
+        {"at": rfc3339(event.at), "event": _plain(event.event), "detail": event.detail}
+        for event in in_order
+    ]
 
 
 def _plain(member: Member) -> Member:
@@ -272,16 +307,21 @@ def file_view(file: MediaFile) -> FileView:
 def _presence(is_present: bool | None) -> Literal["present", "absent"] | None:
     if is_present is None:
         return None
-    return "present" if is_present else "absent"
+    if is_present:
+        return "present"
+    return "absent"
 
 
-def file_name(job: Job, n: int, key: str) -> str:
+def file_name(job: Job, position: int, key: str) -> str:
     """The ASCII name of a download, as `flux-2-pro-2026-11-21-<short id>.jpg`."""
     model = _slug(job.model or "")[:MODEL_MAX_CHARS] or "media"
     day = rfc3339(job.created_at).partition("T")[0]
     short_id = _slug(job.id)[:SHORT_ID_CHARS]
-    number = f"-{n + 1}" if n else ""
-    return f"{model}-{day}-{short_id}{number}.{key.partition('.')[2]}"
+    number = ""
+    if position > 0:
+        number = f"-{position + 1}"
+    extension = key.partition(".")[2]
+    return f"{model}-{day}-{short_id}{number}.{extension}"
 
 
 def _slug(text: str) -> str:

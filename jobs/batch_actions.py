@@ -32,13 +32,16 @@ def begin(
     TooManyJobs, QueueFull, and InvalidField for a status to whose jobs the action does not apply.
     """
     now = services.store.now()
-    # To the millisecond, as callers read it.
-    until = min(math.inf if search.until is None else search.until, math.floor(now * 1000) / 1000)
-    fixed = replace(search, until=until, statuses=_statuses(action, search))
+    until = math.floor(now * 1000) / 1000  # to the millisecond, as callers read it
+    if search.until is not None:
+        until = min(until, search.until)
+    fixed_search = replace(search, until=until, statuses=_statuses(action, search))
     total = 0
     stop_at = time.monotonic() + COUNT_SECONDS
-    for jobs in services.catalog.walk(fixed, PAGE):
-        total += sum(_applies(services, action, job, ended_since) for job in jobs)
+    for jobs in services.catalog.walk(fixed_search, PAGE):
+        for job in jobs:
+            if _applies(services, action, job, ended_since):
+                total += 1
         if total > JOBS_MAX or time.monotonic() > stop_at:
             raise TooManyJobs(
                 f"more than {JOBS_MAX:,} jobs match, or counting them takes longer than "
@@ -48,15 +51,19 @@ def begin(
         raise CountRequired(count=total, until=until)
     if count != total:
         raise CountChanged(count=total, until=until)
-    return services.batches.add(action, fixed, total, key, now, ended_since)
+    return services.batches.add(action, fixed_search, total, key, now, ended_since)
 
 
 def _statuses(action: Action, search: Search) -> tuple[Status, ...]:
     """The statuses of a search that an action applies to. Raises InvalidField if it has none."""
     if action is Action.DELETE:
         return search.statuses
-    possible = REPLAYABLE if action is Action.REPLAY else TERMINAL
-    chosen = [status for status in search.statuses or sorted(possible) if status in possible]
+    possible = TERMINAL
+    if action is Action.REPLAY:
+        possible = REPLAYABLE
+    if not search.statuses:
+        return tuple(sorted(possible))
+    chosen = [status for status in search.statuses if status in possible]
     if not chosen:
         raise InvalidField("status", f"give some of {', '.join(sorted(possible))}")
     return tuple(chosen)
@@ -65,8 +72,9 @@ def _statuses(action: Action, search: Search) -> tuple[Status, ...]:
 def _applies(services: Services, action: Action, job: Job, ended_since: float | None) -> bool:
     if action is not Action.NOTIFY:
         return True
-    is_too_old = ended_since is not None and job.end < ended_since
-    return not is_too_old and notifications.has_recipient(job, services.store.followers.owner)
+    if ended_since is not None and job.end < ended_since:
+        return False
+    return notifications.has_recipient(job, services.store.followers.owner)
 
 
 def includes(batch: Batch, job: Job) -> bool:
@@ -77,10 +85,11 @@ def includes(batch: Batch, job: Job) -> bool:
         return False
     if batch.action is Action.NOTIFY and _was_repeated_since(job, batch.created_at):
         return False
-    return not (batch.search.statuses and job.status.terminal and job.end > batch.created_at)
+    has_ended_since = job.status.terminal and job.end > batch.created_at
+    return not batch.search.statuses or not has_ended_since
 
 
 def _was_repeated_since(job: Job, at: float) -> bool:
-    """Whether this has been done: the step of a killed sweep is repeated."""
+    """Whether a notification was repeated: the step of a killed sweep is done once more."""
     repeated = EventCode.NOTIFICATION_REPEATED
     return any(event.event is repeated and event.at >= at for event in job.timeline)

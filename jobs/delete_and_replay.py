@@ -18,12 +18,12 @@ def replay(
     services: Services,
     job: Job,
     also: Sequence[Command] = (),
-    when: Callable[[Job], bool] = lambda _: True,
+    when: Callable[[Job], bool] | None = None,
 ) -> Job | None:
     """Replay a job that failed, expired or was lost; None if it is none of these any more.
 
-    `also` are commands for the script that changes it, `when` is asked of the record that it
-    changes. Raises WrongStatus when the job's input is gone.
+    `also` are commands for the script that changes the record. `when` may refuse the record as it
+    is then. Raises WrongStatus when the job's input is gone.
     """
     has_input = job.request.kept_input is not None and kept_inputs.is_complete(job)
     if job.task_id is None and not has_input:
@@ -31,23 +31,29 @@ def replay(
     timeouts = services.settings.timeouts
 
     def step(current: Job, now: float) -> Job:
-        return submission.replay(current, now, timeouts) if when(current) else current
+        if when is not None and not when(current):
+            return current
+        return submission.replay(current, now, timeouts)
 
     change = services.catalog.change(job.id, step, CommitOptions(commands=tuple(also)))
-    return change.after if change.written else None
+    if not change.written:
+        return None
+    return change.after
 
 
 def notify_again(
     services: Services,
     job: Job,
     also: Sequence[Command] = (),
-    when: Callable[[Job], bool] = lambda _: True,
+    when: Callable[[Job], bool] | None = None,
 ) -> None:
     """Notify once more of a job's end; `also` and `when` as for a replay."""
     owner = services.store.followers.owner
 
     def step(current: Job, now: float) -> Job:
-        return notifications.repeat(current, now, owner) if when(current) else current
+        if when is not None and not when(current):
+            return current
+        return notifications.repeat(current, now, owner)
 
     services.catalog.change(job.id, step, CommitOptions(commands=tuple(also)))
 
@@ -65,8 +71,9 @@ def delete(
     its earlier claims, if it has ended and they are known. Raises UnknownJob when somebody else
     deleted it meanwhile.
     """
-    for key in superseded or ():
-        run(services.storage.delete, key)
+    if superseded is not None:
+        for key in superseded:
+            run(services.storage.delete, key)
     while True:
         for file in job.media:
             run(services.storage.delete_with_companions, file.key)
@@ -74,10 +81,11 @@ def delete(
             run(services.storage.delete, file.key)
         if services.store.delete(job, also):
             break
-        known = services.catalog.recall(job.id)  # it may have been stored meanwhile
-        if known is None:
+        current = services.catalog.recall(job.id)  # it may have been stored meanwhile
+        if current is None:
             raise UnknownJob
-        job, superseded = known, None
+        job = current
+        superseded = None  # the objects of earlier claims may be others now
     # A rescue under way cannot commit any more. A directory reads all names of a day.
     if superseded is None and may_have_superseded(job):
         token = job.lease.fencing_token
@@ -103,11 +111,17 @@ def cancel(services: Services, job: Job, run: Runner = call) -> None:
         if current is None:
             raise UnknownJob
         job = current
-    # The record's deletion has noted them: after an interruption the sweep deletes them.
+    # The deletion of the record noted these files: after an interruption the sweep deletes them.
     for file in job.request.input_files:
         run(services.storage.delete, file.key)
 
 
 def may_have_superseded(job: Job) -> bool:
-    """Without a claim, and by the only claim of a stored job, nothing else was published."""
-    return job.lease.rescue_attempts > (job.status is Status.STORED)
+    """Whether claims may have published objects that the record does not name.
+
+    Without a claim, and by the only claim of a stored job, nothing else was published.
+    """
+    claims_without_other_objects = 0
+    if job.status is Status.STORED:
+        claims_without_other_objects = 1
+    return job.lease.rescue_attempts > claims_without_other_objects

@@ -1,8 +1,8 @@
 """Stored draft bundles as input: `{"draft_cache": {"job": "<id>", "n": 0}}` enhances a draft.
 
-So does our own link to a bundle, which a client of BFL's API got with a draft, expired or not. It
-is looked up when the job is accepted, as a worker knows nothing of archived jobs. The worker
-replaces it by the bytes, or by a link, when it submits.
+So does our own link to a bundle, which a client of BFL's API got with a draft, expired or not. The
+bundle is looked up when the job is accepted, as a worker knows nothing of archived jobs. The worker
+replaces the reference by the bytes, or by a link, when it submits.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,18 +27,19 @@ LINK_MIN_SECONDS = 3600.0  # BFL fetches the bundle after the task has begun
 
 
 def find(
-    services: Services, given: Mapping[str, Any], may_use: Callable[[Job], bool]
+    services: Services, values: Mapping[str, Any], may_use: Callable[[Job], bool]
 ) -> DraftBundle | None:
     """Find the bundle that an input refers to; None when it refers to none.
 
-    A job that the caller may not use is as one that there is not. Raises Invalid when there is no
-    such bundle, and StoreUnavailable.
+    A job that the caller may not use counts as missing. Raises Invalid when the bundle does not
+    exist, and StoreUnavailable.
     """
-    value, bundle = given.get(FIELD), None
-    if isinstance(value, dict):
-        bundle = _find_by_reference(services.catalog, value, may_use)
-    elif isinstance(value, str):
-        bundle = _find_by_link(services, value, may_use)
+    reference = values.get(FIELD)
+    bundle: DraftBundle | None = None
+    if isinstance(reference, dict):
+        bundle = _find_by_reference(services.catalog, reference, may_use)
+    elif isinstance(reference, str):
+        bundle = _find_by_link(services, reference, may_use)
     if bundle is None:
         return None
     if bundle.file.deleted_at is not None:
@@ -51,46 +52,52 @@ def find(
 
 
 def _find_by_reference(
-    catalog: Catalog, value: Mapping[str, Any], may_use: Callable[[Job], bool]
+    catalog: Catalog, reference: Mapping[str, Any], may_use: Callable[[Job], bool]
 ) -> DraftBundle:
-    job_id, n = value.get("job"), value.get("n", 0)
-    if unknown := value.keys() - {"job", "n"}:
-        raise _invalid(f".{min(unknown)}", "there is no such field: name a job and n")
+    unknown_names = reference.keys() - {"job", "n"}
+    if unknown_names:
+        first_name = min(unknown_names)
+        raise _invalid(f".{first_name}", "there is no such field: name a job and n")
+    job_id = reference.get("job")
     if not isinstance(job_id, str) or not TASK_ID.fullmatch(job_id):
         raise _invalid(".job", "give the id of the job whose draft is to be enhanced")
-    if type(n) is not int or n < 0:
+    number = reference.get("n", 0)
+    if type(number) is not int or number < 0:
         raise _invalid(".n", "give a whole number from 0")
     job = catalog.load(job_id)
     if job is None or not may_use(job):
         raise _invalid(".job", "no job has this id")
-    found = [at for at, file in enumerate(job.media) if file.role is Role.DRAFT_CACHE]
-    if n >= len(found):
-        raise _invalid(".n", f"the job has {len(found)} draft bundles, counted from 0")
-    return DraftBundle(job.id, found[n], job.media[found[n]])
+    positions = [
+        position for position, file in enumerate(job.media) if file.role is Role.DRAFT_CACHE
+    ]
+    if number >= len(positions):
+        raise _invalid(".n", f"the job has {len(positions)} draft bundles, counted from 0")
+    position = positions[number]
+    return DraftBundle(job.id, position, job.media[position])
 
 
 def _find_by_link(
     services: Services, text: str, may_use: Callable[[Job], bool]
 ) -> DraftBundle | None:
     """The bundle of a link of ours, whenever it expires; None for any other text."""
-    before, marker, token = text[:URL_MAX_CHARS].rpartition("/media/")
-    if not (marker and before.startswith(("https://", "http://"))):
+    base_url, marker, token = text[:URL_MAX_CHARS].rpartition("/media/")
+    if not marker or not base_url.startswith(("https://", "http://")):
         return None
     try:
         link = services.links.read(token, now=0.0)
     except InvalidLink:
         return None
     job = services.catalog.load(link.job_id)
-    file = job.media[link.n] if job and may_use(job) and link.n < len(job.media) else None
-    if job is None or file is None:
+    if job is None or not may_use(job) or link.n >= len(job.media):
         raise _invalid("", "the job of this link was deleted")
+    file = job.media[link.n]
     if file.role is not Role.DRAFT_CACHE or link.thumbnail or link.is_input:
         raise _invalid("", "this link leads to no draft bundle")
     return DraftBundle(job.id, link.n, file)
 
 
 def insert(
-    services: Services, given: dict[str, Any], bundle: DraftBundle | None
+    services: Services, values: dict[str, Any], bundle: DraftBundle | None
 ) -> tuple[dict[str, Any], str | None]:
     """Replace the reference by the bytes of the bundle; also give a link to it, if BFL can use it.
 
@@ -98,23 +105,32 @@ def insert(
     BFL refuses base64. Raises Invalid when the bundle is gone, StorageError and StoreUnavailable.
     """
     if bundle is None:
-        return given, None
+        return values, None
     if services.storage.size(bundle.file.key) is None:
         raise _invalid("", "the draft bundle is no longer in the storage")
-    link = None
+    link: str | None = None
     if is_reachable(services.settings.public_url):
-        seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
-        expires = int(services.store.now() + seconds)
-        token = services.links.sign(MediaLink(bundle.job_id, bundle.position, expires))
-        link = f"{services.base_url()}/media/{token}"
+        link = _link_to(services, bundle)
+    with_bundle = {**MODE, **values}
     if base64_bytes(bundle.file.bytes) > BASE64_MAX_BYTES:
-        return MODE | given | {FIELD: link}, None
-    return MODE | given | {FIELD: InputPart.of_object("input", bundle.file)}, link
+        with_bundle[FIELD] = link
+        return with_bundle, None
+    with_bundle[FIELD] = InputPart.of_object("input", bundle.file)
+    return with_bundle, link
+
+
+def _link_to(services: Services, bundle: DraftBundle) -> str:
+    seconds = max(services.settings.link_ttl, LINK_MIN_SECONDS)
+    expires = int(services.store.now() + seconds)
+    token = services.links.sign(MediaLink(bundle.job_id, bundle.position, expires))
+    return f"{services.base_url()}/media/{token}"
 
 
 def is_reachable(public_url: str) -> bool:
     """Whether BFL can fetch our links: PUBLIC_URL is set, and its host is not internal."""
-    return bool(public_url) and not is_internal_host(parse(public_url).origin.host)
+    if not public_url:
+        return False
+    return not is_internal_host(parse(public_url).origin.host)
 
 
 def _invalid(where: str, message: str) -> Invalid:

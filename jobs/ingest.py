@@ -46,11 +46,13 @@ def apply_report(
     """
     is_general = report.source is Source.CALLBACK and job_id is None
     step = partial(_apply, store=store, report=report, timeouts=timeouts, job_id=job_id)
-    reported = {report_counter(report.source, report.kind): 1, **counts}
+    increments = {report_counter(report.source, report.kind): 1, **counts}
     if report.cost is not None and report.kind in _SETTLED:
-        reported[price_counter(report.source)] = 1
-    options = CommitOptions(reported, unless_deleted=True, only_known=find_archived is not None)
-    name = job_id or report.task_id
+        increments[price_counter(report.source)] = 1
+    options = CommitOptions(increments, unless_deleted=True, only_known=find_archived is not None)
+    name = job_id
+    if name is None:
+        name = report.task_id
     try:
         try:
             change = store.update(name, step, options, new=is_general)
@@ -93,8 +95,10 @@ def _may_be_fetched(report: Report, now: float) -> bool:
     """Whether a URL of a report may live: it states no expiry, or one in the near future."""
     if report.kind is not ReportKind.READY or not report.urls:
         return False
-    stated = report.stated_expiry
-    return stated is None or now < stated < now + URL_LIFE_MAX_SECONDS
+    expiry = report.stated_expiry
+    if expiry is None:
+        return True
+    return now < expiry < now + URL_LIFE_MAX_SECONDS
 
 
 def _apply(
@@ -106,22 +110,38 @@ def _apply(
     timeouts: Timeouts,
     job_id: str | None,
 ) -> Job:
-    """The same job when the report changes nothing. Raises UnknownJob, ReportRefused."""
+    """Apply the report to a record; a report that changes nothing gives the record as it is.
+
+    Raises UnknownJob, ReportRefused.
+    """
     from_callback = report.source is Source.CALLBACK
     if job is None and not from_callback:
         raise UnknownJob
     if from_callback and job_id is None:
         _require_no_submission(job)
-    elif not (job and report.task_id == job.task_id):
-        # I16: a leaked secret is valid for one job. There is no race: a task id is unknown until
-        # BFL has answered its submission.
-        named = store.load(report.task_id)
-        if named is not None and named.id != (job_id or report.task_id):
-            raise ReportRefused("the report names the task of another job", named.id)
-    known = job or Job.awaited(report.task_id, now, timeouts, job_id)
-    if known.status.terminal:
-        return submission.note_late_callback(known, report, now)
-    return transition(known, report, now, timeouts)
+    elif job is None or report.task_id != job.task_id:
+        _require_own_task(store, report, job_id)
+    if job is None:
+        job = Job.awaited(report.task_id, now, timeouts, job_id)
+    if job.status.terminal:
+        return submission.note_late_callback(job, report, now)
+    return transition(job, report, now, timeouts)
+
+
+def _require_own_task(store: JobStore, report: Report, job_id: str | None) -> None:
+    """Refuse a report about another job's task: a leaked secret is valid for one job (I16).
+
+    There is no race: a task id is unknown until BFL has answered its submission. Raises
+    ReportRefused.
+    """
+    job_of_task = store.load(report.task_id)
+    if job_of_task is None:
+        return
+    own_id = job_id
+    if own_id is None:
+        own_id = report.task_id
+    if job_of_task.id != own_id:
+        raise ReportRefused("the report names the task of another job", job_of_task.id)
 
 
 def _require_no_submission(job: Job | None) -> None:

@@ -9,8 +9,6 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, Literal, Self, cast
 
@@ -28,7 +26,7 @@ Encoding = Literal["input", "text", "json"]
 
 @dataclass(frozen=True, slots=True)
 class InputPart:
-    """Bytes in place of a string: `source` is these, a staged file, or the key of an object."""
+    """Bytes in place of a string: `source` has them, or is a staged file or an object's key."""
 
     encoding: Encoding
     size_bytes: int
@@ -38,8 +36,9 @@ class InputPart:
 
     @classmethod
     def of_bytes(cls, encoding: Encoding, body: bytes) -> Self:
-        kind = sniffed_type(body[:HEAD_BYTES]) or OPAQUE
-        return cls(encoding, len(body), hashlib.sha256(body).hexdigest(), kind, body)
+        content_type = sniffed_type(body[:HEAD_BYTES]) or OPAQUE
+        sha256 = hashlib.sha256(body).hexdigest()
+        return cls(encoding, len(body), sha256, content_type, body)
 
     @classmethod
     def of_file(cls, encoding: Encoding, file: IO[bytes]) -> Self:
@@ -48,10 +47,10 @@ class InputPart:
             file.flush()
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
-            kind = sniffed_type(file.read(HEAD_BYTES)) or OPAQUE
+            content_type = sniffed_type(file.read(HEAD_BYTES)) or OPAQUE
             file.seek(0)
             sha256 = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
-        return cls(encoding, size, sha256, kind, Path(file.name))
+        return cls(encoding, size, sha256, content_type, Path(file.name))
 
     @classmethod
     def of_object(cls, encoding: Encoding, file: MediaFile) -> Self:
@@ -60,7 +59,9 @@ class InputPart:
     @property
     def json_bytes(self) -> int:
         """The length of the string, without what a text would have to escape."""
-        return base64_bytes(self.size_bytes) if self.encoding == "input" else self.size_bytes
+        if self.encoding == "input":
+            return base64_bytes(self.size_bytes)
+        return self.size_bytes
 
     def head(self) -> bytes:
         """The first bytes; none of a part that is stored already. Raises StorageError."""
@@ -85,7 +86,9 @@ class InputPart:
 
 
 def base64_bytes(size: int) -> int:
-    return (size + 2) // 3 * 4
+    """The length of `size` bytes as base64: four characters for three bytes, rounded up."""
+    triples = (size + 2) // 3
+    return triples * 4
 
 
 def parts_in(values: Any) -> Iterator[InputPart]:
@@ -97,30 +100,30 @@ class JsonBody:
     """The JSON of values as a stream of known length: files are encoded while they are read."""
 
     def __init__(self, values: Mapping[str, Any], files: Mapping[InputPart, IO[bytes]]) -> None:
-        self._parts: list[tuple[InputPart, IO[bytes]]] = []
+        self._parts: list[InputPart] = []
+        self._files = files
         mark = secrets.token_hex(16)
 
         def take(part: InputPart) -> str:
-            self._parts.append((part, files[part]))
+            self._parts.append(part)
             return mark
 
         text = json.dumps(values, ensure_ascii=False, default=take)
+        # The texts before, between and behind the parts.
         self._texts = text.encode().split(mark.encode())
-        self._length = sum(map(len, self._texts))
-        for part, file in self._parts:
-            if part.encoding == "input":
-                self._length += base64_bytes(os.fstat(file.fileno()).st_size)
-            else:
-                self._length += sum(map(len, _encoded(part, file)))
+        self._length = sum(len(text_between) for text_between in self._texts)
+        for part in self._parts:
+            self._length += _encoded_bytes(part, files[part])
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[bytes]:
-        for text, one in zip_longest(self._texts, self._parts):
+        *texts_before_parts, last_text = self._texts
+        for text, part in zip(texts_before_parts, self._parts, strict=True):
             yield text
-            if one:
-                yield from _encoded(*one)
+            yield from _encoded(part, self._files[part])
+        yield last_text
 
 
 @contextmanager
@@ -135,12 +138,27 @@ def opened(storage: MediaStorage, values: Any) -> Iterator[Mapping[InputPart, IO
         yield files
 
 
+def _encoded_bytes(part: InputPart, file: IO[bytes]) -> int:
+    if part.encoding == "input":
+        return base64_bytes(os.fstat(file.fileno()).st_size)
+    return sum(len(piece) for piece in _encoded(part, file))
+
+
 def _encoded(part: InputPart, file: IO[bytes]) -> Iterator[bytes]:
     """The content of a JSON string, without its quotes."""
     file.seek(0)
-    pieces = iter(partial(file.read, READ_BYTES), b"")
     if part.encoding == "input":
-        yield from map(base64.b64encode, pieces)
+        for piece in _pieces(file):
+            yield base64.b64encode(piece)
         return
-    for text in codecs.iterdecode(pieces, "utf-8", "replace"):
-        yield json.dumps(text, ensure_ascii=False)[1:-1].encode()
+    for text in codecs.iterdecode(_pieces(file), "utf-8", "replace"):
+        quoted = json.dumps(text, ensure_ascii=False)
+        yield quoted[1:-1].encode()
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    while True:
+        piece = file.read(READ_BYTES)
+        if not piece:
+            return
+        yield piece

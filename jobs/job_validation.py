@@ -1,4 +1,4 @@
-"""Limits of what a caller gives: the same at every door, a restored record included."""
+"""Limits of a caller's model, metadata and input: they hold at every door, restores included."""
 
 import json
 from collections.abc import Mapping
@@ -31,15 +31,20 @@ def require_metadata(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def require_legal_record(job: Job, max_input_bytes: int) -> None:
     """Raises ForeignObject for a record that no request can have made."""
-    kept, files = job.request.kept_input or {}, job.request.input_files
-    if ":" in (job.request.key or "") or len(job.request.key or "") > KEY_NAME_MAX_CHARS:
+    key_name = job.request.key or ""
+    if ":" in key_name or len(key_name) > KEY_NAME_MAX_CHARS:
         raise ForeignObject("its key has no name that API_KEYS can have")
+    kept_input = job.request.kept_input or {}
+    files = job.request.input_files
     try:
         require_model(job.model or "unknown")
         require_metadata(job.metadata)
-        kept_inputs.require_limits(kept_inputs.with_parts(kept, files), max_input_bytes)
+        values = kept_inputs.with_parts(kept_input, files)
+        kept_inputs.require_limits(values, max_input_bytes)
     except (ValueError, BadRequest) as error:
-        why = error.errors[0]["message"] if isinstance(error, Invalid) else str(error)
-        raise ForeignObject(f"it is beyond the limits of a request: {why}") from None
-    if len(files) > kept_inputs.FILES_MAX or without_webhook(kept) != kept:
+        reason = str(error)
+        if isinstance(error, Invalid):
+            reason = error.errors[0]["message"]
+        raise ForeignObject(f"it is beyond the limits of a request: {reason}") from None
+    if len(files) > kept_inputs.FILES_MAX or without_webhook(kept_input) != kept_input:
         raise ForeignObject("its input is none that Fluxkeep keeps")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
+from operator import call
 from typing import NamedTuple
 
 from pydantic import SecretStr
@@ -78,6 +79,10 @@ class DatabaseAccess(NamedTuple):
     caller: Caller
 
 
+def _do_nothing() -> None:
+    """Stand in for a function that only a web process has."""
+
+
 class Services:
     """The settings, and the stores and clients built from them."""
 
@@ -87,15 +92,15 @@ class Services:
         redis: Redis,
         limits: RequestLimits = BACKGROUND_LIMITS,
         level: Durability = Durability.MEMORY,
-        pause: Callable[[], object] = lambda: None,
+        pause: Callable[[], object] = _do_nothing,
         access: DatabaseAccess | None = None,
     ) -> None:
         pipeline = ScriptPipeline(redis, level, pause)
         client = pipeline.client
         clock = Clock(client)
         self.settings = settings
-        # The web process replaces it by the origin of the current request.
-        self.reader_origin: Callable[[], str | None] = lambda: None
+        # The web process replaces this by the origin of the current request.
+        self.reader_origin: Callable[[], str | None] = _do_nothing
         self.redis = redis
         self.store = JobStore(
             pipeline,
@@ -108,11 +113,10 @@ class Services:
             ),
         )
         self.budgets = self.store.budgets
-        accounts = tuple(dict.fromkeys((None, *settings.bfl_accounts.values())))
         self.submission_queue = SubmissionQueue(
             client,
             clock,
-            replace(settings.max_active, accounts=accounts),
+            replace(settings.max_active, accounts=_bfl_accounts(settings)),
             settings.worker_concurrency,
             settings.budgets,
             ConfiguredKeys(
@@ -172,7 +176,12 @@ class Services:
 
     def base_url(self) -> str:
         """PUBLIC_URL, else as this answer's reader reaches us, never another caller's Host."""
-        return self.settings.public_url or self.reader_origin() or self.settings.base_url
+        if self.settings.public_url:
+            return self.settings.public_url
+        reader_origin = self.reader_origin()
+        if reader_origin:
+            return reader_origin
+        return self.settings.base_url
 
     def origin_of(self, job: Job) -> Origin:
         """The BFL host of the region that a job names; a sandbox replaces all of them."""
@@ -222,12 +231,17 @@ class Services:
         thumbnail: bool = False,
         is_input: bool = False,
     ) -> list[str]:
-        """Links to a job's media, their thumbnails or its input, valid for so many seconds."""
-        base = f"{base_url or self.base_url()}/media/"
+        """Links to a job's media, their thumbnails or its input, valid for `seconds`."""
+        prefix = f"{base_url or self.base_url()}/media/"
         expires = int(self.store.now() + (seconds or self.settings.link_ttl))
-        files = job.request.input_files if is_input else job.media
-        links = (MediaLink(job.id, n, expires, thumbnail, is_input) for n in range(len(files)))
-        return [base + self.links.sign(link) for link in links]
+        files = job.media
+        if is_input:
+            files = job.request.input_files
+        links: list[str] = []
+        for position in range(len(files)):
+            link = MediaLink(job.id, position, expires, thumbnail, is_input)
+            links.append(prefix + self.links.sign(link))
+        return links
 
 
 def build_storage(settings: Settings, limits: RequestLimits = BACKGROUND_LIMITS) -> MediaStorage:
@@ -236,24 +250,38 @@ def build_storage(settings: Settings, limits: RequestLimits = BACKGROUND_LIMITS)
 
 
 def build_host_policy(settings: Settings) -> HostPolicy:
+    notify_hosts = None
+    if settings.notify_secret:
+        notify_hosts = settings.notify_hosts
     return HostPolicy(
         settings.bfl_sandbox_url,
         settings.delivery_hosts,
         settings.region,
-        settings.notify_hosts if settings.notify_secret else None,
+        notify_hosts,
         {url.digest: url.parsed for url in settings.notify_url},
     )
 
 
+def _bfl_accounts(settings: Settings) -> tuple[str | None, ...]:
+    """The names of all BFL keys, each once; None is BFL_API_KEY."""
+    names: dict[str | None, None] = {None: None}
+    for name in settings.bfl_accounts.values():
+        names[name] = None
+    return tuple(names)
+
+
 def build_bfl_clients(settings: Settings) -> dict[str | None, BflClient]:
-    """One for each BFL key, by the name of an API key; None is that of BFL_API_KEY."""
+    """One client for each BFL key, by the name of an API key; None is that of BFL_API_KEY."""
     keys: dict[str | None, SecretStr | None] = {None: settings.bfl_api_key}
-    keys |= {name: settings.bfl_api_keys[name] for name in settings.bfl_accounts.values() if name}
+    for account in settings.bfl_accounts.values():
+        if account:
+            keys[account] = settings.bfl_api_keys[account]
     policy = build_host_policy(settings)
-    return {
-        name: BflClient(key, policy, settings.bfl_origin, bfl_key_variable(name or ""))
-        for name, key in keys.items()
-    }
+    clients = dict[str | None, BflClient]()
+    for name, key in keys.items():
+        variable = bfl_key_variable(name or "")
+        clients[name] = BflClient(key, policy, settings.bfl_origin, variable)
+    return clients
 
 
 def build_archive(settings: Settings, access: DatabaseAccess | None) -> Archive | None:
@@ -262,12 +290,14 @@ def build_archive(settings: Settings, access: DatabaseAccess | None) -> Archive 
         return None
     url = settings.database_url.get_secret_value()
     if access is None:
-        return open_archive(url, 1, lambda call: call())
+        return open_archive(url, 1, call)
     return open_archive(url, WEB_DATABASE_CONNECTIONS, access.in_thread, access.caller)
 
 
 def build_archive_of_callbacks(settings: Settings, access: DatabaseAccess | None) -> Archive | None:
-    """For the callbacks of a web process: a connection that no reader takes, and short queries.
+    """The archive for callbacks of a web process: no reader takes its connection.
+
+    Its queries are short.
 
     None without a database, and where there are no callbacks.
     """
@@ -279,14 +309,15 @@ def build_archive_of_callbacks(settings: Settings, access: DatabaseAccess | None
 
 def for_web(
     settings: Settings,
-    pause: Callable[[], object] = lambda: None,
+    pause: Callable[[], object] = _do_nothing,
     access: DatabaseAccess | None = None,
 ) -> Services:
     """Services that fail fast: BFL repeats a callback that was answered with 503.
 
     `pause` lets other requests run before a round trip to Redis. Raises InvalidSettings.
     """
-    redis, level = redis_for_web(settings), Durability(settings.durability)
+    redis = redis_for_web(settings)
+    level = Durability(settings.durability)
     services = Services(settings, redis, WEB_LIMITS, level, pause, access)
     _ = services.storage  # opened now and not at the first request
     return services

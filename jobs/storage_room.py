@@ -1,4 +1,4 @@
-"""Room in the storage: what nobody could store must not be ordered from BFL, which bills it."""
+"""Room in the storage: a result that could not be stored must not be ordered, as BFL bills it."""
 
 import threading
 
@@ -32,7 +32,9 @@ class StorageRoom:
     def require(self, storage: MediaStorage) -> None:
         """Raises StorageError if the storage refuses, StoreUnavailable."""
         has_refused = self._metrics.problem(PROBLEM) is not None
-        size = AFTER_REFUSAL_BYTES if has_refused else SMALL_BYTES
+        size = SMALL_BYTES
+        if has_refused:
+            size = AFTER_REFUSAL_BYTES
         with self._lock:
             now = self._store.now()
             self._require_space(storage)
@@ -43,7 +45,8 @@ class StorageRoom:
             except StorageError as error:
                 self._note_refusal(error)
                 raise
-            self._proven_until, self._proven_bytes = now + PROVEN_SECONDS, size
+            self._proven_until = now + PROVEN_SECONDS
+            self._proven_bytes = size
 
     def _require_space(self, storage: MediaStorage) -> None:
         try:
@@ -58,9 +61,9 @@ class StorageRoom:
 
 
 def require_space(storage: MediaStorage) -> None:
-    """Raises StorageError if a directory takes no files, StorageFull if an ordinary one won't fit.
+    """Raises StorageError if a directory takes no files, StorageFull if no ordinary file fits.
 
-    These are the words of the system itself for a write that it refuses.
+    The messages are the words of the system itself for a write that it refuses.
     """
     space = storage.space()
     if space is None:

@@ -78,15 +78,26 @@ class TaskHosts:
         """
         if job.polling.polling_url:
             return job.polling.polling_url
-        delivering = map(self._policy.host_of_delivery, job.delivery.urls)
-        host = next(filter(None, delivering), self._submitted_to(job))
+        host = self._host_of_files(job)
+        if host is None:
+            host = self._submitted_to(job)
         return polling_url(host, job.task_id or job.id)
+
+    def _host_of_files(self, job: Job) -> Origin | None:
+        """The host of the cluster that delivers the job's files; None if no URL tells it."""
+        for url in job.delivery.urls:
+            host = self._policy.host_of_delivery(url)
+            if host is not None:
+                return host
+        return None
 
     def everywhere(self, job: Job) -> tuple[str, ...]:
         """The polling URLs of a task at all hosts that may know it, in the order of asking."""
         hosts = self._policy.hosts_of_tasks(self._submitted_to(job), self.learned())
-        at_hosts = (polling_url(host, job.task_id or job.id) for host in hosts)
-        return tuple(dict.fromkeys([self.best_guess(job), *at_hosts]))
+        task_id = job.task_id or job.id
+        urls_in_order = [self.best_guess(job)]
+        urls_in_order.extend(polling_url(host, task_id) for host in hosts)
+        return tuple(dict.fromkeys(urls_in_order))
 
     def _submitted_to(self, job: Job) -> Origin:
         if job.submission.origin is None:

@@ -40,6 +40,14 @@ LAST_PASS = "last_pass"  # noqa: S105 - not a password
 DELETIONS_UNTIL = "deletions_until"
 FOLDING = "folding"  # the rule (`search_words.FOLDING`) that all words follow
 
+_ROW_BY_ID = f"SELECT {rows.READ_COLUMNS} FROM jobs WHERE id = ?"
+_ROW_BY_TASK_ID = f"""
+    SELECT {rows.READ_COLUMNS} FROM jobs WHERE task_id = ? ORDER BY created_at DESC LIMIT 1
+""".strip()
+_ROWS_BY_IDS = f"SELECT {rows.READ_COLUMNS} FROM jobs WHERE id IN ({{ids}})"
+_VERSIONS_BY_IDS = """
+    SELECT id, version, status, archived_at, key, created_at, ended_at FROM jobs WHERE id IN ({ids})
+""".strip()
 _OUTCOMES = statements.read("outcomes")
 _IDS_WITH_PREFIX = statements.read("ids_with_prefix")
 _OWNERS = statements.read("owners")
@@ -77,7 +85,7 @@ class State(NamedTuple):
 
 
 class Archive:
-    """Raises ArchiveUnavailable."""
+    """Rows of ended jobs in one database. Each method raises ArchiveUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -100,24 +108,24 @@ class Archive:
 
     def get(self, name: str, *, exactly: bool = False) -> Row | None:
         """The row of a job by its own id, else by BFL's task id."""
-        matching_rows = self._select("jobs.id = ?", [name])
+        matching_rows = self._read_rows(lambda run: run(_ROW_BY_ID, [name]))
         if not matching_rows and not exactly:
-            matching_rows = self._select(
-                "jobs.task_id = ? ORDER BY created_at DESC LIMIT 1", [name]
-            )
-        return matching_rows[0] if matching_rows else None
+            matching_rows = self._read_rows(lambda run: run(_ROW_BY_TASK_ID, [name]))
+        if not matching_rows:
+            return None
+        return matching_rows[0]
 
     def get_many(self, job_ids: Sequence[str]) -> list[Row]:
         if not job_ids:
             return []
-        return self._select(f"jobs.id IN ({placeholders(len(job_ids))})", job_ids)
+        sql = _ROWS_BY_IDS.format(ids=placeholders(len(job_ids)))
+        return self._read_rows(lambda run: run(sql, job_ids))
 
     def versions(self, job_ids: Sequence[str]) -> dict[str, Version]:
-        """The versions of those jobs that have a row."""
+        """The version of each job that has a row."""
         if not job_ids:
             return {}
-        columns = "id, version, status, archived_at, key, created_at, ended_at"
-        sql = f"SELECT {columns} FROM jobs WHERE id IN ({placeholders(len(job_ids))})"
+        sql = _VERSIONS_BY_IDS.format(ids=placeholders(len(job_ids)))
         versions = {}
         for job_id, *columns_of_version in self._read(lambda run: run(sql, job_ids)):
             versions[job_id] = Version(*columns_of_version)
@@ -144,10 +152,6 @@ class Archive:
         sql = _OWNERS.format(names=placeholders(len(names)))
         names_of_both = [*names, *names]
         return dict(self._read(lambda run: run(sql, names_of_both)))
-
-    def _select(self, where: str, parameters: Sequence[Any]) -> list[Row]:
-        sql = f"SELECT {rows.READ_COLUMNS} FROM jobs WHERE {where}"
-        return self._read_rows(lambda run: run(sql, parameters))
 
     def _read_rows(self, work: Work[list[tuple[Any, ...]]]) -> list[Row]:
         return [rows.read(database_row) for database_row in self._read(work)]
@@ -227,10 +231,10 @@ class Archive:
     # Writes.
 
     def put(self, jobs: Iterable[Job], now: float, mark: float | None = None) -> list[str]:
-        """Write rows; the ids of those that the database refuses.
+        """Write rows; returns the ids of jobs whose rows the database refuses.
 
-        A row stays if its version is not older, or it is `stored` and the new one is not (I26), or
-        it is of an older incarnation: the row decides what a late callback made anew (I29).
+        A row is not replaced by a version that is not newer, by a record without media if the row
+        is `stored` (I26), or by a later incarnation that a late callback made (I29).
         `mark` notes the time of this pass.
         """
         refused_ids = []
@@ -341,7 +345,7 @@ class Archive:
         return self._database.is_damaged
 
     def erase_traces(self) -> None:
-        """Erase what files beside the rows still have of those that were deleted or replaced.
+        """Erase what is left of deleted and replaced rows in files beside the database.
 
         The first call of a process does so in any case: the one before may have been killed.
         """

@@ -56,7 +56,9 @@ class ConnectionPool:
                     wakes_at = min(deadline, self._may_open_at)
                 self._changed.wait(wakes_at - now)
             self._taken[caller] += 1
-            connection = self._idle.pop().connection if self._idle else None
+            connection = None
+            if self._idle:
+                connection = self._idle.pop().connection
         return Place(caller, connection)
 
     def _has_place_for(self, caller: str | None) -> bool:
@@ -89,7 +91,7 @@ class ConnectionPool:
         return surplus
 
     def pause_opening(self) -> None:
-        """The server refuses further connections: wait for one of those that are open."""
+        """The server refuses further connections: wait until an open one is free."""
         with self._changed:
             self._may_open_at = time.monotonic() + REOPEN_SECONDS
 

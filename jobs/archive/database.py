@@ -15,7 +15,7 @@ from jobs.archive.connection_pool import AllBusy, ConnectionPool, Place
 from jobs.domain.errors import ArchiveUnavailable
 
 QUERY_SECONDS = 5.0  # then a query is cut
-RETRY_SECONDS = 5.0  # after a failure nobody tries for so long
+RETRY_SECONDS = 5.0  # after an outage nobody connects for this long
 WAIT_SECONDS = 2.0  # for a connection
 
 T = TypeVar("T")
@@ -117,12 +117,12 @@ class Database(ABC):
             raise ArchiveUnavailable("database: a query took too long") from None
 
     def transact_in_time(self, work: Work[T], *, writes: bool = False) -> T:
-        """The same; raises QueryTooLong as well."""
+        """As `transact`; raises QueryTooLong as well."""
         deadline = time.monotonic() + min(WAIT_SECONDS, self._query_seconds)
         while True:
             place = self._take_place(deadline)
             try:
-                self._require_no_outage()  # which others have noticed meanwhile
+                self._require_no_outage()  # another thread may have noticed one meanwhile
                 return self._transact_at(place, work, writes=writes)
             except TooManyConnections:
                 self._pool.pause_opening()

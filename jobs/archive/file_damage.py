@@ -1,7 +1,7 @@
-"""Notices an SQLite file that was replaced beneath running processes, and is damaged since.
+"""Watch over an SQLite file that may be replaced beneath running processes, which damages it.
 
-A log that belongs to another file is applied to the one in its place: SQLite cannot tell. The sweep
-looks before each pass. A mark beside the file tells the other processes.
+The log of the file that was there is applied to the one in its place: SQLite cannot tell them
+apart. The sweep looks before each pass. A mark beside the file tells the other processes.
 """
 
 import time
@@ -90,7 +90,7 @@ class FileWatch:
 
     def _state(self) -> FileState | None:
         try:
-            found = self._path.stat()
+            status = self._path.stat()
         except OSError:
             return None
-        return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        return FileState(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

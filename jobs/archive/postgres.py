@@ -29,6 +29,22 @@ MIGRATION_LOCK = 0x666C7578  # "flux": one process changes the tables
 _ENCODING = (
     "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
 )
+_VIEW_FOR_PEOPLE = """
+    CREATE OR REPLACE VIEW jobs_for_people AS
+    SELECT
+      id,
+      task_id,
+      status,
+      model,
+      key,
+      to_timestamp(created_at) AS created_at,
+      to_timestamp(ended_at) AS ended_at,
+      cost,
+      seed,
+      words,
+      metadata
+    FROM jobs
+"""
 _NAMED_PARAMETER = re.compile(r"(?<!:):([a-z_][a-z_0-9]*)")  # two colons are a cast
 _TYPES = schema.POSTGRES_TYPES | {"row_number": ""}
 
@@ -37,17 +53,19 @@ T = TypeVar("T")
 
 class _Connection(NamedTuple):
     postgres: Any  # psycopg is imported only when it is needed
-    socket: socket.socket  # a duplicate, by which a silent server is left
+    socket: socket.socket  # a duplicate: closing it ends the wait for a silent server
     version: int  # of the tables
 
 
 def _entry_value(_kind: str, json_text: str | None) -> str | None:
     """The search text of a value that `->` gives as JSON; None where there is no entry."""
-    return None if json_text is None else as_text(json.loads(json_text))
+    if json_text is None:
+        return None
+    return as_text(json.loads(json_text))
 
 
 class PostgresDatabase(Database):
-    """Raises what `Database` raises. psycopg is loaded by the first connection."""
+    """A server of PostgreSQL as a database. Its first connection loads psycopg."""
 
     name = "PostgreSQL"
     has_row_numbers = False
@@ -93,7 +111,7 @@ class PostgresDatabase(Database):
                 client_encoding="utf8",  # whatever the server's is
             )
         except (self._psycopg.Error, OSError, UnicodeError) as error:
-            raise postgres_errors.of_connecting(error) from None
+            raise postgres_errors.meaning_while_connecting(error) from None
         duplicate: socket.socket | None = None
         try:
             duplicate = socket.socket(fileno=os.dup(opened.fileno()))
@@ -105,7 +123,7 @@ class PostgresDatabase(Database):
                 duplicate.close()
             opened.close()
             if isinstance(error, self._psycopg.Error | OSError):
-                raise postgres_errors.of_connecting(error) from None
+                raise postgres_errors.meaning_while_connecting(error) from None
             raise
 
     def _run(self, connection: _Connection, work: Work[T], *, writes: bool) -> T:
@@ -114,7 +132,10 @@ class PostgresDatabase(Database):
         def execute(sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
             cursor = postgres.execute(_for_psycopg(sql), parameters)
             has_rows = sql.startswith(("SELECT", "WITH")) or "RETURNING" in sql
-            return cursor.fetchall() if has_rows else []  # a write does not wait for its answer
+            if not has_rows:
+                return []  # a write does not wait for its answer
+            answer: list[tuple[Any, ...]] = cursor.fetchall()
+            return answer
 
         try:
             with Exchange(self._exchange_seconds) as exchange:
@@ -126,7 +147,7 @@ class PostgresDatabase(Database):
         except (self._psycopg.Error, UnicodeError, OverflowError) as error:
             self._roll_back(postgres)
             is_closed = bool(postgres.closed)
-            raise postgres_errors.of_transaction(
+            raise postgres_errors.meaning_in_transaction(
                 error, is_closed=is_closed, writes=writes
             ) from None
         except BaseException:  # a killed greenlet, too, leaves no transaction open
@@ -157,23 +178,22 @@ def _migrate(opened: Any) -> int:
     with opened.transaction():
         # A role may have another limit.
         opened.execute(_limit(QUERY_SECONDS))
-        if (version := _version(opened)) >= schema.VERSION:
+        version = _version(opened)
+        if version >= schema.VERSION:
             return version
         opened.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
-        schema.migrate(
-            opened.execute, _version(opened), _TYPES, schema.POSTGRES_WORDS
-        )  # another may have been first
-        opened.execute(
-            "CREATE OR REPLACE VIEW jobs_for_people AS SELECT id, task_id, status, model, key, "
-            "to_timestamp(created_at) AS created_at, to_timestamp(ended_at) AS ended_at, "
-            "cost, seed, words, metadata FROM jobs"
-        )
+        version = _version(opened)  # another process may have been first
+        schema.migrate(opened.execute, version, _TYPES, schema.POSTGRES_WORDS)
+        opened.execute(_VIEW_FOR_PEOPLE)
     return schema.VERSION
 
 
 def _version(opened: Any) -> int:
+    """The version of the tables; 0 without tables."""
     # Not by `to_regclass`, which goes by what this connection knew before it waited for the lock.
     sql = "SELECT count(*) FROM pg_class WHERE relname = 'state' AND pg_table_is_visible(oid)"
-    if not opened.execute(sql).fetchone()[0]:
+    (tables,) = opened.execute(sql).fetchone()
+    if not tables:
         return 0
-    return int(opened.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()[0])
+    (version,) = opened.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()
+    return int(version)

@@ -26,10 +26,10 @@ _LOCK_CONFLICTS = {"40001", "40P01", "55P03"}
 _FOREIGN_TEXT = {"22021", "22P05"}
 # The tables are not those that the connection has seen: a backup is being restored.
 _OTHER_TABLES = {"42P01", "42703", "3F000"}
-# Data exceptions, violated constraints, limits of the server, memory of one statement.
-_OF_ROWS = ("22", "23", "54", "53200")
-# The same, what it has no feature for, syntax, and what it did not expect of itself.
-_OF_QUERIES = (*_OF_ROWS, "0A", "42", "XX")
+# A row: data exceptions, violated constraints, limits of the server, memory of one statement.
+_ABOUT_ROWS = ("22", "23", "54", "53200")
+# A query: as a row, features that the server has not, syntax, and internal errors.
+_ABOUT_QUERIES = (*_ABOUT_ROWS, "0A", "42", "XX")
 _NO_WRITES = {
     _DISK_FULL: "its disk is full",
     _READ_ONLY: "it may only be read: it is a replica, or default_transaction_read_only is on",
@@ -80,7 +80,7 @@ _FORMS = {
 }
 
 
-def of_connecting(error: Exception) -> Exception:
+def meaning_while_connecting(error: Exception) -> Exception:
     """The meaning of an error while a connection or its tables were made."""
     sqlstate = _sqlstate(error)
     if sqlstate in _NO_TABLES:
@@ -94,8 +94,8 @@ def of_connecting(error: Exception) -> Exception:
     return ConnectionLost(_name(error))
 
 
-def of_transaction(error: Exception, *, is_closed: bool, writes: bool) -> Exception:
-    """The meaning of an error in a transaction; `is_closed`: its connection is."""
+def meaning_in_transaction(error: Exception, *, is_closed: bool, writes: bool) -> Exception:
+    """The meaning of an error in a transaction; `is_closed`: the connection is closed by it."""
     sqlstate = _sqlstate(error)
     if is_closed or sqlstate in _OTHER_TABLES:
         return ConnectionLost(_name(error))
@@ -106,29 +106,29 @@ def of_transaction(error: Exception, *, is_closed: bool, writes: bool) -> Except
     if sqlstate == _DISK_FULL and not writes:
         return ArchiveUnavailable("database: its disk is full, and a query needs some of it")
     if writes:
-        return _of_write(error, sqlstate)
-    return _of_read(error, sqlstate)
+        return _meaning_of_write(error, sqlstate)
+    return _meaning_of_read(error, sqlstate)
 
 
-def _of_write(error: Exception, sqlstate: str) -> Exception:
+def _meaning_of_write(error: Exception, sqlstate: str) -> Exception:
     if sqlstate in _NO_WRITES:
         return WritesRefused(_NO_WRITES[sqlstate])
-    if sqlstate.startswith(_OF_ROWS) or _is_of_client(error, sqlstate):
+    if sqlstate.startswith(_ABOUT_ROWS) or _is_refused_by_client(error, sqlstate):
         return BadRow(_name(error))
     return ConnectionLost(_name(error))
 
 
-def _of_read(error: Exception, sqlstate: str) -> Exception:
+def _meaning_of_read(error: Exception, sqlstate: str) -> Exception:
     if isinstance(error, UnicodeError) or sqlstate in _FOREIGN_TEXT:
         return ForeignText(_name(error))
     if sqlstate == _INSUFFICIENT_PRIVILEGE:
         return ConnectionLost("its role may not read the tables")
-    if sqlstate.startswith(_OF_QUERIES) or _is_of_client(error, sqlstate):
+    if sqlstate.startswith(_ABOUT_QUERIES) or _is_refused_by_client(error, sqlstate):
         return QueryRefused(_name(error))
     return ConnectionLost(_name(error))
 
 
-def _is_of_client(error: Exception, sqlstate: str) -> bool:
+def _is_refused_by_client(error: Exception, sqlstate: str) -> bool:
     """Whether Python or psycopg refused a parameter, so that nothing was sent."""
     if isinstance(error, UnicodeError | OverflowError):
         return True
@@ -137,9 +137,10 @@ def _is_of_client(error: Exception, sqlstate: str) -> bool:
 
 
 def _sqlstate(error: Exception) -> str:
+    """The code of an error; empty if it has none."""
     return getattr(error, "sqlstate", None) or ""
 
 
 def _name(error: Exception) -> str:
-    """Without the message, which may hold a host or a value."""
+    """The name of an error, without its message, which may hold a host or a value."""
     return type(error).__name__

@@ -116,7 +116,7 @@ class _Query:
         self._parameters = self._parameters_of_conditions()
 
     def _parameters_of_conditions(self) -> dict[str, Any]:
-        """Values of the parameters that are the same in each statement."""
+        """Values of the parameters that all statements of this search share."""
         parameters: dict[str, Any] = {"walked": self._walked}
         for condition in self._conditions:
             parameters.update(condition.values)

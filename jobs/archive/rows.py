@@ -45,12 +45,9 @@ _READ = (
     "model",
     "key",
     "source",
-    "repeats",
     "created_at",
     "ended_at",
     "cost",
-    "seed",
-    "has_objects",
     "metadata",
     "version",
 )
@@ -65,30 +62,31 @@ class Row(NamedTuple):
 
     job: Job
     archived_at: float
-    is_complete: bool  # or its record cannot be read, and it is shown by its columns
+    is_complete: bool  # False: the record cannot be read, and the job has its columns alone
 
 
 def values(job: Job, archived_at: float) -> tuple[Any, ...]:
     """The values of a job's columns, in the order of COLUMNS."""
-    return (
-        job.id,
-        job.task_id,
-        job.status.value,
-        clean(job.model),
-        clean(job.request.key),
-        _source_text(job),
-        job.request.repeats,
-        job.created_at,
-        job.end,
-        job.cost,
-        _seed_in_range(job),
-        _number_of_bool(bool(job.object_keys)),
-        search_words.of_job(job),
-        _metadata_json(job),
-        job.version,
-        archived_at,
-        codec.encode(job, job.version),
-    )
+    value_of_column = {
+        "id": job.id,
+        "task_id": job.task_id,
+        "status": job.status.value,
+        "model": clean(job.model),
+        "key": clean(job.request.key),
+        "source": _source_text(job),
+        "repeats": job.request.repeats,
+        "created_at": job.created_at,
+        "ended_at": job.end,
+        "cost": job.cost,
+        "seed": _seed_in_range(job),
+        "has_objects": _number_of_bool(bool(job.object_keys)),
+        "words": search_words.of_job(job),
+        "metadata": _metadata_json(job),
+        "version": job.version,
+        "archived_at": archived_at,
+        "record": codec.encode(job, job.version),
+    }
+    return tuple([value_of_column[column] for column in COLUMNS])
 
 
 def _source_text(job: Job) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 VERSION = 1
-# Names that differ: identifiers are ordered by their bytes, as Redis orders them.
+# Types that have other names in each. Ids are ordered by their bytes, as Redis orders them.
 SQLITE_TYPES = {"id": "text", "bytes": "blob", "float": "real", "number": "integer"}
 POSTGRES_TYPES = {
     "id": 'text COLLATE "C"',
@@ -55,22 +55,22 @@ _TABLES = (
     "CREATE TABLE deletion_notes (day {number} NOT NULL PRIMARY KEY, until {float} NOT NULL)",
     "CREATE TABLE state (name text NOT NULL PRIMARY KEY, value {float} NOT NULL)",
 )
-# `words` are folded: all that is no space is part of a word, to both.
+# `words` are folded: to both databases, everything that is no space is part of a word.
 POSTGRES_WORDS = ("CREATE INDEX jobs_by_words ON jobs USING gin (string_to_array(words, ' '))",)
-_OLD_WORDS = (
+_REMOVE_WORDS = (
     "INSERT INTO jobs_words (jobs_words, rowid, words) VALUES ('delete', old.number, old.words)"
 )
-_NEW_WORDS = "INSERT INTO jobs_words (rowid, words) VALUES (new.number, new.words)"
+_ADD_WORDS = "INSERT INTO jobs_words (rowid, words) VALUES (new.number, new.words)"
 _WORDS_TABLE = """CREATE VIRTUAL TABLE jobs_words USING fts5 (
     words, content = 'jobs', content_rowid = 'number', tokenize = 'ascii', detail = none,
     columnsize = 0
 )"""
-_CHANGE = "AFTER UPDATE OF words ON jobs WHEN old.words <> new.words"
+_AFTER_CHANGE = "AFTER UPDATE OF words ON jobs WHEN old.words <> new.words"
 SQLITE_WORDS = (
     _WORDS_TABLE,
-    f"CREATE TRIGGER words_are_new AFTER INSERT ON jobs BEGIN {_NEW_WORDS}; END",
-    f"CREATE TRIGGER words_are_gone AFTER DELETE ON jobs BEGIN {_OLD_WORDS}; END",
-    f"CREATE TRIGGER words_are_others {_CHANGE} BEGIN {_OLD_WORDS}; {_NEW_WORDS}; END",
+    f"CREATE TRIGGER words_are_new AFTER INSERT ON jobs BEGIN {_ADD_WORDS}; END",
+    f"CREATE TRIGGER words_are_gone AFTER DELETE ON jobs BEGIN {_REMOVE_WORDS}; END",
+    f"CREATE TRIGGER words_are_others {_AFTER_CHANGE} BEGIN {_REMOVE_WORDS}; {_ADD_WORDS}; END",
 )
 
 

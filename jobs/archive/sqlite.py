@@ -39,10 +39,11 @@ _SETTINGS = (
     "PRAGMA cache_size = -500",  # KiB for each connection: the kernel has the pages, too
     f"PRAGMA busy_timeout = {int(QUERY_SECONDS * 1000)}",
 )
+# Codes of errors, and what they are about.
 _TAKES_TOO_LONG = {sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _NO_WRITES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
 _NO_WRITES_OR_LOST = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
-_OF_DATA = {
+_DATA = {
     sqlite3.SQLITE_ERROR,
     sqlite3.SQLITE_TOOBIG,
     sqlite3.SQLITE_NOMEM,
@@ -50,7 +51,7 @@ _OF_DATA = {
     sqlite3.SQLITE_MISMATCH,
     sqlite3.SQLITE_RANGE,
 }
-_OF_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 # The tables are not those that the connection has seen: another file is in their place.
 _OTHER_TABLES = re.compile("no such (table|column)")
 # Their rows begin with a number that follows the time, so that a search by words finds the newest
@@ -81,11 +82,13 @@ def _entry_value(kind: str | None, atom: Any) -> str | None:
     """The search text of a value that `json_each` gives: booleans and null by their type."""
     if kind in ("true", "false", "null"):
         return kind
-    return None if atom is None else as_text(atom)
+    if atom is None:
+        return None
+    return as_text(atom)
 
 
 class SqliteDatabase(Database):
-    """Raises what `Database` raises."""
+    """A file of SQLite as a database."""
 
     name = "SQLite"
     has_row_numbers = True
@@ -105,7 +108,8 @@ class SqliteDatabase(Database):
         query_seconds: float = QUERY_SECONDS,
     ) -> None:
         super().__init__(connections, caller, query_seconds)
-        self._path, self._in_thread = Path(path).absolute(), in_thread
+        self._path = Path(path).absolute()
+        self._in_thread = in_thread
         self._watch = FileWatch(self._path, _is_intact)
 
     def check_file(self) -> bool:
@@ -116,11 +120,11 @@ class SqliteDatabase(Database):
     def is_damaged(self) -> bool:
         is_marked = self._watch.is_marked()
         if is_marked:
-            self.close()  # for whoever restores it
+            self.close()  # nobody may have the file open while it is restored
         return is_marked
 
     def encoding(self) -> str:
-        return "UTF8"  # of each file that SQLite makes, unless it is told otherwise
+        return "UTF8"  # SQLite makes each file so, unless it is told otherwise
 
     def erase_log(self) -> bool:
         """Move the log into the file, where deleted rows are overwritten, and truncate it."""
@@ -145,20 +149,8 @@ class SqliteDatabase(Database):
         if self._watch.is_marked():
             raise ConnectionLost(DAMAGED)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileExistsError):  # to close what is open takes its locks: its log goes
-                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))  # for this user alone
-            opened = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, cached_statements=0
-            )
-            try:
-                for setting in _SETTINGS:
-                    opened.execute(setting)
-                version = _migrate(opened)
-                return _Connection(opened, self._path.stat(), version)
-            except BaseException:  # whatever it is, the file stays open otherwise
-                opened.close()
-                raise
+            self._create_file()
+            return self._open_file()
         except sqlite3.Error as error:
             if _is_of_damage(error) or self._lost_its_log(error):
                 self._watch.mark()
@@ -167,10 +159,34 @@ class SqliteDatabase(Database):
         except OSError as error:
             raise ConnectionLost(error.strerror or "OSError") from None
 
-    def _lost_its_log(self, error: sqlite3.Error) -> bool:
-        """Whether a file without a log is in the place of one that others have open.
+    def _create_file(self) -> None:
+        """Create the file for this user alone, if there is none.
 
-        Each of ours has a log from its beginning. To give it one needs the file for itself.
+        A file that exists is not opened here: to close it again would drop the locks of SQLite's
+        connections in this process, and their log with them.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, os.O_CREAT | os.O_EXCL, 0o600))
+
+    def _open_file(self) -> _Connection:
+        opened = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, cached_statements=0
+        )
+        try:
+            for setting in _SETTINGS:
+                opened.execute(setting)
+            version = _migrate(opened)
+            return _Connection(opened, self._path.stat(), version)
+        except BaseException:  # whatever it is, the file stays open otherwise
+            opened.close()
+            raise
+
+    def _lost_its_log(self, error: sqlite3.Error) -> bool:
+        """Whether a file without a log is in the place of one that other processes have open.
+
+        Each file that Fluxkeep makes has a log from its beginning. A connection that gives a file
+        its log needs the file for itself, and finds it busy.
         """
         is_busy = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
         return is_busy and self._path.stat().st_size > 0
@@ -179,7 +195,8 @@ class SqliteDatabase(Database):
         return self._in_thread(lambda: self._run_here(connection, work, writes))  # type: ignore[no-any-return]
 
     def _run_here(self, connection: _Connection, work: Work[T], writes: bool) -> T:
-        sqlite, ends_at = connection.sqlite, time.monotonic() + self._query_seconds
+        sqlite = connection.sqlite
+        ends_at = time.monotonic() + self._query_seconds
         sqlite.set_progress_handler(lambda: time.monotonic() > ends_at, STEPS)
 
         def execute(sql: str, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
@@ -194,12 +211,12 @@ class SqliteDatabase(Database):
             _roll_back(sqlite)
             if _is_of_damage(error):
                 self._watch.mark()
-            raise _of_transaction(error, writes=writes) from None
+            raise _meaning_in_transaction(error, writes=writes) from None
         except OSError as error:
             raise ConnectionLost(error.strerror or "OSError") from None
         except (OverflowError, UnicodeError) as error:
             _roll_back(sqlite)
-            raise _of_data(type(error).__name__, writes=writes) from None
+            raise _refusal(type(error).__name__, writes=writes) from None
         except BaseException:  # whatever `work` raises, no transaction stays open
             _roll_back(sqlite)
             raise
@@ -222,13 +239,13 @@ class SqliteDatabase(Database):
 
 def _migrate(opened: sqlite3.Connection) -> int:
     """Bring the tables up to date; the version that they have."""
-    if (version := _version(opened)) >= schema.VERSION:
+    version = _version(opened)
+    if version >= schema.VERSION:
         return version
     opened.execute("BEGIN IMMEDIATE")
     try:
-        schema.migrate(
-            opened.execute, _version(opened), _TYPES, schema.SQLITE_WORDS
-        )  # another may have been first
+        version = _version(opened)  # another process may have been first
+        schema.migrate(opened.execute, version, _TYPES, schema.SQLITE_WORDS)
         opened.execute("COMMIT")
     except BaseException:  # whatever it is, no transaction stays open
         _roll_back(opened)
@@ -237,12 +254,14 @@ def _migrate(opened: sqlite3.Connection) -> int:
 
 
 def _truncate_log(opened: sqlite3.Connection) -> bool:
+    """Move the log into the file; False while another connection reads it."""
     opened.set_progress_handler(None, 0)
     is_busy, _, _ = opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not is_busy
 
 
 def _version(opened: sqlite3.Connection) -> int:
+    """The version of the tables; 0 without tables. Raises ConnectionLost."""
     if not opened.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchall():
         return 0
     row = opened.execute("SELECT value FROM state WHERE name = 'schema'").fetchone()
@@ -272,16 +291,18 @@ def _is_intact(path: Path) -> bool:
 def _is_of_damage(error: sqlite3.Error) -> bool:
     """Whether the file is no database, or not the one that its log belongs to."""
     code = getattr(error, "sqlite_errorcode", 0)
-    is_index_of_words = code == sqlite3.SQLITE_CORRUPT_VTAB  # one query's
-    return code & 0xFF in _OF_DAMAGE and not is_index_of_words
+    if code == sqlite3.SQLITE_CORRUPT_VTAB:  # only the index of words: it concerns one query
+        return False
+    primary_code = code & 0xFF
+    return primary_code in _DAMAGE
 
 
-def _of_transaction(error: sqlite3.Error, *, writes: bool) -> Exception:
+def _meaning_in_transaction(error: sqlite3.Error, *, writes: bool) -> Exception:
     """The meaning of an error in a transaction: for the connection, a row, a query, or writes."""
     name = _name(error)
     code = getattr(error, "sqlite_errorcode", None)
-    if code is None:  # of Python, which refuses a parameter
-        return _of_data(name, writes=writes)
+    if code is None:  # Python refuses a parameter
+        return _refusal(name, writes=writes)
     primary_code = code & 0xFF
     if primary_code in _TAKES_TOO_LONG:
         return QueryTooLong()
@@ -289,15 +310,18 @@ def _of_transaction(error: sqlite3.Error, *, writes: bool) -> Exception:
         return WritesRefused(name)
     if primary_code == sqlite3.SQLITE_ERROR and _OTHER_TABLES.match(str(error)):
         return ConnectionLost(name)
-    if primary_code in _OF_DATA or code == sqlite3.SQLITE_CORRUPT_VTAB:
-        return _of_data(name, writes=writes)
+    if primary_code in _DATA or code == sqlite3.SQLITE_CORRUPT_VTAB:
+        return _refusal(name, writes=writes)
     return ConnectionLost(name)
 
 
-def _of_data(name: str, *, writes: bool) -> Exception:
-    return BadRow(name) if writes else QueryRefused(name)
+def _refusal(name: str, *, writes: bool) -> Exception:
+    """The error about a row, or a query, that the database refuses for what it holds."""
+    if writes:
+        return BadRow(name)
+    return QueryRefused(name)
 
 
 def _name(error: sqlite3.Error) -> str:
-    """Without the message, which may hold a path or a value."""
+    """The name of an error, without its message, which may hold a path or a value."""
     return getattr(error, "sqlite_errorname", type(error).__name__)

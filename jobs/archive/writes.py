@@ -67,7 +67,9 @@ def upsert(
         changes=", ".join(f"{name} = excluded.{name}" for name in _CHANGED_COLUMNS),
         incarnation_seconds=INCARNATION_SECONDS,
     )
-    written_ids = {job_id for (job_id,) in run(sql, parameters)}
+    written_ids = set()
+    for (job_id,) in run(sql, parameters):
+        written_ids.add(job_id)
     written_jobs = [job for job in jobs if job.id in written_ids]
     if written_jobs:
         _write_facets(run, written_jobs)
@@ -92,13 +94,16 @@ def _write_facets(run: Transaction, jobs: Sequence[Job]) -> None:
 
 def replace(run: Transaction, job_id: str, values: tuple[Any, ...], version: int) -> bool:
     """Write a changed row if it still has the version that was read."""
-    sql = _REPLACE.format(changes=", ".join(f"{name} = ?" for name in _CHANGED_COLUMNS))
-    changed_values = values[1:]
-    return bool(run(sql, [*changed_values, job_id, version]))
+    changes = " = ?, ".join(_CHANGED_COLUMNS) + " = ?"
+    sql = _REPLACE.format(changes=changes)
+    parameters = list(values[1:])
+    parameters.append(job_id)
+    parameters.append(version)
+    return bool(run(sql, parameters))
 
 
 def delete(run: Transaction, versions: dict[str, int]) -> int:
-    """Delete rows whose version is not greater than the given one; the number of deleted rows."""
+    """Delete rows whose version is not greater than that of their id; the number of rows."""
     if not versions:
         return 0
     ids = list(versions)

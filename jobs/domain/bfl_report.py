@@ -43,7 +43,7 @@ class ErrorCode(StrEnum):
     POISON = "poison"
 
 
-# Failures after which BFL may have a task all the same.
+# Failures of submissions of which BFL may still have made a task.
 UNCONFIRMED_CODES = (ErrorCode.BFL_UNAVAILABLE, ErrorCode.SUBMISSION_UNCONFIRMED)
 
 

@@ -20,7 +20,7 @@ INCARNATION_SECONDS = 1.0
 FORGOTTEN_SECONDS = 3 * 3600.0  # a client of BFL's says that tasks are known for a few hours
 UNCLEAR_MAX_SECONDS = 600.0  # as long as the URL of an image lives
 _TAKEN_BY_BFL = (EventCode.SUBMISSION_SENT, EventCode.SUBMISSION_ACCEPTED)
-PRICE_DELAY_SECONDS = 10.0  # what is more urgent comes first; BFL knows a task for hours
+PRICE_DELAY_SECONDS = 10.0  # rescues and polls come first; BFL knows a task for hours
 NOT_FETCHED = "the media could not be fetched in time"
 
 

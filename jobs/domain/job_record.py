@@ -173,7 +173,7 @@ class Request(Evolving):
     """The request to BFL and its author, of any job whose request is known."""
 
     key: str | None = None  # name of the API key that submitted or announced it
-    announced_by: str | None = None  # the same key, until BFL has confirmed an announced job
+    announced_by: str | None = None  # also `key`, until BFL has confirmed an announced job
     kept_input: Mapping[str, Any] | None = None  # `jobs/kept_inputs.py`
     input_files: tuple[MediaFile, ...] = ()
     deletes_input: bool = False  # once BFL has the task

@@ -38,7 +38,7 @@ def release(job: Job, now: float) -> Job:
 
 
 def add(job: Job, original: MediaFile, thumbnail: MediaFile) -> Job:
-    """Add a thumbnail to its original; the same job if it has this original no longer."""
+    """Add a thumbnail to its original; the unchanged job if this original is gone."""
 
     def with_thumbnail(file: MediaFile) -> MediaFile:
         if file == original:

@@ -12,7 +12,11 @@ from jobs.domain.timeline import EventCode
 
 
 def transition(job: Job, report: Report, now: float, timeouts: Timeouts) -> Job:
-    """The job after a report; the same object when the report changes nothing (I5, I17)."""
+    """The job after a report.
+
+    A report never changes the status of a job that has ended (I5). A report that says nothing new
+    returns the same object (I17).
+    """
     status = TRANSITIONS.get((job.status, report.kind))
     if status is None or _is_of_duplicate(job, report):
         return submission.note_duplicate(job, report, now)

@@ -1,4 +1,4 @@
--- Write rows of ended jobs; the ids of those that were written.
+-- Write rows of ended jobs; the answer is the ids of rows that were written.
 INSERT INTO jobs ({columns})
 VALUES {rows}
 ON CONFLICT (id) DO UPDATE SET {changes}

@@ -1,4 +1,4 @@
--- The creation time of the job behind the newest :walked jobs; 0 if there are not so many.
+-- The creation time of the job behind the newest :walked jobs; 0 if there are no more than :walked.
 SELECT 'time' AS value, coalesce(
   (
     SELECT jobs.created_at

@@ -1,5 +1,5 @@
--- The creation time of the job behind the newest :walked jobs with one value; 0 if there are not so
--- many. Only an index is read.
+-- The creation time of the job behind the newest :walked jobs with one value; 0 if there are no
+-- more than :walked. Only an index is read.
 SELECT '{value}' AS value, coalesce(
   (
     SELECT {table}.created_at

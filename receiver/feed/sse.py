@@ -99,6 +99,10 @@ def message(name: str, content: object, position: EventPosition | None = None) -
     return f"event: {name}\n{id_line}data: {content_json}\n\n"
 
 
+def _base_url_of_request() -> str:
+    return current_services().base_url()
+
+
 @dataclass(slots=True)
 class EventStream:
     """Iterator over the response body; stores only its position, so a slow client costs little.
@@ -115,7 +119,7 @@ class EventStream:
     resumes: bool
     owner: str | None  # the API key whose events alone are sent; None: events of all keys
     # Taken from the request, which ends before the stream.
-    _base_url: str = field(default_factory=lambda: current_services().base_url())
+    _base_url: str = field(default_factory=_base_url_of_request)
     _client: socket | None = field(default_factory=client_socket)
     _has_ended: bool = False
     _sent_at: float = field(default_factory=time.monotonic)

@@ -73,16 +73,18 @@ class Problem(TypedDict):
     code: Annotated[str, Field(json_schema_extra={"enum": [kind.code for kind in problem_texts()]})]
     detail: Annotated[str, Field(description="what is wrong and where, for people")]
     errors: NotRequired[list[WrongField]]
-    budget: NotRequired[Annotated[str, Field(description="of a 402, as in `500/month`")]]
+    budget: NotRequired[
+        Annotated[str, Field(description="the budget that refuses, as in `500/month`")]
+    ]
     spent: NotRequired[Annotated[float, Field(description="of that budget, in credits")]]
     resets_at: NotRequired[Time]
 
 
 class CountProblem(Problem):
-    """Problem details of the first step of a batch: how many jobs match, and what fixes them."""
+    """Problem details of the first step of a batch: the parameters of its second step."""
 
-    count: Annotated[int, Field(description="for the parameter of this name")]
-    until: Annotated[Time, Field(description="for the parameter of this name")]
+    count: Annotated[int, Field(description="number of jobs that match")]
+    until: Annotated[Time, Field(description="the matching jobs were created before")]
 
 
 class Relayed(TypedDict):

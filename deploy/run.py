@@ -3,8 +3,9 @@
 import os
 import shlex
 import signal
+import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack
 from functools import partial
 
 from deploy import procfile
@@ -37,8 +38,10 @@ def run(dev: DevSettings, lock: int) -> int:
     """Run every process; return the exit code. Redis stops last, after its clients."""
     # Redis inherits the lock: if it survives us, no second Redis may open its data.
     _record(lock, os.getpid(), dev.url)
-    with dev.redis.running(lock) if dev.redis else nullcontext() as redis:
-        if redis:
+    with ExitStack() as stack:
+        redis: subprocess.Popen[bytes] | None = None
+        if dev.redis:
+            redis = stack.enter_context(dev.redis.running(lock))
             _record(lock, redis.pid)
         welcome = Welcome(dev)
         runner = Runner(redis, on_start=welcome.start, on_pid=partial(_record, lock))
@@ -54,12 +57,14 @@ def run(dev: DevSettings, lock: int) -> int:
             welcome.stop()
     if runner.failure:
         sys.stderr.write(f"Fluxkeep has stopped: {runner.failure}\n")
-    return 1 if runner.failure else 0
+        return 1
+    return 0
 
 
 def _record(lock: int, *words: object) -> None:
     """Add words to the lock's file, for the next `make run` that finds it locked."""
-    os.write(lock, "".join(f"{word} " for word in words).encode())
+    text = "".join(f"{word} " for word in words)
+    os.write(lock, text.encode())
 
 
 if __name__ == "__main__":

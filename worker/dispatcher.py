@@ -279,7 +279,7 @@ class JobDispatcher:
     def make_thumbnails(self) -> bool:
         """Make the thumbnails of one job, in one thread at a time; return whether any were due.
 
-        A thread that finds another one at it has it look once more, and may end.
+        While another thread makes some, that thread looks once more afterwards, and this one ends.
         """
         self._are_thumbnails_requested = True
         while self._are_thumbnails_requested and self._thumbnail_lock.acquire(blocking=False):

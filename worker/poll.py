@@ -206,14 +206,19 @@ def _best_of(services: Services, answers: Sequence[HostAnswer]) -> KnownTask | N
     If several hosts say that the task is pending, a cluster is right more often than the hosts
     that stand before all clusters.
     """
-    tasks = [KnownTask(answer.url, answer.report) for answer in answers if answer.report]
+    tasks = list[KnownTask]()
+    for answer in answers:
+        if answer.report:
+            tasks.append(KnownTask(answer.url, answer.report))
     for task in tasks:
         if task.report.kind in _DECISIVE:
             return task
     for task in tasks:
         if services.host_policy.is_cluster(task.url):
             return task
-    return tasks[0] if tasks else None
+    if tasks:
+        return tasks[0]
+    return None
 
 
 def _parse_answer(answer: BflResponse, job: Job) -> Report | None:

@@ -32,38 +32,38 @@ def are_present(path: Path, kind: str) -> bool | None:
     if search is None:
         return None
     try:
-        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
-            return search(data)
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as media:
+            return search(media)
     except (OSError, ValueError):  # mmap raises ValueError for an empty file
         return None
 
 
-def _in_png(data: mmap) -> bool:
+def _in_png(media: mmap) -> bool:
     """Walk the chunks: length, kind, content and checksum."""
     at = _PNG_SIGNATURE_BYTES
     for _ in range(CHUNKS_MAX):
-        kind = data[at + 4 : at + 8]
+        kind = media[at + 4 : at + 8]
         if kind == b"caBX":
             return True
         if len(kind) < 4 or kind == b"IEND":
             return False
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
+        at += 12 + int.from_bytes(media[at : at + 4], "big")
     return False
 
 
-def _in_jpeg(data: mmap) -> bool:
+def _in_jpeg(media: mmap) -> bool:
     """Walk the segments before the picture itself."""
     at = 2  # after the start of the image
     for _ in range(SEGMENTS_MAX):
-        marker = data[at : at + 2]
+        marker = media[at : at + 2]
         if len(marker) < 2 or marker[0] != 0xFF or marker[1] == _START_OF_SCAN:
             return False
         if marker[1] == 0xFF:  # a fill byte
             at += 1
             continue
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        length = int.from_bytes(media[at + 2 : at + 4], "big")
         if marker[1] == _APP11:
-            content = data[at + 4 : at + 2 + length]
+            content = media[at + 4 : at + 2 + length]
             if content.startswith(_JUMBF_IN_JPEG) and b"jumb" in content[:32]:
                 return True
         if length < 2:
@@ -72,24 +72,24 @@ def _in_jpeg(data: mmap) -> bool:
     return False
 
 
-def _in_webp(data: mmap) -> bool:
+def _in_webp(media: mmap) -> bool:
     """Walk the chunks: kind, length and content, which is padded to an even length."""
     at = _RIFF_HEADER_BYTES
     for _ in range(CHUNKS_MAX):
-        kind = data[at : at + 4]
+        kind = media[at : at + 4]
         if kind == b"C2PA":
             return True
         if len(kind) < 4:
             return False
-        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        length = int.from_bytes(media[at + 4 : at + 8], "little")
         at += 8 + length + length % 2
     return False
 
 
-def _in_boxes(data: mmap) -> bool:
+def _in_boxes(media: mmap) -> bool:
     """Walk the boxes of the file, not those in them."""
-    for box in islice(mp4.boxes(data, 0, len(data)), CHUNKS_MAX):
-        uuid = data[box.start : box.start + len(_C2PA_BOX)]
+    for box in islice(mp4.boxes(media, 0, len(media)), CHUNKS_MAX):
+        uuid = media[box.start : box.start + len(_C2PA_BOX)]
         if box.kind == b"uuid" and uuid == _C2PA_BOX:
             return True
     return False

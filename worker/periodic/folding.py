@@ -28,5 +28,6 @@ class Folding:
                 return POLL_SECONDS
             self._after = _START
         self._after = self._archive.fold_again(self._after, BATCH)
-        is_done = self._after is None
-        return POLL_SECONDS if is_done else BATCH_INTERVAL_SECONDS
+        if self._after is None:
+            return POLL_SECONDS
+        return BATCH_INTERVAL_SECONDS

@@ -3,9 +3,8 @@
 import os
 import shlex
 import signal
-import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import nullcontext
 from functools import partial
 
 from deploy import procfile
@@ -38,10 +37,10 @@ def run(dev: DevSettings, lock: int) -> int:
     """Run every process; return the exit code. Redis stops last, after its clients."""
     # Redis inherits the lock: if it survives us, no second Redis may open its data.
     _record(lock, os.getpid(), dev.url)
-    with ExitStack() as stack:
-        redis: subprocess.Popen[bytes] | None = None
-        if dev.redis:
-            redis = stack.enter_context(dev.redis.running(lock))
+    # Not by an ExitStack: a signal while it enters would leave Redis behind.
+    redis_if_local = dev.redis.running(lock) if dev.redis else nullcontext()
+    with redis_if_local as redis:
+        if redis:
             _record(lock, redis.pid)
         welcome = Welcome(dev)
         runner = Runner(redis, on_start=welcome.start, on_pid=partial(_record, lock))

@@ -17,7 +17,7 @@ from jobs.domain.status import Source, Status
 from jobs.domain.timeline import EventCode, TimelineEvent
 from jobs.domain.timestamps import rfc3339
 from jobs.services import Services
-from jobs.store.indexes import at_account
+from jobs.store.scopes import at_account
 from jobs.store.submission_queue import ALL_MODELS, Circuit
 
 Member = TypeVar("Member", bound=StrEnum)

@@ -25,7 +25,7 @@ from jobs.domain.retry_policy import RetryPolicy
 from jobs.input_parts import InputPart, JsonBody, opened, parts_in
 from jobs.net import watchdog
 from jobs.services import Services
-from jobs.store.indexes import at_account
+from jobs.store.scopes import at_account
 from jobs.store.submission_queue import ALL_MODELS, HALF_OPEN_SECONDS
 from worker.claim import LEAST_SECONDS, PROGRESS_SECONDS, HeldClaim
 

@@ -22,31 +22,36 @@ RECORDS_CACHED = 256  # about 1.5 MiB
 def encode(job: Job, version: int) -> bytes:
     """A record; the scripts compare its version and read nothing else of it."""
     body = ADAPTER.dump_json(job, by_alias=True, exclude_defaults=True, exclude={"version"})
-    return b"%d %b%b" % (version, _FORMAT, zlib.compress(body) if job.status.terminal else body)
+    if job.status.terminal:
+        body = zlib.compress(body)
+    return b"%d %b%b" % (version, _FORMAT, body)
 
 
 def decode(record: bytes) -> Job:
     """The job in a record. Raises UnreadableRecord."""
-    version, _, rest = record.partition(b" ")
-    if not rest.startswith(_FORMAT):
+    version, _, formatted_body = record.partition(b" ")
+    if not formatted_body.startswith(_FORMAT):
         raise UnreadableRecord
     try:
-        text = _text(rest.removeprefix(_FORMAT))
-        return ADAPTER.validate_json(text).evolve(version=int(version))
+        json_text = _decompressed(formatted_body.removeprefix(_FORMAT))
+        return ADAPTER.validate_json(json_text).evolve(version=int(version))
     except (ValidationError, ValueError, zlib.error):
         raise UnreadableRecord from None
 
 
 def text_of(record: bytes) -> bytes:
     """The JSON of a record; empty if it is unreadable."""
+    _, _, formatted_body = record.partition(b" ")
     try:
-        return _text(record.partition(b" ")[2].removeprefix(_FORMAT))
+        return _decompressed(formatted_body.removeprefix(_FORMAT))
     except zlib.error:
         return b""
 
 
-def _text(body: bytes) -> bytes:
-    return body if body.startswith(_BRACE) else zlib.decompress(body)
+def _decompressed(body: bytes) -> bytes:
+    if body.startswith(_BRACE):
+        return body
+    return zlib.decompress(body)
 
 
 @lru_cache(maxsize=RECORDS_CACHED)  # lists are read again and again; a Job never changes

@@ -1,9 +1,8 @@
-"""One change of a job record as arguments of `lua/commit.lua`, which writes it atomically (I2)."""
+"""One change of a job record as arguments of `lua/commit.lua`, which writes it in one step (I2)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -14,11 +13,12 @@ from jobs.domain.notifications import OwnerEvents
 from jobs.domain.status import Status
 from jobs.store import change_stream, codec, rq_queue
 from jobs.store.budgets import Budgets, new_price
-from jobs.store.costs import cost_updates, deletion_updates
-from jobs.store.indexes import capacities, every, index_updates, queue_key, unkept_sets
+from jobs.store.costs import cost_updates
+from jobs.store.indexes import capacities, index_updates
 from jobs.store.metrics import ended_counter
 from jobs.store.redis import keys
 from jobs.store.redis.scripts import Command, flat
+from jobs.store.scopes import queue_key
 
 CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
@@ -102,161 +102,209 @@ class Commit:
         names = [keys.RECORD_PREFIX + self.after.id, keys.QUEUES, WAITING, keys.DELETIONS]
         if self.before:
             return names
-        names += _tombstones(self.after)
+        names += tombstone_keys(self.after)
         if self.options.unless_deleted:
             names.append(keys.TASK_PREFIX + self.after.id)  # another job with this task id
-        return [*names, *(keys.RECORD_PREFIX + rival for rival in self.options.rivals)]
+        names += [keys.RECORD_PREFIX + rival for rival in self.options.rivals]
+        return names
 
     def arguments(
         self, now: float, limits: ConcurrencyLimits, room: QueueCapacity, budgets: Budgets
     ) -> list[Any]:
-        """ARGV of the script."""
-        limited = capacities(self.before, self.after, limits, room)
-        left, added = index_updates(self.before, self.after)
-        queues = {
-            queue_key(job) for job in (self.before, self.after) if job and job.submission.is_queued
-        }
-        request_limits: tuple[float, ...] = (CLOCK_DIFFERENCE_SECONDS, -1, 0)
-        if self.is_new_submission:
-            request_limits = (SUBMISSION_LATE_SECONDS, room.submissions, room.memory_share)
-        return [
-            self.before.version if self.before else 0,
-            codec.encode(self.after, self.after.version),
-            self.after.id,
-            0 if self.before else len(_ids(self.after)),
-            int(self.options.unless_deleted),
-            int(self.options.only_known),
-            now,
-            *request_limits,
-            *budgets.limits(self.before, self.after, now),
-            *_flat_items(limited),
-            len(left),
-            *left,
-            *_flat_items(added),
-            *flat([*self._commands()]),
-            *new_price(self.before, self.after),
-            len(queues),
-            *queues,
-            *self._rq_arguments(),
-        ]
+        """ARGV of the script, in the order of its header."""
+        arguments = self._record_arguments()
+        arguments.append(now)
+        arguments += self._request_limits(room)
+        arguments += budgets.limits(self.before, self.after, now)
+        capacity_by_set = capacities(self.before, self.after, limits, room)
+        arguments += _flat_items(capacity_by_set)
+        sets_left, scores = index_updates(self.before, self.after)
+        arguments.append(len(sets_left))
+        arguments += sets_left
+        arguments += _flat_items(scores)
+        arguments += flat(self._commands())
+        arguments += new_price(self.before, self.after)
+        queues = self._queues()
+        arguments.append(len(queues))
+        arguments += queues
+        arguments += self._rq_arguments()
+        return arguments
 
     @property
     def is_new_submission(self) -> bool:
         """Whether this adds a job to the submission queue."""
         return self.before is None and self.after.submission.is_queued
 
-    def _commands(self) -> Iterator[Command]:
-        before, job = self.before, self.after
-        was_terminal = before is not None and before.status.terminal
-        ends = job.status.terminal and not was_terminal
+    @property
+    def _was_terminal(self) -> bool:
+        return self.before is not None and self.before.status.terminal
+
+    @property
+    def _ends(self) -> bool:
+        """Whether the job ends by this change."""
+        return self.after.status.terminal and not self._was_terminal
+
+    def _record_arguments(self) -> list[Any]:
+        """The record, and what forbids to write it."""
+        expected_version = 0
+        tombstones_count = 0
+        if self.before:
+            expected_version = self.before.version
+        else:
+            tombstones_count = len(names_of(self.after))
+        return [
+            expected_version,
+            codec.encode(self.after, self.after.version),
+            self.after.id,
+            tombstones_count,
+            int(self.options.unless_deleted),
+            int(self.options.only_known),
+        ]
+
+    def _request_limits(self, room: QueueCapacity) -> tuple[float, int, float]:
+        """The tolerated difference of the clocks, the most submissions, and their memory."""
+        if self.is_new_submission:
+            return SUBMISSION_LATE_SECONDS, room.submissions, room.memory_share
+        return CLOCK_DIFFERENCE_SECONDS, -1, 0
+
+    def _commands(self) -> list[Command]:
+        """The commands that follow from this change, for the same script."""
+        commands = self._counter_increments()
+        commands += cost_updates(self.before, self.after)
+        commands += self._alias_updates()
+        commands += self._input_note_updates()
+        is_requested_again = self.before is None and not self.options.unless_deleted
+        if is_requested_again:  # by its caller: a tombstone prevents it no longer
+            commands.append(("DEL", keys.TOMBSTONE_PREFIX + self.after.id))
+        if self._may_leave_objects():
+            commands.append(("ZADD", keys.SUPERSEDED, self.after.end, self.after.id))
+        commands += self._archive_updates()
+        commands += change_stream.change_event(self.before, self.after)
+        commands += self.options.commands
+        return commands
+
+    def _counter_increments(self) -> list[Command]:
         counts = dict(self.options.counts)
-        if ends and (before or job.status is not Status.STORED):  # else restored from its sidecar
-            counts[ended_counter(job.status, job.source)] = 1
-        for name, by in counts.items():
-            yield "HINCRBY", keys.COUNTERS, name, by
-        yield from cost_updates(before, job)
-        # A job is found by BFL's task id too.
-        old, new = aliases(before) if before else frozenset(), aliases(job)
-        yield from (("DEL", keys.TASK_PREFIX + task_id) for task_id in old - new)
-        yield from (("SET", keys.TASK_PREFIX + task_id, job.id) for task_id in new - old)
-        yield from self._input_notes(ends=ends)
-        if before is None and not self.options.unless_deleted:  # requested again by its caller
-            yield "DEL", keys.TOMBSTONE_PREFIX + job.id
-        # The sweep deletes what earlier claims may have left: this worker may be killed.
-        own = 1 if job.status is Status.STORED else 0
-        if ends and before and job.lease.rescue_attempts > own:
-            yield "ZADD", keys.SUPERSEDED, job.end, job.id
+        is_restored = self.before is None and self.after.status is Status.STORED  # from its sidecar
+        if self._ends and not is_restored:
+            counts[ended_counter(self.after.status, self.after.source)] = 1
+        return [("HINCRBY", keys.COUNTERS, name, by) for name, by in counts.items()]
+
+    def _alias_updates(self) -> list[Command]:
+        """A job is found by BFL's task id too."""
+        previous_aliases = aliases(self.before) if self.before else frozenset[str]()
+        current_aliases = aliases(self.after)
+        if previous_aliases == current_aliases:
+            return []
+        commands: list[Command] = []
+        for task_id in previous_aliases - current_aliases:
+            commands.append(("DEL", keys.TASK_PREFIX + task_id))
+        for task_id in current_aliases - previous_aliases:
+            commands.append(("SET", keys.TASK_PREFIX + task_id, self.after.id))
+        return commands
+
+    def _input_note_updates(self) -> list[Command]:
+        """The record names the objects of a new input; those of a used input are to be deleted."""
+        job = self.after
+        commands: list[Command] = []
+        if self.options.input_note:
+            commands.append(("ZREM", keys.INPUT_NOTES, self.options.input_note))
+        if not job.request.deletes_input or job.request.kept_input is None:
+            return commands
+        had_task_id = self.before is not None and self.before.task_id is not None
+        if job.task_id is not None and not had_task_id:
+            delete_at = job.updated_at
+        elif job.task_id is None and self._ends:
+            delete_at = job.end + REPLAY_SECONDS
+        else:
+            return commands
+        note = input_note(job.id, job.request.input_files)
+        commands.append(("ZADD", keys.INPUT_NOTES, delete_at, note))
+        return commands
+
+    def _may_leave_objects(self) -> bool:
+        """Whether the sweep must delete objects of earlier claims: this worker may be killed."""
+        if self.before is None or not self._ends:
+            return False
+        claims = self.after.lease.rescue_attempts
+        if self.after.status is Status.STORED:
+            return claims > 1  # the objects of one claim are those of the record
+        return claims > 0
+
+    def _archive_updates(self) -> list[Command]:
+        if not self.archives:
+            return []
+        job = self.after
         # The sweep writes it to the archive at once (I30): until then the job would be a new one
         # to a late callback, if Redis were lost.
-        if self.archives and job.status.terminal:
-            yield "ZADD", keys.ARCHIVE_DUE, job.version / 1e6, job.id
-        elif self.archives and was_terminal:  # a replayed one has not ended
-            yield "ZREM", keys.ARCHIVE_DUE, job.id
-        yield from change_stream.change_event(before, job)
-        yield from self.options.commands
+        if job.status.terminal:
+            return [("ZADD", keys.ARCHIVE_DUE, job.version / 1e6, job.id)]
+        if self._was_terminal:  # a replayed job has not ended
+            return [("ZREM", keys.ARCHIVE_DUE, job.id)]
+        return []
 
-    def _input_notes(self, *, ends: bool) -> Iterator[Command]:
-        """The record names the objects of a new input; one that is done with is to be deleted."""
-        job, before = self.after, self.before
-        if self.options.input_note:
-            yield "ZREM", keys.INPUT_NOTES, self.options.input_note
-        if not job.request.deletes_input or job.request.kept_input is None:
-            return
-        note = input_note(job.id, job.request.input_files)
-        if job.task_id is not None and (before is None or before.task_id is None):
-            yield "ZADD", keys.INPUT_NOTES, job.updated_at, note
-        elif ends and job.task_id is None:
-            yield "ZADD", keys.INPUT_NOTES, job.end + REPLAY_SECONDS, note
+    def _queues(self) -> set[str]:
+        """The submission queues that may become empty by this change, or stop to be."""
+        queues: set[str] = set()
+        if self.before and self.before.submission.is_queued:
+            queues.add(queue_key(self.before))
+        if self.after.submission.is_queued:
+            queues.add(queue_key(self.after))
+        return queues
 
-    def _rq_arguments(self) -> tuple[int | str, ...]:
+    def _rq_arguments(self) -> list[int | str]:
         """Whether the job waits for a worker and did not before, and whether it frees a slot."""
-        before, job = self.before, self.after
+        before = self.before
+        after = self.after
         had_work = before is not None and before.lease.work_deadline is not None
+        gains_work = after.lease.work_deadline is not None and not had_work
         was_queued = before is not None and before.submission.is_queued
-        needs_worker = (job.lease.work_deadline is not None and not had_work) or (
-            job.submission.is_queued and not was_queued
-        )
+        joins_queue = after.submission.is_queued and not was_queued
+        needs_worker = gains_work or joins_queue
         # The RQ job of this job's work is used up, and another job could take the slot.
         had_slot = before is not None and before.submission.slot
-        frees_slot = had_slot and not job.submission.slot and not job.submission.is_queued
-        new = rq_queue.arguments() if needs_worker or frees_slot else ()
-        return int(needs_worker), int(frees_slot), int(self.options.takes_rq_job), *new
+        frees_slot = had_slot and not after.submission.slot and not after.submission.is_queued
+        arguments: list[int | str] = [
+            int(needs_worker),
+            int(frees_slot),
+            int(self.options.takes_rq_job),
+        ]
+        if needs_worker or frees_slot:
+            arguments += rq_queue.arguments()
+        return arguments
 
 
 def aliases(job: Job) -> frozenset[str]:
     """BFL's task id, where it is not the job's own id."""
-    return frozenset({job.task_id or job.id} - {job.id})
+    if not job.task_id or job.task_id == job.id:
+        return _NO_ALIASES
+    return frozenset({job.task_id})
 
 
-def _ids(job: Job) -> tuple[str, ...]:
-    return (job.id, *aliases(job))
+_NO_ALIASES: frozenset[str] = frozenset()
+
+
+def names_of(job: Job) -> list[str]:
+    """The ids by which a job is found: its own and BFL's."""
+    names = [job.id]
+    names += aliases(job)
+    return names
+
+
+def tombstone_keys(job: Job) -> list[str]:
+    return [keys.TOMBSTONE_PREFIX + name for name in names_of(job)]
 
 
 def input_note(job_id: str, files: Iterable[MediaFile]) -> str:
     """The entry in INPUT_NOTES for objects of an input."""
-    return " ".join((job_id, *(file.key for file in files)))
-
-
-def deleted_input(job: Job, now: float) -> list[Command]:
-    """The command that notes its objects: an equal request may store them again meanwhile (I23)."""
-    files = job.request.input_files
-    note = ("ZADD", keys.INPUT_NOTES, now + UNRECORDED_SECONDS, input_note(job.id, files))
-    return [note] if files else []
+    words = [job_id]
+    words += [file.key for file in files]
+    return " ".join(words)
 
 
 def _flat_items(mapping: Mapping[str, float]) -> list[Any]:
-    return [len(mapping), *chain.from_iterable(mapping.items())]
-
-
-def deletion(job: Job) -> list[Command]:
-    """The commands that delete a record and all keys of its job."""
-    return [
-        *removal(job),
-        *deletion_updates(job),
-        *(("ZREM", key, job.id) for key in unkept_sets(job)),
-        ("DEL", keys.REFUSED_CALLBACKS_PREFIX + job.id),
-    ]
-
-
-def removal(job: Job) -> list[Command]:
-    """The commands that remove a record and its indexes; what the job is known by else stays."""
-    # In whatever state it is: every index that it may be in is cleared.
-    sets = (*every(job), keys.ARCHIVE_DUE, keys.ARCHIVE_REFUSED, keys.ARCHIVE_PROVEN)
-    stays = unkept_sets(job)
-    return [
-        *(("ZREM", key, job.id) for key in sets if key not in stays),
-        ("DEL", keys.RECORD_PREFIX + job.id),
-        *(("DEL", keys.TASK_PREFIX + task_id) for task_id in aliases(job)),
-    ]
-
-
-def tombstones(job: Job, status: str = "") -> list[Command]:
-    """The commands that prevent later callbacks from making a job anew (I12).
-
-    With a status the job is not deleted: the archive has it.
-    """
-    return [("SET", name, status, "EX", TOMBSTONE_SECONDS) for name in _tombstones(job)]
-
-
-def _tombstones(job: Job) -> list[str]:
-    return [keys.TOMBSTONE_PREFIX + name for name in _ids(job)]
+    """The number of items, then each key followed by its value."""
+    words: list[Any] = [len(mapping)]
+    for item in mapping.items():
+        words += item
+    return words

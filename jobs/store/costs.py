@@ -16,7 +16,7 @@ from jobs.domain.budgets import UNITS_PER_CREDIT, Period, units
 from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.domain.timestamps import utc
-from jobs.store.indexes import holds_reserve, of_key
+from jobs.store.indexes import holds_reserve, sets_of_key
 from jobs.store.redis import scripts
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.clock import Clock
@@ -168,7 +168,7 @@ class Costs:
 
     def unkept(self, most: int, key: str | None = None) -> Unkept:
         """Of the jobs of an API key, or of all."""
-        paid, unpriced = (of_key(name, key)[-1] for name in (UNKEPT, UNKEPT_UNPRICED))
+        paid, unpriced = (sets_of_key(name, key)[-1] for name in (UNKEPT, UNKEPT_UNPRICED))
         ids = self._redis.zrevrange(paid, 0, most - 1) if most else []
         counts = [self._redis.zcard(name) for name in (paid, unpriced)]
         return Unkept(counts[0], [job_id.decode() for job_id in ids], counts[1])

@@ -8,7 +8,7 @@ from redis.commands.core import Script
 from jobs.config.quotas import ConcurrencyLimits, QueueCapacity
 from jobs.domain import errors, notifications
 from jobs.domain.job import Job
-from jobs.store import change_stream, codec, commit, late_objects, rq_queue
+from jobs.store import change_stream, codec, commit, deletion, late_objects, rq_queue
 from jobs.store.budgets import Budgets
 from jobs.store.commit import After, Change, Commit, CommitOptions, CommitOutcome, Followers
 from jobs.store.redis import keys, scripts
@@ -189,8 +189,8 @@ class JobStore:
         """
         now = self.now()
         commands = [
-            *commit.tombstones(job),
-            *commit.deleted_input(job, now),
+            *deletion.tombstones(job),
+            *deletion.deleted_input(job, now),
             *late_objects.note_of_deletion(job, now),
             *also,
         ]
@@ -201,7 +201,7 @@ class JobStore:
         return self._delete(job, [("ZADD", keys.ORPHANS, job.end, key) for key in orphans])
 
     def _delete(self, job: Job, commands: Sequence[Command]) -> bool:
-        every = [*commit.deletion(job), *commands, change_stream.deletion_event(job)]
+        every = [*deletion.deletion(job), *commands, change_stream.deletion_event(job)]
         if self.followers.archive:  # its row does not count from now on
             at = max(int(self.now() * 1e6), job.version)
             every.append(("ZADD", keys.DELETIONS, at, job.id))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from jobs.bfl.model_names import VIDEO, VIDEO_TOOLS
 from jobs.config.quotas import ConcurrencyLimits
 from jobs.domain.budgets import NO_BUDGETS, NamedBudgets
-from jobs.store import indexes
+from jobs.store import scopes
 from jobs.store.costs import budget_key
 from jobs.store.redis import keys, scripts
 from jobs.store.redis.client import StoreClient
@@ -182,15 +182,15 @@ class SubmissionQueue:
 
     def slots_used(self, scope: str) -> int:
         """Slots that are taken of a model's scope, by itself and by those that share them."""
-        return int(self._redis.zcard(indexes.active(indexes.slot_scope(scope))))
+        return int(self._redis.zcard(scopes.slots_key(scopes.slot_scope(scope))))
 
     def slot_usage(self) -> SlotUsage:
         """Slots in use and lengths of the queues."""
         queues = [queue.decode() for queue in self._redis.smembers(keys.QUEUES)]
         named = sorted({*map(_scope, queues), *self._limits.models})
-        accounts = [indexes.active(indexes.at_account("", one)) for one in self._limits.accounts]
+        accounts = [scopes.slots_key(scopes.at_account("", one)) for one in self._limits.accounts]
         with self._redis.round_trip() as pipe:
-            slots = [indexes.active(indexes.slot_scope(name)) for name in named]
+            slots = [scopes.slots_key(scopes.slot_scope(name)) for name in named]
             for key in (*accounts, *slots, *queues):
                 pipe.zcard(key)
             found = pipe.execute()

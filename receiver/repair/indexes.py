@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from jobs.services import Services
-from jobs.store.indexes import every
+from jobs.store.indexes import possible_sets
 from receiver.repair.finding import Finding
 
 
@@ -30,7 +30,7 @@ def examine_members(services: Services) -> Iterator[Finding]:
             job = jobs_by_id.get(job_id)
             if job_id not in jobs_by_id:
                 problem = f"is in {key} and has no record"
-            elif job and key not in every(job):
+            elif job and key not in possible_sets(job):
                 problem = f"is in {key}, where it does not belong"
             else:
                 continue

@@ -9,7 +9,7 @@ import pytest
 from jobs import ingest, job_pages
 from jobs.current_jobs import CurrentJobs
 from jobs.domain.job import INCARNATION_SECONDS, Job
-from jobs.store import commit
+from jobs.store import commit, deletion
 from jobs.store.archiving.moves import ArchiveMoves
 from jobs.store.archiving.presence import Presence
 from tests.simulation import exploration
@@ -37,7 +37,7 @@ def test_schedules_that_found_something_keep_every_invariant(name: str, seed: in
     assert not found, exploration.report(SITUATIONS[name], found)
 
 
-real_tombstones = commit.tombstones
+real_tombstones = deletion.tombstones
 
 
 def recall_as_a_new_job(self: ArchiveMoves, job: Job) -> bool:
@@ -92,7 +92,7 @@ PROTECTIONS = {
     "the tombstone of an evicted job": Protection(
         ("I29", "I5"),
         SITUATIONS["outages of the database"],
-        patch=(commit, "tombstones", lambda job, s="": [] if s else real_tombstones(job)),
+        patch=(deletion, "tombstones", lambda job, s="": [] if s else real_tombstones(job)),
     ),
     "the entries of deletions": Protection(
         # I29: a job that is announced while it is deleted finds its old row.

@@ -57,6 +57,7 @@ PYTHON = sorted([*(ROOT / "jobs").glob("*.py"), *(ROOT / "jobs/domain").glob("*.
 TARGETS = (
     *(str(path.relative_to(ROOT)) for path in PYTHON if path.name != "__init__.py"),
     "jobs/store/commit.py",
+    "jobs/store/deletion.py",
     "receiver/webhook.py",
     *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "jobs/store/lua").rglob("*.lua"))),
 )

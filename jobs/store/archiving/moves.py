@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from jobs.domain.job import Job
 from jobs.domain.status import Status
-from jobs.store import codec, commit
+from jobs.store import codec, commit, deletion
 from jobs.store.archiving.counts import NEWEST, count_names
 from jobs.store.indexes import indexes, unkept_sets
 from jobs.store.job_store import JobStore
@@ -85,8 +85,8 @@ class ArchiveMoves:
 
 def _eviction(job: Job, archived: Job) -> list[Command]:
     """The commands that leave a job to the archive, which has it as `archived`."""
-    commands = commit.removal(job)
-    commands += commit.tombstones(archived, archived.status.value)
+    commands = deletion.removal(job)
+    commands += deletion.tombstones(archived, archived.status.value)
     numbers = count_names(archived.status, archived.request.key)
     commands += [("ZADD", keys.COLD, "INCR", 1, number) for number in numbers]
     commands.append(("ZADD", keys.COLD, "GT", archived.created_at, NEWEST))

@@ -5,7 +5,7 @@ needs. Replies about jobs begin with the Redis time, by which leases and deadlin
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,34 @@ Command = tuple[Any, ...]  # one of Redis, word by word
 
 _DIRECTORY = Path(__file__).parents[1] / "lua"
 _NEEDS = re.compile(r"^-- Needs (.+)$", re.MULTILINE)
+_SHARED = re.compile(r"shared/(\w+)\.lua")
 
 
 def read(name: str, **shared: str) -> str:
-    """A script, led by the shared files that it needs, of which some can be given as text."""
-    text = (_DIRECTORY / f"{name}.lua").read_text()
-    needed = re.findall(r"shared/(\w+)\.lua", "".join(_NEEDS.findall(text)))
-    return "\n".join([*(shared.get(one) or read(f"shared/{one}") for one in needed), text])
+    """A script, led by the shared files that it needs, of which some can be passed as text."""
+    script = (_DIRECTORY / f"{name}.lua").read_text()
+    needs = "".join(_NEEDS.findall(script))
+    parts: list[str] = []
+    for shared_name in _SHARED.findall(needs):
+        parts.append(shared.get(shared_name) or read(f"shared/{shared_name}"))
+    parts.append(script)
+    return "\n".join(parts)
 
 
 def flat(commands: Sequence[Command]) -> list[Any]:
     """Commands as `lua/shared/commands.lua` reads them."""
-    return [len(commands), *(word for one in commands for word in (len(one), *one))]
+    words: list[Any] = [len(commands)]
+    for command in commands:
+        words.append(len(command))
+        words += command
+    return words
+
+
+def add_to_sets(member: str, scores: Mapping[str, float]) -> list[Command]:
+    """The commands that add a member to sorted sets, with its score in each."""
+    return [("ZADD", sorted_set, score, member) for sorted_set, score in scores.items()]
+
+
+def remove_from_sets(member: str, sorted_sets: Iterable[str]) -> list[Command]:
+    """The commands that remove a member from sorted sets."""
+    return [("ZREM", sorted_set, member) for sorted_set in sorted_sets]

@@ -1,9 +1,9 @@
 """Stream of visible changes: ids and statuses of jobs, in the order of the commits."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import attrgetter
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from jobs.domain.job import Job
 from jobs.domain.job_record import PUBLIC_FIELDS
@@ -14,7 +14,10 @@ from jobs.store.redis.scripts import Command
 
 EVENTS_MAX = 20_000  # some megabytes, and hours of an ordinary day
 DELETED = "deleted"  # instead of a status
-ID, STATUS, CHANGE, KEY = "id", "status", "change", "key"
+ID = "id"
+STATUS = "status"
+CHANGE = "change"
+KEY = "key"
 BATCH_MAX = 500
 BLOCK_MILLISECONDS = 1000  # less than the time-out of the connection
 
@@ -43,8 +46,10 @@ def deletion_event(job: Job) -> Command:
 
 
 def _event(job: Job, status: str) -> Command:
-    key = (KEY, job.request.key) if job.request.key else ()
-    return "XADD", EVENTS, "MAXLEN", "~", EVENTS_MAX, "*", ID, job.id, STATUS, status, *key
+    event = ("XADD", EVENTS, "MAXLEN", "~", EVENTS_MAX, "*", ID, job.id, STATUS, status)
+    if not job.request.key:
+        return event
+    return (*event, KEY, job.request.key)
 
 
 class EventPosition(NamedTuple):
@@ -119,17 +124,30 @@ class Events:
             pipe.xlen(EVENTS)
             pipe.xrange(EVENTS, count=1)
             pipe.xrevrange(EVENTS, count=1)
-            found, length, oldest, newest = pipe.execute()
-        events = []
-        for name, entry in found:
-            given = {key.decode(): value.decode() for key, value in entry.items()}
-            change, key = given.get(CHANGE, "details"), given.get(KEY)
-            events.append(Event(_position(name), given[ID], given[STATUS], change, key))
-        # A shorter stream was never cut. An end before the position: Redis lost its data.
-        is_cut = length >= EVENTS_MAX and position < _position(oldest[0][0])
-        is_lost = bool(newest) and _position(newest[0][0]) < position
-        end = _position(newest[0][0]) if is_lost else position
-        return EventBatch(events, not (is_cut or is_lost), events[-1].position if events else end)
+            entries, length, oldest, newest = pipe.execute()
+        events = [_parse_event(name, entry) for name, entry in entries]
+        is_cut = False
+        if length >= EVENTS_MAX:  # a shorter stream was never cut
+            is_cut = position < _first_position(oldest)
+        is_lost = bool(newest) and _first_position(newest) < position  # Redis lost its data
+        last_position = position
+        if events:
+            last_position = events[-1].position
+        elif is_lost:
+            last_position = _first_position(newest)
+        is_complete = not (is_cut or is_lost)
+        return EventBatch(events, is_complete, last_position)
+
+
+def _parse_event(name: bytes, entry: dict[bytes, bytes]) -> Event:
+    fields: dict[str, Any] = {key.decode(): value.decode() for key, value in entry.items()}
+    change = fields.get(CHANGE, "details")
+    return Event(_position(name), fields[ID], fields[STATUS], change, fields.get(KEY))
+
+
+def _first_position(entries: Sequence[tuple[bytes, Any]]) -> EventPosition:
+    name, _fields = entries[0]
+    return _position(name)
 
 
 def _position(name: bytes) -> EventPosition:

@@ -81,17 +81,21 @@ class JobStore:
 
         Raises UnreadableRecord too.
         """
-        aliases = [] if exactly else [keys.TASK_PREFIX + job_id]
-        names = [keys.RECORD_PREFIX + job_id, *aliases]
+        names = [keys.RECORD_PREFIX + job_id]
+        if not exactly:
+            names.append(keys.TASK_PREFIX + job_id)
         (record,) = self._run(self._pipeline, self._load_script, names, [keys.RECORD_PREFIX])
-        return codec.decode(record) if record else None
+        if not record:
+            return None
+        return codec.decode(record)
 
     def _run(
         self, pipeline: ScriptPipeline, script: Script, names: Sequence[str], args: Sequence[Any]
     ) -> list[Any]:
         """Run a script; the Redis time, with which its answer begins, sets the clock."""
-        time, *answer = list(pipeline.run(script, names, args))
-        self._clock.synchronize(time)
+        answer = list(pipeline.run(script, names, args))
+        redis_time = answer.pop(0)
+        self._clock.synchronize(redis_time)
         return answer
 
     def update(
@@ -109,7 +113,10 @@ class JobStore:
         a new submission when too many wait or Redis is too full, UnknownJob and UnknownToRedis
         when the options forbid to make the job, and Evicted when only the archive has it.
         """
-        return self.update_from(None if new else self.load(job_id), step, options)
+        before = None
+        if not new:
+            before = self.load(job_id)
+        return self.update_from(before, step, options)
 
     def change(
         self,
@@ -118,7 +125,13 @@ class JobStore:
         options: CommitOptions = commit.NO_OPTIONS,
     ) -> Change[Job | None]:
         """Update a job that exists; without a record nothing is written and both jobs are None."""
-        return self.update(job_id, lambda job, now: job and step(job, now), options)
+
+        def step_of_existing_job(job: Job | None, now: float) -> Job | None:
+            if job is None:
+                return None
+            return step(job, now)
+
+        return self.update(job_id, step_of_existing_job, options)
 
     def update_from(
         self, before: Job | None, step: Step[After], options: CommitOptions = commit.NO_OPTIONS
@@ -131,9 +144,9 @@ class JobStore:
                 self._await_durability(before)
                 return Change(before, cast(After, before))
             reserved = self.budgets.reserve(before, after, now)
-            changed = notifications.schedule(before, reserved, now, self.followers.owner)
-            changed = changed.evolve(version=changed.next_version(now))
-            planned = Commit(before, changed, options, self.followers.archive)
+            notifying = notifications.schedule(before, reserved, now, self.followers.owner)
+            versioned = notifying.evolve(version=notifying.next_version(now))
+            planned = Commit(before, versioned, options, self.followers.archive)
             written, current = self._commit(planned, now)
             if written:
                 return Change(before, cast(After, planned.after))
@@ -148,15 +161,22 @@ class JobStore:
         outcome, current = self._run(
             self._pipeline.commits, self._commit_script, planned.keys(), arguments
         )
-        if outcome == CommitOutcome.OVER_BUDGET:
-            raise self.budgets.refusal(planned.after)
-        if outcome == CommitOutcome.NO_FREE_SLOT and planned.is_new_submission:
-            raise errors.QueueFull("Too many jobs of this key wait for its budget.")
-        if outcome in _ERRORS:
-            raise _ERRORS[outcome]
+        if outcome == CommitOutcome.WRITTEN:
+            return True, None
         if outcome == CommitOutcome.EVICTED:
-            raise errors.Evicted(current.decode())
-        return outcome == CommitOutcome.WRITTEN, codec.decode(current) if current else None
+            status = current
+            raise errors.Evicted(status.decode())
+        if outcome != CommitOutcome.CONFLICT:
+            raise self._refusal(outcome, planned)
+        return False, codec.decode(current) if current else None
+
+    def _refusal(self, outcome: int, planned: Commit) -> Exception:
+        """The error for a commit that the script refused."""
+        if outcome == CommitOutcome.OVER_BUDGET:
+            return self.budgets.refusal(planned.after)
+        if outcome == CommitOutcome.NO_FREE_SLOT and planned.is_new_submission:
+            return errors.QueueFull("Too many jobs of this key wait for its budget.")
+        return _ERRORS[CommitOutcome(outcome)]()
 
     def require_room(self) -> None:
         """Raises QueueFull where a new submission would: before its objects are stored."""
@@ -165,11 +185,11 @@ class JobStore:
             raise errors.QueueFull
 
     def _await_durability(self, job: Job | None) -> None:
-        """Wait until a record that was found is durable, before the caller relies on it.
+        """Wait until the record of a job is durable, before the caller relies on it.
 
         A request that was answered with 503 for want of durability may have written it.
         """
-        if not (self._pipeline.commits.waits_for_durability and job):
+        if job is None or not self._pipeline.commits.waits_for_durability:
             return
         if not self.run_if_unchanged(job.id, job.version, [("SET", keys.BARRIER, "")]):
             raise errors.StoreUnavailable("a record changed while it was confirmed")
@@ -178,7 +198,9 @@ class JobStore:
         self, job_id: str, version: int | str, commands: Sequence[Command]
     ) -> bool:
         """Run commands if a record still has this version; 0 means that there is none."""
-        names, arguments = [keys.RECORD_PREFIX + job_id], [version, *scripts.flat(commands)]
+        names = [keys.RECORD_PREFIX + job_id]
+        arguments = [version]
+        arguments += scripts.flat(commands)
         script = self._run_if_unchanged_script
         return bool(self._pipeline.commits.run(script, names, arguments))
 
@@ -188,12 +210,10 @@ class JobStore:
         `also` are further commands for the script.
         """
         now = self.now()
-        commands = [
-            *deletion.tombstones(job),
-            *deletion.deleted_input(job, now),
-            *late_objects.note_of_deletion(job, now),
-            *also,
-        ]
+        commands = deletion.tombstones(job)
+        commands += deletion.deleted_input(job, now)
+        commands += late_objects.note_of_deletion(job, now)
+        commands += also
         return self._delete(job, commands)
 
     def delete_unchanged(self, job: Job, orphans: Iterable[str] = ()) -> bool:
@@ -201,20 +221,30 @@ class JobStore:
         return self._delete(job, [("ZADD", keys.ORPHANS, job.end, key) for key in orphans])
 
     def _delete(self, job: Job, commands: Sequence[Command]) -> bool:
-        every = [*deletion.deletion(job), *commands, change_stream.deletion_event(job)]
+        all_commands = deletion.deletion(job)
+        all_commands += commands
+        all_commands.append(change_stream.deletion_event(job))
         if self.followers.archive:  # its row does not count from now on
-            at = max(int(self.now() * 1e6), job.version)
-            every.append(("ZADD", keys.DELETIONS, at, job.id))
-        return self.run_if_unchanged(job.id, job.version, every)
+            deleted_at = max(int(self.now() * 1e6), job.version)
+            all_commands.append(("ZADD", keys.DELETIONS, deleted_at, job.id))
+        return self.run_if_unchanged(job.id, job.version, all_commands)
 
     def tombstone(self, job_id: str) -> str | None:
         """Empty for a deleted job, the status of one that only the archive has, or None."""
-        found = self._redis.get(keys.TOMBSTONE_PREFIX + job_id)
-        return None if found is None else found.decode()
+        tombstone: bytes | None = self._redis.get(keys.TOMBSTONE_PREFIX + job_id)
+        if tombstone is None:
+            return None
+        return tombstone.decode()
 
     def most_urgent(self) -> str | None:
         """The id of the job whose work comes first, or None when none is pending."""
-        return next(iter(self.pending_rescues(1).ids or self.pending_polls(1).ids), None)
+        rescues = self.pending_rescues(1).ids
+        if rescues:
+            return rescues[0]
+        polls = self.pending_polls(1).ids
+        if polls:
+            return polls[0]
+        return None
 
     def pending_rescues(self, limit: int) -> PendingWork:
         """Jobs whose media are to be downloaded, by the expiry of their URLs."""
@@ -232,15 +262,29 @@ class JobStore:
 
     def due(self, limit: int) -> Due:
         """Jobs to check now, oldest first; the cost follows the number due."""
-        sets = [keys.DUE, keys.PENDING_RESCUES, keys.PENDING_POLLS]
-        sets += [rq_queue.QUEUE_KEY, keys.THUMBNAILS]
-        ids, missing, next_at, rq_jobs = self._run(self._pipeline, self._due_script, sets, [limit])
-        next_at = float(next_at) if next_at else None
-        return Due(self.now(), _decoded(ids), _decoded(missing), rq_jobs, next_at)
+        names = [
+            keys.DUE,
+            keys.PENDING_RESCUES,
+            keys.PENDING_POLLS,
+            rq_queue.QUEUE_KEY,
+            keys.THUMBNAILS,
+        ]
+        answer = self._run(self._pipeline, self._due_script, names, [limit])
+        due_ids, ids_without_rq_job, next_check_at, rq_jobs = answer
+        return Due(
+            now=self.now(),
+            ids=_decoded(due_ids),
+            without_rq_job=_decoded(ids_without_rq_job),
+            rq_jobs=rq_jobs,
+            next_at=float(next_check_at) if next_check_at else None,
+        )
 
     def enqueue(self, job_ids: Iterable[str]) -> None:
         """Add RQ jobs for pending work that has none, for example after RQ's keys were lost."""
-        arguments = [part for one in job_ids for part in (one, *rq_queue.arguments())]
+        arguments: list[str] = []
+        for job_id in job_ids:
+            arguments.append(job_id)
+            arguments += rq_queue.arguments()
         if arguments:
             self._enqueue_script(args=arguments)
 
@@ -255,7 +299,7 @@ class JobStore:
     def remove_due(self, job_id: str) -> None:
         """Remove an id that has no record from all work."""
         sets = (keys.DUE, keys.PENDING_RESCUES, keys.PENDING_POLLS)
-        self.run_if_unchanged(job_id, 0, [("ZREM", key, job_id) for key in sets])
+        self.run_if_unchanged(job_id, 0, scripts.remove_from_sets(job_id, sets))
 
     def remove_queued(
         self, job_id: str, queue: str, version: int | str = commit.ANY_VERSION
@@ -267,9 +311,8 @@ class JobStore:
         self.run_if_unchanged(job_id, version, [("ZREM", queue, job_id)])
 
     def increment(self, counts: Mapping[str, int]) -> None:
-        self._redis.write_essential(
-            *(("HINCRBY", keys.COUNTERS, name, by) for name, by in counts.items())
-        )
+        commands = [("HINCRBY", keys.COUNTERS, name, by) for name, by in counts.items()]
+        self._redis.write_essential(*commands)
 
 
 def _decoded(ids: Iterable[bytes]) -> tuple[str, ...]:

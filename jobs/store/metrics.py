@@ -14,7 +14,7 @@ from jobs.store.archiving.counts import count_name_of_key
 from jobs.store.redis import keys
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.clock import Clock
-from jobs.store.search_conditions import of_key
+from jobs.store.search_conditions import key_facet
 
 TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps
@@ -121,7 +121,7 @@ class Metrics:
             return self.totals().jobs
         with self._redis.round_trip() as pipe:
             for state in Status:
-                pipe.zcard(of_key(key, state))
+                pipe.zcard(key_facet(key, state))
                 pipe.zscore(keys.COLD, count_name_of_key(state, key))
             found = [max(int(number or 0), 0) for number in pipe.execute()]
         cold = found[1::2] if self._has_archive else [0] * len(Status)

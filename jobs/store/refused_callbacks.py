@@ -23,17 +23,22 @@ class RefusedCallbacks:
 
     def record(self, job_id: str | None, reason: str) -> None:
         """Count a refused callback, and store the reason if its job is known."""
-        keys = [RECORD_PREFIX + (job_id or ""), REFUSED_CALLBACKS_PREFIX + (job_id or ""), COUNTERS]
+        name = job_id or ""  # no job has this id, so that the callback is counted and not stored
+        keys = [RECORD_PREFIX + name, REFUSED_CALLBACKS_PREFIX + name, COUNTERS]
         arguments = [reason, CALLBACKS_MAX, RETENTION_SECONDS, Counter.CALLBACK_REFUSED]
         self._pipeline.run(self._record_script, keys, arguments)
 
     def latest(self, job_ids: Sequence[str]) -> list[tuple[TimelineEvent, ...]]:
         """The latest refused callbacks of each of these jobs, oldest first."""
         keys = [REFUSED_CALLBACKS_PREFIX + job_id for job_id in job_ids]
-        found = self._pipeline.run(self._latest_script, keys, [])
-        return [tuple(_event(item) for item in reversed(items)) for items in found]
+        answers = self._pipeline.run(self._latest_script, keys, [])
+        return [_events(entries) for entries in answers]
 
 
-def _event(item: bytes) -> TimelineEvent:
-    at, _, reason = item.decode().partition(" ")
-    return TimelineEvent(float(at), EventCode.CALLBACK_REFUSED, {"reason": reason})
+def _events(entries: Sequence[bytes]) -> tuple[TimelineEvent, ...]:
+    """The events of a job's refused callbacks, oldest first; Redis has the latest first."""
+    events: list[TimelineEvent] = []
+    for entry in reversed(entries):
+        at, _, reason = entry.decode().partition(" ")
+        events.append(TimelineEvent(float(at), EventCode.CALLBACK_REFUSED, {"reason": reason}))
+    return tuple(events)

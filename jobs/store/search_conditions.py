@@ -5,7 +5,7 @@ entries.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,16 +32,30 @@ def facets(job: Job) -> Iterator[str]:
     if job.request.repeats:
         yield keys.BY_REPEATS + job.request.repeats
     if job.request.key:
-        yield of_key(job.request.key, job.status)
-    texts = {name: as_text(value) for name, value in job.metadata.items()}
-    scalars = [f"{name}={text}" for name, text in texts.items() if text is not None]
-    short = [pair for pair in scalars if len(pair) <= FACET_MAX_CHARS][:METADATA_FACETS_MAX]
-    yield from (keys.BY_META + pair for pair in short)
-    if len(short) < len(scalars):
+        yield key_facet(job.request.key, job.status)
+    if job.metadata:
+        yield from _metadata_facets(job)
+
+
+def _metadata_facets(job: Job) -> Iterator[str]:
+    """The indexes of the first short scalar entries, and one for jobs that have further entries."""
+    entries_indexed = 0
+    has_unindexed_entry = False
+    for name, value in job.metadata.items():
+        text = as_text(value)
+        if text is None:
+            continue
+        entry = f"{name}={text}"
+        if len(entry) <= FACET_MAX_CHARS and entries_indexed < METADATA_FACETS_MAX:
+            entries_indexed += 1
+            yield keys.BY_META + entry
+        else:
+            has_unindexed_entry = True
+    if has_unindexed_entry:
         yield keys.BY_UNINDEXED
 
 
-def of_key(name: str, status: Status) -> str:
+def key_facet(name: str, status: Status) -> str:
     """The index of the jobs of an API key in a status."""
     return f"{keys.BY_KEY}{name}:{status}"
 
@@ -49,23 +63,33 @@ def of_key(name: str, status: Status) -> str:
 def possible_facets(job: Job) -> Iterator[str]:
     """The search indexes that a job may belong to after a later change of its record."""
     yield from facets(job)
-    yield from (keys.BY_SOURCE + source for source in Source)
+    for source in Source:
+        yield keys.BY_SOURCE + source
     if job.request.key:
-        yield from (of_key(job.request.key, status) for status in Status)
+        yield from _key_facets(job.request.key, tuple(Status))
     yield keys.BY_UNINDEXED
+
+
+def _key_facets(name: str, statuses: Iterable[Status]) -> Group:
+    return tuple(key_facet(name, status) for status in statuses)
 
 
 def seed_of(job: Job) -> int | None:
     """The seed that BFL took, else the caller's."""
-    found = job.result.get("seed", (job.request.public_input or {}).get("seed"))
-    return found if type(found) is int else None
+    public_input = job.request.public_input or {}
+    seed = job.result.get("seed", public_input.get("seed"))
+    if type(seed) is not int:  # a bool is no seed
+        return None
+    return seed
 
 
 def as_text(value: Any) -> str | None:
     """A scalar as search text: a string unchanged, others as JSON; None for lists and objects."""
     if isinstance(value, str):
         return value
-    return None if isinstance(value, dict | list | tuple) else json.dumps(value)
+    if isinstance(value, dict | list | tuple):
+        return None
+    return json.dumps(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +118,13 @@ class Search:
     @property
     def is_indexed(self) -> bool:
         """Whether the sets of the only group hold just what matches."""
-        others: list[Any] = [self.words, self.seed, self.sha256]
-        if self.owner is not None:
-            others += [self.model, self.source, self.repeats, self.key]
-        return not self.metadata and others == [None] * len(others)
+        if self.metadata or self.reads_records:
+            return False
+        if self.owner is None:
+            return True
+        # The only group is that of the owner: it bounds by status and by nothing else.
+        conditions = (self.model, self.source, self.repeats, self.key)
+        return conditions == (None, None, None, None)
 
     @property
     def reads_records(self) -> bool:
@@ -108,28 +135,34 @@ class Search:
         """Groups of sorted sets; a matching job is in at least one set of each group."""
         statuses = self.statuses or tuple(Status)
         if self.owner is not None:  # where a page ends must not tell of other jobs
-            return [tuple(of_key(self.owner, status) for status in statuses)]
-        # An entry may be one that is not indexed; other jobs are found as well.
-        pairs = (f"{name}={text}" for name, text in self.metadata)
-        found: list[Group] = [(keys.BY_META + pair, keys.BY_UNINDEXED) for pair in pairs]
+            return [_key_facets(self.owner, statuses)]
+        groups: list[Group] = []
+        for name, text in self.metadata:
+            # The entry may be one that is not indexed; this finds jobs that do not match as well.
+            groups.append((f"{keys.BY_META}{name}={text}", keys.BY_UNINDEXED))
         if self.model is not None:
-            found.append((keys.BY_MODEL + self.model,))
+            groups.append((keys.BY_MODEL + self.model,))
         if self.source is not None:
-            found.append((keys.BY_SOURCE + self.source,))
+            groups.append((keys.BY_SOURCE + self.source,))
         if self.repeats is not None:
-            found.append((keys.BY_REPEATS + self.repeats,))
+            groups.append((keys.BY_REPEATS + self.repeats,))
         if self.key is not None:
-            found.append(tuple(of_key(self.key, status) for status in statuses))
-        elif self.statuses or not found:
-            found.append(tuple(keys.STATUS_PREFIX + status for status in statuses))
-        return found
+            groups.append(_key_facets(self.key, statuses))
+        elif self.statuses or not groups:
+            groups.append(tuple(keys.STATUS_PREFIX + status for status in statuses))
+        return groups
 
     def required_texts(self) -> tuple[bytes, ...]:
         """Texts in the JSON of each match, in small letters, if all of it is ASCII."""
-        words = search_words.phrases(self.words) if self.words is not None else ()
-        texts = [word for phrase in words for word in phrase.split() if word.isascii()]
-        texts += [] if self.seed is None else [str(self.seed)]
-        return tuple(text.encode() for text in [*texts, *filter(None, [self.sha256])])
+        texts: list[bytes] = []
+        if self.words is not None:
+            for phrase in search_words.phrases(self.words):
+                texts += [word.encode() for word in phrase.split() if word.isascii()]
+        if self.seed is not None:
+            texts.append(str(self.seed).encode())
+        if self.sha256:
+            texts.append(self.sha256.encode())
+        return tuple(texts)
 
     def matches(self, job: Job) -> bool:
         """Whether a record matches; an index can be a moment older than the record."""
@@ -140,13 +173,21 @@ class Search:
             and self.repeats in (None, job.request.repeats)
             and (self.since is None or job.created_at >= self.since)
             and (self.until is None or job.created_at < self.until)
-            and all(
-                name in job.metadata and as_text(job.metadata[name]) == text
-                for name, text in self.metadata
-            )
+            and self._matches_metadata(job)
             and self.seed in (None, seed_of(job))
-            and self.sha256 in (None, *(file.sha256 for file in job.media))
+            and self._matches_a_file(job)
             and self.key in (None, job.request.key)
             and self.owner in (None, job.request.key)
             and (self.words is None or search_words.matches(job, self.words))
         )
+
+    def _matches_metadata(self, job: Job) -> bool:
+        return all(
+            name in job.metadata and as_text(job.metadata[name]) == text
+            for name, text in self.metadata
+        )
+
+    def _matches_a_file(self, job: Job) -> bool:
+        if self.sha256 is None:
+            return True
+        return self.sha256 in [file.sha256 for file in job.media]

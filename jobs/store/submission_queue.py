@@ -96,32 +96,47 @@ class SubmissionQueue:
     def next(self, *, peek: bool = False) -> NextSubmission | None:
         """The oldest job that may be submitted now; `peek` starts no probe."""
         queue_keys = [keys.QUEUES, keys.ACTIVE, keys.CIRCUITS, keys.IN_FLIGHT, WORKERS_KEY]
-        arguments: list[Any] = [self._limits.total, keys.QUEUE_PREFIX, "peek" if peek else "claim"]
-        arguments += [HALF_OPEN_SECONDS, self._threads, keys.PRICES_PREFIX]
-        arguments += [VIDEO_TOOLS, VIDEO]
-        names = self._configured_names()
-        arguments += [len(names), *names]
-        arguments += [len(self._limits.models)]
-        arguments += [part for pair in self._limits.models.items() for part in pair]
-        now = self._clock.now()
-        for name, budgets in self._budgets.items():
-            for one in budgets:
-                arguments += [name, budget_key(one.period, now, name), one.units]
-        clock, job_id, *more = self._next_script(keys=queue_keys, args=arguments)
-        self._clock.synchronize(clock)
+        arguments: list[Any] = [
+            self._limits.total,
+            keys.QUEUE_PREFIX,
+            "peek" if peek else "claim",
+            HALF_OPEN_SECONDS,
+            self._threads,
+            keys.PRICES_PREFIX,
+            VIDEO_TOOLS,
+            VIDEO,
+        ]
+        configured_names = self._configured_names()
+        arguments.append(len(configured_names))
+        arguments += configured_names
+        arguments.append(len(self._limits.models))
+        for model_limit in self._limits.models.items():
+            arguments += model_limit
+        arguments += self._budget_arguments()
+        redis_time, job_id, *queue_and_scopes = self._next_script(keys=queue_keys, args=arguments)
+        self._clock.synchronize(redis_time)
         if not job_id:
             return None
-        queue, half_open = more
-        scopes = tuple(scope.decode() for scope in half_open)
-        return NextSubmission(job_id.decode(), queue.decode(), scopes)
+        queue, half_open = queue_and_scopes
+        half_open_scopes = tuple(scope.decode() for scope in half_open)
+        return NextSubmission(job_id.decode(), queue.decode(), half_open_scopes)
+
+    def _budget_arguments(self) -> list[Any]:
+        """For each budget the API key, the hash of what its period has spent, and the limit."""
+        now = self._clock.now()
+        arguments: list[Any] = []
+        for name, budgets in self._budgets.items():
+            for budget in budgets:
+                arguments += [name, budget_key(budget.period, now, name), budget.units]
+        return arguments
 
     def _configured_names(self) -> list[str]:
-        """As the script compares them; none where every name counts as configured."""
+        """The configured names as the script compares them; none where every name counts."""
         if self._configured is None:
             return []
-        accounts = [f"account @{name}" for name in sorted(self._configured.accounts)]
-        api_keys = [f"key {name}" for name in sorted(self._configured.api_keys)]
-        return [*accounts, *api_keys]
+        names = [f"account @{name}" for name in sorted(self._configured.accounts)]
+        names += [f"key {name}" for name in sorted(self._configured.api_keys)]
+        return names
 
     def held(self) -> HeldJobs:
         """Count the jobs that wait for a key that is not in the settings any more."""
@@ -129,14 +144,10 @@ class SubmissionQueue:
         by_api_key = Counter[str]()
         if self._configured is None:
             return HeldJobs(by_account, by_api_key)
-        queues = [queue.decode() for queue in self._redis.smembers(keys.QUEUES)]
-        with self._redis.round_trip() as pipe:
-            for queue in queues:
-                pipe.zcard(queue)
-            lengths = pipe.execute()
-        for queue, length in zip(queues, lengths, strict=True):
-            account = _scope(queue).partition("@")[2]
-            api_key = queue.split("\t")[2] if "\t" in queue else ""
+        queues = self._queues()
+        for queue, length in zip(queues, self._sizes(queues), strict=True):
+            _model, _, account = scopes.scope_of_queue(queue).partition("@")
+            api_key = _api_key_of_queue(queue)
             if account and account not in self._configured.accounts:
                 by_account[account] += length
             elif api_key and api_key not in self._configured.api_keys:
@@ -146,25 +157,31 @@ class SubmissionQueue:
     def open_circuit(self, scope: str, reason: str, seconds: float) -> None:
         """Open the circuit of a model, or of all; after `seconds` one job probes it."""
         now = self._clock.now()
-        known = next((one for one in self.open_circuits() if one.scope == scope), None)
-        since, attempts = (known.since, known.attempts + 1) if known else (now, 1)
+        since = now
+        attempts = 1
+        for circuit in self.open_circuits():
+            if circuit.scope == scope:
+                since = circuit.since
+                attempts = circuit.attempts + 1
         self._put(Circuit(scope, reason, since, now + seconds, attempts))
 
     def _put(self, circuit: Circuit) -> None:
-        rest = json.dumps([circuit.since, circuit.attempts, circuit.reason])
+        details = json.dumps([circuit.since, circuit.attempts, circuit.reason])
         self._redis.write_essential(
-            ("HSET", keys.CIRCUITS, circuit.scope, f"{circuit.until:.3f} {rest}")
+            ("HSET", keys.CIRCUITS, circuit.scope, f"{circuit.until:.3f} {details}")
         )
 
-    def close_circuits(self, scopes: Sequence[str]) -> None:
+    def close_circuits(self, circuit_scopes: Sequence[str]) -> None:
         """Close circuits: their probe did not fail for the reason that had opened them."""
-        if scopes:
-            self._redis.hdel(keys.CIRCUITS, *scopes)
+        if circuit_scopes:
+            self._redis.hdel(keys.CIRCUITS, *circuit_scopes)
 
-    def release_half_open(self, scopes: Sequence[str]) -> None:
-        """Let another job probe these circuits: the one that should have was never sent."""
-        for circuit in self.open_circuits() if scopes else ():
-            if circuit.scope in scopes:
+    def release_half_open(self, circuit_scopes: Sequence[str]) -> None:
+        """Let another job probe these circuits: the job that was to probe them was never sent."""
+        if not circuit_scopes:
+            return
+        for circuit in self.open_circuits():
+            if circuit.scope in circuit_scopes:
                 self._put(circuit._replace(until=self._clock.now()))
 
     def close_idle_circuits(self) -> None:
@@ -172,11 +189,11 @@ class SubmissionQueue:
         self._close_idle_script(keys=[keys.QUEUES, keys.CIRCUITS], args=[keys.QUEUE_PREFIX])
 
     def open_circuits(self) -> list[Circuit]:
-        found = self._redis.hgetall(keys.CIRCUITS)
-        circuits = []
-        for scope, value in found.items():
-            until, _, rest = value.decode().partition(" ")
-            since, attempts, reason = json.loads(rest)
+        """The circuits that are open, and those that wait for a probe."""
+        circuits: list[Circuit] = []
+        for scope, value in self._redis.hgetall(keys.CIRCUITS).items():
+            until, _, details = value.decode().partition(" ")
+            since, attempts, reason = json.loads(details)
             circuits.append(Circuit(scope.decode(), reason, since, float(until), attempts))
         return circuits
 
@@ -186,27 +203,48 @@ class SubmissionQueue:
 
     def slot_usage(self) -> SlotUsage:
         """Slots in use and lengths of the queues."""
-        queues = [queue.decode() for queue in self._redis.smembers(keys.QUEUES)]
-        named = sorted({*map(_scope, queues), *self._limits.models})
-        accounts = [scopes.slots_key(scopes.at_account("", one)) for one in self._limits.accounts]
-        with self._redis.round_trip() as pipe:
-            slots = [scopes.slots_key(scopes.slot_scope(name)) for name in named]
-            for key in (*accounts, *slots, *queues):
-                pipe.zcard(key)
-            found = pipe.execute()
-        total = sum(found[: len(accounts)])
-        used = dict(zip(named, found[len(accounts) :], strict=False))
+        queues = self._queues()
+        names = set(self._limits.models)
+        for queue in queues:
+            names.add(scopes.scope_of_queue(queue))
+        sorted_names = sorted(names)
+        account_slots = [_slots_of_account(account) for account in self._limits.accounts]
+        model_slots = [scopes.slots_key(scopes.slot_scope(name)) for name in sorted_names]
+        sizes = self._sizes(account_slots + model_slots + queues)
+        first_model = len(account_slots)
+        first_queue = first_model + len(model_slots)
+        used_in_all = sum(sizes[:first_model])
+        used_by_name = dict(zip(sorted_names, sizes[first_model:first_queue], strict=True))
         waiting = Counter[str]()
-        for queue, length in zip(queues, found[len(accounts) + len(named) :], strict=True):
-            waiting[_scope(queue)] += length
-        models = [
-            ModelQueue(
-                name, used[name], self._limits.for_model(name.partition("@")[0]), waiting[name]
-            )
-            for name in named
-        ]
-        return SlotUsage(total, self._limits.total * len(accounts), models)
+        for queue, length in zip(queues, sizes[first_queue:], strict=True):
+            waiting[scopes.scope_of_queue(queue)] += length
+        models: list[ModelQueue] = []
+        for name, used in used_by_name.items():
+            model, _, _account = name.partition("@")
+            models.append(ModelQueue(name, used, self._limits.for_model(model), waiting[name]))
+        most = self._limits.total * len(account_slots)
+        return SlotUsage(used_in_all, most, models)
+
+    def _queues(self) -> list[str]:
+        """The submission queues that are not empty."""
+        return [queue.decode() for queue in self._redis.smembers(keys.QUEUES)]
+
+    def _sizes(self, sorted_sets: Sequence[str]) -> list[int]:
+        """The number of members of each sorted set."""
+        with self._redis.round_trip() as pipe:
+            for sorted_set in sorted_sets:
+                pipe.zcard(sorted_set)
+            sizes: list[int] = pipe.execute()
+        return sizes
 
 
-def _scope(queue: str) -> str:
-    return queue.removeprefix(keys.QUEUE_PREFIX).partition("\t")[0]
+def _slots_of_account(account: str | None) -> str:
+    return scopes.slots_key(scopes.at_account("", account))
+
+
+def _api_key_of_queue(queue: str) -> str:
+    """The API key whose jobs alone wait in a queue; empty where jobs of any key do."""
+    parts = queue.split("\t")  # scope, price, API key
+    if len(parts) == 1:
+        return ""
+    return parts[2]

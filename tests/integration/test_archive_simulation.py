@@ -145,12 +145,14 @@ PROTECTIONS = {
     "a recall's look at the record": Protection(
         ("I28",),
         situation(clients=("editor", "racing_replayer")),
-        Flaws(lua=(b"if redis.call('EXISTS', KEYS[1]) == 1 then return 1 end", b"")),
+        Flaws(lua=(b"if redis.call('EXISTS', record_key) == 1 then return 1 end", b"")),
     ),
     "a recall's look at deletions": Protection(
         ("I27",),
         situation(clients=("deleter", "racing_replayer")),
-        Flaws(lua=(b"if deleted and tonumber(deleted) >= version then return 0 end", b"")),
+        Flaws(
+            lua=(b"if deleted_at and tonumber(deleted_at) >= row_version then return 0 end", b"")
+        ),
     ),
     "the order of a row's versions": Protection(
         ("I28",),

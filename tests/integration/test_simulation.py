@@ -19,15 +19,17 @@ from worker import published_objects
 from worker.periodic import batch_actions as sweeps
 from worker.periodic import late_objects
 
-VERSION_CHECK = b"if version_of(current) ~= next_argument() then return {time, 0, current} end"
+VERSION_CHECK = (
+    b"if version_of(current) ~= expected_version then return {time, CONFLICT, current} end"
+)
 CAPACITY_CHECK = (
     b"if not redis.call('ZSCORE', set, job_id) and redis.call('ZCARD', set) >= capacity then"
 )
-CLOCK_CHECK = b"if math.abs(difference) > next_number() then"
+CLOCK_CHECK = b"if math.abs(difference) > tolerated_difference then"
 SYSTEMATIC_POSITIONS = 24
 SEEDS = range(6)
 
-FIRST_WRITE = b"if not current then redis.call('SET', KEYS[1], record) end"
+FIRST_WRITE = b"if not current then redis.call('SET', record_key, record) end"
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
@@ -56,7 +58,7 @@ PROTECTIONS = {
     "the version check": Protection(
         "I5",  # by I4
         SITUATIONS["kills and stalls"],
-        Flaws(lua=(VERSION_CHECK, b"next_argument()")),
+        Flaws(lua=(VERSION_CHECK, b"")),
     ),
     "the set of due jobs": Protection(
         "I3", SITUATIONS["kills and stalls"], Flaws(lost_keys=b"fluxkeep:due")
@@ -110,7 +112,7 @@ PROTECTIONS = {
     "the order of a commit's writes": Protection(
         "I21",
         partial(submissions, Faults(full=FULL)),
-        Flaws(lua=(FIRST_WRITE, b"redis.call('SET', KEYS[1], record)")),
+        Flaws(lua=(FIRST_WRITE, b"redis.call('SET', record_key, record)")),
     ),
     "the last look": Protection(
         "I22",
@@ -136,7 +138,7 @@ PROTECTIONS = {
         patch=(task_hosts.TaskHosts, "learned", lambda _hosts: []),
     ),
     "the clock check": Protection(
-        "I21", SITUATIONS["wrong clocks"], Flaws(lua=(CLOCK_CHECK, b"if next_number() < 0 then"))
+        "I21", SITUATIONS["wrong clocks"], Flaws(lua=(CLOCK_CHECK, b"if false then"))
     ),
 }
 

@@ -2,15 +2,31 @@
 -- An address that sent too many wrong keys is refused even with a valid one, so that a guess
 -- cannot be recognized; but not where the same key was valid within the last days.
 --
--- KEYS  rate of the key, wrong keys of the address, known client
--- ARGV  quota: requests (0: unlimited), seconds; wrong keys: requests, seconds,
---       seconds for which a client stays known
+-- KEYS  1  rate of the key
+--       2  wrong keys of the address
+--       3  known client
+-- ARGV  1  quota: requests (0: unlimited)
+--       2  quota: seconds
+--       3  wrong keys: requests
+--       4  wrong keys: seconds
+--       5  seconds for which a client stays known
 -- Returns {seconds to wait ("0": admitted), 1 if the address is blocked}
 -- Needs shared/gcra.lua
 
-local wait = seconds_to_wait(KEYS[2], ARGV[3], ARGV[4])
-local known_seconds = redis.call('TTL', KEYS[3])
-if wait > 0 and known_seconds < 0 then return {as_text(wait), 1} end
-if known_seconds < ARGV[5] / 2 then write('SET', KEYS[3], '', 'EX', ARGV[5]) end
-if tonumber(ARGV[1]) == 0 then return {'0', 0} end
-return {take_request(KEYS[1], ARGV[1], ARGV[2]), 0}
+local rate_key = KEYS[1]
+local wrong_keys_key = KEYS[2]
+local known_client_key = KEYS[3]
+local requests_max = tonumber(ARGV[1])
+local quota_seconds = tonumber(ARGV[2])
+local wrong_keys_max = tonumber(ARGV[3])
+local wrong_keys_seconds = tonumber(ARGV[4])
+local known_client_seconds = tonumber(ARGV[5])
+
+local wait = seconds_to_wait(wrong_keys_key, wrong_keys_max, wrong_keys_seconds)
+local seconds_known = redis.call('TTL', known_client_key)  -- negative: the client is not known
+if wait > 0 and seconds_known < 0 then return {as_text(wait), 1} end
+if seconds_known < known_client_seconds / 2 then
+  write('SET', known_client_key, '', 'EX', known_client_seconds)
+end
+if requests_max == 0 then return {'0', 0} end
+return {take_request(rate_key, requests_max, quota_seconds), 0}

@@ -27,78 +27,131 @@
 --       7 Redis knows nothing of the job, and the archive was not asked
 -- Needs shared/version.lua, shared/commands.lua, shared/rq.lua, shared/queue.lua, shared/budgets.lua
 
+local record_key = KEYS[1]
+local queues_key = KEYS[2]
+local waiting_key = KEYS[3]
+local deletions_key = KEYS[4]
+local FIRST_NEW_JOB_KEY = 5
+
+local CONFLICT = 0
+local WRITTEN = 1
+local NO_FREE_SLOT = 2
+local QUEUE_FULL = 3
+local DELETED = 4
+local EVICTED = 5
+local OVER_BUDGET = 6
+local UNKNOWN = 7
+local PRICE_CLASSES_MAX = 200
+
 local time = redis.call('TIME')
-local found = redis.call('MGET', KEYS[1], unpack(KEYS, 5))
-local current = found[1]
+local values = redis.call('MGET', record_key, unpack(KEYS, FIRST_NEW_JOB_KEY))
+local current = values[1]
 
 -- I4: compare and set; the first writer wins, and the loser starts over from that record.
-if version_of(current) ~= next_argument() then return {time, 0, current} end
-local record, job_id = next_argument(), next_argument()
-local tombstones, stays_deleted = next_number(), next_argument() == '1'
+local expected_version = next_argument()
+if version_of(current) ~= expected_version then return {time, CONFLICT, current} end
+
+local record = next_argument()
+local job_id = next_argument()
+local tombstones_count = next_number()
+local stays_deleted = next_argument() == '1'
 local only_known = next_argument() == '1'
-for i = 2, #found do  -- I12: a deleted job stays deleted; I29: an archived one is not made again
-  local is_tombstone = i <= tombstones + 1
-  if found[i] and is_tombstone and found[i] ~= '' then return {time, 5, found[i]} end
-  if found[i] and (stays_deleted or not is_tombstone) then return {time, 4, current} end
+
+-- I12: a deleted job stays deleted; I29: an archived one is not made again.
+for i = 2, #values do
+  local value = values[i]
+  if value then
+    local is_tombstone = i <= tombstones_count + 1
+    if is_tombstone and value ~= '' then return {time, EVICTED, value} end
+    if stays_deleted or not is_tombstone then return {time, DELETED, current} end
+  end
 end
--- The row of a deleted job does not count: a job made anew must have a later version. An entry may
--- be there longer than the tombstone.
-local deleted = not current and redis.call('ZSCORE', KEYS[4], job_id)
-if deleted and stays_deleted then return {time, 4, current} end
-if not current and only_known then return {time, 7, current} end  -- I29: a row may have the job
-if deleted and tonumber(deleted) >= tonumber(version_of(record)) then return {time, 0, false} end
+
+if not current then
+  -- The row of a deleted job does not count: a job made anew must have a later version. An entry
+  -- may be there longer than the tombstone.
+  local deleted_at = redis.call('ZSCORE', deletions_key, job_id)
+  if deleted_at and stays_deleted then return {time, DELETED, current} end
+  if only_known then return {time, UNKNOWN, current} end  -- I29: a row may have the job
+  if deleted_at and tonumber(deleted_at) >= tonumber(version_of(record)) then
+    return {time, CONFLICT, false}
+  end
+end
 
 -- After a suspend the writer's clock is wrong, and its deadlines would already be over. A writer
 -- that is this late has also answered 503 to its caller, so nothing may happen any more.
-local difference = time[1] + time[2] / 1e6 - next_number()
-if math.abs(difference) > next_number() then return {time, 0, current} end
+local now = time[1] + time[2] / 1e6
+local writer_time = next_number()
+local tolerated_difference = next_number()
+local difference = now - writer_time
+if math.abs(difference) > tolerated_difference then return {time, CONFLICT, current} end
 
-local waiting_max, memory_share = next_number(), next_number()
-if waiting_max >= 0 and is_queue_full(KEYS[3], waiting_max, memory_share) then
-  return {time, 3, current}
+local waiting_max = next_number()  -- -1: this commit adds no submission
+local memory_share = next_number()
+if waiting_max >= 0 and is_queue_full(waiting_key, waiting_max, memory_share) then
+  return {time, QUEUE_FULL, current}
 end
 
 local reserve = next_number()
-for _ = 1, next_number() do  -- I34: a budget is never reserved twice
-  local sums, limit = next_argument(), next_number()
-  if not has_room(sums, limit, reserve) then return {time, 6, current} end
+local budgets_count = next_number()
+for _ = 1, budgets_count do  -- I34: a budget is never reserved twice
+  local sums = next_argument()
+  local limit = next_number()
+  if not has_room(sums, limit, reserve) then return {time, OVER_BUDGET, current} end
 end
 
-for _ = 1, next_number() do  -- I14: no more than each set may hold
-  local set, capacity = next_argument(), next_number()
+local limited_sets_count = next_number()
+for _ = 1, limited_sets_count do  -- I14: no more than each set may hold
+  local set = next_argument()
+  local capacity = next_number()
   if not redis.call('ZSCORE', set, job_id) and redis.call('ZCARD', set) >= capacity then
-    return {time, 2, current}
+    return {time, NO_FREE_SLOT, current}
   end
 end
 
 -- I2: Redis refuses a script at its first write or not at all. When memory is short, a new record
 -- is refused here. A known job goes on: it leaves a set first, which needs no memory.
-if not current then redis.call('SET', KEYS[1], record) end
-for _ = 1, next_number() do redis.call('ZREM', next_argument(), job_id) end
-if current then redis.call('SET', KEYS[1], record) end
-for _ = 1, next_number() do
-  local set, score = next_argument(), next_argument()
+if not current then redis.call('SET', record_key, record) end
+local sets_left_count = next_number()
+for _ = 1, sets_left_count do
+  redis.call('ZREM', next_argument(), job_id)
+end
+if current then redis.call('SET', record_key, record) end
+local scores_count = next_number()
+for _ = 1, scores_count do
+  local set = next_argument()
+  local score = next_argument()
   redis.call('ZADD', set, score, job_id)
 end
 run_commands()
 
-local prices, class, price = next_argument(), next_argument(), next_argument()
+local prices = next_argument()
+local class = next_argument()
+local price = next_argument()
 if price ~= '' then
-  local is_new = not redis.call('HGET', prices, class)
-  if is_new and #redis.call('HVALS', prices) >= 200 then class = 'others' end
+  local is_new_class = not redis.call('HGET', prices, class)
+  if is_new_class and #redis.call('HVALS', prices) >= PRICE_CLASSES_MAX then class = 'others' end
   redis.call('HSET', prices, class, price)
 end
 
-for _ = 1, next_number() do
+local queues_count = next_number()
+for _ = 1, queues_count do
   local queue = next_argument()
-  redis.call(redis.call('ZCARD', queue) == 0 and 'SREM' or 'SADD', KEYS[2], queue)
+  if redis.call('ZCARD', queue) == 0 then
+    redis.call('SREM', queues_key, queue)
+  else
+    redis.call('SADD', queues_key, queue)
+  end
 end
 
-local needs_worker, frees_slot = next_argument() == '1', next_argument() == '1'
-if next_argument() == '1' then remove_rq_job() end
-local rq_job_id, created_at = next_argument(), next_argument()
+local needs_worker = next_argument() == '1'
+local frees_slot = next_argument() == '1'
+local takes_rq_job = next_argument() == '1'
+local rq_job_id = next_argument()
+local created_at = next_argument()
+if takes_rq_job then remove_rq_job() end
 if needs_worker then add_rq_job(rq_job_id, job_id, created_at) end
-if frees_slot and redis.call('EXISTS', KEYS[2]) == 1 then
+if frees_slot and redis.call('EXISTS', queues_key) == 1 then
   add_rq_job(rq_job_id .. 's', job_id, created_at)  -- for the submission that takes the slot
 end
-return {time, 1, false}
+return {time, WRITTEN, false}

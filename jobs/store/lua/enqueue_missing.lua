@@ -5,5 +5,8 @@
 
 allow_oom()
 for i = 1, #ARGV, 3 do
-  add_rq_job(ARGV[i + 1], ARGV[i], ARGV[i + 2])
+  local job_id = ARGV[i]
+  local rq_job_id = ARGV[i + 1]
+  local created_at = ARGV[i + 2]
+  add_rq_job(rq_job_id, job_id, created_at)
 end

@@ -5,4 +5,9 @@
 -- Returns 1 or 0
 -- Needs shared/queue.lua
 
-return is_queue_full(KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])) and 1 or 0
+local waiting_key = KEYS[1]
+local waiting_max = tonumber(ARGV[1])
+local memory_share = tonumber(ARGV[2])
+
+if is_queue_full(waiting_key, waiting_max, memory_share) then return 1 end
+return 0

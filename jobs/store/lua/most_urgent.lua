@@ -4,5 +4,13 @@
 -- ARGV  prefix of job records, most ids
 -- Returns {Redis time, job ids, record of the first or false}
 
-local ids = redis.call('ZRANGE', KEYS[1], 0, ARGV[2] - 1)
-return {redis.call('TIME'), ids, ids[1] and redis.call('GET', ARGV[1] .. ids[1]) or false}
+local pending_key = KEYS[1]
+local record_prefix = ARGV[1]
+local most_ids = tonumber(ARGV[2])
+
+local job_ids = redis.call('ZRANGE', pending_key, 0, most_ids - 1)
+local first_record = false
+if job_ids[1] then
+  first_record = redis.call('GET', record_prefix .. job_ids[1])
+end
+return {redis.call('TIME'), job_ids, first_record}

@@ -3,15 +3,21 @@
 -- ARGV  "raise" or "peek" (writes nothing), then for each: hash, field, number, seconds to live
 -- Returns how many were lower
 
-local lower = 0
+local raises = ARGV[1] == 'raise'
+
+local lower_count = 0
 for i = 2, #ARGV, 4 do
-  local key, field, number = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  if tonumber(redis.call('HGET', key, field) or 0) < tonumber(number) then
-    lower = lower + 1
-    if ARGV[1] == 'raise' then
+  local key = ARGV[i]
+  local field = ARGV[i + 1]
+  local number = ARGV[i + 2]
+  local life_seconds = ARGV[i + 3]
+  local current = redis.call('HGET', key, field) or 0
+  if tonumber(current) < tonumber(number) then
+    lower_count = lower_count + 1
+    if raises then
       redis.call('HSET', key, field, number)
-      redis.call('EXPIRE', key, ARGV[i + 3])
+      redis.call('EXPIRE', key, life_seconds)
     end
   end
 end
-return lower
+return lower_count

@@ -3,6 +3,8 @@
 -- KEYS  refused callbacks of each job
 -- Returns a list for each key
 
-local found = {}
-for n, key in ipairs(KEYS) do found[n] = redis.call('LRANGE', key, 0, -1) end
-return found
+local callbacks = {}
+for _, key in ipairs(KEYS) do
+  table.insert(callbacks, redis.call('LRANGE', key, 0, -1))
+end
+return callbacks

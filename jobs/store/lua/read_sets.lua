@@ -1,12 +1,19 @@
 -- Read several sorted sets at one moment, highest scores first.
 --
 -- KEYS  sorted sets
--- ARGV  highest and lowest score, most members of each
+-- ARGV  1  highest score
+--       2  lowest score
+--       3  most members of each set
 -- Returns for each set: member, score, member, score ...
 
-local found = {}
-for n, key in ipairs(KEYS) do
-  found[n] = redis.call(
-    'ZREVRANGEBYSCORE', key, ARGV[1], ARGV[2], 'WITHSCORES', 'LIMIT', 0, ARGV[3])
+local newest = ARGV[1]
+local oldest = ARGV[2]
+local members_max = ARGV[3]
+
+local sets = {}
+for _, set in ipairs(KEYS) do
+  local members = redis.call(
+    'ZREVRANGEBYSCORE', set, newest, oldest, 'WITHSCORES', 'LIMIT', 0, members_max)
+  table.insert(sets, members)
 end
-return found
+return sets

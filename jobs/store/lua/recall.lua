@@ -6,10 +6,15 @@
 -- Returns 1 if the job has a record now, else 0
 -- Needs shared/commands.lua
 
-if redis.call('EXISTS', KEYS[1]) == 1 then return 1 end
-local deleted = redis.call('ZSCORE', KEYS[3], next_argument())
-local version = next_number()
-if deleted and tonumber(deleted) >= version then return 0 end
-if not deleted and redis.call('GET', KEYS[2]) == '' then return 0 end
+local record_key = KEYS[1]
+local tombstone_key = KEYS[2]
+local deletions_key = KEYS[3]
+local job_id = next_argument()
+local row_version = next_number()
+
+if redis.call('EXISTS', record_key) == 1 then return 1 end
+local deleted_at = redis.call('ZSCORE', deletions_key, job_id)
+if deleted_at and tonumber(deleted_at) >= row_version then return 0 end
+if not deleted_at and redis.call('GET', tombstone_key) == '' then return 0 end
 run_commands()
 return 1

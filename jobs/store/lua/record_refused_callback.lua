@@ -3,10 +3,18 @@
 -- KEYS  job record, refused callbacks of the job, counters
 -- ARGV  reason, most entries to keep, seconds to keep them, name of the counter
 
-redis.call('HINCRBY', KEYS[3], ARGV[4], 1)
-if redis.call('EXISTS', KEYS[1]) == 0 then return end
+local record_key = KEYS[1]
+local callbacks_key = KEYS[2]
+local counters_key = KEYS[3]
+local reason = ARGV[1]
+local entries_max = tonumber(ARGV[2])
+local retention_seconds = ARGV[3]
+local counter = ARGV[4]
+
+redis.call('HINCRBY', counters_key, counter, 1)
+if redis.call('EXISTS', record_key) == 0 then return end
 local time = redis.call('TIME')
 local at = time[1] .. '.' .. string.format('%06d', time[2])
-redis.call('LPUSH', KEYS[2], at .. ' ' .. ARGV[1])
-redis.call('LTRIM', KEYS[2], 0, ARGV[2] - 1)
-redis.call('EXPIRE', KEYS[2], ARGV[3])
+redis.call('LPUSH', callbacks_key, at .. ' ' .. reason)
+redis.call('LTRIM', callbacks_key, 0, entries_max - 1)
+redis.call('EXPIRE', callbacks_key, retention_seconds)

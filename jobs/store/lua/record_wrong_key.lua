@@ -5,4 +5,8 @@
 -- Returns seconds to wait ("0": admitted)
 -- Needs shared/gcra.lua
 
-return take_request(KEYS[1], ARGV[1], ARGV[2])
+local wrong_keys_key = KEYS[1]
+local requests_max = tonumber(ARGV[1])
+local quota_seconds = tonumber(ARGV[2])
+
+return take_request(wrong_keys_key, requests_max, quota_seconds)

@@ -6,7 +6,12 @@
 -- Returns 1, or 0 when the version differs
 -- Needs shared/version.lua, shared/commands.lua
 
-local expected = next_argument()  -- I4: compare and set
-if expected ~= 'any' and expected ~= version_of(redis.call('GET', KEYS[1])) then return 0 end
+local record_key = KEYS[1]
+local expected_version = next_argument()
+
+if expected_version ~= 'any' then  -- I4: compare and set
+  local record = redis.call('GET', record_key)
+  if version_of(record) ~= expected_version then return 0 end
+end
 run_commands()
 return 1

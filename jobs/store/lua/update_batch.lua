@@ -5,8 +5,11 @@
 --       count, then Redis commands, each led by its number of words
 -- Needs shared/allow_oom.lua, shared/commands.lua
 
-local position, expected = redis.call('HGET', KEYS[1], 'position'), next_argument()
-if position and (expected == 'any' or expected == position) then
-  allow_oom()
-  run_commands()
-end
+local batch_key = KEYS[1]
+local expected_position = next_argument()
+
+local position = redis.call('HGET', batch_key, 'position')
+if not position then return end  -- it has ended
+if expected_position ~= 'any' and expected_position ~= position then return end
+allow_oom()
+run_commands()

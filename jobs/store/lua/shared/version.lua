@@ -1,5 +1,6 @@
 -- version_of(record): the version that a record starts with; "0" when there is no record.
 
 local function version_of(record)
-  return record and string.match(record, '^%d+') or '0'
+  if not record then return '0' end
+  return string.match(record, '^%d+') or '0'
 end

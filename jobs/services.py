@@ -39,6 +39,7 @@ from jobs.store.consistency import Consistency
 from jobs.store.costs import Costs
 from jobs.store.due_sets import DueSets
 from jobs.store.expiring_names import EndedSessions, StrictModels, UsedLogins
+from jobs.store.health_probes import HealthProbes
 from jobs.store.held_callbacks import HeldCallbacks
 from jobs.store.job_store import JobStore
 from jobs.store.listing import JobListing
@@ -142,7 +143,8 @@ class Services:
         self.batches = Batches(client)
         self.events = Events(client)
         self.metrics = Metrics(client, clock, has_archive=self.archive is not None)
-        self.storage_room = StorageRoom(self.store, self.metrics)
+        self.health_probes = HealthProbes(client, clock)
+        self.storage_room = StorageRoom(self.store, self.health_probes)
         self.costs = Costs(client, clock)
         self.schemas = LiveSchemas(client, is_live=settings.bfl_openapi)
         self.refused_callbacks = RefusedCallbacks(pipeline)

@@ -4,8 +4,8 @@ import threading
 
 from jobs.domain.errors import StorageError, StorageFull
 from jobs.storage.base import MediaStorage
+from jobs.store.health_probes import HealthProbes
 from jobs.store.job_store import JobStore
-from jobs.store.metrics import Metrics
 
 PROBLEM = "storage"  # the name under which refusals are reported
 PROVEN_SECONDS = 15.0
@@ -22,16 +22,16 @@ class StorageRoom:
     that has just filled up must not be noticed by paid jobs.
     """
 
-    def __init__(self, store: JobStore, metrics: Metrics) -> None:
+    def __init__(self, store: JobStore, health_probes: HealthProbes) -> None:
         self._store = store
-        self._metrics = metrics
+        self._health_probes = health_probes
         self._lock = threading.Lock()
         self._proven_until = 0.0
         self._proven_bytes = 0
 
     def require(self, storage: MediaStorage) -> None:
         """Raises StorageError if the storage refuses, StoreUnavailable."""
-        has_refused = self._metrics.problem(PROBLEM) is not None
+        has_refused = self._health_probes.problem(PROBLEM) is not None
         size = SMALL_BYTES
         if has_refused:
             size = AFTER_REFUSAL_BYTES
@@ -57,7 +57,7 @@ class StorageRoom:
 
     def _note_refusal(self, error: StorageError) -> None:
         self._proven_until = 0.0
-        self._metrics.report_problem(PROBLEM, str(error))
+        self._health_probes.report_problem(PROBLEM, str(error))
 
 
 def require_space(storage: MediaStorage) -> None:

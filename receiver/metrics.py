@@ -263,18 +263,18 @@ def _credits_left(account: Account, figures: KeyFigures) -> Metric:
 
 
 def _processes(services: Services, totals: metrics.Totals) -> Iterator[Metric]:
-    ages = services.metrics.heartbeat_ages()
+    ages = services.health_probes.heartbeat_ages()
     ages_by_process: Samples = {(process,): age for process, age in ages.items()}
     text = "Seconds since the last heartbeat of a process."
     yield _gauges("heartbeat_age_seconds", text, ("process",), ages_by_process)
-    workers = services.metrics.worker_keys()
+    workers = services.health_probes.worker_keys()
     yield _gauge("workers", "Worker processes that are alive.", len(workers))
-    ratio = services.metrics.memory_used_ratio()
+    ratio = services.health_probes.memory_used_ratio()
     text = "Share of Redis's maxmemory that is in use; 0 without a limit."
     yield _gauge("redis_memory_used_ratio", text, ratio)
     text = "Memory of Redis for each job there; no sample under 1,000 jobs."
-    yield _gauge("redis_bytes_per_job", text, services.metrics.bytes_per_job(totals))
-    refuses = services.metrics.problem("storage") is not None
+    yield _gauge("redis_bytes_per_job", text, services.health_probes.bytes_per_job(totals))
+    refuses = services.health_probes.problem("storage") is not None
     yield _gauge("storage_refuses", "1 if the storage refused a write this minute.", refuses)
 
 

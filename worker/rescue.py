@@ -67,7 +67,7 @@ def rescue_and_commit(services: Services, claim: HeldClaim) -> None:
         else:
             _look_once_more(services, claim)
     except errors.StorageError as error:
-        services.metrics.report_problem("storage", str(error))
+        services.health_probes.report_problem("storage", str(error))
         _back_off(claim, f"storage: {error}")
 
 

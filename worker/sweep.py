@@ -134,7 +134,7 @@ def sweep(services: Services) -> float:
             log.error("job %s: unexpected %s. Put off.", job_id, type(error).__name__)  # noqa: TRY400
     services.submission_queue.close_idle_circuits()
     services.store.enqueue(_jobs_to_enqueue(services, due))
-    services.metrics.record_heartbeat("sweep")
+    services.health_probes.record_heartbeat("sweep")
     if due.ids:
         return INTERVAL_MIN_SECONDS
     if due.next_at is None:

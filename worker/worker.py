@@ -75,7 +75,7 @@ class RescueWorker(SimpleWorker):
             job_monitoring_interval=MONITORING_SECONDS,
             log_job_description=False,
         )
-        self._metrics = services.metrics
+        self._health_probes = services.health_probes
         self.storage = services.storage
         self._dispatcher = dispatcher
         self._rq_job: Job | None = None  # under way
@@ -113,7 +113,7 @@ class RescueWorker(SimpleWorker):
             return
         self._recorded_at = now
         try:
-            self._metrics.record_heartbeat("worker")
+            self._health_probes.record_heartbeat("worker")
         except StoreUnavailable:
             log.warning("heartbeat failed: Redis does not answer")
 
@@ -161,7 +161,7 @@ class RescueWorker(SimpleWorker):
         """Of several workers with one thread each, the first is reserved for rescues."""
         if self._dispatcher.size > 1:
             return True
-        live_workers = self._metrics.worker_keys()
+        live_workers = self._health_probes.worker_keys()
         if len(live_workers) <= 1:
             return True
         is_first = bool(live_workers[0] == self.key)

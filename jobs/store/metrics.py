@@ -1,13 +1,10 @@
-"""Metrics of the whole installation, in Redis: counters, histograms, queue lengths, heartbeats."""
+"""Metrics of the whole installation, in Redis: counters, histograms, lengths of queues."""
 
-import math
 from bisect import bisect_left
 from collections.abc import Mapping
 from enum import StrEnum
-from operator import add
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from jobs.domain.errors import StoreUnavailable
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.store import rq_queue
 from jobs.store.archiving.counts import count_name_of_key
@@ -16,9 +13,7 @@ from jobs.store.redis.client import StoreClient
 from jobs.store.redis.clock import Clock
 from jobs.store.search_conditions import key_facet
 
-TROUBLE_SECONDS = 60
 OVERDUE_SECONDS = 30.0  # six sweeps
-JOBS_MEASURED = 1000
 # Labels in Prometheus.
 NO_SOURCE = "none"  # no final report
 OLD_REPORT = "old"  # a duplicate or late one
@@ -37,11 +32,14 @@ class Histogram(NamedTuple):
 
     def buckets(self, counts: Mapping[str, int]) -> list[tuple[str, float]]:
         """Cumulative counts by upper bound, in Prometheus's form."""
-        total, found = 0, []
-        for n, bound in enumerate((*self.bounds, float("inf"))):
-            total += counts.get(f"{self.name}_{n}", 0)
-            found.append(("+Inf" if bound == float("inf") else f"{bound:g}", float(total)))
-        return found
+        cumulative = 0
+        buckets: list[tuple[str, float]] = []
+        for n, bound in enumerate(self.bounds):
+            cumulative += counts.get(f"{self.name}_{n}", 0)
+            buckets.append((f"{bound:g}", float(cumulative)))
+        cumulative += counts.get(f"{self.name}_{len(self.bounds)}", 0)
+        buckets.append(("+Inf", float(cumulative)))
+        return buckets
 
     def sum(self, counts: Mapping[str, int]) -> float:
         return counts.get(f"{self.name}_sum_ms", 0) / 1000
@@ -108,7 +106,7 @@ class Totals(NamedTuple):
 
 
 class Metrics:
-    """Counters, queue lengths and heartbeats. Raises StoreUnavailable."""
+    """Counters and lengths of queues. Raises StoreUnavailable."""
 
     def __init__(self, redis: StoreClient, clock: Clock, *, has_archive: bool = False) -> None:
         self._redis = redis
@@ -120,20 +118,29 @@ class Metrics:
         if key is None:
             return self.totals().jobs
         with self._redis.round_trip() as pipe:
-            for state in Status:
-                pipe.zcard(key_facet(key, state))
-                pipe.zscore(keys.COLD, count_name_of_key(state, key))
-            found = [max(int(number or 0), 0) for number in pipe.execute()]
-        cold = found[1::2] if self._has_archive else [0] * len(Status)
-        return dict(zip(Status, map(add, found[::2], cold), strict=True))
+            for status in Status:
+                pipe.zcard(key_facet(key, status))
+            for status in Status:
+                pipe.zscore(keys.COLD, count_name_of_key(status, key))
+            numbers = pipe.execute()
+        numbers_in_redis = numbers[: len(Status)]
+        numbers_archived = numbers[len(Status) :]
+        jobs: dict[Status, int] = {}
+        for status, in_redis, archived in zip(
+            Status, numbers_in_redis, numbers_archived, strict=True
+        ):
+            jobs[status] = in_redis
+            if self._has_archive:
+                jobs[status] += _at_least_0(archived)
+        return jobs
 
     def totals(self) -> Totals:
         """All counters, jobs by status, and lengths of the queues."""
         now = self._clock.now()
         with self._redis.round_trip() as pipe:
             pipe.hgetall(keys.COUNTERS)
-            for state in Status:
-                pipe.zcard(keys.STATUS_PREFIX + state)
+            for status in Status:
+                pipe.zcard(keys.STATUS_PREFIX + status)
             pipe.zcount(keys.DUE, "-inf", now)
             pipe.zcount(keys.DUE, "-inf", now - OVERDUE_SECONDS)
             pipe.zcard(keys.PENDING_RESCUES)
@@ -141,13 +148,28 @@ class Metrics:
             pipe.llen(rq_queue.QUEUE_KEY)
             pipe.zcard(keys.NOTIFICATIONS)
             pipe.zrange(keys.COLD, 0, -1, withscores=True)
-            counts, *hot, due, overdue, rescues, polls, rq_jobs, pending, cold = pipe.execute()
-        found = {name.decode(): int(number) for name, number in cold} if self._has_archive else {}
-        archived = [max(found.get(status, 0), 0) for status in Status]
+            (
+                counts,
+                *jobs_in_redis,
+                due,
+                overdue,
+                rescues,
+                polls,
+                rq_jobs,
+                pending,
+                archived_counts,
+            ) = pipe.execute()
+        archived_numbers = dict(archived_counts) if self._has_archive else {}
+        archived_jobs = 0
+        jobs: dict[Status, int] = {}
+        for status, in_redis in zip(Status, jobs_in_redis, strict=True):
+            archived = _at_least_0(archived_numbers.get(status.encode()))
+            archived_jobs += archived
+            jobs[status] = in_redis + archived
         return Totals(
             counts={name.decode(): int(value) for name, value in counts.items()},
-            jobs=dict(zip(Status, map(add, hot, archived), strict=True)),
-            archived=sum(archived),
+            jobs=jobs,
+            archived=archived_jobs,
             due=due,
             overdue=overdue,
             waiting=rescues + polls,
@@ -155,54 +177,9 @@ class Metrics:
             notifications=pending,
         )
 
-    def worker_keys(self) -> list[str]:
-        """RQ's keys of the registered workers whose heartbeat has not expired, sorted."""
-        found = sorted(self._redis.smembers(rq_queue.WORKERS_KEY))
-        return [key.decode() for key in found if self._redis.exists(key)]
 
-    def report_problem(self, part: str, reason: str) -> None:
-        """Store why a component failed, for readiness; it expires after a minute."""
-        self._redis.write_essential(
-            ("SET", keys.PROBLEM_PREFIX + part, reason, "EX", TROUBLE_SECONDS)
-        )
-
-    def problem(self, part: str) -> str | None:
-        reason = self._redis.get(keys.PROBLEM_PREFIX + part)
-        return reason.decode() if reason else None
-
-    def record_heartbeat(self, process: str) -> None:
-        """Store the time as the last heartbeat of a kind of process."""
-        self._redis.write_essential(("HSET", keys.HEARTBEATS, process, self._clock.now()))
-
-    def heartbeat_ages(self) -> dict[str, float]:
-        """Seconds since the last heartbeat, by kind of process."""
-        beats = self._redis.hgetall(keys.HEARTBEATS)
-        now = self._clock.synchronize(self._redis.time())
-        return {name.decode(): now - float(at) for name, at in beats.items()}
-
-    def ping(self) -> None:
-        self._redis.ping()
-
-    def write_test_key(self) -> None:
-        """Raises StoreUnavailable also while Redis answers and is full, or takes no writes."""
-        self._redis.set(keys.BARRIER, "")
-
-    def info(self) -> dict[str, Any]:
-        """Answer to INFO; empty where a provider forbids it."""
-        try:
-            return dict(self._redis.info())
-        except StoreUnavailable:
-            return {}
-
-    def bytes_per_job(self, totals: Totals) -> float | None:
-        """Memory of Redis for each job there; None for few jobs: other data would count more."""
-        if totals.hot < JOBS_MEASURED:
-            return None
-        return float(self.info().get("used_memory_dataset", 0) / totals.hot)
-
-    def memory_used_ratio(self) -> float:
-        """Share of maxmemory in use; 0 without a limit, or where a provider forbids INFO."""
-        info = self.info()
-        # Buffers of the append-only file and of replicas do not count against the limit.
-        used = info.get("used_memory", 0) - info.get("mem_not_counted_for_evict", 0)
-        return float(used / (info.get("maxmemory") or math.inf))
+def _at_least_0(number: float | None) -> int:
+    """A number of archived jobs; lost or late writes must not make it negative."""
+    if number is None:
+        return 0
+    return max(int(number), 0)

@@ -84,7 +84,7 @@ def check(context: Context) -> Iterator[Result]:
         return
     totals = services.metrics.totals()
     why = f"is not late; {totals.archived:,} jobs only there, {totals.hot:,} in Redis"
-    bytes_per_job = services.metrics.bytes_per_job(totals)
+    bytes_per_job = services.health_probes.bytes_per_job(totals)
     if bytes_per_job:
         why += f", {bytes_per_job:,.0f} bytes each"
     yield ok(ARCHIVE, why)

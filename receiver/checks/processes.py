@@ -21,7 +21,7 @@ def check_worker(context: Context) -> Iterator[Result]:
     if not result.ok:
         yield result
         return
-    workers = len(context.services.metrics.worker_keys())
+    workers = len(context.services.health_probes.worker_keys())
     if workers > 1:
         result = ok("worker", f"{workers} running, {result.why}")
     yield result
@@ -111,7 +111,7 @@ def _refused_hosts(context: Context, job: Job) -> Iterator[str]:
 
 
 def _heartbeat(name: str, context: Context) -> Result:
-    age = context.services.metrics.heartbeat_ages().get(name)
+    age = context.services.health_probes.heartbeat_ages().get(name)
     if age is not None and age <= HEARTBEAT_MAX_SECONDS[name]:
         return ok(name, f"was seen {max(age, 0.0):.0f} s ago")
     if age is None:

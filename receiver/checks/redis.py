@@ -57,14 +57,14 @@ def check(context: Context) -> Iterator[Result]:
 
     A full memory is another check's: it must not prevent a release that relieves it.
     """
-    metrics = context.services.metrics
+    health_probes = context.services.health_probes
     try:
-        metrics.write_test_key()
+        health_probes.write_test_key()
     except StoreUnavailable as error:
         kind = str(error).removeprefix("Redis: ")
         if kind == _REFUSAL:
             yield failed(NAME, f"answers, but takes no writes ({kind})", _READ_LOG)
-            for result in check_info(metrics.info()):
+            for result in check_info(health_probes.info()):
                 if not result.ok:
                     yield result
             return
@@ -72,7 +72,7 @@ def check(context: Context) -> Iterator[Result]:
             yield failed(NAME, f"does not answer ({kind})", _REMEDIES.get(kind, _START))
             return
     context.redis_answers = True
-    yield from check_info(metrics.info())
+    yield from check_info(health_probes.info())
     yield from check_access(context.settings)
 
 
@@ -131,7 +131,7 @@ def _check_eviction(info: Mapping[str, Any]) -> Iterator[Result]:
 
 def check_memory(context: Context) -> Iterator[Result]:
     """Warn before Redis is full, and fail when only jobs that it knows go on."""
-    ratio = context.services.metrics.memory_used_ratio()
+    ratio = context.services.health_probes.memory_used_ratio()
     why = f"{ratio:.0%} of maxmemory is used" if ratio else "no maxmemory is known"
     if ratio < MEMORY_HIGH:
         yield ok(MEMORY, why)

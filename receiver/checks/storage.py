@@ -23,7 +23,7 @@ def check(context: Context) -> Iterator[Result]:
     try:
         size = SMALL_BYTES
         with suppress(StoreUnavailable):
-            if context.redis_answers and context.services.metrics.problem(NAME) is not None:
+            if context.redis_answers and context.services.health_probes.problem(NAME) is not None:
                 size = AFTER_REFUSAL_BYTES
         run_in_thread(require_space, context.storage)
         run_in_thread(context.storage.probe, size)

@@ -55,7 +55,7 @@ def repair(*, dry_run: bool, verify_bytes: bool) -> None:
 
 def _examine(services: Services, *, verify_bytes: bool) -> Iterator[Finding]:
     """Yield each finding at once. Raises StoreUnavailable, StorageError."""
-    services.metrics.ping()  # fail early: an empty storage would cause no request to Redis
+    services.health_probes.ping()  # fail early: an empty storage would cause no request to Redis
     yield from indexes.examine_records(services)
     yield from indexes.examine_members(services)
     yield from indexes.examine_task_ids(services)

@@ -27,8 +27,10 @@ def full(redis_server: RedisServer) -> Iterator[None]:
 
 
 ESSENTIAL: dict[str, Callable[[Services], object]] = {
-    "a heartbeat": lambda services: services.metrics.record_heartbeat("worker"),
-    "a storage that refuses": lambda services: services.metrics.report_problem("storage", "full"),
+    "a heartbeat": lambda services: services.health_probes.record_heartbeat("worker"),
+    "a storage that refuses": lambda services: services.health_probes.report_problem(
+        "storage", "full"
+    ),
     "a counter": lambda services: services.store.increment({"polls": 1}),
     "an RQ job": lambda services: services.store.enqueue(["job"]),
     "a postponed job": lambda services: services.store.postpone("job", 60.0),
@@ -62,7 +64,7 @@ REFUSED: dict[str, Callable[[Services], object]] = {
     "a job": lambda services: call_back(services.store, "new"),
     "a login": lambda services: services.used_logins.add("login", DAY),
     "the end of a session": lambda services: services.ended_sessions.add("session", DAY),
-    "a test": lambda services: services.metrics.write_test_key(),
+    "a test": lambda services: services.health_probes.write_test_key(),
 }
 
 

@@ -63,7 +63,7 @@ def test_a_replay_stores_a_published_file_without_bfl(worker: LocalWorker) -> No
     with a_file_in_place_of(worker.media_root):
         assert worker.work()
         assert worker.job(task).status is Status.READY
-        assert worker.services.metrics.problem("storage")
+        assert worker.services.health_probes.problem("storage")
         assert until_its_deadline(worker, task).status is Status.EXPIRED
         worker.store.change(task.id, partial(submission.replay, timeouts=worker.timeouts))
         assert worker.work()

@@ -81,9 +81,9 @@ def test_an_unavailable_redis_is_reported_without_its_address(redis_server: Redi
         lambda services: services.store.enqueue(["job"]),
         lambda services: services.store.postpone("job", 1.0),
         lambda services: services.store.increment({"x": 1}),
-        lambda services: services.metrics.record_heartbeat("x"),
-        lambda services: services.metrics.heartbeat_ages(),
-        lambda services: services.metrics.ping(),
+        lambda services: services.health_probes.record_heartbeat("x"),
+        lambda services: services.health_probes.heartbeat_ages(),
+        lambda services: services.health_probes.ping(),
         lambda services: services.metrics.totals(),
         lambda services: services.refused_callbacks.record("job", "wrong secret"),
         lambda services: services.refused_callbacks.latest(["job"]),
@@ -102,7 +102,7 @@ def test_the_clock_is_that_of_redis_and_not_of_this_machine() -> None:
     services = services_over(client(model))
     assert services.store.now() == pytest.approx(1_000_000_000.0, abs=60)
     model.now += 600
-    services.metrics.heartbeat_ages()  # any answer of Redis brings its clock along
+    services.health_probes.heartbeat_ages()  # any answer of Redis brings its clock along
     assert services.store.now() == pytest.approx(1_000_000_600.0, abs=60)
 
 

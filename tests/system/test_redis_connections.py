@@ -42,7 +42,7 @@ def answers(url: str, **settings: str) -> bool:
     services = for_web(load(NEEDED | {"REDIS_URL": url, "MEDIA_URL": "memory://"} | settings))
     with closing(services.redis):
         try:
-            services.metrics.ping()
+            services.health_probes.ping()
         except StoreUnavailable:
             return False
     return True

@@ -45,7 +45,7 @@ def results(archived: Archived) -> dict[str, Result]:
 def api(archived: Archived) -> FlaskClient:
     """The web process of an installation whose other processes are well."""
     for process in ("worker", "sweep"):
-        archived.services.metrics.record_heartbeat(process)
+        archived.services.health_probes.record_heartbeat(process)
     return api_over(archived.services)
 
 

@@ -122,7 +122,7 @@ def test_after_a_refused_rescue_more_than_a_few_bytes_must_fit(
     worker: LocalWorker, probes: list[int]
 ) -> None:
     worker.services.storage_room.require(worker.storage)
-    worker.services.metrics.report_problem("storage", "full")
+    worker.services.health_probes.report_problem("storage", "full")
     worker.services.storage_room.require(worker.storage)
     assert probes == [8, 4 * 2**20]
 

@@ -42,7 +42,7 @@ class Action(StrEnum):
 
 
 class FailedJob(NamedTuple):
-    """A job that that the batch could not act on, and why."""
+    """A job that the batch could not act on, and why."""
 
     id: str
     reason: str
@@ -69,8 +69,10 @@ class Batch:
 
     @property
     def left(self) -> int:
-        """Jobs still to come; of those that were counted some may be gone by now."""
-        return 0 if self.ended_at else max(self.total - self.done - self.failed, 0)
+        """Jobs still to come, at most: some of the jobs that were counted may be gone by now."""
+        if self.ended_at:
+            return 0
+        return max(self.total - self.done - self.failed, 0)
 
 
 _ADAPTER = TypeAdapter(Batch)
@@ -99,82 +101,106 @@ class Batches:
     ) -> Batch:
         """Begin a batch of the jobs of a search. Raises QueueFull; a few more may begin at once."""
         latest = self.latest()
-        if sum(batch.ended_at is None for batch in latest) >= UNDER_WAY_MAX:
+        ended_ids = [batch.id for batch in latest if batch.ended_at]
+        if len(latest) - len(ended_ids) >= UNDER_WAY_MAX:
             raise QueueFull(f"{UNDER_WAY_MAX} batches are under way")
-        values: dict[str, Any] = {"id": str(uuid.uuid4()), "action": action, "key": key}
-        values |= {"created_at": at, "total": total, "search": search, "position": None}
-        values["ended_since"] = ended_since
+        values: dict[str, Any] = {
+            "id": str(uuid.uuid4()),
+            "action": action,
+            "key": key,
+            "created_at": at,
+            "total": total,
+            "search": search,
+            "position": None,
+            "ended_since": ended_since,
+        }
         batch = Batch(**values)
-        old = [one.id for one in latest if one.ended_at][KEPT_MAX - UNDER_WAY_MAX :]
-        self._redis.write_essential(
+        commands: list[Command] = [
             _set(batch.id, **values),
             ("EXPIRE", keys.BATCH_PREFIX + batch.id, KEPT_SECONDS),
             ("ZADD", keys.BATCHES, at, batch.id),
             ("SADD", keys.BATCHES_UNDER_WAY, batch.id),
-            *(("DEL", keys.BATCH_PREFIX + one) for one in old),
-            ("ZREMRANGEBYRANK", keys.BATCHES, 0, -KEPT_MAX - 1),
-        )
+        ]
+        ids_to_drop = ended_ids[KEPT_MAX - UNDER_WAY_MAX :]
+        commands += [("DEL", keys.BATCH_PREFIX + batch_id) for batch_id in ids_to_drop]
+        commands.append(("ZREMRANGEBYRANK", keys.BATCHES, 0, -KEPT_MAX - 1))
+        self._redis.write_essential(*commands)
         return batch
 
     def get(self, batch_id: str) -> Batch | None:
-        return next(iter(self._load([batch_id])), None)
+        for batch in self._load([batch_id]):
+            return batch
+        return None
 
     def latest(self) -> list[Batch]:
         """The batches that are kept, the latest first."""
-        found = self._redis.zrange(keys.BATCHES, 0, KEPT_MAX - 1, desc=True)
-        return self._load(one.decode() for one in found)
+        batch_ids = self._redis.zrange(keys.BATCHES, 0, KEPT_MAX - 1, desc=True)
+        return self._load(batch_id.decode() for batch_id in batch_ids)
 
     def under_way(self) -> list[Batch]:
         """The batches that the sweep works off."""
-        found = self._redis.smembers(keys.BATCHES_UNDER_WAY)
-        return self._load(one.decode() for one in found)
+        batch_ids = self._redis.smembers(keys.BATCHES_UNDER_WAY)
+        return self._load(batch_id.decode() for batch_id in batch_ids)
 
     def is_under_way(self, batch_id: str) -> bool:
         return bool(self._redis.hexists(keys.BATCH_PREFIX + batch_id, "position"))
 
     def _load(self, ids: Iterable[str]) -> list[Batch]:
-        """Without those of a later release that this one does not understand."""
+        """The batches with these ids, without those that only a later release understands."""
         with self._redis.round_trip() as pipe:
             for batch_id in ids:
                 pipe.hgetall(keys.BATCH_PREFIX + batch_id)
-            found, batches = pipe.execute(), []
-        for fields in found:
-            values = b", ".join(b'"%b": %b' % pair for pair in fields.items())
+            hashes = pipe.execute()
+        batches: list[Batch] = []
+        for fields in hashes:
+            json_members = [b'"%b": %b' % (name, value) for name, value in fields.items()]
+            json_object = b"{%b}" % b", ".join(json_members)
             with suppress(ValidationError):
-                batches.append(_ADAPTER.validate_json(b"{%b}" % values))
+                batches.append(_ADAPTER.validate_json(json_object))
         return batches
 
     def advance(
         self, batch: Batch, position: Position | None, failed: Sequence[FailedJob], at: float
     ) -> None:
         """Commit a page, unless another sweep has done so; without a position it was the last."""
-        name, listed = keys.BATCH_PREFIX + batch.id, (*batch.failed_jobs, *failed)
-        self._update(
-            batch.id,
-            to_json(batch.position),
-            ("HINCRBY", name, "failed", len(failed)),
-            _set(batch.id, failed_jobs=listed[:FAILED_LISTED_MAX], position=position),
-            ("HDEL", name, "waits_for"),
-            *(() if position else _end(batch.id, at)),
-        )
+        batch_key = keys.BATCH_PREFIX + batch.id
+        failed_jobs = list(batch.failed_jobs)
+        failed_jobs += failed
+        commands: list[Command] = [
+            ("HINCRBY", batch_key, "failed", len(failed)),
+            _set(batch.id, failed_jobs=failed_jobs[:FAILED_LISTED_MAX], position=position),
+            ("HDEL", batch_key, "waits_for"),
+        ]
+        if position is None:
+            commands += _end(batch.id, at)
+        self._update(batch.id, to_json(batch.position), commands)
 
     def wait(self, batch: Batch, reason: str) -> None:
         """Note why a batch does not go on."""
-        self._update(batch.id, to_json(batch.position), _set(batch.id, waits_for=reason))
+        self._update(batch.id, to_json(batch.position), [_set(batch.id, waits_for=reason)])
 
     def stop(self, batch_id: str, at: float) -> None:
         """End a batch that is under way; a job that it has begun with is its last."""
-        self._update(batch_id, "any", _set(batch_id, is_stopped=True), *_end(batch_id, at))
+        commands = [_set(batch_id, is_stopped=True)]
+        commands += _end(batch_id, at)
+        self._update(batch_id, "any", commands)
 
-    def _update(self, batch_id: str, position: bytes | str, *commands: Command) -> None:
-        name = keys.BATCH_PREFIX + batch_id
-        every: list[Command] = [*commands, ("EXPIRE", name, KEPT_SECONDS)]
-        self._update_script(keys=[name], args=[position, *scripts.flat(every)])
+    def _update(self, batch_id: str, position: bytes | str, commands: Sequence[Command]) -> None:
+        """Run commands if a batch is under way and has this position ("any": whichever it has)."""
+        batch_key = keys.BATCH_PREFIX + batch_id
+        all_commands = list(commands)
+        all_commands.append(("EXPIRE", batch_key, KEPT_SECONDS))
+        arguments: list[Any] = [position]
+        arguments += scripts.flat(all_commands)
+        self._update_script(keys=[batch_key], args=arguments)
 
 
 def _set(batch_id: str, **values: Any) -> Command:
-    fields = ((name, to_json(value)) for name, value in values.items())
-    return ("HSET", keys.BATCH_PREFIX + batch_id, *(part for pair in fields for part in pair))
+    """The command that sets fields of a batch, each as JSON."""
+    words: list[Any] = ["HSET", keys.BATCH_PREFIX + batch_id]
+    for name, value in values.items():
+        words += [name, to_json(value)]
+    return tuple(words)
 
 
 def _end(batch_id: str, at: float) -> list[Command]:

@@ -38,5 +38,5 @@ class CallbackTrials:
 
     def observed(self, job_id: str) -> list[dict[str, Any]]:
         """The callbacks of a trial so far, oldest first."""
-        found = self._redis.lrange(CALLBACK_TRIAL_PREFIX + job_id, 0, -1)
-        return [strict_json.load_object(item) for item in found]
+        callbacks = self._redis.lrange(CALLBACK_TRIAL_PREFIX + job_id, 0, -1)
+        return [strict_json.load_object(callback) for callback in callbacks]

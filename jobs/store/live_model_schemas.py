@@ -48,7 +48,7 @@ class LiveSchemas:
         return self._endpoints
 
     def load(self) -> Schemas:
-        """A release may know more than a document that was read before it."""
+        """The live schemas, or those of this release where it is newer than the document read."""
         packed = self._redis.get(BFL_SCHEMAS) if self._is_live else None
         found = Schemas({})
         if packed:

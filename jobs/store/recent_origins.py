@@ -41,8 +41,8 @@ class RecentOrigins:
 
     def latest(self) -> tuple[str, ...]:
         """The origins, the one that was seen last first."""
-        found = self._redis.zrange(self._key, 0, self._most - 1, desc=True)
-        return tuple(origin.decode() for origin in found)
+        origins = self._redis.zrange(self._key, 0, self._most - 1, desc=True)
+        return tuple(origin.decode() for origin in origins)
 
 
 NamedHosts = partial(RecentOrigins, keys.TASK_HOSTS, NAMED_HOSTS_MAX)

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from jobs.store.redis import scripts
 
 QUEUE_NAME = "fluxkeep"
-QUEUE_KEY, WORKERS_KEY = f"rq:queue:{QUEUE_NAME}", f"rq:workers:{QUEUE_NAME}"
+QUEUE_KEY = f"rq:queue:{QUEUE_NAME}"
+WORKERS_KEY = f"rq:workers:{QUEUE_NAME}"
 TASK = "worker.tasks.process_waiting_jobs"
 # A task drains the queue for as long as work comes in; leases and deadlines bound each job.
 TASK_TIMEOUT_SECONDS = 365 * 86400

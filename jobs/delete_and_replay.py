@@ -20,7 +20,7 @@ def replay(
     also: Sequence[Command] = (),
     when: Callable[[Job], bool] | None = None,
 ) -> Job | None:
-    """Replay a job that failed, expired or was lost; None if it is none of these any more.
+    """Replay a job that failed, expired or was lost; None if it is under way or stored by now.
 
     `also` are commands for the script that changes the record. `when` may refuse the record as it
     is then. Raises WrongStatus when the job's input is gone.
@@ -85,7 +85,7 @@ def delete(
         if current is None:
             raise UnknownJob
         job = current
-        superseded = None  # the objects of earlier claims may be others now
+        superseded = None  # its later claims may have published more objects
     # A rescue under way cannot commit any more. A directory reads all names of a day.
     if superseded is None and may_have_superseded(job):
         token = job.lease.fencing_token

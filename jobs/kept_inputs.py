@@ -254,9 +254,9 @@ def is_complete(job: Job) -> bool:
     return _has_all_objects(kept_input, len(job.request.input_files))
 
 
-def _has_all_objects(values: Mapping[str, Any], objects: int) -> bool:
-    """Whether every reference in the values has one of so many objects."""
-    return all(reference.number < objects for reference in _references(values))
+def _has_all_objects(values: Mapping[str, Any], object_count: int) -> bool:
+    """Whether every reference in the values names one of the objects, which are counted from 0."""
+    return all(reference.number < object_count for reference in _references(values))
 
 
 def file_numbers(values: Mapping[str, Any]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Words of prompts, and searches by them: the same in Redis and in each database.
+"""Words of prompts, and searches by them: Redis and each database fold and match them alike.
 
 A text is folded once, here: databases see words of letters and digits with a space between them,
 and never what somebody typed.

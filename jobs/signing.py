@@ -212,7 +212,8 @@ class LoginSigner:
     def read(self, token: str) -> LoginToken:
         """The content of a token. Raises InvalidLink when it is forged or expired."""
         try:
-            return LoginToken(*self._serializer.loads(token, max_age=LOGIN_SECONDS))
+            key_name, token_id = self._serializer.loads(token, max_age=LOGIN_SECONDS)
+            return LoginToken(key_name, token_id)
         except (BadData, TypeError, ValueError):
             raise InvalidLink from None
 

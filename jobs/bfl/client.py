@@ -1,5 +1,6 @@
 """HTTP client of BFL's API; requests carry the operator's key."""
 
+import math
 import queue
 import threading
 import time
@@ -55,7 +56,7 @@ class BflResponse(NamedTuple):
 
 
 class _Polled(NamedTuple):
-    """One of several polls at the same time."""
+    """A URL and its answer, of several that are polled at the same time."""
 
     url: str
     answer: "BflResponse | errors.BflUnavailable"
@@ -117,29 +118,29 @@ class BflClient:
         """
         if len(urls) <= 1:
             return [self._poll_or_explain(url, seconds) for url in urls]
-        round_trips = -(-len(urls) // POLLED_AT_ONCE_MAX)  # rounded up
+        round_trips = math.ceil(len(urls) / POLLED_AT_ONCE_MAX)
         until = time.monotonic() + seconds * round_trips + LATE_SECONDS
         waiting = queue.SimpleQueue[str]()
         done = queue.SimpleQueue[_Polled]()
         for url in urls:
             waiting.put(url)
-        for _ in range(min(len(urls), POLLED_AT_ONCE_MAX)):
+        number_of_threads = min(len(urls), POLLED_AT_ONCE_MAX)
+        for _ in range(number_of_threads):
             thread = threading.Thread(
                 target=self._poll_waiting, args=(waiting, done, seconds), name="poll", daemon=True
             )
             thread.start()
         answers = dict[str, BflResponse | errors.BflUnavailable]()
         while len(answers) < len(urls):
+            remaining_seconds = max(until - time.monotonic(), 0.0)
             try:
-                polled = done.get(timeout=max(until - time.monotonic(), 0.0))
+                polled = done.get(timeout=remaining_seconds)
             except queue.Empty:
                 break
             answers[polled.url] = polled.answer
             if is_enough and isinstance(polled.answer, BflResponse) and is_enough(polled.answer):
                 break
-        with suppress(queue.Empty):  # nobody waits for the other answers
-            while True:
-                waiting.get_nowait()
+        _drain(waiting)  # nobody waits for the other answers
         late = errors.BflUnavailable("no answer in time")
         return [answers.get(url, late) for url in urls]
 
@@ -236,6 +237,12 @@ class BflClient:
         if self._key is None:
             return {"x-key": ANY_KEY}
         return {"x-key": self._key.get_secret_value()}
+
+
+def _drain(waiting: "queue.SimpleQueue[str]") -> None:
+    with suppress(queue.Empty):
+        while True:
+            waiting.get_nowait()
 
 
 def _read(response: requests.Response) -> BflResponse:

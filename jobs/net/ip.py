@@ -132,7 +132,7 @@ def is_loopback_host(host: str) -> bool:
 
 
 def unmapped(text: str) -> str:
-    """Write an IPv4 address that is mapped to IPv6 (`::ffff:192.0.2.1`) as itself."""
+    """Write an IPv4 address that is mapped to IPv6 (`::ffff:192.0.2.1`) in the form of IPv4."""
     if not text.lower().startswith("::ffff:"):
         return text
     try:

@@ -203,9 +203,9 @@ class BucketStorage(MediaStorage):
         return self._order.is_proven
 
     def prove_listing(self) -> bool:
-        """List a few new objects; return whether that is in order, also behind one of them.
+        """List a few new objects, all and from the middle on; return whether both are in order.
 
-        Raises StorageError, also if one of them is not listed.
+        Raises StorageError, also if one of the new objects is not listed.
         """
         directory = f".probe-{secrets.token_hex(8)}"
         keys = [f"{directory}/.{name}" for name in ORDER_NAMES]

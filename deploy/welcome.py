@@ -50,7 +50,7 @@ class Welcome(threading.Thread):
             return False
 
     def _bfl_answer(self) -> str:
-        """What BFL says about the key; asking costs nothing."""
+        """Ask BFL about the key, which costs nothing."""
         client = build_bfl_clients(self._dev.settings)[None]
         try:
             credits_left = client.credits_left()

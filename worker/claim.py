@@ -127,7 +127,7 @@ class HeldClaim:
             _postpone(services.store, candidate.job_id, error)
             services.store.remove_queued(candidate.job_id, candidate.queue)
             return None
-        if change.after and admitted and _lease(change.after) == _lease(admitted):
+        if change.after and admitted and _mark_of_claim(change.after) == _mark_of_claim(admitted):
             return cls(services.store, change.after, candidate.half_open)
         # Another worker has it, or it was deleted.
         version = change.after.version if change.after else 0
@@ -255,8 +255,8 @@ def _postpone(store: JobStore, job_id: str, error: errors.UnreadableRecord) -> N
     store.postpone(job_id, UNREADABLE_POSTPONED_SECONDS)
 
 
-def _lease(job: Job) -> tuple[int, float | None, str | None]:
-    """Unique to each claim of a submission, even of those that wanted it in the same instant."""
+def _mark_of_claim(job: Job) -> tuple[int, float | None, str | None]:
+    """The part of a record that differs for each claim of a submission, even in one instant."""
     return job.lease.fencing_token, job.lease.lease_until, job.submission.sent_by
 
 

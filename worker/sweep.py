@@ -183,7 +183,7 @@ def sweep_job(services: Services, job_id: str) -> None:
 
 
 def _with_present_account(services: Services, job: Job) -> Job:
-    """The same job, unless the BFL key that it shared has gone and its API key has one itself."""
+    """Assign the API key's own BFL key to a job whose shared BFL key is gone."""
     accounts = services.settings.bfl_accounts
     present_account = accounts.get(job.request.key or "")
     assigned_account = job.submission.bfl_key

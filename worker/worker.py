@@ -176,5 +176,5 @@ class RescueWorker(SimpleWorker):
         self._dispatcher.shutdown.begin()
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """The same signal again: release at once."""
+        """Release all claims at once when the signal comes a second time."""
         self._dispatcher.shutdown.release_claims()

@@ -45,7 +45,7 @@ class Delivery(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What shares places: the deliveries for one recipient, key and host."""
+    """The deliveries that share places: those for one recipient, key and host."""
 
     recipient: str
     key: str | None

@@ -49,14 +49,16 @@ class LiveSchemas:
 
     def load(self) -> Schemas:
         """The live schemas, or those of this release where it is newer than the document read."""
-        packed = self._redis.get(BFL_SCHEMAS) if self._is_live else None
-        found = Schemas({})
-        if packed:
+        schemas = Schemas({})
+        compressed = None
+        if self._is_live:
+            compressed = self._redis.get(BFL_SCHEMAS)
+        if compressed:
             with suppress(ValidationError):  # of another release
-                found = _JSON.validate_json(zlib.decompress(packed))
-        if found.read_at >= openapi_document.shipped_document()["x-as-of"]:
-            return found
-        return Schemas({**openapi_document.shipped_endpoints()}, problem=found.problem)
+                schemas = _JSON.validate_json(zlib.decompress(compressed))
+        if schemas.read_at >= openapi_document.shipped_document()["x-as-of"]:
+            return schemas
+        return Schemas(dict(openapi_document.shipped_endpoints()), problem=schemas.problem)
 
     def begin_read(self) -> bool:
         """Whether the document is to be read now, by this process; if so, not for another hour."""

@@ -14,7 +14,6 @@ from jobs.store.redis.outages import unavailable
 
 __all__ = ("ACL_RULES", "refused_command")
 
-_TYPES = ("string", "hash", "sorted_set", "set", "list", "stream")
 _UNKNOWN = "unknown command"
 PROBE_SECONDS = 60  # what is left by a probe that was cut ends by itself
 
@@ -25,15 +24,22 @@ def refused_command(redis: Redis) -> str | None:
 
     A write that only a full memory refuses is taken.
     """
-    text, hash_key, sorted_set, set_key, list_key, stream = (PROBE_PREFIX + one for one in _TYPES)
-    rq_hash, rq_set, rq_list = (RQ_PROBE_PREFIX + one for one in ("hash", "set", "list"))
+    text = PROBE_PREFIX + "string"
+    hash_key = PROBE_PREFIX + "hash"
+    sorted_set = PROBE_PREFIX + "sorted_set"
+    set_key = PROBE_PREFIX + "set"
+    list_key = PROBE_PREFIX + "list"
+    stream = PROBE_PREFIX + "stream"
+    rq_hash = RQ_PROBE_PREFIX + "hash"
+    rq_set = RQ_PROBE_PREFIX + "set"
+    rq_list = RQ_PROBE_PREFIX + "list"
     lua = scripts.read("probe_commands")
-    by_scripts = [PROBE_PREFIX + one for one in _TYPES]
+    keys_of_script = [text, hash_key, sorted_set, set_key, list_key, stream]
     script = redis.register_script(lua)
     commands: list[tuple[Any, ...]] = [
-        ("EVAL", lua, len(by_scripts), *by_scripts),
+        ("EVAL", lua, len(keys_of_script), *keys_of_script),
         ("SCRIPT LOAD", lua),
-        ("EVALSHA", script.sha, len(by_scripts), *by_scripts),
+        ("EVALSHA", script.sha, len(keys_of_script), *keys_of_script),
         ("SET", text, "1", "EX", PROBE_SECONDS),
         ("GET", text),
         ("EXISTS", text),
@@ -80,7 +86,10 @@ def refused_command(redis: Redis) -> str | None:
         ("LREM", rq_list, "1", "a"),
         ("DEL", rq_hash, rq_set, rq_list),
     ]
-    return _first_refused(redis, commands) or _refused_transaction(redis, rq_set)
+    refused = _first_refused(redis, commands)
+    if refused is not None:
+        return refused
+    return _refused_transaction(redis, rq_set)
 
 
 def _first_refused(redis: Redis, commands: list[tuple[Any, ...]]) -> str | None:
@@ -90,7 +99,7 @@ def _first_refused(redis: Redis, commands: list[tuple[Any, ...]]) -> str | None:
         replies = pipe.execute(raise_on_error=False)
     for command, reply in zip(commands, replies, strict=True):
         if _is_refusal(reply):
-            return _named(command)
+            return _describe(command)
         if command[0] == "EVAL" and isinstance(reply, bytes) and reply:
             return f"{reply.decode()} in a script"
         if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
@@ -108,7 +117,8 @@ def _refused_transaction(redis: Redis, key: str) -> str | None:
     try:
         redis.transaction(delete, key)
     except ResponseError as error:
-        return "MULTI, EXEC or WATCH" if _is_refusal(error) else None
+        if _is_refusal(error):
+            return "MULTI, EXEC or WATCH"
     return None
 
 
@@ -117,11 +127,14 @@ def _is_refusal(reply: Any) -> bool:
     return is_unknown or isinstance(reply, NoPermissionError)
 
 
-def _named(command: tuple[Any, ...]) -> str:
+def _describe(command: tuple[Any, ...]) -> str:
     """The command with its key, whose beginning an ACL allows or not."""
     name = str(command[0])
-    keys = [str(word) for word in command[1:] if str(word).startswith(_PROBE_PREFIXES)]
-    return f"{name} of {keys[0].partition(':')[0]}:*" if keys else name
+    for word in command[1:]:
+        if str(word).startswith(_PROBE_PREFIXES):
+            namespace, _, _ = str(word).partition(":")
+            return f"{name} of {namespace}:*"
+    return name
 
 
 _PROBE_PREFIXES = (PROBE_PREFIX, RQ_PROBE_PREFIX)

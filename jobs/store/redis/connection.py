@@ -96,14 +96,15 @@ class _PrimaryConnection:
         try:
             response = super().read_response(*args, **options)  # type: ignore[misc]
         except ResponseError as error:
-            found = _NOT_PRIMARY.search(f"{error.status_code} {error}")
-            if not found:
+            refusal = _NOT_PRIMARY.search(f"{error.status_code} {error}")
+            if refusal is None:
                 self._end_outage()
                 raise
             self.disconnect()  # type: ignore[attr-defined]
-            if found[0] in _DEMOTED and self._failovers_before == self._failovers.count:
+            is_first_to_notice = self._failovers_before == self._failovers.count
+            if refusal[0] in _DEMOTED and is_first_to_notice:
                 self._failovers.count += 1
-            raise NotPrimary(found[0]) from None
+            raise NotPrimary(refusal[0]) from None
         self._end_outage()
         return response
 
@@ -130,8 +131,9 @@ def connect(settings: Settings, retry: Retry, timeout_seconds: float) -> Redis:
         pool.connection_class(**pool.connection_kwargs)
     except (ValueError, TypeError, RedisError):
         raise InvalidSettings("REDIS_URL: has an option that makes no sense") from None
-    if not all(Path(options[name]).is_file() for name in _FILES if options.get(name)):
-        raise InvalidSettings("REDIS_URL: names a file that cannot be found")
+    for name in _FILES:
+        if options.get(name) and not Path(options[name]).is_file():
+            raise InvalidSettings("REDIS_URL: names a file that cannot be found")
     return Redis.from_pool(pool)
 
 
@@ -160,7 +162,7 @@ def takes_writes(redis: Redis) -> bool | None:
 def _options(
     address: RedisUrl, retry: Retry, timeout_seconds: float, *, verify: bool
 ) -> dict[str, Any]:
-    """Of the pool and of its connections; what the URL says comes before our own."""
+    """Options of the pool and of its connections; those of the URL come before our own."""
     options: dict[str, Any] = {
         "max_connections": CONNECTIONS_MAX,
         # Shorter than the time of a command: while Redis hangs, a connection that times out must
@@ -192,14 +194,15 @@ def _options(
 def _primary_finder(
     sentinels: Sentinels, options: dict[str, Any], *, encrypted: bool
 ) -> Callable[[], tuple[str, int]]:
-    own = {
-        **{name: value for name, value in options.items() if name.startswith("ssl_")},
-        **sentinels.options,
-        "ssl": encrypted,
-        "socket_timeout": SENTINEL_SECONDS,
-        "socket_connect_timeout": SENTINEL_SECONDS,
-        "retry": Retry(NoBackoff(), 0),
-    }
+    sentinel_options: dict[str, Any] = {}
+    for name, value in options.items():
+        if name.startswith("ssl_"):
+            sentinel_options[name] = value
+    sentinel_options.update(sentinels.options)
+    sentinel_options["ssl"] = encrypted
+    sentinel_options["socket_timeout"] = SENTINEL_SECONDS
+    sentinel_options["socket_connect_timeout"] = SENTINEL_SECONDS
+    sentinel_options["retry"] = Retry(NoBackoff(), 0)
     # redis-py has no annotations here.
-    sentinel: Any = Sentinel(sentinels.hosts, sentinel_kwargs=own)  # type: ignore[no-untyped-call]
+    sentinel: Any = Sentinel(sentinels.hosts, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
     return partial(sentinel.discover_master, sentinels.service)

@@ -43,7 +43,9 @@ class _Run:
     error: RedisError | None = None
 
     def finish(self, answer: Any = None, error: RedisError | None = None) -> None:
-        self.done, self.answer, self.error = True, answer, error
+        self.answer = answer
+        self.error = error
+        self.done = True
 
 
 class ScriptPipeline:
@@ -118,19 +120,22 @@ class ScriptPipeline:
                 with contextlib.suppress(ValueError, IndexError):
                     self._waiting.remove(run)
 
-    def _send_batch(self, own: _Run) -> None:
+    def _send_batch(self, run_of_caller: _Run) -> None:
         """One round trip for all that wait.
 
         When it fails, those that came meanwhile fail with it: each has waited for one time-out
         already and must not wait for a second.
         """
-        batch = self._take(self._batch_max) or [own]
+        batch = self._take(self._batch_max)
+        if not batch:
+            batch = [run_of_caller]
         try:
             if self._connection is None:
                 self._connection = self._pool.get_connection()
             self._exchange(self._connection, batch)
         except RedisError as error:
-            for run in (*batch, *self._take(len(self._waiting))):
+            failed_runs = batch + self._take(len(self._waiting))
+            for run in failed_runs:
                 run.finish(error=error)
         except BaseException:  # only this thread was interrupted: others send the rest
             self._waiting.extendleft(run for run in reversed(batch) if not run.done)
@@ -147,7 +152,10 @@ class ScriptPipeline:
         """Raises RedisError when the whole round trip failed."""
         packed = b"".join(run.packed for run in batch) + self._wait
         try:
-            answers = _answers(connection, packed, len(batch) + bool(self._wait))
+            answers_expected = len(batch)
+            if self._wait:
+                answers_expected += 1
+            answers = _answers(connection, packed, answers_expected)
         except BaseException:  # a late answer would be read as that of the next command
             connection.disconnect()
             raise
@@ -155,7 +163,10 @@ class ScriptPipeline:
             log.warning("DURABILITY=%s was not reached in time", self._durability)
             raise NotDurable
         for run, answer in zip(batch, answers, strict=True):
-            run.finish(answer, answer if isinstance(answer, ResponseError) else None)
+            if isinstance(answer, ResponseError):
+                run.finish(error=answer)
+            else:
+                run.finish(answer)
 
 
 def _answers(connection: Any, packed: bytes, count: int) -> list[Any]:

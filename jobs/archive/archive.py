@@ -134,8 +134,8 @@ class Archive:
     def outcomes(self, names: Sequence[str]) -> list[Outcome]:
         """The jobs that have one of these ids, as their own or as BFL's."""
         sql = _OUTCOMES.format(names=placeholders(len(names)))
-        names_of_both = [*names, *names]
-        database_rows = self._read(lambda run: run(sql, names_of_both))
+        names_twice = list(names) * 2  # once for each index
+        database_rows = self._read(lambda run: run(sql, names_twice))
         outcomes = []
         for job_id, task_id, status, version in database_rows:
             outcomes.append(Outcome(job_id, task_id, Status(status), version))
@@ -150,8 +150,8 @@ class Archive:
     def owners(self, names: Sequence[str]) -> dict[str, str]:
         """The jobs that have these ids, as their own or as BFL's."""
         sql = _OWNERS.format(names=placeholders(len(names)))
-        names_of_both = [*names, *names]
-        return dict(self._read(lambda run: run(sql, names_of_both)))
+        names_twice = list(names) * 2  # once for each index
+        return dict(self._read(lambda run: run(sql, names_twice)))
 
     def _read_rows(self, work: Work[list[tuple[Any, ...]]]) -> list[Row]:
         return [rows.read(database_row) for database_row in self._read(work)]

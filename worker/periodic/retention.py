@@ -181,9 +181,9 @@ class RowRetention:
             last_job = rows[-1].job
             self._last_position[with_objects] = (last_job.end, last_job.id)
         jobs = [row.job for row in rows if row.is_complete]
-        known = self._services.archiving.presences.load([job.id for job in jobs])
+        presences = self._services.archiving.presences.load([job.id for job in jobs])
         for job in jobs:
-            if known[job.id].record or known[job.id].hides(job.version):
+            if presences[job.id].record or presences[job.id].hides(job.version):
                 continue  # one that Redis has is due there
             try:
                 delete(job)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pin the five requirements files, with hashes, from pyproject.toml for every platform at once.
+# Pin the six requirements files, with hashes, from pyproject.toml for every platform at once.
 # Usage: deploy/pins.sh <python> [--upgrade]
 set -eu
 
@@ -19,6 +19,8 @@ pin() {
 pin "$@" pyproject.toml --output-file requirements.txt
 pin "$@" --group local --constraints requirements.txt \
     --output-file deploy/requirements-local.txt
+pin "$@" --group embedded --constraints requirements.txt --constraints deploy/requirements-local.txt \
+    --output-file deploy/requirements-embedded.txt
 pin "$@" --group reporting --constraints requirements.txt \
     --output-file deploy/requirements-reporting.txt
 pin "$@" --group clients --no-deps --output-file tests/harness/clients/requirements.txt

@@ -48,6 +48,12 @@ def main() -> int:
     services = startup.start("sweep", writes_database=True)
     stop = threading.Event()
     _stop_on_signals(services, stop)
+    run(services, stop)
+    return 0
+
+
+def run(services: Services, stop: threading.Event) -> None:
+    """Sweep in threads until `stop` is set."""
     threads = [_notification_thread(services, stop)]
     for name, step in _periodic_steps(services).items():
         threads.append(threading.Thread(target=repeat, args=(step, stop), name=name, daemon=True))
@@ -57,7 +63,6 @@ def main() -> int:
     until = time.monotonic() + JOIN_SECONDS
     for thread in threads:  # one that a storage blocks for longer ends with the process
         thread.join(max(until - time.monotonic(), 0))
-    return 0
 
 
 def _stop_on_signals(services: Services, stop: threading.Event) -> None:

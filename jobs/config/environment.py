@@ -10,6 +10,9 @@ from jobs.domain.errors import InvalidSettings
 # Development only: the file of `make run`, then the developer's, which wins.
 RUN_FILE = "var/run.env"
 _FILES = (RUN_FILE, ".env")
+# The settings that `python -m deploy.all` keeps on its volume.
+VOLUME_FILE = "fluxkeep.env"
+_VOLUME = "DATA_DIR"
 _ONLY_FILE = "ENV_FILE"  # names the one file to read instead
 
 # Variables of bucket providers; secrets among them can come from files.
@@ -34,7 +37,8 @@ _EMPTY_IS_A_VALUE = ("RETAIN_MEDIA_DAYS", "RETAIN_JOBS_DAYS")
 def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, str]:
     """Read the variables of an environment, by default this process's with its files.
 
-    These are `var/run.env` and `.env`, or the one that ENV_FILE names. `NAME_FILE` stands for a
+    These are `var/run.env` and `.env`, or the one that ENV_FILE names, or that of the volume that
+    DATA_DIR names, where `python -m deploy.all` has made one. `NAME_FILE` stands for a
     file that holds the value of `NAME`; an empty value is none. Space and line breaks around a
     value do not belong to it: files, web forms and shells add them.
 
@@ -47,17 +51,20 @@ def read(environ: Mapping[str, str] | None, fields: Iterable[str]) -> dict[str, 
     if environ is not None:
         return _resolved(environ, names)
     values: dict[str, str] = {}
-    for path in _development_files():
+    for path in _files_to_read():
         values.update(_resolved(read_file(path), names))
     values.update(_resolved(os.environ, names))
     return values
 
 
-def _development_files() -> tuple[str, ...]:
+def _files_to_read() -> tuple[str, ...]:
     """The paths of the files to read, the least important first."""
     only_file = os.environ.get(_ONLY_FILE, "").strip()
     if only_file:
         return (only_file,)
+    volume = os.environ.get(_VOLUME, "").strip()
+    if volume and (Path(volume) / VOLUME_FILE).exists():
+        return (str(Path(volume) / VOLUME_FILE),)
     return _FILES
 
 

@@ -154,7 +154,8 @@ def check_access(settings: Settings) -> Iterator[Result]:
 
 
 def _weaknesses(url: RedisUrl, *, is_verified: bool) -> Iterator[Result]:
-    if not url.password:
+    # A socket on this machine is protected by its permissions.
+    if not url.password and not url.is_socket:
         why = "needs no password: anybody who can connect can run code in the workers"
         yield warning(ACCESS, why, "Set one (requirepass or an ACL) and put it into REDIS_URL.")
     if not url.is_encrypted and any(map(_is_on_internet, url.hosts)):

@@ -28,6 +28,21 @@ FOREIGN = (
             " are submitted and polled with it, and it has slots, pauses and credits of its own."
         ),
     ),
+    (
+        "Redis and workers",
+        "DATA_DIR",
+        "`/data` in the image",
+        (
+            "The volume of `python -m deploy.all` ([deploy](deploy.md)). What nobody sets is kept in"
+            " it: secrets, Redis, database, media."
+        ),
+    ),
+    (
+        "Redis and workers",
+        "ALLOW_EPHEMERAL",
+        "none",
+        "`yes` lets `python -m deploy.all` start without a volume: all is lost with its container.",
+    ),
     ("Media", "AWS_…", "none", "Access to a bucket in `s3://` ([storage](storage.md))."),
     ("Media", "GOOGLE_…", "none", "Access to a bucket in `gs://`."),
     ("Media", "AZURE_…", "none", "Access to a container in `az://`."),

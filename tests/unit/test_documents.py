@@ -65,6 +65,8 @@ VARIABLE = re.compile(r"`([A-Z]+(?:_[A-Z]+)+)\b")
 # Set by operators, and read by others than Fluxkeep's settings.
 OTHER_VARIABLES = {
     "ENV_FILE",
+    "DATA_DIR",
+    "ALLOW_EPHEMERAL",
     "REDIS_PASSWORD",
     "POSTGRES_PASSWORD",
     "PYTHON_IMAGE",

@@ -41,7 +41,7 @@ FOREIGN = (
         "Redis and workers",
         "ALLOW_EPHEMERAL",
         "none",
-        "`yes` lets `python -m deploy.all` start without a volume: all is lost with its container.",
+        "`yes` lets `python -m deploy.all` start without a volume: all goes with its container.",
     ),
     ("Media", "AWS_…", "none", "Access to a bucket in `s3://` ([storage](storage.md))."),
     ("Media", "GOOGLE_…", "none", "Access to a bucket in `gs://`."),

@@ -33,8 +33,8 @@ FOREIGN = (
         "DATA_DIR",
         "`/data` in the image",
         (
-            "The volume of `python -m deploy.all` ([deploy](deploy.md)). What nobody sets is kept in"
-            " it: secrets, Redis, database, media."
+            "The volume of `python -m deploy.all` ([deploy](deploy.md)). What nobody sets is in it:"
+            " secrets, Redis, database, media."
         ),
     ),
     (

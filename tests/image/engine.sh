@@ -1,6 +1,6 @@
 #!/bin/sh
 # Start Docker in this network namespace, load the look-alikes, run the tests, stop Docker.
-# `run.sh` starts it: engine.sh WORK PYTHON TESTS
+# `run.sh` starts it: engine.sh WORK PYTHON TESTS. IMAGE_ARGS are further options of pytest.
 set -eu
 work=$1
 python=$2
@@ -31,4 +31,4 @@ for name in python valkey postgres; do
   docker build --quiet --file "$work/bases/$name.Dockerfile" --tag "fluxkeep-test/$name" \
     "$work/bases" 2>/dev/null
 done
-IMAGE_TESTS=yes "$python" -m pytest "$tests"
+IMAGE_TESTS=yes "$python" -m pytest ${IMAGE_ARGS:-} "$tests"

@@ -38,7 +38,9 @@ class SupervisedProcess:
     @property
     def process_id(self) -> int | None:
         """Its id while it runs."""
-        return self._process.pid if self._process else None
+        if self._process is None:
+            return None
+        return self._process.pid
 
     def start(self, environment: Mapping[str, str], inherited: Sequence[int]) -> None:
         self._started_at = time.monotonic()
@@ -65,7 +67,10 @@ class SupervisedProcess:
             self._process = None
         now = time.monotonic()
         is_quick = now - self._started_at < QUICK_SECONDS
-        self.quick_deaths = self.quick_deaths + 1 if is_quick else 0
+        if is_quick:
+            self.quick_deaths += 1
+        else:
+            self.quick_deaths = 0
         self.start_at = now + RESTART_SECONDS
 
     def _pass_on_output(self, process: "subprocess.Popen[bytes]") -> None:
@@ -94,7 +99,9 @@ class Supervisor:
         has_store: bool = True,
     ) -> None:
         self._processes = list(processes)
-        self._store = self._processes[0] if has_store else None
+        self._store: SupervisedProcess | None = None
+        if has_store:
+            self._store = self._processes[0]
         self._environment = environment
         self._inherited = inherited
         self._is_stopping = False
@@ -112,7 +119,9 @@ class Supervisor:
         if reason:
             print_line("all", f"stops: {reason}")
         self._stop_all()
-        return 1 if reason else 0
+        if reason:
+            return 1
+        return 0
 
     def _handle_signals(self) -> None:
         signal.set_wakeup_fd(self._wakeup_writer, warn_on_full_buffer=False)
@@ -183,12 +192,16 @@ def _are_running(processes: Sequence[SupervisedProcess]) -> bool:
 
 
 def _cause(exit_code: int) -> str:
-    return f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+    if exit_code < 0:
+        return f"signal {-exit_code}"
+    return f"exit code {exit_code}"
 
 
 def print_line(name: str, text: str) -> None:
     """One line of output. JSON of our logs names its process, and stays JSON."""
-    line = text if text.startswith("{") else f"{name:<7} | {text}"
+    line = text
+    if not text.startswith("{"):
+        line = f"{name:<7} | {text}"
     with _print_lock:
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()

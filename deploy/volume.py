@@ -139,9 +139,10 @@ def _filesystem(directory: Path) -> str:
     for line in lines:
         _, place, kind = line.split()[:3]
         types[place] = kind  # a later mount hides an earlier one
-    resolved = directory.resolve()
-    places = [str(place) for place in (resolved, *resolved.parents)]
-    return next((types[place] for place in places if place in types), "")
+    mount = directory.resolve()
+    while str(mount) not in types and mount != mount.parent:
+        mount = mount.parent
+    return types.get(str(mount), "")
 
 
 def _save(path: Path, variables: Mapping[str, str]) -> None:
@@ -204,7 +205,9 @@ def main() -> int:
     except (VolumeRefused, InvalidSettings) as error:
         sys.stderr.write(f"Fluxkeep cannot start: {error}\n")
         return 1
-    lines = welcome(loaded).splitlines() if is_new else []
+    lines: list[str] = []
+    if is_new:
+        lines = welcome(loaded).splitlines()
     sys.stdout.write(json.dumps({"redis": command, "welcome": lines}))
     return 0
 

@@ -38,7 +38,9 @@ def whole_seconds(value: Any) -> Any:
 def days(value: Any) -> Any:
     """Days of a text like `48h`; anything else as it is."""
     quantity = _in_units(value, SECONDS)
-    return quantity / DAY_SECONDS if isinstance(quantity, float) else value
+    if isinstance(quantity, float):
+        return quantity / DAY_SECONDS
+    return value
 
 
 def size_bytes(value: Any) -> Any:
@@ -48,14 +50,19 @@ def size_bytes(value: Any) -> Any:
 
 def _in_units(value: Any, units: dict[str, int]) -> Any:
     """A number of the smallest unit, or the value as it is where it names no unit."""
-    written = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
-    factor = units.get(written[2].lower()) if written else None
-    if written is None or factor is None:
+    if not isinstance(value, str):
         return value
-    return float(written[1]) * factor
+    written = _QUANTITY.fullmatch(value.strip())
+    if written is None:
+        return value
+    number, unit = written.groups()
+    if unit.lower() not in units:
+        return value
+    return float(number) * units[unit.lower()]
 
 
 def _whole(quantity: Any) -> Any:
     """An int in place of a float without a fraction, which a setting of ints takes."""
-    is_whole = isinstance(quantity, float) and quantity.is_integer()
-    return int(quantity) if is_whole else quantity
+    if isinstance(quantity, float) and quantity.is_integer():
+        return int(quantity)
+    return quantity

@@ -20,6 +20,11 @@ BUILT_FROM = {
 }
 
 
+def environment() -> dict[str, str]:
+    """Of a shell without any settings."""
+    return {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST")}
+
+
 class Compose:
     """An installation, in a directory of its own."""
 
@@ -56,11 +61,10 @@ class Compose:
 
     def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Run `docker compose` with these arguments, whatever its exit code."""
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST")}
         return subprocess.run(
             [*COMMAND, *arguments],
             cwd=self.directory,
-            env=environment,
+            env=environment(),
             input=stdin,
             capture_output=True,
             check=False,
@@ -68,11 +72,10 @@ class Compose:
 
     def type(self, lines: str) -> None:
         """Run lines of a shell in the checkout, which must succeed, as docs/ has them."""
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "DOCKER_HOST")}
         result = subprocess.run(
             ["/bin/sh", "-eu", "-c", lines],
             cwd=self.directory,
-            env=environment,
+            env=environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,

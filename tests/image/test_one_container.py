@@ -12,7 +12,7 @@ import pytest
 from deploy.procfile import ROOT
 from tests.harness import Client
 from tests.harness.patience import wait_for
-from tests.image.compose import BUILT_FROM, SANDBOX_PORT, inspect, relay_sandbox
+from tests.image.compose import BUILT_FROM, SANDBOX_PORT, Compose, inspect, relay_sandbox
 
 NAME = "fluxkeep-one"
 VOLUME = "fluxkeep-one-data"
@@ -209,3 +209,17 @@ def test_without_a_volume_it_refuses_and_says_what_would_be_lost(image: str) -> 
     assert refused.returncode == 1
     assert "no volume at /data" in refused.stderr
     assert "SECRET_KEY" in refused.stderr
+
+
+def test_the_small_compose_file_runs_as_written(tmp_path: Path) -> None:
+    installation = Compose(tmp_path / "fluxkeep")
+    compose = "docker compose --file deploy/compose.small.yaml"
+    installation.type(f"{compose} down --volumes")  # of a run that was killed
+    try:
+        installation.type(f"{compose} up --detach --build --wait")
+        installation.wait_until_ready()
+        installation.type(f"{compose} exec -T all flask --app receiver doctor --release")
+        installation.type(f"{compose} stop")
+        assert inspect("fluxkeep-small-all-1", "{{.State.ExitCode}}") == "0"
+    finally:
+        installation.type(f"{compose} down --volumes")

@@ -11,7 +11,7 @@ from jobs.domain.job import Job
 from jobs.domain.job_record import MediaFile
 from jobs.domain.notifications import OwnerEvents
 from jobs.domain.status import Status
-from jobs.store import change_stream, codec, rq_queue
+from jobs.store import change_stream, codec, late_objects, rq_queue
 from jobs.store.budgets import Budgets, new_price
 from jobs.store.costs import cost_updates
 from jobs.store.indexes import capacities, index_updates
@@ -178,6 +178,8 @@ class Commit:
             commands.append(("DEL", keys.TOMBSTONE_PREFIX + self.after.id))
         if self._may_leave_objects():
             commands.append(("ZADD", keys.SUPERSEDED, self.after.end, self.after.id))
+            if self.after.status is Status.STORED:
+                commands.append(late_objects.note_of_stored_job(self.after))
         commands += self._archive_updates()
         commands += change_stream.change_event(self.before, self.after)
         commands += self.options.commands

@@ -12,16 +12,18 @@ from jobs import delete_and_replay, sidecars
 from jobs.domain.errors import StorageError
 from jobs.domain.job import Job
 from jobs.domain.retention import DAY_SECONDS
+from jobs.domain.status import Status
 from jobs.store import late_objects as notes
 from receiver.job_actions import delete_or_erase
 from tests.harness import TestBucket
 from tests.harness.local_worker import LocalWorker
 from tests.harness.publishing import published
 from tests.sandbox import Sandbox, Task
-from worker import rescue, thumbnails
+from worker import published_objects, rescue, thumbnails
 from worker.claim import ClaimLost
 from worker.periodic import late_objects
 from worker.periodic.late_objects import RETRY_SECONDS
+from worker.sweep import sweep_job
 from worker.thumbnails import Thumbnail
 
 MINUTE = 60.0
@@ -77,6 +79,48 @@ def test_a_worker_that_was_suspended_for_hours_leaves_nothing(worker: LocalWorke
     publish_and_be_killed(worker, claim)
     look(worker, 320)
     assert objects(worker) == []
+
+
+def store_by_another(worker: LocalWorker, task: Task) -> Any:
+    """A worker is suspended in its claim, and another one stores the job."""
+    suspended = worker.claim(task)
+    worker.store.change(task.id, lambda job, now: job.with_lease(lease_until=now - 1))
+    sweep_job(worker.services, task.id)
+    assert worker.work() and worker.job(task).status is Status.STORED
+    return suspended
+
+
+@pytest.mark.parametrize("minutes", [[1.1], [1.1, 2.3, 5, 10, 20, 40, 80, 160]])
+def test_what_a_suspended_worker_publishes_after_another_stored_the_job_is_deleted(
+    worker: LocalWorker, minutes: list[float]
+) -> None:
+    task = worker.ready()
+    suspended = store_by_another(worker, task)
+    stored = objects(worker)
+    for after in minutes:
+        look(worker, after)
+    published_objects.delete_left_objects(worker.services)
+    worker.services.due.superseded.remove(task.id)  # its one look is over
+    publish_and_be_killed(worker, suspended)
+    assert len(objects(worker)) == len(stored) + 2
+    look(worker, 2 * minutes[-1] + 1)
+    assert objects(worker) == stored
+
+
+def test_what_a_stored_job_leaves_behind_is_no_late_object(worker: LocalWorker) -> None:
+    """Its record is gone after its retention, and its media stay."""
+    task = worker.ready()
+    store_by_another(worker, task)
+    stored = objects(worker)
+    assert worker.store.delete_unchanged(worker.job(task))
+    look(worker, 1.1)
+    assert objects(worker) == stored
+
+
+def test_a_job_that_one_worker_stored_is_not_noted(worker: LocalWorker) -> None:
+    worker.ready()
+    assert worker.work()
+    assert worker.services.due.late_objects.earliest(9) == []
 
 
 def test_a_deleted_job_is_forgotten_after_a_day(worker: LocalWorker) -> None:

@@ -8,7 +8,7 @@ import worker.claim
 from jobs import batch_actions, task_hosts
 from jobs.domain import job as job_module
 from jobs.domain import submission
-from jobs.store.late_objects import DeletedJob
+from jobs.store.late_objects import LateObjectsNote
 from tests.simulation import exploration
 from tests.simulation.exploration import Protection
 from tests.simulation.redis_model import Flaws
@@ -79,7 +79,7 @@ PROTECTIONS = {
     "later looks for late objects": Protection(
         "I12",
         partial(World, Faults(kills_after_publishing=1, deleted_at=12.5, download_seconds=80.0)),
-        patch=(DeletedJob, "next_look", lambda _deleted, _now: None),
+        patch=(LateObjectsNote, "next_look", lambda _deleted, _now: None),
     ),
     "the lease": Protection(
         "I7",

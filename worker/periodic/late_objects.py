@@ -1,4 +1,4 @@
-"""Delete objects that late processes wrote of jobs that were deleted before (I12).
+"""Delete objects that late processes wrote of jobs that were deleted or stored before (I9, I12).
 
 Several sweeps may do so at once: what one has deleted the other does not find.
 """
@@ -17,7 +17,7 @@ from jobs.storage.layout import (
     job_id_of,
     kind_of,
 )
-from jobs.store.late_objects import DeletedJob
+from jobs.store.late_objects import LateObjectsNote
 
 POLL_SECONDS = 5.0
 INTERVAL_SECONDS = 0.05
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def step(services: Services) -> float:
-    """Look at the deleted jobs that are due; return the seconds until the next step.
+    """Look at the noted jobs that are due; return the seconds until the next step.
 
     Raises StorageError, StoreUnavailable and ArchiveUnavailable.
     """
@@ -37,59 +37,72 @@ def step(services: Services) -> float:
 
 
 def delete_due(services: Services, now: float) -> int:
-    """Look at the deleted jobs that are due at `now`; return their number."""
-    notes = services.due.late_objects.members_until(now, BATCH)
-    jobs = sorted(map(DeletedJob.parse, notes), key=_day)
-    for _, jobs_of_day in groupby(jobs, key=_day):
-        _look(services, list(jobs_of_day), now)
-    return len(notes)
+    """Look at the noted jobs that are due at `now`; return their number."""
+    members = services.due.late_objects.members_until(now, BATCH)
+    notes = sorted([LateObjectsNote.parse(member) for member in members], key=_day)
+    for _day_of_notes, notes_of_day in groupby(notes, key=_day):
+        _look(services, list(notes_of_day), now)
+    return len(members)
 
 
-def _day(deleted: DeletedJob) -> str:
-    return day_of(deleted.created_at)
+def _day(note: LateObjectsNote) -> str:
+    return day_of(note.created_at)
 
 
-def _look(services: Services, jobs: Sequence[DeletedJob], now: float) -> None:
-    """Look for objects of deleted jobs of one day: a directory is read once for all of them."""
+def _look(services: Services, notes: Sequence[LateObjectsNote], now: float) -> None:
+    """Look for objects of noted jobs of one day: a directory is read once for all of them."""
     try:
-        _delete_late_objects(services, jobs)
+        _delete_late_objects(services, notes)
     except FluxkeepError:
-        for deleted in jobs:
-            services.due.late_objects.schedule(deleted.note, now + RETRY_SECONDS)
+        for note in notes:
+            services.due.late_objects.schedule(note.member, now + RETRY_SECONDS)
         raise
-    for deleted in jobs:
-        services.due.late_objects.schedule(deleted.note, deleted.next_look(now))
+    for note in notes:
+        services.due.late_objects.schedule(note.member, note.next_look(now))
 
 
-def _delete_late_objects(services: Services, jobs: Sequence[DeletedJob]) -> None:
-    late = dict[str, list[str]]()
-    tokens = dict[str, int]()
-    for deleted in jobs:
-        tokens[deleted.job_id] = max(deleted.fencing_token, tokens.get(deleted.job_id, 0))
-    for listed in services.storage.list_objects_of(tokens, jobs[0].created_at):
+def _delete_late_objects(services: Services, notes: Sequence[LateObjectsNote]) -> None:
+    tokens: dict[str, int] = {}
+    deleted_jobs: set[str] = set()
+    for note in notes:
+        tokens[note.job_id] = max(note.fencing_token, tokens.get(note.job_id, 0))
+        if not note.is_stored:
+            deleted_jobs.add(note.job_id)
+    late_keys: dict[str, list[str]] = {}
+    for listed in services.storage.list_objects_of(tokens, notes[0].created_at):
         if kind_of(listed.key) is ObjectKind.INPUT:  # which has a note of its own (I23)
             continue
         job_id = job_id_of(listed.key)
         if fencing_token_of(listed.key) <= tokens[job_id]:
-            late.setdefault(job_id, []).append(listed.key)
-    for job_id, keys in late.items():
-        _delete_unless_recorded(services, job_id, keys)
+            late_keys.setdefault(job_id, []).append(listed.key)
+    for job_id, keys in late_keys.items():
+        _delete_unless_recorded(services, job_id, keys, is_deleted=job_id in deleted_jobs)
 
 
-def _delete_unless_recorded(services: Services, job_id: str, keys: Sequence[str]) -> None:
-    """Delete late objects, except those that a job which was made anew has or may take over."""
+def _delete_unless_recorded(
+    services: Services, job_id: str, keys: Sequence[str], *, is_deleted: bool
+) -> None:
+    """Delete late objects, except those that a record names or that its job may take over.
+
+    The record of a deleted job is of one that was made anew. A stored job without a record is left
+    alone: its retention may be over, and its media stay.
+    """
     try:
         job = services.catalog.load(job_id, exactly=True)
     except UnreadableRecord as error:
         log.error("job %s: %s Its objects are kept.", job_id, error)  # noqa: TRY400 - the trace says no more
         return
-    if job and not job.status.terminal:
+    if job is None and not is_deleted:
         return
-    retained = set[str]()
-    for file in job.present_media if job else ():
-        retained.update((file.key, *companion_keys(file.key)))
-    late = [key for key in keys if key not in retained]
-    for key in late:
+    if job is not None and not job.status.terminal:
+        return
+    retained: set[str] = set()
+    if job is not None:
+        for file in job.present_media:
+            retained.add(file.key)
+            retained.update(companion_keys(file.key))
+    late_keys = [key for key in keys if key not in retained]
+    for key in late_keys:
         services.storage.delete(key)
-    if late:
-        log.info("job %s: %d late objects deleted; it was deleted before", job_id, len(late))
+    if late_keys:
+        log.info("job %s: %d late objects deleted", job_id, len(late_keys))

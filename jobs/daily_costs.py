@@ -6,7 +6,7 @@ ended job that was not deleted, also what an import brought, whose key is not kn
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from jobs.archive.archive import Archive
 from jobs.archive.costs import EntryCosts
@@ -19,6 +19,7 @@ from jobs.store.costs import DAY_SECONDS, CostView, DayView, Place, day_view, on
 
 ROWS_MAX = 250_000  # of one answer by metadata: the database sums 100,000 in about a second
 COSTS_MAX = 10_000  # entries of one answer by metadata
+HOUR_SECONDS = 3600
 _TOO_MANY = "there are too many jobs or values: give a shorter range, or ask the database"
 
 
@@ -28,60 +29,73 @@ class DailyCosts:
     def __init__(
         self, books: costs.Costs, archive: Archive | None, consistency: Consistency
     ) -> None:
-        self._books, self._archive, self._consistency = books, archive, consistency
+        self._books = books
+        self._archive = archive
+        self._consistency = consistency
 
     def days(self, days: Sequence[float], owner: str | None = None) -> list[DayView]:
         """The days that begin at these times (UTC), of one API key or of all."""
         booked = only(owner, self._books.on(days))
         if not self._archive:
             return booked
-        rows = []
+        summed_rows: list[DayView] = []
         for day in days:
-            found = self._archive.costs(day, day + DAY_SECONDS, owner)
-            views = (_view(model, key, *sums) for model, key, *sums in found)
-            rows.append(day_view(day, views))
-        return [max(both, key=_weight) for both in zip(booked, only(owner, rows), strict=True)]
+            views: list[CostView] = []
+            for row in self._archive.costs(day, day + DAY_SECONDS, owner):
+                model, key, cost, jobs_without_price = row
+                views.append(_view(model, key, cost, jobs_without_price))
+            summed_rows.append(day_view(day, views))
+        weightier_days: list[DayView] = []
+        for of_books, of_rows in zip(booked, only(owner, summed_rows), strict=True):
+            weightier_days.append(max(of_books, of_rows, key=_weight))
+        return weightier_days
 
     def days_by(self, days: Sequence[float], name: str, owner: str | None = None) -> list[DayView]:
-        """The same by the values of a metadata entry. Raises Invalid, InvalidField."""
+        """The days by the values of a metadata entry. Raises Invalid, InvalidField."""
         if not self._archive:
             message = "costs by metadata need a database (DATABASE_URL), and there is none"
             raise Invalid([{"field": "by", "message": message}])
-        views: dict[float, list[CostView]] = {day: [] for day in days}
-        for sums in _costs_by(self._archive, days, name, owner) if days else []:
+        if not days:
+            return []
+        views_by_day: dict[float, list[CostView]] = {day: [] for day in days}
+        for sums in _costs_by(self._archive, days, name, owner):
             view = _view(sums.model, sums.key, sums.credits, sums.jobs_without_price)
-            views[sums.day * DAY_SECONDS].append({**view, "value": sums.value})
-        return only(owner, [day_view(day, of_day) for day, of_day in views.items()])
+            view["value"] = sums.value
+            views_by_day[sums.day * DAY_SECONDS].append(view)
+        day_views = [day_view(day, views) for day, views in views_by_day.items()]
+        return only(owner, day_views)
 
     def restore(self, now: float, *, dry_run: bool = False) -> int:
-        """Raise sums after a loss of Redis to what is known; how many were lower.
+        """Raise the sums of the books after a loss of Redis; return how many were lower.
 
-        The records count, and with a database the rows of jobs that have none. It may be repeated
-        and interrupted.
+        The records count, and with a database the rows of jobs without a record. The restore may
+        be repeated and interrupted.
         """
         sums = Counter[Place]()
         for page in self._consistency.records():
             jobs = [job for job in page.values() if job]
-            rows = self._archive.versions([job.id for job in jobs]) if self._archive else {}
+            archived_ids: Collection[str] = ()
+            if self._archive:
+                archived_ids = self._archive.versions([job.id for job in jobs])
             for job in jobs:
-                if job.id not in rows:
+                if job.id not in archived_ids:
                     sums.update(costs.entries(job))
         if self._archive:
             sums.update(_present_spending(self._archive, now))
-        days = self._archive is None  # else the rows themselves are summed
-        known = {
-            place: number
-            for place, number in sums.items()
-            if number > 0 and costs.is_counted(place, now, days=days)
-        }
-        return self._books.raise_sums(known, dry_run=dry_run)
+        counts_days = self._archive is None  # else the rows themselves are summed
+        counted_sums: dict[Place, int] = {}
+        for place, number in sums.items():
+            if number > 0 and costs.is_counted(place, now, days=counts_days):
+                counted_sums[place] = number
+        return self._books.raise_sums(counted_sums, dry_run=dry_run)
 
 
 def _costs_by(
     archive: Archive, days: Sequence[float], name: str, owner: str | None
 ) -> list[EntryCosts]:
     """Costs of these days; an `own` key is bounded by the jobs of its name alone."""
-    since, until = min(days), max(days) + DAY_SECONDS
+    since = min(days)
+    until = max(days) + DAY_SECONDS
     if archive.count_created(since, until, owner, ROWS_MAX + 1) > ROWS_MAX:
         raise InvalidField("since", _TOO_MANY)
     try:
@@ -95,16 +109,22 @@ def _costs_by(
 
 def _present_spending(archive: Archive, now: float) -> Counter[Place]:
     """Spending of ended jobs in the present periods, day by day: a month can have millions."""
-    begins, sums = {period: period.begins_at(now) for period in Period}, Counter[Place]()
-    day, hour = min(begins.values()), begins.pop(Period.HOUR)
-    for _, key, cost, _ in archive.costs(hour, hour + 3600):
+    sums = Counter[Place]()
+    begins = {period: period.begins_at(now) for period in Period}
+    day = min(begins.values())
+    hour = begins.pop(Period.HOUR)
+    for _model, key, cost, _jobs_without_price in archive.costs(hour, hour + HOUR_SECONDS):
         if key:  # only keys have budgets
-            sums[costs.budget_key(Period.HOUR, now, key), costs.SPENT] += units(cost)
+            place = (costs.budget_key(Period.HOUR, now, key), costs.SPENT)
+            sums[place] += units(cost)
     while day <= now:
-        for _, key, cost, _ in archive.costs(day, day + DAY_SECONDS):
-            for period, begin in begins.items():
-                if key and day >= begin:
-                    sums[costs.budget_key(period, now, key), costs.SPENT] += units(cost)
+        for _model, key, cost, _jobs_without_price in archive.costs(day, day + DAY_SECONDS):
+            if not key:
+                continue
+            for period, begins_at in begins.items():
+                if day >= begins_at:
+                    place = (costs.budget_key(period, now, key), costs.SPENT)
+                    sums[place] += units(cost)
         day += DAY_SECONDS
     return sums
 
@@ -120,4 +140,5 @@ def _view(model: str | None, key: str | None, cost: float, without_price: float)
 
 def _weight(day: DayView) -> tuple[float, int]:
     """The credits of a day, and its jobs without a price; of two alike the first counts."""
-    return day["credits"], sum(cost["jobs_without_price"] for cost in day["costs"])
+    jobs_without_price = sum(cost["jobs_without_price"] for cost in day["costs"])
+    return day["credits"], jobs_without_price

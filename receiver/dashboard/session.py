@@ -7,12 +7,11 @@ of its key, and a change a CSRF token. A login leads back to where it was asked 
 
 import hashlib
 import hmac
-import itertools
 import re
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec, cast
@@ -51,12 +50,15 @@ class CookieSession(SecureCookieSessionInterface):
 
 
 def install(app: Flask, settings: Settings) -> None:
-    first, *others = (secret.get_secret_value() for secret in settings.secret_key)
-    app.secret_key, is_https = first, settings.base_url.startswith("https:")
+    signing_secret, *former_secrets = [secret.get_secret_value() for secret in settings.secret_key]
+    app.secret_key = signing_secret
+    is_https = settings.base_url.startswith("https:")
+    cookie_name = _COOKIE
+    if is_https:  # the prefix makes browsers refuse the cookie from any other host
+        cookie_name = f"__Host-{_COOKIE}"
     app.config.update(
-        SECRET_KEY_FALLBACKS=others,
-        # With https the prefix makes browsers refuse the cookie from any other host.
-        SESSION_COOKIE_NAME=f"__Host-{_COOKIE}" if is_https else _COOKIE,
+        SECRET_KEY_FALLBACKS=former_secrets,
+        SESSION_COOKIE_NAME=cookie_name,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",  # a link in an e-mail opens its page without a login
         SESSION_COOKIE_SECURE=is_https,
@@ -69,16 +71,32 @@ def install(app: Flask, settings: Settings) -> None:
 def current_visitor() -> ApiKey | None:
     """The key that this request's session was started with, or None without a valid session."""
     if "visitor" not in g:
-        settings, known = current_services().settings, session.get("key")
-        keys = itertools.product(settings.secret_key, settings.api_keys)
-        found = (key for secret, key in keys if _key_hash(secret, key) == known)
-        key, session_id = next(found, None), session.get("id")
-        is_old = _now() - int(session.get("since", 0)) >= LIFE_MAX_SECONDS
-        g.visitor = None if is_old or not session_id else key
-        with suppress(StoreUnavailable):  # without Redis no page has anything to show or to change
-            if g.visitor and str(session_id) in current_services().ended_sessions:
-                g.visitor = None
+        g.visitor = _key_of_session()
     return cast(ApiKey | None, g.visitor)
+
+
+def _key_of_session() -> ApiKey | None:
+    session_id = session.get("id")
+    is_too_old = _now() - int(session.get("since", 0)) >= LIFE_MAX_SECONDS
+    if is_too_old or not session_id:
+        return None
+    services = current_services()
+    key = _find_key(services.settings, session.get("key"))
+    if key is None:
+        return None
+    with suppress(StoreUnavailable):  # without Redis no page has anything to show or to change
+        if str(session_id) in services.ended_sessions:
+            return None
+    return key
+
+
+def _find_key(settings: Settings, key_hash: str | None) -> ApiKey | None:
+    """The API key with a hash that the present SECRET_KEY or an older one gave it."""
+    for secret in settings.secret_key:
+        for key in settings.api_keys:
+            if _key_hash(secret, key) == key_hash:
+                return key
+    return None
 
 
 def start(key: ApiKey) -> None:
@@ -101,7 +119,8 @@ def end() -> None:
 
     Raises StoreUnavailable, and the session then stays.
     """
-    if session_id := session.get("id"):
+    session_id = session.get("id")
+    if session_id:
         current_services().ended_sessions.add(str(session_id), LIFE_MAX_SECONDS)
     session.clear()
     session.permanent = True
@@ -137,7 +156,10 @@ def requires_scope(scope: Scope, *, uploads: bool = False) -> Callable[[View[P]]
             if request.method != "POST":
                 return view(*args, **kwargs)
             is_upload = uploads and request.mimetype == "multipart/form-data"
-            with form_body.uploaded() if is_upload else nullcontext():
+            if not is_upload:
+                csrf.require_token()
+                return view(*args, **kwargs)
+            with form_body.uploaded():
                 csrf.require_token()
                 return view(*args, **kwargs)
 
@@ -148,7 +170,9 @@ def requires_scope(scope: Scope, *, uploads: bool = False) -> Callable[[View[P]]
 
 def local_path(target: str | None) -> str:
     """`target` if it is a path of this origin, else the first page."""
-    return target if target and _LOCAL_PATH.fullmatch(target) else "/"
+    if target and _LOCAL_PATH.fullmatch(target):
+        return target
+    return "/"
 
 
 def current_path() -> str:

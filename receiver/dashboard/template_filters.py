@@ -3,11 +3,9 @@
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask
 from jinja2 import StrictUndefined
@@ -24,7 +22,9 @@ from receiver.dashboard import csrf, session
 from receiver.dashboard.assets import asset
 from receiver.dashboard.session import current_path
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
+MINUTE = 60
+HOUR = 3600
+DAY = 86400
 CLOCK_MAX_SECONDS = 2 * HOUR
 _CODE_SPAN = re.compile(r"`([^`]+)`")
 _WORD = re.compile(r"(\w+)")
@@ -75,16 +75,18 @@ SELF_EXPLANATORY = ("answer", "code", "error", "reason", "status", "to")
 
 def install(app: Flask) -> None:
     app.jinja_env.undefined = StrictUndefined
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.context_processor(lambda: {"visitor": session.current_visitor()})
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.context_processor(_context_of_templates)
     app.jinja_env.globals.update(
         asset=asset, now=now, current_path=current_path, csrf_field=csrf.hidden_field
     )
-    for function in (
-        *(duration, clock, rfc3339, utc_text, utc_minute, age, remaining),
-        *(number, as_json, as_text, code_spans, event_text, event_details, marked),
-    ):
-        app.add_template_filter(function, function.__name__)
+    for template_filter in _FILTERS:
+        app.add_template_filter(template_filter, template_filter.__name__)
+
+
+def _context_of_templates() -> dict[str, Any]:
+    return {"visitor": session.current_visitor()}
 
 
 def now() -> float:
@@ -106,9 +108,12 @@ def duration(seconds: float) -> str:
 
 def clock(seconds: float) -> str:
     """`4:10`, `1:02:03`."""
-    minutes, rest = divmod(max(0, round(seconds)), MINUTE)
-    hours, minutes = divmod(minutes, MINUTE)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    whole_seconds = max(0, round(seconds))
+    all_minutes, second = divmod(whole_seconds, MINUTE)
+    hour, minute = divmod(all_minutes, MINUTE)
+    if hour:
+        return f"{hour}:{minute:02}:{second:02}"
+    return f"{minute}:{second:02}"
 
 
 def utc_text(at: float) -> str:
@@ -124,7 +129,9 @@ def utc_minute(at: float) -> str:
 def age(at: float) -> str:
     """`now`, `7 min ago`; times.js updates it in the same words."""
     seconds = current_services().store.now() - at
-    return "now" if seconds < NOW_SECONDS else f"{duration(seconds)} ago"
+    if seconds < NOW_SECONDS:
+        return "now"
+    return f"{duration(seconds)} ago"
 
 
 def remaining(at: float) -> str:
@@ -132,8 +139,9 @@ def remaining(at: float) -> str:
     seconds = int(at - current_services().store.now())
     if seconds < 1:
         return "any moment"
-    is_clock = MINUTE <= seconds < CLOCK_MAX_SECONDS
-    return f"in {clock(seconds) if is_clock else duration(seconds)}"
+    if MINUTE <= seconds < CLOCK_MAX_SECONDS:
+        return f"in {clock(seconds)}"
+    return f"in {duration(seconds)}"
 
 
 def number(value: float) -> str:
@@ -158,22 +166,66 @@ def _words(part: str) -> frozenset[str]:
 
 
 def marked(text: str, query: str, most: int) -> Markup:
-    """The part of a text in which the words of a search stand, with these words marked."""
-    wanted = {word for phrase in search_words.phrases(query) for word in phrase.split()}
-    if not wanted:
-        return escape(text if len(text) <= most else f"{text[:most]}…")
-    parts = _WORD.split(text)
-    is_wanted = [not wanted.isdisjoint(_words(part)) for part in parts]
-    first = sum(map(len, parts[: is_wanted.index(True)])) if True in is_wanted else 0
-    if first > most / 2:  # else it would be behind the end of the caption
-        return Markup("…") + marked(text[first - BEFORE_CHARS :], query, most)
+    """The part of a text in which the words of a search stand, with these words marked.
+
+    It has at most `most` characters besides the ellipses.
+    """
+    searched_words: set[str] = set()
+    for phrase in search_words.phrases(query):
+        searched_words.update(phrase.split())
+    if not searched_words:
+        return escape(_cut(text, most))
+    first_at = _position_of_first_word(text, searched_words)
+    if first_at > most / 2:  # else the word would be behind the end of the caption
+        return Markup("…") + marked(text[first_at - BEFORE_CHARS :], query, most)
     if len(text) > most:
         return marked(text[:most], query, most) + "…"
-    runs = groupby(zip(parts, is_wanted, strict=True), itemgetter(1))
-    texts = ((is_found, "".join(part for part, _ in run)) for is_found, run in runs)
-    return Markup("").join(
-        Markup("<mark>{}</mark>").format(t) if f else escape(t) for f, t in texts
-    )
+    html: list[Markup] = []
+    for run in _runs_of_words(text, searched_words):
+        if run.is_searched:
+            html.append(Markup("<mark>{}</mark>").format(run.text))
+        else:
+            html.append(escape(run.text))
+    return Markup("").join(html)
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return f"{text[:most]}…"
+
+
+def _is_searched(part: str, searched_words: Collection[str]) -> bool:
+    return not _words(part).isdisjoint(searched_words)
+
+
+def _position_of_first_word(text: str, searched_words: Collection[str]) -> int:
+    """Where the first searched word begins; 0 if none stands in the text."""
+    position = 0
+    for part in _WORD.split(text):
+        if _is_searched(part, searched_words):
+            return position
+        position += len(part)
+    return 0
+
+
+class _Run(NamedTuple):
+    """Neighbouring parts of a text that are all searched words, or none of which is."""
+
+    is_searched: bool
+    text: str
+
+
+def _runs_of_words(text: str, searched_words: Collection[str]) -> list[_Run]:
+    runs: list[_Run] = []
+    for part in _WORD.split(text):
+        is_searched = _is_searched(part, searched_words)
+        if runs and runs[-1].is_searched == is_searched:
+            last_run = runs.pop()
+            runs.append(_Run(is_searched, last_run.text + part))
+        else:
+            runs.append(_Run(is_searched, part))
+    return runs
 
 
 def event_text(code: str) -> str:
@@ -183,8 +235,31 @@ def event_text(code: str) -> str:
 def event_details(detail: Mapping[str, Any]) -> Iterator[str]:
     """`wrong secret`, `36.1 kB`, `file: 2`."""
     for name, value in detail.items():
-        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        text = str(value)
+        if isinstance(value, list):
+            text = ", ".join(str(item) for item in value)
+        label = name.replace("_", " ")
         if name == "bytes":
             yield do_filesizeformat(value)
+        elif name in SELF_EXPLANATORY:
+            yield text
         else:
-            yield text if name in SELF_EXPLANATORY else f"{name.replace('_', ' ')}: {text}"
+            yield f"{label}: {text}"
+
+
+_FILTERS: tuple[Callable[..., Any], ...] = (
+    duration,
+    clock,
+    rfc3339,
+    utc_text,
+    utc_minute,
+    age,
+    remaining,
+    number,
+    as_json,
+    as_text,
+    code_spans,
+    event_text,
+    event_details,
+    marked,
+)

@@ -20,6 +20,7 @@ MEDIA = "media"
 UNREADABLE = "?"
 UPSCALE_DEFAULT = 2.0
 SECONDS_MAX = 60.0  # where BFL's document does not say
+SECONDS_LEAST = 5.0  # of a video; prices that a guess starts from may be of one so short
 WORD_MAX_CHARS = 16
 
 # Megapixels of the words that BFL has for sizes; images, then videos.
@@ -80,7 +81,9 @@ class PriceClass(NamedTuple):
     @property
     def name(self) -> str:
         """The class as one text, from which `parse` reads it."""
-        words = [self.signature] if self.signature else []
+        words = []
+        if self.signature:
+            words.append(self.signature)
         if self.area != 1.0:
             words.append(f"{self.area:g}mp")
         if self.seconds:
@@ -94,10 +97,12 @@ class PriceClass(NamedTuple):
         seconds = 0.0
         signature = []
         for word in name.split():
-            if found := _AREA.fullmatch(word):
-                area = _finite(found[1]) or 1.0
-            elif found := _SECONDS.fullmatch(word):
-                seconds = _finite(found[1]) or 0.0
+            area_match = _AREA.fullmatch(word)
+            seconds_match = _SECONDS.fullmatch(word)
+            if area_match is not None:
+                area = _finite(area_match[1]) or 1.0
+            elif seconds_match is not None:
+                seconds = _finite(seconds_match[1]) or 0.0
             else:
                 signature.append(word)
         return cls(" ".join(signature), area, seconds)
@@ -124,28 +129,36 @@ def price_class(model: str | None, values: Mapping[str, Any]) -> PriceClass:
     return _Reader(model or "", values).read()
 
 
-def bounded_price(wanted: PriceClass, prices: Mapping[str, float]) -> tuple[float | None, bool]:
+def bounded_price(
+    input_class: PriceClass, prices: Mapping[str, float]
+) -> tuple[float | None, bool]:
     """The most that an input of this class may cost, by known prices of the model.
 
     Also whether that is a guess: no price is known for an input that differs in its size alone.
     """
     if not prices:
         return None, False
-    known = [(PriceClass.parse(name), price) for name, price in prices.items()]
-    alike = [
-        price * wanted.times(priced)
-        for priced, price in known
-        if priced.signature == wanted.signature
-    ]
-    if not alike:
-        smallest = PriceClass(seconds=wanted.seconds and SECONDS_LEAST)
-        return max(prices.values()) * wanted.times(smallest) * wanted.multiplier, True
-    if wanted.has_media or not wanted.is_certain:
-        return max(alike), False
-    return min(alike), False
+    prices_by_size = []
+    for class_name, price in prices.items():
+        priced_class = PriceClass.parse(class_name)
+        if priced_class.signature == input_class.signature:
+            prices_by_size.append(price * input_class.times(priced_class))
+    if not prices_by_size:
+        return _guessed_price(input_class, prices), True
+    # Each price bounds what an input without media costs; a size that nobody can read may be larger
+    # than each of them.
+    if input_class.has_media or not input_class.is_certain:
+        return max(prices_by_size), False
+    return min(prices_by_size), False
 
 
-SECONDS_LEAST = 5.0  # of a video; prices that a guess starts from may be of one so short
+def _guessed_price(input_class: PriceClass, prices: Mapping[str, float]) -> float:
+    """The dearest price of the model, as if it had been of its smallest image or video."""
+    smallest_class = PriceClass()
+    if input_class.seconds:
+        smallest_class = PriceClass(seconds=SECONDS_LEAST)
+    dearest_price = max(prices.values())
+    return dearest_price * input_class.times(smallest_class) * input_class.multiplier
 
 
 class _Reader:
@@ -163,12 +176,16 @@ class _Reader:
             self._fields = endpoint.modes[self._mode].fields
 
     def read(self) -> PriceClass:
-        words = [f"mode={self._mode}"] if self._mode else []
+        words = []
+        if self._mode:
+            words.append(f"mode={self._mode}")
         words += self._flags_and_words()
         words += self._unknown_fields()
-        media = sum(1 for _ in _media(self._values))
-        if media:
-            words.append(MEDIA if media == 1 else f"{MEDIA}={media}")
+        media_count = len(list(_media(self._values)))
+        if media_count == 1:
+            words.append(MEDIA)
+        elif media_count > 1:
+            words.append(f"{MEDIA}={media_count}")
         area = self._area()
         seconds, is_chosen_by_bfl = self._seconds()
         if is_chosen_by_bfl:
@@ -214,11 +231,10 @@ class _Reader:
     def _area(self) -> float:
         area = 1.0
         if self._has("width") or self._has("height"):
-            sides = [self._side(name) for name in ("width", "height")]
-            # Whole ones, as BFL bills them.
-            area = float(math.ceil(sides[0] * sides[1] / MEGAPIXEL))
+            pixels = self._side("width") * self._side("height")
+            area = float(math.ceil(pixels / MEGAPIXEL))  # BFL bills whole megapixels
         if self._has("resolution"):
-            word = self._word(self._given("resolution"))
+            word = self._word(self._value_or_default("resolution"))
             if word not in _AREAS:
                 self._is_certain = False
             area = max(area, _AREAS.get(word, max(_AREAS.values())))
@@ -230,14 +246,16 @@ class _Reader:
     def _side(self, name: str) -> float:
         default = self._default(name)
         is_number = isinstance(default, int | float) and not isinstance(default, bool)
-        usual = float(default) if is_number and default else float(SIDE_DEFAULT)
+        usual = float(SIDE_DEFAULT)
+        if is_number and default:
+            usual = float(default)
         return self._number(name, usual, math.sqrt(AREA_MAX * MEGAPIXEL))
 
     def _seconds(self) -> tuple[float, bool]:
         """Seconds of a video, and whether BFL chooses them; 0 for what has no duration."""
         if not self._has("duration"):
             return 0.0, False
-        value = self._given("duration")
+        value = self._value_or_default("duration")
         if isinstance(value, str) and value.strip() == "auto":
             return self._largest("duration", SECONDS_MAX), True
         return self._number("duration", SECONDS_LEAST, SECONDS_MAX), False
@@ -245,7 +263,7 @@ class _Reader:
     def _number(self, name: str, usual: float, largest: float) -> float:
         """A number as BFL reads it, at most its document's maximum, which an unreadable one is."""
         largest = self._largest(name, largest)
-        value = self._given(name)
+        value = self._value_or_default(name)
         if value is None:
             return usual
         number = _finite(value)
@@ -268,13 +286,17 @@ class _Reader:
             return name in self._fields
         return self._values.get(name) is not None
 
-    def _given(self, name: str) -> Any:
+    def _value_or_default(self, name: str) -> Any:
         value = self._values.get(name)
-        return self._default(name) if value is None else value
+        if value is None:
+            return self._default(name)
+        return value
 
     def _default(self, name: str) -> Any:
         field = self._fields.get(name)
-        return None if field is None else field.default
+        if field is None:
+            return None
+        return field.default
 
     def _flag(self, value: Any) -> str:
         word = str(value).strip().lower()
@@ -314,7 +336,9 @@ def _finite(value: Any) -> float | None:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    if not math.isfinite(number):
+        return None
+    return number
 
 
 def _media(values: Mapping[str, Any]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from jobs.domain.budgets import Period, units
 from jobs.domain.errors import Invalid, InvalidField
 from jobs.store import costs
 from jobs.store.consistency import Consistency
-from jobs.store.costs import DAY_SECONDS, CostView, DayView, Place, day_view, only
+from jobs.store.costs import DAY_SECONDS, CostView, DayView, Place, costs_of_key, day_view
 
 ROWS_MAX = 250_000  # of one answer by metadata: the database sums 100,000 in about a second
 COSTS_MAX = 10_000  # entries of one answer by metadata
@@ -35,7 +35,7 @@ class DailyCosts:
 
     def days(self, days: Sequence[float], owner: str | None = None) -> list[DayView]:
         """The days that begin at these times (UTC), of one API key or of all."""
-        booked = only(owner, self._books.on(days))
+        booked = costs_of_key(owner, self._books.days_beginning_at(days))
         if not self._archive:
             return booked
         summed_rows: list[DayView] = []
@@ -46,7 +46,7 @@ class DailyCosts:
                 views.append(_view(model, key, cost, jobs_without_price))
             summed_rows.append(day_view(day, views))
         weightier_days: list[DayView] = []
-        for of_books, of_rows in zip(booked, only(owner, summed_rows), strict=True):
+        for of_books, of_rows in zip(booked, costs_of_key(owner, summed_rows), strict=True):
             weightier_days.append(max(of_books, of_rows, key=_weight))
         return weightier_days
 
@@ -63,7 +63,7 @@ class DailyCosts:
             view["value"] = sums.value
             views_by_day[sums.day * DAY_SECONDS].append(view)
         day_views = [day_view(day, views) for day, views in views_by_day.items()]
-        return only(owner, day_views)
+        return costs_of_key(owner, day_views)
 
     def restore(self, now: float, *, dry_run: bool = False) -> int:
         """Raise the sums of the books after a loss of Redis; return how many were lower.
@@ -79,13 +79,13 @@ class DailyCosts:
                 archived_ids = self._archive.versions([job.id for job in jobs])
             for job in jobs:
                 if job.id not in archived_ids:
-                    sums.update(costs.entries(job))
+                    sums.update(costs.booked_sums(job))
         if self._archive:
             sums.update(_present_spending(self._archive, now))
         counts_days = self._archive is None  # else the rows themselves are summed
         counted_sums: dict[Place, int] = {}
         for place, number in sums.items():
-            if number > 0 and costs.is_counted(place, now, days=counts_days):
+            if number > 0 and costs.is_counted(place, now, includes_days=counts_days):
                 counted_sums[place] = number
         return self._books.raise_sums(counted_sums, dry_run=dry_run)
 
@@ -93,7 +93,7 @@ class DailyCosts:
 def _costs_by(
     archive: Archive, days: Sequence[float], name: str, owner: str | None
 ) -> list[EntryCosts]:
-    """Costs of these days; an `own` key is bounded by the jobs of its name alone."""
+    """Costs of these days; with an owner only the jobs of this API key count for the limits."""
     since = min(days)
     until = max(days) + DAY_SECONDS
     if archive.count_created(since, until, owner, ROWS_MAX + 1) > ROWS_MAX:

@@ -25,20 +25,21 @@ from jobs.store.redis.scripts import Command
 
 DAYS_MAX = 366
 DAY_SECONDS = 86400.0
-_SECONDS = DAYS_MAX * 86400
-# Of the sums of a period: what a job gives back after its end has no reader.
+_DAY_LIFE_SECONDS = DAYS_MAX * 86400
+# Seconds for which the sums of a period are kept: later nobody reads what a job gives back.
 LIVES: Mapping[str, int] = {
     Period.HOUR: 2 * 86400,
     Period.DAY: 3 * 86400,
     Period.WEEK: 15 * 86400,
     Period.MONTH: 63 * 86400,
 }
-SPENT, RESERVED = "spent", "reserved"
+SPENT = "spent"
+RESERVED = "reserved"
 RAISED_AT_ONCE = 500
 
-Place = tuple[str, str]  # of a sum: its hash and field
+Place = tuple[str, str]  # where a sum is booked: its hash and field
 _SEPARATOR = "\t"  # in no model and no key name
-_UNPRICED = _SEPARATOR + "unpriced"  # ends the name of a number of jobs
+_UNPRICED = _SEPARATOR + "unpriced"  # ends the field that counts jobs without a price
 
 
 class CostView(TypedDict):
@@ -62,9 +63,9 @@ class DayView(TypedDict):
 
 
 class Unkept(NamedTuple):
-    """Jobs that BFL made and whose media were not kept: the paid ones, and the ids of the latest.
+    """Jobs that BFL made and whose media were not kept: how many were paid, and the latest's ids.
 
-    `without_price` counts those of which it is not known whether they were paid.
+    `without_price` counts the jobs of which it is not known whether they were paid.
     """
 
     number: int
@@ -76,63 +77,78 @@ def cost_updates(before: Job | None, after: Job) -> Iterator[Command]:
     """The commands that book a changed cost; a restored job was booked before."""
     if before is None and after.status is Status.STORED:
         return
-    sums = Counter(entries(after))
-    sums.subtract(entries(before) if before else {})
-    for (key, field), change in sums.items():
+    changes = Counter(booked_sums(after))
+    if before is not None:
+        changes.subtract(booked_sums(before))
+    for (key, field), change in changes.items():
         if change:
             yield "HINCRBY", key, field, change
-            yield "EXPIRE", key, _life(key)
+            yield "EXPIRE", key, _life_seconds(key)
 
 
 def deletion_updates(job: Job) -> Iterator[Command]:
     """The commands that give a deleted job's reserve back, unless BFL may bill the job."""
-    if not job.status.terminal:
-        sent = job.submission.sent_at is not None or job.submission.unconfirmed
-        status = Status.LOST if job.task_id is not None or sent else Status.FAILED
-        yield from cost_updates(job, job.evolve(status=status))
+    if job.status.terminal:
+        return
+    was_sent = job.submission.sent_at is not None or job.submission.unconfirmed
+    status = Status.FAILED
+    if job.task_id is not None or was_sent:
+        status = Status.LOST
+    yield from cost_updates(job, job.evolve(status=status))
 
 
-def _life(key: str) -> int:
-    return LIVES.get(key.split(":")[2], _SECONDS)
+def _life_seconds(key: str) -> int:
+    """The seconds for which a hash of sums is kept; the name of a budget's has its period."""
+    period = key.split(":")[2]
+    return LIVES.get(period, _DAY_LIFE_SECONDS)
 
 
-def entries(job: Job) -> dict[Place, int]:
-    """Sums of a job in the books, by key and field: its caller may name key and model later."""
+def booked_sums(job: Job) -> dict[Place, int]:
+    """What a job adds to each sum of the books: its caller may name key and model later."""
     day = f"{COSTS_PREFIX}{utc(job.created_at):%Y-%m-%d}"
-    name = f"{job.model or ''}{_SEPARATOR}{job.request.key or ''}"
-    booked = {
-        (day, name): units((job.cost or 0.0) + job.cost_of_duplicates),
-        (day, name + _UNPRICED): int(job.is_without_price),
+    field = f"{job.model or ''}{_SEPARATOR}{job.request.key or ''}"
+    sums = {
+        (day, field): units((job.cost or 0.0) + job.cost_of_duplicates),
+        (day, field + _UNPRICED): int(job.is_without_price),
     }
     if not job.request.key:
-        return booked
-    # The sums of all periods, whatever budgets its key has: they may be set later.
-    cost, reserve = job.cost or 0.0, job.submission.reserve or 0.0
+        return sums
+    spent_units = units(_spent_of_budget(job))
+    reserved_units = 0
+    if holds_reserve(job):
+        reserved_units = units(job.submission.reserve or 0.0)
+    reserved_at = job.submission.reserved_at or job.created_at
+    # The sums of all periods, whatever budgets the job's key has: budgets may be set later.
+    for period in Period:
+        period_key = budget_key(period, reserved_at, job.request.key)
+        sums[period_key, SPENT] = spent_units
+        sums[period_key, RESERVED] = reserved_units
+    return sums
+
+
+def _spent_of_budget(job: Job) -> float:
+    """Credits that a job has cost its key's budgets, with those of all tasks made for it."""
+    cost = job.cost or 0.0
     is_moderated_without_price = job.cost is None and job.status is Status.MODERATED
-    if job.is_without_price or is_moderated_without_price:
-        cost = reserve  # it was billed, and BFL does not say how much
-    elif job.may_be_billed and job.cost is None:
-        cost = reserve  # BFL answered with an error, and may have made it all the same
+    # BFL answered with an error, and may have made the task all the same.
+    may_be_billed_without_price = job.cost is None and job.may_be_billed
+    if job.is_without_price or is_moderated_without_price or may_be_billed_without_price:
+        cost = job.submission.reserve or 0.0  # BFL does not say how much it billed
     cost += job.submission.earlier or 0.0
     cost += job.cost_of_duplicates + job.cost_of_unanswered
-    reserved = units(reserve) if holds_reserve(job) else 0
-    at = job.submission.reserved_at or job.created_at
-    return booked | {
-        (budget_key(period, at, job.request.key), field): number
-        for period in Period
-        for field, number in ((SPENT, units(cost)), (RESERVED, reserved))
-    }
+    return cost
 
 
-def is_counted(place: Place, now: float, *, days: bool) -> bool:
-    """Whether a sum is of a period that a budget counts now, or with `days` of any day."""
-    if days and place[0].startswith(COSTS_PREFIX):
+def is_counted(place: Place, now: float, *, includes_days: bool) -> bool:
+    """Whether a sum is of a present budget period, or with `includes_days` of any day."""
+    sums_key, _ = place
+    if includes_days and sums_key.startswith(COSTS_PREFIX):
         return True
-    return place[0].startswith(tuple(budget_key(period, now, "") for period in Period))
+    return any(sums_key.startswith(budget_key(period, now, "")) for period in Period)
 
 
 def budget_key(period: Period, at: float, key: str) -> str:
-    """The sums of the period with this time, of an API key."""
+    """The hash with an API key's sums of the period in which a time lies."""
     return f"{BUDGET_PREFIX}{period}:{utc(period.begins_at(at)):%Y-%m-%dT%H}:{key}"
 
 
@@ -145,60 +161,82 @@ class Costs:
         self._raise_script = redis.register_script(scripts.read("raise_to_at_least"))
 
     def raise_sums(self, sums: Mapping[Place, int], *, dry_run: bool = False) -> int:
-        """Raise sums that are lower after a loss of Redis; how many were."""
-        lower, places = 0, list(sums)
-        for n in range(0, len(places), RAISED_AT_ONCE):
-            some = places[n : n + RAISED_AT_ONCE]
-            parts = [part for one in some for part in (*one, sums[one], _life(one[0]))]
-            lower += self._raise_script(args=["peek" if dry_run else "raise", *parts])
-        return lower
+        """Raise the sums that are lower after a loss of Redis; return how many were lower."""
+        mode = "peek" if dry_run else "raise"
+        items = list(sums.items())
+        lower_count = 0
+        for begin in range(0, len(items), RAISED_AT_ONCE):
+            arguments: list[str | int] = [mode]
+            for (key, field), number in items[begin : begin + RAISED_AT_ONCE]:
+                arguments += [key, field, number, _life_seconds(key)]
+            lower_count += self._raise_script(args=arguments)
+        return lower_count
 
     def days(self, count: int) -> list[DayView]:
         """The last days, the oldest first, today included; the largest costs of each first."""
         today = self._clock.now() // DAY_SECONDS
-        return self.on([(today - n) * DAY_SECONDS for n in reversed(range(count))])
+        begins = [(today - days_ago) * DAY_SECONDS for days_ago in reversed(range(count))]
+        return self.days_beginning_at(begins)
 
-    def on(self, days: Sequence[float]) -> list[DayView]:
-        """The days that begin at these times."""
+    def days_beginning_at(self, begins: Sequence[float]) -> list[DayView]:
+        """The costs of the days that begin at these times."""
         with self._redis.round_trip() as pipe:
-            for day in days:
-                pipe.hgetall(f"{COSTS_PREFIX}{utc(day):%Y-%m-%d}")
-            found = pipe.execute()
-        return [day_view(day, _costs(booked)) for day, booked in zip(days, found, strict=True)]
+            for begin in begins:
+                pipe.hgetall(f"{COSTS_PREFIX}{utc(begin):%Y-%m-%d}")
+            books = pipe.execute()
+        return [day_view(begin, _costs(book)) for begin, book in zip(begins, books, strict=True)]
 
     def unkept(self, most: int, key: str | None = None) -> Unkept:
-        """Of the jobs of an API key, or of all."""
-        paid, unpriced = (sets_of_key(name, key)[-1] for name in (UNKEPT, UNKEPT_UNPRICED))
-        ids = self._redis.zrevrange(paid, 0, most - 1) if most else []
-        counts = [self._redis.zcard(name) for name in (paid, unpriced)]
-        return Unkept(counts[0], [job_id.decode() for job_id in ids], counts[1])
+        """The unkept jobs of an API key, or of all keys, with up to `most` ids."""
+        paid_set = sets_of_key(UNKEPT, key)[-1]
+        unpriced_set = sets_of_key(UNKEPT_UNPRICED, key)[-1]
+        latest_ids: list[str] = []
+        if most:
+            members = self._redis.zrevrange(paid_set, 0, most - 1)
+            latest_ids = [job_id.decode() for job_id in members]
+        paid_count = self._redis.zcard(paid_set)
+        unpriced_count = self._redis.zcard(unpriced_set)
+        return Unkept(paid_count, latest_ids, unpriced_count)
 
 
-def only(key: str | None, days: Iterable[DayView]) -> list[DayView]:
+def costs_of_key(key: str | None, days: Iterable[DayView]) -> list[DayView]:
     """The costs of an API key on these days, or of all keys (None)."""
     if key is None:
-        return [*days]
-    return [_summed(day["day"], (one for one in day["costs"] if one["key"] == key)) for day in days]
+        return list(days)
+    days_of_key = []
+    for day in days:
+        costs = [cost for cost in day["costs"] if cost["key"] == key]
+        days_of_key.append(_with_total(day["day"], costs))
+    return days_of_key
 
 
-def day_view(day: float, costs: Iterable[CostView]) -> DayView:
+def day_view(begin: float, costs: Iterable[CostView]) -> DayView:
     """The costs of the day that begins at this time, the largest first."""
-    return _summed(f"{utc(day):%Y-%m-%d}", costs)
+    return _with_total(f"{utc(begin):%Y-%m-%d}", costs)
 
 
-def _summed(day: str, costs: Iterable[CostView]) -> DayView:
-    ordered = sorted(costs, key=lambda cost: -cost["credits"])
-    total = round(sum(cost["credits"] for cost in ordered), 4)
-    return {"day": day, "credits": total, "costs": ordered}
+def _with_total(day: str, costs: Iterable[CostView]) -> DayView:
+    largest_first = sorted(costs, key=_credits, reverse=True)
+    total = sum(cost["credits"] for cost in largest_first)
+    return {"day": day, "credits": round(total, 4), "costs": largest_first}
 
 
-def _costs(booked: dict[bytes, bytes]) -> Iterator[CostView]:
-    books = {name.decode(): int(number) for name, number in booked.items() if int(number)}
-    for name in dict.fromkeys(name.removesuffix(_UNPRICED) for name in books):
+def _credits(cost: CostView) -> float:
+    return cost["credits"]
+
+
+def _costs(book: Mapping[bytes, bytes]) -> Iterator[CostView]:
+    """The costs that the hash of a day has; each has two fields, credits and jobs without price."""
+    numbers: dict[str, int] = {}
+    for field, number in book.items():
+        if int(number):
+            numbers[field.decode()] = int(number)
+    names = dict.fromkeys(field.removesuffix(_UNPRICED) for field in numbers)  # each once
+    for name in names:
         model, _, key = name.partition(_SEPARATOR)
         yield {
             "model": model or None,
             "key": key or None,
-            "credits": books.get(name, 0) / UNITS_PER_CREDIT,
-            "jobs_without_price": books.get(name + _UNPRICED, 0),
+            "credits": numbers.get(name, 0) / UNITS_PER_CREDIT,
+            "jobs_without_price": numbers.get(name + _UNPRICED, 0),
         }

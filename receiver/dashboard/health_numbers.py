@@ -11,7 +11,7 @@ from jobs.domain.job import Job
 from jobs.domain.status import Status
 from jobs.services import Services
 from jobs.store.batch_actions import Batch
-from jobs.store.costs import DayView, only
+from jobs.store.costs import DayView, costs_of_key
 from jobs.store.listing import EXPIRING_READ_MAX
 from jobs.store.search_conditions import Search
 from receiver.shared_value import SharedValue
@@ -92,7 +92,7 @@ def _expires_at(job: Job) -> float:
 
 def _costs(services: Services, key: str | None) -> dict[str, Any]:
     """Credits per day, and by model and key; and paid jobs whose media were not kept."""
-    days = only(key, services.costs.days(COST_DAYS))
+    days = costs_of_key(key, services.costs.days(COST_DAYS))
     credits_of_days = [day["credits"] for day in days]
     largest = max(credits_of_days)
     return {

@@ -1,4 +1,4 @@
-"""Hosts of BFL that may know a task: given by its answers, learned from them, or recorded before.
+"""Hosts of BFL that may know a task: read in its answers, or recorded before.
 
 BFL names no polling URL in its answer to a submission with a webhook, and its clusters do not know
 each other's tasks. So each API host that BFL names is kept: by a polling URL, or by the delivery
@@ -20,10 +20,14 @@ class TaskHosts:
     """The learned hosts, and the order in which hosts are asked about a task."""
 
     def __init__(
-        self, policy: HostPolicy, named: RecentOrigins, announced: RecentOrigins, usual: Origin
+        self,
+        policy: HostPolicy,
+        named_by_bfl: RecentOrigins,
+        announced: RecentOrigins,
+        usual: Origin,
     ) -> None:
         self._policy = policy
-        self._named = named
+        self._named_by_bfl = named_by_bfl
         self._announced = announced
         self._usual = usual
 
@@ -31,12 +35,12 @@ class TaskHosts:
 
     def learn(self, url: str | None) -> None:
         """Note the host of a polling URL that BFL named, or at which it answered."""
-        self._note(self._named, self._host_of_polling(url))
+        self._note(self._named_by_bfl, self._host_of_polling(url))
 
     def learn_from_delivery(self, delivery_urls: Iterable[str]) -> None:
         """Note the API hosts of the clusters that deliver these URLs."""
         for url in delivery_urls:
-            self._note(self._named, self._policy.host_of_delivery(url))
+            self._note(self._named_by_bfl, self._policy.host_of_delivery(url))
 
     def learn_from_caller(self, url: str | None) -> None:
         """Note the host of a polling URL that a caller announced."""
@@ -59,7 +63,7 @@ class TaskHosts:
 
     def learned(self) -> list[Origin]:
         """The learned hosts, the one that was seen last first; none while Redis is away."""
-        return [*self._read(self._named.latest), *self._read(self._announced.latest)]
+        return [*self._read(self._named_by_bfl.latest), *self._read(self._announced.latest)]
 
     def _read(self, latest: Callable[[], Iterable[str]]) -> Iterator[Origin]:
         """Redis may hold hosts that another setting of the region or the sandbox allowed."""

@@ -105,18 +105,18 @@ class ZipContent:
         return self._owner is None or self._owner == job.request.key
 
     def _files_of(self, job: Job) -> Iterator[bytes]:
-        for n, name in enumerate(self._names[job.id]):
-            if n >= len(job.media):
+        for number, name in enumerate(self._names[job.id]):
+            if number >= len(job.media):
                 self._missing.append(name)
                 continue
-            file = job.media[n]
+            file = job.media[number]
             checked_file = _open(self._services.storage, file)
             if checked_file is None:
                 self._missing.append(name)
                 continue
             self._zip.add(checked_file, name, size=file.bytes)
             description = _description(job, with_input=self._with_input)
-            self._zip.add(description, f"{job.id}-{n}.json")
+            self._zip.add(description, f"{job.id}-{number}.json")
             yield from self._zip.all_files()
             if not checked_file.is_intact:
                 log.warning("job %s: %s is damaged", job.id, file.key)

@@ -288,17 +288,24 @@ def _is_whole_file(response: requests.Response) -> bool:
 def _content_length(response: requests.Response) -> int | None:
     header = response.headers.get("Content-Length") or ""
     is_number = header.isascii() and header.isdigit() and len(header) < LENGTH_MAX_DIGITS
-    return int(header) if is_number else None
+    if not is_number:
+        return None
+    return int(header)
 
 
 def _md5_of_header(header: str | None) -> bytes | None:
-    """The MD5 of a header, in Base64 (RFC 1864) or in hex; None for what is no MD5."""
+    """The MD5 of a header, in Base64 (RFC 1864) or in hex; None if the header holds no MD5."""
     text = (header or "").strip().strip('"')
     try:
-        digest = bytes.fromhex(text) if len(text) == _MD5_IN_HEX else b64decode(text, validate=True)
+        if len(text) == _MD5_IN_HEX:
+            digest = bytes.fromhex(text)
+        else:
+            digest = b64decode(text, validate=True)
     except (ValueError, binascii.Error):
         return None
-    return digest if len(digest) == MD5_BYTES else None
+    if len(digest) != MD5_BYTES:
+        return None
+    return digest
 
 
 def _head_of(path: Path) -> bytes:

@@ -197,7 +197,9 @@ def _is_usable_default(default: Any, bounds: Mapping[str, Any]) -> bool:
     if not isinstance(default, int | float):
         return False
     # A number outside of the bounds is none: BFL has a 0 where it decides itself.
-    return bool(bounds.get("minimum", -inf) <= default <= bounds.get("maximum", inf))
+    minimum = bounds.get("minimum", -inf)
+    maximum = bounds.get("maximum", inf)
+    return bool(minimum <= default <= maximum)
 
 
 def _kind(name: str, schemas: Iterable[Any], *, has_choices: bool) -> Kind:

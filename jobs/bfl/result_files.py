@@ -172,7 +172,8 @@ def _strip_word(match: re.Match[str]) -> str:
         return word
     scheme = _SCHEME.search(word)
     if scheme:
-        query = word.find("?", scheme.end())
-        if 0 <= query < last_signature:
-            return word[:query]
+        query_start = word.find("?", scheme.end())
+        has_query = query_start >= 0
+        if has_query and query_start < last_signature:
+            return word[:query_start]
     return _SIGNATURE.sub("", word)

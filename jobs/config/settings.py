@@ -55,16 +55,16 @@ class Settings(
     def _items_differ(cls, items: Any, info: ValidationInfo) -> Any:
         digests = {item.digest for item in items}
         if len(digests) != len(items):
-            what = "key" if info.field_name == "api_keys" else "URL"
-            raise ValueError(f"the same {what} stands there twice")
+            kind = "key" if info.field_name == "api_keys" else "URL"
+            raise ValueError(f"the same {kind} stands there twice")
         return items
 
     @field_validator("api_keys")
     @classmethod
     def _own_jobs_by_name(cls, keys: tuple[ApiKey, ...]) -> tuple[ApiKey, ...]:
-        """All keys of a name see only its own jobs if one of them does.
+        """Limit all keys of a name to its own jobs if one key of that name is limited.
 
-        A key that replaces one with `own`, without it, must not see more.
+        A key without `own` may replace a key with `own`: it must not see more.
         """
         limited_names = {key.name for key in keys if key.sees_own_jobs_only}
         keys_by_name = []
@@ -218,14 +218,14 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
-    # One for each variable: a wrong item of a list makes the list too short besides.
+    # One sentence for each variable: a wrong item of a list makes the list too short besides.
     sentence_of_variable: dict[str, str] = {}
     for problem in problems:
         variable = _variable(problem["loc"])
-        what = problem["msg"].removeprefix("Value error, ")
+        complaint = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "missing":
-            what = "is missing"
-        sentence_of_variable.setdefault(variable, f"{variable}: {what}")
+            complaint = "is missing"
+        sentence_of_variable.setdefault(variable, f"{variable}: {complaint}")
     raise InvalidSettings(*sentence_of_variable.values()) from None
 
 

@@ -79,13 +79,13 @@ def parse_header(header: str | None) -> ContentCodings:
     return ContentCodings(tuple(codings[-CODINGS_MAX:]), tuple(unknown))
 
 
-def is_in(data: Data, coding: str) -> bool:
+def is_in(body: Data, coding: str) -> bool:
     """Whether a body begins as a coding does, so that it can be unpacked."""
     if coding == GZIP:
-        return data[: len(_GZIP_MAGIC)] == _GZIP_MAGIC
+        return body[: len(_GZIP_MAGIC)] == _GZIP_MAGIC
     if coding == AWS_CHUNKED:
-        return _chunk_at(data, 0) is not None
-    return _has_zlib_header(data) or _is_raw_deflate(data)
+        return _chunk_at(body, 0) is not None
+    return _has_zlib_header(body) or _is_raw_deflate(body)
 
 
 def decode_message(header: str | None, body: bytes, max_bytes: int) -> bytes:
@@ -106,18 +106,18 @@ def decode_message(header: str | None, body: bytes, max_bytes: int) -> bytes:
     return body
 
 
-def unpack(data: Data, coding: str) -> Iterator[Unpacked]:
+def unpack(body: Data, coding: str) -> Iterator[Unpacked]:
     """Unpack a body in pieces of at most WINDOW_BYTES; the last one tells of doubts."""
     if coding == GZIP:
-        yield from _unpack_gzip(data)
+        yield from _unpack_gzip(body)
         return
     if coding == AWS_CHUNKED:
-        yield from _unpack_aws_chunked(data)
+        yield from _unpack_aws_chunked(body)
         return
     start = 0
-    if _has_zlib_header(data):
+    if _has_zlib_header(body):
         start = _ZLIB_HEADER_BYTES
-    stream = _DeflateStream(data, start)
+    stream = _DeflateStream(body, start)
     for piece in stream.pieces():
         yield Unpacked(piece)
     if stream.doubt:
@@ -127,8 +127,8 @@ def unpack(data: Data, coding: str) -> Iterator[Unpacked]:
 class _DeflateStream:
     """A raw deflate stream inside a body. Unlike zlib's own it gives all bytes before an error."""
 
-    def __init__(self, data: Data, start: int) -> None:
-        self._data = data
+    def __init__(self, body: Data, start: int) -> None:
+        self._body = body
         self._read_to = start
         self.checksum = 0
         self.size_bytes = 0
@@ -140,7 +140,7 @@ class _DeflateStream:
         packed = b""
         while not inflater.eof:
             if not packed:
-                packed = self._data[self._read_to : self._read_to + WINDOW_BYTES]
+                packed = self._body[self._read_to : self._read_to + WINDOW_BYTES]
                 self._read_to += len(packed)
             is_at_end = not packed
             try:
@@ -159,33 +159,33 @@ class _DeflateStream:
         self.end = self._read_to - len(inflater.unused_data)
 
 
-def _unpack_gzip(data: Data) -> Iterator[Unpacked]:
+def _unpack_gzip(body: Data) -> Iterator[Unpacked]:
     """All members of a gzip body (RFC 1952); what follows them is no part of it."""
     start = 0
     for _ in range(MEMBERS_MAX):
-        stream = _DeflateStream(data, _end_of_gzip_header(data, start))
+        stream = _DeflateStream(body, _end_of_gzip_header(body, start))
         for piece in stream.pieces():
             yield Unpacked(piece)
         if stream.end is None:
             yield Unpacked(b"", stream.doubt)
             return
-        trailer = data[stream.end : stream.end + _GZIP_TRAILER_BYTES]
+        trailer = body[stream.end : stream.end + _GZIP_TRAILER_BYTES]
         size = stream.size_bytes % 2**32
         expected = stream.checksum.to_bytes(4, "little") + size.to_bytes(4, "little")
         if trailer != expected:
             yield Unpacked(b"", "the checksum of its compressed data is wrong")
             return
         start = stream.end + _GZIP_TRAILER_BYTES
-        if data[start : start + len(_GZIP_MAGIC)] != _GZIP_MAGIC:
+        if body[start : start + len(_GZIP_MAGIC)] != _GZIP_MAGIC:
             return
     yield Unpacked(b"", f"its compressed data have more than {MEMBERS_MAX} parts")
 
 
-def _unpack_aws_chunked(data: Data) -> Iterator[Unpacked]:
+def _unpack_aws_chunked(body: Data) -> Iterator[Unpacked]:
     """The chunks of an upload to S3; checksums and signatures behind the last one are left out."""
     start = 0
     while True:
-        chunk = _chunk_at(data, start)
+        chunk = _chunk_at(body, start)
         if chunk is None:
             yield Unpacked(b"", "the frames of its upload break off")
             return
@@ -193,7 +193,7 @@ def _unpack_aws_chunked(data: Data) -> Iterator[Unpacked]:
             return
         for piece_start in range(chunk.start, chunk.end, WINDOW_BYTES):
             piece_end = min(piece_start + WINDOW_BYTES, chunk.end)
-            yield Unpacked(data[piece_start:piece_end])
+            yield Unpacked(body[piece_start:piece_end])
         start = chunk.end + len(_LINE_END)
 
 
@@ -204,54 +204,54 @@ class _Chunk(NamedTuple):
     end: int
 
 
-def _chunk_at(data: Data, start: int) -> _Chunk | None:
+def _chunk_at(body: Data, start: int) -> _Chunk | None:
     """The chunk that begins at `start`; None if no whole chunk begins there."""
-    line_end = data.find(_LINE_END, start, start + _CHUNK_LINE_MAX_BYTES)
+    line_end = body.find(_LINE_END, start, start + _CHUNK_LINE_MAX_BYTES)
     if line_end < 0:
         return None
-    line = _CHUNK_LINE.fullmatch(data[start:line_end])
+    line = _CHUNK_LINE.fullmatch(body[start:line_end])
     if line is None:
         return None
     first = line_end + len(_LINE_END)
     end = first + int(line[1], 16)
     is_last = end == first
-    if not is_last and data[end : end + len(_LINE_END)] != _LINE_END:
+    if not is_last and body[end : end + len(_LINE_END)] != _LINE_END:
         return None
     return _Chunk(first, end)
 
 
-def _end_of_gzip_header(data: Data, start: int) -> int:
-    flags = int.from_bytes(data[start + 3 : start + 4], "big")
+def _end_of_gzip_header(body: Data, start: int) -> int:
+    flags = int.from_bytes(body[start + 3 : start + 4], "big")
     at = start + _GZIP_HEADER_BYTES
     if flags & _EXTRA:
-        at += 2 + int.from_bytes(data[at : at + 2], "little")
+        at += 2 + int.from_bytes(body[at : at + 2], "little")
     if flags & _NAME:
-        at = _end_of_text(data, at)
+        at = _end_of_text(body, at)
     if flags & _COMMENT:
-        at = _end_of_text(data, at)
+        at = _end_of_text(body, at)
     if flags & _HEADER_CHECKSUM:
         at += 2
     return at
 
 
-def _end_of_text(data: Data, start: int) -> int:
+def _end_of_text(body: Data, start: int) -> int:
     """Behind the zero byte that ends a text; the end of the body without one."""
-    zero = data.find(b"\0", start)
+    zero = body.find(b"\0", start)
     if zero < 0:
-        return len(data)
+        return len(body)
     return zero + 1
 
 
-def _has_zlib_header(data: Data) -> bool:
-    header = data[:_ZLIB_HEADER_BYTES]
+def _has_zlib_header(body: Data) -> bool:
+    header = body[:_ZLIB_HEADER_BYTES]
     if len(header) < _ZLIB_HEADER_BYTES or header[0] & 0x0F != _ZLIB_METHOD:
         return False
     return int.from_bytes(header, "big") % _ZLIB_CHECK_DIVISOR == 0
 
 
-def _is_raw_deflate(data: Data) -> bool:
+def _is_raw_deflate(body: Data) -> bool:
     """Whether the first window can be unpacked; some servers leave the zlib header out."""
     try:
-        return bool(zlib.decompressobj(_RAW).decompress(data[:WINDOW_BYTES], WINDOW_BYTES))
+        return bool(zlib.decompressobj(_RAW).decompress(body[:WINDOW_BYTES], WINDOW_BYTES))
     except zlib.error:
         return False

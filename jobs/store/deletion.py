@@ -26,13 +26,14 @@ def deletion(job: Job) -> list[Command]:
 def removal(job: Job) -> list[Command]:
     """The commands that remove a record and its indexes.
 
-    What stays is kept for jobs without a record too: the sets of unkept jobs, refused callbacks.
+    The sets of unkept jobs and the refused callbacks stay: jobs without a record have them too.
     """
-    # In whatever state it is: every index that it may be in is cleared.
+    # Every set that the job may be in, whatever its status is.
     names = possible_sets(job)
     names += [keys.ARCHIVE_DUE, keys.ARCHIVE_REFUSED, keys.ARCHIVE_PROVEN]
     sets_kept = unkept_sets(job)
-    commands = remove_from_sets(job.id, [name for name in names if name not in sets_kept])
+    sets_to_leave = [name for name in names if name not in sets_kept]
+    commands = remove_from_sets(job.id, sets_to_leave)
     commands.append(("DEL", keys.RECORD_PREFIX + job.id))
     commands += [("DEL", keys.TASK_PREFIX + task_id) for task_id in aliases(job)]
     return commands
@@ -43,16 +44,19 @@ def tombstones(job: Job, status: str = "") -> list[Command]:
 
     With a status the job is not deleted: the archive has it.
     """
-    expiry = ("EX", TOMBSTONE_SECONDS)
-    return [("SET", tombstone, status, *expiry) for tombstone in tombstone_keys(job)]
+    commands: list[Command] = []
+    for tombstone in tombstone_keys(job):
+        commands.append(("SET", tombstone, status, "EX", TOMBSTONE_SECONDS))
+    return commands
 
 
 def deleted_input(job: Job, now: float) -> list[Command]:
     """The command that notes the objects of a deleted job's input.
 
-    They are deleted later: an equal request may store them again meanwhile (I23).
+    The sweep deletes the objects later: an equal request may store them again meanwhile (I23).
     """
     files = job.request.input_files
     if not files:
         return []
-    return [("ZADD", keys.INPUT_NOTES, now + UNRECORDED_SECONDS, input_note(job.id, files))]
+    note = input_note(job.id, files)
+    return [("ZADD", keys.INPUT_NOTES, now + UNRECORDED_SECONDS, note)]

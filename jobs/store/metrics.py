@@ -20,7 +20,7 @@ OLD_REPORT = "old"  # a duplicate or late one
 
 
 class Histogram(NamedTuple):
-    """Named buckets with upper bounds in seconds; one more catches what is above them all."""
+    """Buckets with upper bounds in seconds, and one for the seconds above the last bound."""
 
     name: str
     bounds: tuple[float, ...]
@@ -34,8 +34,8 @@ class Histogram(NamedTuple):
         """Cumulative counts by upper bound, in Prometheus's form."""
         cumulative = 0
         buckets: list[tuple[str, float]] = []
-        for n, bound in enumerate(self.bounds):
-            cumulative += counts.get(f"{self.name}_{n}", 0)
+        for number, bound in enumerate(self.bounds):
+            cumulative += counts.get(f"{self.name}_{number}", 0)
             buckets.append((f"{bound:g}", float(cumulative)))
         cumulative += counts.get(f"{self.name}_{len(self.bounds)}", 0)
         buckets.append(("+Inf", float(cumulative)))
@@ -79,7 +79,9 @@ def scheme_counter(scheme: str) -> str:
 
 def price_counter(source: Source) -> Counter:
     """The counter of settled prices by the report that told them."""
-    return Counter.PRICE_BY_CALLBACK if source is Source.CALLBACK else Counter.PRICE_BY_POLL
+    if source is Source.CALLBACK:
+        return Counter.PRICE_BY_CALLBACK
+    return Counter.PRICE_BY_POLL
 
 
 def ended_counter(status: Status, source: Source | None) -> str:

@@ -122,9 +122,9 @@ def _names_of_files(pages: Iterable[list[Job]]) -> dict[str, list[str]]:
 
 def _names_of_job(job: Job) -> list[str]:
     names = []
-    for n, file in enumerate(job.media):
+    for number, file in enumerate(job.media):
         extension = file.key.rpartition(".")[2]
-        names.append(f"{job.id}-{n}.{extension}")
+        names.append(f"{job.id}-{number}.{extension}")
     return names
 
 

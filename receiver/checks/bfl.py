@@ -50,7 +50,9 @@ def check_account(context: Context) -> Iterator[Result]:
         why = "BFL_API_KEY is not set: nothing can be submitted or polled"
         yield warning(ACCOUNT, why, f"Set it to a key from {account_refusals.GET_STARTED}.")
         return
-    name = "the sandbox" if context.settings.has_sandbox else str(context.settings.bfl_origin)
+    name = str(context.settings.bfl_origin)
+    if context.settings.has_sandbox:
+        name = "the sandbox"
     for key, balance in context.balances.items():
         whose = f" of {key}" if key else ""
         if balance.credits is None:

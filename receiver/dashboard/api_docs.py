@@ -1,5 +1,7 @@
 """`GET /docs`: the OpenAPI document as a page; `/docs/errors`: problem types. Both are public."""
 
+from typing import Any
+
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
@@ -12,11 +14,10 @@ blueprint = Blueprint("docs", __name__)
 @blueprint.get("/docs")
 def show() -> ResponseReturnValue:
     document = load_document()
-    operations = [
-        (method.upper(), path, operation)
-        for path, methods in document["paths"].items()
-        for method, operation in methods.items()
-    ]
+    operations: list[tuple[str, str, Any]] = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            operations.append((method.upper(), path, operation))
     return render_template("api_docs.html", document=document, operations=operations)
 
 

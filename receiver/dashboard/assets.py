@@ -17,9 +17,10 @@ blueprint = Blueprint("assets", __name__)
 def serve(version: str, name: str) -> ResponseReturnValue:
     """Serve a file; a foreign version, seen during a rolling update, must not be cached."""
     response = send_from_directory(STATIC, name, max_age=CACHED_SECONDS)
-    response.headers["Cache-Control"] = (
-        f"public, max-age={CACHED_SECONDS}, immutable" if version == _version() else "no-store"
-    )
+    if version == _version():
+        response.headers["Cache-Control"] = f"public, max-age={CACHED_SECONDS}, immutable"
+    else:
+        response.headers["Cache-Control"] = "no-store"
     return response
 
 
@@ -31,6 +32,7 @@ def asset(name: str) -> str:
 @cache
 def _version() -> str:
     digest = hashlib.sha256()
-    for path in sorted(path for path in STATIC.rglob("*") if path.is_file()):
-        digest.update(path.name.encode() + path.read_bytes())
+    for path in sorted(STATIC.rglob("*")):
+        if path.is_file():
+            digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]

@@ -25,11 +25,11 @@ def hidden_field() -> Markup:
 
 def require_token() -> None:
     """Raises Forbidden for a request that another site may have sent."""
-    given = form_body.form().get("csrf_token", "")
-    is_known = hmac.compare_digest(given.encode("utf-8", "replace"), token().encode())
+    sent_token = form_body.form().get("csrf_token", "")
+    is_of_session = hmac.compare_digest(sent_token.encode("utf-8", "replace"), token().encode())
     # Old browsers do not say which site sent the request.
     is_ours = request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none")
-    if not (is_known and is_ours):
+    if not (is_of_session and is_ours):
         raise Forbidden(
             "The form is too old, or it was sent from another site. Go back and try again."
         )

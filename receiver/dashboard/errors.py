@@ -22,7 +22,8 @@ def install(app: Flask, headers: SecurityHeaders) -> None:
         is_outside = not (request.blueprint or "").startswith("dashboard.")
         if is_outside and (request.path.startswith(API_PATHS) or not is_link):
             return response
-        status, detail = HTTPStatus(response.status_code), response.get_json()["detail"]
+        status = HTTPStatus(response.status_code)
+        detail = response.get_json()["detail"]
         page = make_response(render_template("error.html", status=status, detail=detail), status)
         for name, value in response.headers.items():
             if name not in ("Content-Type", "Content-Length"):

@@ -110,17 +110,17 @@ def make_repeats(job_id: str) -> ResponseReturnValue:
     if _COUNT.fullmatch(fields.get("n", "")):
         count = int(fields["n"])
     has_seed = _has_seed(job)
-    for n in range(count):
+    for number in range(count):
         changes = {}
         if has_seed:
-            changes["input"] = {"seed": _seed_of(f"{idempotency_key} {n}")}
+            changes["input"] = {"seed": _seed_of(f"{idempotency_key} {number}")}
         body = repeat_fields(services, job, changes)
-        submit_as_visitor(body, f"{idempotency_key}-{n}", job.id)
+        submit_as_visitor(body, f"{idempotency_key}-{number}", job.id)
     return redirect(url_for("dashboard.job.show", job_id=job.id, _anchor="variants"), 303)
 
 
 def _seed_of(name: str) -> int:
-    """A seed that looks random, and is the same for each click on one form."""
+    """A seed that looks random; repeated clicks on one form have equal seeds."""
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:4], "big")
 

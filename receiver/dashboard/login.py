@@ -88,5 +88,8 @@ def log_out() -> ResponseReturnValue:
 
 
 def _page(error: str = "") -> str:
-    target = request.args.get("next") if request.method == "GET" else form_body.form().get("next")
+    if request.method == "GET":
+        target = request.args.get("next")
+    else:
+        target = form_body.form().get("next")
     return render_template("login.html", error=error, next=local_path(target))

@@ -26,6 +26,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 SAMPLE_LINK_SECONDS = 60
+THIS_ORIGIN = "'self'"
 
 
 class SecurityHeaders:
@@ -33,19 +34,26 @@ class SecurityHeaders:
 
     def __init__(self, services: Services) -> None:
         self._storage = services.storage
-        is_redirected = services.settings.media_serve == "redirect"
-        self._media_sources = None if is_redirected else "'self'"
+        self._media_sources: str | None = THIS_ORIGIN
+        if services.settings.media_serve == "redirect":
+            self._media_sources = None  # not known until the storage has presigned a URL
 
     def apply(self, response: Response) -> Response:
-        if self._media_sources is None:  # this origin, and that of presigned URLs
+        if self._media_sources is None:
             with suppress(StorageError):
-                link = run_in_thread(self._storage.presign, "GET", "any", SAMPLE_LINK_SECONDS)
-                bucket = urlsplit(link or "")
-                origin = f" {bucket.scheme}://{bucket.netloc}" if link else ""
-                self._media_sources = f"'self'{origin}"
-        policy = POLICY | dict.fromkeys(("img-src", "media-src"), self._media_sources or "'self'")
+                self._media_sources = self._sources_with_redirects()
+        media_sources = self._media_sources or THIS_ORIGIN
+        policy = {**POLICY, "img-src": media_sources, "media-src": media_sources}
         directives = "; ".join(f"{name} {value}" for name, value in policy.items())
         response.headers["Content-Security-Policy"] = directives
         response.headers.update(HEADERS)
         response.headers.setdefault("Cache-Control", "private, no-store")
         return response
+
+    def _sources_with_redirects(self) -> str:
+        """This origin, and the origin of presigned URLs. Raises StorageError."""
+        link = run_in_thread(self._storage.presign, "GET", "any", SAMPLE_LINK_SECONDS)
+        if not link:
+            return THIS_ORIGIN
+        bucket = urlsplit(link)
+        return f"{THIS_ORIGIN} {bucket.scheme}://{bucket.netloc}"

@@ -179,23 +179,23 @@ def _download(jobs: list[Job]) -> ResponseReturnValue:
 def _act_on_each(action: str, job_ids: Collection[str]) -> None:
     """Act on one job after the other, and say how many could not be acted on and why."""
     until = time.monotonic() + ACT_SECONDS
-    done = 0
-    reasons: list[str] = []  # each once
+    jobs_done = 0
+    reasons: list[str] = []  # without repetitions
     for job_id in job_ids:
         if time.monotonic() > until:
             reasons.append("it takes too long: select them again")
             break
         try:
             _act_on_job(action, job_id)
-            done += 1
+            jobs_done += 1
         except (errors.UnknownJob, errors.WrongStatus, errors.OtherKey, errors.Invalid) as error:
             reason = str(error).rstrip(".")
             if reason not in reasons:
                 reasons.append(reason)
-    verb = "is" if done == 1 else "are"
-    message = f"{job_actions.count_text(done)} {verb} {DONE[action]}."
+    verb = "is" if jobs_done == 1 else "are"
+    message = f"{job_actions.count_text(jobs_done)} {verb} {DONE[action]}."
     if reasons:
-        message += f" {len(job_ids) - done} could not be: {'; '.join(reasons)}."
+        message += f" {len(job_ids) - jobs_done} could not be: {'; '.join(reasons)}."
     flash(message)
 
 

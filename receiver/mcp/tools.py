@@ -188,16 +188,14 @@ def budget(_arguments: schemas.Arguments) -> KeyBudgets:
     return key_budgets(current_services())
 
 
-TOOLS = {
-    tool.run.__name__: tool
-    for tool in (
-        Tool("submit", schemas.Generation, schemas.SubmissionResult, generate),
-        Tool("submit", schemas.Edit, schemas.SubmissionResult, edit),
-        Tool("read", schemas.NamedJob, schemas.JobResult, get_job),
-        Tool("read", schemas.AwaitedJob, schemas.JobResult, wait_for_job),
-        Tool("submit", schemas.NamedJob, schemas.CancelledJob, cancel_job),
-        Tool("read", schemas.JobSearch, schemas.JobRows, search_jobs),
-        Tool("read", schemas.Arguments, schemas.Models, list_models),
-        Tool("read", schemas.Arguments, KeyBudgets, budget),
-    )
-}
+_ALL_TOOLS = (
+    Tool("submit", schemas.Generation, schemas.SubmissionResult, generate),
+    Tool("submit", schemas.Edit, schemas.SubmissionResult, edit),
+    Tool("read", schemas.NamedJob, schemas.JobResult, get_job),
+    Tool("read", schemas.AwaitedJob, schemas.JobResult, wait_for_job),
+    Tool("submit", schemas.NamedJob, schemas.CancelledJob, cancel_job),
+    Tool("read", schemas.JobSearch, schemas.JobRows, search_jobs),
+    Tool("read", schemas.Arguments, schemas.Models, list_models),
+    Tool("read", schemas.Arguments, KeyBudgets, budget),
+)
+TOOLS = {tool.run.__name__: tool for tool in _ALL_TOOLS}

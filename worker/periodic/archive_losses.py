@@ -93,7 +93,8 @@ class ArchiveLosses:
 
 def give_way(services: Services, archive: Archive, jobs: list[Job]) -> None:
     """Delete records whose rows decide, and have the objects deleted that only they name."""
-    rows = {row.job.id: row for row in archive.get_many([job.id for job in jobs])}
+    job_ids = [job.id for job in jobs]
+    rows = {row.job.id: row for row in archive.get_many(job_ids)}
     for job in jobs:
         row = rows.get(job.id)
         if row is None:  # deleted in this moment: the next look decides

@@ -12,6 +12,9 @@ from jobs.store.redis.outages import unavailable
 from jobs.store.redis.scripts import Command
 
 _ESSENTIAL_WRITES = scripts.read("essential_writes")
+# Redis begins a scan at this cursor, and returns it with the last page.
+_FIRST_CURSOR = 0
+_LAST_CURSOR = 0
 
 
 class StoreClient:
@@ -37,23 +40,28 @@ class StoreClient:
 
     def key_pages(self, prefix: str, count: int) -> Iterator[list[str]]:
         """The keys with a prefix, page by page in no order; some may come twice."""
-        cursor: int | None = None
-        while cursor != 0:  # which comes with the last page
-            cursor, page = self.scan(cursor or 0, f"{prefix}*", count)
+        pattern = f"{prefix}*"
+        cursor = _FIRST_CURSOR
+        while True:
+            cursor, page = self.scan(cursor, pattern, count)
             if page:
                 yield [key.decode() for key in page]
+            if cursor == _LAST_CURSOR:
+                return
 
     def member_pages(self, sorted_set: str, count: int) -> Iterator[list[str]]:
         """The members of a sorted set, page by page in no order; some may come twice."""
-        cursor: int | None = None
-        while cursor != 0:  # which comes with the last page
-            cursor, page = self.zscan(sorted_set, cursor or 0, count=count)
+        cursor = _FIRST_CURSOR
+        while True:
+            cursor, page = self.zscan(sorted_set, cursor, count=count)
             yield [member.decode() for member, _score in page]
+            if cursor == _LAST_CURSOR:
+                return
 
     def write_essential(self, *commands: Command) -> None:
         """Run commands in one step, which Redis takes although its memory is full.
 
-        For what frees memory in the end, and for what such work needs: its size must be bounded.
+        They are for work that frees memory in the end. Their size must be bounded.
         """
         self.eval(_ESSENTIAL_WRITES, 0, *scripts.flat(commands))
 

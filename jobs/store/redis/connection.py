@@ -113,9 +113,15 @@ class _PrimaryConnection:
             outage.end()
 
 
+def _with_primary(base: type[Any]) -> type[Any]:
+    """A connection class of redis-py that refuses servers which are not the primary."""
+    return type(f"_Primary{base.__name__}", (_PrimaryConnection, base), {})
+
+
 _CLASSES = {
-    base: type(f"_Primary{base.__name__}", (_PrimaryConnection, base), {})
-    for base in (Connection, SSLConnection, UnixDomainSocketConnection)
+    Connection: _with_primary(Connection),
+    SSLConnection: _with_primary(SSLConnection),
+    UnixDomainSocketConnection: _with_primary(UnixDomainSocketConnection),
 }
 
 

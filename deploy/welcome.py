@@ -83,7 +83,7 @@ class Welcome(threading.Thread):
 
 
 def message(dev: DevSettings) -> str:
-    """The address, the keys, and what is behind it."""
+    """The address, the keys, the side of BFL (sandbox or real), and the next commands."""
     lines = [
         "",
         f"Fluxkeep is running at {dev.url}",
@@ -115,9 +115,11 @@ def _lines_about_keys(dev: DevSettings) -> list[str]:
 def _lines_about_bfl(dev: DevSettings) -> list[str]:
     settings = dev.settings
     if dev.sandbox:
-        why = f"because BFL_API_KEY is not set (from {GET_STARTED}); nothing costs credits"
-        return [f"  BFL         simulated by a sandbox at {dev.sandbox}, {why}"]
-    cost = "" if settings.has_sandbox else ": pictures and videos cost credits"
+        reason = f"because BFL_API_KEY is not set (from {GET_STARTED}); nothing costs credits"
+        return [f"  BFL         simulated by a sandbox at {dev.sandbox}, {reason}"]
+    cost = ": pictures and videos cost credits"
+    if settings.has_sandbox:
+        cost = ""
     results = "are polled from BFL, because PUBLIC_URL is not set"
     if settings.bfl_reaches_us:
         results = f"are sent by BFL to {settings.base_url}/webhooks/bfl"

@@ -15,21 +15,26 @@ NAME_MAX_CHARS = 64
 
 
 def observe(
-    services: Services, job_id: str, proofs: Iterable[str], scheme: Scheme | None, body: bytes
+    services: Services,
+    job_id: str,
+    proof_headers: Iterable[str],
+    scheme: Scheme | None,
+    body: bytes,
 ) -> None:
-    """Store the names in a callback. Without a scheme it was refused, and is not parsed.
+    """Store the names of the headers and fields in a callback.
 
-    `proofs` are the names of the headers that look like a signature or a secret.
+    `scheme` is None for a refused callback: its body is not parsed. `proof_headers` are the names
+    of the headers that look like a signature or a secret.
     """
-    observed: dict[str, Any] = {"headers": list(proofs), "scheme": scheme}
+    observed: dict[str, Any] = {"headers": list(proof_headers), "scheme": scheme}
     if scheme is not None:
-        observed |= _fields(body)
+        observed |= _describe_body(body)
     with suppress(StoreUnavailable):
         services.callback_trials.record(job_id, observed)
 
 
-def _fields(body: bytes) -> dict[str, Any]:
-    """The names of the fields of an authentic body, and its status."""
+def _describe_body(body: bytes) -> dict[str, Any]:
+    """The status, the names of the fields, and the hosts of the URLs in an authentic body."""
     try:
         message = lenient_json.load_object(body, InvalidReport)
         report = parsing.parse_callback(body)
@@ -41,7 +46,8 @@ def _fields(body: bytes) -> dict[str, Any]:
         names_of_result = _names(result)
     hosts = set()
     for url in report.urls:
-        hosts.add(url.split("/")[2])
+        scheme_and_host = url.split("/")[:3]  # "https:", "", host
+        hosts.add(scheme_and_host[2])
     return {
         "status": report.status_text,
         "is_final": parsing.is_final(message),

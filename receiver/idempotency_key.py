@@ -1,4 +1,4 @@
-"""Idempotency keys: validation, and the job ids that are derived from one."""
+"""Idempotency keys: validation, and the job ids that are derived from a key."""
 
 import re
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from receiver.schemas.formats import IDEMPOTENCY_KEY
 class IdempotencyKey(NamedTuple):
     """The `Idempotency-Key` header, and the API key or session that sent it.
 
-    Two senders may use the same header: they do not share a job.
+    Two senders that use an equal header do not share a job.
     """
 
     sender: str
@@ -31,13 +31,15 @@ def require_header(header: str | None) -> None:
 def job_ids(services: Services, idempotency_key: IdempotencyKey) -> list[str]:
     """All ids that a job of this idempotency key may have; a new job takes the first one.
 
-    An id depends on the day and on the SECRET_KEY. The days around today give one job at midnight,
-    too; older SECRET_KEYs find a job that was created before a rotation.
+    An id depends on the day and on the SECRET_KEY. The ids of yesterday and tomorrow find the job
+    of a request that is repeated after midnight. Ids by an older SECRET_KEY find a job that was
+    created before a rotation.
     """
+    sender, header = idempotency_key
     today = int(services.store.now() // DAY_SECONDS)
     days = (today, today - 1, today + 1)
     ids: list[str] = []
     for secret in services.settings.secret_key:
-        sender, header = idempotency_key
-        ids += [idempotent_id(secret, sender, header, str(day)) for day in days]
+        for day in days:
+            ids.append(idempotent_id(secret, sender, header, str(day)))
     return ids

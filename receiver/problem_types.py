@@ -10,7 +10,7 @@ from werkzeug import exceptions
 
 from jobs.domain import errors
 
-PAGE = "/docs/errors"
+PAGE = "/docs/errors"  # shows the list
 
 
 class ProblemType(NamedTuple):
@@ -67,7 +67,7 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
     errors.UnreadableRecord: ProblemType(500, "unreadable_record"),
     exceptions.InternalServerError: UNEXPECTED,
     # After a 503 the sender retries: BFL does, after 1, 5 and 30 s.
-    errors.NoFreeSlot: ProblemType(503, "too_many_waiting"),  # its callers handle it
+    errors.NoFreeSlot: ProblemType(503, "too_many_waiting"),  # never answered: callers catch it
     errors.TooManyWaiting: ProblemType(503, "too_many_waiting"),
     errors.StoreUnavailable: ProblemType(503, "redis_unavailable"),
     errors.ArchiveUnavailable: ProblemType(503, "archive_unavailable"),
@@ -79,7 +79,10 @@ PROBLEM_TYPES: dict[type[Exception], ProblemType] = {
 
 
 def problem_texts() -> dict[ProblemType, str]:
-    """The cause and the remedy by problem type; of two errors of one type the last one's."""
+    """The cause and the remedy of each problem type.
+
+    Where two errors have one type, the text is that of the later one in PROBLEM_TYPES.
+    """
     texts: dict[ProblemType, str] = {}
     for error, problem_type in PROBLEM_TYPES.items():
         texts[problem_type] = problem_type.text or errors.message_of(error)

@@ -1,8 +1,9 @@
-"""A worker process: its dispatcher lives as long as it does, an RQ worker until RQ fails."""
+"""A worker process: one dispatcher for its whole life, and RQ workers one after the other."""
 
 import logging
 import time
 from contextlib import closing
+from enum import Enum, auto
 
 from redis.exceptions import RedisError
 
@@ -12,9 +13,17 @@ from worker.dispatcher import JobDispatcher
 from worker.worker import RescueWorker
 
 RESTART_DELAY_SECONDS = 2.0
-UNABLE_SECONDS = 60.0
+UNABLE_SECONDS = 60.0  # after so long without a run of RQ the process exits
 
 log = logging.getLogger(__name__)
+
+
+class RedisState(Enum):
+    """What Redis does with a write of a probe."""
+
+    WRITABLE = auto()
+    REFUSES_WRITES = auto()
+    SILENT = auto()  # it does not answer
 
 
 class WorkerProcess:
@@ -34,9 +43,9 @@ class WorkerProcess:
             self._rq_worker.maintain()
 
     def run(self) -> int:
-        """Run until a signal comes; the exit code.
+        """Run until a signal comes; return the exit code.
 
-        It is 1 when RQ could not run for a minute although Redis takes writes.
+        The code is 1 when RQ could not run for UNABLE_SECONDS although Redis takes writes.
         """
         unable_since: float | None = None
         while not self._stopping.is_set():
@@ -44,24 +53,23 @@ class WorkerProcess:
             rq_worker = self._run_rq()
             if self._stopping.is_set():
                 break
-            is_writable = self._is_redis_writable()
+            redis_state = self._probe_redis()
             now = time.monotonic()
-            has_run = now - began_at > UNABLE_SECONDS
-            if has_run or not is_writable:
-                unable_since = None
+            ran_for_long = now - began_at > UNABLE_SECONDS
+            if ran_for_long or redis_state is not RedisState.WRITABLE:
+                unable_since = None  # RQ works, or Redis is the reason that it does not
             elif unable_since is None:
                 unable_since = began_at
             if unable_since is not None and now - unable_since > UNABLE_SECONDS:
                 log.critical("RQ cannot run although Redis takes writes, so this process exits")
                 return 1
-            is_answering = is_writable is not None
-            if rq_worker is not None and is_answering:
+            if rq_worker is not None and redis_state is not RedisState.SILENT:
                 rq_worker.drain()
             self._stopping.wait(RESTART_DELAY_SECONDS)
         return 0
 
     def _run_rq(self) -> RescueWorker | None:
-        """Return when RQ's loop has ended, or (None) could not begin."""
+        """Run RQ until its loop ends; return its worker, or None if the loop could not begin."""
         rq_worker: RescueWorker | None = None
         reason = "its loop has ended"
         try:
@@ -77,10 +85,12 @@ class WorkerProcess:
             log.warning("RQ stopped: %s; starting again", reason)
         return rq_worker
 
-    def _is_redis_writable(self) -> bool | None:
-        """Whether Redis takes writes; None if it does not answer.
-
-        The connection is a new one: one of the pool may be what is wrong.
-        """
+    def _probe_redis(self) -> RedisState:
+        """Probe Redis over a new connection: the connections of the pool may be broken."""
         with closing(redis_for_web(self._services.settings)) as redis:
-            return takes_writes(redis)
+            is_writable = takes_writes(redis)
+        if is_writable is None:
+            return RedisState.SILENT
+        if not is_writable:
+            return RedisState.REFUSES_WRITES
+        return RedisState.WRITABLE

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Grade(StrEnum):
-    """A failure means that work stops or is lost; a warning, that it could."""
+    """A failure: work stops or is lost. A warning: work could stop or be lost."""
 
     OK = "ok"
     WARNING = "warning"
@@ -13,9 +13,9 @@ class Grade(StrEnum):
 
 
 class Result(NamedTuple):
-    """One line of the list, without any secret.
+    """Result of one check, without any secret.
 
-    `public_why` is the reason without names of API keys, where `why` has any: for `/readyz`.
+    `public_why` is for `/readyz`: the reason without names of API keys, if `why` has such names.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Result(NamedTuple):
 
     @property
     def reason_for_strangers(self) -> str:
+        """The reason for callers who may not learn the names of API keys."""
         if self.public_why:
             return self.public_why
         return self.why

@@ -14,7 +14,7 @@ from jobs.services import Services
 from jobs.store.listing import Page
 from jobs.store.search_conditions import Search
 from receiver.checks.archive import late_seconds
-from receiver.cli.base import Command, example, load_services, plain, sentence
+from receiver.cli.base import Command, example, load_services, printable, sentence
 from receiver.cli.repair import UNAVAILABLE
 from receiver.repair.sidecar_import import SidecarImport
 
@@ -98,7 +98,7 @@ def import_sidecars() -> None:
 
 
 def _print_foreign(key: str, why: str) -> None:
-    click.echo(plain(f"{key}: {why}"))
+    click.echo(printable(f"{key}: {why}"))
 
 
 def _numbers(counts: Mapping[str, int]) -> str:

@@ -28,20 +28,21 @@ def sentence(error: FluxkeepError) -> str:
     """The message of an error for the terminal."""
     if isinstance(error, InvalidSettings):
         return f"{error}. See: flask --app receiver doctor"
-    if getattr(error, "errors", None):  # messages by field, which are no sentence
+    has_messages_by_field = bool(getattr(error, "errors", None))
+    if has_messages_by_field:  # such a list gets no capital letter and no full stop
         return str(error)
     return as_sentence(str(error))
 
 
 def load_services() -> Services:
-    """Raises InvalidSettings."""
+    """The services by the settings of the environment. Raises InvalidSettings."""
     return for_web(settings.load())
 
 
-def pairs(
+def parse_pairs(
     _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
 ) -> dict[str, str]:
-    """Parse options of the form `name=value`."""
+    """Parse options of the form `name=value`; the values by name."""
     values = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -51,19 +52,19 @@ def pairs(
     return values
 
 
-def full_id(services: Services, text: str) -> str:
-    """The id of the only job whose id begins with a text; the text itself if there is none.
+def full_id(services: Services, prefix: str) -> str:
+    """The id of the only job whose id begins with a prefix; the prefix if there is no such job.
 
-    Raises BadRequest if several ids begin with it.
+    Raises BadRequest if several ids begin with the prefix.
     """
-    may_be_prefix = len(text) >= PREFIX_MIN_CHARS and TASK_ID.fullmatch(text)
-    if not may_be_prefix or services.catalog.load(text):
-        return text
-    ids = services.catalog.ids(text)
+    may_be_prefix = len(prefix) >= PREFIX_MIN_CHARS and TASK_ID.fullmatch(prefix)
+    if not may_be_prefix or services.catalog.load(prefix):
+        return prefix
+    ids = services.catalog.ids(prefix)
     if len(ids) > 1:
-        raise BadRequest(f"{len(ids)} jobs have an id that begins with {text}: give more of it.")
+        raise BadRequest(f"{len(ids)} jobs have an id that begins with {prefix}: give more of it.")
     if not ids:
-        return text
+        return prefix
     return ids[0]
 
 
@@ -72,7 +73,7 @@ def example(command: str) -> str:
     return f"Example: flask --app receiver {command}"
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """Replace characters of untrusted text that could control a terminal."""
     characters = []
     for character in text:

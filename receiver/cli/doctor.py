@@ -14,7 +14,7 @@ from receiver.checks.context import Context
 from receiver.checks.result import Grade, Result
 from receiver.checks.settings import invalid
 from receiver.cli import try_bfl
-from receiver.cli.base import Command, example, load_services, plain
+from receiver.cli.base import Command, example, load_services, printable
 
 GRADE_WIDTH = 9
 NAME_WIDTH = 15
@@ -74,7 +74,7 @@ def _report(results: Iterable[Result], *, waits: bool = False) -> None:
     grades: Counter[Grade] = Counter()
     for result in results:
         grade = click.style(result.grade.ljust(GRADE_WIDTH), COLOURS[result.grade])
-        click.echo(f"{grade}{result.name} ".ljust(NAME_WIDTH + len(grade)) + plain(result.why))
+        click.echo(f"{grade}{result.name} ".ljust(NAME_WIDTH + len(grade)) + printable(result.why))
         if result.remedy:
             click.echo(click.wrap_text(result.remedy, LINE_MAX_CHARS, MARGIN, MARGIN))
         grades[result.grade] += 1

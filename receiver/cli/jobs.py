@@ -16,7 +16,15 @@ from jobs.services import Services
 from jobs.store.batch_actions import Action, Batch
 from jobs.store.search_conditions import Search
 from receiver import job_actions
-from receiver.cli.base import Command, example, full_id, load_services, pairs, plain, sentence
+from receiver.cli.base import (
+    Command,
+    example,
+    full_id,
+    load_services,
+    parse_pairs,
+    printable,
+    sentence,
+)
 from receiver.cli.submit import INTERRUPTED, POLL_SECONDS
 from receiver.schemas.query import PAGE_MAX, FilterQuery
 
@@ -32,7 +40,7 @@ FILTERS = ("q", "model", "source", "since", "until", "repeats", "seed", "sha256"
 def _filters(command: Callable[..., None]) -> Callable[..., None]:
     """Options with the names and meanings of the API's parameters."""
     command = click.option(
-        "--metadata", multiple=True, callback=pairs, help="name=value. Repeatable."
+        "--metadata", multiple=True, callback=parse_pairs, help="name=value. Repeatable."
     )(command)
     for name in reversed(FILTERS):
         described = as_sentence(FilterQuery.model_fields[name].description or "")
@@ -80,7 +88,7 @@ def _row(values: Mapping[str, Any]) -> str:
     """A line of the table; the values are by the names of the columns."""
     cells = []
     for name, width in COLUMN_WIDTHS.items():
-        text = plain(str(values[name] or "-"))
+        text = printable(str(values[name] or "-"))
         if name == "prompt":
             text = shorten(text, width, placeholder="…")
         cells.append(text.ljust(width))
@@ -204,7 +212,7 @@ def _wait_until_ended(services: Services, batch: Batch) -> Batch:
         if batch.failed:
             text += f", {batch.failed:,} failed"
         if batch.waits_for:
-            text += f", waits: {plain(batch.waits_for)}"
+            text += f", waits: {printable(batch.waits_for)}"
         if text != shown_text:
             click.echo(text)
             shown_text = text

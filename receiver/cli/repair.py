@@ -7,7 +7,7 @@ import click
 
 from jobs.domain.errors import FluxkeepError
 from jobs.services import Services
-from receiver.cli.base import Command, example, load_services, plain, sentence
+from receiver.cli.base import Command, example, load_services, printable, sentence
 from receiver.repair import indexes, media, objects
 from receiver.repair.finding import Finding
 
@@ -41,7 +41,7 @@ def repair(*, dry_run: bool, verify_bytes: bool) -> None:
                 repaired += 1
             else:
                 outcome = ""  # the problem is gone
-            click.echo(plain(f"{finding.subject}: {finding.problem}{outcome}"))
+            click.echo(printable(f"{finding.subject}: {finding.problem}{outcome}"))
     except FluxkeepError as error:
         click.echo(f"Error: {sentence(error)}", err=True)
         click.get_current_context().exit(UNAVAILABLE)

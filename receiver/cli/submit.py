@@ -16,7 +16,7 @@ from jobs.domain.job_record import Submission
 from jobs.domain.status import Status
 from jobs.net import strict_json
 from jobs.services import Services
-from receiver.cli.base import Command, example, load_services, pairs, plain
+from receiver.cli.base import Command, example, load_services, parse_pairs, printable
 from receiver.job_actions import load_job
 from receiver.new_submission import enqueue
 from receiver.schemas.bodies import validate
@@ -36,10 +36,12 @@ POLL_SECONDS = 0.5
     "--input",
     "fields",
     multiple=True,
-    callback=pairs,
+    callback=parse_pairs,
     help="name=value or name=@file: any field of the input.",
 )
-@click.option("--metadata", multiple=True, callback=pairs, help="name=value, kept with the job.")
+@click.option(
+    "--metadata", multiple=True, callback=parse_pairs, help="name=value, kept with the job."
+)
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
 @click.option("--dry-run", is_flag=True, help="Submit nothing: check the input, show the price.")
 def submit(
@@ -69,7 +71,7 @@ def submit(
         _show_dry_run(dry_run_view(services, body))
         return
     for warning in judge(services.schemas.endpoints(), body.model, body.input)["warnings"]:
-        click.echo(plain(f"{warning['field']}: {warning['message']}"), err=True)
+        click.echo(printable(f"{warning['field']}: {warning['message']}"), err=True)
     job = enqueue(services, body, Submission())
     click.echo(job.id)
     if not wait:
@@ -80,7 +82,7 @@ def submit(
         click.echo(f"The job continues: flask --app receiver jobs show {job.id}", err=True)
         click.get_current_context().exit(INTERRUPTED)
     if job.status is not Status.STORED:
-        raise click.ClickException(plain(_reason(job)))
+        raise click.ClickException(printable(_reason(job)))
     for medium in views.job_view(services, job)["media"]:
         click.echo(medium["url"])
 
@@ -96,7 +98,7 @@ def _show_dry_run(view: DryRunView) -> None:
     problems = view["problems"]
     warnings = [warning for warning in view["warnings"] if warning not in problems]
     for remark in problems + warnings:
-        click.echo(plain(f"{remark['field']}: {remark['message']}"), err=True)
+        click.echo(printable(f"{remark['field']}: {remark['message']}"), err=True)
     if problems:
         click.get_current_context().exit(1)
 
@@ -126,7 +128,7 @@ def _wait_until_ended(services: Services, job: Job) -> Job:
         for reason in views.waiting_reasons(services, job):
             text += f": {reason}"
         if text != shown_text:
-            click.echo(f"{time.monotonic() - began_at:3.0f} s  {plain(text)}", err=True)
+            click.echo(f"{time.monotonic() - began_at:3.0f} s  {printable(text)}", err=True)
             shown_text = text
         if job.status.terminal:
             return job

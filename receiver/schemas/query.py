@@ -42,7 +42,7 @@ class Query(BaseModel):
     """Query parameters of a request: a field for each, `None` when the parameter is absent."""
 
     model_config = ConfigDict(extra="forbid")
-    # Parameters that may be repeated with an equal value.
+    # Parameters that a request may repeat: equal values count once.
     repeated: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
@@ -56,7 +56,10 @@ class Query(BaseModel):
             group, dot, entry_name = name.partition(".")
             if name in cls.model_fields and name != METADATA:
                 is_list = get_origin(cls.model_fields[name].annotation) is list
-                parameters[name] = values if is_list else _require_single(name, values)
+                if is_list:
+                    parameters[name] = values
+                else:
+                    parameters[name] = _require_single(name, values)
             elif group == METADATA and dot and METADATA in cls.model_fields:
                 metadata = parameters.setdefault(METADATA, {})
                 metadata[entry_name] = _require_single(name, values)
@@ -123,14 +126,14 @@ Seconds = Annotated[
         f"give seconds from 0 to {WAIT_MAX_SECONDS:g}",
     ),
 ]
-_TIMES = json_schema(
+_TIME_FORMATS = json_schema(
     anyOf=[
         {"format": "date-time"},
         {"format": "date"},
         {"pattern": anchor(formats.UNIX_TIME)},
     ]
 )
-Time = Annotated[float, PlainValidator(formats.parse_time, Annotated[str, _TIMES])]
+Time = Annotated[float, PlainValidator(formats.parse_time, Annotated[str, _TIME_FORMATS])]
 Cursor = Annotated[
     Position,
     PlainValidator(formats.parse_cursor, Annotated[str, documented_pattern(formats.CURSOR)]),

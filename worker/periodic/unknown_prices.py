@@ -1,7 +1,8 @@
-"""Give back what jobs of unknown price hold of a budget, as soon as BFL has named such a price.
+"""Release the budget that jobs of unknown price hold, as soon as BFL has named their price.
 
-Another job names it, also one of another key. Without this a job that BFL never prices, or that it
-answered with an error, would hold all that was left until the period ends.
+BFL may name it for another job of the class, also for a job of another API key. Without this step
+a job that BFL never prices, or answered with an error, would hold the rest of the budget until the
+period ends.
 """
 
 from functools import partial
@@ -14,17 +15,17 @@ CHECK_SECONDS = 2.0
 
 
 def settle_all(services: Services) -> float:
-    """Look at the jobs of all keys with a budget; return the seconds until the next look."""
-    for key in services.budgets.by_key:
-        for job_id in services.budgets.unpriced_jobs(key):
+    """Settle the jobs of all API keys with a budget; return the seconds until the next step."""
+    for key_name in services.budgets.by_key:
+        for job_id in services.budgets.unpriced_jobs(key_name):
             settle(services, job_id)
     return CHECK_SECONDS
 
 
 def settle(services: Services, job_id: str) -> None:
-    """Let a job count as the price that BFL has named of such jobs since. Raises StoreUnavailable.
+    """Settle a job at the price that BFL has named for its class. Raises StoreUnavailable.
 
-    A record that cannot be read stays as it is: doctor names it.
+    A job without such a price is left alone, and so is an unreadable record: doctor names it.
     """
     try:
         job = services.store.load(job_id, exactly=True)

@@ -26,7 +26,10 @@ Encoding = Literal["input", "text", "json"]
 
 @dataclass(frozen=True, slots=True)
 class InputPart:
-    """Bytes in place of a string: `source` has them, or is a staged file or an object's key."""
+    """Bytes in place of a string. `source` is the bytes, the path of a staged file, or a key.
+
+    The key is that of an object in the storage.
+    """
 
     encoding: Encoding
     size_bytes: int
@@ -58,13 +61,13 @@ class InputPart:
 
     @property
     def json_bytes(self) -> int:
-        """The length of the string, without what a text would have to escape."""
+        """The length of the string in JSON, before characters of a text are escaped."""
         if self.encoding == "input":
             return base64_bytes(self.size_bytes)
         return self.size_bytes
 
     def head(self) -> bytes:
-        """The first bytes; none of a part that is stored already. Raises StorageError."""
+        """The first bytes; empty for a part that is stored already. Raises StorageError."""
         match self.source:
             case bytes():
                 return self.source[:HEAD_BYTES]
@@ -104,11 +107,11 @@ class JsonBody:
         self._files = files
         mark = secrets.token_hex(16)
 
-        def take(part: InputPart) -> str:
+        def replace_by_mark(part: InputPart) -> str:
             self._parts.append(part)
             return mark
 
-        text = json.dumps(values, ensure_ascii=False, default=take)
+        text = json.dumps(values, ensure_ascii=False, default=replace_by_mark)
         # The texts before, between and behind the parts.
         self._texts = text.encode().split(mark.encode())
         self._length = sum(len(text_between) for text_between in self._texts)

@@ -34,7 +34,7 @@ DEPTH_MAX = 31  # of lists and objects in one another
 _REFERENCE = re.compile(r"(input|text|json):([0-9]{1,2})", re.ASCII)
 _VALUES = "values"
 _BEGIN_OF_A_FILE = re.compile(rb"data:|[A-Za-z0-9+/=\r\n]{64}", re.IGNORECASE)
-_PROMPT = "prompt"  # in the names of fields that are texts, whatever they look like
+_PROMPT = "prompt"  # a field with this word in its name is a text, also if it reads like base64
 # How PNG, JPEG, WebP and GIF begin as base64: however small, images are no values of a record.
 _IMAGE = re.compile(r"data:image/|iVBORw0KGgo|/9j/|UklGR|R0lGOD", re.ASCII)
 DATA_URL = re.compile(r"data:[a-z0-9.+/-]{0,64};base64,", re.ASCII | re.IGNORECASE)
@@ -64,7 +64,7 @@ class PackedInput(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """A text in the values that stands for the object of this number."""
+    """A text in the values that stands for an object, named by its number."""
 
     text: str
     encoding: Encoding
@@ -89,7 +89,7 @@ def pack(fields: Mapping[str, Any], max_bytes: int) -> PackedInput:
 
 
 def _texts_for_parts(values: Mapping[str, Any]) -> list[str]:
-    """The different texts that become objects, in their order."""
+    """The texts that become objects, without repetitions, in their order."""
     part_texts = dict[str, None]()
     for text in texts(values):
         is_long = len(text) > TEXT_MAX_CHARS
@@ -103,15 +103,16 @@ def _refer_to_parts(values: Mapping[str, Any]) -> PackedInput:
     """Put references in place of the parts. Equal parts have one number."""
     parts = dict[tuple[str, str], InputPart]()
     for part in parts_in(values):
-        parts[_name(part)] = part
+        parts[_content_of(part)] = part
     numbers = dict[tuple[str, str], int]()
-    for number, name in enumerate(parts):
-        numbers[name] = number
+    for number, content in enumerate(parts):
+        numbers[content] = number
 
     def refer(leaf: Any) -> Any:
         if not isinstance(leaf, InputPart):
             return leaf
-        return f"{leaf.encoding}:{numbers[_name(leaf)]}"
+        number = numbers[_content_of(leaf)]
+        return f"{leaf.encoding}:{number}"
 
     kept_values = values
     if parts:
@@ -130,7 +131,7 @@ def require_limits(values: Mapping[str, Any], max_bytes: int) -> None:
     if not strict_json.is_shallow(values, DEPTH_MAX):
         raise BadRequest(f"the input is nested too deeply: {DEPTH_MAX} levels at most")
     parts = list(parts_in(values))
-    different_parts = {_name(part) for part in parts}
+    different_parts = {_content_of(part) for part in parts}
     if len(different_parts) > FILES_MAX:
         raise too_many_parts()
     size = len(_json(values))
@@ -146,7 +147,7 @@ def require_limits(values: Mapping[str, Any], max_bytes: int) -> None:
 def _require_short_texts(values: Any, path: str, *, is_prompt: bool = False) -> None:
     """Refuse texts with which BFL's report would be too long. Raises Invalid, which names them.
 
-    Images are no texts. A prompt is one also if it reads like base64, as a row of letters does.
+    Images are no texts. A prompt is a text also if it reads like base64, as a row of letters does.
     """
     if isinstance(values, Mapping):
         for name, value in values.items():
@@ -165,10 +166,13 @@ def _require_short_texts(values: Any, path: str, *, is_prompt: bool = False) -> 
 def _reads_like_a_file(part: InputPart) -> bool:
     """Whether a text begins as a `data:` URL or as base64 does: some programs break its lines.
 
-    A stored text was accepted before.
+    A text that is stored already counts as a file too, so that it is accepted once more.
     """
     head = part.head()
-    return not head or _BEGIN_OF_A_FILE.match(head) is not None
+    is_stored = not head
+    if is_stored:
+        return True
+    return _BEGIN_OF_A_FILE.match(head) is not None
 
 
 def too_large(max_bytes: int) -> BodyTooLarge:
@@ -267,7 +271,10 @@ def file_numbers(values: Mapping[str, Any]) -> list[int]:
 def with_texts(
     storage: MediaStorage, job: Job, values: Mapping[str, Any], max_bytes: int
 ) -> dict[str, Any]:
-    """Values with long texts; empty where one is gone, or all are too long. Raises StorageError."""
+    """The values with long texts in place of their references. Raises StorageError.
+
+    A text is empty if its object is gone, or if it does not fit the rest of `max_bytes`.
+    """
     remaining_bytes = max_bytes
     long_texts = dict[str, str]()
     files = job.request.input_files
@@ -312,7 +319,7 @@ def is_image(text: str) -> bool:
 
 
 def _part_of(text: str) -> InputPart:
-    """The bytes of base64 if encoding them again gives the same text, else the text."""
+    """Decode a text if encoding its bytes again restores it; else take the text as it is."""
     encoded = text
     prefix = DATA_URL.match(text)
     if prefix:
@@ -324,7 +331,8 @@ def _part_of(text: str) -> InputPart:
     return InputPart.of_bytes("text", text.encode())
 
 
-def _name(part: InputPart) -> tuple[str, str]:
+def _content_of(part: InputPart) -> tuple[str, str]:
+    """What parts with equal bytes have in common, whatever their encoding is."""
     return part.sha256, part.content_type
 
 

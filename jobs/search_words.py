@@ -13,13 +13,13 @@ from jobs.domain.job import Job
 
 TEXT_MAX_CHARS = 8192
 WORD_MAX_CHARS = 64  # an index of PostgreSQL refuses words of 2,700 bytes
-_CACHED = 0x3000  # code points
+_CACHED_BELOW = 0x3000  # code points whose stand-in is remembered
 _FIRST_SYMBOL = 0x2600  # the first code point of symbols that are pictures, as emoji are
-# The version of the rule: the sweep folds the words of rows once more that another rule folded.
+# The version of the folding: the sweep folds the words of rows of another version once more.
 FOLDING = 2
-# Scripts that put no space between words, or write several words as one, and pictures: each
-# character is a word, so that a part of what stands together is found as well.
-_ALONE = re.compile(
+# Characters that are words of their own: pictures, and letters of scripts that put no space between
+# words or write several words as one. So a search finds a part of a row of them as well.
+_SINGLE_CHARACTER_WORD = re.compile(
     "(["
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
     "\u1100-\u11ff\ua960-\ua97f\uac00-\ud7ff"  # Hangul
@@ -28,7 +28,8 @@ _ALONE = re.compile(
     "\u2600-\u27bf\U0001f000-\U0001faff"  # pictures
     "])"
 )
-_VARIANTS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # as a picture, or as a letter
+# Selectors that follow a character: to be shown as a picture, or as a variant of a letter.
+_VARIATION_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _QUOTED = re.compile('["“”„]([^"“”„]*)["“”„]?')
 
 
@@ -37,7 +38,7 @@ class _Letters(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         replacement = _replacement(chr(code))
-        if code < _CACHED:
+        if code < _CACHED_BELOW:
             self[code] = replacement
         return replacement
 
@@ -56,7 +57,7 @@ def _replacement(character: str) -> str:
 _LETTERS = _Letters()
 
 
-def of_job(job: Job) -> str:
+def words_of_job(job: Job) -> str:
     """The words of the caller's prompt and BFL's, folded."""
     prompts: list[str] = []
     prompt = kept_inputs.prompt(job)
@@ -71,12 +72,12 @@ def of_job(job: Job) -> str:
 
 def fold(text: str) -> str:
     """Words without case and accents, with one space between them."""
-    spaced = _ALONE.sub(r" \1 ", _without_accents(text))
+    spaced = _SINGLE_CHARACTER_WORD.sub(r" \1 ", _without_accents(text))
     return " ".join(word[:WORD_MAX_CHARS] for word in spaced.split())
 
 
 def _without_accents(text: str) -> str:
-    decomposed = normalize("NFKD", _VARIANTS.sub("", text))
+    decomposed = normalize("NFKD", _VARIATION_SELECTORS.sub("", text))
     # By way of capitals: they make one letter of some that casefold leaves apart (i, dotless i).
     folded = decomposed.upper().casefold()
     letters = normalize("NFKD", folded).translate(_LETTERS)
@@ -85,7 +86,7 @@ def _without_accents(text: str) -> str:
 
 @lru_cache(maxsize=64)  # one list of jobs asks for the same query once for each job
 def phrases(query: str) -> tuple[str, ...]:
-    """The folded words of a query, and its quoted phrases before them. Any query is valid."""
+    """The folded phrases of a query: first its quotations, then its words. Any query is valid."""
     unique_phrases = dict[str, None]()
     for quotation in _QUOTED.finditer(query):
         phrase = fold(quotation[1])
@@ -100,5 +101,5 @@ def phrases(query: str) -> tuple[str, ...]:
 
 def matches(job: Job, query: str) -> bool:
     """Whether all words and phrases are in a job's prompts."""
-    text = f" {of_job(job)} "
+    text = f" {words_of_job(job)} "
     return all(f" {phrase} " in text for phrase in phrases(query))

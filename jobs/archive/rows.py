@@ -80,7 +80,7 @@ def values(job: Job, archived_at: float) -> tuple[Any, ...]:
         "cost": job.cost,
         "seed": _seed_in_range(job),
         "has_objects": _number_of_bool(bool(job.object_keys)),
-        "words": search_words.of_job(job),
+        "words": search_words.words_of_job(job),
         "metadata": _metadata_json(job),
         "version": job.version,
         "archived_at": archived_at,

@@ -1,4 +1,7 @@
-"""An SQLite database in a file that web and sweep share. Its calls block: `in_thread` runs them."""
+"""An SQLite database in a file that web and sweep share.
+
+Calls of SQLite block, so `in_thread` runs them.
+"""
 
 import os
 import re
@@ -29,8 +32,8 @@ from jobs.archive.file_damage import DAMAGED, FileWatch
 from jobs.domain.errors import ArchiveUnavailable
 from jobs.store.search_conditions import as_text
 
-CHECK_SECONDS = 120.0  # of a whole file; a larger one is taken for intact
-STEPS = 10_000  # of SQLite's machine, between two looks at the time
+CHECK_SECONDS = 120.0  # for a whole file; a file that takes longer counts as intact
+STEPS = 10_000  # instructions of SQLite's machine between two looks at the time
 
 _SETTINGS = (
     "PRAGMA journal_mode = WAL",
@@ -43,7 +46,7 @@ _SETTINGS = (
 _TAKES_TOO_LONG = {sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _NO_WRITES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
 _NO_WRITES_OR_LOST = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
-_DATA = {
+_BAD_VALUES = {
     sqlite3.SQLITE_ERROR,
     sqlite3.SQLITE_TOOBIG,
     sqlite3.SQLITE_NOMEM,
@@ -54,8 +57,8 @@ _DATA = {
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 # The tables are not those that the connection has seen: another file is in their place.
 _OTHER_TABLES = re.compile("no such (table|column)")
-# Their rows begin with a number that follows the time, so that a search by words finds the newest
-# first.
+# Rows of SQLite's tables begin with a number that follows the time, so that a search by words
+# finds the newest rows first.
 _TYPES = schema.SQLITE_TYPES | {"row_number": "number INTEGER PRIMARY KEY,"}
 
 T = TypeVar("T")
@@ -71,8 +74,12 @@ class _Connection:
         self._size = file.st_size
 
     def has_open(self, file: os.stat_result) -> bool:
-        """Whether a path still leads to the same file. Fluxkeep never makes it smaller."""
-        if (file.st_dev, file.st_ino) != self._identity or file.st_size < self._size:
+        """Whether a file is the one that this connection has open, by the facts of its path.
+
+        Fluxkeep never makes the file smaller: a smaller one has been put in its place.
+        """
+        is_same_inode = (file.st_dev, file.st_ino) == self._identity
+        if not is_same_inode or file.st_size < self._size:
             return False
         self._size = file.st_size
         return True
@@ -152,7 +159,7 @@ class SqliteDatabase(Database):
             self._create_file()
             return self._open_file()
         except sqlite3.Error as error:
-            if _is_of_damage(error) or self._lost_its_log(error):
+            if _means_damage(error) or self._lost_its_log(error):
                 self._watch.mark()
                 raise ConnectionLost(DAMAGED) from None
             raise ConnectionLost(_name(error)) from None
@@ -183,10 +190,10 @@ class SqliteDatabase(Database):
             raise
 
     def _lost_its_log(self, error: sqlite3.Error) -> bool:
-        """Whether a file without a log is in the place of one that other processes have open.
+        """Whether a file without a log replaces a file that other processes have open.
 
-        Each file that Fluxkeep makes has a log from its beginning. A connection that gives a file
-        its log needs the file for itself, and finds it busy.
+        Each file that Fluxkeep makes has a log from its beginning. To give a log to a file without
+        one, a connection needs the file for itself: SQLITE_BUSY then means that the log was lost.
         """
         is_busy = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_BUSY
         return is_busy and self._path.stat().st_size > 0
@@ -204,12 +211,13 @@ class SqliteDatabase(Database):
 
         try:
             self._require_same_file(connection)
-            sqlite.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+            sqlite.execute(begin)
             answer = work(execute)
             sqlite.execute("COMMIT")
         except sqlite3.Error as error:
             _roll_back(sqlite)
-            if _is_of_damage(error):
+            if _means_damage(error):
                 self._watch.mark()
             raise _meaning_in_transaction(error, writes=writes) from None
         except OSError as error:
@@ -238,7 +246,7 @@ class SqliteDatabase(Database):
 
 
 def _migrate(opened: sqlite3.Connection) -> int:
-    """Bring the tables up to date; the version that they have."""
+    """Bring the tables up to date; return their version."""
     version = _version(opened)
     if version >= schema.VERSION:
         return version
@@ -284,12 +292,12 @@ def _is_intact(path: Path) -> bool:
             opened.set_progress_handler(lambda: time.monotonic() > ends_at, STEPS)
             findings = opened.execute("PRAGMA quick_check(1)").fetchall()
     except sqlite3.DatabaseError as error:
-        return not _is_of_damage(error)
+        return not _means_damage(error)
     return bool(findings == [("ok",)])
 
 
-def _is_of_damage(error: sqlite3.Error) -> bool:
-    """Whether the file is no database, or not the one that its log belongs to."""
+def _means_damage(error: sqlite3.Error) -> bool:
+    """Whether an error says that the file is no database, or that its log is of another file."""
     code = getattr(error, "sqlite_errorcode", 0)
     if code == sqlite3.SQLITE_CORRUPT_VTAB:  # only the index of words: it concerns one query
         return False
@@ -298,7 +306,7 @@ def _is_of_damage(error: sqlite3.Error) -> bool:
 
 
 def _meaning_in_transaction(error: sqlite3.Error, *, writes: bool) -> Exception:
-    """The meaning of an error in a transaction: for the connection, a row, a query, or writes."""
+    """The error of `database` for an error of SQLite in a transaction."""
     name = _name(error)
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # Python refuses a parameter
@@ -310,13 +318,13 @@ def _meaning_in_transaction(error: sqlite3.Error, *, writes: bool) -> Exception:
         return WritesRefused(name)
     if primary_code == sqlite3.SQLITE_ERROR and _OTHER_TABLES.match(str(error)):
         return ConnectionLost(name)
-    if primary_code in _DATA or code == sqlite3.SQLITE_CORRUPT_VTAB:
+    if primary_code in _BAD_VALUES or code == sqlite3.SQLITE_CORRUPT_VTAB:
         return _refusal(name, writes=writes)
     return ConnectionLost(name)
 
 
 def _refusal(name: str, *, writes: bool) -> Exception:
-    """The error about a row, or a query, that the database refuses for what it holds."""
+    """The error for a row or a query with a value that the database refuses."""
     if writes:
         return BadRow(name)
     return QueryRefused(name)

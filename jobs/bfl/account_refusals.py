@@ -26,9 +26,10 @@ VIDEO_OR_PROJECT = f"{VIDEO_WAITS}, or {PROJECT_REASON}"
 def explain_account_refusal(
     status: int, answer: bytes, *, has_credits: bool, is_video: bool = False
 ) -> str:
-    """Explain a refusal of the account; `has_credits`: they are ample, and the key is valid.
+    """Explain a refusal of the account.
 
-    A status that is not in ACCOUNT_REASONS is a 400 or 422 about the key.
+    `has_credits` says that BFL accepts the key and names ample credits for it. A status that is not
+    in ACCOUNT_REASONS is a 400 or 422 about the key.
     """
     reason = ACCOUNT_REASONS.get(status, KEY_REFUSED)
     if has_credits and status == HTTPStatus.PAYMENT_REQUIRED and is_video:
@@ -44,8 +45,10 @@ def is_about_account(reason: str) -> bool:
 
 
 def is_video_waiting(reason: str) -> bool:
-    """Whether a video waits for another one to settle: nothing is wrong with the account."""
-    return reason.startswith(VIDEO_WAITS) and not reason.startswith(VIDEO_OR_PROJECT)
+    """Whether a video waits until another video has settled: the account is in order."""
+    if reason.startswith(VIDEO_OR_PROJECT):  # begins with VIDEO_WAITS, too
+        return False
+    return reason.startswith(VIDEO_WAITS)
 
 
 def explain_waiting_video(answer: bytes) -> str:

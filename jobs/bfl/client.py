@@ -50,13 +50,13 @@ class BflResponse(NamedTuple):
 
     @property
     def is_key_malformed(self) -> bool:
-        """Whether BFL says in words that this is no key of its own: 422, recorded in 2026."""
+        """Whether BFL's text says that it never issued such a key: 422, recorded in 2026."""
         is_rejection = self.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
         return is_rejection and names_api_key(self.body)
 
 
 class _Polled(NamedTuple):
-    """A URL and its answer, of several that are polled at the same time."""
+    """One of several polled URLs, and the answer to its poll."""
 
     url: str
     answer: "BflResponse | errors.BflUnavailable"
@@ -92,13 +92,13 @@ class BflClient:
 
     def poll(self, url: str, seconds: float = ANSWER_SECONDS) -> BflResponse:
         """GET a polling URL through redirects. Raises BflUnavailable."""
-        allow = self._host_policy.validate_polling_url
+        validate = self._host_policy.validate_polling_url
         try:
-            address = allow(url)
+            address = validate(url)
             with (
                 self.create_session() as session,
                 http_client.get_following_redirects(
-                    session, address, seconds=seconds, allow=allow, headers=self._headers
+                    session, address, seconds=seconds, allow=validate, headers=self._headers
                 ) as response,
             ):
                 return _read(response)
@@ -113,48 +113,52 @@ class BflClient:
     ) -> list[BflResponse | errors.BflUnavailable]:
         """GET several polling URLs at the same time; return their answers in the order of the URLs.
 
-        The round ends when `is_enough` says so of an answer, and soon after `seconds` whatever a
-        host does: a host that hangs costs the others no time.
+        The round ends when an answer satisfies `is_enough`, and soon after `seconds` in any case: a
+        host that hangs does not delay the answers of other hosts.
         """
         if len(urls) <= 1:
             return [self._poll_or_explain(url, seconds) for url in urls]
         round_trips = math.ceil(len(urls) / POLLED_AT_ONCE_MAX)
-        until = time.monotonic() + seconds * round_trips + LATE_SECONDS
-        waiting = queue.SimpleQueue[str]()
-        done = queue.SimpleQueue[_Polled]()
+        ends_at = time.monotonic() + seconds * round_trips + LATE_SECONDS
+        waiting_urls = queue.SimpleQueue[str]()
+        polled_urls = queue.SimpleQueue[_Polled]()
         for url in urls:
-            waiting.put(url)
+            waiting_urls.put(url)
         number_of_threads = min(len(urls), POLLED_AT_ONCE_MAX)
         for _ in range(number_of_threads):
             thread = threading.Thread(
-                target=self._poll_waiting, args=(waiting, done, seconds), name="poll", daemon=True
+                target=self._poll_waiting,
+                args=(waiting_urls, polled_urls, seconds),
+                name="poll",
+                daemon=True,
             )
             thread.start()
         answers = dict[str, BflResponse | errors.BflUnavailable]()
         while len(answers) < len(urls):
-            remaining_seconds = max(until - time.monotonic(), 0.0)
+            remaining_seconds = max(ends_at - time.monotonic(), 0.0)
             try:
-                polled = done.get(timeout=remaining_seconds)
+                polled = polled_urls.get(timeout=remaining_seconds)
             except queue.Empty:
                 break
             answers[polled.url] = polled.answer
             if is_enough and isinstance(polled.answer, BflResponse) and is_enough(polled.answer):
                 break
-        _drain(waiting)  # nobody waits for the other answers
+        _drain(waiting_urls)  # nobody waits for their answers any more
         late = errors.BflUnavailable("no answer in time")
         return [answers.get(url, late) for url in urls]
 
     def _poll_waiting(
         self,
-        waiting: "queue.SimpleQueue[str]",
-        done: "queue.SimpleQueue[_Polled]",
+        waiting_urls: "queue.SimpleQueue[str]",
+        polled_urls: "queue.SimpleQueue[_Polled]",
         seconds: float,
     ) -> None:
         """Poll URLs until none waits: the work of one thread."""
         with suppress(queue.Empty):
             while True:
-                url = waiting.get_nowait()
-                done.put(_Polled(url, self._poll_or_explain(url, seconds)))
+                url = waiting_urls.get_nowait()
+                answer = self._poll_or_explain(url, seconds)
+                polled_urls.put(_Polled(url, answer))
 
     def _poll_or_explain(self, url: str, seconds: float) -> BflResponse | errors.BflUnavailable:
         try:
@@ -167,7 +171,10 @@ class BflClient:
         return self._get("/v1/credits")
 
     def credits_left(self) -> float:
-        """Raises BflKeyRefused and BflUnavailable, with the reason for the operator."""
+        """The credits of the account.
+
+        Raises BflKeyRefused and BflUnavailable, with the reason for the operator.
+        """
         answer = self.credits()
         if answer.is_key_refused:
             raise errors.BflKeyRefused(f"BFL refuses the key in {self.key_variable}.")
@@ -183,7 +190,7 @@ class BflClient:
         return credits_left
 
     def try_submission(self, model: str) -> BflResponse:
-        """POST an empty input, which makes no task: BFL says what it lacks if the key is good.
+        """POST an empty input, which makes no task; with a good key BFL names the missing fields.
 
         Raises BflUnavailable.
         """
@@ -239,10 +246,10 @@ class BflClient:
         return {"x-key": self._key.get_secret_value()}
 
 
-def _drain(waiting: "queue.SimpleQueue[str]") -> None:
+def _drain(waiting_urls: "queue.SimpleQueue[str]") -> None:
     with suppress(queue.Empty):
         while True:
-            waiting.get_nowait()
+            waiting_urls.get_nowait()
 
 
 def _read(response: requests.Response) -> BflResponse:
@@ -254,7 +261,7 @@ def _read(response: requests.Response) -> BflResponse:
 
 
 def _decoded(response: requests.Response) -> bytes:
-    """Read the body, and decode a coding that was not asked for if the body is in it."""
+    """Read the body, and undo a coding that we did not ask for, if the body really has it."""
     body: bytes = response.raw.read(ANSWER_MAX_BYTES, decode_content=False)
     header = response.headers.get("Content-Encoding")
     return content_coding.decode_message(header, body, ANSWER_MAX_BYTES)

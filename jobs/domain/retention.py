@@ -10,11 +10,11 @@ from jobs.domain.media_references import references_only
 from jobs.domain.timeline import EventCode
 
 DAY_SECONDS = 86400.0
-NEVER = float("-inf")
+NEVER = float("-inf")  # as a cutoff: no job ended before it, so nothing is deleted
 
 
 class Cutoffs(NamedTuple):
-    """Unix times: media, and records, of jobs that ended until such a time are deleted."""
+    """Unix times: jobs that ended until `media` lose their media, until `jobs` their records."""
 
     media: float
     jobs: float
@@ -33,7 +33,7 @@ def media_deleted(job: Job, now: float) -> Job:
 
 
 def input_deleted(job: Job) -> Job:
-    """Drop what people gave: its input, and the texts of the result, which repeats the prompt."""
+    """Drop the texts of people: the input, and those of the result, which repeat the prompt."""
     after = job.with_request(kept_input=None, input_files=())
     return after.evolve(result=references_only(job.result))
 
@@ -49,12 +49,12 @@ def media_missing(job: Job, now: float, keys: Collection[str]) -> Job:
 def media_found(job: Job, now: float, key: str) -> Job:
     """Mark a missing file as present again; its thumbnail was deleted with it."""
 
-    def present_again(file: MediaFile) -> MediaFile:
+    def mark_present(file: MediaFile) -> MediaFile:
         if file.key == key and file.deleted_at is not None:
             return replace(file, deleted_at=None, thumbnail=None)
         return file
 
-    after = job.with_files(present_again)
+    after = job.with_files(mark_present)
     if after is job:
         return job
     return after.with_event(now, EventCode.MEDIA_FOUND, objects=[key])
@@ -63,9 +63,9 @@ def media_found(job: Job, now: float, key: str) -> Job:
 def _mark_deleted(job: Job, keys: Collection[str], now: float) -> Job:
     """Mark present files as deleted. They stay in the list: links name files by number."""
 
-    def deleted(file: MediaFile) -> MediaFile:
+    def mark_deleted(file: MediaFile) -> MediaFile:
         if file.key in keys and file.deleted_at is None:
             return replace(file, deleted_at=now)
         return file
 
-    return job.with_files(deleted)
+    return job.with_files(mark_deleted)

@@ -18,7 +18,7 @@ from receiver.feed.broker import Broker
 from receiver.job_actions import delete_or_erase, load_job, update_sidecar
 from receiver.schemas.bodies import Announcement, validate_with_input
 from receiver.schemas.endpoint_spec import EndpointSpec
-from receiver.schemas.formats import NO_ID, format_cursor
+from receiver.schemas.formats import ID_HINT, format_cursor
 from receiver.schemas.query import ListQuery, ShowQuery
 from receiver.schemas.responses import JobPage
 
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 def announce_job(job_id: str) -> ResponseReturnValue:
     """Announce a job. Its caller submitted it; 201 if no callback brought it before."""
     if not parsing.TASK_ID.fullmatch(job_id):
-        raise errors.InvalidField("task_id", NO_ID)
+        raise errors.InvalidField("task_id", ID_HINT)
     with input_body.receive(default=b"{}") as received:
         body = validate_with_input(Announcement, received.fields)
         if body.input is None and received.bytes > input_body.FURTHER_MAX_BYTES:

@@ -16,7 +16,7 @@ UNIX_TIME = r"[0-9]{1,11}(\.[0-9]{1,9})?"
 CURSOR = r"[0-6][0-9a-f]{15}[A-Za-z0-9_-]{1,128}"
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 IDEMPOTENCY_KEY = r"[\x21-\x7e]{1,255}"
-NO_ID = "give 1 to 128 of A-Z a-z 0-9 _ -"
+ID_HINT = "give 1 to 128 of A-Z a-z 0-9 _ -"
 
 # `fromisoformat` accepts more. A plus that was not escaped arrives in a query as a space.
 _RFC_3339 = re.compile(
@@ -43,10 +43,12 @@ def parse_time(text: str) -> float:
         text += "T00:00:00Z"
     if re.fullmatch(UNIX_TIME, text):
         return float(text)
-    if match := _RFC_3339.fullmatch(text):
+    match = _RFC_3339.fullmatch(text)
+    if match:
+        moment, sent_offset = match.groups()
+        offset = sent_offset.upper().replace(" ", "+")
         with suppress(ValueError):
-            moment, offset = match.groups()
-            return datetime.fromisoformat(moment + offset.upper().replace(" ", "+")).timestamp()
+            return datetime.fromisoformat(moment + offset).timestamp()
     raise ValueError("give a time as 2026-01-31T12:00:00Z, a day as 2026-01-31, or unix seconds")
 
 
@@ -56,7 +58,7 @@ def format_cursor(position: Position) -> str:
 
 
 def parse_cursor(text: str) -> Position:
-    """Raises ValueError."""
+    """Parse a cursor to a position in the list of jobs. Raises ValueError."""
     if not re.fullmatch(CURSOR, text):
         raise ValueError("give the `next_cursor` of a page as it is")
     (created_at,) = _DOUBLE.unpack(bytes.fromhex(text[:_CURSOR_TIME_DIGITS]))
@@ -75,4 +77,7 @@ def documented_pattern(pattern: str) -> FieldInfo:
 
 def anchor(pattern: str) -> str:
     """Anchor a pattern: JSON Schema searches for it anywhere in the text."""
-    return f"^{pattern}$" if "|" not in pattern else f"^(?:{pattern})$"
+    has_alternatives = "|" in pattern
+    if has_alternatives:
+        return f"^(?:{pattern})$"
+    return f"^{pattern}$"

@@ -144,7 +144,7 @@ EventId = Annotated[
 ]
 TaskId = Annotated[
     str,
-    _matching(parsing.TASK_ID.pattern, formats.NO_ID),
+    _matching(parsing.TASK_ID.pattern, formats.ID_HINT),
     documented_pattern(parsing.TASK_ID.pattern),
 ]
 Filters = Annotated[

@@ -129,7 +129,7 @@ class BoundedParser(RequestParser):
     mesg_class = BoundedRequest
 
     def finish_body(self, deadline: float | None = None, max_bytes: int | None = None) -> Any:
-        """Discard the rest of a body in large pieces. False if it cannot be."""
+        """Discard the unread part of a body in large pieces. False if that is impossible."""
         body: Any = self.mesg and self.mesg.body
         with gevent.Timeout(DISCARD_SECONDS, NoMoreData(b"the body comes too slowly")):
             while body and not body.failed and body.read(DISCARDED_BYTES):

@@ -188,7 +188,7 @@ def redis_memory_bytes() -> int:
 
 
 def welcome(loaded: Settings) -> str:
-    """What the first start of an installation shows, once."""
+    """The text that the first start of an installation shows once."""
     token = LoginSigner(loaded.secret_key).sign(ADMIN)
     return (
         f"Log in within {LOGIN_SECONDS // 60} minutes: {loaded.base_url}/login/{token}\n"

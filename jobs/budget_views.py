@@ -26,6 +26,6 @@ def budget_view(balance: Balance) -> BudgetView:
         "period": balance.budget.period,
         "spent": balance.spent / UNITS_PER_CREDIT,
         "reserved": balance.reserved / UNITS_PER_CREDIT,
-        "left": balance.left,
+        "left": balance.credits_left,
         "resets_at": rfc3339(balance.resets_at),
     }

@@ -196,16 +196,17 @@ def _public_url(services: Services, file: MediaFile) -> str | None:
 
 
 def _open_circuits(job: Job, circuits: Sequence[Circuit]) -> list[TimelineEvent]:
-    """Events for the open circuits that hold a queued job back; its record has none of them."""
+    """Events for the open circuits that hold a queued job back; the record has no such events."""
     if not job.submission.is_queued:
         return []
     account = job.submission.bfl_key
     scopes = (at_account(ALL_MODELS, account), at_account(job.model or "", account))
-    return [
-        TimelineEvent(circuit.since, EventCode.SUBMISSION_PAUSED, {"reason": circuit.reason})
-        for circuit in circuits
-        if circuit.scope in scopes
-    ]
+    events: list[TimelineEvent] = []
+    for circuit in circuits:
+        if circuit.scope in scopes:
+            detail = {"reason": circuit.reason}
+            events.append(TimelineEvent(circuit.since, EventCode.SUBMISSION_PAUSED, detail))
+    return events
 
 
 def _missing_keys(services: Services, job: Job) -> list[TimelineEvent]:

@@ -246,7 +246,7 @@ def _budgets_left(services: Services, figures: KeyFigures) -> Samples:
         if not figures.has(key_name):
             continue
         for balance in services.budgets.balances(key_name):
-            credits_left[key_name, str(balance.budget)] = balance.left
+            credits_left[key_name, str(balance.budget)] = balance.credits_left
     return credits_left
 
 

@@ -132,7 +132,7 @@ class Archive:
         return versions
 
     def outcomes(self, names: Sequence[str]) -> list[Outcome]:
-        """The jobs that have one of these ids, as their own or as BFL's."""
+        """The jobs that one of the ids names, as their own id or as BFL's."""
         sql = _OUTCOMES.format(names=placeholders(len(names)))
         names_twice = list(names) * 2  # once for each index
         database_rows = self._read(lambda run: run(sql, names_twice))
@@ -345,7 +345,7 @@ class Archive:
         return self._database.is_damaged
 
     def erase_traces(self) -> None:
-        """Erase what is left of deleted and replaced rows in files beside the database.
+        """Erase remains of deleted and replaced rows in files beside the database.
 
         The first call of a process does so in any case: the one before may have been killed.
         """

@@ -18,10 +18,10 @@ class NamedCost(NamedTuple):
 
 
 def named_cost(*values: Any) -> NamedCost:
-    """The first usable price of these values.
+    """The first of several values that is a usable price.
 
-    A price is finite and not negative, and no more than a job can cost. BFL's word for another one
-    must not change the books: a negative price would refill a budget.
+    A usable price is finite and not negative, and no more than a job can cost. Any other value must
+    not change the books: a negative price would refill a budget.
     """
     unusable = None
     for value in values:

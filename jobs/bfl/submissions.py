@@ -119,7 +119,7 @@ def is_task_id_refused(answer: bytes) -> bool:
 
 
 def names_fields(status: int, answer: bytes) -> bool:
-    """Whether BFL names what is wrong with an input: key and path are right."""
+    """Whether BFL names a fault of an input: then it accepts the key and the path."""
     if status != HTTPStatus.UNPROCESSABLE_ENTITY:
         return False
     return isinstance(object_or_empty(answer).get("detail"), list)

@@ -21,7 +21,7 @@ _NOTIFY_PURPOSE = b"fluxkeep notify secret 1"
 
 
 def fill_in(values: Mapping[str, str]) -> dict[str, str]:
-    """These variables, and those that a platform and SECRET_KEY give for what is not set."""
+    """The variables, and for missing ones the values that a platform or SECRET_KEY gives."""
     filled = dict(values)
     public_url = _public_url(values)
     if public_url:

@@ -95,7 +95,7 @@ NO_BUDGETS: NamedBudgets = MappingProxyType({})
 
 
 class Balance(NamedTuple):
-    """What is spent and reserved of a budget in its present period, in units."""
+    """The spent and the reserved part of a budget in its present period, in units."""
 
     budget: Budget
     spent: int
@@ -103,10 +103,10 @@ class Balance(NamedTuple):
     resets_at: float
 
     @property
-    def left(self) -> float:
+    def credits_left(self) -> float:
         """Credits that jobs may still cost."""
-        left_units = self.budget.units - self.spent - self.reserved
-        return max(left_units, 0) / UNITS_PER_CREDIT
+        units_left = self.budget.units - self.spent - self.reserved
+        return max(units_left, 0) / UNITS_PER_CREDIT
 
     @property
     def used_percent(self) -> float:
@@ -116,13 +116,13 @@ class Balance(NamedTuple):
 
     @property
     def spent_percent(self) -> float:
-        """What is used without the reserves."""
+        """The spent part of the budget, without the reserves, in percent."""
         if not self.budget.units:
             return 100.0
         return 100 * self.spent / self.budget.units
 
     def has_room(self, price: float) -> bool:
-        return self.left > 0 and price <= self.left
+        return self.credits_left > 0 and price <= self.credits_left
 
 
 def over_budget(balances: Sequence[Balance], price: float | None, now: float) -> errors.OverBudget:
@@ -137,8 +137,8 @@ def over_budget(balances: Sequence[Balance], price: float | None, now: float) ->
         candidates = too_small_balances
     balance = max(candidates, key=lambda candidate: candidate.resets_at)
     detail = (
-        f"The budget of this key is {balance.budget}, of which {balance.left:.12g} credits are "
-        f"left until {rfc3339(balance.resets_at)}; "
+        f"The budget of this key is {balance.budget}, of which {balance.credits_left:.12g} credits "
+        f"are left until {rfc3339(balance.resets_at)}; "
     )
     if price is None:
         detail += "BFL has not named the price of such a job yet"
@@ -156,8 +156,8 @@ def over_budget(balances: Sequence[Balance], price: float | None, now: float) ->
 def unknown_price(
     balances: Sequence[Balance], held_since: float, now: float
 ) -> errors.PriceUnknown:
-    """The error while a job of unknown price, sent at `held_since`, holds what is left."""
-    balance = min(balances, key=lambda candidate: candidate.left)
+    """The error while a job of unknown price, sent at `held_since`, holds the rest of a budget."""
+    balance = min(balances, key=lambda candidate: candidate.credits_left)
     # The longer BFL has named no price, the longer it may take.
     retry_after = max((now - held_since) / 4, UNKNOWN_PRICE_LEAST_SECONDS)
     retry_after = min(retry_after, UNKNOWN_PRICE_MOST_SECONDS, balance.resets_at - now)

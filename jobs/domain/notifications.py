@@ -59,7 +59,7 @@ def schedule(before: Job | None, after: Job, now: float, owner: OwnerEvents) -> 
 
 
 def repeat(job: Job, now: float, owner: OwnerEvents) -> Job:
-    """Notify once more of an end, with the same ids; what is still pending stays as it is."""
+    """Notify once more of an end, with unchanged ids; pending notifications stay as they are."""
     pending = list(job.notifications.pending)
     pending_recipients = {notification.recipient for notification in pending}
     for target, digest in _targets(None, job, owner):

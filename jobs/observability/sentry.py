@@ -47,7 +47,7 @@ def configure(settings: Settings, process: str) -> None:
 
 
 def scrub(event: dict[str, Any], process: str, redacted: Redaction) -> dict[str, Any]:
-    """Remove requests, variables and texts: an exception's message can hold any of them."""
+    """Remove requests, variables and texts: the message of an exception can hold a part of each."""
     remaining = {name: value for name, value in event.items() if name not in _REMOVED_FIELDS}
     exceptions = remaining.get("exception")
     if exceptions:

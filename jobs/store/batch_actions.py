@@ -62,14 +62,14 @@ class Batch:
     position: Position | None = None  # of the last job that was looked at
     done: int = 0
     failed: int = 0
-    failed_jobs: tuple[FailedJob, ...] = ()  # the first of them
+    failed_jobs: tuple[FailedJob, ...] = ()  # the first FAILED_LISTED_MAX
     waits_for: str | None = None
     ended_at: float | None = None
     is_stopped: bool = False
 
     @property
-    def left(self) -> int:
-        """Jobs still to come, at most: some of the jobs that were counted may be gone by now."""
+    def jobs_left(self) -> int:
+        """Jobs still to come, at most: some of the counted jobs may be deleted meanwhile."""
         if self.ended_at:
             return 0
         return max(self.total - self.done - self.failed, 0)

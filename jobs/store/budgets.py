@@ -48,7 +48,7 @@ class Budgets:
 
     def credits_left(self, key: str | None) -> float | None:
         """Credits that its jobs may still cost; None without a budget."""
-        return min((balance.left for balance in self.balances(key)), default=None)
+        return min((balance.credits_left for balance in self.balances(key)), default=None)
 
     def price(self, model: str | None, values: Mapping[str, Any]) -> Price:
         """The highest price of a kept input, by the prices that BFL last named."""

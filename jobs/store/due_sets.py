@@ -1,4 +1,4 @@
-"""Sets of what is due in Redis, by the time at which each member is due."""
+"""Sorted sets in Redis of ids and notes, by the time at which each is due."""
 
 import math
 
@@ -20,17 +20,17 @@ class DueSet:
         self._redis = redis
 
     def members_until(self, at: float, limit: int) -> tuple[str, ...]:
-        """The members that are due until a time, the earliest first; the cost follows their number.
+        """At most `limit` members that are due until a time, the earliest first.
 
-        At most `limit` of them.
+        The cost of the call follows their number.
         """
         members = self._redis.zrangebyscore(self._key, "-inf", at, 0, limit)
         return tuple(member.decode() for member in members)
 
     def earliest(self, limit: int) -> list[tuple[str, float]]:
-        """Up to `limit` members, those that are due first, with their times."""
+        """At most `limit` members with their times, the earliest first."""
         members = self._redis.zrange(self._key, 0, limit - 1, withscores=True)
-        return [(member.decode(), at) for member, at in members]
+        return [(member.decode(), due_at) for member, due_at in members]
 
     def schedule(self, member: str, at: float | None) -> None:
         """Set the time of one member; None removes it."""
@@ -47,7 +47,7 @@ class DueSet:
 
 
 class DueSets:
-    """All sets of what is due besides the checks of jobs."""
+    """The due sets of all work but the checks of jobs."""
 
     def __init__(self, redis: StoreClient) -> None:
         self.notifications = DueSet(keys.NOTIFICATIONS, redis)
@@ -62,7 +62,7 @@ class DueSets:
         self.input_notes = DueSet(keys.INPUT_NOTES, redis)
 
     def noted_inputs(self) -> frozenset[str]:
-        """Keys of objects of inputs that a record may still come to name."""
+        """Keys of the objects of inputs that a record may name later."""
         object_keys: set[str] = set()
         for note in self.input_notes.members_until(math.inf, NOTES_READ_MAX):
             _job_id, *keys_in_note = note.split(" ")

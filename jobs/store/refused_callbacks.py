@@ -29,7 +29,7 @@ class RefusedCallbacks:
         self._pipeline.run(self._record_script, keys, arguments)
 
     def latest(self, job_ids: Sequence[str]) -> list[tuple[TimelineEvent, ...]]:
-        """The latest refused callbacks of each of these jobs, oldest first."""
+        """The latest refused callbacks of each job, the oldest first."""
         keys = [REFUSED_CALLBACKS_PREFIX + job_id for job_id in job_ids]
         answers = self._pipeline.run(self._latest_script, keys, [])
         return [_events(entries) for entries in answers]

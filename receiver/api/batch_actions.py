@@ -53,7 +53,7 @@ def batch_view(batch: Batch) -> BatchView:
         "status": _status(batch),
         "total": batch.total,
         "done": batch.done,
-        "left": batch.left,
+        "left": batch.jobs_left,
         "failed": failed_jobs,
         "waits_for": batch.waits_for,
         "created_at": rfc3339(batch.created_at),

@@ -16,7 +16,7 @@ REACH_SECONDS = 5.0
 
 
 class Destination(NamedTuple):
-    """Hosts of one kind as patterns, and one of them to try (or a pattern, which cannot be)."""
+    """Hosts of one kind as patterns, and a host to try; a pattern in its place is not tried."""
 
     kind: str
     patterns: tuple[str, ...]

@@ -50,7 +50,7 @@ def check_batches(context: Context) -> Iterator[Result]:
     texts = []
     reasons = []
     for batch in batches:
-        texts.append(f"{batch.action}: {batch.left:,} of {batch.total:,} jobs left")
+        texts.append(f"{batch.action}: {batch.jobs_left:,} of {batch.total:,} jobs left")
         if batch.waits_for:
             reasons.append(batch.waits_for)
     why = "; ".join(texts)

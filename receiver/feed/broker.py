@@ -118,7 +118,7 @@ class Broker:
         return batch._replace(events=events)
 
     def _recent_events_after(self, position: EventPosition, limit: int) -> EventBatch | None:
-        """The recent events after a position; None if it is outside of them."""
+        """The recent events after a position; None if the position is outside of them."""
         with self._lock:
             recent = self._recent
             if not recent:

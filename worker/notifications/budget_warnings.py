@@ -43,7 +43,7 @@ def _used_percent(services: Services, key: str, balance: Balance) -> float:
 
 @dataclass(frozen=True)
 class _Warning:
-    """A warning that so many percent of a budget are used."""
+    """A warning that `level` percent of a budget are used."""
 
     key: str
     balance: Balance
@@ -66,7 +66,7 @@ class _Warning:
         return f"warned {self.level}"
 
     def message_id(self, url: NotifyUrl) -> str:
-        """The same for each attempt at a receiver."""
+        """The id of the message; all attempts at one receiver have it."""
         budget = self.balance.budget
         parts = ["fluxkeep budget 1", url.digest, self.key, str(budget.period), str(budget.limit)]
         parts += [rfc3339(self.balance.resets_at), str(self.level)]

@@ -96,7 +96,7 @@ class _DueItem(NamedTuple):
 
 
 def _clean_up_job(services: Services, job_id: str, cutoffs: Cutoffs) -> bool:
-    """Delete what is due of a job; False if it has to wait."""
+    """Delete the media or the record of a job, if due; False if it has to wait."""
     job: Job | None = None
     try:
         job = services.store.load(job_id)

@@ -1,4 +1,5 @@
--- Jobs to check now, oldest first, and pending work for which RQ has no job (I3, I18).
+-- Jobs to check now, oldest first, and pending work for which RQ has no job
+-- (I3: every job under way is due; I18: a lost RQ job does no harm).
 --
 -- KEYS  due, pending rescues, pending polls, RQ queue, thumbnails
 -- ARGV  most ids

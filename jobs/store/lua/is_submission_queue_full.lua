@@ -1,7 +1,7 @@
 -- Whether a new submission would be refused.
 --
 -- KEYS  sorted set of the submissions that wait
--- ARGV  most of them, share of Redis's memory for them
+-- ARGV  most submissions, share of Redis's memory for them
 -- Returns 1 or 0
 -- Needs shared/queue.lua
 

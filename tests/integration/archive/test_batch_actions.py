@@ -143,7 +143,12 @@ def test_each_job_is_touched_once_by_two_sweeps_that_are_killed_all_the_time(
     assert {name: found[name] for name in expected} == expected
     assert not {job.id for job in others} & found.keys()
     ended = current(services, batch)
-    assert (ended.done, ended.left, ended.failed, ended.search) == (sum(found.values()), 0, 0, None)
+    assert (ended.done, ended.jobs_left, ended.failed, ended.search) == (
+        sum(found.values()),
+        0,
+        0,
+        None,
+    )
     kept = services.catalog.load_many([job.id for job in (*jobs, *others)])
     assert len(kept) == (len(others) if action is Action.DELETE else JOBS + len(others))
     if action is Action.DELETE:
@@ -241,7 +246,7 @@ def test_a_job_that_cannot_be_deleted_is_named_and_stops_no_other(archived: Arch
     path.unlink()
     path.mkdir()  # which cannot be deleted as a file
     ended = work(services, begin(services, Action.DELETE))
-    assert (ended.total, ended.done, ended.failed, ended.left) == (6, 5, 1, 0)
+    assert (ended.total, ended.done, ended.failed, ended.jobs_left) == (6, 5, 1, 0)
     assert [one.id for one in ended.failed_jobs] == [jobs[3].id]
     assert services.catalog.load(jobs[3].id)
 

@@ -1,5 +1,5 @@
--- is_queue_full(waiting, most, share): whether so many submissions wait, or Redis uses more than
--- this share of `maxmemory`. Without that setting it never does.
+-- is_queue_full(waiting, most, share): whether `most` submissions wait in the sorted set `waiting`,
+-- or Redis uses more than `share` of its `maxmemory`. Without `maxmemory` only the number counts.
 
 local function is_queue_full(waiting, most, share)
   if redis.call('ZCARD', waiting) >= most then return true end

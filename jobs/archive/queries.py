@@ -1,12 +1,12 @@
 """Pages of a search in the archive: which statements of `sql/` read them, and in which order.
 
 Jobs are read newest first along one index: that of the time alone, or that of the condition with
-the fewest jobs. All other conditions are compared row by row. Words are looked for in two steps:
-the newest jobs of that index are compared, and the index of words gives those that are older.
+the fewest jobs. All other conditions are compared row by row. A search for words has two steps: the
+newest jobs of that index are compared, and the index of words gives the older jobs.
 
-The planners are not asked. For what was common long ago they take the index of the time alone, and
-read the whole table. So each statement compares and orders by the columns of the index that is to
-lead; each file in `sql/` says how.
+The statements leave the planners no choice. For a value that was common long ago a planner takes
+the index of the time alone, and reads the whole table. So each statement compares and orders by the
+columns of the index that is to lead; each file in `sql/` says how.
 """
 
 from collections.abc import Sequence
@@ -64,8 +64,8 @@ class _Span(NamedTuple):
 class _Leader(NamedTuple):
     """The condition whose index leads, None for the index of the time alone.
 
-    All of its jobs that are newer than `walked_until` are among the first that are walked. 0: all
-    of its jobs are.
+    A walk reads the newest jobs of this index, at most `:walked`. It reads every job that is newer
+    than `walked_until`; 0 if it reads all jobs of the condition.
     """
 
     condition: Condition | None
@@ -155,7 +155,7 @@ class _Query:
             # A walk gains nothing: SQLite's index of words has the order of the time.
             return self._older_by_fts5(span, limit)
         leader = self._find_leader(span)
-        # Ids of the moment at which the walk ends may be missing in it.
+        # The walk may end between jobs of one moment. The jobs of that moment count as older.
         edge = Position(nextafter(leader.walked_until, inf), "")
         walked_span = _Span(max(span.first, edge), span.end)
         newest = self._newest_with_words(leader.condition, walked_span, limit)
@@ -212,7 +212,7 @@ class _Query:
             last_of_page=limit - 1,
         )
         if last_numbers:
-            ((last_number,),) = last_numbers
+            last_number = last_numbers[0][0]
             # All jobs of that microsecond: their numbers do not follow their ids.
             first_number = row_numbers.first_of_microsecond(last_number)
         return self._select(
@@ -228,13 +228,13 @@ class _Query:
     def _conditions_beside_words(self) -> str:
         """Conditions of rows that an index of words has found.
 
-        Such an index knows words, and not which words stand in a row.
+        Such an index knows the words of a text, and not their order: phrases are compared.
         """
         compared = self._compared_conditions(None)
         for number, phrase in enumerate(self.phrases):
             if " " in phrase:
                 compared.append(conditions.has_phrase("jobs", _pattern_name(number)))
-        return _further(compared)
+        return _joined_by_and(compared)
 
     # Parts of both.
 
@@ -248,7 +248,8 @@ class _Query:
                 )
                 walks.append(walk)
         if not walks:
-            ((_, walked_until),) = self._select(_WALKED_UNTIL_BY_TIME, span)
+            [walk_of_time] = self._select(_WALKED_UNTIL_BY_TIME, span)
+            _, walked_until = walk_of_time
             return _Leader(None, walked_until)
         walked_until_of: dict[str, float] = dict(self._select(" UNION ALL ".join(walks), span))
         leaders = []
@@ -260,7 +261,7 @@ class _Query:
 
     def _newest_of_each_value(self, leading_condition: Condition | None, columns: str) -> list[str]:
         """Statements that read the newest rows: one for each value of the leading condition."""
-        further_conditions = _further(self._compared_conditions(leading_condition))
+        further_conditions = _joined_by_and(self._compared_conditions(leading_condition))
         if leading_condition is None:
             sql = _NEWEST_BY_TIME.format(columns=columns, further_conditions=further_conditions)
             return [sql]
@@ -326,8 +327,8 @@ def _bounded(number: int) -> int:
     return max(-_ROW_NUMBER_MAX, min(number, _ROW_NUMBER_MAX))
 
 
-def _further(compared: Sequence[str]) -> str:
-    """Conditions that follow others in a statement."""
+def _joined_by_and(compared: Sequence[str]) -> str:
+    """SQL that adds conditions to those of a statement."""
     return "\n  ".join(f"AND {condition}" for condition in compared)
 
 

@@ -1,5 +1,5 @@
 -- Credits, and jobs without a price, by day, model, API key and value of one metadata entry.
--- A database says how it finds a day and the entry of a job.
+-- The day and the join differ between the two databases.
 SELECT
   {day} AS day,
   model,

@@ -1,4 +1,4 @@
--- Jobs that ended until a cutoff, the earliest first, from behind a time and an id.
+-- Jobs that ended before a cutoff or at it, the earliest first: those after an end and an id.
 SELECT {columns}
 FROM jobs
 WHERE ended_at <= :cutoff

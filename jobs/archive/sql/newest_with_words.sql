@@ -1,5 +1,5 @@
 -- Jobs whose words match, among the newest jobs of an index.
--- The limit inside keeps the words from changing the plan: no more rows are read than are walked.
+-- The inner limit bounds the rows that are read, whatever words are searched: the plan stays.
 SELECT {names}
 FROM (
   {newest_of_each_value}

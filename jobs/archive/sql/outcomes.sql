@@ -1,4 +1,4 @@
--- Jobs that have one of some ids, as their own id or as BFL's task id.
+-- Jobs whose own id or BFL's task id is among some ids.
 -- UNION, since with OR a planner may use neither index.
 SELECT id, task_id, status, version FROM jobs WHERE id IN ({names})
 UNION

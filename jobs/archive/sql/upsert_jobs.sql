@@ -6,6 +6,6 @@ WHERE excluded.version > jobs.version
   -- A `stored` row stays `stored` (I26): only an end of the same incarnation replaces it.
   AND (jobs.status <> 'stored' OR (excluded.status = 'stored'
     AND excluded.ended_at < jobs.ended_at + {incarnation_seconds}))
-  -- A row of an older incarnation decides what a late callback made anew (I29).
+  -- A later incarnation, which a late callback made, does not replace its job's row (I29).
   AND excluded.created_at < jobs.created_at + {incarnation_seconds}
 RETURNING id

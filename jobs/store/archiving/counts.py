@@ -11,9 +11,11 @@ from jobs.store.redis.client import StoreClient
 from jobs.store.redis.scripts import Command
 
 NEWEST = "newest"  # the creation time of the newest job that only the archive has
-# Redis and the database note the same pass, one after the other: more apart, one lost data.
+# The sweep notes the time of a pass in Redis and in the database, one after the other. If the two
+# times differ by more than this, one of them has lost data.
 SAME_PASS_SECONDS = 60.0
-LAST_PASS = "last_pass"  # noqa: S105 - when the sweep wrote rows last: an older Redis knows an older time
+# When the sweep last wrote rows; a Redis that came back older has an older time.
+LAST_PASS = "last_pass"  # noqa: S105 - no password
 
 
 class ArchivedJobs(NamedTuple):
@@ -55,7 +57,7 @@ class ArchivedJobCounts:
         return ArchivedJobs(by_status, newest, last_pass)
 
     def include(self, jobs: Iterable[Job], newest: float) -> None:
-        """Count more jobs that only the archive has; lists look for the newest job there."""
+        """Count further jobs that only the archive has, and raise the time of the newest job."""
         increments = Counter[str]()
         for job in jobs:
             increments.update(count_names(job.status, job.request.key))
@@ -76,7 +78,7 @@ class ArchivedJobCounts:
         """
         numbers: dict[str, float] = {}
         for member in self._redis.zrange(keys.COLD, 0, -1):
-            numbers[member.decode()] = 0  # a number that is not among `counts` is over
+            numbers[member.decode()] = 0  # a number that is not among `counts` becomes 0
         numbers.pop(NEWEST, None)
         numbers.update(counts)
         numbers[LAST_PASS] = last_pass

@@ -28,7 +28,7 @@ class ArchiveMoves:
         This is no deletion, and no event tells of it. What is kept for a time beside the record
         stays, and the job counts as archived.
         """
-        return self._store.run_if_unchanged(job.id, job.version, _eviction(job, job))
+        return self._store.run_if_unchanged(job.id, job.version, _eviction(job, archived=job))
 
     def give_way(self, job: Job, archived: Job, unnamed_objects: Sequence[str]) -> bool:
         """Delete a record that is older than the row of its id, or of another job than the row.
@@ -57,15 +57,16 @@ class ArchiveMoves:
             commands.append(("SET", keys.TASK_PREFIX + task_id, job.id))
             commands.append(("DEL", keys.TOMBSTONE_PREFIX + task_id))
         commands += _count_one_less(job)
-        commands.append(("ZADD", keys.ARCHIVE_DUE, version / 1e6, job.id))
+        written_at = version / 1e6  # a version is the microsecond of its writing
+        commands.append(("ZADD", keys.ARCHIVE_DUE, written_at, job.id))
         names = [keys.RECORD_PREFIX + job.id, keys.TOMBSTONE_PREFIX + job.id, keys.DELETIONS]
         arguments = [job.id, job.version, *scripts.flat(commands)]
         return bool(self._recall_script(keys=names, args=arguments))
 
     def restore_tombstone(self, job_id: str, task_id: str | None, status: Status) -> None:
-        """Set the tombstone of a job again that only the archive has: Redis lost it, or it expired.
+        """Set the tombstone again of a job that only the archive has: it was lost, or it expired.
 
-        Not where there is a record, or another tombstone: the job may have been deleted.
+        Nothing is set where there is a record, or another tombstone: the job may have been deleted.
         """
         names = [job_id]
         if task_id and task_id != job_id:
@@ -77,7 +78,7 @@ class ArchiveMoves:
         self._store.run_if_unchanged(job_id, 0, commands)
 
     def note_deleted_row(self, job: Job) -> None:
-        """Note that the archive has an evicted job no more: its retention is over."""
+        """Note that the row of an evicted job was deleted: its retention is over."""
         commands: list[Command] = [("ZREM", key, job.id) for key in unkept_sets(job)]
         commands += _count_one_less(job)
         self._store.run_if_unchanged(job.id, 0, commands)
@@ -95,6 +96,6 @@ def _eviction(job: Job, archived: Job) -> list[Command]:
 
 
 def _count_one_less(job: Job) -> list[Command]:
-    """The commands that take a job out of the numbers of archived jobs; lost numbers stay lost."""
+    """The commands that count one archived job less; numbers that Redis lost are not made anew."""
     numbers = count_names(job.status, job.request.key)
     return [("ZADD", keys.COLD, "XX", "INCR", -1, number) for number in numbers]

@@ -23,7 +23,9 @@ class Presence(NamedTuple):
     def hides(self, version: int) -> bool:
         """Whether a row of this version does not count, because its job was deleted (I27)."""
         if self.deleted_at is None:
-            return self.tombstone == DELETED  # by a process that knows of no archive
+            return (
+                self.tombstone == DELETED
+            )  # deleted by a process without an archive: it notes no time
         return self.deleted_at >= version
 
 

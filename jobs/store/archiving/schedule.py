@@ -8,7 +8,7 @@ from jobs.store.redis import keys, scripts
 from jobs.store.redis.client import StoreClient
 from jobs.store.redis.scripts import Command
 
-SCANNED = 500
+SCANNED_AT_ONCE = 500
 WRITTEN_LATELY_SECONDS = 60.0  # the sweep may be busy, or not run
 _ACTIVE = tuple(status for status in Status if not status.terminal)
 
@@ -18,7 +18,8 @@ class NextLook(NamedTuple):
 
     at: float | None
     is_refused: bool = False  # its row could not be written
-    proves_version: int | None = None  # of the record that its row is as new as, for the first time
+    # Version of its record, when Redis sees for the first time that its row is as new.
+    proves_version: int | None = None
 
 
 class ArchiveSchedule:
@@ -53,13 +54,14 @@ class ArchiveSchedule:
         """
         arguments: list[str] = []
         for job_id, due_at, next_look in changes:
-            arguments += [job_id, _score(due_at)]
-            arguments.append("" if next_look.at is None else _score(next_look.at))
-            arguments.append("1" if next_look.is_refused else "")
+            next_at = ""
+            if next_look.at is not None:
+                next_at = _score(next_look.at)
+            is_refused = "1" if next_look.is_refused else ""
             written_at = ""
             if next_look.proves_version is not None:
                 written_at = _score(next_look.proves_version / 1e6)
-            arguments.append(written_at)
+            arguments += [job_id, _score(due_at), next_at, is_refused, written_at]
         names = [keys.ARCHIVE_DUE, keys.ARCHIVE_REFUSED, keys.ARCHIVE_PROVEN]
         self._reschedule_script(keys=names, args=arguments)
 
@@ -69,12 +71,13 @@ class ArchiveSchedule:
         return [member.decode() for member in members]
 
     def unproven_jobs(self, now: float, most: int) -> list[str] | None:
-        """Jobs that rows may lack or have older: under way, written a moment ago, or refused.
+        """Jobs whose rows may be missing or old: under way, written a moment ago, or refused.
 
-        None if they are too many, and while an ended job has no entry: there may be no row of it.
+        None if there are `most` or more, and while an ended job has no entry in the schedule: it
+        may have no row.
         """
         with self._redis.round_trip() as pipe:
-            for status in _ACTIVE:  # first: a job that ends meanwhile is in both
+            for status in _ACTIVE:  # read first: a job that ends meanwhile is then read twice
                 pipe.zrange(keys.STATUS_PREFIX + status, 0, most)
             for status in TERMINAL:
                 pipe.zcard(keys.STATUS_PREFIX + status)
@@ -97,12 +100,12 @@ class ArchiveSchedule:
 
     def scan_ended(self) -> Iterator[list[str]]:
         """Every ended job with a record, page by page; some may come twice."""
-        yield from self._redis.member_pages(keys.ENDED, SCANNED)
-        yield from self._redis.member_pages(keys.ENDED_MEDIA, SCANNED)
+        yield from self._redis.member_pages(keys.ENDED, SCANNED_AT_ONCE)
+        yield from self._redis.member_pages(keys.ENDED_MEDIA, SCANNED_AT_ONCE)
 
     def scan_under_way(self) -> Iterator[list[str]]:
         """Every job that has not ended, page by page; some may come twice."""
-        yield from self._redis.member_pages(keys.DUE, SCANNED)
+        yield from self._redis.member_pages(keys.DUE, SCANNED_AT_ONCE)
 
 
 def _score(at: float) -> str:

@@ -49,7 +49,8 @@ class Catalog:
     def load(self, job_id: str, *, exactly: bool = False) -> Job | None:
         """Load a job by its id or (unless `exactly`) its task id; None if there is none.
 
-        Raises UnreadableRecord. To be shown, and not `exactly`, a row's columns are enough.
+        Without `exactly` the job is only shown: the columns of a row are enough if its record
+        cannot be read. Raises UnreadableRecord.
         """
         job = self._store.load(job_id, exactly=exactly)
         if job is not None or self._archive is None:
@@ -96,8 +97,8 @@ class Catalog:
     def find_archived(self, names: tuple[str, ...]) -> Status | None:
         """The status of a job that only the archive has, by its own id or BFL's; None without one.
 
-        For a callback that would make the job anew, as Redis has lost its tombstone or dropped it
-        in time. The tombstone is set again.
+        A callback needs it before it makes a job: Redis may have lost the tombstone of this one,
+        or the tombstone may have expired. It is set again.
         """
         if self._archive_of_callbacks is None:
             return None

@@ -99,7 +99,7 @@ class JobPages:
     def _merge_walk(
         self, archive: Archive, search: Search, limit: int, before: Position | None
     ) -> Page:
-        """Merge a walk through Redis with rows, which are left out where they are all older."""
+        """Merge a walk through Redis with rows; no row is read where all rows are older."""
         in_redis = self._listing.page(search, limit, before)
         archived = self._archiving.counts.load()  # read last: an evicted job is in both readings
         newest_row_at = math.inf
@@ -148,7 +148,10 @@ class JobPages:
         return self._merge(Page(matching_jobs, None), rows, search, limit)
 
     def _merge(self, in_redis: Page, rows: Sequence[Row], search: Search, limit: int) -> Page:
-        """Merge both lists by the three rules above; more rows than `limit` have no end here."""
+        """Merge both lists by the three rules above.
+
+        With more rows than `limit` the list of rows goes on after the last of them.
+        """
         jobs_by_id = {job.id: job for job in in_redis.jobs}
         rows_to_check = [row for row in rows if row.job.id not in jobs_by_id]
         current_jobs = self._current_jobs.load(rows_to_check)

@@ -20,7 +20,7 @@ from jobs.store.redis.keys import PRICES_PREFIX, UNPRICED_ENDED_PREFIX, UNPRICED
 REFUSED_FIELD = "refused"
 WARNED = b"done"
 WARNING_CLAIM_SECONDS = 60.0
-UNPRICED_MAX = 100  # jobs that are looked at together
+UNPRICED_MAX = 100  # ids that are read of each set
 
 
 class Budgets:
@@ -76,7 +76,7 @@ class Budgets:
         return job_ids
 
     def held_since(self, key: str) -> float | None:
-        """When the oldest job under way was made that holds what is left of a budget."""
+        """Creation time of the oldest job under way that holds all that is left of a budget."""
         oldest = self._redis.zrange(UNPRICED_PREFIX + key, 0, 0, withscores=True)
         for _, created_at in oldest:
             return float(created_at)
@@ -89,7 +89,7 @@ class Budgets:
         return self._field(key, balance.budget, REFUSED_FIELD) is not None
 
     def may_warn(self, key: str, budget: Budget, warning: str) -> bool:
-        """Claim a warning of a period for a minute, unless it was given."""
+        """Claim a warning for a minute, unless it was given in this period."""
         now = self._clock.now()
         claimed_at = self._field(key, budget, warning)
         if claimed_at == WARNED:
@@ -139,7 +139,7 @@ class Budgets:
         return after.with_submission(reserve=reserve, is_guess=True, reserved_at=now)
 
     def limits(self, before: Job | None, after: Job, now: float) -> list[Any]:
-        """Arguments of the script: the new reserve, count, then sums and limit of each budget."""
+        """Arguments of the script: the new reserve, the count of budgets, sums and limit of each."""
         if not is_reserved_anew(before, after):
             return [0, 0]
         key = after.request.key or ""

@@ -24,9 +24,9 @@ CLOCK_DIFFERENCE_SECONDS = 5.0
 # Less than a web process waits for Redis: what was answered with 503 must not be done afterwards.
 SUBMISSION_LATE_SECONDS = 1.5
 TOMBSTONE_SECONDS = 8 * 86400  # as long as BFL could still call about the job
-# An input that is to be deleted, and that BFL did not take, can be sent again for so long.
+# If BFL did not take an input that is to be deleted, it can be sent again for this time.
 REPLAY_SECONDS = 86400
-UNRECORDED_SECONDS = 3600.0  # then the sweep deletes objects of inputs that no record names
+UNRECORDED_SECONDS = 3600.0  # after it the sweep deletes objects of inputs that no record names
 ANY_VERSION = "any"
 WAITING = keys.STATUS_PREFIX + Status.QUEUED
 NO_COUNTS: Mapping[str, int] = MappingProxyType({})
@@ -193,7 +193,7 @@ class Commit:
         return [("HINCRBY", keys.COUNTERS, name, by) for name, by in counts.items()]
 
     def _alias_updates(self) -> list[Command]:
-        """A job is found by BFL's task id too."""
+        """The commands by which a job is found by BFL's task id too."""
         previous_aliases = aliases(self.before) if self.before else frozenset[str]()
         current_aliases = aliases(self.after)
         if previous_aliases == current_aliases:
@@ -206,7 +206,10 @@ class Commit:
         return commands
 
     def _input_note_updates(self) -> list[Command]:
-        """The record names the objects of a new input; those of a used input are to be deleted."""
+        """The commands that note which objects of inputs the sweep deletes.
+
+        The record names the objects of a new input; those of a used input are to be deleted.
+        """
         job = self.after
         commands: list[Command] = []
         if self.options.input_note:
@@ -246,7 +249,7 @@ class Commit:
         return []
 
     def _queues(self) -> set[str]:
-        """The submission queues that may become empty by this change, or stop to be."""
+        """The submission queues that may lose their last job by this change, or get their first."""
         queues: set[str] = set()
         if self.before and self.before.submission.is_queued:
             queues.add(queue_key(self.before))
@@ -306,7 +309,7 @@ def input_note(job_id: str, files: Iterable[MediaFile]) -> str:
 
 def _flat_items(mapping: Mapping[str, float]) -> list[Any]:
     """The number of items, then each key followed by its value."""
-    words: list[Any] = [len(mapping)]
-    for item in mapping.items():
-        words += item
-    return words
+    arguments: list[Any] = [len(mapping)]
+    for key_and_value in mapping.items():
+        arguments += key_and_value
+    return arguments

@@ -84,7 +84,7 @@ def _retention_keys(job: Job) -> Iterator[str]:
 
 
 def _due_afterwards(job: Job) -> Iterator[tuple[str, float]]:
-    """The due sets of a job that has ended, with its times."""
+    """The due sets of work that follows a job's end, each with the time of the work."""
     if job.notifications.pending:
         yield keys.NOTIFICATIONS, min(pending.at for pending in job.notifications.pending)
     if job.thumbnails.due_at is not None:
@@ -94,7 +94,7 @@ def _due_afterwards(job: Job) -> Iterator[tuple[str, float]]:
 
 
 def sets_of_key(name: str, key: str | None) -> tuple[str, ...]:
-    """A set of all jobs, and then that of the jobs of an API key."""
+    """The names of a set of all jobs, and of the set of one API key's jobs if there is a key."""
     if not key:
         return (name,)
     return (name, f"{name}:{key}")

@@ -15,12 +15,12 @@ from jobs.store.redis.client import StoreClient
 from jobs.store.redis.keys import PENDING_RESCUES, RECORD_PREFIX, STATUS_PREFIX, TASK_PREFIX
 from jobs.store.search_conditions import Group, Search
 
-# A page ends after so many jobs, matching or not, so that its cost is bounded.
+# A page ends after this number of jobs, matching or not, so that its cost is bounded.
 JOBS_READ_MAX = 1000
-STRIDE = 250
-SCANNED = 5000  # keys for each answer
-# Read of the jobs that workers would take next, and of the oldest `ready` jobs: the jobs at risk
-# are among them.
+READ_AT_ONCE = 250  # jobs, where some may not match
+KEYS_SCANNED_AT_ONCE = 5000
+# `expiring` reads this number of the jobs that workers would take next, and of the oldest `ready`
+# jobs: the jobs at risk are among them.
 EXPIRING_READ_MAX = 50
 
 
@@ -86,10 +86,10 @@ class JobListing:
         The cost follows the number of keys.
         """
         job_ids: set[str] = set()
-        for record_keys in self._redis.key_pages(RECORD_PREFIX + prefix, SCANNED):
+        for record_keys in self._redis.key_pages(RECORD_PREFIX + prefix, KEYS_SCANNED_AT_ONCE):
             for record_key in record_keys:
                 job_ids.add(record_key.removeprefix(RECORD_PREFIX))
-        for task_keys in self._redis.key_pages(TASK_PREFIX + prefix, SCANNED):
+        for task_keys in self._redis.key_pages(TASK_PREFIX + prefix, KEYS_SCANNED_AT_ONCE):
             for job_id in self._redis.mget(task_keys):
                 if job_id:
                     job_ids.add(job_id.decode())
@@ -116,7 +116,7 @@ class JobListing:
     def page(self, search: Search, limit: int, before: Position | None) -> Page:
         """Up to `limit` jobs that match, newest first, older than the position `before`.
 
-        A page that is not full can have a successor: then too many jobs were read for it.
+        A page that is not full can have a successor: JOBS_READ_MAX ended it.
         """
         group, is_exact = self._smallest_group(search, before)
         required_texts = search.required_texts()
@@ -127,7 +127,7 @@ class JobListing:
             missing = limit - len(matches) + 1  # one more than the page: whether the list continues
             count = missing
             if not is_exact:
-                count = max(missing, STRIDE)
+                count = max(missing, READ_AT_ONCE)
             positions = self._positions(group, count, position, search)
             matches += self._matches(positions, search, required_texts)
             jobs_read += len(positions)
@@ -265,7 +265,7 @@ def _expires_at(job: Job) -> float:
 
 
 def longest_wait(ready: Iterable[Job], now: float) -> float:
-    """Seconds that the oldest rescue has waited which no worker has begun; 0 when none waits."""
+    """Seconds of the longest wait among rescues that no worker has begun; 0 if none waits."""
     longest = 0.0
     for job in ready:
         is_waiting = job.lease.work_deadline is not None and not job.polling.attempts

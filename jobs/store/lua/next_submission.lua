@@ -21,7 +21,7 @@
 --       7  start of the names of models that take the slots of another model
 --       8  that other model
 --       then a count, and names that the settings have: "account @" or "key " and a name
---            (a count of 0: do not look)
+--            (a count of 0: no job is passed over for its keys)
 --       then a count, and for each model with a limit: model, slots
 --       then for each budget: name of the API key, hash of the sums of its period, limit
 -- Returns {Redis time, job id or false, queue, scopes of the circuits to probe}

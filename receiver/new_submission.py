@@ -31,7 +31,7 @@ def enqueue(
     repeats: str | None = None,
     job_id: str | None = None,
 ) -> Job:
-    """Store its input, and record and queue a new job, or return the job with this id.
+    """Store an input, and record and queue its job, or return the job with this id.
 
     Raises the errors of `record`.
     """
@@ -58,11 +58,11 @@ def record(
     packed_input = kept_inputs.pack(body.input, services.settings.max_input_bytes)
     if packed_input.parts:
         services.store.require_room()
-    own_id = job_id
-    if own_id is None:
-        own_id = str(uuid.uuid4())
+    new_id = job_id
+    if new_id is None:
+        new_id = str(uuid.uuid4())
     created_at = services.store.now()
-    files = packed_input.files(own_id, created_at)
+    files = packed_input.files(new_id, created_at)
     request = Request(
         repeats=repeats,
         region=body.region,
@@ -74,7 +74,7 @@ def record(
         draft=draft,
     )
     new_job = _NewJob(
-        id=own_id,
+        id=new_id,
         created_at=created_at,
         body=body,
         request=request,
@@ -85,7 +85,7 @@ def record(
     is_new_id = job_id is None
     change = input_storage.record(services, packed_input.parts, files, write, is_new_id=is_new_id)
     if change.written:
-        log.info("job %s: queued for %s", own_id, body.model)
+        log.info("job %s: queued for %s", new_id, body.model)
     return change
 
 

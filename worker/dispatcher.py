@@ -27,7 +27,8 @@ FIRST_TICK_SECONDS = 0.03
 THREADS_MAX = 100  # WORKER_CONCURRENCY, and those that wait for a silent connection
 ERROR_BACKOFF_SECONDS = 10.0
 RACES_MAX = 20
-SUBMISSIONS_TRIED_MAX = 200  # others were faster, or its key was removed and it must wait
+# Another process may take the submission first, or it must wait because its key was removed.
+SUBMISSIONS_TRIED_MAX = 200
 CANDIDATES = 4  # processes that race for one job take the next ones instead
 CANDIDATES_AFTER_SUSPECTS = 100
 
@@ -67,7 +68,7 @@ class JobDispatcher:
         self._thumbnail_lock = threading.Lock()
         self._are_thumbnails_requested = False
         self._has_rq_job = False
-        self._may_more_wait = True  # than the job that was claimed last
+        self._may_others_wait = True  # jobs beside the one that was claimed last
 
     def begin(self) -> None:
         """Start on the work of an RQ job, beside RQ's own writes; `drain` follows."""
@@ -152,10 +153,10 @@ class JobDispatcher:
             if claim is None:
                 return False
             self._has_rq_job = False
-            may_more_wait = self._may_more_wait
+            may_others_wait = self._may_others_wait
             self.claims.add(claim)
         try:
-            if may_more_wait:  # else the next tick looks: most rescues are over before it
+            if may_others_wait:  # else the next tick starts one: most rescues end before it
                 self._start_further_thread()
             self._process(claim)
         finally:
@@ -168,7 +169,7 @@ class JobDispatcher:
         claim = self._claim_most_urgent(store.pending_rescues)
         if claim:
             return claim
-        self._may_more_wait = True
+        self._may_others_wait = True
         if self._is_last_thread_reserved():
             return None
         claim = self._claim_submission()
@@ -217,7 +218,7 @@ class JobDispatcher:
 
         for _ in range(RACES_MAX):
             pending = load_pending(limit)
-            self._may_more_wait = len(pending.ids) > 1
+            self._may_others_wait = len(pending.ids) > 1
             claim = self._claim_first(pending, accept)
             if claim:
                 return claim

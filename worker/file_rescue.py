@@ -20,12 +20,11 @@ from worker.claim import HeldClaim
 from worker.download import Download
 from worker.formats import content_credentials, sniff
 
-# Under one claim.
-QUICK_ATTEMPTS = 3
+QUICK_ATTEMPTS = 3  # under one claim
 QUICK_RETRIES = RetryPolicy(first_seconds=0.4, longest_seconds=1.0)
 # A URL that looks expired is tried all the same: the clock of this machine may be wrong.
 LEAST_SECONDS = 20.0
-# The next claim of the job may begin as late as this after a failure of this one.
+# After a failure of this claim the job's next claim begins within this time.
 NEXT_CLAIM_SECONDS = 60.0
 # A storage reports no progress: the time it may take grows with the size of a file.
 STORAGE_SECONDS = 60.0
@@ -35,9 +34,10 @@ log = logging.getLogger(__name__)
 
 
 class Published(NamedTuple):
-    """A file in the storage; if this claim published it, also when, its sidecar and a doubt.
+    """A file in the storage; if this claim published it, also the time, its sidecar and a doubt.
 
-    A doubt says what contradicts the bytes, which came twice alike, or once before the URL died.
+    A doubt says what contradicts the bytes. They were published all the same: two downloads were
+    alike, or the URL died after one.
     """
 
     file: MediaFile
@@ -102,7 +102,7 @@ class _FileRescue:
         self._role = claim.job.delivery.roles[number]
         self._earlier = earlier
         self._doubted_sha256 = set[str]()  # of each earlier download with a doubt
-        self.doubted: _DoubtedFile | None = None  # the first of these
+        self.doubted: _DoubtedFile | None = None  # the first download with a doubt
 
     def close(self) -> None:
         if self.doubted is not None:
@@ -134,22 +134,20 @@ class _FileRescue:
                 allow=self._services.host_policy.validate_delivery_url,
                 progress=self._claim.report_progress,
             )
-            if self._is_doubted_anew(downloaded):
+            if self._is_doubted_for_the_first_time(downloaded):
+                self._doubted_sha256.add(downloaded.sha256)
                 if self.doubted is None:
                     self.doubted = _DoubtedFile(downloaded, path, staging.pop_all())
                 raise TransferFailed(downloaded.doubt)
             return self._publish_download(downloaded, path)
 
-    def _is_doubted_anew(self, downloaded: Download) -> bool:
+    def _is_doubted_for_the_first_time(self, downloaded: Download) -> bool:
         """Whether something contradicts bytes that came for the first time.
 
         The same bytes twice in sound framing are the file: a proof that contradicts them is wrong
         itself.
         """
-        if not downloaded.doubt or downloaded.sha256 in self._doubted_sha256:
-            return False
-        self._doubted_sha256.add(downloaded.sha256)
-        return True
+        return bool(downloaded.doubt) and downloaded.sha256 not in self._doubted_sha256
 
     def publish_doubted(self) -> Published:
         """Publish the bytes that came once, and that cannot be fetched once more."""

@@ -55,7 +55,7 @@ BOUNDS = {
 
 @dataclass(frozen=True, config=STRICT)
 class InputField:
-    """A field of an input. Files are strings, with `is_timed` pairs of seconds and string."""
+    """A field of an input. A file is a string, or with `is_timed` a pair of seconds and string."""
 
     kind: Kind
     is_required: bool = False
@@ -85,7 +85,10 @@ class Mode:
 
 @dataclass(frozen=True, config=STRICT)
 class Endpoint:
-    """A model: its modes by the value of the field `selector`; else one mode without a name."""
+    """A model: its modes by the value of the field `selector`.
+
+    A model without a selector has one mode without a name.
+    """
 
     modes: Annotated[Mapping[ModeName, Mode], NOT_EMPTY]
     selector: Name = ""

@@ -36,7 +36,11 @@ class Redaction:
 
 
 def _without_query(url: re.Match[str]) -> str:
-    return f"{url[1]}?{HIDDEN}" if url[2] else url[1]
+    address = url[1]
+    query = url[2]
+    if not query:
+        return address
+    return f"{address}?{HIDDEN}"
 
 
 def _pattern_of_secrets(settings: Settings) -> re.Pattern[str] | None:

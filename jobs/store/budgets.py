@@ -139,7 +139,7 @@ class Budgets:
         return after.with_submission(reserve=reserve, is_guess=True, reserved_at=now)
 
     def limits(self, before: Job | None, after: Job, now: float) -> list[Any]:
-        """Arguments of the script: the new reserve, the count of budgets, sums and limit of each."""
+        """Arguments of the script: the new reserve, a count, then sums and limit of each budget."""
         if not is_reserved_anew(before, after):
             return [0, 0]
         key = after.request.key or ""

@@ -11,7 +11,7 @@ from jobs.bfl.model_schemas import InputField, Kind
 FIELD = "aspect"  # of the form; where nothing is typed, it fills in the fields of BFL
 RATIOS = ("1:1", "4:3", "3:2", "16:9", "21:9", "3:4", "2:3", "9:16")
 AREA = 1024 * 1024
-STEP = 16  # of BFL's models that name none
+STEP = 16  # pixels, for models whose lengths have no step in BFL's document
 
 Fields = Mapping[str, InputField]
 

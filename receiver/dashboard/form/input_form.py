@@ -10,7 +10,7 @@ from receiver.dashboard.form.field_text import as_text, can_be_typed, parse_text
 from receiver.dashboard.form.file_control import FileControl, LoadFile, TimedFile
 
 ANY_CONTROL = "files"  # uploads for the first controls that have room
-# Names and ids of the page's own: BFL's fields of these names go into "Other fields".
+# Names and ids that the page itself uses: BFL's fields of these names go into "Other fields".
 RESERVED = {
     "",
     "announcements",

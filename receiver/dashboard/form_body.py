@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from types import SimpleNamespace
 from typing import IO, Any, cast
 
 from flask import g, request
@@ -45,20 +44,42 @@ def uploaded() -> Iterator[None]:
     """Stage a form's files. Raises BadRequest, BodyTooLarge, TooManyWaiting, StorageError."""
     most = largest_upload() + FORM_MAX_BYTES
     with input_body.receive_pieces(most) as pieces, input_body.staged_files() as open_file:
-        # The pieces of a body as werkzeug reads them.
-        stream: Any = SimpleNamespace(read=lambda _size=-1: next(pieces, b""))
-        uploads = _parse(stream, lambda **_: _StagedFile(open_file()))
-        sent: list[tuple[str, Any]] = [
-            (name, one.stream) for name, found in uploads.lists() for one in found if one.filename
-        ]
-        parts = [(name, run_in_thread(InputPart.of_file, "input", one.file)) for name, one in sent]
-        g.files = [(name, part) for name, part in parts if part.size_bytes]
+
+        def open_staged_file(**_headers: Any) -> _StagedFile:
+            return _StagedFile(open_file())
+
+        uploads = _parse(cast(IO[bytes], _PieceStream(pieces)), open_staged_file)
+        g.files = _uploaded_parts(uploads)
         yield
+
+
+def _uploaded_parts(uploads: MultiDict[str, FileStorage]) -> list[tuple[str, InputPart]]:
+    """The uploaded files with the names of their fields; empty files are left out."""
+    named_parts: list[tuple[str, InputPart]] = []
+    for name, uploads_of_field in uploads.lists():
+        for upload in uploads_of_field:
+            if not upload.filename:  # a control in which no file was chosen
+                continue
+            staged_file = cast(_StagedFile, upload.stream)
+            part = run_in_thread(InputPart.of_file, "input", staged_file.file)
+            if part.size_bytes:
+                named_parts.append((name, part))
+    return named_parts
 
 
 def largest_upload() -> int:
     """Bytes that fit into an input as base64."""
     return current_services().settings.max_input_bytes // 4 * 3
+
+
+class _PieceStream:
+    """The pieces of a body as werkzeug reads a stream: each read returns one piece of any size."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+
+    def read(self, _size: int = -1) -> bytes:
+        return next(self._pieces, b"")
 
 
 class _StagedFile:
@@ -85,5 +106,5 @@ def _parse(
     except RequestEntityTooLarge:
         raise BadRequest("The form is too large or has too many fields.") from None
     _, g.form_fields, uploads = parsed
-    g.form = {name: found[-1] for name, found in g.form_fields.lists()}
+    g.form = {name: texts[-1] for name, texts in g.form_fields.lists()}
     return uploads

@@ -73,7 +73,7 @@ class ArchiveLosses:
                     continue
                 if job.version < row.version or row_comparison.has_ended_for_good(job, row):
                     outranked_jobs.append(job)
-            give_way(self._services, self._archive, outranked_jobs)
+            delete_outranked_records(self._services, self._archive, outranked_jobs)
 
     def _newest_without_record(self) -> float:
         """The creation time of the newest job that only the archive has; 0 without one."""
@@ -91,7 +91,7 @@ class ArchiveLosses:
             position = Position(oldest_job.created_at, oldest_job.id)
 
 
-def give_way(services: Services, archive: Archive, jobs: list[Job]) -> None:
+def delete_outranked_records(services: Services, archive: Archive, jobs: list[Job]) -> None:
     """Delete records whose rows decide, and have the objects deleted that only they name."""
     job_ids = [job.id for job in jobs]
     rows = {row.job.id: row for row in archive.get_many(job_ids)}
@@ -104,5 +104,5 @@ def give_way(services: Services, archive: Archive, jobs: list[Job]) -> None:
             for key in sorted(set(job.object_keys) - set(row.job.object_keys)):
                 unnamed_objects.append(key)
                 unnamed_objects.extend(companion_keys(key))
-        if services.archiving.moves.give_way(job, row.job, unnamed_objects):
+        if services.archiving.moves.delete_outranked_record(job, row.job, unnamed_objects):
             log.warning("job %s: its record gives way to its row", job.id)

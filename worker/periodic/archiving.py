@@ -16,7 +16,7 @@ from jobs.store.archiving.presence import Presence
 from jobs.store.archiving.schedule import NextLook
 from jobs.store.commit import TOMBSTONE_SECONDS
 from worker.periodic import row_comparison
-from worker.periodic.archive_losses import ArchiveLosses, give_way
+from worker.periodic.archive_losses import ArchiveLosses, delete_outranked_records
 
 BATCH = 500
 POLL_SECONDS = 1.0  # a job that has just ended has no row for so long
@@ -126,7 +126,7 @@ class Archiving:
                 next_look = self._evict_or_postpone(job, presence, now)
                 if next_look is not None:
                     next_looks[job_id] = next_look
-        give_way(self._services, self._archive, outranked_jobs)
+        delete_outranked_records(self._services, self._archive, outranked_jobs)
         next_looks.update(self._write_rows(jobs_to_write))
         self._archiving.schedule.reschedule(
             (job_id, due_jobs[job_id], next_look) for job_id, next_look in next_looks.items()

@@ -30,7 +30,9 @@ class ArchiveMoves:
         """
         return self._store.run_if_unchanged(job.id, job.version, _eviction(job, archived=job))
 
-    def give_way(self, job: Job, archived: Job, unnamed_objects: Sequence[str]) -> bool:
+    def delete_outranked_record(
+        self, job: Job, archived: Job, unnamed_objects: Sequence[str]
+    ) -> bool:
         """Delete a record that is older than the row of its id, or of another job than the row.
 
         `unnamed_objects` are keys of objects that the row does not name: they are deleted in an

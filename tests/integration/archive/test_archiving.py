@@ -4,12 +4,15 @@ import json
 from dataclasses import replace
 from itertools import islice
 
+import pytest
+
 from jobs import ingest
 from jobs.domain.bfl_report import Report
 from jobs.domain.job import Job
 from jobs.domain.job_record import NotificationTarget, PendingNotification
 from jobs.domain.status import ReportKind, Source, Status
 from jobs.storage.layout import companion_keys
+from jobs.store.redis.clock import Clock
 from jobs.store.redis.keys import DELETIONS, RECORD_PREFIX, TASK_PREFIX
 from jobs.store.search_conditions import Search
 from receiver import webhook
@@ -18,6 +21,8 @@ from tests.harness.archive_installation import Archived, newest_first, stored_jo
 from tests.integration.archive.conftest import Build
 from tests.integration.test_webhook import PENDING, SECRET, environ
 from worker.periodic.retention import RowRetention
+
+LATE_MICROSECONDS = 300_000
 
 
 def test_an_evicted_job_is_read_by_each_of_its_names(archived: Archived) -> None:
@@ -135,6 +140,21 @@ def test_with_a_database_records_stay_for_ever(archived: Archived) -> None:
     archived.evict(old)
     clean(archived)
     assert archived.walk() == [old.id]
+
+
+def test_a_record_leaves_redis_although_the_clock_of_the_sweep_is_late(
+    archived: Archived, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a loaded machine the answer to TIME comes late, and the clock stays late by as much."""
+    synchronize = Clock.synchronize
+
+    def synchronize_late(clock: Clock, answer: tuple[int, int]) -> float:
+        seconds, microseconds = answer
+        return synchronize(clock, (seconds, microseconds - LATE_MICROSECONDS))
+
+    monkeypatch.setattr(Clock, "synchronize", synchronize_late)
+    archived.evict(stored_job())
+    assert archived.walk() == [stored_job().id]
 
 
 def test_a_job_that_was_deleted_while_its_row_was_written_stays_deleted(archived: Archived) -> None:

@@ -98,7 +98,7 @@ def prepare() -> DevSettings:
     saved = environment.read_file(RUN_FILE)
     redis: LocalRedis | None = None
     if not is_set(configured, "REDIS_URL"):
-        redis = LocalRedis.at(VAR / "redis", saved.get("REDIS_URL", ""))
+        redis = LocalRedis.in_directory(VAR / "redis", saved.get("REDIS_URL", ""))
     has_bfl = is_set(configured, "BFL_API_KEY") or is_set(configured, "BFL_SANDBOX_URL")
     variables = _generate(saved, redis, has_sandbox=not has_bfl)
     # Not beside a Redis of its own settings: its jobs would be taken out of it, into a file here.

@@ -109,7 +109,7 @@ class LocalRedis:
     password: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
 
     @classmethod
-    def at(cls, directory: Path, url: str) -> "LocalRedis":
+    def in_directory(cls, directory: Path, url: str) -> "LocalRedis":
         """Use the password and the free port of this URL; generate what is missing."""
         password = urlsplit(url).password or secrets.token_hex(16)
         return cls(directory, reusable_port(url), password)

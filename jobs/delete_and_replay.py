@@ -89,7 +89,7 @@ def delete(
     # A rescue under way cannot commit any more. A directory reads all names of a day.
     if superseded is None and may_have_superseded(job):
         token = job.lease.fencing_token
-        run(services.storage.delete_superseded, job.id, job.created_at, token, named=())
+        run(services.storage.delete_superseded, job.id, job.created_at, token, named_keys=())
 
 
 _SENT = "what was sent to BFL cannot be taken back: only a queued job of which BFL has nothing can"

@@ -55,10 +55,10 @@ def apply_report(
         name = report.task_id
     try:
         try:
-            change = store.update(name, step, options, new=is_general)
+            change = store.update(name, step, options, assumes_new=is_general)
         except UnknownToRedis:
             _require_no_row(store, report, find_archived, (name, report.task_id))
-            change = store.update(name, step, options._replace(only_known=False), new=True)
+            change = store.update(name, step, options._replace(only_known=False), assumes_new=True)
     except UnknownJob:
         if is_general:
             _require_no_submission(store.load(report.task_id))

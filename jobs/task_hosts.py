@@ -95,7 +95,7 @@ class TaskHosts:
                 return host
         return None
 
-    def everywhere(self, job: Job) -> tuple[str, ...]:
+    def polling_urls(self, job: Job) -> tuple[str, ...]:
         """The polling URLs of a task at all hosts that may know it, in the order of asking."""
         hosts = self._policy.hosts_of_tasks(self._submitted_to(job), self.learned())
         task_id = job.task_id or job.id

@@ -81,7 +81,7 @@ def _write(
     services: Services, own_id: str, announced: "_AnnouncedJob", is_new: bool, note: str | None
 ) -> Change[Job]:
     options = CommitOptions(input_note=note)
-    update = partial(services.store.update, own_id, announced.merge, options, new=is_new)
+    update = partial(services.store.update, own_id, announced.merge, options, assumes_new=is_new)
     return services.catalog.recalling(own_id, update)
 
 

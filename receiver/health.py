@@ -90,5 +90,5 @@ def get_metrics() -> Response:
     api_key = None
     if sent_key:
         api_key = authenticate(sent_key)
-    figures = KeyFigures.of(api_key)
+    figures = KeyFigures.for_caller(api_key)
     return Response(part(MetricsText).get(figures), content_type=CONTENT_TYPE_LATEST)

@@ -53,13 +53,13 @@ class KeyFigures:
     all: bool = False
 
     @classmethod
-    def of(cls, api_key: ApiKey | None) -> Self:
+    def for_caller(cls, api_key: ApiKey | None) -> Self:
         """Only keys of scope `admin` see figures by key; with `own` only figures of their name."""
         if api_key is None or not api_key.has_scope("admin"):
             return cls()
         return cls(api_key.name, all=not api_key.sees_own_jobs_only)
 
-    def has(self, key_name: str) -> bool:
+    def may_show(self, key_name: str) -> bool:
         return self.all or key_name == self.name
 
 
@@ -128,7 +128,7 @@ def _families_from_redis(services: Services, figures: KeyFigures) -> Iterator[Me
 def _labels_of_pause(circuit: Circuit, figures: KeyFigures) -> tuple[str, str]:
     """The model and the reason. The pause of an API key's own BFL account names the key, too."""
     model, _, key_name = circuit.scope.partition("@")
-    if key_name and not figures.has(key_name):
+    if key_name and not figures.may_show(key_name):
         return model, HIDDEN_REASON
     return circuit.scope, circuit.reason
 
@@ -225,7 +225,7 @@ def _costs(services: Services, figures: KeyFigures) -> Iterator[Metric]:
         if not cost["credits"]:
             continue
         key_name = cost["key"] or ""
-        if not figures.has(key_name):
+        if not figures.may_show(key_name):
             key_name = ""
         spent[cost["model"] or "", key_name] += cost["credits"]
     unkept = services.costs.unkept(0)
@@ -243,7 +243,7 @@ def _costs(services: Services, figures: KeyFigures) -> Iterator[Metric]:
 def _budgets_left(services: Services, figures: KeyFigures) -> Samples:
     credits_left: dict[tuple[str, ...], float] = {}
     for key_name in services.budgets.by_key:
-        if not figures.has(key_name):
+        if not figures.may_show(key_name):
             continue
         for balance in services.budgets.balances(key_name):
             credits_left[key_name, str(balance.budget)] = balance.credits_left
@@ -254,7 +254,7 @@ def _credits_left(account: Account, figures: KeyFigures) -> Metric:
     """Credits left at BFL. Strangers see those of BFL_API_KEY: it is no API key of ours."""
     credits_left: dict[tuple[str, ...], float] = {}
     for key_name, balance in account.balances().items():
-        is_shown = key_name is None or figures.has(key_name)
+        is_shown = key_name is None or figures.may_show(key_name)
         if is_shown and balance.credits is not None:
             labels = (key_name or "",)
             credits_left[labels] = balance.credits

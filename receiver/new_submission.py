@@ -131,12 +131,12 @@ class _Writer:
         """Raises OverBudget, unless the job may wait for its budget."""
         options = CommitOptions(input_note=note, rivals=self.rivals)
         try:
-            return self.store.update(self.new_job.id, self._queue, options, new=True)
+            return self.store.update(self.new_job.id, self._queue, options, assumes_new=True)
         except errors.OverBudget as refusal:
             if self.new_job.body.over_budget == "refuse":
                 raise
             await_budget = partial(self._await_budget, refusal)
-            return self.store.update(self.new_job.id, await_budget, options, new=True)
+            return self.store.update(self.new_job.id, await_budget, options, assumes_new=True)
 
     def _queue(self, recorded_job: Job | None, now: float) -> Job:
         if recorded_job:

@@ -170,7 +170,7 @@ def _further_urls(
     is_settled = polling.is_host_found and likeliest.report is not None
     urls: tuple[str, ...] = ()
     if is_last or (is_first and not is_settled):
-        urls = services.task_hosts.everywhere(job)
+        urls = services.task_hosts.polling_urls(job)
     elif polling.attempts <= UNANSWERED_ROUNDS:
         urls = polling.unanswered
     return [url for url in urls if url != likeliest.url]

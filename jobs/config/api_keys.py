@@ -40,11 +40,10 @@ class ApiKey(NamedTuple):
         name, _, key_scope_and_options = text.partition(":")
         key_and_scope, options = _split_off_options(key_scope_and_options)
         key, _, scope = key_and_scope.rpartition(":")
-        budgets = [
-            Budget.parse(option.removeprefix(BUDGET_OPTION))
-            for option in options
-            if option != OWN_OPTION
-        ]
+        budgets: list[Budget] = []
+        for option in options:
+            if option != OWN_OPTION:
+                budgets.append(Budget.parse(option.removeprefix(BUDGET_OPTION)))
         if not name or not key or scope not in SCOPES:
             raise ValueError("each key is name:key:scope, with scope read, submit or admin")
         if key.startswith(_HASHED) and not _DIGEST.fullmatch(key.removeprefix(_HASHED)):

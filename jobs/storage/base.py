@@ -163,11 +163,11 @@ class MediaStorage(ABC):
             self.delete(companion)
 
     def delete_superseded(
-        self, job_id: str, created_at: float, token: int, named: Collection[str]
+        self, job_id: str, created_at: float, token: int, named_keys: Collection[str]
     ) -> None:
-        """Delete a job's media of fencing tokens up to `token`, except those in `named`."""
-        retained = set(named)
-        for key in named:
+        """Delete a job's media of fencing tokens up to `token`, except those in `named_keys`."""
+        retained = set(named_keys)
+        for key in named_keys:
             retained.update(layout.companion_keys(key))
         for listed in list(self.list_objects_of((job_id,), created_at)):
             is_input = layout.kind_of(listed.key) is layout.ObjectKind.INPUT

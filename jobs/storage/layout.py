@@ -46,9 +46,9 @@ class ObjectKind(StrEnum):
     INPUT = "input"
 
 
-def object_key(job_id: str, created_at: float, n: int, token: int, content_type: str) -> str:
-    """Build the key of a job's n-th file; `created_at` is in unix seconds."""
-    return f"{job_key_prefix(job_id, created_at)}{n}-{token}.{EXTENSIONS[content_type]}"
+def object_key(job_id: str, created_at: float, number: int, token: int, content_type: str) -> str:
+    """Build the key of a job's file by its number; `created_at` is in unix seconds."""
+    return f"{job_key_prefix(job_id, created_at)}{number}-{token}.{EXTENSIONS[content_type]}"
 
 
 def input_key(job_id: str, created_at: float, sha256: str, content_type: str) -> str:

@@ -36,7 +36,9 @@ def change_event(before: Job | None, after: Job) -> Iterator[Command]:
         return
     kind: ChangeKind = "status"
     if before and before.status is after.status:
-        kind = "details" if before.media == after.media else "media"
+        kind = "media"
+        if before.media == after.media:
+            kind = "details"
     yield (*_event(after, after.status), CHANGE, kind)
 
 
@@ -116,7 +118,7 @@ class Events:
         """Return when there is an event after a position, or after a second."""
         self._redis.xread({EVENTS: str(position)}, 1, BLOCK_MILLISECONDS)
 
-    def after(self, position: EventPosition, most: int = BATCH_MAX) -> EventBatch:
+    def events_after(self, position: EventPosition, most: int = BATCH_MAX) -> EventBatch:
         """The events after a position, oldest first."""
         with self._redis.round_trip() as pipe:
             # Read first, so that what is cut off meanwhile cannot be missing unnoticed.

@@ -29,7 +29,7 @@ class Consistency:
         self._store = store
 
     def records(self) -> Iterator[dict[str, Job | None]]:
-        """Every record by id, in pages of no order; one that changes meanwhile may come twice."""
+        """Every record by id, in pages of no order; a record that changes may come twice."""
         for record_keys in self._redis.key_pages(keys.RECORD_PREFIX, PAGE):
             job_ids = [key.removeprefix(keys.RECORD_PREFIX) for key in record_keys]
             yield load_records(self._redis, job_ids)
@@ -69,7 +69,9 @@ class Consistency:
                 pipe.zscore(key, job_id)
             pipe.get(keys.RECORD_PREFIX + job_id)  # last: its version shows a change meanwhile
             owner, *scores, record = pipe.execute()
-        current = codec.decode_if_readable(record) if record else None
+        current: Job | None = None
+        if record:
+            current = codec.decode_if_readable(record)
         if current is None or current.version != job.version:  # a process has just written it
             return job, []
         expected_scores = indexes.indexes(job)
@@ -92,7 +94,8 @@ class Consistency:
         scores = indexes.indexes(job)
         possible_sets = indexes.possible_sets(job)
         commands = add_to_sets(job.id, scores)
-        commands += remove_from_sets(job.id, [key for key in possible_sets if key not in scores])
+        sets_to_leave = [key for key in possible_sets if key not in scores]
+        commands += remove_from_sets(job.id, sets_to_leave)
         for key in scores:
             if key.startswith(keys.QUEUE_PREFIX):
                 commands.append(("SADD", keys.QUEUES, key))

@@ -65,9 +65,9 @@ class HealthProbes:
 
     def bytes_per_job(self, totals: Totals) -> float | None:
         """Memory of Redis for each job there; None for few jobs: other data would count more."""
-        if totals.hot < JOBS_MEASURED_MIN:
+        if totals.jobs_in_redis < JOBS_MEASURED_MIN:
             return None
-        return float(self.info().get("used_memory_dataset", 0) / totals.hot)
+        return float(self.info().get("used_memory_dataset", 0) / totals.jobs_in_redis)
 
     def memory_used_ratio(self) -> float:
         """Share of maxmemory in use; 0 without a limit, or where a provider forbids INFO."""

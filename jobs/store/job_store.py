@@ -104,17 +104,18 @@ class JobStore:
         step: Step[After],
         options: CommitOptions = commit.NO_OPTIONS,
         *,
-        new: bool = False,
+        assumes_new: bool = False,
     ) -> Change[After]:
         """Apply a pure step to a job and write the result, again when another writer was first.
 
-        A step that returns its own argument writes nothing. With `new` the first try assumes
-        that there is no record, which saves a read. Raises NoFreeSlot, OverBudget, QueueFull for
-        a new submission when too many wait or Redis is too full, UnknownJob and UnknownToRedis
-        when the options forbid to make the job, and Evicted when only the archive has it.
+        A step that returns its own argument writes nothing. With `assumes_new` the first try
+        assumes that there is no record, which saves a read. Raises NoFreeSlot, OverBudget,
+        QueueFull for a new submission when too many wait or Redis is too full, UnknownJob and
+        UnknownToRedis when the options forbid to make the job, and Evicted when only the archive
+        has it.
         """
         before = None
-        if not new:
+        if not assumes_new:
             before = self.load(job_id)
         return self.update_from(before, step, options)
 

@@ -102,7 +102,7 @@ class Totals(NamedTuple):
     notifications: int  # jobs with notifications to send
 
     @property
-    def hot(self) -> int:
+    def jobs_in_redis(self) -> int:
         """Jobs with a record in Redis."""
         return sum(self.jobs.values()) - self.archived
 

@@ -23,8 +23,9 @@ class RefusedCallbacks:
 
     def record(self, job_id: str | None, reason: str) -> None:
         """Count a refused callback, and store the reason if its job is known."""
-        name = job_id or ""  # no job has this id, so that the callback is counted and not stored
-        keys = [RECORD_PREFIX + name, REFUSED_CALLBACKS_PREFIX + name, COUNTERS]
+        if job_id is None:
+            job_id = ""  # no job has this id, so that the callback is counted and not stored
+        keys = [RECORD_PREFIX + job_id, REFUSED_CALLBACKS_PREFIX + job_id, COUNTERS]
         arguments = [reason, CALLBACKS_MAX, RETENTION_SECONDS, Counter.CALLBACK_REFUSED]
         self._pipeline.run(self._record_script, keys, arguments)
 

@@ -51,7 +51,7 @@ def watch_job(job_id: str) -> ResponseReturnValue:
 def _has_events_after(position: EventPosition, job: Job) -> bool:
     """Read on past the events of others; from Redis, as the broker may not know the last yet."""
     while True:
-        batch = current_services().events.after(position)
+        batch = current_services().events.events_after(position)
         if not batch.complete:  # the missing ones may be events of the job
             return True
         if any(event.job_id == job.id for event in batch.events):

@@ -83,7 +83,7 @@ def check(context: Context) -> Iterator[Result]:
         yield warning(ARCHIVE, why, _LATE)
         return
     totals = services.metrics.totals()
-    why = f"is not late; {totals.archived:,} jobs only there, {totals.hot:,} in Redis"
+    why = f"is not late; {totals.archived:,} jobs only there, {totals.jobs_in_redis:,} in Redis"
     bytes_per_job = services.health_probes.bytes_per_job(totals)
     if bytes_per_job:
         why += f", {bytes_per_job:,.0f} bytes each"

@@ -41,7 +41,7 @@ def status() -> None:
     for job_status in sorted(TERMINAL):
         _print(f"  {job_status}", f"{rows.get(job_status, 0):,}")
     _print("only there", f"{totals.archived:,}")
-    _print("in Redis", f"{totals.hot:,}")
+    _print("in Redis", f"{totals.jobs_in_redis:,}")
     _print("late", f"{late_seconds(services):,.0f} s")
 
 

@@ -24,9 +24,16 @@ def keys() -> None:
 @keys.command("new", cls=Command, epilog=_EXAMPLE)
 @click.option("--name", required=True, help="Name of the app.")
 @click.option("--scope", required=True, type=click.Choice(SCOPES), help="Permissions of the key.")
-@click.option("--own", is_flag=True, help="It sees only jobs that keys of its name brought.")
+@click.option(
+    "--own",
+    "sees_own_jobs_only",
+    is_flag=True,
+    help="It sees only jobs that keys of its name brought.",
+)
 @click.option("--budget", "budgets", multiple=True, help="Credits of a period: 500/month.")
-def new(name: str, scope: Scope, *, own: bool, budgets: tuple[str, ...]) -> None:
+def create_key(
+    name: str, scope: Scope, *, sees_own_jobs_only: bool, budgets: tuple[str, ...]
+) -> None:
     """Create a key and its entry for API_KEYS.
 
     The key is shown only once: give it to the app that will use it. The entry holds its hash. Add
@@ -40,7 +47,9 @@ def new(name: str, scope: Scope, *, own: bool, budgets: tuple[str, ...]) -> None
         raise click.BadParameter(str(error), param_hint="'--budget'") from None
     key = secrets.token_urlsafe(KEY_BYTES)
     click.echo(f"key    {key}")
-    entry = ApiKey.hashed(name, key, scope, sees_own_jobs_only=own, budgets=parsed_budgets)
+    entry = ApiKey.hashed(
+        name, key, scope, sees_own_jobs_only=sees_own_jobs_only, budgets=parsed_budgets
+    )
     click.echo(f"entry  {entry.setting}")
 
 

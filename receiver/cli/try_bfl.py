@@ -88,7 +88,7 @@ def _record(services: Services, job_id: str, receipt: SubmissionReceipt) -> Job:
         details = {"metadata": {"source": "doctor --try-bfl"}, "cost": receipt.cost}
         return awaited.evolve(**details).with_polling(polling_url=receipt.polling_url)
 
-    return services.store.update(job_id, begin, new=True).after
+    return services.store.update(job_id, begin, assumes_new=True).after
 
 
 def _polling_url(answer: BflResponse, receipt: SubmissionReceipt) -> Result:
@@ -101,7 +101,7 @@ def _polling_url(answer: BflResponse, receipt: SubmissionReceipt) -> Result:
 
 def _hosts_that_know(services: Services, job: Job) -> Result:
     """Ask each host that may know the task."""
-    urls = services.task_hosts.everywhere(job.with_polling(polling_url=None))
+    urls = services.task_hosts.polling_urls(job.with_polling(polling_url=None))
     if job.polling.polling_url and job.polling.polling_url not in urls:
         urls = (job.polling.polling_url, *urls)
     hosts: dict[str, list[str]] = {KNOWN_AT: [], UNKNOWN_AT: [], NO_REPORT: []}

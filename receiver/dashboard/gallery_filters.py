@@ -70,8 +70,9 @@ def active_filters() -> list[ActiveFilter]:
     for name, value in parameters():
         if name in ("status", "limit", "cursor"):
             continue
-        kept_values = [each for each in request.args.getlist(name) if each != value]
-        address_without = address(**{name: kept_values})
+        values = request.args.getlist(name)
+        values_without = [sent_value for sent_value in values if sent_value != value]
+        address_without = address(**{name: values_without})
         filters.append(ActiveFilter(_filter_text(name, value), address_without))
     return filters
 
@@ -90,8 +91,9 @@ def is_starred() -> bool:
 
 def starred_address() -> str:
     """The page with starred jobs alone, or with all jobs if it shows starred ones now."""
-    value = None if is_starred() else STARRED_VALUE
-    return address(**{STARRED_NAME: value})
+    if is_starred():
+        return address(**{STARRED_NAME: None})
+    return address(**{STARRED_NAME: STARRED_VALUE})
 
 
 def address(**changes: Any) -> str:

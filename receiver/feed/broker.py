@@ -97,7 +97,7 @@ class Broker:
     def _all_subscribers(self) -> Iterator[Subscriber]:
         return chain.from_iterable(self._subscribers.values())
 
-    def after(
+    def events_after(
         self, position: EventPosition, job_id: str | None, owner: str | None = None
     ) -> EventBatch:
         """The events after a position, of one job or of all, and of one API key or of all.
@@ -109,7 +109,7 @@ class Broker:
             limit = ALL_JOBS_BATCH_MAX
         batch = self._recent_events_after(position, limit)
         if batch is None:
-            batch = self._events.after(position, limit)
+            batch = self._events.events_after(position, limit)
         events = batch.events
         if job_id is not None:
             events = [event for event in events if event.job_id == job_id]
@@ -139,7 +139,7 @@ class Broker:
             try:
                 end = self._recent[-1].position
                 self._events.wait(end)
-                batch = self._events.after(end)
+                batch = self._events.events_after(end)
             except StoreUnavailable:
                 self._closed.wait(RETRY_SECONDS)
             else:

@@ -151,7 +151,7 @@ class EventStream:
         Empty while Redis is down: the client stays connected and receives the events later.
         """
         try:
-            batch = self.broker.after(self.position, self.subscriber.job_id, self.owner)
+            batch = self.broker.events_after(self.position, self.subscriber.job_id, self.owner)
             text = self.cache.messages(batch.events, self._base_url)
         except StoreUnavailable:
             return ""

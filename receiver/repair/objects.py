@@ -184,7 +184,7 @@ def _restore(services: Services, job: Job) -> bool:
     # Not by `load`, which would find another job that has this id as its task id.
     try:
         return services.store.update(
-            job.id, create, CommitOptions(unless_deleted=True), new=True
+            job.id, create, CommitOptions(unless_deleted=True), assumes_new=True
         ).written
     except (Evicted, UnknownJob):  # archived, or deleted since it was listed (I12)
         return False

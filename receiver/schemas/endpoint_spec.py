@@ -36,7 +36,7 @@ class ResponseSpec:
     content_types: tuple[str, ...] = ()  # besides JSON
 
     @classmethod
-    def of(cls, described: Any) -> "ResponseSpec":
+    def from_description(cls, described: Any) -> "ResponseSpec":
         """A response by the type of its body, which has a docstring, or by a description alone."""
         if isinstance(described, cls):
             return described
@@ -54,7 +54,9 @@ class EndpointSpec:
     """
 
     scope: Scope | None = None
-    responses: Mapping[int | str, Any]  # for `ResponseSpec.of`; also for `4XX` and `default`
+    responses: Mapping[
+        int | str, Any
+    ]  # for `ResponseSpec.from_description`; also for `4XX` and `default`
     query: type[Query] | None = None
     headers: tuple[str, ...] = ()
     body: type[BaseModel] | Mapping[str, Any] | None = None  # or a JSON Schema without a model

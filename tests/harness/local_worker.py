@@ -118,7 +118,7 @@ class LocalWorker:
         def begin(job: Job | None, now: float) -> Job:
             return job or submission.create(job_id, model, now, Request(kept_input=given))
 
-        self.store.update(job_id, begin, new=True)
+        self.store.update(job_id, begin, assumes_new=True)
 
     def lose_input(self, job_id: str, key: str = "gone") -> None:
         """The storage has lost the only object of its input; a NUL in its key is an error there."""

@@ -24,7 +24,7 @@ def unknown_to_bfl(worker: LocalWorker, n: int) -> None:
     for number in range(n):
         job = Job.awaited(f"awaited-{number}", now := worker.store.now(), worker.timeouts)
         job = job.enqueue(now)
-        worker.store.update(job.id, lambda _job, _now, job=job: job, new=True)  # type: ignore[misc]
+        worker.store.update(job.id, lambda _job, _now, job=job: job, assumes_new=True)  # type: ignore[misc]
 
 
 def test_rescues_come_before_submissions_and_these_before_polls(worker: LocalWorker) -> None:

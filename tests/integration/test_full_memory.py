@@ -42,7 +42,7 @@ ESSENTIAL: dict[str, Callable[[Services], object]] = {
 }
 READS: dict[str, Callable[[Services], object]] = {
     "a list": lambda services: services.listing.page(Search(), 50, None).jobs,
-    "events": lambda services: services.events.after(EventPosition(0, 0)).events,
+    "events": lambda services: services.events.events_after(EventPosition(0, 0)).events,
     "numbers": lambda services: services.metrics.totals().jobs,
     "a comparison": lambda services: services.consistency.compare("job")[0],
     "slots": lambda services: services.submission_queue.slot_usage(),

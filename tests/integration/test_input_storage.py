@@ -124,7 +124,7 @@ def test_a_storage_that_is_away_requeues_the_job(worker: LocalWorker, tmp_path: 
     created = submission.create("a", "large", worker.store.now())
     given = {"prompt": "a", "input_image": IMAGE, "sandbox": {"callback": "never"}}
     job = with_input(worker.storage, created, given)
-    worker.store.update("a", lambda _job, _now: job, new=True)
+    worker.store.update("a", lambda _job, _now: job, assumes_new=True)
     media, aside = tmp_path / "media", tmp_path / "aside"
     media.rename(aside)
     worker.work()
@@ -140,7 +140,7 @@ def test_a_storage_that_is_away_requeues_the_job(worker: LocalWorker, tmp_path: 
 def test_an_input_whose_object_is_not_whole_is_not_sent(worker: LocalWorker) -> None:
     created = submission.create("a", "large", worker.store.now())
     job = with_input(worker.storage, created, {"input_image": IMAGE})
-    worker.store.update("a", lambda _job, _now: job, new=True)
+    worker.store.update("a", lambda _job, _now: job, assumes_new=True)
     worker.storage.write(job.request.input_files[0].key, b"short")
     worker.work()
     failure = worker.job("a").error
@@ -178,7 +178,7 @@ def test_objects_that_a_record_names_by_then_stay(services: Services) -> None:
     note = noted(services)
     created = submission.create("own", "m", services.store.now())
     job = with_input(services.storage, created, {"a": IMAGE})
-    services.store.update("own", lambda _job, _now: job, new=True)
+    services.store.update("own", lambda _job, _now: job, assumes_new=True)
     assert note in notes(services)
     delete_unrecorded(services, services.store.now() + 2 * UNRECORDED_SECONDS)
     assert objects(services) == job.object_keys and notes(services) == []
@@ -189,7 +189,7 @@ def test_objects_that_an_equal_request_stores_during_a_deletion_are_deleted(
 ) -> None:
     created = submission.create("own", "m", services.store.now())
     job = with_input(services.storage, created, {"a": IMAGE})
-    services.store.update("own", lambda _job, _now: job, new=True)
+    services.store.update("own", lambda _job, _now: job, assumes_new=True)
 
     def delete_and_store_again(delete: Callable[[str], None], key: str) -> None:
         delete(key)
@@ -207,7 +207,7 @@ def forgetful(services: Services) -> Services:
     details = Request(deletes_input=True)
     created = submission.create("own", "m", services.store.now(), details)
     job = with_input(services.storage, created, {"a": IMAGE, "b": 1})
-    services.store.update("own", lambda _job, _now: job, new=True)
+    services.store.update("own", lambda _job, _now: job, assumes_new=True)
     return services
 
 

@@ -47,7 +47,7 @@ def test_a_claim_on_a_deleted_job_is_not_good_for_its_namesake(store: JobStore) 
     old = HeldClaim.acquire(store, "job")
     assert old
     store.delete(old.job)
-    store.update("job", lambda _job, now: Job.awaited("job", now, TIMEOUTS), new=True)
+    store.update("job", lambda _job, now: Job.awaited("job", now, TIMEOUTS), assumes_new=True)
     call_back(store, "job")
     new = HeldClaim.acquire(store, "job")
     assert new
@@ -121,7 +121,7 @@ def test_jobs_that_wait_for_a_slot_are_counted_by_model(store: JobStore, redis: 
 def born(store: JobStore, job_id: str, at: float, state: Status = Status.SUBMITTED) -> None:
     """A job with a given time of creation."""
     job = replace(Job.awaited(job_id, at, TIMEOUTS), status=state)
-    store.update(job_id, lambda _job, _now: job, new=True)
+    store.update(job_id, lambda _job, _now: job, assumes_new=True)
 
 
 def pages(services: Services, limit: int, meanwhile: int = 0) -> list[list[str]]:

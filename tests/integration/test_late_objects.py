@@ -193,7 +193,7 @@ def test_a_thumbnail_of_a_deleted_job_is_deleted_by_the_one_who_made_it(
 def announce_anew(worker: LocalWorker, task: Task) -> None:
     timeouts = worker.services.settings.timeouts
     worker.store.update(
-        task.id, lambda job, now: job or Job.awaited(task.id, now, timeouts), new=True
+        task.id, lambda job, now: job or Job.awaited(task.id, now, timeouts), assumes_new=True
     )
     worker.unclear(task)
 

@@ -92,7 +92,7 @@ def test_nothing_of_a_deleted_job_is_left_and_nothing_of_others_goes(
     listed = [each.key for each in storage.list_objects_of(("job",), CREATED_AT)]
     expected = [object_key("job", CREATED_AT, n, 7, "image/png") for n in range(2)]
     assert sorted(listed) == sorted([*expected, *map(sidecar_key, expected)])
-    storage.delete_superseded("job", CREATED_AT, 7, named=())
+    storage.delete_superseded("job", CREATED_AT, 7, named_keys=())
     gone = before - {each.key for each in storage.list_objects()}
     assert gone == set(listed)
 

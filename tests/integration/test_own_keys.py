@@ -182,7 +182,7 @@ def test_what_is_told_of_all_jobs_does_not_change_with_those_of_others(teams: Tw
 def test_a_stream_tells_of_own_jobs_alone(teams: TwoTeams, path: str) -> None:
     for name, task_id in ((OURS, "a"), (THEIRS, "b"), (OURS, "c"), (THEIRS, "d")):
         teams.client(name).put(f"/api/jobs/{task_id}", json={"metadata": {"of": name}})
-    teams.services.store.update("nobody's", lambda job, _: job or of_key(None, 1), new=True)
+    teams.services.store.update("nobody's", lambda job, _: job or of_key(None, 1), assumes_new=True)
     for name, task_id in ((THEIRS, "b"), (OURS, "c")):
         assert teams.client(name).delete(f"/api/jobs/{task_id}").status_code == 204
     text = teams.live(OURS, path)

@@ -21,7 +21,7 @@ def awaited(worker: LocalWorker, task: Task, *, own_host: bool = True, **polling
         polled = known.with_polling(polling_url=url, **polling)
         return polled.with_submission(origin=origin).enqueue(now)
 
-    worker.store.update(task.id, begin, new=True)
+    worker.store.update(task.id, begin, assumes_new=True)
 
 
 def asked(worker: LocalWorker, task: Task) -> Job:

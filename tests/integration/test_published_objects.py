@@ -196,7 +196,7 @@ def test_what_a_sidecar_says_is_stored_is_deleted_only_with_its_job(worker: Loca
     worker.services.redis.flushall()
     published_objects.delete_superseded(worker.services, job)
     assert worker.storage.size(job.media[0].key) is not None
-    worker.store.update(job.id, lambda *_: job, new=True)
+    worker.store.update(job.id, lambda *_: job, assumes_new=True)
     assert worker.store.delete(worker.job(task))
     published_objects.delete_superseded(worker.services, job)
     assert list(worker.storage.list_objects()) == []

@@ -28,7 +28,7 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
     store, timeouts = worker.store, worker.timeouts
     for name in ("bad", "good"):
         job = Job.awaited(name, store.now() - 7200, timeouts)
-        store.update(name, lambda _job, _now, job=job: job, new=True)  # type: ignore[misc]
+        store.update(name, lambda _job, _now, job=job: job, assumes_new=True)  # type: ignore[misc]
 
     give_up = Job.give_up
 
@@ -47,7 +47,9 @@ def test_an_error_about_one_job_puts_it_off_and_stops_no_other(
 
 def test_a_lost_redis_stops_it(worker: LocalWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     timeouts = worker.timeouts
-    worker.store.update("job", lambda _job, now: Job.awaited("job", now - 7200, timeouts), new=True)
+    worker.store.update(
+        "job", lambda _job, now: Job.awaited("job", now - 7200, timeouts), assumes_new=True
+    )
 
     def fail(_job: Job, _now: float) -> Job:
         raise StoreUnavailable

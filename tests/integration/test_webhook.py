@@ -41,7 +41,7 @@ def test_a_callback_without_the_secret_of_its_job_is_shown_and_logged(
     def submitted(_job: object, now: float) -> Job:
         return submission.create("ours", "flux-2-pro", now).evolve(task_id="task")
 
-    services.store.update("ours", submitted, new=True)
+    services.store.update("ours", submitted, assumes_new=True)
     body = json.dumps(PENDING).encode()
     with caplog.at_level("INFO"), pytest.raises(Unauthorized):
         webhook.accept_callback(services, environ(body, x_webhook_secret=SECRET))
@@ -198,7 +198,7 @@ def test_a_slash_too_many_is_the_same_endpoint(
         def submitted(_job: object, now: float) -> Job:
             return submission.create("ours", "flux-2-pro", now).evolve(task_id="task-2")
 
-        services.store.update("ours", submitted, new=True)
+        services.store.update("ours", submitted, assumes_new=True)
         token = services.tokens.sign("ours")
         secret = services.tokens.secret("ours")
         with_token = path.rstrip("/") + f"/{token}"

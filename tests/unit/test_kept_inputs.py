@@ -102,5 +102,5 @@ def test_the_time_for_too_many_images_grows_with_their_number_alone() -> None:
 def test_superseded_media_are_deleted_and_the_input_is_not(tmp_path: Path) -> None:
     storage = open_storage(tmp_path.as_uri(), {}, BACKGROUND_LIMITS)
     job = kept(storage, {"input_image": ENCODED})
-    storage.delete_superseded(job.id, job.created_at, 2**60, named=())
+    storage.delete_superseded(job.id, job.created_at, 2**60, named_keys=())
     assert [found.key for found in storage.list_objects()] == [job.request.input_files[0].key]

@@ -17,18 +17,21 @@ _SHARED = re.compile(r"shared/(\w+)\.lua")
 
 
 def read(name: str, **shared: str) -> str:
-    """A script, led by the shared files that it needs, of which some can be passed as text."""
+    """A script behind the shared files that it needs; `shared` has the text of some by name."""
     script = (_DIRECTORY / f"{name}.lua").read_text()
     needs = "".join(_NEEDS.findall(script))
     parts: list[str] = []
     for shared_name in _SHARED.findall(needs):
-        parts.append(shared.get(shared_name) or read(f"shared/{shared_name}"))
+        text = shared.get(shared_name)
+        if text is None:
+            text = read(f"shared/{shared_name}")
+        parts.append(text)
     parts.append(script)
     return "\n".join(parts)
 
 
 def flat(commands: Sequence[Command]) -> list[Any]:
-    """Commands as `lua/shared/commands.lua` reads them."""
+    """Their count, then each command led by its number of words, for `lua/shared/commands.lua`."""
     words: list[Any] = [len(commands)]
     for command in commands:
         words.append(len(command))

@@ -84,7 +84,7 @@ def _security(spec: EndpointSpec) -> list[dict[str, list[str]]]:
 
 def _responses(spec: EndpointSpec, schemas: Schemas, refusals: Responses) -> Responses:
     described = {
-        str(status): _response(status, ResponseSpec.of(one), schemas)
+        str(status): _response(status, ResponseSpec.from_description(one), schemas)
         for status, one in spec.responses.items()
     }
     too_long = {"414": components.URI_TOO_LONG} if spec.query else {}

@@ -78,7 +78,7 @@ def work(services: Services, batch: Batch) -> Batch:
 
 def touched(services: Services, jobs: list[Job]) -> Counter[str]:
     """How often each of these jobs was deleted or replayed."""
-    events = services.events.after(EventPosition.parse("0-1"), 10_000).events
+    events = services.events.events_after(EventPosition.parse("0-1"), 10_000).events
     found = Counter(event.job_id for event in events if event.is_deleted)
     for job in services.catalog.load_many([job.id for job in jobs]).values():
         codes = [one.event for one in job.timeline] if job else []

@@ -146,9 +146,14 @@ def test_archived_jobs_are_counted_where_jobs_are_counted(archived: Archived) ->
     archived.pass_over()
     after = metrics.totals()
     assert after.jobs == before.jobs and after.jobs[Status.STORED] == 7
-    assert (before.hot, before.archived, after.hot, after.archived) == (7, 0, 0, 7)
+    assert (before.jobs_in_redis, before.archived, after.jobs_in_redis, after.archived) == (
+        7,
+        0,
+        0,
+        7,
+    )
     archived.catalog.recall(stored_job(1).id)
-    assert (metrics.totals().jobs, metrics.totals().hot) == (before.jobs, 1)
+    assert (metrics.totals().jobs, metrics.totals().jobs_in_redis) == (before.jobs, 1)
     archived.redis.zadd(COLD, {"stored": -3, "lost": -1})  # after a loss of Redis, for a moment
     assert metrics.totals().jobs[Status.STORED] == 1 and metrics.totals().jobs[Status.LOST] == 0
 

@@ -207,7 +207,7 @@ class Services:
             return self.bfl_clients[name]
         if name not in self.settings.bfl_accounts:
             raise BflKeyMissing(f"{bfl_key_variable(name or '')} is not set any more")
-        # Another API key has the same BFL key, under whose name the client is.
+        # Another API key has an equal BFL key: the client is under the name of that API key.
         return self.bfl_clients[self.settings.bfl_accounts[name]]
 
     def obstacle_to_sending(self, job: Job) -> str:

@@ -111,7 +111,7 @@ class BflClient:
         seconds: float = ANSWER_SECONDS,
         is_enough: Callable[[BflResponse], bool] | None = None,
     ) -> list[BflResponse | errors.BflUnavailable]:
-        """GET several polling URLs at the same time; return their answers in the order of the URLs.
+        """GET several polling URLs at once; return the answers in the order of the URLs.
 
         The round ends when an answer satisfies `is_enough`, and soon after `seconds` in any case: a
         host that hangs does not delay the answers of other hosts.

@@ -41,7 +41,7 @@ class RedisUrl:
         kind, by_sentinel, user, hosts, path, query = form.groups("")
         if by_sentinel and kind == "unix":
             raise ValueError(_WRONG_SCHEME)
-        scheme = kind.replace("valkey", "redis")  # Valkey's names for the same
+        scheme = kind.replace("valkey", "redis")  # Valkey's names for the schemes
         if by_sentinel:
             return cls._by_sentinel(f"{scheme}://{user}", hosts, path, query)
         if kind != "unix":

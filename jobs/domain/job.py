@@ -85,7 +85,7 @@ class Job(JobRecord):
         return self.evolve(thumbnails=self.thumbnails.evolve(**changes))
 
     def with_files(self, change: Callable[[MediaFile], MediaFile]) -> Self:
-        """Change each file of the result; the same job if none differs afterwards."""
+        """Change each file of the result; an unchanged job if no file differs afterwards."""
         media = tuple([change(file) for file in self.media])
         if media == self.media:
             return self

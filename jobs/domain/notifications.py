@@ -99,7 +99,7 @@ def _has_new_notify_url(before: Job, after: Job) -> bool:
 
 
 def claim(job: Job, recipient: str, now: float) -> Job:
-    """Claim a due notification for one sender; the same job when it is not due."""
+    """Claim a due notification for one sender; an unchanged job when it is not due."""
     notification = find(job, recipient)
     if notification is None or notification.at > now:
         return job

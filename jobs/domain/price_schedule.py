@@ -22,7 +22,7 @@ RETRIES = RetryPolicy(
 
 
 def claim(job: Job, now: float) -> Job:
-    """Claim the due question for one sweep, or give up; the same job when it is not due."""
+    """Claim the due question for one sweep, or give up; an unchanged job when it is not due."""
     due_at = job.polling.price_due_at
     if due_at is None or due_at > now:
         return job

@@ -150,7 +150,7 @@ def is_cancellable(job: Job) -> bool:
     """Whether a job waits to be sent, and BFL has certainly nothing of it."""
     submission = job.submission
     waits = job.status is Status.QUEUED and submission.is_queued and submission.sent_at is None
-    # After an error, or silence, BFL may have a task all the same.
+    # After an error, or silence, BFL may have a task nevertheless.
     may_be_at_bfl = submission.unconfirmed or job.task_id is not None
     return waits and not may_be_at_bfl
 

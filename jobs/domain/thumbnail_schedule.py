@@ -13,7 +13,7 @@ STORAGE_RETRIES = RetryPolicy(first_seconds=10.0, longest_seconds=2560.0, growth
 
 
 def claim(job: Job, now: float) -> Job:
-    """Claim the due thumbnails for one worker, or give up; the same job when none are due."""
+    """Claim the due thumbnails for one worker, or give up; an unchanged job when none are due."""
     if job.thumbnails.due_at is None or job.thumbnails.due_at > now:
         return job
     if job.thumbnails.attempts >= ATTEMPTS_MAX:
@@ -53,7 +53,7 @@ def add(job: Job, original: MediaFile, thumbnail: MediaFile) -> Job:
 
 
 def finish(job: Job, _now: float) -> Job:
-    """No thumbnail is due any more; the same job when none was."""
+    """Remove the due time of the thumbnails; an unchanged job when it has none."""
     if job.thumbnails.due_at is None:
         return job
     return job.with_thumbnails(due_at=None)

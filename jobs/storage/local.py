@@ -38,7 +38,7 @@ class LocalStorage(MediaStorage):
 
     @property
     def staging_directory(self) -> StagingDirectory:
-        """In the same file system as the objects."""
+        """The staging directory, in the file system of the objects."""
         return StagingDirectory(self.root / STAGING)
 
     def publish(self, staged: Path, key: str, name: str = "", sidecar: bytes = b"") -> None:

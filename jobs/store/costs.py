@@ -130,7 +130,7 @@ def _spent_of_budget(job: Job) -> float:
     """Credits that a job has cost its key's budgets, with those of all tasks made for it."""
     cost = job.cost or 0.0
     is_moderated_without_price = job.cost is None and job.status is Status.MODERATED
-    # BFL answered with an error, and may have made the task all the same.
+    # BFL answered with an error, and may have made the task nevertheless.
     may_be_billed_without_price = job.cost is None and job.may_be_billed
     if job.is_without_price or is_moderated_without_price or may_be_billed_without_price:
         cost = job.submission.reserve or 0.0  # BFL does not say how much it billed

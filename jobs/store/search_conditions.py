@@ -113,7 +113,7 @@ class Search:
     seed: int | None = None
     sha256: str | None = None  # of a file of the result
     key: str | None = None  # name of the API key
-    owner: str | None = None  # the same, where only its jobs may be read at all
+    owner: str | None = None  # the API key whose jobs alone may be read
 
     @property
     def is_indexed(self) -> bool:

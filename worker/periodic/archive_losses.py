@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class ArchiveLosses:
-    """Notices losses for the passes of one sweep. Raises ArchiveUnavailable, StoreUnavailable."""
+    """Detects losses for the passes of a sweep. Raises ArchiveUnavailable, StoreUnavailable."""
 
     def __init__(self, services: Services, archive: Archive) -> None:
         self._services = services
@@ -57,8 +57,9 @@ class ArchiveLosses:
     def _drop_outranked_under_way(self) -> None:
         """Delete records of jobs under way whose rows decide: Redis came back older.
 
-        A late report must not end such a job once more (I5). It may have written the record before
-        this look, which is then newer than its row; so is a replay, but not of what was stored.
+        A late report must not end such a job once more (I5). A record may be newer than its row
+        because a late report wrote it before this look, or because an operator replayed the job;
+        but nobody can replay a stored or a moderated job.
         """
         for job_ids in self._archiving.schedule.scan_under_way():
             rows = self._archive.versions(job_ids)
@@ -92,7 +93,7 @@ class ArchiveLosses:
 
 
 def delete_outranked_records(services: Services, archive: Archive, jobs: list[Job]) -> None:
-    """Delete records whose rows decide, and have the objects deleted that only they name."""
+    """Delete records that are older than their rows, and the objects that only the records name."""
     job_ids = [job.id for job in jobs]
     rows = {row.job.id: row for row in archive.get_many(job_ids)}
     for job in jobs:

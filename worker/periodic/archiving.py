@@ -100,7 +100,7 @@ class Archiving:
     # Jobs that are due.
 
     def _archive_jobs(self, due_jobs: dict[str, float], now: float) -> None:
-        """Write, evict or postpone each of these jobs, which were due at these times."""
+        """Write, evict or postpone each due job; `due_jobs` has the time at which each was due."""
         presences = self._archiving.presences.load([*due_jobs])
         rows = self._archive.versions([*due_jobs])
         jobs_to_write: list[Job] = []

@@ -6,7 +6,7 @@ from jobs.domain.status import Status
 
 
 def is_newer(job: Job, row: Version) -> bool:
-    """Whether a record says more than a row: the statement that writes rows asks the same."""
+    """Whether a record says more than a row; `upsert_jobs.sql` has an equal condition."""
     if job.version <= row.version:
         return False
     return not is_lesser(job, row) and not is_made_anew(job, row)

@@ -12,14 +12,14 @@ TOMBSTONE_PREFIX = "fluxkeep:tombstone:"
 STRICT_MODEL_PREFIX = "fluxkeep:strict_model:"  # + model whose input takes no webhook
 PROBLEM_PREFIX = "fluxkeep:problem:"  # + component: why it failed a moment ago
 RATE_PREFIX = "fluxkeep:rate:"  # + quota and key name: when the whole quota is back
-WRONG_KEYS_PREFIX = "fluxkeep:wrong_keys:"  # + client address: the same for wrong keys
+WRONG_KEYS_PREFIX = "fluxkeep:wrong_keys:"  # + client address: likewise for wrong keys
 KNOWN_CLIENT_PREFIX = "fluxkeep:known_client:"  # + client address and key name that were valid
 USED_LOGIN_PREFIX = "fluxkeep:login:"  # + id of a login link that was used
 ENDED_SESSION_PREFIX = "fluxkeep:ended_session:"  # + id of a dashboard session that was ended
 BFL_SCHEMAS = "fluxkeep:bfl_schemas"  # of BFL's OpenAPI document, and what changed in it
 BFL_SCHEMAS_READ = "fluxkeep:bfl_schemas:read"  # until that document is read again
 PROBE_PREFIX = "fluxkeep:probe:"  # + type: written and deleted by a check
-RQ_PROBE_PREFIX = "rq:fluxkeep_probe:"  # the same under the names of RQ
+RQ_PROBE_PREFIX = "rq:fluxkeep_probe:"  # as PROBE_PREFIX, under the names of RQ
 ACL_RULES = "~fluxkeep:* ~rq:* +@all -@dangerous +info"  # of a user of Redis, enough for all
 BARRIER = "fluxkeep:barrier"  # written to wait until earlier writes are durable
 
@@ -94,7 +94,7 @@ BATCH_PREFIX = "fluxkeep:batch:"  # + id: hash of JSON values
 # Other structures
 # Sorted sets by the end of the job, of all jobs, and with ":" and its name of those of an API key
 UNKEPT = "fluxkeep:unkept"  # paid jobs whose media were not kept
-UNKEPT_UNPRICED = "fluxkeep:unkept_unpriced"  # the same for jobs whose price is not known
+UNKEPT_UNPRICED = "fluxkeep:unkept_unpriced"  # as UNKEPT, of jobs whose price is not known
 # + period, its begin and key name: hash of what its jobs have spent and reserved, likewise
 BUDGET_PREFIX = "fluxkeep:budget:"
 PRICES_PREFIX = "fluxkeep:prices:"  # + model: hash of its last prices by class, likewise

@@ -110,7 +110,7 @@ class LocalRedis:
 
     @classmethod
     def in_directory(cls, directory: Path, url: str) -> "LocalRedis":
-        """Use the password and the free port of this URL; generate what is missing."""
+        """Use the password and the free port of a URL; generate a missing one."""
         password = urlsplit(url).password or secrets.token_hex(16)
         return cls(directory, reusable_port(url), password)
 

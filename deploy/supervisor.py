@@ -138,13 +138,13 @@ class Supervisor:
                 process.start(self._environment, self._inherited)
 
     def _wait(self, seconds: float = RESTART_SECONDS) -> None:
-        """Until a signal arrives: the end of a process is one."""
+        """Wait for a signal; the end of a process sends one."""
         readable, _, _ = select.select([self._wakeup], [], [], seconds)
         if readable:
             os.read(self._wakeup, 4096)
 
     def _reap(self) -> str:
-        """Take note of all that has ended; return why the others must stop, or nothing."""
+        """Note each process that has ended; return why all must stop, or an empty text."""
         by_id = {process.process_id: process for process in self._processes}
         while True:
             try:

@@ -186,7 +186,7 @@ class Services:
         return self.settings.base_url
 
     def origin_of(self, job: Job) -> Origin:
-        """The BFL host of the region that a job names; a sandbox replaces all of them."""
+        """The BFL host of the region that a job names; a sandbox replaces every region."""
         if job.request.region is None or self.bfl.origin in self.host_policy.sandboxes:
             return self.bfl.origin
         return api_origin(job.request.region)

@@ -58,7 +58,7 @@ def _product_error(error: FluxkeepError) -> Response:
 
 
 def detail_of(error: FluxkeepError) -> str:
-    """Sentences for people about what is wrong and where."""
+    """Sentences for people: which field is wrong, and why."""
     detail = str(error)
     default_message = errors.message_of(type(error))
     is_outage = isinstance(error, errors.StoreUnavailable | errors.StorageError)

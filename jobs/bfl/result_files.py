@@ -76,7 +76,7 @@ def find_files(result: Mapping[str, Any]) -> ResultFiles:
 
 
 def _urls(value: Any) -> Iterator[str]:
-    """Yield the URLs of a media field: a string, an object with `url`, or a list of these."""
+    """Yield the URLs of a media field: a string, an object with `url`, or a list of both kinds."""
     if isinstance(value, list):
         for item in value:
             yield from _urls(item)

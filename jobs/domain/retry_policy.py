@@ -1,10 +1,10 @@
-"""Retry policy: when a failed attempt is repeated. Everything that is tried again has one."""
+"""Retry policy: when a failed attempt is repeated. Every retry in Fluxkeep follows one."""
 
 import math
 import random
 from dataclasses import dataclass
 
-EXPONENT_MAX = 64  # any pause has its bound by then; a larger one would overflow
+EXPONENT_MAX = 64  # any pause has reached its bound; a larger exponent would overflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

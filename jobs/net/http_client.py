@@ -69,7 +69,7 @@ class _Connection(HTTPConnection):
     scope = AddressScope.PUBLIC
 
     def _new_conn(self) -> socket.socket:
-        """Connect to one of the host's addresses; all of them must be in the scope."""
+        """Connect to an address of the host; all its addresses must be in the scope."""
         addresses = self._resolve()
         self._require_scope(addresses)
         error = OSError("the name has no address")

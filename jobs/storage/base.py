@@ -80,7 +80,7 @@ class MediaStorage(ABC):
 
     @abstractmethod
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
-        """Stream an object's bytes, or a range of them, in chunks of bounded size."""
+        """Stream an object, or a range of its bytes, in chunks of bounded size."""
 
     @abstractmethod
     def list_objects(self) -> Iterator[ListedObject]:

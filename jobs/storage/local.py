@@ -234,7 +234,7 @@ _synced: set[tuple[int, int]] = set()  # device and inode of directories whose a
 
 
 def _sync_directories(path: Path, root: Path) -> None:
-    """Sync the directories above a new file, which make its name durable, each of them once."""
+    """Sync the directories above a new file, which make its name durable, each once."""
     identities: list[tuple[int, int]] = []
     for directory in path.parents:
         identity = _sync(directory)

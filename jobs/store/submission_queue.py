@@ -20,7 +20,7 @@ HALF_OPEN_SECONDS = 60.0
 
 
 class ConfiguredKeys(NamedTuple):
-    """Names of the API keys in the settings, and of those with a BFL key of their own."""
+    """Names of the API keys in the settings; `accounts` are those with their own BFL key."""
 
     accounts: frozenset[str]
     api_keys: frozenset[str]

@@ -53,7 +53,7 @@ class SidecarImport:
                 yield
 
     def _import(self, keys: Sequence[str], threads: ThreadPoolExecutor) -> None:
-        """Write the rows of the jobs that the sidecars of these objects describe."""
+        """Write the rows of the jobs that the sidecars among listed objects describe."""
         jobs: dict[str, Job] = {}
         for key, job in zip(keys, threads.map(self._read, keys), strict=True):
             if isinstance(job, ForeignObject):

@@ -1,7 +1,7 @@
 """Erasure: delete the objects of jobs that were deleted when they had no record any more.
 
 The names of objects begin with a day, so that every day is searched. Several sweeps may do so at
-once: what one has deleted the other does not find.
+once: an object that another sweep has deleted is not found.
 """
 
 import logging

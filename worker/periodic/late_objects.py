@@ -1,6 +1,6 @@
 """Delete objects that late processes wrote of jobs that were deleted or stored before (I9, I12).
 
-Several sweeps may do so at once: what one has deleted the other does not find.
+Several sweeps may do so at once: an object that another sweep has deleted is not found.
 """
 
 import logging
@@ -50,7 +50,7 @@ def _day(note: LateObjectsNote) -> str:
 
 
 def _look(services: Services, notes: Sequence[LateObjectsNote], now: float) -> None:
-    """Look for objects of noted jobs of one day: a directory is read once for all of them."""
+    """Look for objects of noted jobs of one day: a directory is read once for all."""
     try:
         _delete_late_objects(services, notes)
     except FluxkeepError:

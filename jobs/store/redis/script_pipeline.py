@@ -38,14 +38,14 @@ class _Run:
     """One script: the packed command, then its answer or error."""
 
     packed: bytes
-    done: bool = False
+    is_done: bool = False
     answer: Any = None
     error: RedisError | None = None
 
     def finish(self, answer: Any = None, error: RedisError | None = None) -> None:
         self.answer = answer
         self.error = error
-        self.done = True
+        self.is_done = True
 
 
 class ScriptPipeline:
@@ -112,11 +112,11 @@ class ScriptPipeline:
         self._waiting.append(run)
         try:
             with self._round_trip:
-                while not run.done:
+                while not run.is_done:
                     self._pause()
                     self._send_batch(run)
         finally:
-            if not run.done:  # interrupted: it must not be sent
+            if not run.is_done:  # interrupted: it must not be sent
                 with contextlib.suppress(ValueError, IndexError):
                     self._waiting.remove(run)
 
@@ -138,7 +138,7 @@ class ScriptPipeline:
             for run in failed_runs:
                 run.finish(error=error)
         except BaseException:  # only this thread was interrupted: others send the rest
-            self._waiting.extendleft(run for run in reversed(batch) if not run.done)
+            self._waiting.extendleft(run for run in reversed(batch) if not run.is_done)
             raise
 
     def _take(self, most: int) -> list[_Run]:

@@ -6,7 +6,7 @@ from jobs.config import settings
 from jobs.config.settings import Settings
 from jobs.net.urls import parse
 from jobs.observability import sentry
-from jobs.storage.providers import sends_plain_http
+from jobs.storage.opening import sends_plain_http
 from receiver.checks.context import Context
 from receiver.checks.result import Result, failed, ok, warning
 

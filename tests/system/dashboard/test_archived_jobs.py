@@ -16,13 +16,15 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Two jobs that only the database has, and a newer one."""
+    """Two jobs that only the database has, and a newer one that Redis has for two days."""
     settings = {"DATABASE_URL": "sqlite:///{directory}/archive.db", "HOT_DAYS": "0"}
     with running_stack(tmp_path_factory.mktemp("stack"), None, None, **settings) as running:
         for n in range(2):
             store_image(running, n, 832, 1216)
         wait_for("no thumbnail is due", lambda: not running.awaiting_thumbnails(), 60)
         wait_for("evictions", lambda: not hot(running), 60)
+        running.installation.stop("sweep")
+        running.installation.start("sweep", HOT_DAYS="2")
         store_image(running, 2, 1216, 832)
         yield running
 

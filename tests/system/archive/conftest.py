@@ -1,7 +1,7 @@
 """A stack with a database, SQLite and PostgreSQL, whose sweep evicts what is due at once."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from jobs.archive.archive import open_archive
+from jobs.domain.job import Job
 from jobs.store.redis.keys import ARCHIVE_DUE, ENDED, ENDED_MEDIA
 from tests.harness import PostgresServer, Stack, running_stack, wait_for, wait_for_none
+from tests.harness.stock import put_in
 
 EVICTED_WITHIN_SECONDS = 60.0
 
@@ -21,6 +23,12 @@ class ArchivingStack(NamedTuple):
     stack: Stack
     server: PostgresServer | None
     file: Path
+
+    def put_in_archive(self, jobs: Sequence[Job]) -> None:
+        """Write jobs, and return when only the archive has them. A sweep must run."""
+        with self.stack.installation.redis.client() as redis:
+            put_in(redis, jobs)
+        self.evict()
 
     def evict(self) -> None:
         """Returns when only the archive has the jobs that have ended."""

@@ -26,8 +26,11 @@ class ArchivingStack(NamedTuple):
 
     def put_in_archive(self, jobs: Sequence[Job]) -> None:
         """Write jobs, and return when only the archive has them. A sweep must run."""
+        due_now = {job.id: 0.0 for job in jobs}
         with self.stack.installation.redis.client() as redis:
+            untyped: Any = redis
             put_in(redis, jobs)
+            untyped.zadd(ARCHIVE_DUE, due_now)  # as the script does that ends a job
         self.evict()
 
     def evict(self) -> None:

@@ -1,5 +1,6 @@
 """The checks of a Redis that answers and refuses writes: what is wrong, and not that it is away."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,9 +18,27 @@ from tests.harness.required_settings import SECRETS
 BALLAST_BYTES = 20_000_000
 
 
+BuildContext = Callable[[str], Context]
+
+
 @pytest.fixture
-def context(redis_server: RedisServer) -> Context:
-    return Context(settings.load(SECRETS | {"REDIS_URL": redis_server.url}))
+def build_context() -> Iterator[BuildContext]:
+    """Contexts over a Redis; the connections of their checks are closed after the test."""
+    contexts = []
+
+    def build(url: str) -> Context:
+        context = Context(settings.load(SECRETS | {"REDIS_URL": url}))
+        contexts.append(context)
+        return context
+
+    yield build
+    for context in contexts:
+        context.services.redis.close()
+
+
+@pytest.fixture
+def context(build_context: BuildContext, redis_server: RedisServer) -> Context:
+    return build_context(redis_server.url)
 
 
 def test_a_redis_that_cannot_write_its_disk_is_not_said_to_be_away(
@@ -78,19 +97,22 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
 }
 
 
-def limited(redis: Redis, server: RedisServer, rules: tuple[str, ...]) -> Context:
-    """With a user of Redis who has these rights."""
+def create_limited_user(redis: Redis, server: RedisServer, rules: tuple[str, ...]) -> str:
+    """The URL of a user of Redis who has these rights."""
     client: Any = redis
     client.execute_command("ACL", "SETUSER", "limited", "reset", "on", ">secret", *rules)
-    url = f"redis://limited:secret@127.0.0.1:{server.port}/0"
-    return Context(settings.load(SECRETS | {"REDIS_URL": url}))
+    return f"redis://limited:secret@127.0.0.1:{server.port}/0"
 
 
 @pytest.mark.parametrize(("rules", "command"), REFUSED.values(), ids=REFUSED)
 def test_a_user_without_a_right_that_is_needed_is_named_before_the_start(
-    redis: Redis, redis_server: RedisServer, rules: tuple[str, ...], command: str
+    build_context: BuildContext,
+    redis: Redis,
+    redis_server: RedisServer,
+    rules: tuple[str, ...],
+    command: str,
 ) -> None:
-    context = limited(redis, redis_server, rules)
+    context = build_context(create_limited_user(redis, redis_server, rules))
     results = list(checks.check(context))
     assert context.redis_answers, results
     (result,) = checks.check_commands(context)
@@ -100,9 +122,9 @@ def test_a_user_without_a_right_that_is_needed_is_named_before_the_start(
 
 @pytest.mark.parametrize("rules", [ALLOWED, ("~*", "+@all", "-config", "-function", "-@admin")])
 def test_a_user_with_the_rights_that_are_needed_passes(
-    redis: Redis, redis_server: RedisServer, rules: tuple[str, ...]
+    build_context: BuildContext, redis: Redis, redis_server: RedisServer, rules: tuple[str, ...]
 ) -> None:
-    context = limited(redis, redis_server, rules)
+    context = build_context(create_limited_user(redis, redis_server, rules))
     context.redis_answers = True
     assert not list(checks.check_commands(context))
     assert not list(redis.scan_iter("*probe*"))

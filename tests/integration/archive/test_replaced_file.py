@@ -64,6 +64,9 @@ class Situation:
                 reasons.append(str(error))
         return reasons
 
+    def is_damage_noticed(self) -> bool:
+        return any("its file is damaged" in reason for reason in self.run_passes())
+
     def shown(self) -> tuple[Grade, str]:
         """By doctor, and by `/readyz`, which are one."""
         services = self.archived.services
@@ -116,7 +119,8 @@ def test_a_file_that_is_damaged_by_a_restore_is_noticed_said_and_restored(
     situation: Situation, replace_file: Callable[[Situation], None]
 ) -> None:
     replace_file(situation)
-    assert any("its file is damaged" in reason for reason in situation.run_passes())
+    # The next check of the file waits for fifty times what the last one took.
+    wait_for("the damage is noticed", situation.is_damage_noticed)
     grade, why = situation.shown()
     assert grade is Grade.WARNING and "its file is damaged" in why
     with pytest.raises(ArchiveUnavailable):  # a damaged file would say that a job is unknown

@@ -114,6 +114,13 @@ def stored_job(client: Client) -> str:
     return str(job["id"])
 
 
+def submitted_job(client: Client, prompt: str) -> str:
+    """A job whose task at BFL is on record: of one that is just being sent nobody would know it."""
+    job_id = str(client.submit("flux-2-pro", prompt=prompt)["id"])
+    wait_for("BFL has it", lambda: client.job(job_id)["task_id"])
+    return job_id
+
+
 def test_an_image_is_submitted_and_stored_with_nothing_but_a_directory(box: AllInOne) -> None:
     stored_job(box.client())
     # Callbacks from BFL are proven by a secret that follows the one of the volume.
@@ -141,11 +148,11 @@ def test_redis_listens_on_no_port_and_keeps_its_data_on_the_volume(box: AllInOne
 def test_a_part_that_is_killed_comes_back_and_loses_nothing(box: AllInOne, part: str) -> None:
     client = box.client()
     before = box.process_id(part)
-    job = client.submit("flux-2-pro", prompt=f"before the death of {part}")
+    job_id = submitted_job(client, f"before the death of {part}")
     processes.send(before, signal.SIGKILL)
     wait_for(f"{part} is started again", lambda: box.process_id(part) != before, 30)
     box.wait_until_ready()
-    assert client.wait_for(job["id"], "stored")
+    assert client.wait_for(job_id, "stored")
     assert f"{part} ended with signal 9" in box.process.output()
 
 
@@ -178,7 +185,7 @@ def test_it_stops_in_time_and_goes_on_after_a_restart(tmp_path: Path, sandbox: S
 def test_a_death_of_all_processes_loses_nothing(tmp_path: Path, sandbox: Sandbox) -> None:
     own = {"BFL_SANDBOX_URL": sandbox.url, "BFL_API_KEY": "bfl_tests"}
     with running(tmp_path, **own) as first:
-        job_id = first.wait_until_ready().submit("flux-2-pro", prompt="a storm")["id"]
+        job_id = submitted_job(first.wait_until_ready(), "a storm")
     with running(tmp_path, **own) as second:
         assert second.wait_until_ready().wait_for(job_id, "stored", timeout=120)
 

@@ -73,7 +73,10 @@ _FORMS = {
     r"hot standby mode|session is (?:not )?read-only": "target_session_attrs asks for another",
     r"failed to resolve host|could not translate host name": "its host has no address",
     r"No such file or directory": "there is no server at the socket",
-    r"invalid .* value|invalid port|invalid URI": "an option of DATABASE_URL has a wrong value",
+    r"invalid .* value|bad value for|invalid port|invalid URI": (
+        "an option of DATABASE_URL has a wrong value"
+    ),
+    r"definition of service": "the option service names no service that is defined",
     r"Connection refused": "nothing listens at its host and port",
     r"starting up|shutting down|in recovery": "it starts or stops",
     r"timeout expired|timed out": "it does not answer in time",

@@ -214,7 +214,6 @@ MISTAKES = {
     "no schema": ("{role}@{address}/{name}?options=-csearch_path%3Dnone", "search_path"),
     "no standby": ("{role}@{address}/{name}?target_session_attrs=standby", "target_session_attrs"),
     "an odd option": ("{role}@{address}/{name}?keepalives=x", "has a wrong value"),
-    "an odd time-out": ("{role}@{address}/{name}?connect_timeout=x", "has a wrong value"),
     "an unknown service": ("{role}@{address}/{name}?service=none", "names no service"),
     "no certificate": (
         "{role}@{address}/{name}?sslmode=disable&channel_binding=require",

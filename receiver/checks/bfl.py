@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from jobs.bfl import account_refusals
 from jobs.bfl import submissions as bfl_submissions
 from jobs.bfl.model_names import DEFAULT
-from jobs.config.environment import bfl_key_variable
+from jobs.config.environment import BFL_KEY_PREFIX, bfl_key_variable
 from jobs.config.settings import Settings
 from jobs.domain.errors import BflKeyMissing, BflUnavailable
 from jobs.domain.status import Status
@@ -117,8 +117,10 @@ def check_submissions(context: Context) -> Iterator[Result]:
     held = queue.held()
     for name, number in sorted(held.by_account.items()):
         is_reported = True
-        why = f"{_waiting_jobs(number)}: {bfl_key_variable(name)} is not set any more"
-        yield failed(SUBMISSIONS, why, _SET_BFL_KEY)
+        waiting_jobs = _waiting_jobs(number)
+        why = f"{waiting_jobs}: {bfl_key_variable(name)} is not set any more"
+        public_why = f"{waiting_jobs}: {_public_bfl_key_variable(name)} is not set any more"
+        yield failed(SUBMISSIONS, why, _SET_BFL_KEY)._replace(public_why=public_why)
     for name, number in sorted(held.by_api_key.items()):
         is_reported = True
         waiting_jobs = _waiting_jobs(number)
@@ -126,8 +128,10 @@ def check_submissions(context: Context) -> Iterator[Result]:
         public_why = f"{waiting_jobs}: an API key is not in API_KEYS any more"
         yield failed(SUBMISSIONS, why, _SET_API_KEY)._replace(public_why=public_why)
     for name, number in sorted(_sent_with_missing_keys(context.services).items()):
-        why = f"{_count(number)} at BFL cannot be polled: {bfl_key_variable(name)} is not set"
-        yield warning(SUBMISSIONS, why, _SET_BFL_KEY)
+        unpolled_jobs = f"{_count(number)} at BFL cannot be polled"
+        why = f"{unpolled_jobs}: {bfl_key_variable(name)} is not set"
+        public_why = f"{unpolled_jobs}: {_public_bfl_key_variable(name)} is not set"
+        yield warning(SUBMISSIONS, why, _SET_BFL_KEY)._replace(public_why=public_why)
     for circuit in _circuits_that_hold_jobs_back(queue.open_circuits(), usage):
         if account_refusals.is_video_waiting(circuit.reason):
             is_reported = True
@@ -140,10 +144,13 @@ def check_submissions(context: Context) -> Iterator[Result]:
         if circuit.scope.startswith(ALL_MODELS) or is_about_account:
             is_reported = True
             why = f"submitting is paused: {circuit.reason}"
+            public_why = why
             if account_refusals.KEY_REFUSED in circuit.reason:
-                why += f" (in {bfl_key_variable(_account_of(circuit.scope))})"
+                account = _account_of(circuit.scope)
+                why += f" (in {bfl_key_variable(account)})"
+                public_why += f" (in {_public_bfl_key_variable(account)})"
             remedy = _ACCOUNT_PAUSED if is_about_account else _PAUSED
-            yield failed(SUBMISSIONS, why, remedy)
+            yield failed(SUBMISSIONS, why, remedy)._replace(public_why=public_why)
     if not is_reported:
         yield ok(SUBMISSIONS, "are not paused")
 
@@ -172,6 +179,13 @@ def _circuits_that_hold_jobs_back(
 def _account_of(scope: str) -> str:
     """The name of the account in `model@name`; empty for BFL_API_KEY's own."""
     return scope.partition("@")[2]
+
+
+def _public_bfl_key_variable(account: str) -> str:
+    """The variable of a BFL key for strangers: its end is the name of an API key."""
+    if not account:
+        return bfl_key_variable(account)
+    return f"{BFL_KEY_PREFIX}…"
 
 
 def _sent_with_missing_keys(services: Services) -> Counter[str]:

@@ -93,6 +93,46 @@ def test_a_queued_job_of_a_removed_bfl_key_waits_and_says_so(
     assert results(again) == [(Grade.OK, "are not paused")]
 
 
+def readiness_of_submissions(worker: LocalWorker, key: str) -> str:
+    headers = {"x-key": key} if key else {}
+    answer: Any = create_app(worker.services).test_client().get("/readyz", headers=headers)
+    reason: str = answer.json["checks"]["submissions"]
+    return reason
+
+
+def assert_only_administrators_read_the_name(worker: LocalWorker) -> None:
+    """The name of the setting has the name of the API key in it."""
+    for key in ("", "no key", APP_KEY):
+        reason = readiness_of_submissions(worker, key)
+        assert "BFL_API_KEY_…" in reason, key
+        assert "BFL_API_KEY_APP" not in reason, key
+    assert "BFL_API_KEY_APP" in readiness_of_submissions(worker, ADMIN.split(":")[1])
+
+
+def test_readyz_tells_no_stranger_whose_bfl_key_was_removed(
+    with_account: LocalWorker, restart: Restart
+) -> None:
+    submit(with_account)
+    assert_only_administrators_read_the_name(restart())
+
+
+def test_readyz_tells_no_stranger_whose_job_cannot_be_polled(
+    with_account: LocalWorker, restart: Restart
+) -> None:
+    submit(with_account)
+    work_off(with_account)
+    assert_only_administrators_read_the_name(restart())
+
+
+def test_readyz_tells_no_stranger_whose_bfl_key_is_refused(
+    with_account: LocalWorker, sandbox: Sandbox
+) -> None:
+    sandbox.set_default_switches(submit_status=401)
+    submit(with_account)
+    work_off(with_account)
+    assert_only_administrators_read_the_name(with_account)
+
+
 def test_a_job_at_bfl_whose_key_was_removed_is_polled_by_no_other_account(
     with_account: LocalWorker, restart: Restart, sandbox: Sandbox
 ) -> None:

@@ -13,6 +13,7 @@ from jobs.store import commit, deletion
 from jobs.store.archiving.moves import ArchiveMoves
 from jobs.store.archiving.presence import Presence
 from tests.simulation import exploration
+from tests.simulation.archive_processes import HOUR
 from tests.simulation.archive_situations import SITUATIONS, situation
 from tests.simulation.exploration import Protection
 from tests.simulation.redis_model import Commands, Flaws
@@ -88,11 +89,21 @@ PROTECTIONS = {
         SITUATIONS["a lost Redis and outages of the database"],
         sql=("\n  AND excluded.created_at < jobs.created_at + 1.0", ""),
         patch=(row_comparison, "is_made_anew", lambda *_: False),
+        first_seed=45,
     ),
     "the tombstone of an evicted job": Protection(
-        ("I29", "I5"),
-        SITUATIONS["outages of the database"],
+        # I6: a job that is announced anew waits for a callback that came long ago.
+        ("I29", "I5", "I6"),
+        # The database is away most of the time, and jobs leave Redis within hours.
+        situation(
+            clients=("editor", "deleter"),
+            outages=20,
+            pauses=(3 * HOUR, 7 * HOUR),
+            hot_days=0.1,
+            days=6.0,
+        ),
         patch=(deletion, "tombstones", lambda job, s="": [] if s else real_tombstones(job)),
+        first_seed=4,
     ),
     "the entries of deletions": Protection(
         # I29: a job that is announced while it is deleted finds its old row.

@@ -332,7 +332,7 @@ def _part_of(text: str) -> InputPart:
 
 
 def _content_of(part: InputPart) -> tuple[str, str]:
-    """What parts with equal bytes have in common, whatever their encoding is."""
+    """The content by which parts with equal bytes are one, whatever their encoding is."""
     return part.sha256, part.content_type
 
 

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class RedisState(Enum):
-    """What Redis does with a write of a probe."""
+    """Outcome of a write that probes Redis."""
 
     WRITABLE = auto()
     REFUSES_WRITES = auto()

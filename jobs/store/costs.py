@@ -104,7 +104,7 @@ def _life_seconds(key: str) -> int:
 
 
 def booked_sums(job: Job) -> dict[Place, int]:
-    """What a job adds to each sum of the books: its caller may name key and model later."""
+    """Amounts that a job adds to the sums of the books: its caller may name key and model later."""
     day = f"{COSTS_PREFIX}{utc(job.created_at):%Y-%m-%d}"
     field = f"{job.model or ''}{_SEPARATOR}{job.request.key or ''}"
     sums = {

@@ -55,7 +55,7 @@ def _changes(
     until: float,
     is_done: Callable[[Job], bool],
 ) -> Iterator[Job | None]:
-    """What `watch` yields after the first read. Raises StoreUnavailable with each outage."""
+    """Jobs that `watch` yields after the first read. Raises StoreUnavailable with each outage."""
     client = client_socket()
     subscriber = broker.subscribe(job_id, current_key_name())
     try:

@@ -117,7 +117,7 @@ def _budgets(services: Services, key: str | None) -> dict[str, list[BudgetView]]
 
 @dataclass(slots=True)
 class ModelCosts:
-    """What the jobs of an API key cost with a model; either is None where it is not known."""
+    """Costs of the jobs of an API key with a model; either is None where it is not known."""
 
     model: str | None
     key: str | None

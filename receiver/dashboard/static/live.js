@@ -109,6 +109,8 @@ function updateChildren(old, element) {
     return importLive(child);
   });
   renderedHtml.set(old, comparableHtml(element));
+  const focusedChild = [...old.children].find((child) => child.contains(document.activeElement));
+  const focusedIndex = focusedChild ? focusable(focusedChild).indexOf(document.activeElement) : -1;
   for (const child of [...old.children]) if (!children.includes(child)) child.remove();
   // Elements that stay are not moved: a move loses the focus and restarts a video.
   let next = old.firstElementChild;
@@ -116,8 +118,14 @@ function updateChildren(old, element) {
     if (child === next) next = next.nextElementSibling;
     else old.insertBefore(child, next);
   }
+  if (focusedIndex >= 0 && !focusedChild.isConnected) {
+    const successor = document.getElementById(focusedChild.id);
+    if (successor) focusable(successor)[focusedIndex]?.focus({ preventScroll: true });
+  }
   announce(announcements);
 }
+
+const focusable = (element) => [...element.querySelectorAll("a[href], button, input, select, summary, [tabindex]")];
 
 function replace(old, element) {
   const focusedId = old.contains(document.activeElement) && document.activeElement.id;

@@ -91,6 +91,18 @@ def test_selected_jobs_are_starred_and_deleted(stack: Stack, window: Window) -> 
     assert (window.complaints, window.strangers) == ([], [])
 
 
+@pytest.mark.browser
+def test_a_card_that_changes_keeps_the_focus_of_the_keyboard(stack: Stack, window: Window) -> None:
+    task = stack.announced(seconds=3600)
+    stack.announce(task, metadata={"album": "focus"})
+    page = log_in(window, stack.installation.url, "/?metadata.album=focus")
+    link = page.locator(".card.submitted a")
+    link.focus()
+    stack.client.callback({"id": task.id, "status": "Content Moderated"}).raise_for_status()
+    expect(page.locator(".card.moderated")).to_have_count(1)
+    expect(page.locator(".card.moderated a")).to_be_focused()
+
+
 def test_all_that_match_are_starred_downloaded_and_deleted_after_their_number(stack: Stack) -> None:
     body = {"metadata": {"album": "all of it"}}
     ids = [finish_job(stack, body=body, prompt=f"a harbour {n}") for n in range(3)]

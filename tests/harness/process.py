@@ -86,6 +86,7 @@ class Process:
     def kill_all(self) -> None:
         """SIGKILL for the process and all its offspring, also when it has ended before."""
         processes.end(self.pid)
+        self._popen.kill()  # just forked, it may have no session of its own yet
         self.wait()
 
     def pause(self) -> None:
